@@ -1,0 +1,56 @@
+"""Earshot: from raw recordings to a report on how well an audio language model hears speech."""
+
+from snakemake.utils import min_version
+
+min_version("9.14.8")
+
+
+configfile: "config/config.yaml"
+
+
+report: "rules/captions/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/sources.smk"
+include: "rules/clips.smk"
+include: "rules/stimuli.smk"
+include: "rules/splits.smk"
+include: "rules/models.smk"
+include: "rules/zeroshot.smk"
+include: "rules/finetune.smk"
+include: "rules/evaluate.smk"
+include: "rules/compare.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report.html",
+
+
+rule stimuli:
+    """The stimuli alone, with no model."""
+    input:
+        "results/stimuli/factorial/index.parquet",
+
+
+rule audits:
+    """Every split's leakage certificate and report."""
+    input:
+        expand("results/audit/{split}/certificate.json", split=["grouped", "row_random"]),
+
+
+rule adapters:
+    """Every adapter of every arm."""
+    input:
+        adapter_files("adapter_model.safetensors"),
+
+
+onsuccess:
+    print("Report: results/report.html", file=sys.stderr)
+
+
+onerror:
+    print("Failed: the log of the failing rule is above and in results/logs/", file=sys.stderr)

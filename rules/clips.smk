@@ -1,0 +1,54 @@
+"""Clips: what the recordings are, whether they can be used, and which stretches become clips.
+
+in   a data set's folder
+out  results/recordings/{dataset}.parquet             earshot.tables.RECORDINGS
+     results/recordings/{dataset}_segments.parquet    earshot.tables.SEGMENTS
+     results/recordings/{dataset}_audio_check.csv     earshot.tables.AUDIO_CHECK
+     results/clips/{dataset}.parquet                  earshot.tables.CLIPS and audio
+"""
+
+
+rule catalogue_recordings:
+    """Every file is listed and checked; only sound ones, of categories without human voice, go on."""
+    input:
+        code=code("catalogue_recordings.py"),
+        files=dataset_inputs,
+    output:
+        recordings="results/recordings/{dataset}.parquet",
+        segments="results/recordings/{dataset}_segments.parquet",
+        check="results/recordings/{dataset}_audio_check.csv",
+    log:
+        "results/logs/catalogue_recordings/{dataset}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        folder=lambda wildcards: dataset_folder(wildcards.dataset),
+        licence=lambda wildcards: config["sources"][wildcards.dataset]["licence"],
+        check=as_json("check"),
+    message:
+        "Checking every recording of {wildcards.dataset}"
+    shell:
+        "python workflow_scripts/catalogue_recordings.py {params.folder:q} {output.recordings:q} {output.segments:q}"
+        " {output.check:q} --dataset {wildcards.dataset} --licence {params.licence:q} --check {params.check:q} &> {log:q}"
+
+
+rule select_clips:
+    """Speech of one speaker alone, or the active part of a sound, as 16 kHz mono."""
+    input:
+        code=code("select_clips.py"),
+        recordings="results/recordings/{dataset}.parquet",
+        segments="results/recordings/{dataset}_segments.parquet",
+    output:
+        clips="results/clips/{dataset}.parquet",
+    log:
+        "results/logs/select_clips/{dataset}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=as_json("clips"),
+        seed=config["seed"],
+    message:
+        "Selecting clips of {wildcards.dataset}"
+    shell:
+        "python workflow_scripts/select_clips.py {input.recordings:q} {input.segments:q} {output.clips:q}"
+        " --settings {params.settings:q} --seed {params.seed} &> {log:q}"

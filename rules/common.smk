@@ -1,0 +1,114 @@
+"""Helpers and wildcard constraints; no rules."""
+
+import ast
+import json
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SCRIPTS = Path("workflow_scripts")
+sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
+# Jobs run the interpreter that runs Snakemake, activated or not; --sdm conda puts its own first.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+from earshot.configuration import complete_config
+from earshot.errors import InputError
+from earshot.layouts import source_files
+
+try:
+    config = complete_config(config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+DATASETS = [name for name, source in config["sources"].items() if source["origin"] != "none"]
+SHARDS = [f"{shard:03d}" for shard in range(config["resources"]["stimulus_shards"])]
+ARMS = [(arm["recipe"], arm["split"], seed) for arm in config["finetuning"]["arms"] for seed in config["finetuning"]["seeds"]]
+
+SPLITS = sorted({"grouped"} | {split for _, split, _ in ARMS})
+
+
+wildcard_constraints:
+    dataset="voxconverse|esc50|fsd50k",
+    corpus="study|base",
+    shard=r"\d{3}",
+    split="grouped|row_random",
+    recipe="[a-z][a-z0-9_]*",
+    seed=r"\d+",
+    detector="silero|webrtc|energy",
+
+
+@cache
+def code(script):
+    """The script and every local module that it imports, directly or not."""
+    todo, seen = [SCRIPTS / script], set()
+    while todo:
+        path = todo.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+            else:
+                continue
+            for name in names:
+                parts = name.split(".")
+                for depth in range(1, len(parts) + 1):
+                    base = SCRIPTS.joinpath(*parts[:depth])
+                    todo += [base.with_suffix(".py"), base / "__init__.py"]
+    return sorted(map(str, seen))
+
+
+def as_json(*keys):
+    """One sorted, brace-safe slice of the configuration, as a job's tracked parameter."""
+
+    def slice_of_config(wildcards):
+        value = config
+        for key in keys:
+            value = value[key.format(**wildcards)]
+        return json.dumps(value, sort_keys=True)
+
+    return slice_of_config
+
+
+def dataset_folder(name):
+    """Where a data set's files are, or will be."""
+    source = config["sources"][name]
+    folders = {"embedded": f"data/embedded/study/{name}", "download": f"data/downloads/{name}"}
+    return folders.get(source["origin"], source["path"])
+
+
+def dataset_inputs(wildcards):
+    """What the catalogue of a data set depends on: every file of a folder on disk, or the folder that a rule makes."""
+    if config["sources"][wildcards.dataset]["origin"] != "path":
+        return dataset_folder(wildcards.dataset)
+    return source_files(wildcards.dataset, Path(dataset_folder(wildcards.dataset)))
+
+
+def base_folder():
+    """The checkpoint of the base model."""
+    folders = {"tiny": "data/models/tiny", "hub": "data/models/hub"}
+    return folders.get(config["model"]["origin"], config["model"]["path"])
+
+
+def adapter_files(name):
+    """One file of every adapter."""
+    return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in ARMS]
+
+
+def prediction_files():
+    """The predictions of every system."""
+    return (
+        ["results/predictions/zeroshot.parquet"]
+        + [f"results/predictions/detectors/{detector}.parquet" for detector in config["detectors"]]
+        + [f"results/predictions/adapters/{recipe}-{split}-seed-{seed}.parquet" for recipe, split, seed in ARMS]
+    )
+
+
+CLIPS = expand("results/clips/{dataset}.parquet", dataset=DATASETS)
+STIMULI = expand("results/stimuli/factorial/shard-{shard}.parquet", shard=SHARDS)

@@ -1,0 +1,37 @@
+"""Fine-tuning: one adapter per recipe, split and seed.
+
+in   the base model, stimuli, a split and its gate
+out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_model.safetensors (peft's layout), history.csv
+"""
+
+
+rule train_adapter:
+    """LoRA with the loss on the answer token alone; starts only behind the split's gate."""
+    input:
+        code=code("train_adapter.py"),
+        base=base_folder(),
+        shards=STIMULI,
+        split="results/splits/{split}.csv",
+        gate="results/audit/{split}/gate.json",
+    output:
+        config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
+        weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
+        history="results/adapters/{recipe}/{split}/seed-{seed}/history.csv",
+    log:
+        "results/logs/train_adapter/{recipe}-{split}-seed-{seed}.log",
+    conda:
+        "../envs/gpu.yaml"
+    threads: 2
+    resources:
+        gpu=1,
+    params:
+        recipe=as_json("finetuning", "recipes", "{recipe}"),
+        prompt=as_json("prompt"),
+        quantisation=config["model"]["quantisation"],
+    message:
+        "Fine-tuning {wildcards.recipe} on {wildcards.split}, seed {wildcards.seed}"
+    shell:
+        "python workflow_scripts/train_adapter.py {input.shards:q} --base {input.base:q} --split {input.split:q}"
+        " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --history {output.history:q}"
+        " --recipe {params.recipe:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
+        " --seed {wildcards.seed} --threads {threads} &> {log:q}"

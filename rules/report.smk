@@ -1,0 +1,149 @@
+"""Report: figures, the self-contained page, and where everything came from.
+
+in   results/tables/, results/audit/, results/adapters/, results/stimuli/
+out  results/figures/{accuracy,conditions,leakage,training}.{svg,png}
+     results/provenance/config.yaml, run.json, inputs.csv
+     results/report.html
+"""
+
+
+rule plot_accuracy:
+    """Balanced accuracy of every system on unseen sources, with clustered intervals and a dot per source."""
+    input:
+        code=code("plot_accuracy.py"),
+        accuracy="results/tables/accuracy.csv",
+        sources="results/tables/sources.csv",
+    output:
+        svg=report("results/figures/accuracy.svg", caption="captions/accuracy.rst", category="Figures"),
+        png="results/figures/accuracy.png",
+    log:
+        "results/logs/plot_accuracy.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing accuracy per system"
+    shell:
+        "python workflow_scripts/plot_accuracy.py {input.accuracy:q} {input.sources:q} {output.svg:q} {output.png:q} &> {log:q}"
+
+
+rule plot_conditions:
+    """Balanced accuracy by duration and SNR, a panel per system."""
+    input:
+        code=code("plot_conditions.py"),
+        conditions="results/tables/conditions.csv",
+    output:
+        svg=report("results/figures/conditions.svg", caption="captions/conditions.rst", category="Figures"),
+        png="results/figures/conditions.png",
+    log:
+        "results/logs/plot_conditions.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing accuracy by duration and SNR"
+    shell:
+        "python workflow_scripts/plot_conditions.py {input.conditions:q} {output.svg:q} {output.png:q} &> {log:q}"
+
+
+rule plot_leakage:
+    """The leaky arm on its own test rows and on unseen sources, beside the published numbers."""
+    input:
+        code=code("plot_leakage.py"),
+        leakage="results/tables/leakage.csv",
+        accuracy="results/tables/accuracy.csv",
+        published="config/published.csv",
+    output:
+        svg=report("results/figures/leakage.svg", caption="captions/leakage.rst", category="Figures"),
+        png="results/figures/leakage.png",
+    log:
+        "results/logs/plot_leakage.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing what leakage buys"
+    shell:
+        "python workflow_scripts/plot_leakage.py {input.leakage:q} {input.accuracy:q} {input.published:q}"
+        " {output.svg:q} {output.png:q} &> {log:q}"
+
+
+rule plot_training:
+    """Loss against step of every adapter."""
+    input:
+        code=code("plot_training.py"),
+        histories=adapter_files("history.csv"),
+    output:
+        svg=report("results/figures/training.svg", caption="captions/training.rst", category="Figures"),
+        png="results/figures/training.png",
+    log:
+        "results/logs/plot_training.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing training curves"
+    shell:
+        "python workflow_scripts/plot_training.py {input.histories:q} --svg {output.svg:q} --png {output.png:q} &> {log:q}"
+
+
+rule record_provenance:
+    """The resolved configuration, versions, hardware, revision, and digests of what went in and came out."""
+    input:
+        code=code("record_provenance.py"),
+        lock="envs/requirements.lock",
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
+        certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
+        tables=expand("results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli"]),
+        adapters=adapter_files("adapter_model.safetensors"),
+    output:
+        config="results/provenance/config.yaml",
+        run="results/provenance/run.json",
+        digests="results/provenance/digests.csv",
+    log:
+        "results/logs/record_provenance.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        config=as_json(),
+    message:
+        "Recording where everything came from"
+    shell:
+        "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q}"
+        " {input.adapters:q} --resolved-config {params.config:q} --config {output.config:q} --run {output.run:q}"
+        " --digests {output.digests:q} &> {log:q}"
+
+
+rule write_report:
+    """One page that needs nothing else: tables, figures, the audits' verdicts, provenance, stimuli to listen to."""
+    input:
+        code=code("write_report.py"),
+        template="rules/captions/report.html.jinja",
+        figures=expand("results/figures/{figure}.svg", figure=["accuracy", "conditions", "leakage", "training"]),
+        tables=expand(
+            "results/tables/{table}.csv", table=["accuracy", "conditions", "comparisons", "leakage", "stimuli"]
+        ),
+        checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
+        certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
+        published="config/published.csv",
+        run="results/provenance/run.json",
+        config="results/provenance/config.yaml",
+        shards=STIMULI,
+        zeroshot="results/predictions/zeroshot.parquet",
+    output:
+        page="results/report.html",
+    log:
+        "results/logs/write_report.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=as_json("report"),
+    message:
+        "Writing the report"
+    shell:
+        "python workflow_scripts/write_report.py {output.page:q} --template {input.template:q} --figures {input.figures:q}"
+        " --tables {input.tables:q} --checks {input.checks:q} --certificates {input.certificates:q}"
+        " --published {input.published:q} --run {input.run:q} --config {input.config:q} --shards {input.shards:q}"
+        " --zeroshot {input.zeroshot:q} --settings {params.settings:q} &> {log:q}"

@@ -1,0 +1,52 @@
+"""Sources: the embedded corpus, or archives fetched and verified; a path on disk needs no rule.
+
+out  data/embedded/{study,base}/voxconverse/   audio/*.wav, rttm/*.rttm
+     data/embedded/{study,base}/esc50/         audio/*.wav, meta/esc50.csv
+     data/downloads/{dataset}/                 the data set's own layout
+"""
+
+
+rule make_embedded_corpus:
+    """Speech from many synthetic voices and procedural sounds, in the layouts of the real data sets.
+
+    The base corpus has other languages, variants, sound kinds and rooms than the study corpus.
+    """
+    input:
+        code=code("make_embedded_corpus.py"),
+    output:
+        speech=directory("data/embedded/{corpus}/voxconverse"),
+        sounds=directory("data/embedded/{corpus}/esc50"),
+    log:
+        "results/logs/make_embedded_corpus/{corpus}.log",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 2
+    params:
+        settings=as_json("embedded"),
+        seed=config["seed"],
+    message:
+        "Synthesising the {wildcards.corpus} corpus"
+    shell:
+        "python workflow_scripts/make_embedded_corpus.py {output.speech:q} {output.sounds:q}"
+        " --corpus {wildcards.corpus} --settings {params.settings:q} --seed {params.seed}"
+        " --threads {threads} &> {log:q}"
+
+
+rule download_dataset:
+    """Every archive fetched (resumed where a part is there), verified and unpacked."""
+    input:
+        code=code("download_dataset.py"),
+    output:
+        folder=directory("data/downloads/{dataset}"),
+    log:
+        "results/logs/download_dataset/{dataset}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        source=as_json("sources", "{dataset}"),
+    message:
+        "Downloading {wildcards.dataset}"
+    shell:
+        "python workflow_scripts/download_dataset.py {output.folder:q}"
+        " --source {params.source:q} &> {log:q}"

@@ -1,0 +1,108 @@
+"""Splits: which source trains, tunes and tests; the audit of every split; the gate that training waits for.
+
+in   results/stimuli/factorial/index.parquet
+out  results/splits/{split}.csv                earshot.tables.SPLIT
+     results/audit/{split}/certificate.json    verdict, checks, digests
+     results/audit/{split}/report.md           the same, to read
+     results/audit/{split}/evidence.csv        the offending items of every failed check
+     results/audit/{split}/gate.json           written only where training may go on
+"""
+
+
+rule split_grouped:
+    """All stimuli of one source stay together, so no test speaker is ever heard in training."""
+    input:
+        code=code("split_grouped.py"),
+        index="results/stimuli/factorial/index.parquet",
+    output:
+        split="results/splits/grouped.csv",
+    log:
+        "results/logs/split_grouped.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=as_json("splits"),
+        seed=config["seed"],
+    message:
+        "Splitting by source"
+    shell:
+        "python workflow_scripts/split_grouped.py {input.index:q} {output.split:q}"
+        " --settings {params.settings:q} --seed {params.seed} &> {log:q}"
+
+
+rule split_row_random:
+    """The published study's mistake, in its own proportions: rows drawn at random from a few sources of the grouped train part.
+
+    Its sources are never tested by the grouped split, so the same adapter can be tested honestly too.
+    """
+    input:
+        code=code("split_row_random.py"),
+        grouped="results/splits/grouped.csv",
+    output:
+        split="results/splits/row_random.csv",
+    log:
+        "results/logs/split_row_random.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=as_json("splits", "row_random"),
+        seed=config["seed"],
+    message:
+        "Splitting rows at random (the leaky arm)"
+    shell:
+        "python workflow_scripts/split_row_random.py {input.grouped:q} {output.split:q}"
+        " --settings {params.settings:q} --seed {params.seed} &> {log:q}"
+
+
+rule audit_leakage:
+    """Every check of the registry, with its evidence; written whatever the verdict."""
+    input:
+        code=code("audit_leakage.py"),
+        split="results/splits/{split}.csv",
+        index="results/stimuli/factorial/index.parquet",
+        clips=CLIPS,
+    output:
+        certificate="results/audit/{split}/certificate.json",
+        report=report(
+            "results/audit/{split}/report.md",
+            caption="captions/audit.rst",
+            category="Leakage audit",
+            labels={"split": "{split}"},
+        ),
+        evidence="results/audit/{split}/evidence.csv",
+    log:
+        "results/logs/audit_leakage/{split}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        policy=as_json("audit"),
+    message:
+        "Auditing the {wildcards.split} split for leakage"
+    shell:
+        "python workflow_scripts/audit_leakage.py {input.split:q} --index {input.index:q} --clips {input.clips:q}"
+        " --certificate {output.certificate:q} --report {output.report:q} --evidence {output.evidence:q}"
+        " --policy {params.policy:q} &> {log:q}"
+
+
+rule gate_leakage:
+    """Stops the run, naming the offending sources, unless the certificate passes; the leaky arm must fail it to go on."""
+    input:
+        code=code("gate_leakage.py"),
+        certificate="results/audit/{split}/certificate.json",
+        split="results/splits/{split}.csv",
+    output:
+        gate="results/audit/{split}/gate.json",
+    log:
+        "results/logs/gate_leakage/{split}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        expected=lambda wildcards: "fail" if wildcards.split == "row_random" else "pass",
+    message:
+        "Gate: the {wildcards.split} split must {params.expected} its audit"
+    shell:
+        "python workflow_scripts/gate_leakage.py {input.certificate:q} {output.gate:q} --split {input.split:q}"
+        " --expected {params.expected} &> {log:q}"

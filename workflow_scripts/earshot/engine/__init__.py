@@ -1,0 +1,1 @@
+"""The model engine: checkpoints, exact short-clip features, prompts, scores, adapters."""

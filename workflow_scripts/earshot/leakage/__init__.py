@@ -1,0 +1,1 @@
+"""The leakage audit: a registry of checks, the certificate, the gate."""

@@ -1,0 +1,1 @@
+"""The embedded corpus: voices, sounds, rooms, written in the layouts of the real data sets."""

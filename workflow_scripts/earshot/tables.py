@@ -1,0 +1,319 @@
+"""Schemas of every table that a rule writes, and how tables are written and read."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
+import pyarrow
+import pyarrow.parquet as parquet
+
+from earshot.audio import SAMPLE_RATE, Waveform, decode_flac
+from earshot.errors import InputError
+from earshot.files import atomic
+
+LABELS = ("SPEECH", "NONSPEECH")
+
+
+def _label() -> pa.Column:
+    return pa.Column(str, pa.Check.isin(LABELS))
+
+
+def _text(unique: bool = False) -> pa.Column:
+    return pa.Column(str, pa.Check.str_length(min_value=1), unique=unique)
+
+
+def _share(nullable: bool = False) -> pa.Column:
+    return pa.Column(float, pa.Check.in_range(0, 1), nullable=nullable)
+
+
+def _number(nullable: bool = False) -> pa.Column:
+    return pa.Column(float, nullable=nullable)
+
+
+def _count() -> pa.Column:
+    return pa.Column(int, pa.Check.ge(0))
+
+
+def _schema(name: str, columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, coerce=True)
+
+
+RECORDINGS = _schema(
+    "recordings",
+    {
+        "recording_id": _text(unique=True),
+        "dataset": _text(),
+        "path": _text(),
+        "sha256": pa.Column(str, pa.Check.str_matches("^[0-9a-f]{64}$")),
+        "sample_rate": pa.Column(int, pa.Check.gt(0)),
+        "duration_s": pa.Column(float, pa.Check.gt(0)),
+        "source_id": _text(),
+        "category": _text(),
+        "label": _label(),
+        "licence": _text(),
+    },
+)
+"""One row per usable recording."""
+
+SEGMENTS = _schema(
+    "segments",
+    {"recording_id": _text(), "start_s": pa.Column(float, pa.Check.ge(0)), "end_s": pa.Column(float, pa.Check.gt(0))},
+)
+"""Stretches that clips may be cut from: one speaker alone, or the whole of a sound."""
+
+AUDIO_CHECK = _schema(
+    "audio_check",
+    {
+        "path": _text(unique=True),
+        "verdict": pa.Column(str, pa.Check.isin(["ok", "broken", "excluded"])),
+        "reason": pa.Column(str),
+        "sample_rate": pa.Column("Int64", nullable=True),
+        "channels": pa.Column("Int64", nullable=True),
+        "duration_s": _number(nullable=True),
+        "rms_dbfs": _number(nullable=True),
+        "peak": _number(nullable=True),
+        "clipped_fraction": _share(nullable=True),
+        "dc_offset": _number(nullable=True),
+        "non_finite_samples": pa.Column("Int64", nullable=True),
+    },
+)
+"""One row per audio file found, usable or not."""
+
+CLIPS = _schema(
+    "clips",
+    {
+        "clip_id": _text(unique=True),
+        "recording_id": _text(),
+        "source_id": _text(),
+        "label": _label(),
+        "category": _text(),
+        "start_s": pa.Column(float, pa.Check.ge(0)),
+        "end_s": pa.Column(float, pa.Check.gt(0)),
+        "active_fraction": _share(),
+    },
+)
+"""One row per clip; the Parquet files carry an `audio` column besides."""
+
+STIMULI = _schema(
+    "stimuli",
+    {
+        "stimulus_id": _text(unique=True),
+        "clip_id": _text(),
+        "recording_id": _text(),
+        "source_id": _text(),
+        "label": _label(),
+        "category": _text(),
+        "noise_id": _text(),
+        "design": pa.Column(str, pa.Check.isin(["grid", "factorial"])),
+        "axis": _text(),
+        "duration_ms": pa.Column(int, pa.Check.gt(0)),
+        "snr_db": _number(nullable=True),
+        "band": _text(),
+        "room": _text(),
+        "normalisation": pa.Column(str, pa.Check.isin(["peak", "rms"])),
+        "achieved_snr_db": _number(nullable=True),
+        "achieved_level_dbfs": _number(),
+        "segment_start_s": pa.Column(float, pa.Check.ge(0)),
+        "segment_end_s": pa.Column(float, pa.Check.gt(0)),
+    },
+)
+"""One row per stimulus; the shards carry an `audio` column besides. segment_start_s and segment_end_s are seconds in
+the recording that the stimulus's segment was cut from."""
+
+SPLIT = _schema(
+    "split",
+    {
+        "stimulus_id": _text(unique=True),
+        "clip_id": _text(),
+        "source_id": _text(),
+        "label": _label(),
+        "part": pa.Column(str, pa.Check.isin(["train", "dev", "test"])),
+    },
+)
+"""Which part each stimulus of a split belongs to; stimuli that the split does not use have no row."""
+
+PREDICTIONS = _schema(
+    "predictions",
+    {
+        "stimulus_id": _text(),
+        "system_id": _text(),
+        "prompt_id": _text(),
+        "seed": pa.Column("Int64", nullable=True),
+        "log_odds": _number(),
+        "answer": _label(),
+        "coverage": _share(nullable=True),
+        "n_audio_tokens": pa.Column("Int64", nullable=True),
+    },
+)
+"""log_odds: SPEECH minus NONSPEECH, nats. seed, coverage and n_audio_tokens are empty for detectors; seed for the base."""
+
+ACCURACY = _schema(
+    "accuracy",
+    {
+        "system_id": _text(),
+        "trained_on": _text(),
+        "test_set": _text(),
+        "seed": _text(),
+        "metric": pa.Column(str, pa.Check.isin(["balanced_accuracy", "accuracy", "speech_accuracy", "nonspeech_accuracy"])),
+        "estimate": _share(),
+        "low": _share(nullable=True),
+        "high": _share(nullable=True),
+        "naive_low": _share(nullable=True),
+        "naive_high": _share(nullable=True),
+        "interval": _text(),
+        "n_items": _count(),
+        "n_speech_sources": _count(),
+        "n_nonspeech_sources": _count(),
+        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
+    },
+)
+"""seed: a number, "all" (mean over seeds), or "-" (no training). trained_on and test_set name a split; "-" where not
+trained. The naive interval assumes independent items."""
+
+SOURCE_ACCURACY = _schema(
+    "source_accuracy",
+    {
+        "system_id": _text(),
+        "trained_on": _text(),
+        "test_set": _text(),
+        "seed": _text(),
+        "source_id": _text(),
+        "label": _label(),
+        "n_items": _count(),
+        "accuracy": _share(),
+    },
+)
+
+CONDITION_ACCURACY = _schema(
+    "condition_accuracy",
+    {
+        "system_id": _text(),
+        "trained_on": _text(),
+        "test_set": _text(),
+        "duration_ms": pa.Column(int, pa.Check.gt(0)),
+        "snr_db": _number(),
+        "balanced_accuracy": _share(),
+        "n_items": _count(),
+    },
+)
+"""Mean over seeds."""
+
+COMPARISONS = _schema(
+    "comparisons",
+    {
+        "system_a": _text(),
+        "system_b": _text(),
+        "test_set": _text(),
+        "difference": _number(),
+        "low": _number(nullable=True),
+        "high": _number(nullable=True),
+        "p_clustered_t": _share(nullable=True),
+        "p_sign_flip": _share(nullable=True),
+        "p_durkalski": _share(nullable=True),
+        "p_holm": _share(nullable=True),
+        "conclusion": pa.Column(str, pa.Check.isin(["different", "equivalent", "inconclusive", "descriptive_only"])),
+        "only_a_correct": _count(),
+        "only_b_correct": _count(),
+        "p_mcnemar_assumes_independent_items": _share(),
+        "n_items": _count(),
+        "n_sources": _count(),
+    },
+)
+"""difference: balanced accuracy of a minus b on the same stimuli. p_holm adjusts p_clustered_t over the table."""
+
+LEAKAGE = _schema(
+    "leakage",
+    {
+        "system_id": _text(),
+        "seed": _text(),
+        "metric": _text(),
+        "own_test": _share(),
+        "unseen_sources": _share(),
+        "inflation": _number(),
+        "low": _number(nullable=True),
+        "high": _number(nullable=True),
+        "base_own_test": _share(),
+        "base_unseen_sources": _share(),
+    },
+)
+"""What leakage buys: the same adapter on its own row-random test rows and on sources it never heard; the base on the
+same two sets shows how far they differ in difficulty."""
+
+
+def validate(table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Return `table` with the schema's column order and types; raise InputError naming the first violation."""
+    missing = [name for name in schema.columns if name not in table]
+    if missing:
+        raise InputError(f"table {schema.name}: missing column {missing[0]}; has {', '.join(map(str, table.columns))}")
+    try:
+        return schema.validate(table[list(schema.columns)].reset_index(drop=True))
+    except pandera.errors.SchemaError as error:
+        raise InputError(f"table {schema.name}: {error}") from error
+
+
+def write_table(path: Path, table: pd.DataFrame, schema: pa.DataFrameSchema) -> None:
+    """Validate `table` and write it atomically, as CSV or Parquet by the suffix of `path`."""
+    valid = validate(table, schema)
+    with atomic(path) as temporary:
+        if path.suffix == ".csv":
+            valid.to_csv(temporary, index=False, lineterminator="\n")
+        else:
+            valid.to_parquet(temporary, index=False)
+
+
+def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Read the schema's columns of a table (CSV or Parquet); an `audio` column is left on disk."""
+    if path.suffix == ".csv":
+        text = {name: str for name, column in schema.columns.items() if str(column.dtype) == "str"}
+        return validate(pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in schema.columns if name not in text}), schema)
+    return validate(pd.read_parquet(path, columns=list(schema.columns)), schema)
+
+
+_DTYPES = {pyarrow.string(): "string", pyarrow.large_string(): "large_string", pyarrow.int64(): "int64", pyarrow.float64(): "float64"}
+
+AUDIO_TYPE = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
+"""How Hugging Face `datasets` stores audio."""
+
+
+class AudioTableWriter:
+    """Write a table with an `audio` column row group by row group, so that memory stays bounded.
+
+    Use inside `earshot.files.atomic`. The file loads with datasets.load_dataset("parquet") and plays in its viewer.
+    """
+
+    def __init__(self, path: Path, schema: pa.DataFrameSchema):
+        self._path, self._schema = path, schema
+        self._writer: parquet.ParquetWriter | None = None
+
+    def __enter__(self) -> "AudioTableWriter":
+        return self
+
+    def write(self, rows: pd.DataFrame, flac: list[bytes], names: list[str]) -> None:
+        """Append rows of the schema with their FLAC bytes and file names (such as stimulus_id + ".flac")."""
+        table = pyarrow.Table.from_pandas(validate(rows, self._schema), preserve_index=False)
+        audio = pyarrow.array([{"bytes": content, "path": name} for content, name in zip(flac, names, strict=True)], AUDIO_TYPE)
+        table = table.append_column("audio", audio)
+        if self._writer is None:
+            features = {field.name: {"dtype": _DTYPES[field.type], "_type": "Value"} for field in table.schema if field.name != "audio"}
+            features["audio"] = {"sampling_rate": SAMPLE_RATE, "_type": "Audio"}
+            metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+            self._writer = parquet.ParquetWriter(self._path, table.schema.with_metadata(metadata), compression="zstd")
+        self._writer.write_table(table.cast(self._writer.schema))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        elif kind is None:
+            raise InputError(f"table {self._schema.name}: no rows to write; check the sources and the clip settings")
+
+
+def iterate_audio(path: Path, schema: pa.DataFrameSchema, batch_rows: int = 256) -> Iterator[tuple[pd.DataFrame, list[Waveform]]]:
+    """Yield the rows of an audio table in batches, each with its decoded 16 kHz mono waveforms; memory stays bounded."""
+    file = parquet.ParquetFile(path)
+    for batch in file.iter_batches(batch_rows, columns=[*schema.columns, "audio"]):
+        rows = batch.drop_columns(["audio"]).to_pandas()
+        audio = batch.column("audio").field("bytes")
+        yield validate(rows, schema), [decode_flac(content.as_py()) for content in audio]
