@@ -7,8 +7,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
 SCRIPTS = Path("workflow_scripts")
 sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 # Jobs run the interpreter that runs Snakemake, activated or not; --sdm conda puts its own first.
@@ -20,12 +18,18 @@ from earshot.layouts import source_files
 
 try:
     config = complete_config(config)
+    FOLDERS_ON_DISK = {name: source["path"] for name, source in config["sources"].items() if source["origin"] == "path"}
+    FILES_ON_DISK = {name: source_files(name, Path(folder)) for name, folder in FOLDERS_ON_DISK.items()}
 except InputError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"error: {error}")
 
 DATASETS = [name for name, source in config["sources"].items() if source["origin"] != "none"]
 SHARDS = [f"{shard:03d}" for shard in range(config["resources"]["stimulus_shards"])]
-ARMS = [(arm["recipe"], arm["split"], seed) for arm in config["finetuning"]["arms"] for seed in config["finetuning"]["seeds"]]
+ARMS = [
+    (arm["recipe"], arm["split"], seed)
+    for arm in config["finetuning"]["arms"]
+    for seed in config["finetuning"]["seeds"]
+]
 
 SPLITS = sorted({"grouped"} | {split for _, split, _ in ARMS})
 
@@ -64,6 +68,11 @@ def code(script):
     return sorted(map(str, seen))
 
 
+def as_json_of(value):
+    """A parameter that is the same text for equal values."""
+    return json.dumps(value, sort_keys=True)
+
+
 def as_json(*keys):
     """One sorted, brace-safe slice of the configuration, as a job's tracked parameter."""
 
@@ -71,7 +80,7 @@ def as_json(*keys):
         value = config
         for key in keys:
             value = value[key.format(**wildcards)]
-        return json.dumps(value, sort_keys=True)
+        return as_json_of(value)
 
     return slice_of_config
 
@@ -85,9 +94,7 @@ def dataset_folder(name):
 
 def dataset_inputs(wildcards):
     """What the catalogue of a data set depends on: every file of a folder on disk, or the folder that a rule makes."""
-    if config["sources"][wildcards.dataset]["origin"] != "path":
-        return dataset_folder(wildcards.dataset)
-    return source_files(wildcards.dataset, Path(dataset_folder(wildcards.dataset)))
+    return FILES_ON_DISK.get(wildcards.dataset, dataset_folder(wildcards.dataset))
 
 
 def base_folder():

@@ -20,7 +20,7 @@ rule predict_adapter:
         "results/logs/predict_adapter/{recipe}-{split}-seed-{seed}.log",
     conda:
         "../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         gpu=1,
     params:
@@ -33,4 +33,4 @@ rule predict_adapter:
         "python workflow_scripts/predict_adapter.py {input.shards:q} --base {input.base:q} --adapter {input.config:q}"
         " --splits {input.splits:q} --system {wildcards.recipe}-{wildcards.split} --seed {wildcards.seed}"
         " --output {output.predictions:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
-        " --batch-size {params.batch_size} &> {log:q}"
+        " --batch-size {params.batch_size} --threads 1 &> {log:q}"

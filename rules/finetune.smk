@@ -21,7 +21,7 @@ rule train_adapter:
         "results/logs/train_adapter/{recipe}-{split}-seed-{seed}.log",
     conda:
         "../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         gpu=1,
     params:
@@ -34,4 +34,4 @@ rule train_adapter:
         "python workflow_scripts/train_adapter.py {input.shards:q} --base {input.base:q} --split {input.split:q}"
         " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --history {output.history:q}"
         " --recipe {params.recipe:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
-        " --seed {wildcards.seed} --threads {threads} &> {log:q}"
+        " --seed {wildcards.seed} --threads 1 &> {log:q}"

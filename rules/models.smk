@@ -22,12 +22,14 @@ rule train_tiny_base:
     threads: 2
     params:
         settings=as_json("model", "tiny"),
+        window_ms=config["stimuli"]["window_ms"],
         seed=config["seed"],
     message:
         "Training the tiny base"
     shell:
         "python workflow_scripts/train_tiny_base.py {input.speech:q} {input.sounds:q} {output.folder:q}"
-        " --history {output.history:q} --settings {params.settings:q} --seed {params.seed} --threads {threads} &> {log:q}"
+        " --history {output.history:q} --settings {params.settings:q} --window-ms {params.window_ms}"
+        " --seed {params.seed} --threads 2 &> {log:q}"
 
 
 rule fetch_base:
@@ -38,10 +40,10 @@ rule fetch_base:
         folder=directory("data/models/hub"),
     log:
         "results/logs/fetch_base.log",
+    retries: 3
     localrule: True
     conda:
         "../envs/gpu.yaml"
-    retries: 3
     params:
         source=lambda wildcards: {key: config["model"][key] for key in ("repository", "revision")},
     message:

@@ -2,7 +2,7 @@
 
 in   results/tables/, results/audit/, results/adapters/, results/stimuli/
 out  results/figures/{accuracy,conditions,leakage,training}.{svg,png}
-     results/provenance/config.yaml, run.json, inputs.csv
+     results/provenance/config.yaml, run.json, digests.csv
      results/report.html
 """
 
@@ -129,6 +129,7 @@ rule write_report:
         published="config/published.csv",
         run="results/provenance/run.json",
         config="results/provenance/config.yaml",
+        digests="results/provenance/digests.csv",
         shards=STIMULI,
         zeroshot="results/predictions/zeroshot.parquet",
     output:
@@ -145,5 +146,5 @@ rule write_report:
     shell:
         "python workflow_scripts/write_report.py {output.page:q} --template {input.template:q} --figures {input.figures:q}"
         " --tables {input.tables:q} --checks {input.checks:q} --certificates {input.certificates:q}"
-        " --published {input.published:q} --run {input.run:q} --config {input.config:q} --shards {input.shards:q}"
-        " --zeroshot {input.zeroshot:q} --settings {params.settings:q} &> {log:q}"
+        " --published {input.published:q} --run {input.run:q} --config {input.config:q} --digests {input.digests:q}"
+        " --shards {input.shards:q} --zeroshot {input.zeroshot:q} --settings {params.settings:q} &> {log:q}"

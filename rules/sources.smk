@@ -22,7 +22,13 @@ rule make_embedded_corpus:
         "../envs/analysis.yaml"
     threads: 2
     params:
-        settings=as_json("embedded"),
+        settings=lambda wildcards: as_json_of(
+            {
+                key: size
+                for key, size in config["embedded"].items()
+                if key.startswith("base_") == (wildcards.corpus == "base")
+            }
+        ),
         seed=config["seed"],
     message:
         "Synthesising the {wildcards.corpus} corpus"
@@ -48,5 +54,4 @@ rule download_dataset:
     message:
         "Downloading {wildcards.dataset}"
     shell:
-        "python workflow_scripts/download_dataset.py {output.folder:q}"
-        " --source {params.source:q} &> {log:q}"
+        "python workflow_scripts/download_dataset.py {output.folder:q}" " --source {params.source:q} &> {log:q}"

@@ -22,7 +22,7 @@ rule split_grouped:
     conda:
         "../envs/analysis.yaml"
     params:
-        settings=as_json("splits"),
+        settings=lambda wildcards: as_json_of({key: config["splits"][key] for key in ("dev_fraction", "test_fraction")}),
         seed=config["seed"],
     message:
         "Splitting by source"

@@ -18,7 +18,7 @@ rule predict_zeroshot:
         "results/logs/predict_zeroshot.log",
     conda:
         "../envs/gpu.yaml"
-    threads: 2
+    threads: 1
     resources:
         gpu=1,
     params:
@@ -30,7 +30,7 @@ rule predict_zeroshot:
     shell:
         "python workflow_scripts/predict_zeroshot.py {input.shards:q} --base {input.base:q}"
         " --output {output.predictions:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
-        " --batch-size {params.batch_size} &> {log:q}"
+        " --batch-size {params.batch_size} --threads 1 &> {log:q}"
 
 
 rule detect_reference:

@@ -2,9 +2,12 @@
 
 import copy
 import difflib
+import functools
+import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import yaml
@@ -13,26 +16,51 @@ from earshot.errors import InputError
 
 SCHEMA_PATH = Path(__file__).parents[2] / "config" / "schema" / "config.schema.yaml"
 
+_DEMANDS = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "minimum": "must be at least {}",
+    "exclusiveMinimum": "must be more than {}",
+    "maximum": "must be at most {}",
+    "exclusiveMaximum": "must be less than {}",
+    "minItems": "needs at least {} item",
+    "minLength": "needs at least {} character",
+    "minProperties": "needs at least {} key",
+    "uniqueItems": "must not repeat an item",
+    "required": "needs the keys {}",
+    "pattern": "must match {}",
+}
+"""Keyword of the schema -> what it asks for."""
 
+
+@functools.cache
 def load_schema() -> dict[str, Any]:
-    """The JSON schema of the configuration."""
+    """The JSON schema of the configuration; shared, not to be changed."""
     return yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
 
 
 def complete_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Check a configuration and return a copy with every default filled in.
+    """Check a configuration and return a copy with every default filled in, whole floats given for integers made
+    integers, and `~` in paths expanded.
 
     Raises InputError naming the key, its value and a hint where a key is unknown, a value is of the wrong type or out
     of range, or two keys do not go together.
     """
     schema = load_schema()
-    completed = copy.deepcopy(config)
-    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(completed))
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(config))
     if errors:
-        raise InputError("config: " + _explain(jsonschema.exceptions.best_match(errors), schema))
-    _fill(completed, schema, schema)
+        raise InputError("config: " + _explain(min(errors, key=_severity)))
+    completed = _complete(copy.deepcopy(config), schema, schema, "")
+    for section in [*completed["sources"].values(), completed["model"]]:
+        if section["path"]:
+            section["path"] = str(Path(section["path"]).expanduser())
     _check_across(completed)
     return completed
+
+
+def _severity(error: jsonschema.ValidationError) -> tuple[bool, str]:
+    """Misspelt keys first, since they explain what else is wrong; then in a fixed order."""
+    return error.validator != "additionalProperties", error.json_path
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -40,34 +68,48 @@ def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return schema["$defs"][reference.rsplit("/", 1)[1]] if reference else node
 
 
-def _fill(value: Any, node: dict[str, Any], schema: dict[str, Any]) -> None:
+def _complete(value: Any, node: dict[str, Any], schema: dict[str, Any], where: str) -> Any:
     node = _resolve(node, schema)
     if isinstance(value, dict):
-        for key, child in node.get("properties", {}).items():
-            child = _resolve(child, schema)
-            if key not in value and "default" in child:
-                value[key] = copy.deepcopy(child["default"])
-        for key, item in value.items():
-            child = node.get("properties", {}).get(key, node.get("additionalProperties"))
-            if isinstance(child, dict):
-                _fill(item, child, schema)
-    elif isinstance(value, list) and "items" in node:
-        for item in value:
-            _fill(item, node["items"], schema)
+        properties = {key: _resolve(child, schema) for key, child in node.get("properties", {}).items()}
+        defaults = {key: copy.deepcopy(child["default"]) for key, child in properties.items() if "default" in child}
+        anything_else = node.get("additionalProperties") or {}
+        return {key: _complete(item, properties.get(key, anything_else), schema, f"{where}.{key}") for key, item in {**defaults, **value}.items()}
+    if isinstance(value, list):
+        return [_complete(item, node["items"], schema, f"{where}[{position}]") for position, item in enumerate(value)]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputError(f"config: {where.lstrip('.')} = {value}: must be finite; hint: give a number")
+        if node.get("type") == "integer":
+            return int(value)
+    return value
 
 
-def _explain(error: jsonschema.ValidationError, schema: dict[str, Any]) -> str:
-    where = ".".join(map(str, error.absolute_path))
+def _explain(error: jsonschema.ValidationError) -> str:
+    node, value, asked = cast(dict[str, Any], error.schema), cast(Any, error.instance), cast(Any, error.validator_value)
+    where = error.json_path.removeprefix("$").lstrip(".")
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known))[0]
-        close = difflib.get_close_matches(unknown, known, n=1)
+        known = list(node.get("properties", {}))
+        unknown = next(key for key in value if key not in known)
+        close = difflib.get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-        return f"unknown key {'.'.join(filter(None, [where, unknown]))} = {error.instance[unknown]!r}; {hint}"
-    hint = error.schema.get("description", "see config/README.md")
-    if error.validator == "type" and isinstance(error.instance, str) and _is_number(error.instance):
+        return f"unknown key {'.'.join(filter(None, [where, str(unknown)]))} = {_short(value[unknown])}; hint: {hint}"
+    hint = node.get("description", "see config/README.md")
+    if value is None:
+        hint = "give it a value, or remove the key to use the default"
+    elif error.validator == "type" and isinstance(value, str) and _is_number(value):
         hint = "YAML reads this as text; write 1.0e-4, not 1e-4, and no quotes"
-    return f"{where or 'top level'} = {error.instance!r}: {error.message}; hint: {hint}"
+    elif error.validator == "enum" and (close := difflib.get_close_matches(str(value), asked, n=1)):
+        hint = f"did you mean {close[0]}?"
+    if isinstance(asked, list):
+        asked = (" or " if error.validator == "type" else ", ").join(map(str, asked))
+    demand = _DEMANDS[str(error.validator)].format(asked)
+    return f"{where or 'top level'} = {_short(value)}: {demand}; hint: {hint}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _is_number(text: str) -> bool:
@@ -79,58 +121,67 @@ def _is_number(text: str) -> bool:
 
 
 def _check_across(config: dict[str, Any]) -> None:
-    for name, source in config["sources"].items():
+    sources, model, stimuli, splits = (config[section] for section in ("sources", "model", "stimuli", "splits"))
+    for name, source in sources.items():
         if source["origin"] == "path" and not source["path"]:
-            raise InputError(f"config: sources.{name}.path = {source['path']!r}: origin is path; hint: name the folder, or set origin to none")
+            raise InputError(f"config: sources.{name}.path is not set: origin is path; hint: name the folder, or set origin to none")
         if source["origin"] == "download" and not source["archives"]:
             raise InputError(f"config: sources.{name}.archives = []: origin is download; hint: config/reproduction.yaml lists the archives")
-    if config["model"]["origin"] == "path" and not config["model"]["path"]:
-        raise InputError("config: model.path = None: model.origin is path; hint: name a checkpoint folder")
-    if all(source["origin"] == "none" for source in config["sources"].values()):
+    if all(source["origin"] == "none" for source in sources.values()):
         raise InputError("config: sources: every origin is none; hint: set at least one to embedded, path or download")
-    longest = max(config["stimuli"]["durations_ms"])
-    if longest > config["stimuli"]["window_ms"]:
-        raise InputError(f"config: stimuli.window_ms = {config['stimuli']['window_ms']}: shorter than the longest stimulus; hint: at least {longest}")
-    if longest > 1000 * config["clips"]["duration_s"]:
-        raise InputError(f"config: clips.duration_s = {config['clips']['duration_s']}: shorter than the longest stimulus; hint: at least {longest / 1000}")
-    if config["splits"]["dev_fraction"] + config["splits"]["test_fraction"] >= 1:
+    if model["origin"] == "path" and not model["path"]:
+        raise InputError("config: model.path is not set: model.origin is path; hint: name a checkpoint folder")
+    longest, clip_s = max(stimuli["durations_ms"]), config["clips"]["duration_s"]
+    if longest > stimuli["window_ms"]:
+        raise InputError(f"config: stimuli.window_ms = {stimuli['window_ms']}: shorter than the longest stimulus; hint: at least {longest}")
+    if longest > 1000 * clip_s:
+        raise InputError(f"config: clips.duration_s = {clip_s}: shorter than the longest stimulus; hint: at least {longest / 1000}")
+    if splits["dev_fraction"] + splits["test_fraction"] >= 1:
         raise InputError("config: splits: dev_fraction + test_fraction leave nothing to train on; hint: keep their sum below 1")
     recipes = config["finetuning"]["recipes"]
-    for arm in config["finetuning"]["arms"]:
+    for position, arm in enumerate(config["finetuning"]["arms"]):
         if arm["recipe"] not in recipes:
-            raise InputError(f"config: finetuning.arms: recipe {arm['recipe']!r} is not defined; hint: one of {', '.join(recipes)}")
+            known = ", ".join(recipes)
+            raise InputError(f"config: finetuning.arms[{position}].recipe = {_short(arm['recipe'])}: is not defined; hint: one of {known}")
     for name, recipe in recipes.items():
-        if recipe["batch_size"] % recipe["micro_batch_size"]:
-            raise InputError(f"config: finetuning.recipes.{name}.micro_batch_size = {recipe['micro_batch_size']}: does not divide batch_size; hint: {recipe['batch_size']} is a multiple of it")
+        batch, micro_batch = recipe["batch_size"], recipe["micro_batch_size"]
+        if batch % micro_batch:
+            where = f"finetuning.recipes.{name}.micro_batch_size"
+            raise InputError(f"config: {where} = {micro_batch}: does not divide batch_size; hint: a divisor of {batch}")
 
 
 def option_table() -> str:
     """Every option as a Markdown table: key, type, default, meaning; generated from the schema."""
     schema = load_schema()
     lines = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
-    for key, node in _leaves(schema, schema, ""):
-        default = "" if "default" not in node else f"`{yaml.safe_dump(node['default'], default_flow_style=True, width=10_000).splitlines()[0]}`"
+    for key, node in _options(schema, schema, ""):
+        if "properties" in node and "default" in node:
+            lines.append(f"| **`{key}`** | | | {node.get('description', '')} |")
+            continue
+        default = f"`{json.dumps(node['default'], ensure_ascii=False)}`" if "default" in node else "required"
         lines.append(f"| `{key}` | {_type_name(node)} | {default} | {node.get('description', '')} |")
     return "\n".join(lines) + "\n"
 
 
-def _leaves(node: dict[str, Any], schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _options(node: dict[str, Any], schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for key, child in node.get("properties", {}).items():
         child = _resolve(child, schema)
         name = f"{prefix}{key}"
-        if "properties" in child:
-            yield from _leaves(child, schema, f"{name}.")
-            continue
         yield name, child
-        if isinstance(child.get("additionalProperties"), dict):
-            yield from _leaves(child["additionalProperties"], schema, f"{name}.NAME.")
-        elif isinstance(child.get("items"), dict) and "properties" in child["items"]:
-            yield from _leaves(child["items"], schema, f"{name}[].")
+        if "properties" in child:
+            yield from _options(child, schema, f"{name}.")
+        elif isinstance(child.get("additionalProperties"), dict):
+            yield from _options(child["additionalProperties"], schema, f"{name}.NAME.")
+        elif "properties" in child.get("items", {}):
+            yield from _options(child["items"], schema, f"{name}[].")
 
 
 def _type_name(node: dict[str, Any]) -> str:
     if "enum" in node:
         return " \\| ".join(map(str, node["enum"]))
-    kind = node.get("type", "any")
-    bounds = [f"{symbol} {node[word]}" for word, symbol in (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<")) if word in node]
+    kind = node["type"]
+    if kind == "array":
+        return f"list of {_type_name(node['items'])}"
+    words = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+    bounds = [f"{symbol} {node[word]}" for word, symbol in words if word in node]
     return " or ".join(kind if isinstance(kind, list) else [kind]) + (f" ({', '.join(bounds)})" if bounds else "")

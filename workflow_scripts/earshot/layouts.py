@@ -5,6 +5,11 @@ from pathlib import Path
 from earshot.errors import InputError
 
 
+def _wavs(folder: Path) -> list[Path]:
+    """The folder's *.wav and *.WAV; names that start with a dot are other systems' side files."""
+    return [path for path in folder.glob("*") if path.suffix.lower() == ".wav" and not path.name.startswith(".")]
+
+
 def audio_files(dataset: str, folder: Path) -> list[Path]:
     """Every audio file of a data set, sorted.
 
@@ -13,10 +18,10 @@ def audio_files(dataset: str, folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"sources.{dataset}: no folder {folder}; set sources.{dataset}.path to where the recordings are")
     if dataset == "fsd50k":
-        files = [path for part in ("dev", "eval") for path in (folder / f"FSD50K.{part}_audio").glob("*.wav")]
+        files = [path for part in ("dev", "eval") for path in _wavs(folder / f"FSD50K.{part}_audio")]
         layout = "FSD50K.dev_audio/*.wav or FSD50K.eval_audio/*.wav"
     else:
-        files = list((folder / "audio").glob("*.wav"))
+        files = _wavs(folder / "audio")
         layout = "audio/*.wav"
     if not files:
         raise InputError(f"sources.{dataset}: {folder} holds no {layout}; name the folder above it")
@@ -33,7 +38,7 @@ def annotation_files(dataset: str, folder: Path) -> list[Path]:
         "esc50": ["meta/esc50.csv"],
         "fsd50k": ["FSD50K.ground_truth/*.csv", "FSD50K.metadata/*_clips_info_FSD50K.json"],
     }[dataset]
-    files = [path for pattern in patterns for path in folder.glob(pattern)]
+    files = [path for pattern in patterns for path in folder.glob(pattern) if not path.name.startswith(".")]
     if not files:
         raise InputError(f"sources.{dataset}: {folder} holds no {patterns[0]}; name the folder above it")
     return sorted(files)
@@ -41,4 +46,5 @@ def annotation_files(dataset: str, folder: Path) -> list[Path]:
 
 def source_files(dataset: str, folder: Path) -> list[str]:
     """Every file that the catalogue of a data set depends on."""
-    return [str(path) for path in [*annotation_files(dataset, folder), *audio_files(dataset, folder)]]
+    audio = audio_files(dataset, folder)
+    return [str(path) for path in [*annotation_files(dataset, folder), *audio]]

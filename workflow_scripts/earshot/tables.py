@@ -1,7 +1,7 @@
 """Schemas of every table that a rule writes, and how tables are written and read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -123,6 +123,20 @@ STIMULI = _schema(
 """One row per stimulus; the shards carry an `audio` column besides. segment_start_s and segment_end_s are seconds in
 the recording that the stimulus's segment was cut from."""
 
+STIMULUS_SUMMARY = _schema(
+    "stimulus_summary",
+    {
+        "label": _label(),
+        "duration_ms": pa.Column(int, pa.Check.gt(0)),
+        "snr_db": _number(),
+        "n": _count(),
+        "n_sources": _count(),
+        "max_abs_snr_error_db": _number(),
+        "max_abs_level_error_db": _number(),
+    },
+)
+"""One row per class and condition; the errors are achieved minus requested."""
+
 SPLIT = _schema(
     "split",
     {
@@ -170,8 +184,10 @@ ACCURACY = _schema(
         "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
     },
 )
-"""seed: a number, "all" (mean over seeds), or "-" (no training). trained_on and test_set name a split; "-" where not
-trained. The naive interval assumes independent items."""
+"""seed: a number, "all" (mean over several seeds), or "-" (no training). trained_on names a split; "-" where not trained.
+test_set: "unseen" (test part of the grouped split) or "row_random" (test part of that split). interval: "jackknife_t",
+"two_way_t" (over sources and seeds), with "+wilson_sources" where a class had no variation between sources, or "none". Counts
+are of what enters the metric. The naive interval assumes independent items."""
 
 SOURCE_ACCURACY = _schema(
     "source_accuracy",
@@ -213,6 +229,8 @@ COMPARISONS = _schema(
         "p_clustered_t": _share(nullable=True),
         "p_sign_flip": _share(nullable=True),
         "p_durkalski": _share(nullable=True),
+        "p_sources_and_seeds": _share(nullable=True),
+        "p_tost": _share(nullable=True),
         "p_holm": _share(nullable=True),
         "conclusion": pa.Column(str, pa.Check.isin(["different", "equivalent", "inconclusive", "descriptive_only"])),
         "only_a_correct": _count(),
@@ -222,7 +240,9 @@ COMPARISONS = _schema(
         "n_sources": _count(),
     },
 )
-"""difference: balanced accuracy of a minus b on the same stimuli. p_holm adjusts p_clustered_t over the table."""
+"""difference: balanced accuracy of a minus b on the same stimuli, averaged over seeds. The interval and the clustered
+p-values hold for new sources; p_sources_and_seeds for new seeds too. p_tost: equivalence within the margin. p_holm adjusts
+p_clustered_t over the table. Clustered p-values are empty below 6 sources in a class."""
 
 LEAKAGE = _schema(
     "leakage",
@@ -241,6 +261,22 @@ LEAKAGE = _schema(
 )
 """What leakage buys: the same adapter on its own row-random test rows and on sources it never heard; the base on the
 same two sets shows how far they differ in difficulty."""
+
+
+EVIDENCE = _schema(
+    "evidence",
+    {
+        "check": _text(),
+        "part_a": pa.Column(str),
+        "part_b": pa.Column(str),
+        "item_a": pa.Column(str),
+        "item_b": pa.Column(str),
+        "source_a": pa.Column(str),
+        "source_b": pa.Column(str),
+        "detail": _text(),
+    },
+)
+"""What the leakage audit's failed checks found: one row per offending pair or item; "" where a column does not apply."""
 
 
 def validate(table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
@@ -267,8 +303,9 @@ def write_table(path: Path, table: pd.DataFrame, schema: pa.DataFrameSchema) -> 
 def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Read the schema's columns of a table (CSV or Parquet); an `audio` column is left on disk."""
     if path.suffix == ".csv":
-        text = {name: str for name, column in schema.columns.items() if str(column.dtype) == "str"}
-        return validate(pd.read_csv(path, dtype=text, keep_default_na=False, na_values={name: [""] for name in schema.columns if name not in text}), schema)
+        text = {name: str for name, column in schema.columns.items() if str(column.dtype).startswith("str")}
+        empty = {name: [""] for name in schema.columns if name not in text}
+        return validate(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty), schema)
     return validate(pd.read_parquet(path, columns=list(schema.columns)), schema)
 
 
@@ -282,10 +319,11 @@ class AudioTableWriter:
     """Write a table with an `audio` column row group by row group, so that memory stays bounded.
 
     Use inside `earshot.files.atomic`. The file loads with datasets.load_dataset("parquet") and plays in its viewer.
+    Where nothing was written, closing raises InputError, or with allow_empty leaves a valid table of no rows.
     """
 
-    def __init__(self, path: Path, schema: pa.DataFrameSchema):
-        self._path, self._schema = path, schema
+    def __init__(self, path: Path, schema: pa.DataFrameSchema, allow_empty: bool = False):
+        self._path, self._schema, self._allow_empty = path, schema, allow_empty
         self._writer: parquet.ParquetWriter | None = None
 
     def __enter__(self) -> "AudioTableWriter":
@@ -297,23 +335,36 @@ class AudioTableWriter:
         audio = pyarrow.array([{"bytes": content, "path": name} for content, name in zip(flac, names, strict=True)], AUDIO_TYPE)
         table = table.append_column("audio", audio)
         if self._writer is None:
-            features = {field.name: {"dtype": _DTYPES[field.type], "_type": "Value"} for field in table.schema if field.name != "audio"}
+            features: dict[str, dict[str, str | int]] = {
+                field.name: {"dtype": _DTYPES[field.type], "_type": "Value"} for field in table.schema if field.name != "audio"
+            }
             features["audio"] = {"sampling_rate": SAMPLE_RATE, "_type": "Audio"}
             metadata = {"huggingface": json.dumps({"info": {"features": features}})}
             self._writer = parquet.ParquetWriter(self._path, table.schema.with_metadata(metadata), compression="zstd")
-        self._writer.write_table(table.cast(self._writer.schema))
+        if len(table):
+            self._writer.write_table(table.cast(self._writer.schema))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._writer is None and kind is None:
+            if not self._allow_empty:
+                raise InputError(f"table {self._schema.name}: no rows to write; check the sources and the clip settings")
+            self.write(pd.DataFrame(columns=list(self._schema.columns)), [], [])
         if self._writer is not None:
             self._writer.close()
-        elif kind is None:
-            raise InputError(f"table {self._schema.name}: no rows to write; check the sources and the clip settings")
 
 
-def iterate_audio(path: Path, schema: pa.DataFrameSchema, batch_rows: int = 256) -> Iterator[tuple[pd.DataFrame, list[Waveform]]]:
-    """Yield the rows of an audio table in batches, each with its decoded 16 kHz mono waveforms; memory stays bounded."""
+def iterate_audio(
+    path: Path, schema: pa.DataFrameSchema, batch_rows: int = 256, keep: Callable[[pd.DataFrame], pd.Series] | None = None
+) -> Iterator[tuple[pd.DataFrame, list[Waveform]]]:
+    """Yield the rows of an audio table in batches, each with its decoded 16 kHz mono waveforms; memory stays bounded.
+
+    keep: which rows of a batch to yield, as a Boolean series; the others are not decoded. A batch may so be empty.
+    """
     file = parquet.ParquetFile(path)
     for batch in file.iter_batches(batch_rows, columns=[*schema.columns, "audio"]):
         rows = batch.drop_columns(["audio"]).to_pandas()
+        if keep is not None:
+            mask = keep(rows).to_numpy(bool)
+            rows, batch = rows[mask], batch.filter(pyarrow.array(mask))
         audio = batch.column("audio").field("bytes")
         yield validate(rows, schema), [decode_flac(content.as_py()) for content in audio]

@@ -1,1 +1,1 @@
-"""The leakage audit: a registry of checks, the certificate, the gate."""
+"""The leakage audit: a registry of checks, what they look at, the certificate, the report, the gate."""

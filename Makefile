@@ -1,0 +1,52 @@
+# Thin: the environment from the lock, then the real command. `make env`, then plain `snakemake --cores 2`, does the same.
+PYTHON ?= python3
+CORES ?= all
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help env demo test lint lock clean
+
+help:
+	@echo "make demo   set up the environment and run the embedded study (CORES=$(CORES))"
+	@echo "make test   set up the environment and run the tests"
+	@echo "make env    only set up the environment, in $(VENV)"
+	@echo "make lint   check style, types and the workflow"
+	@echo "make lock   resolve envs/*.in into the locks and the conda environments"
+	@echo "make clean  remove the environment, the results and everything that can be made again; downloads stay"
+
+env: $(VENV)/runtime.stamp
+
+demo: env
+	$(VENV)/bin/snakemake --cores $(CORES)
+	@echo "$(CURDIR)/results/report.html"
+
+test: $(VENV)/development.stamp
+	$(VENV)/bin/python -m pytest -m "not slow and not gpu"
+
+lint: $(VENV)/development.stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/snakefmt --check Snakefile rules
+	$(VENV)/bin/mypy
+	$(VENV)/bin/snakemake --lint
+
+lock: $(VENV)/development.stamp
+	$(VENV)/bin/python envs/lock.py
+
+clean:
+	rm -rf $(VENV) .snakemake .pytest_cache .hypothesis .ruff_cache .mypy_cache data/embedded data/models/tiny
+	find results -mindepth 1 ! -name README.md -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/runtime.stamp: envs/requirements.lock
+	@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11 or newer, or name it: make env PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: $(PYTHON) is $$($(PYTHON) -V); Earshot needs 3.11 or newer: make env PYTHON=python3.11" >&2; exit 1; }
+	@echo "Installing the pinned packages into $(VENV) (some minutes the first time)"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r envs/requirements.lock
+	touch $@
+
+$(VENV)/development.stamp: $(VENV)/runtime.stamp envs/requirements-dev.lock
+	$(PIP) -r envs/requirements-dev.lock
+	touch $@

@@ -1,0 +1,85 @@
+import importlib.util
+import json
+
+import pytest
+
+SEEDS, PUBLISHED_SEEDS = 3, 5
+
+
+def test_a_clean_checkout_plans_the_whole_study(checkout):
+    plan = checkout.plan()
+    assert plan["train_adapter"] == plan["predict_adapter"] == 2 * SEEDS
+    assert plan["make_embedded_corpus"] == 2
+    assert plan["gate_leakage"] == plan["audit_leakage"] == 2
+    assert plan["detect_reference"] == 3
+    assert plan["train_tiny_base"] == plan["predict_zeroshot"] == plan["write_report"] == 1
+    assert "download_dataset" not in plan
+    assert "fetch_base" not in plan
+
+
+def test_the_published_study_plans_at_full_size(checkout):
+    plan = checkout.plan("--configfile", "config/reproduction.yaml")
+    assert plan["train_adapter"] == plan["predict_adapter"] == 4 * PUBLISHED_SEEDS
+    assert plan["download_dataset"] == 2
+    assert plan["make_factorial_stimuli"] == 16
+    assert plan["fetch_base"] == 1
+    assert "train_tiny_base" not in plan
+    assert "make_embedded_corpus" not in plan
+
+
+@pytest.mark.parametrize(("target", "last"), [("stimuli", "audit_stimuli"), ("audits", "audit_leakage"), ("adapters", "train_adapter")])
+def test_a_named_target_plans_no_more_than_it_needs(checkout, target, last):
+    plan = checkout.plan(target)
+    assert last in plan
+    assert "write_report" not in plan
+
+
+@pytest.mark.parametrize("profile", ["workstation", "slurm"])
+def test_the_profiles_plan_without_a_gpu_or_a_cluster(checkout, profile):
+    if profile == "slurm" and importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
+        pytest.skip("snakemake-executor-plugin-slurm is not installed")
+    assert checkout.plan("--workflow-profile", f"config/profiles/{profile}")["train_adapter"] == 2 * SEEDS
+
+
+def own_recordings(checkout):
+    speech, sounds = checkout.folder / "my speech", checkout.folder / "sounds"
+    for name in ("my speech/audio/a.wav", "my speech/a.rttm", "sounds/audio/1-1-A-0.wav", "sounds/meta/esc50.csv"):
+        path = checkout.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return {"sources": {"voxconverse": {"origin": "path", "path": str(speech)}, "esc50": {"origin": "path", "path": str(sounds)}}}
+
+
+def test_own_recordings_replace_the_embedded_study_but_not_the_corpus_of_the_tiny_base(checkout):
+    plan = checkout.plan("--configfile", checkout.overlay(own_recordings(checkout)))
+    assert plan["catalogue_recordings"] == 2
+    assert plan["make_embedded_corpus"] == plan["train_tiny_base"] == 1
+
+
+def test_training_waits_for_the_gate_of_its_own_split(checkout):
+    result = checkout.snakemake("--d3dag")
+    graph = json.loads(result.stdout)
+    labels = {node["id"]: node["value"]["label"] for node in graph["nodes"]}
+    parents = {}
+    for link in graph["links"]:
+        parents.setdefault(labels[link["v"]] if "v" in link else labels[link["target"]], set())
+    assert parents
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sed": 3}, "error: config: unknown key sed = 3; hint: did you mean seed?"),
+        ({"clips": {"per_source": "2"}}, 'error: config: clips.per_source = "2": must be of type integer'),
+        ({"sources": {"esc50": {"origin": "path", "path": "nowhere"}}}, "error: sources.esc50: no folder nowhere; set sources.esc50.path"),
+        ({"sources": {"esc50": {"origin": "path", "path": "config"}}}, "error: sources.esc50: config holds no meta/esc50.csv"),
+    ],
+)
+def test_a_wrong_configuration_ends_in_one_line_before_any_job(checkout, settings, message):
+    result = checkout.snakemake("--cores", "1", "--configfile", checkout.overlay(settings))
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert result.returncode != 0
+    assert len(errors) == 1, result.stderr
+    assert errors[0].startswith(message)
+    assert "Traceback" not in result.stderr
+    assert not (checkout.folder / "results").exists()

@@ -1,0 +1,156 @@
+"""Made-up tables of a small study, for the tests of figures and report."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from earshot.configuration import complete_config
+from earshot.leakage.certificate import SCHEMA_NAME, overall_status
+from earshot.tables import ACCURACY, AUDIO_CHECK, COMPARISONS, CONDITION_ACCURACY, LEAKAGE, SOURCE_ACCURACY, STIMULUS_SUMMARY, validate
+
+SYSTEMS = ("base", "attention-grouped", "attention-row_random", "silero", "webrtc", "energy")
+SEEDS = ("42", "123", "456")
+LEVELS = {"base": 0.8, "attention-grouped": 0.9, "attention-row_random": 0.82, "silero": 0.85, "webrtc": 0.75, "energy": 0.6}
+HOSTILE = "<script>alert(1)</script>"
+
+
+def _split_of(system: str) -> str:
+    return system.rpartition("-")[2] if "-" in system else "-"
+
+
+def _sets_of(system: str) -> list[str]:
+    return ["unseen", "row_random"] if system == "base" or _split_of(system) == "row_random" else ["unseen"]
+
+
+def accuracy(systems: Sequence[str] = SYSTEMS, sources: int = 14, intervals: bool = True) -> pd.DataFrame:
+    rows = []
+    for system in systems:
+        for test_set in _sets_of(system):
+            for seed in (*SEEDS, "all") if "-" in system else ("-",):
+                for metric, shift in (("balanced_accuracy", 0), ("accuracy", 0), ("speech_accuracy", 0.04), ("nonspeech_accuracy", -0.04)):
+                    value = LEVELS.get(system, 0.7) + shift + (0.08 if test_set == "row_random" else 0)
+                    value += 0 if seed in ("all", "-") else 0.01 * (SEEDS.index(seed) - 1)
+                    bounds = [value - 0.06, min(1, value + 0.06), value - 0.02, min(1, value + 0.02)] if intervals else [np.nan] * 4
+                    reliability = "descriptive_only" if sources < 10 else "ok"
+                    rows.append(
+                        [system, _split_of(system), test_set, seed, metric, value, *bounds, "jackknife_t", 700, sources, sources, reliability]
+                    )
+    return validate(pd.DataFrame(rows, columns=list(ACCURACY.columns)), ACCURACY)
+
+
+def sources(systems: Sequence[str] = SYSTEMS, number: int = 14) -> pd.DataFrame:
+    rows = []
+    for system in systems:
+        for seed in (*SEEDS, "all") if "-" in system else ("-",):
+            for label in ("SPEECH", "NONSPEECH"):
+                rows += [[system, _split_of(system), "unseen", seed, f"{label}-{k}", label, 50, (k % 11) / 10] for k in range(number)]
+    return validate(pd.DataFrame(rows, columns=list(SOURCE_ACCURACY.columns)), SOURCE_ACCURACY)
+
+
+def conditions(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
+    rows = [
+        [system, _split_of(system), test_set, duration, snr, 0.5 + duration / 4000 + snr / 100, 28]
+        for system in systems
+        for test_set in _sets_of(system)
+        for duration in (200, 600, 1000)
+        for snr in (0.0, 10.0, 20.0)
+    ]
+    return validate(pd.DataFrame(rows, columns=list(CONDITION_ACCURACY.columns)), CONDITION_ACCURACY)
+
+
+def leakage(systems: Sequence[str] = SYSTEMS, low: float = 0.02) -> pd.DataFrame:
+    rows = [
+        [system, seed, metric, 0.9, 0.82, 0.08, low, 0.14, 0.81, 0.8]
+        for system in systems
+        if _split_of(system) == "row_random"
+        for seed in (*SEEDS, "all")
+        for metric in ("balanced_accuracy", "speech_accuracy", "nonspeech_accuracy")
+    ]
+    return validate(pd.DataFrame(rows, columns=list(LEAKAGE.columns)), LEAKAGE)
+
+
+def comparisons(conclusion: str = "different") -> pd.DataFrame:
+    row: dict[str, Any] = {name: 0.0004 for name in COMPARISONS.columns if name.startswith("p_")}
+    row |= {"system_a": "attention-grouped", "system_b": "base", "test_set": "unseen", "difference": 0.1, "low": 0.04, "high": 0.16}
+    row |= {"conclusion": conclusion, "only_a_correct": 90, "only_b_correct": 20, "n_items": 700, "n_sources": 28}
+    return validate(pd.DataFrame([row]), COMPARISONS)
+
+
+def histories(systems: Sequence[str] = SYSTEMS, steps: int = 40) -> pd.DataFrame:
+    step = np.arange(1, steps + 1)
+    return pd.concat(
+        [
+            pd.DataFrame({"step": step, "loss": 0.7 * np.exp(-step / 20) + 0.02 * int(seed) % 0.1, "learning_rate": 0.002 * step / steps}).assign(
+                system_id=system, seed=seed
+            )
+            for system in systems
+            if "-" in system
+            for seed in SEEDS
+        ]
+    )
+
+
+def stimulus_summary() -> pd.DataFrame:
+    rows = [
+        [label, duration, snr, 28, 14, 0.0123, 0.0045]
+        for label in ("SPEECH", "NONSPEECH")
+        for duration in (200, 600, 1000)
+        for snr in (0.0, 10.0, 20.0)
+    ]
+    return validate(pd.DataFrame(rows, columns=list(STIMULUS_SUMMARY.columns)), STIMULUS_SUMMARY)
+
+
+def audio_check(broken: Sequence[str] = ()) -> pd.DataFrame:
+    rows = [[f"audio/{k}.wav", "ok", "", 16000, 1, 2.0, -20.0, 0.5, 0.0, 0.0, 0] for k in range(5)]
+    rows += [[path, "broken", "cannot be read", None, None, None, None, None, None, None, None] for path in broken]
+    return validate(pd.DataFrame(rows, columns=list(AUDIO_CHECK.columns)), AUDIO_CHECK)
+
+
+def certificate(split: str = "grouped", offenders: Sequence[str] = ()) -> dict[str, Any]:
+    def check(number: int, name: str, sources: Sequence[str]) -> dict[str, Any]:
+        return {
+            "id": f"L{number}",
+            "name": name,
+            "severity": "error",
+            "status": "fail" if sources else "pass",
+            "n_compared": 28,
+            "units": "sources",
+            "statistic": float(len(sources)),
+            "threshold": 0.0,
+            "reason": f"{len(sources)} sources are in two parts" if sources else None,
+            "offenders": len(sources),
+            "offending_sources": list(sources),
+        }
+
+    checks = [check(1, "source overlap", offenders), check(2, "duplicate audio", ())]
+    return {
+        "schema": SCHEMA_NAME,
+        "split": {"name": split, "sha256": "0" * 64},
+        "subject": [{"name": "index", "sha256": "1" * 64}],
+        "policy": {"settings": {}, "sha256": "2" * 64},
+        "parts": {part: {"stimuli": 1200, "speech_sources": 14, "nonspeech_sources": 13} for part in ("train", "dev", "test")},
+        "checks": checks,
+        "status": overall_status(checks),
+        "fail_closed": True,
+    }
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    return complete_config(changes)
+
+
+def run() -> dict[str, Any]:
+    return {
+        "date": "2026-01-01",
+        "git": {"revision": "a" * 40, "dirty": True},
+        "python": "3.12.1",
+        "packages": {"numpy": "2.0"},
+        "differences_from_lock": [{"package": "scipy", "locked": "1.0", "installed": None}],
+        "platform": "Linux",
+        "cpu": "a processor",
+        "cores": 2,
+        "memory_gib": 7.5,
+        "gpus": [],
+    }

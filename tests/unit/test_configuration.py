@@ -1,0 +1,186 @@
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from document_config import README, documented
+from earshot.configuration import complete_config, load_schema
+from earshot.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+def message_of(text: str) -> str:
+    with pytest.raises(InputError) as caught:
+        complete_config(yaml.safe_load(text))
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value", "hint"),
+    [
+        ("{sed: 3}", "unknown key sed", "3", "did you mean seed?"),
+        ("{clips: {per_sorce: 3}}", "unknown key clips.per_sorce", "3", "did you mean per_source?"),
+        ("{splits: {row_random: {stimulus: 9}}}", "unknown key splits.row_random.stimulus", "9", "did you mean stimuli?"),
+        ("{finetuning: {recipes: {mine: {rnk: 8}}}}", "unknown key finetuning.recipes.mine.rnk", "8", "did you mean rank?"),
+        (
+            "{finetuning: {arms: [{recipe: attention, split: grouped, sed: 1}]}}",
+            "unknown key finetuning.arms[0].sed",
+            "1",
+            "known keys: recipe, split",
+        ),
+        ("{sources: {esc50: {archives: [{ulr: x}]}}}", "unknown key sources.esc50.archives[0].ulr", '"x"', "did you mean url?"),
+        ("{1: 2}", "unknown key 1", "2", "known keys: seed"),
+        ("{finetuning: {recipes: {attention: {learning_rate: 1e-4}}}}", "finetuning.recipes.attention.learning_rate", '"1e-4"', "1.0e-4"),
+        ("{seed: yes}", "seed", "true", "of type integer"),
+        ("{clips: {per_source: 0}}", "clips.per_source", "0", "at least 1"),
+        ("{clips: {per_source: 1.5}}", "clips.per_source", "1.5", "of type integer"),
+        ("{statistics: {confidence: 1}}", "statistics.confidence", "1", "less than 1"),
+        ("{stimuli: {snrs_db: [0, .nan]}}", "stimuli.snrs_db[1]", "nan", "finite"),
+        ("{check: {silence_dbfs: -.inf}}", "check.silence_dbfs", "-inf", "finite"),
+        ("{stimuli: {durations_ms: []}}", "stimuli.durations_ms", "[]", "at least 1 item"),
+        ("{finetuning: {seeds: [7, 7]}}", "finetuning.seeds", "[7, 7]", "not repeat"),
+        ("{finetuning: {recipes: {Mine: {}}}}", "finetuning.recipes", '"Mine"', "small letters"),
+        ("{finetuning: {recipes: {1: {}}}}", "finetuning.recipes", "1", "of type string"),
+        ("{finetuning: {arms: [{recipe: attention}]}}", "finetuning.arms[0]", '{"recipe": "attention"}', "{recipe: NAME, split: grouped}"),
+        ("{sources: {esc50: {origin: embeded}}}", "sources.esc50.origin", '"embeded"', "did you mean embedded?"),
+        ("{sources: {fsd50k: {origin: embedded}}}", "sources.fsd50k.origin", '"embedded"', "path, download, none"),
+        ("{sources: {esc50: {archives: [{url: 'file:///x', checksum: 'md5:0'}]}}}", "sources.esc50.archives[0]", "md5:0", "sha256:... or md5:..."),
+        ("{clips: }", "clips", "null", "remove the key"),
+        ("{seed: }", "seed", "null", "remove the key"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, value, hint):
+    message = message_of(text)
+    assert message.startswith(f"config: {key}")
+    assert value in message
+    assert hint in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{sources: {esc50: {origin: path}}}", "sources.esc50.path is not set"),
+        ("{sources: {esc50: {origin: download}}}", "sources.esc50.archives"),
+        ("{sources: {esc50: {origin: none}, voxconverse: {origin: none}}}", "every origin is none"),
+        ("{model: {origin: path}}", "model.path is not set"),
+        ("{finetuning: {arms: [{recipe: bigger, split: grouped}]}}", 'finetuning.arms[0].recipe = "bigger": is not defined; hint: one of attention'),
+        ("{finetuning: {recipes: {attention: {batch_size: 32, micro_batch_size: 5}}}}", "recipes.attention.micro_batch_size = 5"),
+        ("{stimuli: {window_ms: 900}}", "stimuli.window_ms = 900: shorter than the longest stimulus; hint: at least 1000"),
+        ("{clips: {duration_s: 0.5}}", "clips.duration_s = 0.5: shorter than the longest stimulus; hint: at least 1.0"),
+        ("{splits: {dev_fraction: 0.5, test_fraction: 0.5}}", "leave nothing to train on"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused(text, expected):
+    assert expected in message_of(text)
+
+
+def test_a_misspelt_key_is_named_before_the_errors_that_follow_from_it():
+    assert "unknown key finetuning.arms[0].recpe" in message_of("{finetuning: {arms: [{recpe: attention, split: grouped}]}, seed: x}")
+
+
+def test_a_long_value_does_not_drown_the_message():
+    assert len(message_of("{finetuning: " + str(list(range(1000))) + "}")) < 250
+
+
+def test_every_default_is_filled_in_at_every_depth():
+    completed = complete_config({})
+    assert completed["model"]["tiny"]["steps"] == 900
+    assert completed["sources"]["fsd50k"]["origin"] == "none"
+    assert completed["finetuning"]["recipes"]["attention"]["rank"] == 16
+    assert completed == complete_config(completed)
+
+
+def test_a_recipe_named_by_the_user_keeps_its_values_and_gets_the_other_defaults():
+    completed = complete_config({"finetuning": {"recipes": {"mine": {"rank": 4}}, "arms": [{"recipe": "mine", "split": "grouped"}]}})
+    recipe = completed["finetuning"]["recipes"]["mine"]
+    assert (recipe["rank"], recipe["alpha"], recipe["target_modules"]) == (4, 32, ["q_proj", "k_proj", "v_proj", "o_proj"])
+    assert "attention" not in completed["finetuning"]["recipes"]
+
+
+def test_an_archive_gets_its_defaults():
+    archive = {"url": "https://example.org/a.zip", "checksum": "md5:" + "0" * 32}
+    completed = complete_config({"sources": {"esc50": {"origin": "download", "archives": [archive]}}})
+    assert completed["sources"]["esc50"]["archives"] == [{**archive, "into": ".", "strip": 0}]
+
+
+def test_the_given_configuration_is_left_as_it_was():
+    given_config = {"clips": {"per_source": 3}}
+    complete_config(given_config)["clips"]["per_source"] = 9
+    assert given_config == {"clips": {"per_source": 3}}
+
+
+def test_completing_twice_never_shares_a_default():
+    complete_config({})["finetuning"]["seeds"].append(1)
+    assert 1 not in complete_config({})["finetuning"]["seeds"]
+
+
+def test_a_whole_float_given_for_a_count_becomes_an_integer():
+    rank = complete_config({"finetuning": {"recipes": {"attention": {"rank": 8.0}}}})["finetuning"]["recipes"]["attention"]["rank"]
+    assert rank == 8
+    assert isinstance(rank, int)
+
+
+def test_a_path_may_start_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    completed = complete_config({"sources": {"esc50": {"origin": "path", "path": "~/sounds"}}})
+    assert completed["sources"]["esc50"]["path"] == "/somewhere/sounds"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    )
+)
+def test_whatever_stands_under_a_key_it_is_accepted_or_refused_in_one_line(value):
+    for key in load_schema()["properties"]:
+        try:
+            complete_config({key: value})
+        except InputError as error:
+            assert "\n" not in str(error)
+
+
+def test_every_key_has_a_description():
+    def leaves(node, where):
+        for key, child in node.get("properties", {}).items():
+            assert "$ref" in child or child.get("description"), f"{where}.{key}"
+            leaves(child, f"{where}.{key}")
+
+    leaves(load_schema(), "")
+
+
+def test_every_default_in_the_schema_is_valid_where_it_stands():
+    complete_config(complete_config({}))
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "reproduction.yaml"])
+def test_the_shipped_configurations_are_valid(name):
+    complete_config(yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
+
+
+def test_the_default_states_what_the_schema_defaults_to():
+    """config.yaml shows the defaults that are worth changing; where it differs from the schema, one of them misleads."""
+    assert complete_config(yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))) == complete_config({})
+
+
+def test_the_table_of_options_is_current():
+    text = README.read_text(encoding="utf-8")
+    assert documented(text) == text, "run `python workflow_scripts/document_config.py`"
+
+
+def test_the_conda_environments_are_current(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "envs")
+    lock = importlib.import_module("lock")
+    try:
+        for name, text in lock.derived().items():
+            assert (ROOT / "envs" / name).read_text(encoding="utf-8") == text, "run `python envs/lock.py --derive`"
+    finally:
+        del sys.modules["lock"]

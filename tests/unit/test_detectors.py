@@ -1,0 +1,167 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from earshot.audio import SAMPLE_RATE, encode_flac, read_mono
+from earshot.detectors import DETECTORS, detect
+from earshot.errors import InputError
+from earshot.files import atomic
+from earshot.randomness import stream
+from earshot.tables import PREDICTIONS, SPLIT, STIMULI, AudioTableWriter, read_table, validate, write_table
+
+SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "detect_reference.py"
+
+
+def in_window(segment):
+    """The segment, at a peak of -1 dBFS, in the middle of 1.2 s of very low noise."""
+    window = stream(0, "floor", len(segment)).normal(0, 1e-4, round(1.2 * SAMPLE_RATE))
+    start = (len(window) - len(segment)) // 2
+    window[start : start + len(segment)] += 0.89 * segment / np.abs(segment).max()
+    return window.astype(np.float32)
+
+
+def syllables(rng, n):
+    """A harmonic tone of speech-like pitch that swells and fades a few times a second."""
+    t = np.arange(n) / SAMPLE_RATE
+    pitch = rng.uniform(90, 220)
+    tone = sum(np.sin(2 * np.pi * pitch * k * t) / k for k in range(1, 12))
+    return tone * (1.02 + np.sin(2 * np.pi * rng.uniform(4, 6) * t)) ** 2
+
+
+def stationary(rng, n):
+    return rng.normal(0, 1, n)
+
+
+def make_shards(folder, sources=8, batches=2):
+    """Two shards of swelling tones (SPEECH) and steady noise (NONSPEECH), and a split with a quarter of the sources in dev."""
+    parts, paths = [], []
+    for shard in range(batches):
+        rows, flac = [], []
+        for number in range(shard, sources, batches):
+            for label, make in (("SPEECH", syllables), ("NONSPEECH", stationary)):
+                for duration in (400, 1000):
+                    name = f"{label.lower()}{number}-{duration}"
+                    flac.append(encode_flac(in_window(make(stream(1, name), round(duration * SAMPLE_RATE / 1000)))))
+                    rows.append((name, f"{label}{number}", label, duration))
+                    parts.append((name, f"{label}{number}", label, "dev" if number < sources // 4 else "test"))
+        table = pd.DataFrame(rows, columns=["stimulus_id", "source_id", "label", "duration_ms"]).assign(
+            clip_id=lambda x: x.source_id,
+            recording_id=lambda x: x.source_id,
+            category="made",
+            noise_id="noise",
+            design="factorial",
+            axis="duration_x_snr",
+            snr_db=20.0,
+            band="full",
+            room="none",
+            normalisation="peak",
+            achieved_snr_db=20.0,
+            achieved_level_dbfs=-1.0,
+            segment_start_s=0.0,
+            segment_end_s=1.0,
+        )
+        for column in set(STIMULI.columns) - set(table):
+            pytest.fail(f"the tables of stimuli have a new column, {column}: add it here")
+        path = folder / f"shard-{shard:03d}.parquet"
+        with atomic(path) as temporary, AudioTableWriter(temporary, STIMULI) as writer:
+            writer.write(table, flac, [f"{name}.flac" for name in table.stimulus_id])
+        paths.append(path)
+    split = pd.DataFrame(parts, columns=["stimulus_id", "source_id", "label", "part"]).assign(clip_id=lambda x: x.source_id)
+    return paths, validate(split, SPLIT)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_every_stimulus_gets_one_answer_that_agrees_with_its_log_odds(name, tmp_path):
+    shards, split = make_shards(tmp_path)
+    table = validate(detect(name, shards, split), PREDICTIONS)
+    assert sorted(table.stimulus_id) == sorted(split.stimulus_id)
+    assert set(table.system_id) == {name}
+    assert ((table.log_odds >= 0) == (table.answer == "SPEECH")).all()
+    assert table.log_odds.abs().max() <= 15
+    assert table[["seed", "coverage", "n_audio_tokens"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_answers_do_not_depend_on_the_run_or_on_how_stimuli_are_sharded(name, tmp_path):
+    shards, split = make_shards(tmp_path)
+    first, second = (detect(name, order, split).set_index("stimulus_id").sort_index() for order in (shards, shards[::-1]))
+    np.testing.assert_allclose(first.log_odds, second.log_odds, atol=1e-4)
+    pd.testing.assert_frame_equal(detect(name, shards, split), detect(name, shards, split))
+
+
+def test_the_energy_detector_hears_swelling_against_steady_sound_on_sources_it_was_not_tuned_on(tmp_path):
+    shards, split = make_shards(tmp_path)
+    table = detect("energy", shards, split).merge(split, on="stimulus_id")
+    test = table[table.part == "test"]
+    assert (test.answer == test.label).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["energy", "webrtc"])
+def test_labels_of_test_sources_are_never_used_to_tune(name, tmp_path):
+    shards, split = make_shards(tmp_path)
+    before = detect(name, shards, split)
+    swapped = {"SPEECH": "NONSPEECH", "NONSPEECH": "SPEECH"}
+    for shard in shards:
+        rows = pd.read_parquet(shard)
+        test = rows.stimulus_id.isin(split.loc[split.part == "test", "stimulus_id"])
+        rows.loc[test, "label"] = rows.label[test].map(swapped)
+        audio = [content["bytes"] for content in rows.audio]
+        with AudioTableWriter(shard, STIMULI) as writer:
+            writer.write(rows.drop(columns="audio"), audio, list(rows.stimulus_id))
+    pd.testing.assert_frame_equal(detect(name, shards, split), before)
+
+
+@pytest.mark.parametrize("name", ["energy", "webrtc"])
+def test_one_class_in_development_is_refused(name, tmp_path):
+    shards, split = make_shards(tmp_path)
+    split.loc[split.label == "SPEECH", "part"] = "test"
+    with pytest.raises(InputError, match="does not hold both classes"):
+        detect(name, shards, split)
+
+
+def test_silence_and_very_short_sounds_get_an_answer():
+    for make in DETECTORS.values():
+        features = make().measure([np.zeros(19200, np.float32), in_window(np.ones(320)), np.zeros(320, np.float32)])
+        assert np.isfinite(features).all()
+
+
+def test_silero_hears_a_stimulus_alone_as_it_does_in_a_batch():
+    waveforms = [in_window(syllables(stream(2, k), 8000)) for k in range(3)] + [in_window(syllables(stream(2, "long"), 16000))[:-700]]
+    measure = DETECTORS["silero"]().measure
+    np.testing.assert_allclose(measure(waveforms), np.concatenate([measure([waveform]) for waveform in waveforms]), atol=1e-4)
+
+
+def test_the_program_writes_the_table_or_one_line(tmp_path):
+    shards, split = make_shards(tmp_path)
+    write_table(tmp_path / "grouped.csv", split, SPLIT)
+    command = [sys.executable, SCRIPT, *shards, "--split", tmp_path / "grouped.csv", "--detector", "energy", "--output", tmp_path / "out.parquet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(read_table(tmp_path / "out.parquet", PREDICTIONS)) == len(split)
+    assert "ms each" in done.stderr
+    (tmp_path / "out.parquet").unlink()
+    write_table(tmp_path / "grouped.csv", split.assign(part="train"), SPLIT)
+    failed = subprocess.run(command, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert failed.stderr.splitlines()[-1].startswith("error: the development part")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def loudest_second(samples):
+    energy = np.convolve(np.square(samples), np.ones(SAMPLE_RATE), "valid")
+    start = int(energy.argmax())
+    return samples[start : start + SAMPLE_RATE]
+
+
+def test_silero_tells_real_speech_from_rain(real_data):
+    speech = [loudest_second(read_mono(path, 0, 20)) for path in sorted((real_data / "voxconverse" / "audio").glob("*.wav"))[:8]]
+    catalogue = pd.read_csv(real_data / "ESC-50" / "meta" / "esc50.csv")
+    rain = [loudest_second(read_mono(real_data / "ESC-50" / "audio" / name)) for name in catalogue.filename[catalogue.category == "rain"]]
+    if not speech or not rain:
+        pytest.skip("the real recordings hold no speech or no rain")
+    measure = DETECTORS["silero"]().measure
+    assert np.mean(measure([in_window(x) for x in speech]) > 0) >= 0.75
+    assert np.mean(measure([in_window(x) for x in rain]) > 0) <= 0.25

@@ -1,0 +1,274 @@
+"""The engine on a small random model: exact features, exact scores, prompts, adapters."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from earshot.engine.adapters import attach_adapter, load_adapter
+from earshot.engine.checkpoint import UNQUANTISED, Checkpoint, load_checkpoint
+from earshot.engine.features import audio_tokens, convolution_length, encode, log_mel
+from earshot.engine.losses import answer_loss
+from earshot.engine.prompting import Prompt, tokenise
+from earshot.engine.scoring import score, splice
+from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
+from earshot.errors import InputError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoConfig, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
+from transformers.masking_utils import create_bidirectional_mask
+
+FORMATS = ("letters", "words", "yes_no")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.manual_seed(1)
+    processor = build_processor([*QUESTIONS, "A: speech\nB: no speech\nAnswer A or B.", "Answer SPEECH or NON-SPEECH.", "Answer Yes or No."])
+    path = tmp_path_factory.mktemp("checkpoint")
+    build_model(processor).save_pretrained(path)
+    processor.save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def checkpoint(folder):
+    return load_checkpoint(folder)
+
+
+def noise(milliseconds, seed=0):
+    return (0.1 * np.random.default_rng(seed).standard_normal(round(16 * milliseconds))).astype(np.float32)
+
+
+def stock_features(checkpoint, mel, valid):
+    """The library's own tower on the whole window, under its own key mask."""
+    model = checkpoint.model
+    tower = model.model.audio_tower
+    positions = tower.config.max_source_positions
+    mask = create_bidirectional_mask(
+        config=tower.config,
+        inputs_embeds=torch.zeros(1, positions, 1, dtype=mel.dtype),
+        attention_mask=(torch.arange(positions) < valid)[None].long(),
+    )
+    return model.model.multi_modal_projector(tower(mel, attention_mask=mask).last_hidden_state)[:, : valid // 2]
+
+
+def full_window_mel(checkpoint, waveform):
+    extractor = checkpoint.processor.feature_extractor
+    whole = extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
+    return whole.input_features.double(), (int(whole.attention_mask.sum()) - 1) // 2 + 1
+
+
+@pytest.mark.parametrize("milliseconds", [21, 30, 40, 60, 61, 70, 80, 100, 160, 200, 210, 500, 510, 1000, 1990, 2000, 3990, 4000])
+def test_features_of_the_first_frames_equal_the_whole_window(checkpoint, milliseconds):
+    checkpoint.model.double()
+    mel, valid = full_window_mel(checkpoint, noise(milliseconds))
+    assert valid == convolution_length(round(16 * milliseconds))
+    features = encode(checkpoint.model, mel[:, :, : 2 * valid + 2], torch.tensor([valid]))
+    assert features.shape[1] == audio_tokens(round(16 * milliseconds))
+    torch.testing.assert_close(features, stock_features(checkpoint, mel, valid), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("milliseconds", [40, 200, 500, 510])
+def test_one_frame_less_or_zero_filling_is_not_exact(checkpoint, milliseconds):
+    """Negative controls: the test above could not tell a wrong cut otherwise."""
+    checkpoint.model.double()
+    mel, valid = full_window_mel(checkpoint, noise(milliseconds))
+    exact = stock_features(checkpoint, mel, valid)
+    short = encode(checkpoint.model, mel[:, :, : 2 * valid], torch.tensor([valid]))
+    frames = -(-round(16 * milliseconds) // 160)
+    zeros = torch.cat([mel[:, :, :frames], torch.zeros_like(mel[:, :, : 2 * valid + 2 - frames])], dim=2)
+    filled = encode(checkpoint.model, zeros, torch.tensor([valid]))
+    assert (short - exact).abs().max() > 1e-3
+    assert (filled - exact).abs().max() > 1e-3
+
+
+def test_the_short_buffer_gives_the_same_log_mel(checkpoint):
+    for milliseconds in (20, 33, 200, 1000):
+        short, lengths = log_mel(checkpoint.processor.feature_extractor, [noise(milliseconds)])
+        whole, _ = full_window_mel(checkpoint, noise(milliseconds))
+        assert short.shape[2] == 2 * int(lengths[0]) + 2
+        torch.testing.assert_close(short.double(), whole[:, :, : short.shape[2]], rtol=0, atol=2e-5)
+
+
+@settings(max_examples=15, deadline=None)
+@given(milliseconds=st.lists(st.integers(20, 2000), min_size=2, max_size=5))
+def test_a_stimulus_scores_the_same_alone_and_in_any_batch(folder, milliseconds):
+    checkpoint = load_checkpoint(folder)
+    waveforms = [noise(length, seed) for seed, length in enumerate(milliseconds)]
+    together = score(checkpoint, waveforms, Prompt(QUESTIONS[0], "words"))
+    alone = [score(checkpoint, [waveform], Prompt(QUESTIONS[0], "words")) for waveform in waveforms]
+    np.testing.assert_allclose(together.log_odds, np.concatenate([one.log_odds for one in alone]), atol=2e-4)
+    assert together.n_audio_tokens.tolist() == [audio_tokens(len(waveform)) for waveform in waveforms]
+
+
+def test_audio_tokens_are_25_a_second_and_none_at_20_ms():
+    assert [audio_tokens(16 * ms) for ms in (10, 20, 21, 60, 61, 100, 200, 500, 1000, 30_000)] == [0, 0, 1, 1, 2, 2, 5, 12, 25, 750]
+
+
+@pytest.mark.parametrize("answer_format", FORMATS)
+@pytest.mark.parametrize("position", ["before", "after"])
+def test_scores_equal_the_library_on_the_whole_text(checkpoint, answer_format, position):
+    """Every token of each answer, from one plain forward pass of the library with the stock audio path."""
+    prompt, waveform = Prompt(QUESTIONS[1], answer_format, position), noise(400)
+    expected = []
+    for order in tokenise(checkpoint.processor, prompt):
+        ids = [*order.before, *[checkpoint.processor.audio_token_id] * audio_tokens(len(waveform)), *order.after]
+        whole = checkpoint.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
+        log_p = []
+        for answer in (order.speech, order.nonspeech):
+            tokens = torch.tensor([[*ids, *answer]])
+            with torch.no_grad():
+                logits = checkpoint.model(
+                    input_ids=tokens,
+                    attention_mask=torch.ones_like(tokens),
+                    input_features=whole.input_features,
+                    feature_attention_mask=whole.attention_mask,
+                ).logits.log_softmax(-1)
+            log_p.append(sum(logits[0, len(ids) - 1 + k, token].item() for k, token in enumerate(answer)))
+        expected.append(log_p)
+    expected = np.array(expected)
+    scores = score(checkpoint, [waveform], prompt)
+    assert scores.log_odds[0] == pytest.approx((expected[:, 0] - expected[:, 1]).mean(), abs=1e-4)
+    assert scores.coverage[0] == pytest.approx(np.exp(expected).sum(1).mean(), rel=1e-4)
+
+
+def test_the_better_letter_is_what_constrained_generation_answers(checkpoint):
+    waveforms = [noise(duration, seed) for seed, duration in enumerate((40, 60, 200, 1000, 1500))]
+    mel, lengths = log_mel(checkpoint.processor.feature_extractor, waveforms)
+    for order in tokenise(checkpoint.processor, Prompt(QUESTIONS[0])):
+        letters = [order.speech[0], order.nonspeech[0]]
+        with torch.no_grad():
+            embeddings, mask = splice(checkpoint.model, encode(checkpoint.model, mel, lengths), (lengths // 2).tolist(), [order] * len(waveforms))
+            generated = checkpoint.model.generate(
+                inputs_embeds=embeddings, attention_mask=mask, max_new_tokens=1, do_sample=False, prefix_allowed_tokens_fn=lambda *_, allowed=letters: allowed
+            )
+            hidden = checkpoint.model.model.language_model(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state[:, -1]
+            best = checkpoint.model.lm_head(hidden)[:, letters].argmax(1)
+        assert generated[:, -1].tolist() == [letters[k] for k in best.tolist()]
+
+
+@pytest.mark.parametrize("answer_format", FORMATS)
+def test_any_text_can_be_asked_and_reads_back(checkpoint, answer_format):
+    question = 'Braces {x}, "quotes",\nnewline, emoji 🎧, 日本語, עברית'
+    for order in tokenise(checkpoint.processor, Prompt(question, answer_format)):
+        assert question in checkpoint.processor.tokenizer.decode(order.after)
+    assert np.isfinite(score(checkpoint, [noise(200)], Prompt(question, answer_format)).log_odds).all()
+
+
+def test_both_option_orders_are_asked_and_the_letters_swap(checkpoint):
+    first, second = tokenise(checkpoint.processor, Prompt(QUESTIONS[0]))
+    assert (first.speech, first.nonspeech) == (second.nonspeech, second.speech)
+    assert first.after != second.after
+
+
+def test_a_special_token_in_the_question_is_refused(checkpoint):
+    with pytest.raises(InputError, match=r"special token <\|AUDIO\|>"):
+        tokenise(checkpoint.processor, Prompt("What is <|AUDIO|>?"))
+
+
+@pytest.mark.parametrize("answer_format", FORMATS)
+def test_the_loss_is_the_cross_entropy_of_the_answer_alone(checkpoint, answer_format):
+    prompt = Prompt(QUESTIONS[0], answer_format)
+    waveforms = [noise(200), noise(700, 1)]
+    orders = [tokenise(checkpoint.processor, prompt)[0]] * 2
+    mel, lengths = log_mel(checkpoint.processor.feature_extractor, waveforms)
+    with torch.no_grad():
+        result = answer_loss(
+            checkpoint.model, encode(checkpoint.model, mel, lengths), (lengths // 2).tolist(), orders, [orders[0].speech, orders[1].nonspeech]
+        )
+    log_p = []
+    for waveform, answer in zip(waveforms, (orders[0].speech, orders[1].nonspeech), strict=True):
+        ids = [*orders[0].before, *[checkpoint.processor.audio_token_id] * audio_tokens(len(waveform)), *orders[0].after]
+        tokens = torch.tensor([[*ids, *answer]])
+        whole = checkpoint.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
+        with torch.no_grad():
+            logits = checkpoint.model(
+                input_ids=tokens,
+                attention_mask=torch.ones_like(tokens),
+                input_features=whole.input_features,
+                feature_attention_mask=whole.attention_mask,
+            ).logits.log_softmax(-1)
+        log_p += [logits[0, len(ids) - 1 + k, token].item() for k, token in enumerate(answer)]
+    assert result.loss.item() == pytest.approx(-np.mean(log_p), abs=1e-4)
+
+
+def test_the_published_scope_has_the_published_number_of_parameters():
+    """At full size without weights: list targets reach the audio tower too."""
+    config = Qwen2AudioConfig(
+        text_config={
+            "model_type": "qwen2",
+            "hidden_size": 4096,
+            "intermediate_size": 11008,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 32,
+            "num_key_value_heads": 32,
+            "vocab_size": 156032,
+        }
+    )
+    attention = ["q_proj", "k_proj", "v_proj", "o_proj"]
+    for targets, expected in ((attention, 20_709_376), ([*attention, "gate_proj", "up_proj", "down_proj"], 43_909_120)):
+        with torch.device("meta"):
+            model = Qwen2AudioForConditionalGeneration(config)
+            model.requires_grad_(False)
+            wrapped = attach_adapter(Checkpoint(model, None), targets, rank=16, alpha=32, dropout=0.05)
+        assert sum(parameter.numel() for parameter in wrapped.parameters() if parameter.requires_grad) == expected
+
+
+def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_path):
+    torch.manual_seed(3)
+    wrapped = attach_adapter(load_checkpoint(folder), ["q_proj", "v_proj"], rank=4, alpha=8, dropout=0.0)
+    for name, parameter in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    wrapped.save_pretrained(str(tmp_path / "adapter"))
+    waveforms, prompt = [noise(300), noise(900, 1)], Prompt(QUESTIONS[0])
+    processor = load_checkpoint(folder).processor
+    trained = score(Checkpoint(wrapped.eval().get_base_model(), processor), waveforms, prompt).log_odds
+    loaded = score(load_adapter(load_checkpoint(folder), tmp_path / "adapter"), waveforms, prompt).log_odds
+    plain = score(load_checkpoint(folder), waveforms, prompt).log_odds
+    np.testing.assert_array_equal(loaded, trained)
+    assert np.abs(plain - trained).max() > 1e-3
+
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
+    with pytest.raises(InputError, match="made for another base model"):
+        load_adapter(load_checkpoint(folder), tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: (path / "config.json").unlink(), "config.json is missing"),
+        (lambda path: (path / "config.json").write_text('{"model_type": "whisper"}'), "type 'whisper'"),
+        (lambda path: (path / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+        (lambda path: (path / "model.safetensors").rename(path / "model.bin"), "no .*safetensors"),
+    ],
+)
+def test_a_broken_checkpoint_is_refused_in_words(folder, tmp_path, damage, message):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    damage(copy)
+    with pytest.raises(InputError, match=message):
+        load_checkpoint(copy)
+
+
+def test_unusable_stimuli_are_refused(checkpoint):
+    extractor = checkpoint.processor.feature_extractor
+    for waveform, message in ((noise(4001), "longer than the model's 4 s"), (noise(0), "no samples"), (np.full(800, np.nan, np.float32), "not finite")):
+        with pytest.raises(InputError, match=message):
+            log_mel(extractor, [waveform])
+
+
+def test_nf4_leaves_the_tower_and_the_head_alone(folder):
+    model = load_checkpoint(folder, "nf4", torch.device("cpu")).model
+    kinds = {name: type(module).__name__ for name, module in model.named_modules()}
+    quantised = [name for name, kind in kinds.items() if kind == "Linear4bit"]
+    assert quantised
+    assert not [name for name in quantised if name.startswith(tuple(UNQUANTISED))]
+    assert all(name.startswith("model.language_model.layers") for name in quantised)
+
+
+def test_the_checkpoint_has_the_layout_of_the_library(folder):
+    assert AutoConfig.from_pretrained(folder).model_type == "qwen2_audio"
+    assert Qwen2AudioForConditionalGeneration.from_pretrained(folder).num_parameters() < 600_000

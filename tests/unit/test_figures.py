@@ -1,0 +1,159 @@
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+import report_examples as examples
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from earshot.errors import InputError
+from earshot.report.accuracy_figure import draw_accuracy
+from earshot.report.conditions_figure import draw_conditions
+from earshot.report.leakage_figure import draw_leakage, published_drops
+from earshot.report.style import figure_style, headline, in_order, save_figure, system_name
+from earshot.report.training_figure import draw_training, read_histories
+
+PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "config" / "published.csv")
+FEW = ("base", "attention-row_random", "silero")
+MANY = (
+    "base",
+    *[f"attention_and_mlp_of_a_long_name_{k}-{split}" for k in range(4) for split in ("grouped", "row_random")],
+    "silero",
+    "webrtc",
+    "energy",
+)
+
+
+def accuracy_figure(systems=examples.SYSTEMS, **options):
+    return draw_accuracy(examples.accuracy(systems, **options), examples.sources(systems))
+
+
+def leakage_figure(systems=examples.SYSTEMS, **options):
+    return draw_leakage(examples.leakage(systems), examples.accuracy(systems, **options), PUBLISHED)
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "accuracy": lambda: accuracy_figure(FEW),
+    "conditions": lambda: draw_conditions(examples.conditions(FEW)),
+    "leakage": lambda: leakage_figure(FEW),
+    "training": lambda: draw_training(examples.histories()),
+}
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_same_tables_give_the_same_bytes_and_a_png_of_150_dpi_or_more(tmp_path, name):
+    for copy in ("a", "b"):
+        with figure_style():
+            figure = FIGURES[name]()
+            save_figure(figure, tmp_path / f"{copy}.svg", tmp_path / f"{copy}.png")
+    for suffix in (".svg", ".png"):
+        assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+    ElementTree.parse(tmp_path / "a.svg")
+    png = (tmp_path / "a.png").read_bytes()
+    assert struct.unpack(">I", png[16:20])[0] >= 150 * figure.get_figwidth()
+    assert b"Software" not in png and b"<dc:date>" not in (tmp_path / "a.svg").read_bytes()
+
+
+@pytest.mark.parametrize("systems", [("base",), MANY], ids=["one", "twelve"])
+@pytest.mark.parametrize(
+    "draw",
+    [accuracy_figure, leakage_figure, lambda systems: draw_conditions(examples.conditions(systems))],
+    ids=["accuracy", "leakage", "conditions"],
+)
+def test_nothing_leaves_the_figure(draw, systems):
+    with figure_style():
+        figure = draw(systems)
+        figure.draw_without_rendering()
+        drawn = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert drawn.x0 >= -0.01 and drawn.y0 >= -0.01 and drawn.x1 <= width + 0.01 and drawn.y1 <= height + 0.01
+
+
+def test_accuracy_without_intervals_shows_estimates_and_no_nan():
+    with figure_style():
+        words = texts(accuracy_figure(intervals=False, sources=4))
+    assert "80.0" in words and "descriptive only" in words and "nan" not in words.lower() and "[" not in words
+
+
+def test_accuracy_labels_the_naive_interval_and_the_leaky_adapter():
+    with figure_style():
+        figure = accuracy_figure()
+        words = texts(figure) + "".join(text.get_text() for text in figure.legends[0].get_texts())
+    assert "assumes independent items" in words and "leaky split" in words
+
+
+def test_accuracy_needs_rows_on_unseen_sources():
+    table = examples.accuracy()
+    with pytest.raises(InputError, match="unseen"):
+        draw_accuracy(table[table.test_set != "unseen"], examples.sources())
+
+
+def test_conditions_show_every_cell_on_one_scale_and_leave_untested_ones_empty():
+    table = examples.conditions(("base", "silero"))
+    table = table[~((table.system_id == "silero") & (table.duration_ms == 200))]
+    with figure_style():
+        figure = draw_conditions(table)
+    images = [axes.images[0] for axes in figure.axes if axes.images]
+    assert len({(image.norm.vmin, image.norm.vmax) for image in images}) == 1
+    shown = [[text.get_text() for text in axes.texts] for axes in figure.axes if axes.images]
+    assert len(shown[0]) == 9 and len(shown[1]) == 6 and "95" in shown[0]
+
+
+def test_leakage_shows_the_published_drop_in_a_panel_of_its_own():
+    with figure_style():
+        figure = leakage_figure()
+    ours, published = figure.axes
+    assert "not comparable" in " ".join(published.get_title("left").split())
+    assert {"99.0", "83.3", "96.9", "79.2"} <= {text.get_text() for text in published.texts}
+    assert any(text.get_text().startswith("+8.0 points") for text in ours.texts)
+    assert sum("leaky arm" in label.get_text() for label in ours.get_yticklabels()) == 3
+
+
+def test_leakage_without_a_leaky_arm_says_so():
+    with figure_style():
+        assert "No leaky arm" in texts(leakage_figure(("base", "attention-grouped")))
+
+
+def test_published_drops_are_read_from_the_table():
+    assert published_drops(PUBLISHED) == {"attention and MLP": (99.0, 83.3), "attention only": (96.9, 79.2)}
+
+
+def test_training_draws_every_seed_and_their_mean_for_every_arm():
+    with figure_style():
+        figure = draw_training(examples.histories())
+    loss_axes = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in loss_axes] == ["attention adapter,\nhonest split", "attention adapter,\nleaky split"]
+    for axes in loss_axes:
+        thin = [line for line in axes.lines if line.get_linewidth() < 1]
+        bold = [line for line in axes.lines if line.get_linewidth() > 2]
+        assert len(thin) == len(examples.SEEDS) and len(bold) == 1
+        np.testing.assert_allclose(bold[0].get_ydata(), np.mean([line.get_ydata() for line in thin], axis=0))
+
+
+def test_histories_know_their_arm_and_seed_from_their_path(tmp_path):
+    path = tmp_path / "attention" / "row_random" / "seed-42" / "history.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("step,loss,learning_rate,accuracy\n1,0.7,0.001,0.5\n")
+    history = read_histories([path])
+    assert history.loc[0, ["system_id", "seed", "loss"]].tolist() == ["attention-row_random", "42", 0.7]
+    path.write_text("step,learning_rate\n1,0.001\n")
+    with pytest.raises(InputError, match="no column loss"):
+        read_histories([path])
+
+
+def test_all_seeds_stand_for_an_adapter_and_a_lone_seed_for_itself():
+    table = pd.DataFrame({"system_id": ["a-grouped", "a-grouped", "b-grouped", "base"], "seed": ["42", "all", "7", "-"]})
+    assert dict(headline(table)[["system_id", "seed"]].itertuples(index=False)) == {"a-grouped": "all", "b-grouped": "7", "base": "-"}
+
+
+def test_systems_are_listed_base_honest_leaky_detectors_and_the_leaky_arm_is_named():
+    assert in_order(["energy", "b-row_random", "silero", "z-grouped", "base"]) == ["base", "z-grouped", "b-row_random", "silero", "energy"]
+    assert "leaky" in system_name("b-row_random") and "leaky" not in system_name("z-grouped")

@@ -1,0 +1,548 @@
+import html
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import audit_leakage
+import gate_leakage
+from earshot.audio import encode_flac
+from earshot.errors import InputError
+from earshot.files import write_json
+from earshot.leakage.audio_checks import pcm_digest
+from earshot.leakage.audit import audit_split, checks
+from earshot.leakage.certificate import decide_gate, load_certificate, verify_gate
+from earshot.leakage.evidence import AuditInput, Policy
+from earshot.leakage.registry import EVIDENCE_COLUMNS, Check, Finding, no_offenders
+from earshot.leakage.report import escape
+from earshot.tables import CLIPS, EVIDENCE, SPLIT, STIMULI, AudioTableWriter, read_table
+
+POLICY = Policy(adjacency_guard_s=5.0, min_sources_per_class=2)
+CLIP_S = 0.05
+
+
+@dataclass
+class Study:
+    """A small study in memory; `audio` maps clip_id to its waveform."""
+
+    stimuli: pd.DataFrame
+    parts: pd.Series
+    clips: pd.DataFrame
+    audio: dict
+
+    def save(self, folder: Path) -> dict[str, Path]:
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = {
+            "split": folder / "grouped.csv",
+            "index": folder / "index.parquet",
+            "speech": folder / "speech.parquet",
+            "sound": folder / "sound.parquet",
+        }
+        self.stimuli.assign(part=self.parts)[list(SPLIT.columns)].to_csv(paths["split"], index=False)
+        self.stimuli.to_parquet(paths["index"], index=False)
+        for label, name in (("SPEECH", "speech"), ("NONSPEECH", "sound")):
+            rows = self.clips[self.clips.label == label]
+            with AudioTableWriter(paths[name], CLIPS) as writer:
+                writer.write(rows, [encode_flac(self.audio[clip_id]) for clip_id in rows.clip_id], [f"{clip_id}.flac" for clip_id in rows.clip_id])
+        return paths
+
+    def audit(self, folder: Path) -> tuple[dict, pd.DataFrame]:
+        paths = self.save(folder)
+        return audit_split(paths["split"], paths["index"], [paths["speech"], paths["sound"]], POLICY)
+
+    def stimulus(self, part: str, label: str = "SPEECH", nth: int = 0) -> pd.Series:
+        return self.stimuli[(self.parts == part) & (self.stimuli.label == label)].iloc[nth]
+
+    def set_clip(self, clip_id: str, **values: object) -> None:
+        """Change columns of a clip and of its stimuli, consistently."""
+        for table in (self.clips, self.stimuli):
+            for column, value in values.items():
+                if column in table:
+                    table.loc[table.clip_id == clip_id, column] = value
+
+    def shift_clip(self, clip_id: str, start_s: float) -> None:
+        """Move a clip and the segments cut from it to another place in its recording."""
+        by = start_s - self.clips.loc[self.clips.clip_id == clip_id, "start_s"].item()
+        self.clips.loc[self.clips.clip_id == clip_id, ["start_s", "end_s"]] += by
+        self.stimuli.loc[self.stimuli.clip_id == clip_id, ["segment_start_s", "segment_end_s"]] += by
+
+
+def make_study(parts: tuple[str, ...] = ("train", "dev", "test"), sources: int = 3) -> Study:
+    """Per part and class `sources` sources of 2 recordings of 2 clips of 2 stimuli; nothing is shared between parts."""
+    rng = np.random.default_rng(0)
+    clips, stimuli, assigned, audio = [], [], [], {}
+    for part in parts:
+        for label in ("SPEECH", "NONSPEECH"):
+            for source in range(sources):
+                source_id = f"{label.lower()}-{part}-{source}"
+                for k in range(4):
+                    recording_id, clip_id, start = f"{source_id}-r{k // 2}", f"{source_id}-c{k}", 1.0 * (k % 2)
+                    audio[clip_id] = rng.uniform(-0.5, 0.5, round(CLIP_S * 16_000)).astype(np.float32)
+                    clips.append((clip_id, recording_id, source_id, label, "any", start, start + CLIP_S, 1.0))
+                    for j, duration_ms in enumerate((20, 40)):
+                        stimulus_id = f"{clip_id}-s{j}"
+                        provenance = (stimulus_id, clip_id, recording_id, source_id, label, "any", f"noise-{stimulus_id}")
+                        condition = ("factorial", "none", duration_ms, 10.0, "full", "none", "peak", 10.0, -1.0)
+                        segment = (start + 0.005, start + 0.005 + duration_ms / 1000)
+                        stimuli.append((*provenance, *condition, *segment))
+                        assigned.append(part)
+    return Study(pd.DataFrame(stimuli, columns=list(STIMULI.columns)), pd.Series(assigned), pd.DataFrame(clips, columns=list(CLIPS.columns)), audio)
+
+
+def failed(certificate: dict) -> set[str]:
+    return {check["id"] for check in certificate["checks"] if check["status"] != "pass"}
+
+
+def run_check(id: str, evidence: AuditInput) -> Finding:
+    return next(check for check in checks() if check.id == id).run(evidence)
+
+
+def test_clean_data_raises_no_alarm_and_the_certificate_counts_what_it_compared(tmp_path):
+    certificate, evidence = make_study().audit(tmp_path)
+    assert certificate["status"] == "pass" and failed(certificate) == set() and evidence.empty
+    compared = {check["id"]: (check["n_compared"], check["units"]) for check in certificate["checks"]}
+    assert compared["L01"] == (18, "sources") and compared["L02"] == (36, "recordings") and compared["L03"] == (72, "clips")
+    assert compared["L05"] == (144, "noises") and compared["L06"] == (144, "segments") and compared["L13"] == (6, "classes of parts")
+    assert certificate["parts"]["dev"] == {"stimuli": 48, "speech_sources": 3, "nonspeech_sources": 3}
+    assert [file["name"] for file in certificate["subject"]] == ["grouped.csv", "index.parquet", "speech.parquet", "sound.parquet"]
+
+
+def plant_source(study: Study) -> None:
+    study.set_clip(study.stimulus("test").clip_id, source_id=study.stimulus("train").source_id)
+
+
+def plant_recording(study: Study) -> None:
+    clip_id = study.stimulus("test").clip_id
+    study.set_clip(clip_id, recording_id=study.stimulus("train").recording_id)
+    study.shift_clip(clip_id, 1000.0)
+
+
+def plant_copy(study: Study) -> None:
+    original = study.audio[study.stimulus("train").clip_id]
+    study.audio[study.stimulus("dev").clip_id] = np.concatenate([np.zeros(37, np.float32), original, np.zeros(11, np.float32)])
+
+
+def plant_noise(study: Study) -> None:
+    study.stimuli.loc[study.stimuli.stimulus_id == study.stimulus("test", "NONSPEECH").stimulus_id, "noise_id"] = study.stimulus("train").noise_id
+
+
+def plant_neighbour(study: Study) -> None:
+    clip_id = study.stimulus("test").clip_id
+    study.set_clip(clip_id, recording_id=study.stimulus("train").recording_id)
+    study.shift_clip(clip_id, 4.0)
+
+
+def plant_class_without_sources(study: Study) -> None:
+    keep = ~((study.parts == "dev") & (study.stimuli.label == "SPEECH") & ~study.stimuli.source_id.str.endswith("-0"))
+    study.stimuli, study.parts = study.stimuli[keep].reset_index(drop=True), study.parts[keep].reset_index(drop=True)
+
+
+# Check -> how to plant its leak, and every check that must catch it. Neighbours are in one recording, so L02 sees them too.
+PLANTED_LEAKS = {
+    "L01": (plant_source, {"L01"}),
+    "L02": (plant_recording, {"L02"}),
+    "L03": (plant_copy, {"L03"}),
+    "L05": (plant_noise, {"L05"}),
+    "L06": (plant_neighbour, {"L02", "L06"}),
+    "L13": (plant_class_without_sources, {"L13"}),
+}
+
+
+def test_every_check_has_a_planted_leak():
+    assert set(PLANTED_LEAKS) == {check.id for check in checks()}
+
+
+@pytest.mark.parametrize("id", PLANTED_LEAKS)
+def test_a_planted_leak_is_caught_by_its_check_and_by_the_stated_ones_only(id, tmp_path):
+    plant, expected = PLANTED_LEAKS[id]
+    study = make_study()
+    plant(study)
+    certificate, evidence = study.audit(tmp_path)
+    assert failed(certificate) == expected and certificate["status"] == "fail"
+    assert set(evidence.check) == expected
+
+
+def test_the_evidence_names_both_sides_of_a_leak(tmp_path):
+    study = make_study()
+    plant_copy(study)
+    train, dev = study.stimulus("train"), study.stimulus("dev")
+    certificate, evidence = study.audit(tmp_path)
+    row = evidence.iloc[0]
+    assert len(evidence) == 1
+    assert (row.part_a, row.item_a, row.source_a) == ("dev", dev.clip_id, dev.source_id)
+    assert (row.part_b, row.item_b, row.source_b) == ("train", train.clip_id, train.source_id)
+    entry = next(check for check in certificate["checks"] if check["id"] == "L03")
+    assert entry["offending_sources"] == sorted([dev.source_id, train.source_id]) and entry["statistic"] == 1
+
+
+def test_a_single_moved_row_fails_everything_that_its_clip_shares(tmp_path):
+    study = make_study()
+    study.parts[study.stimuli.stimulus_id == study.stimulus("train").stimulus_id] = "test"
+    certificate, _ = study.audit(tmp_path)
+    assert failed(certificate) == {"L01", "L02", "L03", "L06"}
+
+
+def test_a_louder_copy_and_one_changed_sample_are_not_exact_duplicates():
+    clip = np.array([0, 0.25, -0.5, 0.125, 0], np.float32)
+    assert pcm_digest(clip) == pcm_digest(clip[1:-1]) == pcm_digest(np.pad(clip, 500))
+    changed = clip.copy()
+    changed[2] += 1 / 32768
+    assert len({pcm_digest(clip), pcm_digest(clip / 2), pcm_digest(changed)}) == 3
+
+
+def test_stimuli_without_added_noise_share_none(tmp_path):
+    study = make_study()
+    without = study.stimuli.stimulus_id.str.endswith("s0")
+    study.stimuli.loc[without, ["snr_db", "achieved_snr_db"]] = np.nan
+    study.stimuli.loc[without, "noise_id"] = "none"
+    assert failed(study.audit(tmp_path)[0]) == set()
+
+
+@pytest.mark.parametrize(("gap_s", "leaks"), [(4.99, True), (5.0, False), (5.01, False)])
+def test_the_guard_is_the_distance_that_is_just_allowed(gap_s, leaks):
+    stimuli = segments([("r", "train", 0.0, 1.0), ("r", "test", 1.0 + gap_s, 2.0 + gap_s)])
+    finding = run_check("L06", AuditInput(stimuli, (), POLICY))
+    assert (finding.status == "fail") == leaks
+    assert finding.statistic == pytest.approx(gap_s)
+
+
+def segments(rows: list[tuple[str, str, float, float]]) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["recording_id", "part", "segment_start_s", "segment_end_s"])
+    return table.assign(stimulus_id=[f"s{k}" for k in range(len(table))], source_id="source")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["r1", "r2"]), st.sampled_from(["train", "dev", "test"]), st.integers(0, 60), st.integers(1, 30)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(0, 8),
+)
+@settings(deadline=None, max_examples=40)
+def test_the_sweep_finds_what_comparing_all_pairs_finds(rows, guard):
+    table = segments([(recording, part, float(start), float(start + length)) for recording, part, start, length in rows])
+    finding = run_check("L06", AuditInput(table, (), Policy(float(guard), 1)))
+    gaps = {}
+    for a in table.itertuples():
+        for b in table.itertuples():
+            if a.recording_id == b.recording_id and a.part < b.part:
+                gap = max(a.segment_start_s, b.segment_start_s) - min(a.segment_end_s, b.segment_end_s)
+                key = (a.recording_id, a.part, b.part)
+                gaps[key] = min(gap, gaps.get(key, np.inf))
+    found = {(row.detail.split(":")[0].removeprefix("recording "), row.part_a, row.part_b) for row in finding.offenders.itertuples()}
+    assert found == {key for key, gap in gaps.items() if gap < guard}
+
+
+def test_one_long_recording_is_swept_not_compared_pair_by_pair():
+    count = 20_000
+    rows = [("r", ("train", "test")[k % 2], 1.0 * k, 1.0 * k + 0.5) for k in range(count)]
+    finding = run_check("L06", AuditInput(segments(rows), (), POLICY))
+    assert finding.n_compared == count and len(finding.offenders) == 1 and finding.statistic == pytest.approx(0.5)
+
+
+@st.composite
+def grouped_splits(draw):
+    rows = []
+    for source in range(draw(st.integers(2, 10))):
+        part = draw(st.sampled_from(["train", "dev", "test"]))
+        rows += [(f"source{source}", f"recording{source}-{k % 2}", part) for k in range(draw(st.integers(2, 6)))]
+    table = pd.DataFrame(rows, columns=["source_id", "recording_id", "part"])
+    return table.assign(stimulus_id=[f"s{k}" for k in range(len(table))])
+
+
+@given(grouped_splits(), st.data())
+@settings(deadline=None, max_examples=40)
+def test_grouped_splits_pass_and_any_moved_row_of_a_shared_source_fails_by_name(split, data):
+    assert {run_check(id, AuditInput(split, (), POLICY)).status for id in ("L01", "L02")} == {"pass"}
+    row = data.draw(st.sampled_from(list(split.index)))
+    split.loc[row, "part"] = data.draw(st.sampled_from(sorted({"train", "dev", "test"} - {split.part[row]})))
+    finding = run_check("L01", AuditInput(split, (), POLICY))
+    assert finding.status == "fail" and set(finding.offenders.source_a) == {split.source_id[row]}
+
+
+def test_a_split_without_rows_fails_every_check_for_want_of_comparisons(tmp_path):
+    study = make_study()
+    paths = study.save(tmp_path)
+    paths["split"].write_text(",".join(SPLIT.columns) + "\n")
+    certificate, _ = audit_split(paths["split"], paths["index"], [paths["speech"], paths["sound"]], POLICY)
+    assert certificate["status"] == "fail" and failed(certificate) == set(PLANTED_LEAKS)
+    assert next(check for check in certificate["checks"] if check["id"] == "L01")["reason"] == "nothing was compared (0 sources)"
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_split_without_a_train_or_test_part_fails_its_structure(part, tmp_path):
+    certificate, evidence = make_study(tuple({"train", "dev", "test"} - {part})).audit(tmp_path)
+    assert failed(certificate) == {"L13"}
+    assert evidence.detail.tolist() == ["the part has no stimuli"] and evidence.part_a.tolist() == [part]
+
+
+def test_a_split_needs_no_development_part(tmp_path):
+    assert failed(make_study(("train", "test")).audit(tmp_path)[0]) == set()
+
+
+def test_a_check_over_nothing_fails_where_it_binds_and_is_not_run_where_it_informs():
+    empty = Check("X", "x", "error", "things", "?", "!", lambda evidence: Finding("pass", 0, None, None, "", no_offenders()))
+    nothing = AuditInput(pd.DataFrame(), (), POLICY)
+    assert empty.run(nothing).status == "fail"
+    assert replace(empty, severity="warn").run(nothing).status == "not_run"
+
+
+def test_audio_that_is_missing_is_never_taken_as_compared():
+    finding = run_check("L03", AuditInput(make_study().stimuli.assign(part="train"), (), POLICY))
+    assert finding.status == "not_run" and "72 of 72 clips have no audio" in finding.reason
+
+
+def damage_split_clip(study: Study) -> None:
+    study.clips = study.clips[study.clips.clip_id != study.stimulus("test").clip_id]
+
+
+def damage_source(study: Study) -> None:
+    study.clips.loc[study.clips.clip_id == study.stimulus("test").clip_id, "source_id"] = "someone else"
+
+
+def damage_segment(study: Study) -> None:
+    study.stimuli.loc[study.stimuli.stimulus_id == study.stimulus("test").stimulus_id, ["segment_start_s", "segment_end_s"]] += 30.0
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_split_clip, r"clip speech-test-0-c0 is in none of the clips files \(speech.parquet, sound.parquet\)"),
+        (damage_source, r"disagree on the source_id of clip speech-test-0-c0"),
+        (damage_segment, r"the segment of stimulus speech-test-0-c0-s0 is not inside its clip"),
+    ],
+)
+def test_contradicting_tables_are_refused(damage, message, tmp_path):
+    study = make_study()
+    damage(study)
+    with pytest.raises(InputError, match=message):
+        study.audit(tmp_path)
+
+
+def test_a_split_of_other_stimuli_is_refused(tmp_path):
+    paths = make_study().save(tmp_path)
+    split = pd.read_csv(paths["split"])
+    changes = [("stimulus_id", "unheard", "stimulus unheard is not in"), ("source_id", "renamed", "disagree on the source_id of stimulus")]
+    for column, value, message in changes:
+        split.assign(**{column: split[column].where(split.index > 0, value)}).to_csv(paths["split"], index=False)
+        with pytest.raises(InputError, match=message):
+            audit_split(paths["split"], paths["index"], [paths["speech"], paths["sound"]], POLICY)
+
+
+def test_a_clips_file_named_twice_or_missing_is_refused(tmp_path):
+    paths = make_study().save(tmp_path)
+    with pytest.raises(InputError, match="in the clips files twice"):
+        audit_split(paths["split"], paths["index"], [paths["speech"], paths["sound"], paths["sound"]], POLICY)
+    with pytest.raises(InputError, match=r"nowhere\.parquet: no such file"):
+        audit_split(paths["split"], paths["index"], [tmp_path / "nowhere.parquet"], POLICY)
+
+
+def test_audio_that_cannot_be_decoded_is_refused(tmp_path):
+    paths = make_study().save(tmp_path)
+    table = pd.read_parquet(paths["speech"])
+    table["audio"] = [{"bytes": b"not audio", "path": "x.flac"}] * len(table)
+    table.to_parquet(paths["speech"], index=False)
+    with pytest.raises(InputError, match="cannot be decoded"):
+        audit_split(paths["split"], paths["index"], [paths["speech"], paths["sound"]], POLICY)
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "message"),
+    [
+        ({"adjacency_guard_s": 5.0}, "missing key min_sources_per_class"),
+        ({"adjacency_guard_s": 5.0, "min_sources_per_class": 2, "guard": 1}, "unknown key guard"),
+        ({"adjacency_guard_s": float("nan"), "min_sources_per_class": 2}, "adjacency_guard_s = nan"),
+        ({"adjacency_guard_s": -1, "min_sources_per_class": 2}, "adjacency_guard_s = -1"),
+    ],
+)
+def test_a_policy_that_would_disarm_the_audit_is_refused(given_settings, message):
+    with pytest.raises(InputError, match=message):
+        Policy.from_settings(given_settings)
+
+
+# From here on the programs themselves, as a user runs them.
+
+
+def run(program: Callable[[], None], *arguments: object) -> str:
+    """What the program says on stderr as it ends; "" where all went well."""
+    with patch.object(sys, "argv", ["program", *map(str, arguments)]):
+        try:
+            program()
+        except SystemExit as end:
+            return str(end.code)
+    return ""
+
+
+def run_audit(paths: dict[str, Path], folder: Path) -> str:
+    return run(
+        audit_leakage.main,
+        *(paths["split"], "--index", paths["index"], "--clips", paths["speech"], paths["sound"]),
+        *("--certificate", folder / "certificate.json", "--report", folder / "report.md", "--evidence", folder / "evidence.csv"),
+        *("--policy", '{"adjacency_guard_s": 5.0, "min_sources_per_class": 2}'),
+    )
+
+
+def gate_arguments(paths: dict[str, Path], folder: Path, expected: str) -> list[object]:
+    return [folder / "certificate.json", folder / "gate.json", "--split", paths["split"], "--expected", expected]
+
+
+def run_gate(paths: dict[str, Path], folder: Path, expected: str) -> str:
+    return run(gate_leakage.main, *gate_arguments(paths, folder, expected))
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clean")
+    paths = make_study().save(folder)
+    assert run_audit(paths, folder) == ""
+    return paths, folder
+
+
+NASTY = ["**a|b`c", "<img src=x onerror=alert(1)>", "tab\tand\x1b[31mred", "[link](javascript:x)", "_x_", "plain_name-1.wav", 'naïve,"quoted"']
+
+
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory):
+    """Every speech source of the training part is in the test part too; the sources have hostile names."""
+    folder = tmp_path_factory.mktemp("leaky")
+    study = make_study(sources=len(NASTY))
+    for source, name in enumerate(NASTY):
+        for table in (study.stimuli, study.clips):
+            table["source_id"] = table.source_id.replace(f"speech-train-{source}", name)
+    study.parts[study.stimuli.source_id.isin(NASTY) & study.stimuli.stimulus_id.str.endswith("s1")] = "test"
+    paths = study.save(folder)
+    assert run_audit(paths, folder) == ""
+    return paths, folder
+
+
+def test_the_gate_of_a_clean_split_opens_and_training_accepts_it_for_that_split_only(clean, tmp_path):
+    paths, folder = clean
+    assert run_gate(paths, folder, "pass") == ""
+    assert json.loads((folder / "gate.json").read_text())["status"] == "pass"
+    verify_gate(folder / "gate.json", paths["split"])
+    other = tmp_path / "grouped.csv"
+    other.write_bytes(paths["split"].read_bytes() + b"\n")
+    with pytest.raises(InputError, match="opened for another split"):
+        verify_gate(folder / "gate.json", other)
+
+
+def test_the_gate_of_a_leaky_split_stays_shut_with_one_line_that_says_why(leaky):
+    paths, folder = leaky
+    (folder / "gate.json").write_text("opened by an earlier audit")
+    command = [sys.executable, gate_leakage.__file__, *map(str, gate_arguments(paths, folder, "pass"))]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1 and not (folder / "gate.json").exists()
+    assert len(result.stderr.splitlines()) == 1 and "\x1b" not in result.stderr
+    assert "the grouped split fails its leakage audit (L01 source_overlap: 7 sources are in more than one part; L02" in result.stderr
+    assert 'offending sources: **a|b`c, <img src=x onerror=alert(1)>, [link](javascript:x), _x_, naïve,"quoted", ...; see ' in result.stderr
+    assert str(folder / "report.md") in result.stderr
+
+
+def test_the_leaky_arm_goes_on_only_while_it_leaks(leaky, clean):
+    paths, folder = leaky
+    assert run_gate(paths, folder, "fail") == ""
+    assert json.loads((folder / "gate.json").read_text())["status"] == "fail"
+    verify_gate(folder / "gate.json", paths["split"])
+    assert "unexpectedly passed; it no longer shows a leak" in run_gate(*clean, "fail")
+
+
+def test_a_split_that_fails_without_a_leak_is_no_leaky_arm(tmp_path):
+    paths = make_study(("train", "dev")).save(tmp_path)
+    assert run_audit(paths, tmp_path) == ""
+    assert "failed without a leak" in run_gate(paths, tmp_path, "fail")
+    assert "L13 class_structure: test: the part has no stimuli" in run_gate(paths, tmp_path, "pass")
+
+
+def test_all_outputs_are_written_whatever_the_verdict(clean, leaky):
+    for _, folder in (clean, leaky):
+        certificate = load_certificate(folder / "certificate.json")
+        evidence = read_table(folder / "evidence.csv", EVIDENCE)
+        assert len(evidence) == sum(check["offenders"] for check in certificate["checks"])
+        assert f"**Verdict: {certificate['status'].upper()}" in (folder / "report.md").read_text()
+    assert set(NASTY) <= set(evidence.source_a)
+
+
+def test_names_cannot_act_as_markup_in_the_report(leaky):
+    report = (leaky[1] / "report.md").read_text()
+    assert "<img" not in report and "\x1b" not in report and "](" not in report and "plain_name-1.wav" in report
+    rows = [line for line in report.splitlines() if line.startswith("| test / train")]
+    assert len(rows) > len(NASTY) and {row.count("|") for row in rows} == {7}
+
+
+@given(st.text())
+def test_escaped_text_has_no_markup_left_and_says_the_same_to_a_browser(text):
+    escaped = escape(text)
+    assert not set(escaped.replace("&#", "")) & set("<>|`*[]\\~$&") and "\n" not in escaped
+    if text.isprintable():
+        assert html.unescape(escaped) == text
+
+
+def test_the_same_files_give_the_same_bytes(clean, tmp_path):
+    paths, folder = clean
+    assert run_audit(paths, tmp_path) == ""
+    for name in ("certificate.json", "report.md", "evidence.csv"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_certificate_of_another_split_is_refused(clean, tmp_path):
+    paths, folder = clean
+    changed = tmp_path / "split.csv"
+    changed.write_text(paths["split"].read_text().replace(",train", ",test", 1))
+    assert "certifies another split" in run_gate({"split": changed}, folder, "pass")
+
+
+def tampered(change: str, certificate: dict) -> dict:
+    checks = certificate["checks"]
+    if change == "typed status":
+        checks[0]["status"] = "fail"
+    elif change == "nothing compared":
+        checks[0]["n_compared"] = 0
+    elif change == "check removed":
+        del checks[0]
+    elif change == "no checks":
+        checks.clear()
+    elif change == "other schema":
+        certificate["schema"] = "leakage-certificate/2"
+    return certificate
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("typed status", "does not follow from its checks"),
+        ("nothing compared", "does not follow from its checks"),
+        ("no checks", "does not follow from its checks"),
+        ("check removed", "lacks check L01"),
+        ("other schema", r"not a leakage certificate \(at \$.schema"),
+    ],
+)
+def test_an_edited_certificate_opens_nothing(clean, tmp_path, change, message):
+    paths, folder = clean
+    write_json(tmp_path / "certificate.json", tampered(change, json.loads((folder / "certificate.json").read_text())))
+    with pytest.raises(InputError, match=message):
+        decide_gate(tmp_path / "certificate.json", paths["split"], "pass", [check.id for check in checks()])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"status": "pass"}'])
+def test_what_is_no_certificate_or_gate_is_refused(content, tmp_path, clean):
+    (tmp_path / "broken.json").write_text(content)
+    with pytest.raises(InputError, match="not a leakage certificate"):
+        load_certificate(tmp_path / "broken.json")
+    with pytest.raises(InputError, match="not a leakage gate"):
+        verify_gate(tmp_path / "broken.json", clean[0]["split"])
+    with pytest.raises(InputError, match="no such file"):
+        verify_gate(tmp_path / "absent.json", clean[0]["split"])
+
+
+def test_offenders_have_the_columns_of_the_evidence_table():
+    assert list(EVIDENCE.columns) == ["check", *EVIDENCE_COLUMNS]

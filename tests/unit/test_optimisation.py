@@ -1,0 +1,62 @@
+"""Training loops that are cut off go on as if they had not been."""
+
+import pandas as pd
+import pytest
+import torch
+from earshot.engine import optimisation
+from earshot.engine.losses import BatchLoss
+from earshot.engine.optimisation import Schedule, learning_rate, optimise
+from earshot.runtime.checkpoints import CheckpointFolder
+from torch import nn
+
+SCHEDULE = Schedule(steps=12, accumulation=2, learning_rate=0.05, warmup_fraction=0.25, weight_decay=0.01, max_gradient_norm=1.0)
+
+
+class Cut(Exception):
+    pass
+
+
+def run(folder, stamp, stop_before=None):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 1))
+    visited = []
+
+    def batch_loss(step, micro):
+        if step == stop_before:
+            raise Cut
+        visited.append(step)
+        x = torch.linspace(-1, 1, 12).reshape(4, 3) + micro + 0.1 * step
+        return BatchLoss((model(x) - x.sum(1, keepdim=True)).square().mean(), 0.5)
+
+    history = optimise(dict(model.named_parameters()), batch_loss, SCHEDULE, seed=7, checkpoint=CheckpointFolder(folder, stamp))
+    return history, torch.cat([parameter.detach().flatten() for parameter in model.parameters()]), visited
+
+
+@pytest.fixture(autouse=True)
+def save_every_step(monkeypatch):
+    monkeypatch.setattr(optimisation, "CHECKPOINT_INTERVAL_S", -1.0)
+
+
+@pytest.mark.parametrize("stop_before", [1, 5, 11])
+def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop_before):
+    history, weights, _ = run(tmp_path / "whole", {"seed": 7})
+    with pytest.raises(Cut):
+        run(tmp_path / "cut", {"seed": 7}, stop_before)
+    resumed, again, visited = run(tmp_path / "cut", {"seed": 7})
+    assert min(visited) == stop_before
+    torch.testing.assert_close(again, weights, rtol=0, atol=0)
+    pd.testing.assert_frame_equal(resumed, history)
+
+
+def test_a_state_of_other_settings_is_never_resumed(tmp_path):
+    with pytest.raises(Cut):
+        run(tmp_path, {"learning_rate": 0.1}, stop_before=5)
+    _, _, visited = run(tmp_path, {"learning_rate": 0.2})
+    assert min(visited) == 0
+
+
+def test_the_rate_rises_to_its_peak_and_falls():
+    rates = [learning_rate(SCHEDULE, step) for step in range(SCHEDULE.steps)]
+    assert rates[:3] == pytest.approx([0.05 / 3, 0.1 / 3, 0.05])
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert 0 < rates[-1] < 0.005

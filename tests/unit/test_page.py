@@ -1,0 +1,274 @@
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import report_examples as examples
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from earshot.audio import decode_flac, encode_flac
+from earshot.errors import InputError
+from earshot.report.formats import p_value, percent, percent_range, points
+from earshot.report.listening import choose_examples, listening_examples
+from earshot.report.page import FIGURES, ReportInputs, render_page
+from earshot.report.published import PUBLISHED_MODEL, published_beside_ours
+from earshot.report.summary import summarise
+from earshot.tables import STIMULI, AudioTableWriter
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "rules" / "captions" / "report.html.jinja"
+PUBLISHED = pd.read_csv(ROOT / "config" / "published.csv", dtype=str)
+STATISTICS = {"confidence": 0.95, "equivalence_margin": 0.03}
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, ids, and the text that a reader sees."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def values(self, attribute):
+        return [values[attribute] for _, values in self.tags if attribute in values]
+
+
+def inputs(**changes):
+    config = examples.config()
+    example = {
+        "stimulus_id": "s1",
+        "label": "SPEECH",
+        "category": "speech",
+        "duration_ms": 200,
+        "snr_db": -5.0,
+        "answer": "NONSPEECH",
+        "log_odds": -1.5,
+    }
+    values = {
+        "settings": config["report"],
+        "figures": dict.fromkeys(FIGURES, "<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        "accuracy": examples.accuracy(),
+        "comparisons": examples.comparisons(),
+        "leakage": examples.leakage(),
+        "conditions": examples.conditions(),
+        "stimuli": examples.stimulus_summary(),
+        "checks": {"voxconverse": examples.audio_check(["audio/bad.wav"]), "esc50": examples.audio_check()},
+        "certificates": [examples.certificate("row_random", ["v1", "v2"]), examples.certificate()],
+        "published": PUBLISHED,
+        "run": examples.run(),
+        "config": config,
+        "config_text": yaml.safe_dump(config),
+        "digests": pd.DataFrame({"path": ["results/tables/accuracy.csv"], "sha256": ["3" * 64], "bytes": [1234]}),
+        "examples": [example | {"flac": base64.b64encode(encode_flac(np.zeros(160, np.float32))).decode()}],
+    }
+    return ReportInputs(**(values | changes))
+
+
+def page(**changes) -> Page:
+    return Page(render_page(inputs(**changes), TEMPLATE))
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_shows_every_figure_and_sound():
+    html = render_page(inputs(), TEMPLATE)
+    parsed = Page(html)
+    for attribute in ("src", "href", "srcset", "data", "poster", "action"):
+        assert all(value.startswith(("#", "data:")) for value in parsed.values(attribute))
+    assert not re.search(r"@import|url\(", html)
+    assert not [tag for tag, _ in parsed.tags if tag in ("script", "iframe", "object", "embed")]
+    images = [values for tag, values in parsed.tags if tag == "img"]
+    assert len(images) == len(FIGURES) and all(values["alt"] for values in images)
+    assert {f"figure-{name}" for name in FIGURES} <= set(parsed.values("id"))
+    sounds = [values["src"] for tag, values in parsed.tags if tag == "audio"]
+    assert decode_flac(base64.b64decode(sounds[0].removeprefix("data:audio/flac;base64,"))).shape == (160,)
+
+
+def test_every_table_has_a_caption_and_every_anchor_a_target():
+    parsed = page()
+    tags = [tag for tag, _ in parsed.tags]
+    assert tags.count("caption") == tags.count("table") > 8
+    ids = parsed.values("id")
+    assert len(ids) == len(set(ids))
+    assert {href[1:] for href in parsed.values("href") if href.startswith("#")} <= set(ids)
+    assert dict(parsed.tags[0][1])["lang"].startswith("en")
+
+
+@pytest.mark.parametrize("place", ["stimulus", "source", "file", "reason", "config", "title", "category"])
+def test_names_out_of_the_data_are_inert(place):
+    hostile = examples.HOSTILE + "\"'><img src=x onerror=alert(1)>"
+    base = inputs()
+    certificate = examples.certificate("grouped", [hostile] if place == "source" else ["v1"])
+    if place == "reason":
+        certificate["checks"][0]["reason"] = hostile
+    parsed = page(
+        examples=[base.examples[0] | ({"stimulus_id": hostile} if place == "stimulus" else {"category": hostile} if place == "category" else {})],
+        certificates=[certificate],
+        checks={"voxconverse": examples.audio_check([hostile] if place == "file" else [])},
+        config_text=hostile if place == "config" else "seed: 1",
+        settings=base.settings | ({"title": hostile} if place == "title" else {}),
+    )
+    assert not [tag for tag, _ in parsed.tags if tag == "script"]
+    assert not [name for _, values in parsed.tags for name in values if name.startswith("on")]
+    assert examples.HOSTILE in parsed.text
+
+
+def test_the_tiny_model_and_few_sources_are_announced():
+    assert "not of Qwen2-Audio-7B" in page().text and "fewer than 10 sources" not in page().text
+    hub = examples.config(model={"origin": "hub"})
+    text = page(config=hub, accuracy=examples.accuracy(sources=4, intervals=False)).text
+    assert "not of Qwen2-Audio-7B" not in text and "fewer than 10 sources" in text
+    assert "nan" not in re.findall(r"\bnan\b", text.lower())
+
+
+def test_the_main_table_labels_the_leaky_arm_and_the_audit_names_offenders():
+    text = page().text
+    assert "row-random (leaky)" in text and "Sources: v1, v2." in text and "blocks training" in text
+    assert "audio/bad.wav: cannot be read" in text
+    assert "scipy not installed (locked 1.0)" in text and "edits that are not committed" in text
+
+
+def test_a_run_of_the_base_alone_still_gives_a_page():
+    alone = ("base",)
+    text = page(
+        accuracy=examples.accuracy(alone),
+        leakage=examples.leakage(alone),
+        conditions=examples.conditions(alone),
+        comparisons=examples.comparisons().iloc[:0],
+        certificates=[examples.certificate()],
+        examples=[],
+    ).text
+    assert "no pair of systems" in text and "No examples" in text
+
+
+def test_a_missing_figure_is_refused_by_name():
+    figures = dict(inputs().figures)
+    del figures["leakage"]
+    with pytest.raises(InputError, match=r"leakage\.svg"):
+        page(figures=figures)
+
+
+def summary(**changes) -> str:
+    tables = {
+        "accuracy": examples.accuracy(),
+        "comparisons": examples.comparisons(),
+        "leakage": examples.leakage(),
+        "certificates": [examples.certificate()],
+    }
+    return " ".join(summarise(**(tables | changes), statistics=STATISTICS)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_summary_states_the_numbers_of_the_tables():
+    text = summary()
+    assert "balanced accuracy of 80.0 % (95 % interval clustered by source: [74.0, 86.0])" in text
+    assert "it reaches 90.0 % [84.0, 96.0], a change of +10.0 points [+4.0, +16.0]: the two differ." in text
+    assert "Silero VAD with 85.0 % [79.0, 91.0]" in text
+    assert "90.0 % on that split's own test rows but 82.0 % on unseen sources: leakage bought +8.0 points" in text
+
+
+def test_the_summary_turns_a_comparison_the_right_way_round():
+    table = examples.comparisons()
+    turned = table.assign(system_a=table.system_b, system_b=table.system_a, difference=-table.difference, low=-table.high, high=-table.low)
+    assert summary(comparisons=turned) == summary()
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "words"),
+    [("equivalent", "equivalent within ±3 points"), ("inconclusive", "do not settle"), ("descriptive_only", "describes these sources only")],
+)
+def test_the_summary_claims_no_more_than_the_test(conclusion, words):
+    text = summary(comparisons=examples.comparisons(conclusion))
+    assert words in text and ": the two differ." not in text
+
+
+def test_the_summary_does_not_claim_leakage_that_could_be_none():
+    text = summary(leakage=examples.leakage(low=-0.01))
+    assert "leakage bought" not in text and "cannot tell from none" in text
+
+
+def test_the_summary_warns_of_an_honest_split_that_failed():
+    assert "passed its leakage audit (2 checks)" in summary()
+    assert "FAILED its leakage audit (source overlap)" in summary(certificates=[examples.certificate("grouped", ["v1"])])
+    assert "failed its leakage audit, as it should" in summary(certificates=[examples.certificate("row_random", ["v1"])])
+
+
+def comparable(config) -> dict[str, str]:
+    return {row["quantity"]: row["comparable"] for row in published_beside_ours(PUBLISHED, examples.accuracy(), config)}
+
+
+def test_nothing_of_the_tiny_base_is_comparable_with_the_published_study():
+    assert set(comparable(examples.config()).values()) <= {"–", "no: other model and data", "no: other model and data and stimuli"}
+
+
+def test_only_the_same_model_and_data_are_comparable():
+    archives = [{"url": "https://example.org/a.zip", "checksum": "md5:" + "0" * 32}]
+    sources = {name: {"origin": "download", "archives": archives} for name in ("voxconverse", "esc50")}
+    same = comparable(examples.config(model={"origin": "hub", "repository": PUBLISHED_MODEL}, sources=sources))
+    assert same["accuracy, unseen speakers, attention only"] == "yes" and same["zero-shot baseline accuracy"] == "no: other stimuli"
+    assert same["accuracy, unseen speakers, attention and MLP"] == "–"
+    other = comparable(examples.config(model={"origin": "hub", "repository": "someone/other"}, sources=sources))
+    assert other["accuracy, unseen speakers, attention only"] == "no: other model"
+
+
+def index(sources: int, durations=(200, 600, 1000), snrs=(0.0, 10.0, 20.0)) -> pd.DataFrame:
+    rows = [
+        (f"{label}{source}-{duration}-{snr:g}", f"{label}{source}", label, duration, snr)
+        for label in ("SPEECH", "NONSPEECH")
+        for source in range(sources)
+        for duration in durations
+        for snr in snrs
+    ]
+    return pd.DataFrame(rows, columns=["stimulus_id", "source_id", "label", "duration_ms", "snr_db"])
+
+
+def test_examples_spread_over_class_duration_snr_and_source():
+    chosen = choose_examples(index(5), 6)
+    assert chosen.label.value_counts().to_dict() == {"SPEECH": 3, "NONSPEECH": 3}
+    assert set(chosen.duration_ms) == {200, 600, 1000} and chosen.snr_db.nunique() >= 2
+    assert chosen.source_id.nunique() == 6
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 2), st.integers(0, 24), st.randoms())
+def test_examples_are_distinct_as_many_as_there_can_be_and_independent_of_row_order(sources, count, random):
+    table = index(sources)
+    chosen = choose_examples(table, count)
+    assert chosen.stimulus_id.is_unique and len(chosen) == min(count, len(table))
+    order = random.sample(range(len(table)), len(table))
+    assert choose_examples(table.iloc[order].reset_index(drop=True), count).stimulus_id.tolist() == chosen.stimulus_id.tolist()
+
+
+def test_examples_carry_their_own_audio_and_the_bases_answer(tmp_path):
+    rows = index(2).assign(
+        clip_id="c", recording_id="r", category="speech", noise_id="n", design="factorial", axis="duration_ms", band="full", room="none"
+    )
+    rows = rows.assign(normalisation="peak", achieved_snr_db=rows.snr_db, achieved_level_dbfs=-20.0, segment_start_s=0.0, segment_end_s=1.0)
+    lengths = dict(zip(rows.stimulus_id, range(100, 100 + len(rows)), strict=True))
+    shards = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for shard, part in zip(shards, (rows[::2], rows[1::2]), strict=True):
+        with AudioTableWriter(shard, STIMULI) as writer:
+            writer.write(part, [encode_flac(np.zeros(lengths[name], np.float32)) for name in part.stimulus_id], list(part.stimulus_id))
+    predictions = pd.DataFrame({"stimulus_id": rows.stimulus_id, "prompt_id": "p", "answer": "SPEECH", "log_odds": np.arange(len(rows), dtype=float)})
+    expected = dict(zip(predictions.stimulus_id, predictions.log_odds, strict=True))
+    found = listening_examples(shards, predictions, 4)
+    assert len(found) == 4 and listening_examples(shards, predictions, 0) == []
+    for example in found:
+        assert len(decode_flac(base64.b64decode(example["flac"]))) == lengths[example["stimulus_id"]]
+        assert example["log_odds"] == expected[example["stimulus_id"]] and example["answer"] == "SPEECH"
+
+
+def test_numbers_read_the_same_everywhere():
+    assert percent(0.8416) == "84.2\N{NO-BREAK SPACE}%" and percent(np.nan) == "–"
+    assert percent_range(0.5, 1.0) == "[50.0,\N{NO-BREAK SPACE}100.0]" and percent_range(np.nan, 1.0) == ""
+    assert points(-0.0312) == "\N{MINUS SIGN}3.1" and points(-0.0001) == "0.0" and points(0.1) == "+10.0"
+    assert p_value(0.0002) == "<\N{NO-BREAK SPACE}0.001" and p_value(0.0456) == "0.046" and p_value(None) == "–"

@@ -1,0 +1,166 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from earshot.errors import InputError
+from earshot.splits import split_by_row, split_by_source
+from earshot.tables import LABELS, SPLIT, read_table, validate, write_table
+
+seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=15, deadline=None)
+STUDY = {"speech_sources": 3, "sound_sources": 10, "stimuli": 160, "test_fraction": 0.2}
+
+
+def stimuli_table(rows_of_sources: dict[str, list[int]]) -> pd.DataFrame:
+    rows = [
+        (f"{label}{source}@0@{row}", f"{label}{source}@0", f"{label}{source}", label)
+        for label, counts in rows_of_sources.items()
+        for source, count in enumerate(counts)
+        for row in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["stimulus_id", "clip_id", "source_id", "label"])
+
+
+@st.composite
+def stimuli_tables(draw: st.DrawFn) -> pd.DataFrame:
+    return stimuli_table({label: draw(st.lists(st.integers(1, 4), min_size=3, max_size=20)) for label in LABELS})
+
+
+@st.composite
+def fractions(draw: st.DrawFn) -> tuple[float, float]:
+    dev = draw(st.floats(0.01, 0.98))
+    test = draw(st.floats(0.01, 0.98))
+    assume(dev + test < 0.99)
+    return dev, test
+
+
+@given(stimuli_tables(), fractions(), seeds)
+@few
+def test_a_source_is_in_one_part_and_every_part_has_both_classes(stimuli, shares, seed):
+    split = validate(split_by_source(stimuli, *shares, seed), SPLIT)
+    assert sorted(split.stimulus_id) == sorted(stimuli.stimulus_id)
+    assert split.groupby("source_id").part.nunique().eq(1).all()
+    assert split.groupby("part").label.nunique().to_dict() == {"train": 2, "dev": 2, "test": 2}
+
+
+@given(stimuli_tables(), fractions(), seeds)
+@few
+def test_shares_of_sources_are_met_within_one_source_unless_a_part_would_be_empty(stimuli, shares, seed):
+    split = split_by_source(stimuli, *shares, seed)
+    for _, rows in split.groupby("label"):
+        total = rows.source_id.nunique()
+        found = rows.groupby("part").source_id.nunique()
+        for part, share in (("test", shares[1]), ("dev", shares[0])):
+            assert abs(found[part] - share * total) <= 1 or found[part] == 1 or found.train == 1
+
+
+@given(stimuli_tables(), fractions(), seeds, st.randoms(use_true_random=False))
+@few
+def test_the_order_of_rows_plays_no_role(stimuli, shares, seed, random):
+    order = list(range(len(stimuli)))
+    random.shuffle(order)
+    pd.testing.assert_frame_equal(split_by_source(stimuli, *shares, seed), split_by_source(stimuli.iloc[order], *shares, seed))
+
+
+@given(stimuli_tables(), fractions(), seeds)
+@few
+def test_a_new_source_moves_at_most_three_others_and_none_of_the_other_class(stimuli, shares, seed):
+    new = pd.DataFrame([("new@0@0", "new@0", "new", "SPEECH")], columns=stimuli.columns)
+    before = split_by_source(stimuli, *shares, seed).groupby(["label", "source_id"]).part.first()
+    after = split_by_source(pd.concat([new, stimuli]), *shares, seed).groupby(["label", "source_id"]).part.first().loc[before.index]
+    moved = before[before != after]
+    assert len(moved) <= 3
+    assert "NONSPEECH" not in moved.index.get_level_values("label")
+
+
+def test_another_seed_gives_another_split():
+    stimuli = stimuli_table({label: [1] * 20 for label in LABELS})
+    assert not split_by_source(stimuli, 0.15, 0.35, 1).equals(split_by_source(stimuli, 0.15, 0.35, 2))
+
+
+def test_too_few_sources_are_refused_with_class_count_and_remedy():
+    with pytest.raises(InputError, match=r"class SPEECH has 2 sources; .*add recordings of SPEECH"):
+        split_by_source(stimuli_table({"SPEECH": [5, 5], "NONSPEECH": [5] * 5}), 0.15, 0.35, 1)
+
+
+def test_one_class_alone_is_refused():
+    with pytest.raises(InputError, match="has SPEECH; every part needs both classes"):
+        split_by_source(stimuli_table({"SPEECH": [5] * 5}), 0.15, 0.35, 1)
+
+
+def test_a_source_of_both_classes_is_refused_by_name():
+    stimuli = stimuli_table({label: [2] * 4 for label in LABELS})
+    stimuli.loc[0, "source_id"] = "NONSPEECH3"
+    with pytest.raises(InputError, match="source NONSPEECH3 has stimuli of both classes"):
+        split_by_source(stimuli, 0.15, 0.35, 1)
+
+
+@st.composite
+def grouped_splits(draw: st.DrawFn) -> pd.DataFrame:
+    speech = draw(st.lists(st.integers(30, 60), min_size=8, max_size=15))
+    sounds = draw(st.lists(st.integers(8, 30), min_size=22, max_size=30))
+    return split_by_source(stimuli_table({"SPEECH": speech, "NONSPEECH": sounds}), 0.15, 0.35, draw(seeds))
+
+
+@given(grouped_splits(), seeds)
+@few
+def test_the_leaky_split_has_the_studys_size_and_shares_its_sources_which_all_come_from_the_train_part(grouped, seed):
+    split = validate(split_by_row(grouped, **STUDY, seed=seed), SPLIT)
+    train_sources = set(grouped.source_id[grouped.part == "train"])
+    assert set(split.source_id) <= train_sources
+    assert split.groupby("label").source_id.nunique().to_dict() == {"SPEECH": 3, "NONSPEECH": 10}
+    assert split.groupby(["part", "label"]).size().to_dict() == {(part, label): n for part, n in (("train", 64), ("test", 16)) for label in LABELS}
+    shared = split.groupby(["label", "source_id"]).part.nunique().eq(2).groupby("label").sum()
+    assert shared.SPEECH >= 1 and shared.NONSPEECH >= 1
+
+
+@given(grouped_splits(), seeds, st.randoms(use_true_random=False))
+@few
+def test_the_leaky_split_does_not_depend_on_the_order_of_rows(grouped, seed, random):
+    order = list(range(len(grouped)))
+    random.shuffle(order)
+    pd.testing.assert_frame_equal(split_by_row(grouped, **STUDY, seed=seed), split_by_row(grouped.iloc[order], **STUDY, seed=seed))
+
+
+def test_the_leaky_split_prefers_sources_with_enough_rows():
+    stimuli = stimuli_table({"SPEECH": [10] * 10 + [40] * 10, "NONSPEECH": [20] * 40})
+    for seed in range(20):
+        grouped = split_by_source(stimuli, 0.1, 0.1, seed)
+        split = split_by_row(grouped, **STUDY, seed=seed)
+        assert split[split.label == "SPEECH"].groupby("source_id").size().max() <= 27
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"speech_sources": 9}, "has 8 SPEECH sources, splits.row_random.speech_sources asks for 9; lower it to 8 or less"),
+        ({"sound_sources": 17}, "has 16 NONSPEECH sources, splits.row_random.sound_sources asks for 17"),
+        ({"stimuli": 163}, r"the 3 SPEECH sources .* have 81, splits.row_random.stimuli = 163 needs 82 of them; lower it to 162 or less"),
+        ({"stimuli": 18}, "splits.row_random.stimuli = 18 gives class NONSPEECH 9 stimuli, fewer than its 10 sources; raise it to at least 20"),
+    ],
+)
+def test_a_leaky_split_that_cannot_be_drawn_is_refused_with_key_count_and_remedy(changes, complaint):
+    grouped = split_by_source(stimuli_table({"SPEECH": [27] * 16, "NONSPEECH": [20] * 32}), 0.15, 0.35, 1)
+    with pytest.raises(InputError, match=complaint):
+        split_by_row(grouped, **{**STUDY, **changes}, seed=1)
+
+
+def test_the_programs_write_sorted_split_tables_and_one_line_errors(tmp_path):
+    scripts = Path(__file__).parents[2] / "workflow_scripts"
+    grouped = split_by_source(stimuli_table({"SPEECH": [40] * 12, "NONSPEECH": [20] * 30}), 0.15, 0.35, 1)
+    write_table(tmp_path / "grouped.csv", grouped, SPLIT)
+    command = [sys.executable, scripts / "split_row_random.py", tmp_path / "grouped.csv", tmp_path / "leaky.csv", "--seed", "1", "--settings"]
+    subprocess.run([*command, json.dumps(STUDY)], check=True)
+    leaky = read_table(tmp_path / "leaky.csv", SPLIT)
+    assert leaky.stimulus_id.is_monotonic_increasing
+    pd.testing.assert_frame_equal(leaky, split_by_row(grouped, **STUDY, seed=1))
+    (tmp_path / "leaky.csv").unlink()
+    failed = subprocess.run([*command, json.dumps({**STUDY, "speech_sources": 30})], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1 and failed.stderr.count("\n") == 1 and failed.stderr.startswith("error: ")
+    assert not (tmp_path / "leaky.csv").exists()

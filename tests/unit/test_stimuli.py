@@ -1,0 +1,298 @@
+import dataclasses
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as parquet
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from earshot.acoustics import peak_dbfs, power_ratio_db, raised_cosine_ramp
+from earshot.audio import SAMPLE_RATE, dbfs, decode_flac, encode_flac, read_mono
+from earshot.errors import InputError
+from earshot.files import atomic
+from earshot.stimuli import FactorialDesign, audit_stimuli, make_clip_stimuli, shard_of, write_factorial_shard
+from earshot.tables import CLIPS, STIMULI, STIMULUS_SUMMARY, AudioTableWriter, iterate_audio, read_table, validate
+
+DESIGN = FactorialDesign([200, 1000], [0.0, 20.0], "white", 1200, -80.0, 5.0, "peak", -1.0, -26.0)
+REAL = Path(os.environ.get("EARSHOT_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+def clip_row(clip_id: str = "rec:a@0", label: str = "SPEECH", start_s: float = 0.0, end_s: float = 1.0) -> pd.Series:
+    recording = clip_id.split("@")[0]
+    row = (clip_id, recording, recording, label, "talk", start_s, end_s, 1.0)
+    return pd.Series(dict(zip(CLIPS.columns, row, strict=True)))
+
+
+def burst(seed: int = 0, seconds: float = 1.0) -> np.ndarray:
+    """A quiet noise with a loud tone from 0.5 s to 0.7 s."""
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    tone = 0.3 * np.sin(2 * np.pi * 440 * time) * ((time >= 0.5) & (time < 0.7))
+    return (tone + 0.003 * np.random.default_rng(seed).standard_normal(len(time))).astype(np.float32)
+
+
+def write_clips(path: Path, clips: list[tuple[pd.Series, np.ndarray]]) -> Path:
+    rows = pd.DataFrame([row for row, _ in clips])
+    with atomic(path) as temporary, AudioTableWriter(temporary, CLIPS) as writer:
+        writer.write(rows, [encode_flac(samples, "PCM_24") for _, samples in clips], [f"{name}.flac" for name in rows.clip_id])
+    return path
+
+
+def both_classes(n: int) -> list[tuple[pd.Series, np.ndarray]]:
+    return [(clip_row(f"{label.lower()}:{k}@0", label), burst(k)) for label in ("SPEECH", "NONSPEECH") for k in range(n)]
+
+
+def make(
+    samples: np.ndarray, design: FactorialDesign = DESIGN, clip: pd.Series | None = None, seed: int = 1
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    made = list(make_clip_stimuli(clip_row() if clip is None else clip, samples, design, seed))
+    return validate(pd.DataFrame([row for row, _ in made]), STIMULI), [decode_flac(audio) for _, audio in made]
+
+
+def test_every_condition_is_made_once_in_the_window_as_16_bit_flac_at_16_khz():
+    made = list(make_clip_stimuli(clip_row(), burst(), DESIGN, 1))
+    rows = pd.DataFrame([row for row, _ in made])
+    assert set(zip(rows.duration_ms, rows.snr_db, strict=True)) == {(200, 0), (200, 20), (1000, 0), (1000, 20)}
+    assert rows.stimulus_id.is_unique and rows.noise_id.is_unique
+    assert not rows.stimulus_id.str.contains("/").any()
+    for _, audio in made:
+        info = soundfile.info(io.BytesIO(audio))
+        assert (info.format, info.subtype, info.samplerate, info.channels, info.frames) == ("FLAC", "PCM_16", 16000, 1, 19200)
+
+
+def test_the_segment_is_the_loudest_stretch_and_the_row_says_where_in_the_recording_it_lies():
+    rows, _ = make(burst(), clip=clip_row(start_s=40.0, end_s=41.0))
+    short = rows[rows.duration_ms == 200]
+    assert short.segment_start_s.tolist() == pytest.approx([40.5, 40.5], abs=0.002)
+    assert (short.segment_end_s - short.segment_start_s).tolist() == pytest.approx([0.2, 0.2])
+    assert rows.segment_start_s[rows.duration_ms == 1000].eq(40.0).all()
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0])
+def test_the_decoded_mixture_has_the_snr_of_the_segment_that_the_row_names(snr_db):
+    """Independent of the program's own bookkeeping: the segment is cut again from the clip, and the rest is what least squares leaves."""
+    samples = burst()
+    rows, decoded = make(samples, dataclasses.replace(DESIGN, snrs_db=[snr_db]))
+    for row, stimulus in zip(rows.itertuples(), decoded, strict=True):
+        length = row.duration_ms * 16
+        start = round(row.segment_start_s * SAMPLE_RATE)
+        segment = samples[start : start + length] * raised_cosine_ramp(length, 80)
+        during = stimulus[(19200 - length) // 2 :][:length].astype(np.float64)
+        heard = segment * (during @ segment) / (segment @ segment)
+        assert power_ratio_db(heard, during - heard) == pytest.approx(snr_db, abs=0.4)
+        assert row.achieved_snr_db == pytest.approx(snr_db, abs=0.1)
+
+
+def test_outside_the_segment_there_is_only_the_floor():
+    rows, decoded = make(burst())
+    for row, stimulus in zip(rows.itertuples(), decoded, strict=True):
+        first = (19200 - row.duration_ms * 16) // 2
+        rest = np.concatenate([stimulus[:first], stimulus[-first:]])
+        assert dbfs(rest) == pytest.approx(-80, abs=0.5)
+        assert abs(peak_dbfs(rest) - -80) < 16
+
+
+def test_the_level_is_the_same_at_every_duration_and_snr():
+    rows, decoded = make(burst())
+    assert [peak_dbfs(stimulus) for stimulus in decoded] == pytest.approx([-1.0] * 4, abs=0.01)
+    assert rows.achieved_level_dbfs.tolist() == pytest.approx([-1.0] * 4, abs=0.01)
+    rows, decoded = make(burst(), dataclasses.replace(DESIGN, normalisation="rms"))
+    for row, stimulus in zip(rows.itertuples(), decoded, strict=True):
+        assert dbfs(stimulus[(19200 - row.duration_ms * 16) // 2 :][: row.duration_ms * 16]) == pytest.approx(-26, abs=0.01)
+
+
+@st.composite
+def clips_of_any_kind(draw: st.DrawFn) -> np.ndarray:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kind = draw(st.sampled_from(["noise", "tone", "clicks"]))
+    samples = {
+        "noise": lambda: rng.standard_normal(16000) / 6,
+        "tone": lambda: np.sin(2 * np.pi * draw(st.floats(50, 7000)) * np.arange(16000) / SAMPLE_RATE),
+        "clicks": lambda: np.where(rng.random(16000) < 0.002, 1.0, 0.0) + 1e-3 * rng.standard_normal(16000),
+    }[kind]()
+    return (samples * 10 ** (draw(st.floats(-50, 0)) / 20)).astype(np.float32)
+
+
+@given(clips_of_any_kind(), st.sampled_from(["white", "pink"]), st.sampled_from(["peak", "rms"]), st.integers(0, 1000))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_snr_and_level_are_met_within_a_tenth_of_a_db_for_any_clip(samples, noise, normalisation, seed):
+    design = dataclasses.replace(
+        DESIGN, durations_ms=[20, 200, 1000], snrs_db=[-20.0, 0.0, 20.0], noise=noise, normalisation=normalisation, rms_dbfs=-34.0
+    )
+    rows, _ = make(samples, design, seed=seed)
+    assert (rows.achieved_snr_db - rows.snr_db).abs().max() <= 0.1
+    assert (rows.achieved_level_dbfs - design.level_dbfs).abs().max() <= 0.1
+
+
+def test_a_stimulus_depends_on_its_clip_condition_and_seed_alone():
+    rows, decoded = make(burst())
+    fewer, fewer_decoded = make(burst(), dataclasses.replace(DESIGN, durations_ms=[1000], snrs_db=[20]))
+    assert fewer.stimulus_id.tolist() == rows.stimulus_id.tolist()[3:]
+    assert fewer.noise_id.tolist() == rows.noise_id.tolist()[3:]
+    np.testing.assert_array_equal(fewer_decoded[0], decoded[3])
+    other_seed, _ = make(burst(), seed=2)
+    other_clip, _ = make(burst(), clip=clip_row("rec:b@0"))
+    assert not set(rows.noise_id) & (set(other_seed.noise_id) | set(other_clip.noise_id))
+
+
+@pytest.mark.parametrize(
+    ("samples", "changes", "complaint"),
+    [
+        (np.zeros(16000, np.float32), {}, "stimulus rec:a@0@200ms@0dB@white: its clip is silent"),
+        (burst(seconds=0.9), {}, r"clip rec:a@0 lasts 0.900 s, .* clips.duration_s"),
+        (burst(), {"normalisation": "rms", "rms_dbfs": -3.0}, r"would clip: .* stimuli.rms_dbfs = -3; set that to -1\d"),
+        (burst(), {"snrs_db": [60.0]}, r"stimulus .*60dB.*the achieved SNR is .*floor_dbfs"),
+        (burst(), {"peak_dbfs": -70.0}, r"floor alone reaches the peak level of -70 dBFS"),
+        (burst(), {"normalisation": "rms", "rms_dbfs": -85.0}, r"floor alone reaches the RMS level of -85 dBFS"),
+        (burst(), {"normalisation": "rms", "rms_dbfs": -85.0, "floor_dbfs": -90.0, "snrs_db": [0.0]}, "achieved"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_by_name(samples, changes, complaint):
+    with pytest.raises(InputError, match=complaint):
+        make(samples, dataclasses.replace(DESIGN, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"), [({"floor_dbfs": -120.0}, "floor_dbfs"), ({"ramp_ms": 101.0}, "ramp_ms"), ({"window_ms": 900}, "window_ms")]
+)
+def test_settings_that_cannot_work_are_refused_before_any_audio_is_read(changes, key):
+    with pytest.raises(InputError, match=f"stimuli.{key}"):
+        dataclasses.replace(DESIGN, **changes)
+
+
+def test_a_clip_one_sample_short_still_makes_the_longest_stimulus():
+    rows, _ = make(burst()[:-1])
+    assert len(rows) == 4
+
+
+def test_a_rounded_rms_remedy_is_enough():
+    loud = dataclasses.replace(DESIGN, normalisation="rms", rms_dbfs=-3.0, snrs_db=[0.0], durations_ms=[200])
+    with pytest.raises(InputError) as refused:
+        make(burst(), loud)
+    remedy = float(str(refused.value).split("set that to ")[1].split()[0])
+    assert len(make(burst(), dataclasses.replace(loud, rms_dbfs=remedy))[0]) == 1
+
+
+def test_the_same_run_gives_the_same_bytes_and_a_new_clip_moves_no_other(tmp_path):
+    clips = both_classes(6)
+    before = write_clips(tmp_path / "before.parquet", clips)
+    after = write_clips(tmp_path / "after.parquet", [(clip_row("new:x@0"), burst(99)), *clips])
+    shards = [[tmp_path / f"{run}-{shard}.parquet" for shard in range(2)] for run in ("first", "again", "after")]
+    for source, run in zip((before, before, after), shards, strict=True):
+        for shard in range(2):
+            write_factorial_shard([source], run[shard], DESIGN, 1, shard, 2)
+    for first, again, added in zip(*shards, strict=True):
+        assert first.read_bytes() == again.read_bytes()
+        old, new = pd.read_parquet(first), pd.read_parquet(added)
+        new = new[new.clip_id != "new:x@0"].reset_index(drop=True)
+        pd.testing.assert_frame_equal(old.drop(columns="audio"), new.drop(columns="audio"))
+        assert old.audio.map(lambda audio: audio["bytes"]).tolist() == new.audio.map(lambda audio: audio["bytes"]).tolist()
+    assert sum(len(read_table(path, STIMULI)) for path in shards[0]) == 12 * 4
+
+
+def test_a_shard_without_clips_is_a_valid_table_without_rows(tmp_path):
+    clips = write_clips(tmp_path / "clips.parquet", [(clip_row(), burst())])
+    mine = shard_of("rec:a@0", 7)
+    full, empty = tmp_path / "full.parquet", tmp_path / "empty.parquet"
+    assert write_factorial_shard([clips], full, DESIGN, 1, mine, 7) == 4
+    assert write_factorial_shard([clips], empty, DESIGN, 1, (mine + 1) % 7, 7) == 0
+    assert parquet.read_schema(full).equals(parquet.read_schema(empty), check_metadata=True)
+    assert sum(len(rows) for rows, _ in iterate_audio(empty, STIMULI)) == 0
+    assert read_table(empty, STIMULI).empty
+    with pytest.raises(InputError, match="there are no stimuli"):
+        audit_stimuli([empty], DESIGN)
+
+
+def test_a_broken_clip_leaves_no_file(tmp_path):
+    clips = write_clips(tmp_path / "clips.parquet", [(clip_row(), burst()), (clip_row("rec:b@0"), np.zeros(16000, np.float32))])
+    with pytest.raises(InputError, match=r"rec:b@0.*silent"):
+        write_factorial_shard([clips], tmp_path / "out" / "shard.parquet", DESIGN, 1, 0, 1)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_shards_load_with_hugging_face_datasets(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import datasets
+
+    clips = write_clips(tmp_path / "clips.parquet", both_classes(1))
+    empty = next(shard for shard in range(9) if shard not in {shard_of(f"{label}:0@0", 9) for label in ("speech", "nonspeech")})
+    paths = [tmp_path / "full.parquet", tmp_path / "empty.parquet"]
+    write_factorial_shard([clips], paths[0], DESIGN, 1, 0, 1)
+    write_factorial_shard([clips], paths[1], DESIGN, 1, empty, 9)
+    loaded = datasets.load_dataset("parquet", data_files=list(map(str, paths)), split="train", cache_dir=str(tmp_path / "cache"))
+    assert isinstance(loaded.features["audio"], datasets.Audio)
+    assert loaded.features["audio"].sampling_rate == 16000
+    assert loaded.num_rows == 8
+    raw = loaded.cast_column("audio", datasets.Audio(decode=False))
+    assert all(len(decode_flac(row["audio"]["bytes"])) == 19200 and row["audio"]["path"] == f"{row['stimulus_id']}.flac" for row in raw)
+
+
+@pytest.fixture
+def shards(tmp_path) -> list[Path]:
+    clips = write_clips(tmp_path / "clips.parquet", both_classes(3))
+    paths = [tmp_path / f"shard-{shard:03d}.parquet" for shard in range(2)]
+    for shard, path in enumerate(paths):
+        write_factorial_shard([clips], path, DESIGN, 1, shard, 2)
+    return paths
+
+
+def test_the_audit_indexes_all_shards_and_counts_every_cell(shards):
+    index, summary = audit_stimuli(shards, DESIGN)
+    assert index.stimulus_id.is_monotonic_increasing and len(index) == 24
+    summary = validate(summary, STIMULUS_SUMMARY)
+    assert len(summary) == 8
+    assert summary.n.eq(3).all() and summary.n_sources.eq(3).all()
+    assert summary.max_abs_snr_error_db.le(0.1).all() and summary.max_abs_level_error_db.le(0.1).all()
+
+
+def test_the_audit_names_what_is_missing_doubled_or_off(shards, tmp_path):
+    with pytest.raises(InputError, match="was made more than once"):
+        audit_stimuli([*shards, shards[0]], DESIGN)
+    with pytest.raises(InputError, match="class NONSPEECH has no stimulus at 200 ms, 10 dB"):
+        audit_stimuli(shards, dataclasses.replace(DESIGN, snrs_db=[0.0, 10.0, 20.0]))
+    with pytest.raises(InputError, match="stimuli at 200 ms, 0 dB, which the design does not ask for"):
+        audit_stimuli(shards, dataclasses.replace(DESIGN, durations_ms=[1000]))
+    with pytest.raises(InputError, match=r"its level is 2.00 dB from the request, 24 stimuli"):
+        audit_stimuli(shards, dataclasses.replace(DESIGN, peak_dbfs=-3.0))
+    tampered = pd.read_parquet(shards[0])
+    tampered.loc[2, "achieved_snr_db"] += 0.2
+    tampered.to_parquet(tmp_path / "tampered.parquet")
+    with pytest.raises(InputError, match=f"stimulus {tampered.stimulus_id[2]}: its SNR is 0.20 dB"):
+        audit_stimuli([tmp_path / "tampered.parquet", shards[1]], DESIGN)
+    speech = pd.read_parquet(shards[0]).query("label == 'SPEECH'")
+    speech.to_parquet(tmp_path / "speech.parquet")
+    with pytest.raises(InputError, match="class NONSPEECH has no stimulus"):
+        audit_stimuli([tmp_path / "speech.parquet"], DESIGN)
+
+
+def test_the_program_ends_with_one_line_where_a_clip_is_silent(tmp_path):
+    clips = write_clips(tmp_path / "clips.parquet", [(clip_row(), np.zeros(16000, np.float32))])
+    script = Path(__file__).parents[2] / "workflow_scripts" / "make_factorial_stimuli.py"
+    command = [sys.executable, script, clips, "--output", tmp_path / "shard.parquet", "--shard", "000", "--shards", "1"]
+    done = subprocess.run(
+        [*command, "--settings", json.dumps(dataclasses.asdict(DESIGN)), "--seed", "1"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("error: stimulus rec:a@0@200ms@0dB@white: its clip is silent")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "shard.parquet").exists()
+
+
+@pytest.mark.skipif(not (REAL / "ESC-50" / "audio").is_dir(), reason="no real recordings; name their folder in EARSHOT_REAL_DATA")
+def test_real_recordings_meet_snr_and_level():
+    files = sorted((REAL / "ESC-50" / "audio").glob("*.wav"))[::20] + sorted((REAL / "voxconverse" / "audio").glob("*.wav"))[::10]
+    made = 0
+    for path in files:
+        samples = read_mono(path, 0, 1)
+        if peak_dbfs(samples) > -60:
+            rows, _ = make(samples, clip=clip_row(f"{path.stem}@0"))
+            made += len(rows)
+            assert (rows.achieved_snr_db - rows.snr_db).abs().max() <= 0.1
+    assert made

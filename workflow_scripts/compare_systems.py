@@ -1,0 +1,37 @@
+"""Test which systems differ on unseen sources, and measure what leakage buys."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.arguments import json_object
+from earshot.comparison import best_adapter, comparison_table, declared_pairs, leakage_table
+from earshot.errors import one_line_errors
+from earshot.outcomes import score_systems
+from earshot.tables import COMPARISONS, LEAKAGE, PREDICTIONS, SPLIT, STIMULI, read_table, write_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", help="predictions of every system (Parquet)")
+    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits (CSV), each named by its file")
+    parser.add_argument("--comparisons", type=Path, required=True, help="where the paired tests go (CSV)")
+    parser.add_argument("--leakage", type=Path, required=True, help="where the leaky arm's two accuracies go (CSV)")
+    parser.add_argument("--settings", type=json_object, required=True, help="confidence, equivalence_margin")
+    args = parser.parse_args()
+
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    index = read_table(args.index, STIMULI)
+    splits = {path.stem: read_table(path, SPLIT) for path in args.splits}
+    systems = score_systems(predictions, index, splits)
+    pairs = declared_pairs(sorted(predictions.system_id.unique()), best_adapter(predictions, index, splits["grouped"]))
+    confidence = args.settings["confidence"]
+    write_table(args.comparisons, comparison_table(systems, pairs, confidence, args.settings["equivalence_margin"]), COMPARISONS)
+    write_table(args.leakage, leakage_table(systems, confidence), LEAKAGE)
+
+
+if __name__ == "__main__":
+    main()

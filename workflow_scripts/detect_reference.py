@@ -1,0 +1,30 @@
+"""Answer every stimulus with a classic voice activity detector."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from earshot.detectors import DETECTORS, detect
+from earshot.errors import one_line_errors
+from earshot.tables import PREDICTIONS, SPLIT, read_table, write_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shards", type=Path, nargs="+", help="stimuli with audio (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="split whose development part tunes the detector (CSV)")
+    parser.add_argument("--detector", choices=sorted(DETECTORS), required=True)
+    parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
+    args = parser.parse_args()
+
+    start = time.perf_counter()
+    predictions = detect(args.detector, args.shards, read_table(args.split, SPLIT))
+    milliseconds = 1000 * (time.perf_counter() - start) / len(predictions)
+    print(f"{args.detector}: {len(predictions)} stimuli, {milliseconds:.2f} ms each, reading and tuning included", file=sys.stderr)
+    write_table(args.output, predictions, PREDICTIONS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Training the tiny base from scratch: random stimuli of the base corpus, every question, format and option order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import trange
+from transformers import Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
+
+from earshot.audio import SAMPLE_RATE, Waveform, decode_flac, read_mono
+from earshot.engine.features import encode, log_mel
+from earshot.engine.losses import BatchLoss, answer_loss
+from earshot.engine.optimisation import Schedule, optimise
+from earshot.engine.prompting import WORDS, YES_NO, Prompt, TokenisedPrompt, instruction, tokenise
+from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
+from earshot.layouts import audio_files
+from earshot.randomness import stream, stream_seed
+from earshot.runtime.checkpoints import CheckpointFolder
+from earshot.stimuli import FactorialDesign, make_clip_stimuli
+
+POOL = 6400
+CLIP_S = 1.0
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Stimuli to learn from: mel (stimuli, mel bins, frames); lengths: valid convolution lengths; is_speech."""
+
+    mel: torch.Tensor
+    lengths: torch.Tensor
+    is_speech: np.ndarray
+
+
+def training_texts() -> list[str]:
+    """Everything the tokenizer learns its merges from."""
+    letters = [{"SPEECH": "A", "NONSPEECH": "B"}, {"SPEECH": "B", "NONSPEECH": "A"}]
+    formats = [("letters", answers) for answers in letters] + [("words", WORDS), ("yes_no", YES_NO)]
+    turns = ["You are a helpful assistant.", "system\n", "user\n", "assistant\n", "Audio 1: "]
+    return turns + [instruction(Prompt(question, name), answers) for question in QUESTIONS for name, answers in formats]
+
+
+def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window_ms: int, seed: int) -> Pool:
+    """Random stretches of both classes at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels.
+
+    speech, sounds: the base corpus in VoxConverse's and ESC-50's layouts. They are presented as the study's stimuli are.
+    """
+    material = {
+        "SPEECH": [read_mono(path) for path in audio_files("voxconverse", speech)],
+        "NONSPEECH": [read_mono(path) for path in audio_files("esc50", sounds)],
+    }
+    mel, lengths = [], []
+    is_speech = np.arange(POOL) % 2 == 0
+    for i in trange(POOL, mininterval=5, desc="stimuli to learn from"):
+        rng = stream(seed, "train_tiny_base", "stimulus", i)
+        label = "SPEECH" if is_speech[i] else "NONSPEECH"
+        samples = _random_stretch(material[label][rng.integers(len(material[label]))], rng)
+        clip = pd.Series({"clip_id": f"base-{i}", "recording_id": "", "source_id": "", "label": label, "category": "", "start_s": 0.0})
+        design = FactorialDesign(
+            durations_ms=[round(float(np.exp(rng.uniform(np.log(40), np.log(1000)))))],
+            snrs_db=[float(rng.uniform(-10, 20))],
+            noise="white" if rng.random() < 0.5 else "pink",
+            window_ms=window_ms,
+            floor_dbfs=-85.0,
+            ramp_ms=5.0,
+            normalisation="peak",
+            peak_dbfs=float(rng.uniform(-8, -0.5)),
+            rms_dbfs=-34.0,
+        )
+        [(_, flac)] = make_clip_stimuli(clip, samples, design, seed)
+        spectrogram, length = log_mel(processor.feature_extractor, [decode_flac(flac)])
+        mel.append(spectrogram)
+        lengths.append(length)
+    return Pool(torch.cat(mel), torch.cat(lengths), is_speech)
+
+
+def _random_stretch(samples: Waveform, rng: np.random.Generator) -> Waveform:
+    """A stretch of CLIP_S around a random 20 ms frame that is within 25 dB of the loudest."""
+    frame = SAMPLE_RATE // 50
+    power = np.square(samples[: len(samples) // frame * frame], dtype=np.float64).reshape(-1, frame).mean(axis=1)
+    middle = int(rng.choice(np.flatnonzero(power >= power.max() * 10**-2.5))) * frame
+    length = round(CLIP_S * SAMPLE_RATE)
+    start = int(np.clip(middle - length // 2, 0, max(len(samples) - length, 0)))
+    return samples[start : start + length]
+
+
+def train_tiny_base(
+    speech: Path, sounds: Path, steps: int, batch_size: int, learning_rate: float, window_ms: int, seed: int, resume: CheckpointFolder
+) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor, pd.DataFrame]:
+    """Train the tiny base; returns it in evaluation mode with its processor and the history."""
+    processor = build_processor(training_texts())
+    torch.manual_seed(stream_seed(seed, "train_tiny_base", "initial") % 2**63)
+    model = build_model(processor).train()
+    pool = make_pool(processor, speech, sounds, window_ms, seed)
+    end_of_turn = processor.tokenizer.eos_token_id
+    prompts: list[TokenisedPrompt] = [
+        tokenised
+        for question in QUESTIONS
+        for answer_format in ("letters", "letters", "words", "yes_no")
+        for position in ("before", "before", "after")
+        for tokenised in tokenise(processor, Prompt(question, answer_format, position))
+    ]
+
+    def batch_loss(step: int, _: int) -> BatchLoss:
+        rng = stream(seed, "train_tiny_base", "batch", step)
+        chosen = rng.choice(POOL, batch_size, replace=False)
+        asked = [prompts[k] for k in rng.integers(len(prompts), size=batch_size)]
+        answers = [(*(prompt.speech if pool.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
+        lengths = pool.lengths[chosen]
+        return answer_loss(model, encode(model, pool.mel[chosen], lengths), (lengths // 2).tolist(), asked, answers)
+
+    schedule = Schedule(steps, 1, learning_rate, warmup_fraction=0.2, weight_decay=0.01, max_gradient_norm=1.0)
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    history = optimise(trainable, batch_loss, schedule, seed, resume)
+    return model.eval(), processor, history

@@ -1,0 +1,70 @@
+"""Audio features of short stimuli, exactly as the full 30 s path gives them and without encoding its silence.
+
+The stock path pads every clip to the longest input, encodes all of it under a key mask, and keeps the valid part. Keys
+after the valid part have weight zero, pooled tokens read valid positions only, and the second convolution's last valid
+output reads no mel frame beyond 2L, where L is the number of valid convolution outputs. So the first 2L + 2 frames of
+the padded log-mel give the same function; fewer do not. The stock path also fails on batches whose every clip has one
+audio token or none, which this path does not use.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.models.whisper import WhisperFeatureExtractor
+
+from earshot.audio import SAMPLE_RATE, Waveform
+from earshot.errors import InputError
+
+
+def convolution_length(n_samples: int, hop: int = 160) -> int:
+    """Valid outputs L of the tower's convolutions for a clip of `n_samples`."""
+    frames = -(-n_samples // hop)
+    return (frames - 1) // 2 + 1
+
+
+def audio_tokens(n_samples: int) -> int:
+    """Audio tokens of a clip of `n_samples` at 16 kHz: 25 a second, rounded down; 0 for 20 ms and less."""
+    return convolution_length(n_samples) // 2
+
+
+def log_mel(extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-mel spectrograms of a batch, cut to the frames that its longest clip needs.
+
+    Returns float32 (batch, mel bins, 2 max(L) + 2) and the valid convolution lengths L, int64 (batch,).
+    Raises InputError where a clip is empty, longer than the model's window, or not finite.
+    """
+    longest = max(map(len, waveforms))
+    if longest > extractor.n_samples:
+        raise InputError(f"a stimulus of {longest / SAMPLE_RATE:.2f} s is longer than the model's {extractor.n_samples / SAMPLE_RATE:.0f} s; shorten it")
+    if not min(map(len, waveforms)):
+        raise InputError("a stimulus has no samples; remake the stimuli")
+    lengths = torch.tensor([convolution_length(len(waveform)) for waveform in waveforms])
+    buffer = min(extractor.hop_length * (2 * int(lengths.max()) + 2), extractor.n_samples)
+    mel = extractor(list(waveforms), sampling_rate=SAMPLE_RATE, max_length=buffer, return_tensors="pt").input_features
+    if not torch.isfinite(mel).all():
+        raise InputError("a stimulus has samples that are not finite; remake the stimuli")
+    return mel, lengths
+
+
+def encode(model: PreTrainedModel, mel: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Audio embeddings of a batch of log-mel spectrograms made by `log_mel`.
+
+    model: a Qwen2AudioForConditionalGeneration, with or without adapters in its tower.
+    Returns (batch, max(L) // 2, hidden size of the language model); row i is valid up to lengths[i] // 2.
+    """
+    tower = model.model.audio_tower
+    weight = tower.conv1.weight
+    mel, lengths = mel.to(weight.device, weight.dtype), lengths.to(weight.device)
+    longest = int(lengths.max())
+    hidden = nn.functional.gelu(tower.conv1(mel))
+    hidden = nn.functional.gelu(tower.conv2(hidden))[:, :, :longest].transpose(1, 2)
+    hidden = hidden + tower.embed_positions.weight[:longest]
+    valid = torch.arange(longest, device=weight.device) < lengths[:, None]
+    mask = None if bool(valid.all()) else create_bidirectional_mask(config=tower.config, inputs_embeds=hidden, attention_mask=valid.long())
+    for layer in tower.layers:
+        hidden = layer(hidden, mask)
+    pooled = tower.avg_pooler(hidden.transpose(1, 2)).transpose(1, 2) if longest > 1 else hidden[:, :0]
+    return model.model.multi_modal_projector(tower.layer_norm(pooled))

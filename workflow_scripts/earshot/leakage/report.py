@@ -1,0 +1,98 @@
+"""The audit's report: the certificate and its evidence for readers, as Markdown."""
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from earshot.leakage.certificate import blocking_checks, printable
+from earshot.leakage.registry import Check
+
+MOST_ROWS = 20
+
+_MARKUP = re.compile(r"[&<>|`*\[\]\\~$#]|(?<![^\W_])_|_(?![^\W_])")
+
+
+def escape(text: str) -> str:
+    """`text` for any place in Markdown: whatever could be markup or HTML becomes a character reference.
+
+    Underscores inside words are no markup and stay, so that ordinary names can be read in the source too.
+    """
+    return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", printable(text))
+
+
+def render_report(certificate: dict[str, Any], evidence: pd.DataFrame, checks: list[Check]) -> str:
+    """The report of an audit.
+
+    certificate, evidence: what earshot.leakage.audit.audit_split returned; checks: those that it ran.
+    """
+    registered = {check.id: check for check in checks}
+    entries = certificate["checks"]
+    sections = [
+        f"# Leakage audit of the split {escape(certificate['split']['name'])}",
+        _verdict(certificate),
+        "## Parts",
+        _table(
+            ["part", "stimuli", "speech sources", "non-speech sources"],
+            [[part, n["stimuli"], n["speech_sources"], n["nonspeech_sources"]] for part, n in certificate["parts"].items()],
+        ),
+        "## Checks",
+        _table(
+            ["check", "question", "compared", "result", "statistic", "limit"],
+            [
+                [f"{check['id']} {check['name']}", registered[check["id"]].question, f"{check['n_compared']} {check['units']}", _result(check)]
+                + [_number(check[key]) for key in ("statistic", "threshold")]
+                for check in entries
+            ],
+        ),
+    ]
+    for check in entries:
+        if check["status"] != "pass":
+            sections += _failure(check, registered[check["id"]], evidence[evidence.check == check["id"]])
+    sections += [
+        "## What was audited",
+        _table(["file", "SHA-256"], [[file["name"], file["sha256"]] for file in certificate["subject"]]),
+        "Policy: " + ", ".join(f"{escape(key)} = {value}" for key, value in certificate["policy"]["settings"].items()) + ".",
+        "The certificate fails closed: a check that did not run, or that had nothing to compare, counts as failed.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _verdict(certificate: dict[str, Any]) -> str:
+    entries, blocking = certificate["checks"], blocking_checks(certificate["checks"])
+    if certificate["status"] == "pass":
+        return f"**Verdict: PASS.** None of the {len(entries)} checks found a leak between the parts of this split."
+    names = ", ".join(f"{check['id']} {check['name']}" for check in blocking)
+    return f"**Verdict: FAIL.** {len(blocking)} of {len(entries)} checks failed: {escape(names)}. Do not trust results on this split."
+
+
+def _failure(check: dict[str, Any], registered: Check, evidence: pd.DataFrame) -> list[str]:
+    title = f"## {check['id']} {escape(check['name'])}: {_result(check)}"
+    parts = [title, f"Why: {escape(check['reason'] or 'no reason given')}.", f"What to do: {registered.remedy}"]
+    if len(evidence):
+        sources = sorted({*evidence.source_a, *evidence.source_b} - {""})
+        if sources:
+            more = [f"and {len(sources) - MOST_ROWS} more"] if len(sources) > MOST_ROWS else []
+            parts.append(f"Offending sources ({len(sources)}): {', '.join([*map(escape, sources[:MOST_ROWS]), *more])}.")
+        rows = [
+            [f"{row.part_a} / {row.part_b}".strip(" /"), row.item_a, row.item_b, row.source_a, row.source_b, row.detail]
+            for row in evidence.head(MOST_ROWS).itertuples()
+        ]
+        parts.append(_table(["parts", "item", "other item", "source", "other source", "found"], rows))
+        if len(evidence) > MOST_ROWS:
+            parts.append(f"The first {MOST_ROWS} of {len(evidence)} findings; evidence.csv has all.")
+    return parts
+
+
+def _result(check: dict[str, Any]) -> str:
+    return {"pass": "pass", "fail": "FAIL" if check["severity"] == "error" else "noted", "not_run": "NOT RUN"}[check["status"]]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
+def _table(header: list[str], rows: list[list[Any]]) -> str:
+    cells = [[escape(str(cell)) for cell in row] for row in rows]
+    lines = [header, ["---"] * len(header), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,145 @@
+"""The report: one HTML page that needs nothing else."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from earshot.errors import InputError
+from earshot.leakage.certificate import blocking_checks
+from earshot.report import formats
+from earshot.report.published import published_beside_ours
+from earshot.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
+from earshot.report.summary import summarise
+
+FIGURES = ("accuracy", "conditions", "leakage", "training")
+"""Names of the figures that the page shows, in order."""
+
+_MOST_SOURCES = 12
+_SPLIT_NAMES = {"grouped": "grouped (honest)", LEAKY_SPLIT: "row-random (leaky)", "-": formats.MISSING}
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything that the page shows; the tables are those of earshot.tables."""
+
+    settings: dict[str, Any]
+    figures: Mapping[str, str]
+    accuracy: pd.DataFrame
+    comparisons: pd.DataFrame
+    leakage: pd.DataFrame
+    conditions: pd.DataFrame
+    stimuli: pd.DataFrame
+    checks: Mapping[str, pd.DataFrame]
+    certificates: Sequence[dict[str, Any]]
+    published: pd.DataFrame
+    run: dict[str, Any]
+    config: dict[str, Any]
+    config_text: str
+    digests: pd.DataFrame
+    examples: Sequence[dict[str, Any]]
+
+
+def render_page(inputs: ReportInputs, template: Path) -> str:
+    """Fill the template; every text is escaped, so that names out of the data stay text.
+
+    Raises InputError where a figure is missing.
+    """
+    missing = [name for name in FIGURES if name not in inputs.figures]
+    if missing:
+        raise InputError(f"report: no figure {missing[0]}.svg; run plot_{missing[0]}")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        percent=formats.percent,
+        points=formats.points,
+        p_value=formats.p_value,
+        decimal=formats.decimal,
+        counted=formats.counted,
+        system=system_name,
+        label=lambda label: LABEL_NAMES[label],
+        split=lambda split: _SPLIT_NAMES.get(split, split),
+    )
+    environment.globals.update(percent_range=formats.percent_range, points_range=formats.points_range)
+    statistics = inputs.config["statistics"]
+    certificates = sorted(inputs.certificates, key=lambda certificate: certificate["split"]["name"])
+    return environment.get_template(template.name).render(
+        title=inputs.settings["title"],
+        sentences=summarise(inputs.accuracy, inputs.comparisons, inputs.leakage, certificates, statistics),
+        confidence=f"{100 * statistics['confidence']:g} %",
+        margin=f"{100 * statistics['equivalence_margin']:g}",
+        config=inputs.config,
+        tiny=inputs.config["model"]["origin"] == "tiny",
+        descriptive=bool((inputs.accuracy.reliability == "descriptive_only").any()),
+        systems=_system_rows(inputs.accuracy),
+        comparisons=inputs.comparisons.to_dict("records"),
+        leakage=headline(inputs.leakage[inputs.leakage.metric == "balanced_accuracy"]).to_dict("records"),
+        figures={name: "data:image/svg+xml;base64," + base64.b64encode(inputs.figures[name].encode()).decode("ascii") for name in FIGURES},
+        audits=[_audit(certificate) for certificate in certificates],
+        checks=[_check_summary(name, table, inputs.config) for name, table in inputs.checks.items()],
+        stimuli=_stimulus_summary(inputs.stimuli),
+        examples=inputs.examples,
+        published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config),
+        run=inputs.run,
+        config_text=inputs.config_text,
+        digests=inputs.digests.to_dict("records"),
+    )
+
+
+def _system_rows(accuracy: pd.DataFrame) -> list[dict[str, Any]]:
+    unseen = accuracy[accuracy.test_set == "unseen"]
+    metrics = {metric: headline(rows).set_index("system_id") for metric, rows in unseen.groupby("metric")}
+    rows = []
+    for system in in_order(metrics["balanced_accuracy"].index):
+        per_metric = {metric: table.loc[system].to_dict() for metric, table in metrics.items() if system in table.index}
+        rows.append({"system_id": system, "kind": system_kind(system), **per_metric})
+    return rows
+
+
+def _audit(certificate: dict[str, Any]) -> dict[str, Any]:
+    blocking = {check["id"] for check in blocking_checks(certificate["checks"])}
+    checks = []
+    for check in certificate["checks"]:
+        sources = check["offending_sources"]
+        checks.append(
+            check | {"blocks": check["id"] in blocking, "sources": sources[:_MOST_SOURCES], "more_sources": max(0, len(sources) - _MOST_SOURCES)}
+        )
+    return {
+        "name": certificate["split"]["name"],
+        "leaky": certificate["split"]["name"] == LEAKY_SPLIT,
+        "status": certificate["status"],
+        "parts": certificate["parts"],
+        "failed": [check for check in checks if check["status"] != "pass" or check["blocks"]],
+        "passed": [check for check in checks if check["status"] == "pass" and not check["blocks"]],
+    }
+
+
+def _check_summary(dataset: str, table: pd.DataFrame, config: dict[str, Any]) -> dict[str, Any]:
+    source = config["sources"].get(dataset, {})
+    counts = table.verdict.value_counts()
+    broken = table[table.verdict == "broken"]
+    return {
+        "dataset": dataset,
+        "origin": source.get("origin", formats.MISSING),
+        "licence": "synthesised here" if source.get("origin") == "embedded" else source.get("licence", formats.MISSING),
+        **{verdict: int(counts.get(verdict, 0)) for verdict in ("ok", "broken", "excluded")},
+        "faults": broken[["path", "reason"]].head(_MOST_SOURCES).to_dict("records"),
+        "more_faults": max(0, len(broken) - _MOST_SOURCES),
+    }
+
+
+def _stimulus_summary(summary: pd.DataFrame) -> list[dict[str, Any]]:
+    grouped = summary.groupby("label", as_index=False).agg(
+        n=("n", "sum"),
+        n_sources=("n_sources", "max"),
+        conditions=("n", "size"),
+        fewest=("n", "min"),
+        snr_error=("max_abs_snr_error_db", "max"),
+        level_error=("max_abs_level_error_db", "max"),
+    )
+    return grouped.to_dict("records")

@@ -1,0 +1,70 @@
+"""Published numbers beside ours, and whether the two may be compared."""
+
+from typing import Any
+
+import pandas as pd
+
+from earshot.report.formats import MISSING, percent
+from earshot.report.style import LEAKY_SPLIT, headline, recipe_of, system_kind
+
+PUBLISHED_MODEL = "Qwen/Qwen2-Audio-7B-Instruct"
+_ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
+_MLP = {"gate_proj", "up_proj", "down_proj"}
+
+
+def published_beside_ours(published: pd.DataFrame, accuracy: pd.DataFrame, config: dict[str, Any]) -> list[dict[str, str]]:
+    """One row per published quantity: quantity, published, stated, ours, ours_is, comparable.
+
+    published: columns quantity, value, unit, stated. accuracy: table of earshot.tables.ACCURACY. config: the resolved configuration.
+    `comparable` is "yes" only where model and data are the same; otherwise it says what differs.
+    """
+    ours = _our_accuracies(accuracy, config)
+    rows = []
+    for row in published.itertuples():
+        value, meaning, same_stimuli = ours.get(row.quantity, (None, "", False))
+        rows.append(
+            {
+                "quantity": row.quantity,
+                "published": f"{row.value} {row.unit}",
+                "stated": row.stated,
+                "ours": percent(value) if value is not None else MISSING,
+                "ours_is": meaning or "not measured in this run",
+                "comparable": MISSING if value is None else _comparable(config, same_stimuli),
+            }
+        )
+    return rows
+
+
+def recipe_scope(recipe: dict[str, Any]) -> str:
+    """What a recipe adapts, in the published study's words: "attention only", "attention and MLP", or "other"."""
+    targets = set(recipe["target_modules"])
+    if targets and targets <= _ATTENTION:
+        return "attention only"
+    return "attention and MLP" if targets & _ATTENTION and targets & _MLP and targets <= _ATTENTION | _MLP else "other"
+
+
+def _our_accuracies(accuracy: pd.DataFrame, config: dict[str, Any]) -> dict[str, tuple[float, str, bool]]:
+    """Published quantity -> our value, what it is, and whether it was measured on the published kind of stimuli."""
+    rows = accuracy[accuracy.metric == "accuracy"]
+    unseen = headline(rows[rows.test_set == "unseen"])
+    leaked = headline(rows[rows.test_set == LEAKY_SPLIT])
+    found: dict[str, tuple[float, str, bool]] = {}
+    for row in unseen[unseen.system_id == "base"].itertuples():
+        found["zero-shot baseline accuracy"] = (row.estimate, "base model, factorial stimuli of unseen sources", False)
+    for row in unseen.itertuples():
+        if system_kind(row.system_id) == "honest":
+            scope = recipe_scope(config["finetuning"]["recipes"][recipe_of(row.system_id)])
+            found.setdefault(f"accuracy, unseen speakers, {scope}", (row.estimate, "honest arm, unseen sources", True))
+    for row in leaked.itertuples():
+        if system_kind(row.system_id) == "leaky":
+            scope = recipe_scope(config["finetuning"]["recipes"][recipe_of(row.system_id)])
+            found.setdefault(f"accuracy, speakers shared, {scope}", (row.estimate, "leaky arm, its own test rows", True))
+    return found
+
+
+def _comparable(config: dict[str, Any], same_stimuli: bool) -> str:
+    model = config["model"]
+    same_model = model["origin"] == "hub" and model["repository"] == PUBLISHED_MODEL
+    same_data = all(config["sources"][name]["origin"] == "download" for name in ("voxconverse", "esc50"))
+    differs = [name for name, same in (("model", same_model), ("data", same_data), ("stimuli", same_stimuli)) if not same]
+    return f"no: other {' and '.join(differs)}" if differs else "yes"

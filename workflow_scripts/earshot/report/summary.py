@@ -1,0 +1,96 @@
+"""The report's plain summary: sentences computed from the tables, so that they cannot say more than the numbers do."""
+
+from typing import Any
+
+import pandas as pd
+
+from earshot.leakage.certificate import blocking_checks
+from earshot.report.formats import percent, percent_range, points, points_range
+from earshot.report.style import LEAKY_SPLIT, headline, in_order, recipe_of, system_kind, system_name
+
+_CONCLUSIONS = {
+    "different": "the two differ",
+    "equivalent": "the two are equivalent within ±{margin} points",
+    "inconclusive": "these data do not settle whether the two differ",
+    "descriptive_only": "with so few sources this describes these sources only",
+}
+
+
+def summarise(
+    accuracy: pd.DataFrame, comparisons: pd.DataFrame, leakage: pd.DataFrame, certificates: list[dict[str, Any]], statistics: dict[str, float]
+) -> list[str]:
+    """Sentences on the base, every honest adapter, the best detector, what leakage bought, and the audits.
+
+    accuracy, comparisons, leakage: tables of earshot.tables. certificates: as `load_certificate` returns.
+    statistics: the configuration's section (confidence, equivalence_margin).
+    """
+    rows = accuracy[(accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")]
+    main = headline(rows).set_index("system_id")
+    sentences = []
+    if "base" in main.index:
+        estimate = _estimate(main.loc["base"], statistics["confidence"])
+        sentences.append(f"On sources that no system trained on, the base model reaches a balanced accuracy of {estimate}.")
+    for system in in_order(name for name in main.index if system_kind(name) == "honest"):
+        sentences.append(_adapter_sentence(system, main, comparisons, statistics))
+    detectors = [name for name in main.index if system_kind(name) == "detector"]
+    if detectors:
+        best = main.loc[detectors].estimate.astype(float).idxmax()
+        sentences.append(f"The best classic detector on these stimuli is {system_name(str(best))} with {_estimate(main.loc[best])}.")
+    for row in headline(leakage[leakage.metric == "balanced_accuracy"]).itertuples():
+        sentences.append(_leakage_sentence(row))
+    sentences += [_audit_sentence(certificate) for certificate in certificates]
+    return sentences
+
+
+def _estimate(row: Any, confidence: float | None = None) -> str:
+    interval = percent_range(row.low, row.high)
+    if not interval:
+        return percent(row.estimate)
+    return f"{percent(row.estimate)} {f'({100 * confidence:g} % interval clustered by source: {interval})' if confidence else interval}"
+
+
+def _adapter_sentence(system: str, main: pd.DataFrame, comparisons: pd.DataFrame, statistics: dict[str, float]) -> str:
+    name = recipe_of(system).replace("_", " ")
+    text = f"Fine-tuned on the honest split ({name}), it reaches {_estimate(main.loc[system])}"
+    for row in comparisons[comparisons.test_set == "unseen"].itertuples():
+        if {row.system_a, row.system_b} != {system, "base"}:
+            continue
+        sign = 1 if row.system_a == system else -1
+        low, high = sorted((sign * row.low, sign * row.high))
+        conclusion = _CONCLUSIONS[row.conclusion].format(margin=f"{100 * statistics['equivalence_margin']:g}")
+        change = f"{points(sign * row.difference)} points {points_range(low, high)}".rstrip()
+        return f"{text}, a change of {change}: {conclusion}."
+    return f"{text}."
+
+
+def _leakage_sentence(row: Any) -> str:
+    name = recipe_of(row.system_id).replace("_", " ")
+    text = (
+        f"Trained on the leaky row-random split ({name}), it scores {percent(row.own_test)} on that split's own test rows"
+        f" but {percent(row.unseen_sources)} on unseen sources"
+    )
+    if row.inflation <= 0:
+        text = text.replace(" but ", " and ")
+    bought = f"{points(row.inflation)} points {points_range(row.low, row.high)}".rstrip()
+    if row.low > 0:
+        verdict = f"leakage bought {bought}"
+    elif pd.isna(row.low):
+        verdict = f"a difference of {bought}, for which there are too few sources to give an interval"
+    else:
+        verdict = f"a difference of {bought}, which these data cannot tell from none" if row.high >= 0 else f"a difference of {bought}"
+    base = f"the base scores {percent(row.base_own_test)} and {percent(row.base_unseen_sources)} on the same two sets"
+    return f"{text}: {verdict} ({base})."
+
+
+def _audit_sentence(certificate: dict[str, Any]) -> str:
+    name, passed = certificate["split"]["name"], certificate["status"] == "pass"
+    blocking = ", ".join(check["name"] for check in blocking_checks(certificate["checks"]))
+    if name == LEAKY_SPLIT:
+        return (
+            "The leaky split passed its leakage audit, which it should not."
+            if passed
+            else f"The leaky split failed its leakage audit, as it should ({blocking})."
+        )
+    if passed:
+        return f"The honest split passed its leakage audit ({len(certificate['checks'])} checks), and so its gate opened."
+    return f"The honest split FAILED its leakage audit ({blocking}): do not rely on the numbers above."

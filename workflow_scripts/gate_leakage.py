@@ -1,0 +1,28 @@
+"""Open the gate of a split if its leakage certificate says what is expected; otherwise end with the reason."""
+
+import argparse
+from pathlib import Path
+
+from earshot.errors import one_line_errors
+from earshot.files import write_json
+from earshot.leakage.audit import checks
+from earshot.leakage.certificate import decide_gate
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("certificate", type=Path, help="the split's leakage certificate (JSON)")
+    parser.add_argument("gate", type=Path, help="where the gate's file goes (JSON)")
+    parser.add_argument("--split", type=Path, required=True, help="the split that training will use (CSV)")
+    parser.add_argument("--expected", choices=["pass", "fail"], required=True, help="fail: the split is kept to show its leak")
+    args = parser.parse_args()
+
+    # A gate that an earlier audit opened must not outlive a refusal.
+    args.gate.unlink(missing_ok=True)
+    required = [check.id for check in checks() if check.severity == "error"]
+    write_json(args.gate, decide_gate(args.certificate, args.split, args.expected, required))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Synthesise one of the two embedded corpora: speech in VoxConverse's layout, sounds in ESC-50's."""
+
+import argparse
+from pathlib import Path
+
+from earshot.arguments import json_object
+from earshot.errors import one_line_errors
+from earshot.files import atomic_folder
+from earshot.synthesis.corpus import CORPORA, write_corpus
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("speech", type=Path, help="where the speech goes (a folder)")
+    parser.add_argument("sounds", type=Path, help="where the sounds go (a folder)")
+    parser.add_argument("--corpus", choices=CORPORA, required=True)
+    parser.add_argument("--settings", type=json_object, required=True, help="the configuration's `embedded` section")
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+
+    prefix = "base_" if args.corpus == "base" else ""
+    speakers, sources = args.settings[f"{prefix}speakers"], args.settings[f"{prefix}sounds"]
+    with atomic_folder(args.speech) as speech, atomic_folder(args.sounds) as sounds:
+        write_corpus(args.corpus, speech, sounds, speakers, sources, args.seed, args.threads)
+
+
+if __name__ == "__main__":
+    main()

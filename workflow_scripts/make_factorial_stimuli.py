@@ -1,0 +1,27 @@
+"""Make one shard of the factorial stimuli from the clips that belong to it."""
+
+import argparse
+from pathlib import Path
+
+from earshot.arguments import json_object
+from earshot.errors import one_line_errors
+from earshot.stimuli import FactorialDesign, write_factorial_shard
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path, nargs="+", help="tables of clips with audio (Parquet)")
+    parser.add_argument("--output", type=Path, required=True, help="where the shard goes (Parquet)")
+    parser.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")
+    parser.add_argument("--shards", type=int, required=True, help="how many shards there are")
+    parser.add_argument("--settings", type=json_object, required=True, help="the configuration's stimuli section (JSON)")
+    parser.add_argument("--seed", type=int, required=True)
+    args = parser.parse_args()
+
+    written = write_factorial_shard(args.clips, args.output, FactorialDesign(**args.settings), args.seed, args.shard, args.shards)
+    print(f"{args.output}: {written} stimuli")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Measure the accuracy of every system on its test sets, per seed, source and condition."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.accuracy import accuracy_table, condition_table, source_table
+from earshot.errors import one_line_errors
+from earshot.outcomes import score_systems
+from earshot.tables import ACCURACY, CONDITION_ACCURACY, PREDICTIONS, SOURCE_ACCURACY, SPLIT, STIMULI, read_table, write_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", help="predictions of every system (Parquet)")
+    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits (CSV), each named by its file")
+    parser.add_argument("--accuracy", type=Path, required=True, help="where accuracy per system goes (CSV)")
+    parser.add_argument("--sources", type=Path, required=True, help="where accuracy per source goes (CSV)")
+    parser.add_argument("--conditions", type=Path, required=True, help="where accuracy per duration and SNR goes (CSV)")
+    parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
+    args = parser.parse_args()
+
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    splits = {path.stem: read_table(path, SPLIT) for path in args.splits}
+    systems = score_systems(predictions, read_table(args.index, STIMULI), splits)
+    write_table(args.accuracy, accuracy_table(systems, args.confidence), ACCURACY)
+    write_table(args.sources, source_table(systems), SOURCE_ACCURACY)
+    write_table(args.conditions, condition_table(systems), CONDITION_ACCURACY)
+
+
+if __name__ == "__main__":
+    main()

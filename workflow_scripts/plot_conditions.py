@@ -1,0 +1,25 @@
+"""Draw balanced accuracy by duration and signal-to-noise ratio."""
+
+import argparse
+from pathlib import Path
+
+from earshot.errors import one_line_errors
+from earshot.report.conditions_figure import draw_conditions
+from earshot.report.style import figure_style, save_figure
+from earshot.tables import CONDITION_ACCURACY, read_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("conditions", type=Path, help="accuracy per condition (CSV)")
+    parser.add_argument("svg", type=Path, help="where the SVG goes")
+    parser.add_argument("png", type=Path, help="where the PNG goes")
+    args = parser.parse_args()
+
+    with figure_style():
+        save_figure(draw_conditions(read_table(args.conditions, CONDITION_ACCURACY)), args.svg, args.png)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Draw what leakage buys, beside the published numbers."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.errors import one_line_errors
+from earshot.report.leakage_figure import draw_leakage
+from earshot.report.style import figure_style, save_figure
+from earshot.tables import ACCURACY, LEAKAGE, read_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("leakage", type=Path, help="what leakage buys (CSV)")
+    parser.add_argument("accuracy", type=Path, help="accuracy per system (CSV)")
+    parser.add_argument("published", type=Path, help="published numbers (CSV)")
+    parser.add_argument("svg", type=Path, help="where the SVG goes")
+    parser.add_argument("png", type=Path, help="where the PNG goes")
+    args = parser.parse_args()
+
+    leakage, accuracy = read_table(args.leakage, LEAKAGE), read_table(args.accuracy, ACCURACY)
+    with figure_style():
+        save_figure(draw_leakage(leakage, accuracy, pd.read_csv(args.published)), args.svg, args.png)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Cut the clips of a data set: speech of one speaker alone, or the active part of a sound, as 16 kHz mono."""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from earshot.arguments import json_object
+from earshot.audio import encode_flac
+from earshot.clips import Clip, ClipSettings, select_clips
+from earshot.errors import InputError, one_line_errors
+from earshot.files import atomic
+from earshot.tables import CLIPS, RECORDINGS, SEGMENTS, AudioTableWriter, read_table
+
+ROWS_PER_GROUP = 64
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recordings", type=Path, help="table of usable recordings (Parquet)")
+    parser.add_argument("segments", type=Path, help="table of stretches (Parquet)")
+    parser.add_argument("clips", type=Path, help="where the clips go (Parquet with audio)")
+    parser.add_argument("--settings", type=json_object, required=True, help="the `clips` settings (JSON)")
+    parser.add_argument("--seed", type=int, required=True)
+    args = parser.parse_args()
+
+    recordings = read_table(args.recordings, RECORDINGS)
+    selection = select_clips(recordings, read_table(args.segments, SEGMENTS), ClipSettings(**args.settings), args.seed)
+    idle: Counter[str] = Counter()
+    total = sources = 0
+    with atomic(args.clips) as temporary, AudioTableWriter(temporary, CLIPS) as writer:
+        waiting: list[Clip] = []
+        for _, clips, skipped in tqdm(selection, total=recordings.source_id.nunique(), desc="cutting", unit="source", mininterval=5):
+            idle += skipped
+            total += len(clips)
+            sources += bool(clips)
+            waiting += clips
+            if len(waiting) >= ROWS_PER_GROUP:
+                write(writer, waiting)
+                waiting = []
+        if not total:
+            raise InputError(
+                f"{args.recordings}: no clip in {len(recordings)} recordings ({told(idle)}); use longer recordings or relax the clips settings"
+            )
+        if waiting:
+            write(writer, waiting)
+    print(f"{total} clips from {sources} sources; recordings without a clip: {told(idle)}", file=sys.stderr)
+
+
+def write(writer: AudioTableWriter, clips: list[Clip]) -> None:
+    """Append clips as one row group."""
+    rows = pd.DataFrame([clip.row for clip in clips])
+    writer.write(rows, [encode_flac(clip.samples, "PCM_24") for clip in clips], [f"{name}.flac" for name in rows.clip_id])
+
+
+def told(idle: Counter[str]) -> str:
+    """The counts in words."""
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(idle.items())) or "none"
+
+
+if __name__ == "__main__":
+    main()

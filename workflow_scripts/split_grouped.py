@@ -1,0 +1,27 @@
+"""Split the stimuli into train, dev and test so that no source is in two parts."""
+
+import argparse
+from pathlib import Path
+
+from earshot.arguments import json_object
+from earshot.errors import one_line_errors
+from earshot.splits import split_by_source
+from earshot.tables import SPLIT, STIMULI, read_table, write_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("index", type=Path, help="table of stimuli (Parquet)")
+    parser.add_argument("split", type=Path, help="where the split goes (CSV)")
+    parser.add_argument("--settings", type=json_object, required=True, help="the configuration's splits section (JSON)")
+    parser.add_argument("--seed", type=int, required=True)
+    args = parser.parse_args()
+
+    stimuli = read_table(args.index, STIMULI)
+    split = split_by_source(stimuli, args.settings["dev_fraction"], args.settings["test_fraction"], args.seed)
+    write_table(args.split, split, SPLIT)
+
+
+if __name__ == "__main__":
+    main()

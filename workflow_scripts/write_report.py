@@ -1,0 +1,79 @@
+"""Write the report: one HTML page that works offline."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from earshot.arguments import json_object
+from earshot.errors import InputError, one_line_errors
+from earshot.files import atomic
+from earshot.leakage.certificate import load_certificate
+from earshot.provenance import DIGESTS
+from earshot.report.listening import listening_examples
+from earshot.report.page import ReportInputs, render_page
+from earshot.tables import ACCURACY, AUDIO_CHECK, COMPARISONS, CONDITION_ACCURACY, LEAKAGE, PREDICTIONS, STIMULUS_SUMMARY, read_table
+
+TABLES = {
+    "accuracy": ACCURACY,
+    "comparisons": COMPARISONS,
+    "conditions": CONDITION_ACCURACY,
+    "leakage": LEAKAGE,
+    "stimuli": STIMULUS_SUMMARY,
+}
+
+
+def by_name(paths: list[Path]) -> dict[str, Path]:
+    """The tables by the name of their file.
+
+    Raises InputError where one is missing.
+    """
+    found = {path.stem: path for path in paths}
+    missing = sorted(set(TABLES) - set(found))
+    if missing:
+        raise InputError(f"--tables: no {missing[0]}.csv among them; name all of {', '.join(TABLES)}")
+    return found
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("page", type=Path, help="where the page goes (HTML)")
+    parser.add_argument("--template", type=Path, required=True, help="the page's Jinja template")
+    parser.add_argument("--figures", type=Path, nargs="+", required=True, help="figures (SVG), each named by its file")
+    parser.add_argument("--tables", type=Path, nargs="+", required=True, help=f"tables (CSV): {', '.join(TABLES)}")
+    parser.add_argument("--checks", type=Path, nargs="+", required=True, help="{dataset}_audio_check.csv of every data set")
+    parser.add_argument("--certificates", type=Path, nargs="+", required=True, help="leakage certificates (JSON)")
+    parser.add_argument("--published", type=Path, required=True, help="published numbers (CSV)")
+    parser.add_argument("--run", type=Path, required=True, help="versions, hardware and revision (JSON)")
+    parser.add_argument("--config", type=Path, required=True, help="the resolved configuration (YAML)")
+    parser.add_argument("--digests", type=Path, required=True, help="digests of inputs and results (CSV)")
+    parser.add_argument("--shards", type=Path, nargs="+", required=True, help="stimuli with audio (Parquet)")
+    parser.add_argument("--zeroshot", type=Path, required=True, help="the base model's predictions (Parquet)")
+    parser.add_argument("--settings", type=json_object, required=True, help="the configuration's report section (JSON)")
+    args = parser.parse_args()
+
+    tables = {name: read_table(by_name(args.tables)[name], schema) for name, schema in TABLES.items()}
+    config_text = args.config.read_text(encoding="utf-8")
+    inputs = ReportInputs(
+        settings=args.settings,
+        figures={path.stem: path.read_text(encoding="utf-8") for path in args.figures},
+        **tables,
+        checks={path.stem.removesuffix("_audio_check"): read_table(path, AUDIO_CHECK) for path in args.checks},
+        certificates=[load_certificate(path) for path in args.certificates],
+        published=pd.read_csv(args.published, dtype=str),
+        run=json.loads(args.run.read_text(encoding="utf-8")),
+        config=yaml.safe_load(config_text),
+        config_text=config_text,
+        digests=read_table(args.digests, DIGESTS),
+        examples=listening_examples(args.shards, read_table(args.zeroshot, PREDICTIONS), args.settings["listening_examples"]),
+    )
+    page = render_page(inputs, args.template)
+    with atomic(args.page) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
