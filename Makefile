@@ -27,7 +27,7 @@ lint: $(VENV)/development.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/snakefmt --check Snakefile rules
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy workflow_scripts envs
 	$(VENV)/bin/snakemake --lint
 
 lock: $(VENV)/development.stamp

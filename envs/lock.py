@@ -61,6 +61,7 @@ GPU = [
     "soundfile",
     "soxr",
     "pyroomacoustics",
+    "jsonschema",
     "tqdm",
     "filelock",
 ]

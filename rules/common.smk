@@ -10,7 +10,7 @@ from pathlib import Path
 SCRIPTS = Path("workflow_scripts")
 sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 # Jobs run the interpreter that runs Snakemake, activated or not; --sdm conda puts its own first.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 from earshot.configuration import complete_config
 from earshot.errors import InputError

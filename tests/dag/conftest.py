@@ -56,7 +56,10 @@ class Checkout:
         return Checkout(folder)
 
 
-def copy_of_the_project(folder: Path) -> Checkout:
+@pytest.fixture(scope="session")
+def clean_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout that nothing has run in; not to be edited."""
+    folder = tmp_path_factory.mktemp("clean")
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
@@ -67,15 +70,15 @@ def copy_of_the_project(folder: Path) -> Checkout:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Checkout:
-    """A clean checkout."""
-    return copy_of_the_project(tmp_path)
+def checkout(clean_checkout: Checkout, tmp_path: Path) -> Checkout:
+    """A clean checkout that a test may edit."""
+    return clean_checkout.copy(tmp_path)
 
 
 @pytest.fixture(scope="session")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout in which every output lies, empty, with the records of a run; not to be edited."""
-    checkout = copy_of_the_project(tmp_path_factory.mktemp("finished"))
+def finished_run(clean_checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A checkout in which every output lies, with the records of a run but without its results; not to be edited."""
+    checkout = clean_checkout.copy(tmp_path_factory.mktemp("finished"))
     for name, rule in checkout.outputs().items():
         path = checkout.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -128,6 +128,10 @@ def test_the_tiny_model_and_few_sources_are_announced():
     hub = examples.config(model={"origin": "hub"})
     text = page(config=hub, accuracy=examples.accuracy(sources=4, intervals=False)).text
     assert "not of Qwen2-Audio-7B" not in text and "fewer than 10 sources" in text
+    assert "Results on unseen sources rest" in text
+    table = examples.accuracy()
+    own_rows = table.assign(reliability=table.reliability.where(table.test_set == "unseen", "few_sources"))
+    assert "Results on the leaky split's own test rows rest" in page(accuracy=own_rows).text
     assert "nan" not in re.findall(r"\bnan\b", text.lower())
 
 

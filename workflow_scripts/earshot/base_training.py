@@ -26,11 +26,15 @@ CLIP_S = 1.0
 
 @dataclass(frozen=True)
 class Pool:
-    """Stimuli to learn from: mel (stimuli, mel bins, frames); lengths: valid convolution lengths; is_speech."""
+    """Stimuli to learn from.
+
+    mel: (stimuli, mel bins, frames); lengths: valid convolution lengths; is_speech; is_easy: at least 300 ms and 5 dB.
+    """
 
     mel: torch.Tensor
     lengths: torch.Tensor
     is_speech: np.ndarray
+    is_easy: np.ndarray
 
 
 def training_texts() -> list[str]:
@@ -51,15 +55,17 @@ def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window
         "NONSPEECH": [read_mono(path) for path in audio_files("esc50", sounds)],
     }
     mel, lengths = [], []
-    is_speech = np.arange(POOL) % 2 == 0
+    is_speech, is_easy = np.arange(POOL) % 2 == 0, np.zeros(POOL, dtype=bool)
     for i in trange(POOL, mininterval=5, desc="stimuli to learn from"):
         rng = stream(seed, "train_tiny_base", "stimulus", i)
         label = "SPEECH" if is_speech[i] else "NONSPEECH"
         samples = _random_stretch(material[label][rng.integers(len(material[label]))], rng)
         clip = pd.Series({"clip_id": f"base-{i}", "recording_id": "", "source_id": "", "label": label, "category": "", "start_s": 0.0})
+        duration_ms, snr_db = round(float(np.exp(rng.uniform(np.log(40), np.log(1000))))), float(rng.uniform(-10, 20))
+        is_easy[i] = duration_ms >= 300 and snr_db >= 5
         design = FactorialDesign(
-            durations_ms=[round(float(np.exp(rng.uniform(np.log(40), np.log(1000)))))],
-            snrs_db=[float(rng.uniform(-10, 20))],
+            durations_ms=[duration_ms],
+            snrs_db=[snr_db],
             noise="white" if rng.random() < 0.5 else "pink",
             window_ms=window_ms,
             floor_dbfs=-85.0,
@@ -72,7 +78,7 @@ def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window
         spectrogram, length = log_mel(processor.feature_extractor, [decode_flac(flac)])
         mel.append(spectrogram)
         lengths.append(length)
-    return Pool(torch.cat(mel), torch.cat(lengths), is_speech)
+    return Pool(torch.cat(mel), torch.cat(lengths), is_speech, is_easy)
 
 
 def _random_stretch(samples: Waveform, rng: np.random.Generator) -> Waveform:

@@ -150,7 +150,8 @@ def recording_clips(recording: pd.Series, stretches: list[tuple[float, float]], 
     path = Path(recording.path)
     if speech:
         inside = [(start + settings.collar_s, end - settings.collar_s) for start, end in stretches]
-        starts = iter(speech_starts(inside, settings, stream(seed, "select_clips", recording.recording_id)))
+        # Named by content: a copy under another name is cut alike, and the audit finds its clips to be duplicates.
+        starts = iter(speech_starts(inside, settings, stream(seed, "select_clips", recording.sha256)))
         least_active = settings.min_active_fraction_speech
     else:
         starts = islice(sound_starts(path, stretches, settings), settings.per_source * TRIALS_PER_CLIP)

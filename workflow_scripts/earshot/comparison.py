@@ -78,7 +78,8 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float) -> dict[
     a class items weigh equally, and the difference is the mean of the two classes, so it is the difference of the
     balanced accuracies. Its interval and p_clustered_t hold for new sources and these very seeds; p_sources_and_seeds,
     for systems with several seeds, holds for new seeds too (paired by their order where both have as many).
-    McNemar's counts compare the majority answers over seeds.
+    Durkalski's test weighs sources equally within a class, and both classes equally, so that it too is about balanced
+    accuracy. McNemar's counts compare the majority answers over seeds.
     """
     differences = a.correct.mean(axis=0) - b.correct.mean(axis=0)
     samples = _by_class(differences[None, :], a.items)
@@ -86,7 +87,7 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float) -> dict[
     low, high = result.interval(confidence, -1, 1)
     testable = min(sample.n_sources for sample in samples) >= MIN_SOURCES_FOR_TESTS
     contributions = np.concatenate([0.5 * sample.totals[0] / sample.counts.sum() for sample in samples])
-    per_source = np.concatenate([sample.totals[0] / sample.counts for sample in samples])
+    per_source = np.concatenate([sample.totals[0] / sample.counts / sample.n_sources for sample in samples])
     only_a, only_b = int((a.majority & ~b.majority).sum()), int((b.majority & ~a.majority).sum())
     over_seeds = _over_seeds(a, b)
     return {

@@ -83,7 +83,7 @@ def locked_versions(lock: Path) -> dict[str, str]:
 
     Lines with options, hashes or comments are skipped. Raises InputError where the lock pins nothing.
     """
-    versions = {}
+    versions: dict[str, str] = {}
     for line in lock.read_text(encoding="utf-8").splitlines():
         text = re.split(r"\s#|\s--hash|\s\\", line.strip())[0].rstrip(" \\")
         if "==" not in text or text.startswith(("#", "-")):

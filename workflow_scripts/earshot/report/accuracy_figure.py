@@ -1,5 +1,7 @@
 """Balanced accuracy of every system on sources that none of them trained on."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -62,7 +64,7 @@ def draw_accuracy(accuracy: pd.DataFrame, sources: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_estimate(axes: Axes, position: int, row: pd.Series, colour: str) -> None:
+def _draw_estimate(axes: Axes, position: int, row: Any, colour: str) -> None:
     if not without_value(row.naive_low) and not without_value(row.naive_high):
         axes.plot([100 * row.naive_low, 100 * row.naive_high], [position + 0.11] * 2, color=INK, lw=1, solid_capstyle="butt")
     text = f"{100 * row.estimate:.1f}"
@@ -80,8 +82,9 @@ def _draw_estimate(axes: Axes, position: int, row: pd.Series, colour: str) -> No
 def _draw_sources(axes: Axes, position: int, rows: pd.DataFrame) -> None:
     mean = rows[rows.seed.isin(["all", "-"])]
     if mean.empty:
-        mean = rows.groupby(["system_id", "source_id", "label"], as_index=False).accuracy.mean()
-    for label, group in mean.groupby("label"):
+        mean = pd.DataFrame(rows.groupby(["system_id", "source_id", "label"], as_index=False).accuracy.mean())
+    for label in LABEL_COLOURS:
+        group = mean[mean.label == label]
         names = zip(group.system_id, group.source_id, strict=True)
         jitter = [stream(0, "plot_accuracy", system, source).uniform(-0.055, 0.055) for system, source in names]
         axes.scatter(
@@ -96,7 +99,7 @@ def _draw_sources(axes: Axes, position: int, rows: pd.DataFrame) -> None:
 
 
 def _legend() -> list[Line2D]:
-    per_source = {"ls": "", "marker": "o", "ms": 4, "alpha": 0.7}
+    per_source: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4, "alpha": 0.7}
     return [
         Line2D([], [], color="#929292", lw=4, marker="o", ms=7, mec="white", mfc=INK, label="estimate and interval clustered by source"),
         Line2D([], [], color=INK, lw=1, label="naive interval (assumes independent items)"),

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -21,6 +22,7 @@ from earshot.report.style import (
     headline,
     in_order,
     recipe_of,
+    rows_of,
     system_kind,
     without_value,
 )
@@ -98,11 +100,11 @@ def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, inflation: 
         found = accuracy[(accuracy.system_id == row.system_id) & (accuracy.test_set == row.test_set)]
         colour = KIND_COLOURS[system_kind(row.system_id)]
         for metric, (label, shift) in _CLASS_METRICS.items():
-            for item in headline(found[found.metric == metric]).itertuples():
+            for item in rows_of(headline(found[found.metric == metric])):
                 if not without_value(item.low) and not without_value(item.high):
                     axes.plot([100 * item.low, 100 * item.high], [position + shift] * 2, color=LABEL_COLOURS[label], lw=1, alpha=0.8)
                 axes.plot([100 * item.estimate], [position + shift], "o", color=LABEL_COLOURS[label], ms=4)
-        for item in headline(found[found.metric == "balanced_accuracy"]).itertuples():
+        for item in rows_of(headline(found[found.metric == "balanced_accuracy"])):
             if not without_value(item.low) and not without_value(item.high):
                 axes.plot([100 * item.low, 100 * item.high], [position] * 2, color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
             leaked = row.test_set == LEAKY_SPLIT
@@ -114,9 +116,9 @@ def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, inflation: 
             note = f"{100 * gain.inflation:+.1f} points{interval}"
             axes.text(1.01, position + 0.5, note, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour, linespacing=1.05)
     axes.set_yticks(range(len(rows)), [textwrap.fill(row.text, 24) if row.test_set is None else row.text for row in rows])
-    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_color(KIND_COLOURS[system_kind(row.system_id)] if row.test_set else INK)
-        label.set_fontweight("normal" if row.test_set else "bold")
+    for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
+        tick.set_color(KIND_COLOURS[system_kind(row.system_id)] if row.test_set else INK)
+        tick.set_fontweight("normal" if row.test_set else "bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(10 * (min(50.0, axes.dataLim.x0) // 10) - 2, 102)
     axes.set_xlabel("balanced accuracy, small marks: accuracy of one class (%)")
@@ -146,7 +148,7 @@ def _draw_published(axes: Axes, drops: dict[str, tuple[float, float]], lines: in
 
 
 def _legend() -> list[Line2D]:
-    bar = {"color": "#929292", "lw": 4, "marker": "o", "ms": 7, "mec": INK, "mew": 1.8}
+    bar: dict[str, Any] = {"color": "#929292", "lw": 4, "marker": "o", "ms": 7, "mec": INK, "mew": 1.8}
     return [
         Line2D([], [], **bar, mfc="white", label="on the leaky split's own test rows"),
         Line2D([], [], **bar, mfc=INK, label="on unseen sources"),

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as parquet
@@ -40,7 +41,7 @@ def choose_examples(index: pd.DataFrame, count: int) -> pd.DataFrame:
     return index.loc[chosen].reset_index(drop=True)
 
 
-def listening_examples(shards: Sequence[Path], predictions: pd.DataFrame, count: int) -> list[dict[str, object]]:
+def listening_examples(shards: Sequence[Path], predictions: pd.DataFrame, count: int) -> list[dict[Any, Any]]:
     """The chosen stimuli with the base model's answer and their FLAC audio as base64.
 
     shards: tables of stimuli with audio (Parquet); only the chosen rows' audio is kept in memory.

@@ -75,7 +75,7 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         margin=f"{100 * statistics['equivalence_margin']:g}",
         config=inputs.config,
         tiny=inputs.config["model"]["origin"] == "tiny",
-        descriptive=bool((inputs.accuracy.reliability == "descriptive_only").any()),
+        few_sources_on=sorted(set(inputs.accuracy.test_set[inputs.accuracy.reliability != "ok"])),
         systems=_system_rows(inputs.accuracy),
         comparisons=inputs.comparisons.to_dict("records"),
         leakage=headline(inputs.leakage[inputs.leakage.metric == "balanced_accuracy"]).to_dict("records"),
@@ -91,12 +91,12 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
     )
 
 
-def _system_rows(accuracy: pd.DataFrame) -> list[dict[str, Any]]:
+def _system_rows(accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
     unseen = accuracy[accuracy.test_set == "unseen"]
     metrics = {metric: headline(rows).set_index("system_id") for metric, rows in unseen.groupby("metric")}
-    rows = []
+    rows: list[dict[Any, Any]] = []
     for system in in_order(metrics["balanced_accuracy"].index):
-        per_metric = {metric: table.loc[system].to_dict() for metric, table in metrics.items() if system in table.index}
+        per_metric: dict[Any, Any] = {metric: table.loc[system].to_dict() for metric, table in metrics.items() if system in table.index}
         rows.append({"system_id": system, "kind": system_kind(system), **per_metric})
     return rows
 
@@ -133,7 +133,7 @@ def _check_summary(dataset: str, table: pd.DataFrame, config: dict[str, Any]) ->
     }
 
 
-def _stimulus_summary(summary: pd.DataFrame) -> list[dict[str, Any]]:
+def _stimulus_summary(summary: pd.DataFrame) -> list[dict[Any, Any]]:
     grouped = summary.groupby("label", as_index=False).agg(
         n=("n", "sum"),
         n_sources=("n_sources", "max"),

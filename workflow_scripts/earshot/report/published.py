@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from earshot.report.formats import MISSING, percent
-from earshot.report.style import LEAKY_SPLIT, headline, recipe_of, system_kind
+from earshot.report.style import LEAKY_SPLIT, headline, recipe_of, rows_of, system_kind
 
 PUBLISHED_MODEL = "Qwen/Qwen2-Audio-7B-Instruct"
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
@@ -20,7 +20,7 @@ def published_beside_ours(published: pd.DataFrame, accuracy: pd.DataFrame, confi
     """
     ours = _our_accuracies(accuracy, config)
     rows = []
-    for row in published.itertuples():
+    for row in rows_of(published):
         value, meaning, same_stimuli = ours.get(row.quantity, (None, "", False))
         rows.append(
             {
@@ -49,13 +49,13 @@ def _our_accuracies(accuracy: pd.DataFrame, config: dict[str, Any]) -> dict[str,
     unseen = headline(rows[rows.test_set == "unseen"])
     leaked = headline(rows[rows.test_set == LEAKY_SPLIT])
     found: dict[str, tuple[float, str, bool]] = {}
-    for row in unseen[unseen.system_id == "base"].itertuples():
+    for row in rows_of(unseen[unseen.system_id == "base"]):
         found["zero-shot baseline accuracy"] = (row.estimate, "base model, factorial stimuli of unseen sources", False)
-    for row in unseen.itertuples():
+    for row in rows_of(unseen):
         if system_kind(row.system_id) == "honest":
             scope = recipe_scope(config["finetuning"]["recipes"][recipe_of(row.system_id)])
             found.setdefault(f"accuracy, unseen speakers, {scope}", (row.estimate, "honest arm, unseen sources", True))
-    for row in leaked.itertuples():
+    for row in rows_of(leaked):
         if system_kind(row.system_id) == "leaky":
             scope = recipe_scope(config["finetuning"]["recipes"][recipe_of(row.system_id)])
             found.setdefault(f"accuracy, speakers shared, {scope}", (row.estimate, "leaky arm, its own test rows", True))

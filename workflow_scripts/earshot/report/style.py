@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -24,7 +25,7 @@ KIND_COLOURS = {"base": "#222222", "honest": "#00795a", "leaky": "#a8437f", "det
 DETECTORS = {"silero": "Silero VAD", "webrtc": "WebRTC VAD", "energy": "energy detector"}
 LEAKY_SPLIT = "row_random"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.titlesize": 10.5,
@@ -93,7 +94,12 @@ def headline(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(_rank=rank).sort_values(["_rank", "seed"], kind="stable").drop_duplicates("system_id").drop(columns="_rank")
 
 
-def without_value(value: object) -> bool:
+def rows_of(table: pd.DataFrame) -> list[Any]:
+    """The rows as named tuples."""
+    return list(table.itertuples(index=False))
+
+
+def without_value(value: Any) -> bool:
     """Whether a table's cell is empty."""
     return value is None or bool(pd.isna(value))
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from earshot.leakage.certificate import blocking_checks
 from earshot.report.formats import percent, percent_range, points, points_range
-from earshot.report.style import LEAKY_SPLIT, headline, in_order, recipe_of, system_kind, system_name
+from earshot.report.style import LEAKY_SPLIT, headline, in_order, recipe_of, rows_of, system_kind, system_name
 
 _CONCLUSIONS = {
     "different": "the two differ",
@@ -34,9 +34,9 @@ def summarise(
         sentences.append(_adapter_sentence(system, main, comparisons, statistics))
     detectors = [name for name in main.index if system_kind(name) == "detector"]
     if detectors:
-        best = main.loc[detectors].estimate.astype(float).idxmax()
-        sentences.append(f"The best classic detector on these stimuli is {system_name(str(best))} with {_estimate(main.loc[best])}.")
-    for row in headline(leakage[leakage.metric == "balanced_accuracy"]).itertuples():
+        best = max(in_order(detectors), key=lambda name: main.loc[name].estimate)
+        sentences.append(f"The best classic detector on these stimuli is {system_name(best)} with {_estimate(main.loc[best])}.")
+    for row in rows_of(headline(leakage[leakage.metric == "balanced_accuracy"])):
         sentences.append(_leakage_sentence(row))
     sentences += [_audit_sentence(certificate) for certificate in certificates]
     return sentences
@@ -52,7 +52,7 @@ def _estimate(row: Any, confidence: float | None = None) -> str:
 def _adapter_sentence(system: str, main: pd.DataFrame, comparisons: pd.DataFrame, statistics: dict[str, float]) -> str:
     name = recipe_of(system).replace("_", " ")
     text = f"Fine-tuned on the honest split ({name}), it reaches {_estimate(main.loc[system])}"
-    for row in comparisons[comparisons.test_set == "unseen"].itertuples():
+    for row in rows_of(comparisons[comparisons.test_set == "unseen"]):
         if {row.system_a, row.system_b} != {system, "base"}:
             continue
         sign = 1 if row.system_a == system else -1

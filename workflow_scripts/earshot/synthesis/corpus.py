@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from earshot.errors import InputError
 from earshot.randomness import stream
+from earshot.rttm import Turn
 from earshot.synthesis import Samples, rooms, sounds, voices
 
 CORPORA = ("study", "base")
@@ -44,15 +45,6 @@ class SoundSource:
     src_file: int
     category: str
     takes: int
-
-
-@dataclass(frozen=True)
-class Turn:
-    """What one speaker says without a break of more than 0.2 s, in seconds of the recording."""
-
-    start_s: float
-    end_s: float
-    speaker: str
 
 
 def corpus_speakers(corpus: str, count: int, seed: int) -> list[dict[str, str | int]]:

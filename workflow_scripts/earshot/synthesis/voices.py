@@ -68,62 +68,18 @@ LANGUAGES: dict[str, dict[str, tuple[str, str, str]]] = {
 }
 """Corpus -> espeak language -> (onsets, vowels, codas), separated by spaces; "-" is no coda."""
 
+# fmt: off
 VARIANTS: dict[str, tuple[str, ...]] = {
-    "base": tuple(
-        [
-            "m1",
-            "f1",
-            "Alex",
-            "m2",
-            "Annie",
-            "Andy",
-            "f2",
-            "Denis",
-            "m3",
-            "Andrea",
-            "Diogo",
-            "Gene",
-            "m4",
-            "Jacky",
-            "Lee",
-            "Mario",
-            "Michael",
-            "Mike",
-            "adam",
-            "announcer",
-            "antonio",
-            "boris",
-        ]
+    "base": (
+        "m1", "f1", "Alex", "m2", "Annie", "Andy", "f2", "Denis", "m3", "Andrea", "Diogo",
+        "Gene", "m4", "Jacky", "Lee", "Mario", "Michael", "Mike", "adam", "announcer", "antonio", "boris",
     ),
-    "study": tuple(
-        [
-            "m5",
-            "f3",
-            "grandpa",
-            "m6",
-            "belinda",
-            "klatt3",
-            "f4",
-            "edward",
-            "m7",
-            "linda",
-            "benjamin",
-            "aunty",
-            "f5",
-            "quincy",
-            "m8",
-            "grandma",
-            "john",
-            "shelby",
-            "david",
-            "klatt5",
-            "steph",
-            "rob",
-            "travis",
-            "victor",
-        ]
+    "study": (
+        "m5", "f3", "grandpa", "m6", "belinda", "klatt3", "f4", "edward", "m7", "linda", "benjamin", "aunty",
+        "f5", "quincy", "m8", "grandma", "john", "shelby", "david", "klatt5", "steph", "rob", "travis", "victor",
     ),
 }
+# fmt: on
 """Corpus -> espeak voice variants. The number of variants and the number of languages of a corpus share no factor, so
 that speakers meet no pair of the two again before every pair was used."""
 

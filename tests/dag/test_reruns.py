@@ -1,0 +1,91 @@
+"""Edit this, and exactly these rules run again."""
+
+from collections import Counter
+
+import pytest
+
+PAGE = {"write_report"}
+PROVENANCE = {"record_provenance"} | PAGE
+FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
+AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | PROVENANCE
+AFTER_TRAINING = {"predict_adapter", "plot_training"} | AFTER_PREDICTIONS
+AFTER_SPLITS = {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference"} | AFTER_TRAINING
+AFTER_STIMULI = {"audit_stimuli", "split_grouped", "predict_zeroshot"} | AFTER_SPLITS
+AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
+EVERYTHING = {"make_embedded_corpus", "catalogue_recordings", "select_clips", "train_tiny_base"} | AFTER_CLIPS
+JOBS_OF_ALL = "all"
+
+
+def rules_of(plan: Counter[str]) -> set[str]:
+    return set(plan) - {JOBS_OF_ALL}
+
+
+def test_a_finished_run_has_nothing_to_do(finished):
+    assert rules_of(finished.plan()) == set()
+
+
+def test_everything_is_covered_by_the_table(checkout):
+    assert rules_of(checkout.plan()) == EVERYTHING
+
+
+def test_touching_every_file_runs_nothing(finished):
+    for folder in ("workflow_scripts", "rules", "config", "envs"):
+        for path in (finished.folder / folder).rglob("*"):
+            path.touch()
+    assert rules_of(finished.plan()) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("workflow_scripts/earshot/report/accuracy_figure.py", {"plot_accuracy"} | PAGE),
+        ("workflow_scripts/plot_training.py", {"plot_training"} | PAGE),
+        ("workflow_scripts/gate_leakage.py", {"gate_leakage", "train_adapter"} | AFTER_TRAINING),
+        ("workflow_scripts/train_adapter.py", {"train_adapter"} | AFTER_TRAINING),
+        ("workflow_scripts/earshot/splits.py", {"split_grouped"} | AFTER_SPLITS),
+        ("workflow_scripts/earshot/stimuli.py", AFTER_CLIPS | {"train_tiny_base"}),
+        ("rules/captions/report.html.jinja", PAGE),
+        ("config/published.csv", {"plot_leakage"} | PAGE),
+    ],
+)
+def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
+    with (finished.folder / path).open("a", encoding="utf-8") as stream:
+        stream.write("\n# a comment\n")
+    assert rules_of(finished.plan()) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"report": {"title": "Another"}}, PROVENANCE),
+        ({"statistics": {"confidence": 0.9}}, AFTER_PREDICTIONS),
+        ({"finetuning": {"recipes": {"attention": {"rank": 8}}}}, {"train_adapter"} | AFTER_TRAINING),
+        ({"splits": {"row_random": {"stimuli": 100}}}, {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter"} | AFTER_TRAINING),
+        ({"splits": {"test_fraction": 0.3}}, {"split_grouped"} | AFTER_SPLITS),
+        ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
+        ({"clips": {"per_source": 1}}, {"select_clips"} | AFTER_CLIPS),
+        ({"embedded": {"speakers": 30}}, EVERYTHING - {"train_tiny_base"}),
+        ({"model": {"tiny": {"steps": 10}}}, {"train_tiny_base", "predict_zeroshot", "train_adapter"} | AFTER_TRAINING),
+        ({"prompt": {"question": "Is anyone speaking?"}}, {"predict_zeroshot", "train_adapter"} | AFTER_TRAINING),
+        ({"detectors": ["silero"]}, AFTER_PREDICTIONS),
+        ({"seed": 1}, EVERYTHING),
+    ],
+)
+def test_a_changed_setting_reruns_what_reads_it(finished, settings, expected):
+    assert rules_of(finished.plan("--configfile", finished.overlay(settings))) == expected
+
+
+def test_another_seed_trains_only_its_own_adapters(finished):
+    plan = finished.plan("--configfile", finished.overlay({"finetuning": {"seeds": [42, 123, 456, 7]}}))
+    assert plan["train_adapter"] == plan["predict_adapter"] == 2
+    assert rules_of(plan) == {"train_adapter"} | AFTER_TRAINING
+
+
+def test_another_recipe_trains_only_its_own_adapters(finished):
+    arms = [{"recipe": "attention", "split": "grouped"}, {"recipe": "attention", "split": "row_random"}, {"recipe": "small", "split": "grouped"}]
+    plan = finished.plan("--configfile", finished.overlay({"finetuning": {"recipes": {"small": {"rank": 4}}, "arms": arms}}))
+    assert plan["train_adapter"] == plan["predict_adapter"] == 3
+
+
+def test_settings_that_change_no_job_run_nothing(finished):
+    assert rules_of(finished.plan("--config", "seed=20260101")) == set()
