@@ -52,11 +52,21 @@ def test_a_clear_difference_and_a_self_comparison():
     assert 0.25 < good.low < good.difference < good.high < 0.45
     assert good.p_holm == pytest.approx(2 * good.p_clustered_t)
     assert good.p_sign_flip == 2.0**-23, "24 sources that all favour one system"
-    assert max(good.p_durkalski, good.p_sources_and_seeds, good.p_mcnemar_assumes_independent_items) < 1e-3
+    assert max(good.p_durkalski, good.p_mcnemar_assumes_independent_items) < 1e-3
     assert good.only_a_correct > good.only_b_correct
     assert (same.difference, same.only_a_correct, same.p_sign_flip, same.p_mcnemar_assumes_independent_items) == (0, 0, 1, 1)
     assert same.conclusion == "inconclusive", "12 sources per class that all agree do not prove a margin of 3 points"
-    assert np.isnan(same.p_sources_and_seeds)
+
+
+def test_a_gain_that_only_one_training_seed_shows_is_no_difference_between_recipes():
+    index, splits = study(24)
+    answers = [predictions(index, "base", (None,), 0.6)]
+    answers += [predictions(index, "lucky-grouped", (seed,), chance, seed) for seed, chance in ((1, 1.0), (2, 0.6), (3, 0.6))]
+    found = {outcomes.system_id: outcomes for outcomes in score_systems(pd.concat(answers), index, splits) if outcomes.test_set == "unseen"}
+    row = compare(found["lucky-grouped"], found["base"], 0.95, 0.03)
+    assert row["p_sign_flip"] < 0.05, "these very seeds do differ from the base on new sources"
+    assert row["p_clustered_t"] > 0.05
+    assert row["low"] < 0 < row["high"]
 
 
 def test_swapping_the_systems_turns_the_sign_and_keeps_every_p():

@@ -76,20 +76,19 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float) -> dict[
 
     The outcome of an item is right (1) or wrong (0) of a minus that of b, each the mean over the system's seeds. Within
     a class items weigh equally, and the difference is the mean of the two classes, so it is the difference of the
-    balanced accuracies. Its interval and p_clustered_t hold for new sources and these very seeds; p_sources_and_seeds,
-    for systems with several seeds, holds for new seeds too (paired by their order where both have as many).
-    Durkalski's test weighs sources equally within a class, and both classes equally, so that it too is about balanced
+    balanced accuracies. Its interval, p_clustered_t and p_tost hold for new sources and, where a system has several
+    seeds, for new seeds too (paired by their order where both have as many); p_sign_flip and p_durkalski take the seeds
+    as they are. Durkalski's test weighs sources equally within a class, and both classes equally, so that it too is about balanced
     accuracy. McNemar's counts compare the majority answers over seeds.
     """
     differences = a.correct.mean(axis=0) - b.correct.mean(axis=0)
     samples = _by_class(differences[None, :], a.items)
-    result = estimate(samples, [0.5, 0.5])
+    result = _over_seeds(a, b) or estimate(samples, [0.5, 0.5])
     low, high = result.interval(confidence, -1, 1)
     testable = min(sample.n_sources for sample in samples) >= MIN_SOURCES_FOR_TESTS
     contributions = np.concatenate([0.5 * sample.totals[0] / sample.counts.sum() for sample in samples])
     per_source = np.concatenate([sample.totals[0] / sample.counts / sample.n_sources for sample in samples])
     only_a, only_b = int((a.majority & ~b.majority).sum()), int((b.majority & ~a.majority).sum())
-    over_seeds = _over_seeds(a, b)
     return {
         "system_a": a.system_id,
         "system_b": b.system_id,
@@ -100,7 +99,6 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float) -> dict[
         "p_clustered_t": result.p_zero() if testable else np.nan,
         "p_sign_flip": sign_flip_p(contributions) if testable else np.nan,
         "p_durkalski": durkalski_p(per_source) if testable else np.nan,
-        "p_sources_and_seeds": over_seeds.p_zero() if testable and over_seeds else np.nan,
         "p_tost": result.p_equivalence(margin) if testable else np.nan,
         "p_holm": np.nan,
         "only_a_correct": only_a,
