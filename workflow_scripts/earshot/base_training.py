@@ -21,6 +21,10 @@ from earshot.runtime.checkpoints import CheckpointFolder
 from earshot.stimuli import FactorialDesign, make_clip_stimuli
 
 POOL = 6400
+FIRST_LESSON = 0.25
+"""Share of the steps that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
+because which letter means speech decides nothing until the sounds can be told apart."""
+
 CLIP_S = 1.0
 
 
@@ -91,6 +95,11 @@ def _random_stretch(samples: Waveform, rng: np.random.Generator) -> Waveform:
     return samples[start : start + length]
 
 
+def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_order_only: bool) -> TokenisedPrompt:
+    orders = prompts[rng.integers(len(prompts))]
+    return orders[0] if first_order_only else orders[rng.integers(len(orders))]
+
+
 def train_tiny_base(
     speech: Path, sounds: Path, steps: int, batch_size: int, learning_rate: float, window_ms: int, seed: int, resume: CheckpointFolder
 ) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor, pd.DataFrame]:
@@ -100,23 +109,21 @@ def train_tiny_base(
     model = build_model(processor).train()
     pool = make_pool(processor, speech, sounds, window_ms, seed)
     end_of_turn = processor.tokenizer.eos_token_id
-    prompts: list[TokenisedPrompt] = [
-        tokenised
-        for question in QUESTIONS
-        for answer_format in ("letters", "letters", "words", "yes_no")
-        for position in ("before", "before", "after")
-        for tokenised in tokenise(processor, Prompt(question, answer_format, position))
-    ]
+    words = [Prompt(question, name, place) for question in QUESTIONS for name in ("words", "yes_no") for place in ("before", "before", "after")]
+    letters = [Prompt(question, "letters", place) for question in QUESTIONS for place in ("before", "before", "after")]
+    asked_by_format = [[tokenise(processor, prompt) for prompt in prompts] for prompts in (words, letters)]
+    easy, everything = np.flatnonzero(pool.is_easy), np.arange(POOL)
 
     def batch_loss(step: int, _: int) -> BatchLoss:
         rng = stream(seed, "train_tiny_base", "batch", step)
-        chosen = rng.choice(POOL, batch_size, replace=False)
-        asked = [prompts[k] for k in rng.integers(len(prompts), size=batch_size)]
+        first_lesson = step < FIRST_LESSON * steps
+        chosen = rng.choice(easy if first_lesson else everything, batch_size, replace=batch_size > len(easy))
+        asked = [_draw(asked_by_format[rng.integers(2)], rng, first_lesson) for _ in chosen]
         answers = [(*(prompt.speech if pool.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
         lengths = pool.lengths[chosen]
         return answer_loss(model, encode(model, pool.mel[chosen], lengths), (lengths // 2).tolist(), asked, answers)
 
-    schedule = Schedule(steps, 1, learning_rate, warmup_fraction=0.2, weight_decay=0.01, max_gradient_norm=1.0)
+    schedule = Schedule(steps, 1, learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     history = optimise(trainable, batch_loss, schedule, seed, resume)
     return model.eval(), processor, history
