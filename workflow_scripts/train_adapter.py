@@ -58,6 +58,7 @@ def main() -> None:
         model, history = train_adapter(checkpoint, data, Prompt(**args.prompt), args.recipe, args.seed, resume)
         with atomic_folder(folder) as temporary:
             model.save_pretrained(str(temporary))
+            (temporary / "README.md").unlink()
             history.to_csv(temporary / args.history.name, index=False)
         resume.remove()
 

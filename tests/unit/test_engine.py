@@ -6,6 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoConfig, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
+from transformers.masking_utils import create_bidirectional_mask
+
 from earshot.engine.adapters import attach_adapter, load_adapter
 from earshot.engine.checkpoint import UNQUANTISED, Checkpoint, load_checkpoint
 from earshot.engine.features import audio_tokens, convolution_length, encode, log_mel
@@ -14,10 +19,6 @@ from earshot.engine.prompting import Prompt, tokenise
 from earshot.engine.scoring import score, splice
 from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
 from earshot.errors import InputError
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from transformers import AutoConfig, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
-from transformers.masking_utils import create_bidirectional_mask
 
 FORMATS = ("letters", "words", "yes_no")
 
@@ -142,7 +143,11 @@ def test_the_better_letter_is_what_constrained_generation_answers(checkpoint):
         with torch.no_grad():
             embeddings, mask = splice(checkpoint.model, encode(checkpoint.model, mel, lengths), (lengths // 2).tolist(), [order] * len(waveforms))
             generated = checkpoint.model.generate(
-                inputs_embeds=embeddings, attention_mask=mask, max_new_tokens=1, do_sample=False, prefix_allowed_tokens_fn=lambda *_, allowed=letters: allowed
+                inputs_embeds=embeddings,
+                attention_mask=mask,
+                max_new_tokens=1,
+                do_sample=False,
+                prefix_allowed_tokens_fn=lambda *_, allowed=letters: allowed,
             )
             hidden = checkpoint.model.model.language_model(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state[:, -1]
             best = checkpoint.model.lm_head(hidden)[:, letters].argmax(1)
@@ -255,7 +260,11 @@ def test_a_broken_checkpoint_is_refused_in_words(folder, tmp_path, damage, messa
 
 def test_unusable_stimuli_are_refused(checkpoint):
     extractor = checkpoint.processor.feature_extractor
-    for waveform, message in ((noise(4001), "longer than the model's 4 s"), (noise(0), "no samples"), (np.full(800, np.nan, np.float32), "not finite")):
+    for waveform, message in (
+        (noise(4001), "longer than the model's 4 s"),
+        (noise(0), "no samples"),
+        (np.full(800, np.nan, np.float32), "not finite"),
+    ):
         with pytest.raises(InputError, match=message):
             log_mel(extractor, [waveform])
 

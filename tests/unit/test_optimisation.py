@@ -3,11 +3,12 @@
 import pandas as pd
 import pytest
 import torch
+from torch import nn
+
 from earshot.engine import optimisation
 from earshot.engine.losses import BatchLoss
 from earshot.engine.optimisation import Schedule, learning_rate, optimise
 from earshot.runtime.checkpoints import CheckpointFolder
-from torch import nn
 
 SCHEDULE = Schedule(steps=12, accumulation=2, learning_rate=0.05, warmup_fraction=0.25, weight_decay=0.01, max_gradient_norm=1.0)
 

@@ -20,7 +20,6 @@ from earshot.randomness import stream, stream_seed
 from earshot.runtime.checkpoints import CheckpointFolder
 from earshot.stimuli import FactorialDesign, make_clip_stimuli
 
-POOL = 6400
 FIRST_LESSON = 0.25
 """Share of the steps that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
 because which letter means speech decides nothing until the sounds can be told apart."""
@@ -49,8 +48,8 @@ def training_texts() -> list[str]:
     return turns + [instruction(Prompt(question, name), answers) for question in QUESTIONS for name, answers in formats]
 
 
-def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window_ms: int, seed: int) -> Pool:
-    """Random stretches of both classes at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels.
+def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window_ms: int, size: int, seed: int) -> Pool:
+    """`size` random stretches, half of each class, at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels.
 
     speech, sounds: the base corpus in VoxConverse's and ESC-50's layouts. They are presented as the study's stimuli are.
     """
@@ -59,8 +58,8 @@ def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window
         "NONSPEECH": [read_mono(path) for path in audio_files("esc50", sounds)],
     }
     mel, lengths = [], []
-    is_speech, is_easy = np.arange(POOL) % 2 == 0, np.zeros(POOL, dtype=bool)
-    for i in trange(POOL, mininterval=5, desc="stimuli to learn from"):
+    is_speech, is_easy = np.arange(size) % 2 == 0, np.zeros(size, dtype=bool)
+    for i in trange(size, mininterval=5, desc="stimuli to learn from"):
         rng = stream(seed, "train_tiny_base", "stimulus", i)
         label = "SPEECH" if is_speech[i] else "NONSPEECH"
         samples = _random_stretch(material[label][rng.integers(len(material[label]))], rng)
@@ -101,27 +100,27 @@ def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_
 
 
 def train_tiny_base(
-    speech: Path, sounds: Path, steps: int, batch_size: int, learning_rate: float, window_ms: int, seed: int, resume: CheckpointFolder
+    speech: Path, sounds: Path, steps: int, batch_size: int, pool: int, learning_rate: float, window_ms: int, seed: int, resume: CheckpointFolder
 ) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor, pd.DataFrame]:
     """Train the tiny base; returns it in evaluation mode with its processor and the history."""
     processor = build_processor(training_texts())
     torch.manual_seed(stream_seed(seed, "train_tiny_base", "initial") % 2**63)
     model = build_model(processor).train()
-    pool = make_pool(processor, speech, sounds, window_ms, seed)
+    material = make_pool(processor, speech, sounds, window_ms, pool, seed)
     end_of_turn = processor.tokenizer.eos_token_id
     words = [Prompt(question, name, place) for question in QUESTIONS for name in ("words", "yes_no") for place in ("before", "before", "after")]
     letters = [Prompt(question, "letters", place) for question in QUESTIONS for place in ("before", "before", "after")]
     asked_by_format = [[tokenise(processor, prompt) for prompt in prompts] for prompts in (words, letters)]
-    easy, everything = np.flatnonzero(pool.is_easy), np.arange(POOL)
+    easy, everything = np.flatnonzero(material.is_easy), np.arange(pool)
 
     def batch_loss(step: int, _: int) -> BatchLoss:
         rng = stream(seed, "train_tiny_base", "batch", step)
         first_lesson = step < FIRST_LESSON * steps
         chosen = rng.choice(easy if first_lesson else everything, batch_size, replace=batch_size > len(easy))
         asked = [_draw(asked_by_format[rng.integers(2)], rng, first_lesson) for _ in chosen]
-        answers = [(*(prompt.speech if pool.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
-        lengths = pool.lengths[chosen]
-        return answer_loss(model, encode(model, pool.mel[chosen], lengths), (lengths // 2).tolist(), asked, answers)
+        answers = [(*(prompt.speech if material.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
+        lengths = material.lengths[chosen]
+        return answer_loss(model, encode(model, material.mel[chosen], lengths), (lengths // 2).tolist(), asked, answers)
 
     schedule = Schedule(steps, 1, learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

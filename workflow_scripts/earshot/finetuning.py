@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from peft import PeftModel
 
-from earshot.engine.adapters import attach_adapter
+from earshot.engine.adapters import attach_adapter, base_of
 from earshot.engine.checkpoint import Checkpoint
 from earshot.engine.features import encode, log_mel
 from earshot.engine.losses import BatchLoss, answer_loss
@@ -54,9 +54,7 @@ def read_training_set(checkpoint: Checkpoint, shards: Iterable[Path], split: pd.
     if wanted.nunique() < 2:
         raise InputError("the train part has fewer than two classes; make the split again")
     order = sorted(mel)
-    return TrainingSet(
-        [mel[name] for name in order], torch.tensor([lengths[name] for name in order]), (wanted[order] == "SPEECH").to_numpy()
-    )
+    return TrainingSet([mel[name] for name in order], torch.tensor([lengths[name] for name in order]), (wanted[order] == "SPEECH").to_numpy())
 
 
 def train_adapter(
@@ -71,7 +69,7 @@ def train_adapter(
     torch.manual_seed(stream_seed(seed, "train_adapter", "initial") % 2**63)
     wrapped = attach_adapter(checkpoint, recipe["target_modules"], recipe["rank"], recipe["alpha"], recipe["dropout"])
     wrapped.train()
-    model = wrapped.get_base_model()
+    model = base_of(wrapped)
     orders = tokenise(checkpoint.processor, prompt)
     size, micro_size = recipe["batch_size"], recipe["micro_batch_size"]
     items = presentation_order(len(data.mel), recipe["steps"] * size, seed)

@@ -1,9 +1,10 @@
 """LoRA adapters in peft's standard layout."""
 
 from pathlib import Path
+from typing import cast
 
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedModel
+from transformers import Qwen2AudioForConditionalGeneration
 
 from earshot.engine.checkpoint import Checkpoint
 from earshot.errors import InputError
@@ -32,9 +33,9 @@ def load_adapter(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder}: this adapter was made for another base model ({reason}); use the base it was trained on") from error
-    return Checkpoint(wrapped.eval().get_base_model(), checkpoint.processor)
+    return Checkpoint(base_of(wrapped.eval()), checkpoint.processor)
 
 
-def base_of(wrapped: PeftModel) -> PreTrainedModel:
-    """The Qwen2AudioForConditionalGeneration whose modules carry the adapter."""
-    return wrapped.get_base_model()
+def base_of(wrapped: PeftModel) -> Qwen2AudioForConditionalGeneration:
+    """The model whose modules carry the adapter."""
+    return cast(Qwen2AudioForConditionalGeneration, wrapped.get_base_model())

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoProcessor, BitsAndBytesConfig, PreTrainedModel, Qwen2AudioForConditionalGeneration
-from transformers.processing_utils import ProcessorMixin
+from transformers import AutoProcessor, BitsAndBytesConfig, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 
 from earshot.errors import InputError
 
@@ -19,12 +18,8 @@ UNQUANTISED = ["model.audio_tower", "model.multi_modal_projector", "lm_head"]
 class Checkpoint:
     """A model with the processor that belongs to it, ready to answer."""
 
-    model: PreTrainedModel
-    processor: ProcessorMixin
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.get_input_embeddings().weight.device
+    model: Qwen2AudioForConditionalGeneration
+    processor: Qwen2AudioProcessor
 
 
 def load_checkpoint(folder: Path, quantisation: str = "none", device: torch.device | None = None) -> Checkpoint:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import Qwen2AudioForConditionalGeneration
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper import WhisperFeatureExtractor
 
@@ -38,7 +38,9 @@ def log_mel(extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform]) -
     """
     longest = max(map(len, waveforms))
     if longest > extractor.n_samples:
-        raise InputError(f"a stimulus of {longest / SAMPLE_RATE:.2f} s is longer than the model's {extractor.n_samples / SAMPLE_RATE:.0f} s; shorten it")
+        raise InputError(
+            f"a stimulus of {longest / SAMPLE_RATE:.2f} s is longer than the model's {extractor.n_samples / SAMPLE_RATE:.0f} s; shorten it"
+        )
     if not min(map(len, waveforms)):
         raise InputError("a stimulus has no samples; remake the stimuli")
     lengths = torch.tensor([convolution_length(len(waveform)) for waveform in waveforms])
@@ -49,7 +51,7 @@ def log_mel(extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform]) -
     return mel, lengths
 
 
-def encode(model: PreTrainedModel, mel: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+def encode(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Audio embeddings of a batch of log-mel spectrograms made by `log_mel`.
 
     model: a Qwen2AudioForConditionalGeneration, with or without adapters in its tower.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import Qwen2AudioForConditionalGeneration
 
 from earshot.engine.prompting import TokenisedPrompt
 from earshot.engine.scoring import positions, splice
@@ -23,7 +23,11 @@ class BatchLoss:
 
 
 def answer_loss(
-    model: PreTrainedModel, audio: torch.Tensor, n_tokens: Sequence[int], prompts: Sequence[TokenisedPrompt], answers: Sequence[tuple[int, ...]]
+    model: Qwen2AudioForConditionalGeneration,
+    audio: torch.Tensor,
+    n_tokens: Sequence[int],
+    prompts: Sequence[TokenisedPrompt],
+    answers: Sequence[tuple[int, ...]],
 ) -> BatchLoss:
     """The loss of each row's answer after its prompt and audio.
 
@@ -32,7 +36,9 @@ def answer_loss(
     """
     rows = [replace(prompt, after=prompt.after + answer[:-1]) for prompt, answer in zip(prompts, answers, strict=True)]
     embeddings, mask = splice(model, audio, n_tokens, rows)
-    hidden = model.model.language_model(inputs_embeds=embeddings, attention_mask=mask, position_ids=positions(mask), use_cache=False).last_hidden_state
+    hidden = model.model.language_model(
+        inputs_embeds=embeddings, attention_mask=mask, position_ids=positions(mask), use_cache=False
+    ).last_hidden_state
     longest = max(map(len, answers))
     labels = torch.tensor([[IGNORED] * (longest - len(answer)) + list(answer) for answer in answers], device=hidden.device)
     logits = model.lm_head(hidden[:, -longest:]).float()

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from transformers.processing_utils import ProcessorMixin
+from transformers import Qwen2AudioProcessor
 
 from earshot.errors import InputError
 
@@ -40,7 +41,7 @@ class TokenisedPrompt:
     nonspeech: tuple[int, ...]
 
 
-def tokenise(processor: ProcessorMixin, prompt: Prompt) -> list[TokenisedPrompt]:
+def tokenise(processor: Qwen2AudioProcessor, prompt: Prompt) -> list[TokenisedPrompt]:
     """Render a prompt with the checkpoint's own chat template, once per option order.
 
     Letters have two orders (A means speech, then B means speech); the other formats have one.
@@ -66,12 +67,13 @@ def instruction(prompt: Prompt, answers: dict[str, str]) -> str:
     return f"{prompt.question}\nAnswer {answers['SPEECH']} or {answers['NONSPEECH']}."
 
 
-def _tokenise_order(processor: ProcessorMixin, prompt: Prompt, answers: dict[str, str]) -> TokenisedPrompt:
+def _tokenise_order(processor: Qwen2AudioProcessor, prompt: Prompt, answers: dict[str, str]) -> TokenisedPrompt:
     tokenizer = processor.tokenizer
     content = [{"type": "audio", "audio_url": "stimulus"}, {"type": "text", "text": instruction(prompt, answers)}]
     if prompt.audio_position == "after":
         content.reverse()
-    text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
+    conversation: list[Any] = [{"role": "user", "content": content}]
+    text = processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
     before, after = text.split(processor.audio_token)
 
     def encode(part: str) -> tuple[int, ...]:

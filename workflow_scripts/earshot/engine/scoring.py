@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from transformers import DynamicCache, Qwen2AudioForConditionalGeneration
 
 from earshot.audio import Waveform
 from earshot.engine.checkpoint import Checkpoint
@@ -25,14 +25,16 @@ class Scores:
     n_audio_tokens: npt.NDArray[np.int64]
 
 
-def splice(model: PreTrainedModel, audio: torch.Tensor, n_tokens: Sequence[int], prompts: Sequence[TokenisedPrompt]) -> tuple[torch.Tensor, torch.Tensor]:
+def splice(
+    model: Qwen2AudioForConditionalGeneration, audio: torch.Tensor, n_tokens: Sequence[int], prompts: Sequence[TokenisedPrompt]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Input embeddings with row i's audio inside row i's prompt, padded on the left.
 
     audio: (batch, longest, hidden) from `encode`; n_tokens: valid audio tokens per row; prompts: one per row.
     Returns embeddings (batch, length, hidden) and the attention mask (batch, length).
     """
     embed = model.get_input_embeddings()
-    device = embed.weight.device
+    device = model.device
     rows = []
     for i, prompt in enumerate(prompts):
         before, after = (embed(torch.tensor(part, device=device)) for part in (prompt.before, prompt.after))
@@ -48,7 +50,7 @@ def positions(mask: torch.Tensor) -> torch.Tensor:
     return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
-def token_log_probabilities(model: PreTrainedModel, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+def token_log_probabilities(model: Qwen2AudioForConditionalGeneration, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of candidate next tokens.
 
     hidden: (..., hidden size); ids: (..., candidates). The candidates' own logits are computed in float32, where a
@@ -59,7 +61,7 @@ def token_log_probabilities(model: PreTrainedModel, hidden: torch.Tensor, ids: t
 
 
 def answer_log_probabilities(
-    model: PreTrainedModel, embeddings: torch.Tensor, mask: torch.Tensor, answers: Sequence[tuple[int, ...]]
+    model: Qwen2AudioForConditionalGeneration, embeddings: torch.Tensor, mask: torch.Tensor, answers: Sequence[tuple[int, ...]]
 ) -> torch.Tensor:
     """Log-probability of each answer after each row, float32 (batch, answers).
 
@@ -67,7 +69,7 @@ def answer_log_probabilities(
     the answer's tokens, whatever may follow them.
     """
     several = any(len(answer) > 1 for answer in answers)
-    cache = DynamicCache(config=model.config.text_config) if several else None
+    cache = DynamicCache(config=model.model.language_model.config) if several else None
     output = model.model.language_model(
         inputs_embeds=embeddings, attention_mask=mask, position_ids=positions(mask), past_key_values=cache, use_cache=several
     )
@@ -76,7 +78,7 @@ def answer_log_probabilities(
     return totals + torch.stack([_continuation(model, mask, cache, answer) for answer in answers], dim=1)
 
 
-def _continuation(model: PreTrainedModel, mask: torch.Tensor, cache: DynamicCache | None, answer: tuple[int, ...]) -> torch.Tensor:
+def _continuation(model: Qwen2AudioForConditionalGeneration, mask: torch.Tensor, cache: DynamicCache | None, answer: tuple[int, ...]) -> torch.Tensor:
     if len(answer) == 1:
         return torch.zeros(len(mask), device=mask.device)
     ids = torch.tensor(answer, device=mask.device).expand(len(mask), -1)
@@ -104,6 +106,4 @@ def score(checkpoint: Checkpoint, waveforms: Sequence[Waveform], prompt: Prompt)
         both = answer_log_probabilities(model, embeddings, mask, [order.speech, order.nonspeech]).double().cpu()
         log_odds.append(both[:, 0] - both[:, 1])
         coverage.append(both.exp().sum(1))
-    return Scores(
-        torch.stack(log_odds).mean(0).numpy(), torch.stack(coverage).mean(0).clamp(0, 1).numpy(), np.asarray(n_tokens, dtype=np.int64)
-    )
+    return Scores(torch.stack(log_odds).mean(0).numpy(), torch.stack(coverage).mean(0).clamp(0, 1).numpy(), np.asarray(n_tokens, dtype=np.int64))

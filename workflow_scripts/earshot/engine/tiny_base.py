@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
@@ -52,9 +53,8 @@ def build_processor(texts: Iterable[str]) -> Qwen2AudioProcessor:
     )
     trained.train_from_iterator(texts, trainer)
     model = json.loads(trained.to_str())["model"]
-    tokenizer = Qwen2Tokenizer(
-        vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]], eos_token="<|im_end|>", additional_special_tokens=SPECIAL_TOKENS
-    )
+    merges: list[Any] = [tuple(pair) for pair in model["merges"]]
+    tokenizer = Qwen2Tokenizer(vocab=model["vocab"], merges=merges, eos_token="<|im_end|>", additional_special_tokens=SPECIAL_TOKENS)
     tokenizer.padding_side = "left"
     return Qwen2AudioProcessor(WhisperFeatureExtractor(feature_size=MEL_BINS, chunk_length=WINDOW_S), tokenizer)
 

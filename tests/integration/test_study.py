@@ -1,0 +1,158 @@
+"""The whole way, once, for real: what it leaves, what a second run does, what a killed run becomes, what a leak does."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from datasets import load_dataset
+from peft import PeftModel
+from small_settings import SETTINGS
+from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
+
+from earshot.tables import ACCURACY, COMPARISONS, LEAKAGE, PREDICTIONS, read_table
+
+NUMBERS = ["results/tables", "results/predictions", "results/splits", "results/audit", "results/stimuli", "results/clips", "results/figures"]
+
+
+def digests(folder):
+    """Path -> bytes of everything that holds a number or draws one."""
+    files = [path for part in NUMBERS for path in (folder / part).rglob("*") if path.is_file()]
+    files += (folder / "results/adapters").rglob("adapter_model.safetensors")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_every_promised_file_is_there_and_nothing_half_written(run):
+    results = run.folder / "results"
+    for name in (
+        "report.html",
+        "tables/accuracy.csv",
+        "tables/comparisons.csv",
+        "audit/grouped/certificate.json",
+        "audit/row_random/certificate.json",
+        "predictions/zeroshot.parquet",
+        "provenance/run.json",
+    ):
+        assert (results / name).stat().st_size, name
+    hidden = [path for part in ("results", "data") for path in (run.folder / part).rglob(".*") if path.name != ".snakemake_timestamp"]
+    assert hidden == []
+
+
+def test_a_second_run_has_nothing_to_do(run):
+    result = run.study(str(run.folder / "overlay.yaml"))
+    assert "Nothing to be done" in result.stdout + result.stderr
+
+
+def test_the_tables_hold_every_system_and_test_set(run):
+    accuracy = read_table(run.folder / "results/tables/accuracy.csv", ACCURACY)
+    unseen = accuracy[(accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")]
+    assert set(unseen.system_id) == {"base", "attention-grouped", "attention-row_random", "silero", "webrtc", "energy"}
+    assert set(unseen[unseen.system_id == "attention-grouped"].seed) == {"1", "2", "all"}
+    comparisons = read_table(run.folder / "results/tables/comparisons.csv", COMPARISONS)
+    assert {("attention-grouped", "base"), ("attention-grouped", "attention-row_random")} <= set(
+        zip(comparisons.system_a, comparisons.system_b, strict=True)
+    )
+    assert set(read_table(run.folder / "results/tables/leakage.csv", LEAKAGE).system_id) == {"attention-row_random"}
+
+
+def test_adapters_answer_only_what_they_did_not_train_on(run):
+    grouped = pd.read_csv(run.folder / "results/splits/grouped.csv")
+    leaky = pd.read_csv(run.folder / "results/splits/row_random.csv")
+    for split, name in ((grouped, "grouped"), (leaky, "row_random")):
+        trained = set(split.stimulus_id[split.part == "train"])
+        predictions = read_table(run.folder / f"results/predictions/adapters/attention-{name}-seed-1.parquet", PREDICTIONS)
+        assert not trained & set(predictions.stimulus_id)
+        assert set(grouped.stimulus_id[grouped.part == "test"]) <= set(predictions.stimulus_id)
+
+
+def test_the_honest_split_passes_its_audit_and_the_leaky_one_fails_by_name(run):
+    audits = {name: json.loads((run.folder / f"results/audit/{name}/certificate.json").read_text()) for name in ("grouped", "row_random")}
+    assert audits["grouped"]["status"] == "pass"
+    failed = {check["name"]: check for check in audits["row_random"]["checks"] if check["status"] == "fail"}
+    assert {"source_overlap", "recording_overlap"} <= set(failed)
+    leaky = pd.read_csv(run.folder / "results/splits/row_random.csv")
+    shared = leaky.groupby("source_id").part.nunique().loc[lambda parts: parts > 1].index
+    assert set(failed["source_overlap"]["offending_sources"]) <= set(shared)
+
+
+def test_stock_libraries_load_what_was_made(run):
+    base = run.folder / "data/models/tiny"
+    model = Qwen2AudioForConditionalGeneration.from_pretrained(base)
+    PeftModel.from_pretrained(model, run.folder / "results/adapters/attention/grouped/seed-1")
+    assert AutoProcessor.from_pretrained(base).audio_token == "<|AUDIO|>"
+    shards = sorted(map(str, (run.folder / "results/stimuli/factorial").glob("shard-*.parquet")))
+    stimuli = load_dataset("parquet", data_files=shards, split="train", cache_dir=str(run.folder / "cache"))
+    assert type(stimuli.features["audio"]).__name__ == "Audio"
+    shutil.rmtree(run.folder / "cache")
+
+
+def test_the_report_stands_alone(run):
+    page = (run.folder / "results/report.html").read_text()
+    assert re.findall(r'(?:src|href)="(?!data:|#)[^"]*"', page) == []
+    assert page.count("<audio") == 6
+    for words in ("embedded tiny model", "row-random", "Provenance"):
+        assert words.lower() in page.lower()
+
+
+def test_snakemakes_own_report_can_be_packed(run, tmp_path):
+    result = run.snakemake("--cores", "1", "--configfile", str(run.folder / "overlay.yaml"), "--report", str(tmp_path / "report.zip"))
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "report.zip").stat().st_size
+
+
+def test_a_killed_run_ends_with_the_same_bytes(run, tmp_path):
+    """Also that two runs give the same bytes: all but the corpora and the base is made again."""
+    again = run.copy(tmp_path)
+    shutil.rmtree(again.folder / "results")
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(again.folder / "overlay.yaml")]
+    process = subprocess.Popen(command, cwd=again.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not (again.folder / "results/adapters/attention/grouped/seed-1/history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (again.folder / "results/report.html").exists()
+    again.snakemake("--unlock", "--configfile", str(again.folder / "overlay.yaml"))
+    result = again.snakemake("--cores", "2", "--rerun-incomplete", "--configfile", str(again.folder / "overlay.yaml"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    first, second = digests(run.folder), digests(again.folder)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_a_planted_duplicate_stops_training_at_the_gate(run, tmp_path):
+    """A speaker copied under other names: the copies land on other sides of the split, and the gate says so."""
+    leaky = run.copy(tmp_path)
+    corpus = leaky.folder / "corpus"
+    shutil.move(leaky.folder / "data/embedded/study", corpus)
+    shutil.rmtree(leaky.folder / "results")
+    original = sorted((corpus / "voxconverse/audio").glob("*.wav"))[0]
+    turns = (corpus / "voxconverse/rttm" / f"{original.stem}.rttm").read_text()
+    for number in range(8):
+        shutil.copy(original, original.with_name(f"copy{number}.wav"))
+        (corpus / f"voxconverse/rttm/copy{number}.rttm").write_text(turns.replace(original.stem, f"copy{number}"))
+    sources = {name: {"origin": "path", "path": f"corpus/{name}"} for name in ("voxconverse", "esc50")}
+    result = leaky.study(leaky.overlay({**SETTINGS, "sources": sources}))
+    assert result.returncode != 0
+    log = (leaky.folder / "results/logs/gate_leakage/grouped.log").read_text()
+    assert "exact_duplicate_audio" in log
+    assert re.search(r"voxconverse:copy\d", log)
+    assert log.count("\n") == 1
+    certificate = json.loads((leaky.folder / "results/audit/grouped/certificate.json").read_text())
+    assert certificate["status"] == "fail"
+    assert (leaky.folder / "results/audit/grouped/report.md").exists()
+    assert not (leaky.folder / "results/adapters/attention/grouped").exists()
+
+
+@pytest.mark.parametrize("table", ["accuracy", "conditions", "comparisons", "leakage"])
+def test_no_table_holds_a_share_outside_its_range(run, table):
+    numbers = pd.read_csv(run.folder / f"results/tables/{table}.csv").select_dtypes("number")
+    shares = numbers[[name for name in numbers if name.startswith("p_") or name in ("estimate", "balanced_accuracy", "own_test")]]
+    assert not shares.empty
+    assert ((shares >= 0) & (shares <= 1) | shares.isna()).all(axis=None)
