@@ -17,20 +17,10 @@ from earshot.engine.features import audio_tokens, convolution_length, encode, lo
 from earshot.engine.losses import answer_loss
 from earshot.engine.prompting import Prompt, tokenise
 from earshot.engine.scoring import score, splice
-from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
+from earshot.engine.tiny_base import QUESTIONS
 from earshot.errors import InputError
 
 FORMATS = ("letters", "words", "yes_no")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    torch.manual_seed(1)
-    processor = build_processor([*QUESTIONS, "A: speech\nB: no speech\nAnswer A or B.", "Answer SPEECH or NON-SPEECH.", "Answer Yes or No."])
-    path = tmp_path_factory.mktemp("checkpoint")
-    build_model(processor).save_pretrained(path)
-    processor.save_pretrained(path)
-    return path
 
 
 @pytest.fixture

@@ -62,8 +62,9 @@ def train_adapter(
 ) -> tuple[PeftModel, pd.DataFrame]:
     """Train one adapter; the loss is on the answer's tokens alone.
 
-    recipe: the settings of config finetuning.recipes. Every stimulus is seen once before any is seen again, in an order
-    drawn from the seed; the option order (which letter means speech) is drawn anew each time.
+    recipe: the settings of config finetuning.recipes. The classes take turns, however unequal they are, and within a
+    class every stimulus is seen once before any is seen again, in an order drawn from the seed; the option order (which
+    letter means speech) is drawn anew each time.
     Returns the model with its adapter, in evaluation mode, and the history of `earshot.engine.optimisation.optimise`.
     """
     torch.manual_seed(stream_seed(seed, "train_adapter", "initial") % 2**63)
@@ -72,7 +73,7 @@ def train_adapter(
     model = base_of(wrapped)
     orders = tokenise(checkpoint.processor, prompt)
     size, micro_size = recipe["batch_size"], recipe["micro_batch_size"]
-    items = presentation_order(len(data.mel), recipe["steps"] * size, seed)
+    items = presentation_order(data.is_speech, recipe["steps"] * size, seed)
 
     def batch_loss(step: int, micro: int) -> BatchLoss:
         chosen = items[step * size + micro * micro_size :][:micro_size]
@@ -96,7 +97,12 @@ def train_adapter(
     return wrapped.eval(), history
 
 
-def presentation_order(n_items: int, n_draws: int, seed: int) -> np.ndarray:
-    """Indices of the stimuli in the order they are presented: whole epochs, each in a drawn order."""
-    epochs = -(-n_draws // n_items)
-    return np.concatenate([stream(seed, "train_adapter", "epoch", epoch).permutation(n_items) for epoch in range(epochs)])[:n_draws]
+def presentation_order(is_speech: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """Indices of the stimuli in the order they are presented: the classes in turn, each in whole epochs of drawn order."""
+    order = np.empty(n_draws, dtype=np.int64)
+    for turn, label in enumerate((True, False)):
+        members = np.flatnonzero(is_speech == label)
+        places = order[turn::2]
+        epochs = [stream(seed, "train_adapter", "epoch", label, epoch).permutation(members) for epoch in range(-(-len(places) // len(members)))]
+        places[:] = np.concatenate(epochs)[: len(places)] if epochs else []
+    return order

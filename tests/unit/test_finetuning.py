@@ -1,0 +1,148 @@
+"""Adapters learn, draw what they say they draw, and survive interruption."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earshot.asking import ask
+from earshot.audio import encode_flac
+from earshot.engine import optimisation
+from earshot.engine.adapters import base_of
+from earshot.engine.checkpoint import Checkpoint, load_checkpoint
+from earshot.engine.prompting import Prompt
+from earshot.errors import InputError
+from earshot.files import atomic
+from earshot.finetuning import presentation_order, read_training_set, train_adapter
+from earshot.runtime.checkpoints import CheckpointFolder
+from earshot.tables import STIMULI, AudioTableWriter
+
+PROMPT = Prompt("Does this sound contain human speech?")
+YES_NO = Prompt("Does this sound contain human speech?", "yes_no")
+RECIPE = {
+    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    "rank": 16,
+    "alpha": 32,
+    "dropout": 0.05,
+    "learning_rate": 0.01,
+    "steps": 12,
+    "batch_size": 8,
+    "micro_batch_size": 4,
+    "warmup_fraction": 0.1,
+    "weight_decay": 0.0,
+    "max_gradient_norm": 1.0,
+}
+
+
+class Cut(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Low tones are SPEECH, high tones are not; the last two stimuli test."""
+    shard = tmp_path_factory.mktemp("study") / "shard.parquet"
+    rows, audio = [], []
+    for number in range(10):
+        speech = number % 2 == 0
+        tone = 0.3 * np.sin(2 * np.pi * (200 if speech else 3000) * (1 + 0.05 * number) * np.arange(3200) / 16_000)
+        audio.append(encode_flac(tone.astype(np.float32)))
+        rows.append(
+            {
+                "stimulus_id": f"s{number}",
+                **dict.fromkeys(("clip_id", "recording_id", "source_id", "category", "noise_id"), f"x{number}"),
+                "label": "SPEECH" if speech else "NONSPEECH",
+                "design": "factorial",
+                "axis": "duration_x_snr",
+                "duration_ms": 200,
+                "snr_db": 20.0,
+                "band": "clean",
+                "room": "none",
+                "normalisation": "peak",
+                "achieved_snr_db": 20.0,
+                "achieved_level_dbfs": -1.0,
+                "segment_start_s": 0.0,
+                "segment_end_s": 0.2,
+            }
+        )
+    index = pd.DataFrame(rows)
+    with atomic(shard) as temporary, AudioTableWriter(temporary, STIMULI) as writer:
+        writer.write(index, audio, [f"{name}.flac" for name in index.stimulus_id])
+    split = index[["stimulus_id", "clip_id", "source_id", "label"]].assign(part=["train"] * 8 + ["test"] * 2)
+    return shard, split
+
+
+def train(folder, study, resume, steps=RECIPE["steps"], prompt=PROMPT):
+    checkpoint = load_checkpoint(folder)
+    data = read_training_set(checkpoint, [study[0]], study[1])
+    model, history = train_adapter(checkpoint, data, prompt, {**RECIPE, "steps": steps}, 5, CheckpointFolder(resume, {"steps": steps}))
+    return Checkpoint(base_of(model), checkpoint.processor), history
+
+
+def adapter_weights(checkpoint):
+    return torch.cat([parameter.detach().flatten() for name, parameter in checkpoint.model.named_parameters() if "lora_" in name])
+
+
+def test_training_lowers_the_loss_and_moves_the_answers(folder, study, tmp_path):
+    trained, history = train(folder, study, tmp_path, steps=60, prompt=YES_NO)
+    assert history.loss.iloc[-5:].mean() < 0.3 * history.loss.iloc[:3].mean()
+    untrained = ask(load_checkpoint(folder), [study[0]], YES_NO, "base", None, 4)
+    answers = ask(trained, [study[0]], YES_NO, "x", 5, 4)
+    assert answers.coverage.min() > 10 * untrained.coverage.max(), "probability moves onto the two answers"
+    speech = (study[1].label == "SPEECH").to_numpy()
+    assert answers.log_odds[speech].min() > answers.log_odds[~speech].max(), "low and high tones are told apart"
+
+
+def test_an_interrupted_adapter_equals_an_uninterrupted_one(folder, study, tmp_path, monkeypatch):
+    monkeypatch.setattr(optimisation, "CHECKPOINT_INTERVAL_S", -1.0)
+    whole, history = train(folder, study, tmp_path / "whole")
+    norms = iter(range(10_000))
+    clip = optimisation.nn.utils.clip_grad_norm_
+
+    def cut_at_seven(*arguments):
+        if next(norms) == 7:
+            raise Cut
+        return clip(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optimisation.nn.utils, "clip_grad_norm_", cut_at_seven)
+        with pytest.raises(Cut):
+            train(folder, study, tmp_path / "cut")
+    resumed, again = train(folder, study, tmp_path / "cut")
+    torch.testing.assert_close(adapter_weights(resumed), adapter_weights(whole), rtol=0, atol=0)
+    pd.testing.assert_frame_equal(again, history)
+
+
+def test_only_the_train_part_is_read_and_a_missing_stimulus_is_named(folder, study):
+    checkpoint = load_checkpoint(folder)
+    data = read_training_set(checkpoint, [study[0]], study[1])
+    assert len(data.mel) == 8
+    assert data.is_speech.tolist() == [True, False] * 4
+    with pytest.raises(InputError, match=r"stimulus gone .* is in no shard"):
+        read_training_set(checkpoint, [study[0]], study[1].replace({"stimulus_id": {"s3": "gone"}}))
+    with pytest.raises(InputError, match="fewer than two classes"):
+        read_training_set(checkpoint, [study[0]], study[1][study[1].label == "SPEECH"])
+
+
+def test_asking_covers_exactly_what_was_wanted(folder, study):
+    checkpoint = load_checkpoint(folder)
+    everything = ask(checkpoint, [study[0]], PROMPT, "base", None, 3)
+    assert everything.stimulus_id.tolist() == sorted(study[1].stimulus_id)
+    some = ask(checkpoint, [study[0]], PROMPT, "base", None, 3, {"s1", "s8"})
+    pd.testing.assert_series_equal(
+        some.set_index("stimulus_id").log_odds, everything.set_index("stimulus_id").log_odds[["s1", "s8"]], rtol=1e-4, atol=1e-5
+    )
+    with pytest.raises(InputError, match="stimulus nowhere"):
+        ask(checkpoint, [study[0]], PROMPT, "base", None, 3, {"s1", "nowhere"})
+
+
+@given(is_speech=st.lists(st.booleans(), min_size=2, max_size=40).filter(lambda labels: len(set(labels)) == 2), n_draws=st.integers(0, 200))
+def test_the_classes_take_turns_and_none_of_a_class_repeats_before_all_were_seen(is_speech, n_draws):
+    labels = np.array(is_speech)
+    order = presentation_order(labels, n_draws, seed=3)
+    assert labels[order].tolist() == [turn % 2 == 0 for turn in range(n_draws)]
+    for label in (True, False):
+        counts = np.bincount(order[labels[order] == label], minlength=len(labels))[labels == label]
+        assert counts.max() - counts.min() <= 1
