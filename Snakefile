@@ -53,4 +53,4 @@ onsuccess:
 
 
 onerror:
-    print("Failed: the log of the failing rule is above and in results/logs/", file=sys.stderr)
+    print("\n".join(errors_of_this_run() or ["Failed; the causes are in results/logs/"]), file=sys.stderr)

@@ -4,10 +4,12 @@ import ast
 import json
 import os
 import sys
+import time
 from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path("workflow_scripts")
+STARTED = time.time()
 sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 # Jobs run the interpreter that runs Snakemake, activated or not; --sdm conda puts its own first.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -83,6 +85,16 @@ def as_json(*keys):
         return as_json_of(value)
 
     return slice_of_config
+
+
+def errors_of_this_run():
+    """The one-line errors that this run's programs ended their logs with."""
+    errors = []
+    for path in sorted(Path("results/logs").rglob("*.log")):
+        if path.stat().st_mtime >= STARTED:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            errors += [f"{line} ({path})" for line in lines[-1:] if line.startswith("error: ")]
+    return errors
 
 
 def dataset_folder(name):

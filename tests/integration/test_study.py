@@ -144,6 +144,7 @@ def test_a_planted_duplicate_stops_training_at_the_gate(run, tmp_path):
     assert "exact_duplicate_audio" in log
     assert re.search(r"voxconverse:copy\d", log)
     assert log.count("\n") == 1
+    assert log.strip() in result.stderr, "the user sees the reason without opening a log"
     certificate = json.loads((leaky.folder / "results/audit/grouped/certificate.json").read_text())
     assert certificate["status"] == "fail"
     assert (leaky.folder / "results/audit/grouped/report.md").exists()
