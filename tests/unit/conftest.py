@@ -16,6 +16,10 @@ def real_data():
     return folder
 
 
+# Small matrices; more threads only get in each other's way.
+torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """An untrained checkpoint of the tiny base's size."""
