@@ -129,5 +129,6 @@ def prediction_files():
     )
 
 
+RECORDINGS = expand("results/recordings/{dataset}.parquet", dataset=DATASETS)
 CLIPS = expand("results/clips/{dataset}.parquet", dataset=DATASETS)
 STIMULI = expand("results/stimuli/factorial/shard-{shard}.parquet", shard=SHARDS)

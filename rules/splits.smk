@@ -63,6 +63,9 @@ rule audit_leakage:
         split="results/splits/{split}.csv",
         index="results/stimuli/factorial/index.parquet",
         clips=CLIPS,
+        recordings=RECORDINGS,
+        shards=STIMULI,
+        corpora="config/pretraining_corpora.csv",
     output:
         certificate="results/audit/{split}/certificate.json",
         report=report(
@@ -82,6 +85,7 @@ rule audit_leakage:
         "Auditing the {wildcards.split} split for leakage"
     shell:
         "python workflow_scripts/audit_leakage.py {input.split:q} --index {input.index:q} --clips {input.clips:q}"
+        " --recordings {input.recordings:q} --shards {input.shards:q}"
         " --certificate {output.certificate:q} --report {output.report:q} --evidence {output.evidence:q}"
         " --policy {params.policy:q} &> {log:q}"
 

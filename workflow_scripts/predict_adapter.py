@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from earshot.arguments import json_object
-from earshot.errors import one_line_errors
+from earshot.errors import InputError, one_line_errors
+from earshot.leakage.certificate import verify_gate
 from earshot.runtime.devices import leased_device
 from earshot.tables import PREDICTIONS, SPLIT, read_table, write_table
 
@@ -16,6 +17,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
     parser.add_argument("--adapter", type=Path, required=True, help="the adapter's adapter_config.json")
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits whose dev and test parts are asked about (CSV)")
+    parser.add_argument("--gates", type=Path, nargs="+", required=True, help="the gates of these splits, in their order (JSON)")
     parser.add_argument("--system", required=True, help="system_id of the predictions")
     parser.add_argument("--seed", type=int, required=True, help="the adapter's seed")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
@@ -25,6 +27,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
     args = parser.parse_args()
 
+    if len(args.gates) != len(args.splits):
+        raise InputError(f"--gates: {len(args.gates)} for {len(args.splits)} splits; give one for each, in their order")
+    for gate, split in zip(args.gates, args.splits, strict=True):
+        verify_gate(gate, split, args.shards)
     splits = [read_table(path, SPLIT) for path in args.splits]
     asked = {name for split in splits for name in split.stimulus_id[split.part != "train"]}
     with leased_device():

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
     args = parser.parse_args()
 
-    verify_gate(args.gate, args.split)
+    verify_gate(args.gate, args.split, args.shards)
     split = read_table(args.split, SPLIT)
     with leased_device():
         # torch looks at the visible devices when it is imported.

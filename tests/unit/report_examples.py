@@ -122,16 +122,18 @@ def certificate(split: str = "grouped", offenders: Sequence[str] = ()) -> dict[s
             "reason": f"{len(sources)} sources are in two parts" if sources else None,
             "offenders": len(sources),
             "offending_sources": list(sources),
+            "waived": False,
         }
 
     checks = [check(1, "source overlap", offenders), check(2, "duplicate audio", ())]
     return {
         "schema": SCHEMA_NAME,
         "split": {"name": split, "sha256": "0" * 64},
-        "subject": [{"name": "index", "sha256": "1" * 64}],
+        "subject": [{"role": "index", "name": "index", "sha256": "1" * 64}],
         "policy": {"settings": {}, "sha256": "2" * 64},
         "parts": {part: {"stimuli": 1200, "speech_sources": 14, "nonspeech_sources": 13} for part in ("train", "dev", "test")},
         "checks": checks,
+        "waivers": [],
         "status": overall_status(checks),
         "fail_closed": True,
     }

@@ -142,6 +142,17 @@ def test_the_main_table_labels_the_leaky_arm_and_the_audit_names_offenders():
     assert "scipy not installed (locked 1.0)" in text and "edits that are not committed" in text
 
 
+def test_a_waiver_stands_beside_every_table_of_results_and_only_where_it_was_used():
+    waiver = {"check": "L1", "reason": examples.HOSTILE, "by": "Ada", "expires": "2027-01-31"}
+    used = examples.certificate("grouped", ["v1"])
+    used["checks"][0]["waived"] = True
+    text = page(certificates=[used | {"waivers": [waiver], "status": "pass"}]).text
+    line = f"L1 source overlap, grouped (honest) split (1 sources are in two parts): {examples.HOSTILE} Waived by Ada until 2027-01-31."
+    assert "only because failed checks were waived (L1 source overlap)" in text
+    assert text.count(line) == 4 and "do not rely on" not in text and "blocks training" not in text
+    assert "Waived by" not in page(certificates=[examples.certificate() | {"waivers": [waiver]}]).text
+
+
 def test_a_run_of_the_base_alone_still_gives_a_page():
     alone = ("base",)
     text = page(

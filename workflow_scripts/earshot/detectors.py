@@ -53,8 +53,13 @@ class Detector:
     decide: Decide
 
 
-def silero() -> Detector:
-    """Silero VAD (snakers4/silero-vad) through its packaged ONNX model, one thread, state reset for every stimulus."""
+def silero_probabilities() -> Callable[[Sequence[Waveform]], list[npt.NDArray[np.float32]]]:
+    """Silero VAD (snakers4/silero-vad) through its packaged ONNX model, one thread, state reset for every waveform.
+
+    Returns a function from waveforms of 16 kHz mono to the speech probability of each of their 32 ms chunks, of which the
+    last is filled with zeros. Waveforms of one length are computed together.
+    Raises InputError where the package is not installed.
+    """
     import onnxruntime
 
     # The package itself imports torch, which its ONNX model does not need.
@@ -68,23 +73,35 @@ def silero() -> Detector:
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     rate = np.array(SAMPLE_RATE, dtype=np.int64)
 
-    def highest_probability(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def of_chunks(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         end = batch.shape[1] + -batch.shape[1] % SILERO_CHUNK
         padded = np.pad(batch, ((0, 0), (SILERO_CONTEXT, end - batch.shape[1])))
         state = np.zeros((2, len(batch), 128), dtype=np.float32)
-        highest = np.zeros(len(batch), dtype=np.float32)
+        probabilities = np.zeros((len(batch), end // SILERO_CHUNK), dtype=np.float32)
         for start in range(0, end, SILERO_CHUNK):
             chunk = np.ascontiguousarray(padded[:, start : start + SILERO_CONTEXT + SILERO_CHUNK])
             probability, state = session.run(None, {"input": chunk, "state": state, "sr": rate})
-            highest = np.maximum(highest, probability[:, 0])
-        return highest
+            probabilities[:, start // SILERO_CHUNK] = probability[:, 0]
+        return probabilities
 
-    def measure(waveforms: Sequence[Waveform]) -> FloatArray:
+    def of_waveforms(waveforms: Sequence[Waveform]) -> list[npt.NDArray[np.float32]]:
         lengths = np.array([len(waveform) for waveform in waveforms])
-        probability = np.zeros(len(waveforms))
+        result = [np.zeros(0, dtype=np.float32)] * len(waveforms)
         for length in np.unique(lengths):
             places = np.flatnonzero(lengths == length)
-            probability[places] = highest_probability(np.stack([waveforms[int(place)] for place in places]))
+            for place, chunks in zip(places, of_chunks(np.stack([waveforms[int(place)] for place in places])), strict=True):
+                result[int(place)] = chunks
+        return result
+
+    return of_waveforms
+
+
+def silero() -> Detector:
+    """The highest speech probability of any chunk that Silero VAD gives."""
+    probabilities = silero_probabilities()
+
+    def measure(waveforms: Sequence[Waveform]) -> FloatArray:
+        probability = np.array([chunks.max(initial=0.0) for chunks in probabilities(waveforms)], dtype=np.float64)
         with np.errstate(divide="ignore"):
             log_odds = np.log(probability) - np.log1p(-probability)
         return np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[:, None]

@@ -278,6 +278,23 @@ EVIDENCE = _schema(
 )
 """What the leakage audit's failed checks found: one row per offending pair or item; "" where a column does not apply."""
 
+PRETRAINING_CORPORA = _schema(
+    "pretraining_corpora",
+    {
+        "model": _text(),
+        "dataset": _text(),
+        "certainty": pa.Column(str, pa.Check.isin(["stated", "likely", "unknown", "excluded"])),
+        "known": _text(),
+        "stated": _text(),
+    },
+)
+"""What is publicly known about whether a base model heard a dataset in training, and where that is stated."""
+
+
+def joint_schema(name: str, *schemas: pa.DataFrameSchema) -> pa.DataFrameSchema:
+    """A schema with the columns of several; where two have a column of one name, the last one's counts."""
+    return _schema(name, {column: definition for schema in schemas for column, definition in schema.columns.items()})
+
 
 def validate(table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Return `table` with the schema's column order and types; raise InputError naming the first violation."""
@@ -306,7 +323,11 @@ def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
         text = {name: str for name, column in schema.columns.items() if str(column.dtype).startswith("str")}
         empty = {name: [""] for name in schema.columns if name not in text}
         return validate(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty), schema)
-    return validate(pd.read_parquet(path, columns=list(schema.columns)), schema)
+    try:
+        there = parquet.read_schema(path).names
+    except pyarrow.ArrowInvalid as error:
+        raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from error
+    return validate(pd.read_parquet(path, columns=[name for name in schema.columns if name in there]), schema)
 
 
 _DTYPES = {pyarrow.string(): "string", pyarrow.large_string(): "large_string", pyarrow.int64(): "int64", pyarrow.float64(): "float64"}

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import pandas as pd
 
 from earshot.files import sha256_of
-from earshot.leakage import audio_checks, provenance_checks, structure_checks
-from earshot.leakage.certificate import SCHEMA_NAME, overall_status
-from earshot.leakage.evidence import AuditInput, Policy, load_audit_input
-from earshot.leakage.registry import Check, Finding, registered
+from earshot.leakage import audio_checks, declaration_checks, near_duplicates, provenance_checks, shortcut_checks, speech_checks, structure_checks
+from earshot.leakage.certificate import SCHEMA_NAME, binds_and_fails, overall_status
+from earshot.leakage.evidence import Audited, AuditInput, Policy, load_audit_input
+from earshot.leakage.registry import Check, Finding, no_offenders, registered
+from earshot.leakage.waivers import Waiver
 from earshot.tables import EVIDENCE, LABELS, validate
 
-FAMILIES = (provenance_checks, audio_checks, structure_checks)
+FAMILIES = (provenance_checks, audio_checks, near_duplicates, structure_checks, shortcut_checks, speech_checks, declaration_checks)
 """The modules whose checks run; importing one registers them."""
 
 MOST_SOURCES_NAMED = 20
@@ -26,25 +28,33 @@ def checks() -> list[Check]:
     return registered()
 
 
-def audit_split(split: Path, index: Path, clip_files: list[Path], policy: Policy) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Run every check on a split.
+def audited_files(split: Path, index: Path, clip_files: list[Path], recording_files: list[Path], shards: list[Path], policy: Policy) -> Audited:
+    """A split that Earshot made; arguments and errors are those of earshot.leakage.evidence.load_audit_input."""
+    evidence = load_audit_input(split, index, clip_files, recording_files, shards, policy)
+    files = {"split": [split], "index": [index], "clips": clip_files, "recordings": recording_files, "shards": shards}
+    subject = [{"role": role, "name": path.name, "sha256": sha256_of(path)} for role, paths in files.items() for path in paths]
+    return Audited(evidence, split.stem, subject)
 
-    split, index, clip_files: see load_audit_input.
+
+def audit(audited: Audited, waivers: Sequence[Waiver] = ()) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Run every check.
+
+    waivers: checks that may fail.
     Returns the certificate (earshot.leakage.certificate.CERTIFICATE) and the evidence (earshot.tables.EVIDENCE), which
-    depend on nothing but the content of the files, their base names and the policy.
-    Raises InputError where the files cannot be audited; a leak is a finding, not an error.
+    depend on nothing but the content of the files, their base names, the policy and the waivers.
     """
-    evidence = load_audit_input(split, index, clip_files, policy)
-    findings = [(check, check.run(evidence)) for check in checks()]
-    entries = [_entry(check, finding) for check, finding in findings]
-    settings = asdict(policy)
+    evidence, waived = audited.evidence, {waiver.check for waiver in waivers}
+    findings = run_checks(audited)
+    entries = [_entry(check, finding, check.id in waived) for check, finding in findings]
+    settings = asdict(evidence.policy)
     certificate = {
         "schema": SCHEMA_NAME,
-        "split": {"name": split.stem, "sha256": sha256_of(split)},
-        "subject": [{"name": path.name, "sha256": sha256_of(path)} for path in (split, index, *clip_files)],
+        "split": {"name": audited.name, "sha256": audited.subject[0]["sha256"]},
+        "subject": audited.subject,
         "policy": {"settings": settings, "sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()},
         "parts": _parts(evidence),
         "checks": entries,
+        "waivers": [asdict(waiver) for waiver in waivers],
         "status": overall_status(entries),
         "fail_closed": True,
     }
@@ -52,10 +62,20 @@ def audit_split(split: Path, index: Path, clip_files: list[Path], policy: Policy
     return certificate, validate(offenders, EVIDENCE)
 
 
-def _entry(check: Check, finding: Finding) -> dict[str, Any]:
+def run_checks(audited: Audited) -> list[tuple[Check, Finding]]:
+    """Every check with what it found, ordered by id; those that are impossible are not run."""
+    return [
+        (check, Finding("not_run", 0, None, None, audited.impossible[check.id], no_offenders()))
+        if check.id in audited.impossible
+        else (check, check.run(audited.evidence))
+        for check in checks()
+    ]
+
+
+def _entry(check: Check, finding: Finding, may_fail: bool) -> dict[str, Any]:
     offenders = finding.offenders
     sources = sorted({*offenders.source_a, *offenders.source_b} - {""})
-    return {
+    entry = {
         "id": check.id,
         "name": check.name,
         "severity": check.severity,
@@ -68,6 +88,7 @@ def _entry(check: Check, finding: Finding) -> dict[str, Any]:
         "offenders": len(offenders),
         "offending_sources": sources[:MOST_SOURCES_NAMED],
     }
+    return entry | {"waived": may_fail and binds_and_fails(entry)}
 
 
 def _parts(evidence: AuditInput) -> dict[str, dict[str, int]]:

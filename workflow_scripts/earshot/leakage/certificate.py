@@ -4,6 +4,7 @@ Training imports this module, so it knows nothing of single checks: a new check 
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,15 @@ def _record(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
 
 
+ROLES = ("split", "index", "clips", "recordings", "shards", "manifest", "audio")
+"""What the files are for that an audit looks at; manifests and their audio where the split is not Earshot's own."""
+
+_SUBJECT = {"type": "array", "minItems": 1, "items": _record(role={"enum": list(ROLES)}, name=_TEXT, sha256=_DIGEST)}
+
 CERTIFICATE = _record(
     schema={"const": SCHEMA_NAME},
     split=_record(name=_TEXT, sha256=_DIGEST),
-    subject={"type": "array", "minItems": 1, "items": _record(name=_TEXT, sha256=_DIGEST)},
+    subject=_SUBJECT,
     policy=_record(settings={"type": "object"}, sha256=_DIGEST),
     parts={"type": "object", "additionalProperties": _record(stimuli=_COUNT, speech_sources=_COUNT, nonspeech_sources=_COUNT)},
     checks={
@@ -44,20 +50,27 @@ CERTIFICATE = _record(
             reason={"type": ["string", "null"]},
             offenders=_COUNT,
             offending_sources={"type": "array", "items": {"type": "string"}},
+            waived={"type": "boolean"},
         ),
     },
+    waivers={"type": "array", "items": _record(check=_TEXT, reason=_TEXT, by=_TEXT, expires=_TEXT)},
     status=_STATUS,
     fail_closed={"const": True},
 )
 """JSON schema of a certificate."""
 
-GATE = _record(split_sha256=_DIGEST, certificate_sha256=_DIGEST, status=_STATUS, expected=_STATUS)
-"""JSON schema of an open gate."""
+GATE = _record(subject=_SUBJECT, certificate_sha256=_DIGEST, status=_STATUS, expected=_STATUS)
+"""JSON schema of an open gate; `subject` is that of the certificate."""
+
+
+def binds_and_fails(check: dict[str, Any]) -> bool:
+    """Is a check of severity error, and failed, not run, or run over nothing?"""
+    return check["severity"] == "error" and (check["status"] != "pass" or check["n_compared"] == 0)
 
 
 def blocking_checks(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The checks of a certificate that stop training: of severity error, and failed, not run, or run over nothing."""
-    return [check for check in checks if check["severity"] == "error" and (check["status"] != "pass" or check["n_compared"] == 0)]
+    """The checks of a certificate that stop training: those that bind and fail, unless they are waived."""
+    return [check for check in checks if binds_and_fails(check) and not check["waived"]]
 
 
 def overall_status(checks: list[dict[str, Any]]) -> str:
@@ -74,11 +87,16 @@ def printable(text: str) -> str:
 def load_certificate(path: Path) -> dict[str, Any]:
     """Read a certificate.
 
-    Raises InputError where it is missing, no JSON, not of the schema, or its verdict does not follow from its checks.
+    Raises InputError where it is missing, no JSON, not of the schema, or its verdict does not follow from its checks and
+    waivers.
     """
     certificate = _load(path, CERTIFICATE, "leakage certificate", "run the audit again")
     if certificate["status"] != overall_status(certificate["checks"]):
         raise InputError(f"{path}: the status {certificate['status']} does not follow from its checks; run the audit again")
+    waived = {waiver["check"] for waiver in certificate["waivers"]}
+    for check in certificate["checks"]:
+        if check["waived"] != (check["id"] in waived and binds_and_fails(check)):
+            raise InputError(f"{path}: that {check['id']} is waived does not follow from its waivers; run the audit again")
     return certificate
 
 
@@ -103,19 +121,29 @@ def decide_gate(certificate_path: Path, split_path: Path, expected: str, require
     if expected == "fail" and not any(check["offending_sources"] for check in blocking):
         how = "unexpectedly passed" if certificate["status"] == "pass" else "failed without a leak between sources"
         raise InputError(f"the {name} split {how}; it no longer shows a leak; use more stimuli per source (splits.row_random) or drop its arm")
-    return {"split_sha256": digest, "certificate_sha256": sha256_of(certificate_path), "status": certificate["status"], "expected": expected}
+    return {
+        "subject": certificate["subject"],
+        "certificate_sha256": sha256_of(certificate_path),
+        "status": certificate["status"],
+        "expected": expected,
+    }
 
 
-def verify_gate(gate_path: Path, split_path: Path) -> None:
-    """Make sure that a gate was opened for exactly this split.
+def verify_gate(gate_path: Path, split: Path, shards: Sequence[Path]) -> None:
+    """Make sure that a gate was opened for exactly the data that a program is about to use.
 
-    Raises InputError where the gate is missing or malformed, was opened for another split, or against its certificate.
+    split: the split in use; shards: the stimuli with audio in use. Their digests are computed afresh.
+    Raises InputError where the gate is missing or malformed or was opened against its certificate, or naming the first
+    file that is not the one that was audited.
     """
     gate = _load(gate_path, GATE, "leakage gate", "run gate_leakage again")
     if gate["status"] != gate["expected"]:
         raise InputError(f"{gate_path}: the audit's status is {gate['status']}, expected {gate['expected']}; run gate_leakage again")
-    if gate["split_sha256"] != sha256_of(_existing(split_path)):
-        raise InputError(f"{gate_path}: was opened for another split than {split_path} (its digest differs); run the audit and its gate again")
+    for role, paths in (("split", [split]), ("shards", shards)):
+        audited = {file["sha256"] for file in gate["subject"] if file["role"] == role}
+        for path in paths:
+            if sha256_of(_existing(path)) not in audited:
+                raise InputError(f"{gate_path}: was opened for other data: {path} is not the file that was audited; run the audit and its gate again")
 
 
 def _refusal(name: str, blocking: list[dict[str, Any]], report: Path, most_sources: int = 5) -> str:
@@ -127,7 +155,7 @@ def _refusal(name: str, blocking: list[dict[str, Any]], report: Path, most_sourc
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise InputError(f"{path}: no such file; the gate needs the split that was audited")
+        raise InputError(f"{path}: no such file; the gate needs the files that were audited")
     return path
 
 

@@ -1,8 +1,10 @@
-"""The audit's report: the certificate and its evidence for readers, as Markdown."""
+"""The audit's report: the certificate and its evidence for readers, as Markdown and as HTML."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import jinja2
 import pandas as pd
 
 from earshot.leakage.certificate import blocking_checks, printable
@@ -30,40 +32,92 @@ def render_report(certificate: dict[str, Any], evidence: pd.DataFrame, checks: l
     entries = certificate["checks"]
     sections = [
         f"# Leakage audit of the split {escape(certificate['split']['name'])}",
-        _verdict(certificate),
+        f"**{escape(verdict(certificate))}**",
+        *_waivers(certificate),
         "## Parts",
-        _table(
-            ["part", "stimuli", "speech sources", "non-speech sources"],
-            [[part, n["stimuli"], n["speech_sources"], n["nonspeech_sources"]] for part, n in certificate["parts"].items()],
-        ),
+        _table(["part", "stimuli", "speech sources", "non-speech sources"], _part_rows(certificate)),
         "## Checks",
-        _table(
-            ["check", "question", "compared", "result", "statistic", "limit"],
-            [
-                [f"{check['id']} {check['name']}", registered[check["id"]].question, f"{check['n_compared']} {check['units']}", _result(check)]
-                + [_number(check[key]) for key in ("statistic", "threshold")]
-                for check in entries
-            ],
-        ),
+        _table(["check", "question", "compared", "result", "statistic", "limit"], _check_rows(certificate, registered)),
     ]
     for check in entries:
         if check["status"] != "pass":
             sections += _failure(check, registered[check["id"]], evidence[evidence.check == check["id"]])
     sections += [
         "## What was audited",
-        _table(["file", "SHA-256"], [[file["name"], file["sha256"]] for file in certificate["subject"]]),
+        _table(["what", "file", "SHA-256"], [[file["role"], file["name"], file["sha256"]] for file in certificate["subject"]]),
         "Policy: " + ", ".join(f"{escape(key)} = {value}" for key, value in certificate["policy"]["settings"].items()) + ".",
         "The certificate fails closed: a check that did not run, or that had nothing to compare, counts as failed.",
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _verdict(certificate: dict[str, Any]) -> str:
+def render_page(certificate: dict[str, Any], evidence: pd.DataFrame, checks: list[Check]) -> str:
+    """The report of an audit (see render_report) as an HTML page that loads nothing; every name out of the data is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["printable"] = lambda value: printable(str(value))
+    registered = {check.id: check for check in checks}
+    failures = []
+    for check in certificate["checks"]:
+        found = evidence[evidence.check == check["id"]]
+        if check["status"] != "pass":
+            text = {"title": f"{check['id']} {check['name']}: {_result(check)}", "reason": check["reason"] or "no reason given"}
+            failures.append(text | {"remedy": registered[check["id"]].remedy, "rows": _evidence_rows(found), "n": len(found)})
+    return environment.get_template("report.html.jinja").render(
+        certificate=certificate,
+        verdict=verdict(certificate),
+        waivers=_waiver_rows(certificate),
+        parts=_part_rows(certificate),
+        checks=_check_rows(certificate, registered),
+        failures=failures,
+        files=[[file["role"], file["name"], file["sha256"]] for file in certificate["subject"]],
+    )
+
+
+def verdict(certificate: dict[str, Any]) -> str:
+    """The verdict in one line."""
     entries, blocking = certificate["checks"], blocking_checks(certificate["checks"])
-    if certificate["status"] == "pass":
-        return f"**Verdict: PASS.** None of the {len(entries)} checks found a leak between the parts of this split."
-    names = ", ".join(f"{check['id']} {check['name']}" for check in blocking)
-    return f"**Verdict: FAIL.** {len(blocking)} of {len(entries)} checks failed: {escape(names)}. Do not trust results on this split."
+    waived = [check["id"] for check in entries if check["waived"]]
+    if blocking:
+        names = ", ".join(f"{check['id']} {check['name']}" for check in blocking)
+        return f"Verdict: FAIL. {len(blocking)} of {len(entries)} checks failed: {names}. Do not trust results on this split."
+    if waived:
+        return f"Verdict: PASS, with {len(waived)} of {len(entries)} checks waived ({', '.join(waived)}). Quote no result without its waivers."
+    return f"Verdict: PASS. None of the {len(entries)} checks found a leak between the parts of this split."
+
+
+def _part_rows(certificate: dict[str, Any]) -> list[list[Any]]:
+    return [[part, n["stimuli"], n["speech_sources"], n["nonspeech_sources"]] for part, n in certificate["parts"].items()]
+
+
+def _check_rows(certificate: dict[str, Any], registered: dict[str, Check]) -> list[list[Any]]:
+    return [
+        [f"{check['id']} {check['name']}", registered[check["id"]].question, f"{check['n_compared']} {check['units']}", _result(check)]
+        + [_number(check[key]) for key in ("statistic", "threshold")]
+        for check in certificate["checks"]
+    ]
+
+
+def _evidence_rows(evidence: pd.DataFrame) -> list[list[Any]]:
+    return [
+        [f"{row.part_a} / {row.part_b}".strip(" /"), row.item_a, row.item_b, row.source_a, row.source_b, row.detail]
+        for row in evidence.head(MOST_ROWS).itertuples()
+    ]
+
+
+def _waiver_rows(certificate: dict[str, Any]) -> list[list[str]]:
+    used = {check["id"] for check in certificate["checks"] if check["waived"]}
+    return [
+        [waiver["check"], waiver["reason"], waiver["by"], waiver["expires"], "yes" if waiver["check"] in used else "no, nothing to waive"]
+        for waiver in certificate["waivers"]
+    ]
+
+
+def _waivers(certificate: dict[str, Any]) -> list[str]:
+    """The waivers, used or not; no section where there are none."""
+    rows = _waiver_rows(certificate)
+    return ["## Waivers", _table(["check", "reason", "by", "expires", "used"], rows)] if rows else []
 
 
 def _failure(check: dict[str, Any], registered: Check, evidence: pd.DataFrame) -> list[str]:
@@ -74,17 +128,15 @@ def _failure(check: dict[str, Any], registered: Check, evidence: pd.DataFrame) -
         if sources:
             more = [f"and {len(sources) - MOST_ROWS} more"] if len(sources) > MOST_ROWS else []
             parts.append(f"Offending sources ({len(sources)}): {', '.join([*map(escape, sources[:MOST_ROWS]), *more])}.")
-        rows = [
-            [f"{row.part_a} / {row.part_b}".strip(" /"), row.item_a, row.item_b, row.source_a, row.source_b, row.detail]
-            for row in evidence.head(MOST_ROWS).itertuples()
-        ]
-        parts.append(_table(["parts", "item", "other item", "source", "other source", "found"], rows))
+        parts.append(_table(["parts", "item", "other item", "source", "other source", "found"], _evidence_rows(evidence)))
         if len(evidence) > MOST_ROWS:
             parts.append(f"The first {MOST_ROWS} of {len(evidence)} findings; evidence.csv has all.")
     return parts
 
 
 def _result(check: dict[str, Any]) -> str:
+    if check["waived"]:
+        return "WAIVED"
     return {"pass": "pass", "fail": "FAIL" if check["severity"] == "error" else "noted", "not_run": "NOT RUN"}[check["status"]]
 
 

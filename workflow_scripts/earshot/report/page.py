@@ -80,6 +80,7 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         comparisons=inputs.comparisons.to_dict("records"),
         leakage=headline(inputs.leakage[inputs.leakage.metric == "balanced_accuracy"]).to_dict("records"),
         figures={name: "data:image/svg+xml;base64," + base64.b64encode(inputs.figures[name].encode()).decode("ascii") for name in FIGURES},
+        waivers=_used_waivers(certificates),
         audits=[_audit(certificate) for certificate in certificates],
         checks=[_check_summary(name, table, inputs.config) for name, table in inputs.checks.items()],
         stimuli=_stimulus_summary(inputs.stimuli),
@@ -98,6 +99,19 @@ def _system_rows(accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
     for system in in_order(metrics["balanced_accuracy"].index):
         per_metric: dict[Any, Any] = {metric: table.loc[system].to_dict() for metric, table in metrics.items() if system in table.index}
         rows.append({"system_id": system, "kind": system_kind(system), **per_metric})
+    return rows
+
+
+def _used_waivers(certificates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row per check that a waiver let through and split: the numbers on this page rest on these."""
+    rows = []
+    for certificate in certificates:
+        waivers = {waiver["check"]: waiver for waiver in certificate["waivers"]}
+        rows += [
+            waivers[check["id"]] | {"name": check["name"], "found": check["reason"], "split": certificate["split"]["name"]}
+            for check in certificate["checks"]
+            if check["waived"]
+        ]
     return rows
 
 

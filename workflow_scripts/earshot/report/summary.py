@@ -91,6 +91,9 @@ def _audit_sentence(certificate: dict[str, Any]) -> str:
             if passed
             else f"The leaky split failed its leakage audit, as it should ({blocking})."
         )
+    waived = ", ".join(f"{check['id']} {check['name']}" for check in certificate["checks"] if check["waived"])
+    if passed and waived:
+        return f"The honest split passed its leakage audit only because failed checks were waived ({waived})."
     if passed:
         return f"The honest split passed its leakage audit ({len(certificate['checks'])} checks), and so its gate opened."
     return f"The honest split FAILED its leakage audit ({blocking}): do not rely on the numbers above."

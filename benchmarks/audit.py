@@ -1,0 +1,215 @@
+"""Time, memory and detection of the leakage audit on synthetic studies of growing size.
+
+    python benchmarks/audit.py growth 1000 10000 100000
+    python benchmarks/audit.py detection --sources 200
+
+growth audits a clean study of each size in a process of its own, prints seconds per check and the peak of memory, and
+the exponent of the growth from each size to the next. detection plants changed copies of clips in another part and
+prints the share that check L04 finds, and how many pairs of unrelated clips it takes for copies.
+"""
+
+import argparse
+import io
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+import soxr
+import yaml
+from scipy import signal
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow_scripts"))
+
+from earshot.audio import SAMPLE_RATE, Waveform, encode_flac  # noqa: E402
+from earshot.leakage.audit import audited_files, checks  # noqa: E402
+from earshot.leakage.evidence import Policy  # noqa: E402
+from earshot.leakage.near_duplicates import correlated_pairs  # noqa: E402
+from earshot.randomness import stream  # noqa: E402
+from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, AudioTableWriter, write_table  # noqa: E402
+
+CLIPS_PER_SOURCE, BATCH, STIMULUS_S = 5, 1000, 0.4
+PARTS = ("train", "train", "train", "dev", "test")
+
+
+def policy() -> Policy:
+    """The configuration's defaults."""
+    schema = yaml.safe_load((ROOT / "config/schema/config.schema.yaml").read_text(encoding="utf-8"))
+    properties = schema["properties"]["audit"]["properties"]
+    return Policy.from_settings({key: properties[key]["default"] for key in Policy.__dataclass_fields__})
+
+
+def sound(rng: np.random.Generator) -> Waveform:
+    """A second of filtered noise in bursts, gliding harmonics and clicks, in random proportions."""
+    time_s = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    low, high = np.sort(rng.uniform(80, 7500, size=2))
+    colour = signal.butter(2, (low, max(high, low + 200)), "bandpass", fs=SAMPLE_RATE, output="sos")
+    gate = np.repeat(rng.random(20) ** rng.uniform(0, 3), SAMPLE_RATE // 20)
+    noise = signal.sosfilt(colour, rng.normal(size=SAMPLE_RATE)) * gate
+    glide = rng.uniform(80, 600) * 2 ** np.interp(time_s, np.linspace(0, 1, 8), rng.normal(scale=0.3, size=8))
+    phase = 2 * np.pi * np.cumsum(glide) / SAMPLE_RATE
+    tone = sum(rng.random() / k * np.sin(k * phase) for k in range(1, 9)) * np.repeat(rng.random(10), SAMPLE_RATE // 10)
+    clicks = np.zeros(SAMPLE_RATE)
+    clicks[rng.integers(0, SAMPLE_RATE, size=rng.integers(0, 10))] = rng.normal(scale=20)
+    mixed = rng.random() * noise / noise.std() + rng.random() * tone / tone.std() + signal.sosfilt(colour, clicks)
+    return (rng.uniform(0.05, 0.9) * mixed / np.abs(mixed).max()).astype(np.float32)
+
+
+def make_study(folder: Path, n_clips: int) -> dict[str, Path]:
+    """Write a clean study of n_clips clips of 1 s, one stimulus of each, and its split, in batches."""
+    paths = {name: folder / f"{name}.parquet" for name in ("clips", "recordings", "index", "shard")} | {"split": folder / "grouped.csv"}
+    stimuli = []
+    with AudioTableWriter(paths["clips"], CLIPS) as clip_writer, AudioTableWriter(paths["shard"], STIMULI) as shard_writer:
+        for start in range(0, n_clips, BATCH):
+            numbers = np.arange(start, min(start + BATCH, n_clips))
+            source = numbers // CLIPS_PER_SOURCE
+            rows = pd.DataFrame({"clip_id": [f"clip{number:06d}" for number in numbers], "source_id": [f"source{k:06d}" for k in source]})
+            rows["recording_id"] = [f"recording{k:06d}" for k in source]
+            rows["label"] = np.where(source // len(PARTS) % 2 == 0, "SPEECH", "NONSPEECH")
+            rows = rows.assign(category="any", start_s=2.0 * (numbers % CLIPS_PER_SOURCE), active_fraction=1.0)
+            rows["end_s"] = rows.start_s + 1.0
+            audio = [sound(stream(1, "sound", number)) for number in numbers]
+            clip_writer.write(rows[list(CLIPS.columns)], [encode_flac(waveform) for waveform in audio], [f"{name}.flac" for name in rows.clip_id])
+            index = rows.assign(
+                stimulus_id=rows.clip_id + "-s", noise_id="none", design="factorial", axis="none", snr_db=np.nan, achieved_snr_db=np.nan
+            )
+            index = index.assign(duration_ms=round(1000 * STIMULUS_S), band="full", room="none", normalisation="peak", achieved_level_dbfs=-20.0)
+            index = index.assign(segment_start_s=index.start_s + 0.3, segment_end_s=index.start_s + 0.3 + STIMULUS_S)
+            cut = slice(round(0.3 * SAMPLE_RATE), round((0.3 + STIMULUS_S) * SAMPLE_RATE))
+            index = index[list(STIMULI.columns)]
+            shard_writer.write(index, [encode_flac(waveform[cut]) for waveform in audio], [f"{name}.flac" for name in index.stimulus_id])
+            stimuli.append(index)
+    table = pd.concat(stimuli, ignore_index=True)
+    write_table(paths["index"], table, STIMULI)
+    part = [PARTS[int(name.removeprefix("source")) % len(PARTS)] for name in table.source_id]
+    write_table(paths["split"], table.assign(part=part)[list(SPLIT.columns)], SPLIT)
+    recordings = table.drop_duplicates("recording_id")[["recording_id", "source_id", "category", "label"]]
+    recordings = recordings.assign(dataset="benchmark", sha256="0" * 64, sample_rate=SAMPLE_RATE, duration_s=10.0, licence="none")
+    write_table(paths["recordings"], recordings.assign(path=recordings.recording_id + ".wav")[list(RECORDINGS.columns)], RECORDINGS)
+    return paths
+
+
+def audit_once(n_clips: int) -> None:
+    """Make a study, audit it in this process, and print what it took as JSON."""
+    with tempfile.TemporaryDirectory() as scratch:
+        # Made in a process of its own, whose memory does not count.
+        subprocess.run([sys.executable, __file__, "make", str(n_clips), scratch], check=True)
+        paths = {path.stem: path for path in Path(scratch).iterdir()}
+        seconds, started = {}, time.perf_counter()
+        audited = audited_files(paths["grouped"], paths["index"], [paths["clips"]], [paths["recordings"]], [paths["shard"]], policy())
+        seconds["reading"] = time.perf_counter() - started
+        findings = {}
+        for check in checks():
+            before = time.perf_counter()
+            findings[check.id] = check.run(audited.evidence)
+            seconds[check.id] = time.perf_counter() - before
+        total = time.perf_counter() - started
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    peak_mib, processor = usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
+    near = findings["L04"]
+    print(
+        json.dumps(
+            {
+                "clips": n_clips,
+                "seconds": total,
+                "processor_s": processor,
+                "peak_mib": peak_mib,
+                "per_check": seconds,
+                "false_alarms": len(near.offenders),
+            }
+        )
+    )
+
+
+def growth(sizes: list[int]) -> None:
+    before: dict | None = None
+    for size in sizes:
+        result = json.loads(subprocess.run([sys.executable, __file__, "once", str(size)], check=True, stdout=subprocess.PIPE).stdout)
+        line = f"{size:>8,} clips  {result['seconds']:.1f} s ({result['processor_s']:.1f} s of processor)  {result['peak_mib']:.0f} MiB"
+        line += f"  near-duplicate false alarms {result['false_alarms']}"
+        if before is not None:
+            line += f"  exponent {math.log(result['seconds'] / before['seconds']) / math.log(size / before['clips']):.2f}"
+        print(line, flush=True)
+        print("          " + ", ".join(f"{check} {seconds:.1f} s" for check, seconds in result["per_check"].items() if seconds >= 0.05), flush=True)
+        before = result
+
+
+def resampled(waveform: Waveform, rate: int) -> Waveform:
+    return soxr.resample(soxr.resample(waveform, SAMPLE_RATE, rate), rate, SAMPLE_RATE).astype(np.float32)
+
+
+def coded(waveform: Waveform, container: str, subtype: str) -> Waveform:
+    file = io.BytesIO()
+    soundfile.write(file, waveform, SAMPLE_RATE, format=container, subtype=subtype)
+    file.seek(0)
+    return soundfile.read(file, dtype="float32")[0]
+
+
+def noisy(waveform: Waveform, snr_db: float) -> Waveform:
+    noise = stream(2, "noise").normal(size=len(waveform))
+    return (waveform + noise * np.sqrt(np.mean(waveform**2)) * 10 ** (-snr_db / 20)).astype(np.float32)
+
+
+CHANGES: dict[str, Callable[[Waveform], Waveform]] = {
+    "gain -12 dB": lambda waveform: waveform / 4,
+    "300 ms later": lambda waveform: np.concatenate([np.zeros(4800, np.float32), waveform[:-4800]]),
+    "300 ms earlier": lambda waveform: waveform[4800:],
+    "through 8 kHz": lambda waveform: resampled(waveform, 8000),
+    "through 44.1 kHz": lambda waveform: resampled(waveform, 44_100),
+    "noise at 10 dB": lambda waveform: noisy(waveform, 10),
+    "Ogg Vorbis": lambda waveform: coded(waveform, "OGG", "VORBIS"),
+    "MP3": lambda waveform: coded(waveform, "MP3", "MPEG_LAYER_III"),
+    "8 kHz mu-law": lambda waveform: coded(resampled(waveform, 8000), "WAV", "ULAW"),
+    "MP3, noise at 15 dB, 77 ms": lambda waveform: noisy(coded(waveform, "MP3", "MPEG_LAYER_III")[1234:], 15),
+}
+
+
+def detection(n_sources: int) -> None:
+    threshold = policy().near_duplicate_correlation
+    originals = {f"clip {k}": sound(stream(1, "sound", k)) for k in range(n_sources)}
+    for change, function in CHANGES.items():
+        copies = {f"copy of {name}": function(waveform) for name, waveform in originals.items()}
+        parts = dict.fromkeys(originals, 1) | dict.fromkeys(copies, 2)
+        pairs = correlated_pairs(lambda copies=copies: [*originals.items(), *copies.items()], parts, "clips")
+        copied = {pair.item_a: pair.correlation for pair in pairs if pair.item_b == f"copy of {pair.item_a}"}
+        others = [pair.correlation for pair in pairs if pair.item_b != f"copy of {pair.item_a}"]
+        found = sum(correlation >= threshold for correlation in copied.values())
+        lowest = np.percentile([copied.get(name, 0) for name in originals], [5, 50])
+        print(
+            f"{change:<28} found {found / n_sources:6.1%}  correlation (5 %, median) {lowest[0]:.2f} {lowest[1]:.2f}"
+            f"  unrelated: candidates {len(others)}, highest {max(others, default=0):.2f}, alarms {sum(other >= threshold for other in others)}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("growth", help="time and memory against size").add_argument("sizes", type=int, nargs="+")
+    commands.add_parser("detection", help="which planted copies are found").add_argument("--sources", type=int, default=200)
+    commands.add_parser("once", help="one size, as JSON").add_argument("size", type=int)
+    make = commands.add_parser("make", help="write a study of one size")
+    make.add_argument("size", type=int)
+    make.add_argument("folder", type=Path)
+    args = parser.parse_args()
+    if args.command == "growth":
+        growth(args.sizes)
+    elif args.command == "detection":
+        detection(args.sources)
+    elif args.command == "once":
+        audit_once(args.size)
+    else:
+        make_study(args.folder, args.size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+from dataclasses import fields
+
+import pandas as pd
+import pytest
+
+from earshot.leakage.declaration_checks import DECLARATION, declared_contamination, pretraining_contamination
+from earshot.leakage.evidence import AuditInput, Policy
+from earshot.tables import PRETRAINING_CORPORA, RECORDINGS, read_table
+
+POLICY = Policy(**dict.fromkeys((key.name for key in fields(Policy)), 1))
+
+
+def check(*datasets: str):
+    recordings = pd.DataFrame({"dataset": datasets}).reindex(columns=list(RECORDINGS.columns))
+    return pretraining_contamination(AuditInput(pd.DataFrame(), (), POLICY, recordings))
+
+
+def test_a_public_dataset_is_noted_with_what_is_known_and_where_it_is_stated():
+    finding = check("esc50", "ESC50", "own")
+    assert finding.status == "fail" and finding.n_compared == 3 and finding.statistic == 1
+    first = finding.offenders.iloc[0]
+    assert (first.item_a, first.item_b) == ("esc50", "Qwen2-Audio") and first.detail.startswith("unknown: ") and "Source: " in first.detail
+    assert finding.reason == "that Qwen2-Audio heard esc50 in training is not excluded"
+
+
+def test_models_that_cannot_have_heard_it_are_listed_last():
+    details = check("esc50", "voxconverse").offenders.detail.tolist()
+    assert [detail.split(":")[0] for detail in details] == ["unknown", "unknown", "excluded", "excluded"]
+
+
+def test_recordings_of_the_users_own_pass():
+    finding = check("my recordings")
+    assert finding.status == "pass" and finding.offenders.empty and finding.reason == ""
+
+
+def test_a_dataset_that_is_excluded_for_every_model_passes():
+    declaration = pd.DataFrame([("m", "d", "excluded", "known.", "here")], columns=list(PRETRAINING_CORPORA.columns))
+    assert declared_contamination(pd.Series(["d"]), declaration).excluded.tolist() == [True]
+
+
+@pytest.mark.parametrize("dataset", ["voxconverse", "esc50", "fsd50k"])
+def test_every_dataset_of_the_workflow_is_declared_for_both_base_models(dataset):
+    declaration = read_table(DECLARATION, PRETRAINING_CORPORA)
+    assert set(declaration.model[declaration.dataset == dataset]) == {"Qwen2-Audio", "tiny base"}

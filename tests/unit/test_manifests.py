@@ -1,0 +1,238 @@
+"""The audit of anyone's manifests, as a user runs it."""
+
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+import audit_leakage
+from earshot.leakage.audit import checks
+from earshot.leakage.certificate import blocking_checks, load_certificate
+from earshot.tables import EVIDENCE, read_table
+
+SPLIT_CHECKS = {"L01", "L02", "L03", "L05", "L06", "L13"}
+OTHERS = sorted({check.id for check in checks()} - SPLIT_CHECKS)
+FORMATS = ("wav", "flac", "ogg")
+
+
+@pytest.fixture
+def manifests(tmp_path):
+    """A train and a test manifest of 3 groups of each class and 2 files of each group, every file of its own noise."""
+    for part in ("train", "test"):
+        rows = []
+        for label in ("dog", "cat"):
+            for group in range(3):
+                for k in range(2):
+                    name = f"{part}-{label}-{group}-{k}"
+                    rng = np.random.default_rng(list(name.encode()))
+                    rate, channels = (8000, 22050, 44100)[group], 1 + k
+                    path = tmp_path / "audio" / f"{name}.{FORMATS[group]}"
+                    path.parent.mkdir(exist_ok=True)
+                    soundfile.write(path, rng.uniform(-0.5, 0.5, (rate // 4, channels)), rate)
+                    rows.append((f"audio/{path.name}", label, f"{part}-{label}-{group}", f"r-{name}", 1.0, 1.25, f"noise-{name}"))
+        columns = ["path", "label", "group", "recording", "start_s", "end_s", "noise"]
+        pd.DataFrame(rows, columns=columns).to_csv(tmp_path / f"{part}.csv", index=False)
+    return tmp_path
+
+
+def change(manifest: Path, row: int = 0, **values: object) -> None:
+    table = pd.read_csv(manifest, dtype=str, keep_default_na=False)
+    for column, value in values.items():
+        table.loc[row, column] = str(value)
+    table.to_csv(manifest, index=False)
+
+
+def drop(folder: Path, *columns: str) -> None:
+    for part in ("train", "test"):
+        pd.read_csv(folder / f"{part}.csv").drop(columns=list(columns)).to_csv(folder / f"{part}.csv", index=False)
+
+
+def run(folder: Path, *arguments: object, skip: list[str] = OTHERS, train: str = "train.csv", label: str = "dog") -> int | str:
+    """The exit code, or the message that goes with exit code 1."""
+    outputs = ["--certificate", folder / "certificate.json", "--report", folder / "report.md", "--evidence", folder / "evidence.csv"]
+    command = ["--train", folder / train, "--test", folder / "test.csv", "--speech-label", label, "--skip", *skip, *arguments, *outputs]
+    with patch.object(sys, "argv", ["audit_leakage.py", *map(str, command)]), pytest.raises(SystemExit) as end:
+        audit_leakage.main()
+    return end.value.code
+
+
+def failures(folder: Path) -> dict[str, str]:
+    certificate = load_certificate(folder / "certificate.json")
+    return {check["id"]: check["reason"] for check in blocking_checks(certificate["checks"])}
+
+
+def test_a_clean_pair_of_any_format_and_rate_passes(manifests, capsys):
+    assert run(manifests) == 0
+    certificate = load_certificate(manifests / "certificate.json")
+    assert certificate["parts"]["test"] == {"stimuli": 12, "speech_sources": 3, "nonspeech_sources": 3}
+    assert [file["role"] for file in certificate["subject"]] == ["manifest", "manifest", "audio"]
+    assert [waiver["check"] for waiver in certificate["waivers"]] == OTHERS
+    assert capsys.readouterr().out.startswith("Verdict: PASS")
+
+
+def test_parquet_and_columns_of_other_names_are_read(manifests):
+    table = pd.read_csv(manifests / "train.csv").rename(columns={"path": "file", "group": "animal", "label": "kind"})
+    table.to_parquet(manifests / "train.parquet", index=False)
+    test = pd.read_csv(manifests / "test.csv").rename(columns={"path": "file", "group": "animal", "label": "kind"})
+    test.to_csv(manifests / "test.csv", index=False)
+    assert run(manifests, "--path-column", "file", "--group-column", "animal", "--label-column", "kind", train="train.parquet") == 0
+
+
+@pytest.mark.parametrize(
+    ("planted", "expected"),
+    [
+        ({"group": "train-dog-0"}, {"L01"}),
+        ({"recording": "r-train-dog-0-0", "start_s": 100, "end_s": 100.25}, {"L02"}),
+        ({"recording": "r-train-dog-0-0", "start_s": 5, "end_s": 5.25}, {"L02", "L06"}),
+        ({"noise": "noise-train-dog-0-0"}, {"L05"}),
+        ({"path": "audio/train-dog-0-0.wav"}, {"L03"}),
+    ],
+)
+def test_a_leak_ends_with_exit_code_2_and_names_both_items(manifests, planted, expected):
+    change(manifests / "test.csv", **planted)
+    assert run(manifests) == 2
+    assert set(failures(manifests)) == expected
+    evidence = read_table(manifests / "evidence.csv", EVIDENCE)
+    item = planted.get("path", "audio/test-dog-0-0.wav")
+    assert set(evidence.item_a) == {f"test:{item}"} and set(evidence.item_b) == {"train:audio/train-dog-0-0.wav"}
+
+
+def test_what_the_columns_do_not_allow_fails_closed_until_it_is_skipped(manifests):
+    drop(manifests, "recording", "start_s", "end_s", "noise")
+    assert run(manifests) == 2
+    assert failures(manifests) == {
+        "L02": "the manifests have no column recording",
+        "L05": "the manifests have no column noise",
+        "L06": "the manifests have no columns start_s and end_s",
+    }
+    assert run(manifests, skip=[*OTHERS, "L02", "L05", "L06"]) == 0
+    assert "WAIVED" in (manifests / "report.md").read_text()
+
+
+def test_without_recordings_times_are_stretches_of_the_file(manifests):
+    drop(manifests, "recording", "noise")
+    for part in ("train", "test"):
+        table = pd.read_csv(manifests / f"{part}.csv").assign(start_s=0.1, end_s=0.2)
+        table.to_csv(manifests / f"{part}.csv", index=False)
+    assert run(manifests, skip=[*OTHERS, "L05"]) == 0
+    change(manifests / "test.csv", path="audio/train-dog-0-0.wav", start_s=0.0, end_s=0.1)
+    assert run(manifests, skip=[*OTHERS, "L05"]) == 2
+    assert set(failures(manifests)) == {"L02", "L06"}
+    change(manifests / "test.csv", end_s=9)
+    assert str(run(manifests)).endswith("train-dog-0-0.wav: ends before 9 s; repair end_s")
+
+
+def test_the_page_needs_nothing_else_and_names_are_inert(manifests):
+    hostile = "<img src=x onerror=alert(1)>"
+    change(manifests / "test.csv", group=hostile)
+    change(manifests / "train.csv", group=hostile)
+    assert run(manifests, "--html", manifests / "report.html") == 2
+    html = (manifests / "report.html").read_text()
+    tags: list[str] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tags.append(tag)
+    parser.feed(html)
+    assert "table" in tags and not {"img", "script", "iframe"} & set(tags) and "&lt;img" in html
+    assert "Verdict: FAIL" in html and "<img" not in (manifests / "report.md").read_text()
+
+
+def test_the_same_data_give_the_same_certificate_wherever_they_are(manifests, tmp_path_factory):
+    drop(manifests, "recording", "start_s", "end_s")
+    change(manifests / "test.csv", path="audio/train-dog-0-0.wav")
+    assert run(manifests) == 2
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for path in manifests.rglob("*"):
+        if path.is_file():
+            target = elsewhere / path.relative_to(manifests)
+            target.parent.mkdir(exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    assert run(elsewhere) == 2
+    for name in ("certificate.json", "report.md", "evidence.csv"):
+        assert (elsewhere / name).read_bytes() == (manifests / name).read_bytes()
+
+
+def bad_header(folder: Path) -> None:
+    drop(folder, "group")
+
+
+def bad_audio(folder: Path) -> None:
+    (folder / "audio" / "test-cat-1-0.flac").write_bytes(b"not audio")
+
+
+def empty_audio(folder: Path) -> None:
+    soundfile.write(folder / "audio" / "test-cat-0-0.wav", np.zeros(0), 16_000)
+
+
+def one_class(folder: Path) -> None:
+    for part in ("train", "test"):
+        pd.read_csv(folder / f"{part}.csv").assign(label="dog").to_csv(folder / f"{part}.csv", index=False)
+
+
+def repeated(folder: Path) -> None:
+    change(folder / "train.csv", 1, path="audio/train-dog-0-0.wav")
+
+
+def no_file(folder: Path) -> None:
+    change(folder / "train.csv", 2, path="audio/nowhere.wav")
+
+
+def no_label(folder: Path) -> None:
+    change(folder / "train.csv", 1, label=" ")
+
+
+def no_time(folder: Path) -> None:
+    change(folder / "train.csv", 1, start_s="soon")
+
+
+def backwards(folder: Path) -> None:
+    change(folder / "train.csv", 1, start_s=2)
+
+
+def half_a_time(folder: Path) -> None:
+    drop(folder, "end_s")
+
+
+def no_rows(folder: Path) -> None:
+    (folder / "train.csv").write_text("path,label,group\n")
+
+
+def nothing(folder: Path) -> None:
+    (folder / "train.csv").write_text("")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (bad_header, "train.csv: no column group (has path, label, recording, start_s, end_s, noise); name it with --group-column"),
+        (bad_audio, "test-cat-1-0.flac: cannot be read as audio"),
+        (empty_audio, "test-cat-0-0.wav: has no audio"),
+        (one_class, "train.csv, test.csv: all items are of one class (dog)"),
+        (repeated, "train.csv: row 2 repeats the path of an earlier row"),
+        (no_file, "train.csv: row 3 names a file that does not exist (audio/nowhere.wav; paths are relative"),
+        (no_label, "train.csv: row 2 has no label"),
+        (no_time, "train.csv: row 2 has no number as start_s"),
+        (backwards, "train.csv: row 2 ends before it starts"),
+        (half_a_time, "train.csv: start_s and end_s go together"),
+        (no_rows, "train.csv: has no rows"),
+        (nothing, "train.csv: cannot be read as CSV"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_writes_nothing(manifests, damage, message):
+    damage(manifests)
+    said = run(manifests)
+    assert isinstance(said, str) and said.startswith("error: ") and message in said and "\n" not in said
+    assert not (manifests / "certificate.json").exists() and not (manifests / "report.md").exists()
+
+
+def test_wrong_arguments_are_bad_input_not_leaks(manifests):
+    assert "no item has the label SPEECH; name one of cat, dog with --speech-label" in str(run(manifests, label="SPEECH"))
+    assert "nowhere.csv: no such file" in str(run(manifests, train="nowhere.csv"))
+    assert "invalid choice: 'L99'" in str(run(manifests, skip=["L99"]))
+    assert "or manifests with --train and --test" in str(run(manifests, "--index", manifests / "index.parquet"))
+    mixed = run(manifests, "--today", "2026-01-01", manifests / "split.csv")
+    assert "needs --index, --clips, --recordings, --shards, and takes no manifest" in str(mixed)

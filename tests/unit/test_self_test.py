@@ -1,0 +1,118 @@
+"""The command that plants leaks in copies of a split, on manifests of synthetic speech and noise."""
+
+import json
+import sys
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from spoken import spoken
+
+import self_test_audit
+from earshot.audio import SAMPLE_RATE
+from earshot.configuration import complete_config
+from earshot.leakage import self_test as library
+from earshot.leakage import shortcut_checks
+from earshot.leakage.audit import checks
+from earshot.leakage.evidence import Policy
+from earshot.leakage.manifests import Columns, audited_manifests
+from earshot.leakage.self_test import LEAKS, Leak, plant_neighbour, sampled, self_test
+
+SOURCES = 5
+BY_TABLES = {"L01", "L02", "L05", "L06", "L13"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two manifests of 5 speakers and 5 noises each; every source has one recording, cut into two items."""
+    folder = tmp_path_factory.mktemp("manifests")
+    for number, part in enumerate(("train", "test")):
+        rows = []
+        for source in range(SOURCES):
+            voice = spoken(seconds=1.6, speaker=number * SOURCES + source)
+            rng = np.random.default_rng([number, source])
+            sound = rng.normal(0, np.sqrt(np.mean(np.square(voice))), len(voice))
+            for label, waveform in (("SPEECH", voice), ("NONSPEECH", sound)):
+                group = f"{label.lower()}-{part}-{source}"
+                for k, half in enumerate(np.array_split(waveform, 2)):
+                    soundfile.write(folder / f"{group}-{k}.flac", half, SAMPLE_RATE)
+                    rows.append((f"{group}-{k}.flac", label, group, f"r-{group}", 10.0 + k, 10.8 + k, f"noise-{group}-{k}"))
+        pd.DataFrame(rows, columns=["path", "label", "group", "recording", "start_s", "end_s", "noise"]).to_csv(folder / f"{part}.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def audited(folder, tmp_path_factory):
+    settings = complete_config({})["audit"]
+    del settings["waivers"]
+    manifests = {part: folder / f"{part}.csv" for part in ("train", "test")}
+    return audited_manifests(manifests, Columns(), Policy.from_settings(settings), tmp_path_factory.mktemp("audio"))
+
+
+def quick(audited):
+    """Only the checks that look at tables."""
+    return replace(audited, impossible={check.id: "too slow" for check in checks() if check.id not in BY_TABLES})
+
+
+def run(*arguments: object) -> int | str:
+    with patch.object(sys, "argv", ["self_test_audit.py", *map(str, arguments)]), pytest.raises(SystemExit) as end:
+        self_test_audit.main()
+    return end.value.code
+
+
+def test_every_planted_leak_is_found_by_its_check_and_by_the_stated_ones_only(folder, capsys, monkeypatch):
+    # Fewer draws of chance make the slowest check fast; the planted shortcut is no near thing.
+    monkeypatch.setattr(shortcut_checks, "PERMUTATIONS", 5)
+    code = run("--train", folder / "train.csv", "--test", folder / "test.csv", "--json", folder / "result.json")
+    result = json.loads((folder / "result.json").read_text())
+    outcomes = {row["check"]: (row["result"], row["reason"]) for row in result["leaks"]}
+    assert set(outcomes) == {check.id for check in checks()}
+    assert outcomes == {leak.check: ("detected", "") for leak in LEAKS}
+    assert code == 0 and result["planted"] == result["detected"] == len(LEAKS)
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| L")]
+    assert len(table) == len(LEAKS) and all(line.split("|")[2 + k].strip() == "x" for k, line in enumerate(table))
+
+
+def test_a_leak_that_is_missed_or_seen_by_the_wrong_check_is_told(audited, monkeypatch):
+    nothing = Leak("L01", "nothing", frozenset(), lambda evidence: evidence)
+    monkeypatch.setattr(library, "LEAKS", (nothing, Leak("L06", "a neighbour", frozenset(), plant_neighbour)))
+    result = self_test(quick(audited))
+    rows = {row["check"]: row for row in result["leaks"]}
+    assert not result["passed"] and (result["planted"], result["detected"]) == (2, 0)
+    assert rows["L01"]["result"] == "missed" and rows["L06"]["result"] == "false alarm" and rows["L06"]["unexpected"] == ["L02"]
+    assert rows["L13"]["reason"] == "no edit of tables or audio makes this leak"
+    monkeypatch.undo()
+    rows = {row["check"]: row for row in self_test(quick(audited))["leaks"]}
+    assert rows["L03"]["reason"] == "the check does not run: too slow" and rows["L01"]["result"] == "detected"
+
+
+def test_a_leak_is_found_in_a_split_that_has_such_a_leak_already(audited):
+    stimuli = audited.evidence.stimuli
+    shared = stimuli.source_id.replace("speech-test-3", "speech-train-4")
+    leaky = quick(replace(audited, evidence=replace(audited.evidence, stimuli=stimuli.assign(source_id=shared))))
+    row = next(row for row in self_test(leaky)["leaks"] if row["check"] == "L01")
+    assert row["result"] == "detected" and row["found_by"] == ["L01"]
+
+
+def test_what_cannot_be_planted_is_told_and_nothing_planted_is_no_pass(audited):
+    stimuli = audited.evidence.stimuli
+    bare = replace(audited.evidence, stimuli=stimuli[stimuli.part == "train"].assign(snr_db=np.nan).reset_index(drop=True))
+    result = self_test(quick(replace(audited, evidence=bare)))
+    reasons = {row["check"]: row["reason"] for row in result["leaks"] if row["check"] in BY_TABLES}
+    assert reasons["L01"] == "the test part has no SPEECH" and reasons["L05"] == "no noise is mixed into train and test"
+    assert result["planted"] == 0 and not result["passed"]
+
+
+def test_planting_changes_the_copy_only(audited):
+    before = audited.evidence.stimuli.copy()
+    self_test(quick(audited))
+    pd.testing.assert_frame_equal(audited.evidence.stimuli, before)
+
+
+def test_a_sample_keeps_every_part_and_class_and_whole_rows(audited):
+    sample = sampled(audited, sources=2, stimuli=1).evidence.stimuli
+    assert sample.groupby(["part", "label"]).source_id.nunique().tolist() == [2, 2, 2, 2] and len(sample) == 8
+    assert len(sample.merge(audited.evidence.stimuli)) == 8

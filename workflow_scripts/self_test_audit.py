@@ -1,0 +1,37 @@
+"""Plant a leak for every check in copies of a split, and tell which checks find it.
+
+Takes a split as audit_leakage.py does, and of it a sample, since every leak needs an audit of its own. Exit code 0: every
+planted leak was found by its check, and by no check that should not see it; 1: bad input; 2: one was missed, or raised a
+false alarm.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from earshot.errors import one_line_errors
+from earshot.files import write_json
+from earshot.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
+from earshot.leakage.self_test import detection_table, sampled, self_test
+
+
+@one_line_errors
+def main() -> None:
+    parser = AuditArguments(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_audit_arguments(parser)
+    parser.add_argument("--json", type=Path, help="where the result goes (JSON)")
+    parser.add_argument("--sources", type=int, default=10, help="sources of every part and class that the copies hold (default: 10)")
+    parser.add_argument("--stimuli", type=int, default=12, help="stimuli of every source that the copies hold (default: 12)")
+    args = parser.parse_args()
+
+    with audited_from(args) as (audited, _):
+        result = self_test(sampled(audited, args.sources, args.stimuli))
+    if args.json is not None:
+        write_json(args.json, result)
+    print(detection_table(result))
+    print(f"{result['detected']} of {result['planted']} planted leaks detected")
+    sys.exit(0 if result["passed"] else 2)
+
+
+if __name__ == "__main__":
+    main()
