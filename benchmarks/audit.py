@@ -1,7 +1,7 @@
 """Time, memory and detection of the leakage audit on synthetic studies of growing size.
 
-    python benchmarks/audit.py growth 1000 10000 100000
-    python benchmarks/audit.py detection --sources 200
+    PYTHONPATH=workflow_scripts python benchmarks/audit.py growth 1000 10000 100000
+    PYTHONPATH=workflow_scripts python benchmarks/audit.py detection --sources 200
 
 growth audits a clean study of each size in a process of its own, prints seconds per check and the peak of memory, and
 the exponent of the growth from each size to the next. detection plants changed copies of clips in another part and
@@ -24,18 +24,15 @@ import numpy as np
 import pandas as pd
 import soundfile
 import soxr
-import yaml
 from scipy import signal
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "workflow_scripts"))
-
-from earshot.audio import SAMPLE_RATE, Waveform, encode_flac  # noqa: E402
-from earshot.leakage.audit import audited_files, checks  # noqa: E402
-from earshot.leakage.evidence import Policy  # noqa: E402
-from earshot.leakage.near_duplicates import correlated_pairs  # noqa: E402
-from earshot.randomness import stream  # noqa: E402
-from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, AudioTableWriter, write_table  # noqa: E402
+from earshot.audio import SAMPLE_RATE, Waveform, encode_flac
+from earshot.configuration import complete_config
+from earshot.leakage.audit import audited_files, checks
+from earshot.leakage.evidence import Policy
+from earshot.leakage.near_duplicates import correlated_pairs
+from earshot.randomness import stream
+from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, AudioTableWriter, write_table
 
 CLIPS_PER_SOURCE, BATCH, STIMULUS_S = 5, 1000, 0.4
 PARTS = ("train", "train", "train", "dev", "test")
@@ -43,9 +40,8 @@ PARTS = ("train", "train", "train", "dev", "test")
 
 def policy() -> Policy:
     """The configuration's defaults."""
-    schema = yaml.safe_load((ROOT / "config/schema/config.schema.yaml").read_text(encoding="utf-8"))
-    properties = schema["properties"]["audit"]["properties"]
-    return Policy.from_settings({key: properties[key]["default"] for key in Policy.__dataclass_fields__})
+    settings = complete_config({})["audit"]
+    return Policy.from_settings({key: settings[key] for key in Policy.__dataclass_fields__})
 
 
 def sound(rng: np.random.Generator) -> Waveform:

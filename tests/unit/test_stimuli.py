@@ -1,7 +1,6 @@
 import dataclasses
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +21,6 @@ from earshot.stimuli import FactorialDesign, audit_stimuli, make_clip_stimuli, s
 from earshot.tables import CLIPS, STIMULI, STIMULUS_SUMMARY, AudioTableWriter, iterate_audio, read_table, validate
 
 DESIGN = FactorialDesign([200, 1000], [0.0, 20.0], "white", 1200, -80.0, 5.0, "peak", -1.0, -26.0)
-REAL = Path(os.environ.get("EARSHOT_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 def clip_row(clip_id: str = "rec:a@0", label: str = "SPEECH", start_s: float = 0.0, end_s: float = 1.0) -> pd.Series:
@@ -285,9 +283,8 @@ def test_the_program_ends_with_one_line_where_a_clip_is_silent(tmp_path):
     assert not (tmp_path / "shard.parquet").exists()
 
 
-@pytest.mark.skipif(not (REAL / "ESC-50" / "audio").is_dir(), reason="no real recordings; name their folder in EARSHOT_REAL_DATA")
-def test_real_recordings_meet_snr_and_level():
-    files = sorted((REAL / "ESC-50" / "audio").glob("*.wav"))[::20] + sorted((REAL / "voxconverse" / "audio").glob("*.wav"))[::10]
+def test_real_recordings_meet_snr_and_level(real_data):
+    files = sorted((real_data / "ESC-50" / "audio").glob("*.wav"))[::20] + sorted((real_data / "voxconverse" / "audio").glob("*.wav"))[::10]
     made = 0
     for path in files:
         samples = read_mono(path, 0, 1)
