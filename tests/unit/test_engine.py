@@ -51,6 +51,21 @@ def full_window_mel(checkpoint, waveform):
     return whole.input_features.double(), (int(whole.attention_mask.sum()) - 1) // 2 + 1
 
 
+def library_log_probabilities(checkpoint, waveform, prompt, answer):
+    """Log-probability of each token of an answer, from one plain forward pass of the library with its stock audio path."""
+    ids = [*prompt.before, *[checkpoint.processor.audio_token_id] * audio_tokens(len(waveform)), *prompt.after]
+    whole = checkpoint.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
+    tokens = torch.tensor([[*ids, *answer]])
+    with torch.no_grad():
+        logits = checkpoint.model(
+            input_ids=tokens,
+            attention_mask=torch.ones_like(tokens),
+            input_features=whole.input_features,
+            feature_attention_mask=whole.attention_mask,
+        ).logits.log_softmax(-1)
+    return [logits[0, len(ids) - 1 + k, token].item() for k, token in enumerate(answer)]
+
+
 @pytest.mark.parametrize("milliseconds", [21, 30, 40, 60, 61, 70, 80, 100, 160, 200, 210, 500, 510, 1000, 1990, 2000, 3990, 4000])
 def test_features_of_the_first_frames_equal_the_whole_window(checkpoint, milliseconds):
     checkpoint.model.double()
@@ -101,23 +116,10 @@ def test_audio_tokens_are_25_a_second_and_none_at_20_ms():
 @pytest.mark.parametrize("answer_format", FORMATS)
 @pytest.mark.parametrize("position", ["before", "after"])
 def test_scores_equal_the_library_on_the_whole_text(checkpoint, answer_format, position):
-    """Every token of each answer, from one plain forward pass of the library with the stock audio path."""
     prompt, waveform = Prompt(QUESTIONS[1], answer_format, position), noise(400)
     expected = []
     for order in tokenise(checkpoint.processor, prompt):
-        ids = [*order.before, *[checkpoint.processor.audio_token_id] * audio_tokens(len(waveform)), *order.after]
-        whole = checkpoint.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
-        log_p = []
-        for answer in (order.speech, order.nonspeech):
-            tokens = torch.tensor([[*ids, *answer]])
-            with torch.no_grad():
-                logits = checkpoint.model(
-                    input_ids=tokens,
-                    attention_mask=torch.ones_like(tokens),
-                    input_features=whole.input_features,
-                    feature_attention_mask=whole.attention_mask,
-                ).logits.log_softmax(-1)
-            log_p.append(sum(logits[0, len(ids) - 1 + k, token].item() for k, token in enumerate(answer)))
+        log_p = [sum(library_log_probabilities(checkpoint, waveform, order, answer)) for answer in (order.speech, order.nonspeech)]
         expected.append(log_p)
     expected = np.array(expected)
     scores = score(checkpoint, [waveform], prompt)
@@ -175,17 +177,7 @@ def test_the_loss_is_the_cross_entropy_of_the_answer_alone(checkpoint, answer_fo
         )
     log_p = []
     for waveform, answer in zip(waveforms, (orders[0].speech, orders[1].nonspeech), strict=True):
-        ids = [*orders[0].before, *[checkpoint.processor.audio_token_id] * audio_tokens(len(waveform)), *orders[0].after]
-        tokens = torch.tensor([[*ids, *answer]])
-        whole = checkpoint.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
-        with torch.no_grad():
-            logits = checkpoint.model(
-                input_ids=tokens,
-                attention_mask=torch.ones_like(tokens),
-                input_features=whole.input_features,
-                feature_attention_mask=whole.attention_mask,
-            ).logits.log_softmax(-1)
-        log_p += [logits[0, len(ids) - 1 + k, token].item() for k, token in enumerate(answer)]
+        log_p += library_log_probabilities(checkpoint, waveform, orders[0], answer)
     assert result.loss.item() == pytest.approx(-np.mean(log_p), abs=1e-4)
 
 
