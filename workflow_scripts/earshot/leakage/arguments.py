@@ -45,7 +45,9 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
         theirs.add_argument(f"--{role}-column", default=role, help=f"column with {text} (default: {role})")
     theirs.add_argument("--speech-label", default="SPEECH", help="the class that is told from all others (default: SPEECH)")
     ids = [check.id for check in checks()]
-    theirs.add_argument("--skip", nargs="+", choices=ids, default=[], metavar="CHECK", help="do without a check; the certificate tells so")
+    theirs.add_argument(
+        "--skip", nargs="+", action="extend", choices=ids, default=[], metavar="CHECK", help="do without a check; the certificate tells so"
+    )
     parser.add_argument("--policy", type=json_object, help="what the audit tolerates, as the configuration's audit (JSON; default: its defaults)")
     parser.add_argument("--today", default=date.today().isoformat(), help="the day on which waivers must not have expired (default: today)")
 
