@@ -44,6 +44,7 @@ wildcard_constraints:
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
     detector="silero|webrtc|energy",
+    stimulus_set="factorial|baseline",
 
 
 @cache
@@ -120,13 +121,34 @@ def adapter_files(name):
     return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in ARMS]
 
 
-def prediction_files():
-    """The predictions of every system."""
+def prediction_files(stimulus_set, splits):
+    """What every system answers to a set of stimuli; adapters of the given splits."""
+    folder = f"results/predictions/{stimulus_set}"
     return (
-        ["results/predictions/zeroshot.parquet"]
-        + [f"results/predictions/detectors/{detector}.parquet" for detector in config["detectors"]]
-        + [f"results/predictions/adapters/{recipe}-{split}-seed-{seed}.parquet" for recipe, split, seed in ARMS]
+        [f"{folder}/zeroshot.parquet"]
+        + [f"{folder}/detectors/{detector}.parquet" for detector in config["detectors"]]
+        + [f"{folder}/adapters/{recipe}-{split}-seed-{seed}.parquet" for recipe, split, seed in ARMS if split in splits]
     )
+
+
+def stimulus_shards(stimulus_set):
+    """The stimuli of a set, with audio."""
+    return [f"results/stimuli/{stimulus_set}/shard-{shard}.parquet" for shard in SHARDS]
+
+
+def feature_files(stimulus_set):
+    """The stimuli of a set as the base model's audio tower encodes them."""
+    return [f"results/features/{stimulus_set}/shard-{shard}.parquet" for shard in SHARDS]
+
+
+def features_of_recipe(stimulus_set):
+    """The features that a recipe trains on or is asked with; none where its adapter changes the audio tower."""
+
+    def files(wildcards):
+        scope = config["finetuning"]["recipes"][wildcards.recipe]["scope"]
+        return feature_files(stimulus_set.format(**wildcards)) if scope == "language_model" else []
+
+    return files
 
 
 RECORDINGS = expand("results/recordings/{dataset}.parquet", dataset=DATASETS)

@@ -13,7 +13,7 @@ rule measure_accuracy:
     """Accuracy per system, class, seed and test set, per source, and per condition."""
     input:
         code=code("measure_accuracy.py"),
-        predictions=prediction_files(),
+        predictions=prediction_files("factorial", SPLITS),
         index="results/stimuli/factorial/index.parquet",
         splits=expand("results/splits/{split}.csv", split=SPLITS),
     output:
@@ -39,7 +39,7 @@ rule compare_systems:
     """Paired tests on the same stimuli, clustered and naive side by side, and what leakage buys."""
     input:
         code=code("compare_systems.py"),
-        predictions=prediction_files(),
+        predictions=prediction_files("factorial", SPLITS),
         index="results/stimuli/factorial/index.parquet",
         splits=expand("results/splits/{split}.csv", split=SPLITS),
     output:

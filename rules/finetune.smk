@@ -1,6 +1,6 @@
 """Fine-tuning: one adapter per recipe, split and seed.
 
-in   the base model, stimuli, a split and its gate
+in   the base model, stimuli (encoded once, for recipes outside the audio tower), a split and its gate
 out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_model.safetensors (peft's layout), history.csv
 """
 
@@ -11,6 +11,7 @@ rule train_adapter:
         code=code("train_adapter.py"),
         base=base_folder(),
         shards=STIMULI,
+        features=features_of_recipe("factorial"),
         split="results/splits/{split}.csv",
         gate="results/audit/{split}/gate.json",
     output:
@@ -24,6 +25,7 @@ rule train_adapter:
     threads: 1
     resources:
         gpu=1,
+        memory=config["resources"]["memory"],
     params:
         recipe=as_json("finetuning", "recipes", "{recipe}"),
         prompt=as_json("prompt"),
@@ -31,7 +33,7 @@ rule train_adapter:
     message:
         "Fine-tuning {wildcards.recipe} on {wildcards.split}, seed {wildcards.seed}"
     shell:
-        "python workflow_scripts/train_adapter.py {input.shards:q} --base {input.base:q} --split {input.split:q}"
+        "python workflow_scripts/train_adapter.py {input.shards:q} --features {input.features:q} --base {input.base:q} --split {input.split:q}"
         " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --history {output.history:q}"
         " --recipe {params.recipe:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
-        " --seed {wildcards.seed} --threads 1 &> {log:q}"
+        " --memory {resources.memory} --seed {wildcards.seed} --threads 1 &> {log:q}"

@@ -122,7 +122,8 @@ rule write_report:
         template="rules/captions/report.html.jinja",
         figures=expand("results/figures/{figure}.svg", figure=["accuracy", "conditions", "leakage", "training"]),
         tables=expand(
-            "results/tables/{table}.csv", table=["accuracy", "conditions", "comparisons", "leakage", "stimuli"]
+            "results/tables/{table}.csv",
+            table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation"],
         ),
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
         certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
@@ -131,7 +132,7 @@ rule write_report:
         config="results/provenance/config.yaml",
         digests="results/provenance/digests.csv",
         shards=STIMULI,
-        zeroshot="results/predictions/zeroshot.parquet",
+        zeroshot="results/predictions/factorial/zeroshot.parquet",
     output:
         page="results/report.html",
     log:

@@ -1,21 +1,77 @@
 """Zero-shot: what the base model and classic voice activity detectors answer to every stimulus.
 
-in   results/stimuli/factorial/shard-{shard}.parquet, the base model
-out  results/predictions/zeroshot.parquet                earshot.tables.PREDICTIONS
-     results/predictions/detectors/{detector}.parquet    earshot.tables.PREDICTIONS
+in   results/stimuli/{stimulus_set}/shard-{shard}.parquet, the base model
+out  results/features/{stimulus_set}/shard-{shard}.parquet              audio embeddings, see earshot.encoding
+     results/predictions/{stimulus_set}/zeroshot.parquet                earshot.tables.PREDICTIONS
+     results/predictions/{stimulus_set}/detectors/{detector}.parquet    earshot.tables.PREDICTIONS
+     results/tables/generation.csv                                      earshot.tables.GENERATION
 """
 
 
+rule encode_stimuli:
+    """Every stimulus through the base's audio tower once, for all that leaves the tower as it is."""
+    input:
+        code=code("encode_stimuli.py"),
+        base=base_folder(),
+        shard="results/stimuli/{stimulus_set}/shard-{shard}.parquet",
+    output:
+        features="results/features/{stimulus_set}/shard-{shard}.parquet",
+    log:
+        "results/logs/encode_stimuli/{stimulus_set}-{shard}.log",
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        batch_size=str(config["resources"]["batch_size"]),
+        memory=config["resources"]["memory"],
+    params:
+        quantisation=config["model"]["quantisation"],
+    message:
+        "Encoding the {wildcards.stimulus_set} stimuli, shard {wildcards.shard}"
+    shell:
+        "python workflow_scripts/encode_stimuli.py {input.shard:q} {output.features:q} --base {input.base:q}"
+        " --quantisation {params.quantisation} --memory {resources.memory} --batch-size {resources.batch_size} --threads 1 &> {log:q}"
+
+
 rule predict_zeroshot:
-    """The base model's log-odds for every stimulus, by one load of the model."""
+    """The base model's log-odds for every stimulus, by one load of the model per GPU."""
     input:
         code=code("predict_zeroshot.py"),
         base=base_folder(),
-        shards=STIMULI,
+        features=lambda wildcards: feature_files(wildcards.stimulus_set),
     output:
-        predictions="results/predictions/zeroshot.parquet",
+        predictions="results/predictions/{stimulus_set}/zeroshot.parquet",
     log:
-        "results/logs/predict_zeroshot.log",
+        "results/logs/predict_zeroshot/{stimulus_set}.log",
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=config["resources"]["gpus_per_prediction"],
+        batch_size=str(config["resources"]["batch_size"]),
+        memory=config["resources"]["memory"],
+    params:
+        prompt=as_json("prompt"),
+        quantisation=config["model"]["quantisation"],
+    message:
+        "Asking the base model about the {wildcards.stimulus_set} stimuli"
+    shell:
+        "python workflow_scripts/predict_zeroshot.py {input.features:q} --base {input.base:q}"
+        " --output {output.predictions:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
+        " --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"
+
+
+rule check_generation:
+    """Whether constrained generate() gives the answers that the scores give."""
+    input:
+        code=code("check_generation.py"),
+        base=base_folder(),
+        features=feature_files("factorial"),
+    output:
+        table="results/tables/generation.csv",
+    log:
+        "results/logs/check_generation.log",
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -24,29 +80,30 @@ rule predict_zeroshot:
     params:
         prompt=as_json("prompt"),
         quantisation=config["model"]["quantisation"],
-        batch_size=config["resources"]["batch_size"],
+        most=config["model"]["generation_check"],
+        seed=config["seed"],
     message:
-        "Asking the base model"
+        "Comparing scores with generate()"
     shell:
-        "python workflow_scripts/predict_zeroshot.py {input.shards:q} --base {input.base:q}"
-        " --output {output.predictions:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
-        " --batch-size {params.batch_size} --threads 1 &> {log:q}"
+        "python workflow_scripts/check_generation.py {input.features:q} --base {input.base:q} --table {output.table:q}"
+        " --prompt {params.prompt:q} --quantisation {params.quantisation} --most {params.most} --seed {params.seed}"
+        " --threads 1 &> {log:q}"
 
 
 rule detect_reference:
     """A classic detector on the same stimuli; what it needs to tune is tuned on development sources."""
     input:
         code=code("detect_reference.py"),
-        shards=STIMULI,
+        shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
         split="results/splits/grouped.csv",
     output:
-        predictions="results/predictions/detectors/{detector}.parquet",
+        predictions="results/predictions/{stimulus_set}/detectors/{detector}.parquet",
     log:
-        "results/logs/detect_reference/{detector}.log",
+        "results/logs/detect_reference/{stimulus_set}-{detector}.log",
     conda:
         "../envs/analysis.yaml"
     message:
-        "Running the detector {wildcards.detector}"
+        "Running the detector {wildcards.detector} on the {wildcards.stimulus_set} stimuli"
     shell:
         "python workflow_scripts/detect_reference.py {input.shards:q} --split {input.split:q}"
         " --detector {wildcards.detector} --output {output.predictions:q} &> {log:q}"

@@ -3,48 +3,70 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
+import pandas as pd
+
+from earshot.arguments import add_model_arguments, batch_size, json_object
 from earshot.errors import InputError, one_line_errors
 from earshot.leakage.certificate import verify_gate
-from earshot.runtime.devices import leased_device
-from earshot.tables import PREDICTIONS, SPLIT, read_table, write_table
+from earshot.runtime.devices import leased_devices
+from earshot.tables import PREDICTIONS, SPLIT, STIMULI, read_table, write_table
+
+
+def unheard(stimuli: pd.DataFrame, splits: list[pd.DataFrame]) -> frozenset[str]:
+    """Ids of stimuli in the dev or test part of a split, and of those outside all splits whose source trains in none."""
+    split = pd.concat(splits)
+    training = split.part == "train"
+    divided = set(split.stimulus_id[~training])
+    elsewhere = stimuli[~stimuli.stimulus_id.isin(split.stimulus_id) & ~stimuli.source_id.isin(split.source_id[training])]
+    return frozenset(divided & set(stimuli.stimulus_id) | set(elsewhere.stimulus_id))
 
 
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path, nargs="+", help="stimuli with audio (Parquet)")
-    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--features", type=Path, nargs="*", default=[], help="the same, encoded by the base, for adapters outside its tower")
     parser.add_argument("--adapter", type=Path, required=True, help="the adapter's adapter_config.json")
+    parser.add_argument("--study", type=Path, nargs="+", required=True, help="the stimuli that the splits divide and the gates vouch for (Parquet)")
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits whose dev and test parts are asked about (CSV)")
     parser.add_argument("--gates", type=Path, nargs="+", required=True, help="the gates of these splits, in their order (JSON)")
     parser.add_argument("--system", required=True, help="system_id of the predictions")
     parser.add_argument("--seed", type=int, required=True, help="the adapter's seed")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
     parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
-    parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
-    parser.add_argument("--batch-size", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
+    parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs that share the files out among them, if they are free")
+    add_model_arguments(parser)
     args = parser.parse_args()
 
     if len(args.gates) != len(args.splits):
         raise InputError(f"--gates: {len(args.gates)} for {len(args.splits)} splits; give one for each, in their order")
     for gate, split in zip(args.gates, args.splits, strict=True):
-        verify_gate(gate, split, args.shards)
-    splits = [read_table(path, SPLIT) for path in args.splits]
-    asked = {name for split in splits for name in split.stimulus_id[split.part != "train"]}
-    with leased_device():
+        verify_gate(gate, split, args.study)
+    asked = unheard(pd.concat([read_table(path, STIMULI) for path in args.shards]), [read_table(path, SPLIT) for path in args.splits])
+    with leased_devices(args.devices):
         # torch looks at the visible devices when it is imported.
-        import torch
-
-        from earshot.asking import ask
-        from earshot.engine.adapters import load_adapter
-        from earshot.engine.checkpoint import load_checkpoint
+        from earshot.encoding import verify_features
         from earshot.engine.prompting import Prompt
+        from earshot.predicting import Job, available_devices, predict
 
-        torch.set_num_threads(args.threads)
-        checkpoint = load_adapter(load_checkpoint(args.base, args.quantisation), args.adapter.parent)
-        predictions = ask(checkpoint, args.shards, Prompt(**args.prompt), args.system, args.seed, args.batch_size, asked)
+        if args.features:
+            verify_features(args.features, args.shards)
+        job = Job(
+            files=tuple(args.features or args.shards),
+            features=bool(args.features),
+            base=args.base,
+            adapter=args.adapter.parent,
+            quantisation=args.quantisation,
+            memory=args.memory,
+            prompt=Prompt(**args.prompt),
+            system_id=args.system,
+            seed=args.seed,
+            batch_size=args.batch_size,
+            threads=args.threads,
+            only=asked,
+        )
+        predictions = predict(job, available_devices()[: args.devices])
     write_table(args.output, predictions, PREDICTIONS)
 
 

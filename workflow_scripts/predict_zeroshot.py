@@ -3,35 +3,42 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
+from earshot.arguments import add_model_arguments, batch_size, json_object
 from earshot.errors import one_line_errors
-from earshot.runtime.devices import leased_device
+from earshot.runtime.devices import leased_devices
 from earshot.tables import PREDICTIONS, write_table
 
 
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("shards", type=Path, nargs="+", help="stimuli with audio (Parquet)")
-    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
     parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
-    parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
-    parser.add_argument("--batch-size", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
+    parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
+    parser.add_argument("--devices", type=int, default=1, help="GPUs that share the files out among them, if they are free")
+    add_model_arguments(parser)
     args = parser.parse_args()
 
-    with leased_device():
+    with leased_devices(args.devices):
         # torch looks at the visible devices when it is imported.
-        import torch
-
-        from earshot.asking import ask
-        from earshot.engine.checkpoint import load_checkpoint
         from earshot.engine.prompting import Prompt
+        from earshot.predicting import Job, available_devices, predict
 
-        torch.set_num_threads(args.threads)
-        checkpoint = load_checkpoint(args.base, args.quantisation)
-        predictions = ask(checkpoint, args.shards, Prompt(**args.prompt), "base", None, args.batch_size)
+        job = Job(
+            files=tuple(args.features),
+            features=True,
+            base=args.base,
+            adapter=None,
+            quantisation=args.quantisation,
+            memory=args.memory,
+            prompt=Prompt(**args.prompt),
+            system_id="base",
+            seed=None,
+            batch_size=args.batch_size,
+            threads=args.threads,
+        )
+        predictions = predict(job, available_devices()[: args.devices])
     write_table(args.output, predictions, PREDICTIONS)
 
 

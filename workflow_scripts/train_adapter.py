@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
+from earshot.arguments import add_model_arguments, json_object
 from earshot.errors import one_line_errors
 from earshot.files import atomic_folder, sha256_of
 from earshot.leakage.certificate import verify_gate
-from earshot.runtime.devices import leased_device
+from earshot.runtime.devices import leased_devices
 from earshot.tables import SPLIT, read_table
 
 
@@ -15,7 +15,7 @@ from earshot.tables import SPLIT, read_table
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path, nargs="+", help="stimuli with audio (Parquet)")
-    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--features", type=Path, nargs="*", default=[], help="the same, encoded by the base, for recipes outside its tower")
     parser.add_argument("--split", type=Path, required=True, help="split table (CSV)")
     parser.add_argument("--gate", type=Path, required=True, help="the split's gate (JSON)")
     parser.add_argument("--adapter-config", type=Path, required=True, help="where adapter_config.json goes")
@@ -23,20 +23,21 @@ def main() -> None:
     parser.add_argument("--history", type=Path, required=True, help="where the loss per step goes (CSV)")
     parser.add_argument("--recipe", type=json_object, required=True, help="config finetuning.recipes.<name>")
     parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
-    parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
+    add_model_arguments(parser)
     args = parser.parse_args()
 
     verify_gate(args.gate, args.split, args.shards)
     split = read_table(args.split, SPLIT)
-    with leased_device():
+    with leased_devices():
         # torch looks at the visible devices when it is imported.
         import torch
 
+        from earshot.asking import from_audio, from_features
+        from earshot.encoding import verify_features
         from earshot.engine.checkpoint import load_checkpoint
         from earshot.engine.prompting import Prompt
-        from earshot.finetuning import read_training_set, train_adapter
+        from earshot.finetuning import train_adapter, training_set
         from earshot.runtime.checkpoints import CheckpointFolder, code_digest
 
         torch.set_num_threads(args.threads)
@@ -45,6 +46,7 @@ def main() -> None:
             "recipe": args.recipe,
             "prompt": args.prompt,
             "quantisation": args.quantisation,
+            "memory": args.memory,
             "seed": args.seed,
             "split": sha256_of(args.split),
             "base": sorted(sha256_of(path) for path in args.base.glob("*.safetensors")),
@@ -53,9 +55,14 @@ def main() -> None:
         }
         folder = args.adapter_config.parent
         resume = CheckpointFolder(folder.with_name(f".{folder.name}-in-progress"), stamp)
-        checkpoint = load_checkpoint(args.base, args.quantisation)
-        data = read_training_set(checkpoint, args.shards, split)
-        model, history = train_adapter(checkpoint, data, Prompt(**args.prompt), args.recipe, args.seed, resume)
+        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
+        if args.recipe["scope"] == "language_model":
+            verify_features(args.features, args.shards)
+            sounds = from_features(checkpoint, args.features)
+        else:
+            sounds = from_audio(checkpoint, args.shards)
+        data = training_set(checkpoint, sounds, split, args.recipe["scope"])
+        model, history = train_adapter(checkpoint, data, Prompt(**args.prompt), args.recipe, args.seed, resume, args.memory)
         with atomic_folder(folder) as temporary:
             model.save_pretrained(str(temporary))
             (temporary / "README.md").unlink()

@@ -14,12 +14,13 @@ from earshot.leakage.certificate import load_certificate
 from earshot.provenance import DIGESTS
 from earshot.report.listening import listening_examples
 from earshot.report.page import ReportInputs, render_page
-from earshot.tables import ACCURACY, AUDIO_CHECK, COMPARISONS, CONDITION_ACCURACY, LEAKAGE, PREDICTIONS, STIMULUS_SUMMARY, read_table
+from earshot.tables import ACCURACY, AUDIO_CHECK, COMPARISONS, CONDITION_ACCURACY, GENERATION, LEAKAGE, PREDICTIONS, STIMULUS_SUMMARY, read_table
 
 TABLES = {
     "accuracy": ACCURACY,
     "comparisons": COMPARISONS,
     "conditions": CONDITION_ACCURACY,
+    "generation": GENERATION,
     "leakage": LEAKAGE,
     "stimuli": STIMULUS_SUMMARY,
 }

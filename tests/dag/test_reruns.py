@@ -10,7 +10,8 @@ FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | PROVENANCE
 AFTER_TRAINING = {"predict_adapter", "plot_training"} | AFTER_PREDICTIONS
 AFTER_SPLITS = {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference"} | AFTER_TRAINING
-AFTER_STIMULI = {"audit_stimuli", "split_grouped", "predict_zeroshot"} | AFTER_SPLITS
+OF_THE_BASE = {"encode_stimuli", "predict_zeroshot", "check_generation"}
+AFTER_STIMULI = {"audit_stimuli", "split_grouped"} | OF_THE_BASE | AFTER_SPLITS
 AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
 EVERYTHING = {"make_embedded_corpus", "catalogue_recordings", "select_clips", "train_tiny_base"} | AFTER_CLIPS
 JOBS_OF_ALL = "all"
@@ -42,6 +43,7 @@ def test_touching_every_file_runs_nothing(finished):
         ("workflow_scripts/plot_training.py", {"plot_training"} | PAGE),
         ("workflow_scripts/gate_leakage.py", {"gate_leakage", "train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/train_adapter.py", {"train_adapter"} | AFTER_TRAINING),
+        ("workflow_scripts/check_generation.py", {"check_generation"} | PAGE),
         ("workflow_scripts/earshot/splits.py", {"split_grouped"} | AFTER_SPLITS),
         ("workflow_scripts/earshot/stimuli.py", AFTER_CLIPS | {"train_tiny_base"}),
         ("rules/captions/report.html.jinja", PAGE),
@@ -65,8 +67,9 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
         ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
         ({"clips": {"per_source": 1}}, {"select_clips"} | AFTER_CLIPS),
         ({"embedded": {"speakers": 30}}, EVERYTHING - {"train_tiny_base"}),
-        ({"model": {"tiny": {"steps": 10}}}, {"train_tiny_base", "predict_zeroshot", "train_adapter"} | AFTER_TRAINING),
-        ({"prompt": {"question": "Is anyone speaking?"}}, {"predict_zeroshot", "train_adapter"} | AFTER_TRAINING),
+        ({"model": {"tiny": {"steps": 10}}}, {"train_tiny_base", "train_adapter"} | OF_THE_BASE | AFTER_TRAINING),
+        ({"prompt": {"question": "Is anyone speaking?"}}, {"predict_zeroshot", "check_generation", "train_adapter"} | AFTER_TRAINING),
+        ({"resources": {"batch_size": 7, "memory": "compact", "gpus_per_prediction": 2}}, PROVENANCE),
         ({"detectors": ["silero"]}, AFTER_PREDICTIONS),
         ({"seed": 1}, EVERYTHING),
     ],

@@ -36,7 +36,7 @@ def test_every_promised_file_is_there_and_nothing_half_written(run):
         "tables/comparisons.csv",
         "audit/grouped/certificate.json",
         "audit/row_random/certificate.json",
-        "predictions/zeroshot.parquet",
+        "predictions/factorial/zeroshot.parquet",
         "provenance/run.json",
     ):
         assert (results / name).stat().st_size, name
@@ -66,7 +66,7 @@ def test_adapters_answer_only_what_they_did_not_train_on(run):
     leaky = pd.read_csv(run.folder / "results/splits/row_random.csv")
     for split, name in ((grouped, "grouped"), (leaky, "row_random")):
         trained = set(split.stimulus_id[split.part == "train"])
-        predictions = read_table(run.folder / f"results/predictions/adapters/attention-{name}-seed-1.parquet", PREDICTIONS)
+        predictions = read_table(run.folder / f"results/predictions/factorial/adapters/attention-{name}-seed-1.parquet", PREDICTIONS)
         assert not trained & set(predictions.stimulus_id)
         assert set(grouped.stimulus_id[grouped.part == "test"]) <= set(predictions.stimulus_id)
 

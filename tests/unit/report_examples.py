@@ -8,7 +8,7 @@ import pandas as pd
 
 from earshot.configuration import complete_config
 from earshot.leakage.certificate import SCHEMA_NAME, overall_status
-from earshot.tables import ACCURACY, AUDIO_CHECK, COMPARISONS, CONDITION_ACCURACY, LEAKAGE, SOURCE_ACCURACY, STIMULUS_SUMMARY, validate
+from earshot.tables import ACCURACY, AUDIO_CHECK, COMPARISONS, CONDITION_ACCURACY, GENERATION, LEAKAGE, SOURCE_ACCURACY, STIMULUS_SUMMARY, validate
 
 SYSTEMS = ("base", "attention-grouped", "attention-row_random", "silero", "webrtc", "energy")
 SEEDS = ("42", "123", "456")
@@ -100,6 +100,11 @@ def stimulus_summary() -> pd.DataFrame:
         for snr in (0.0, 10.0, 20.0)
     ]
     return validate(pd.DataFrame(rows, columns=list(STIMULUS_SUMMARY.columns)), STIMULUS_SUMMARY)
+
+
+def generation() -> pd.DataFrame:
+    rows = [["0123456789", "A", 400, 400, 1.0, np.nan, 0.97, 0.31], ["0123456789", "B", 400, 398, 0.995, 0.02, 0.97, 0.31]]
+    return validate(pd.DataFrame(rows, columns=list(GENERATION.columns)), GENERATION)
 
 
 def audio_check(broken: Sequence[str] = ()) -> pd.DataFrame:

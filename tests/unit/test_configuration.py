@@ -71,7 +71,6 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, va
         ("{sources: {esc50: {origin: none}, voxconverse: {origin: none}}}", "every origin is none"),
         ("{model: {origin: path}}", "model.path is not set"),
         ("{finetuning: {arms: [{recipe: bigger, split: grouped}]}}", 'finetuning.arms[0].recipe = "bigger": is not defined; hint: one of attention'),
-        ("{finetuning: {recipes: {attention: {batch_size: 32, micro_batch_size: 5}}}}", "recipes.attention.micro_batch_size = 5"),
         ("{stimuli: {window_ms: 900}}", "stimuli.window_ms = 900: shorter than the longest stimulus; hint: at least 1000"),
         ("{clips: {duration_s: 0.5}}", "clips.duration_s = 0.5: shorter than the longest stimulus; hint: at least 1.0"),
         ("{splits: {dev_fraction: 0.5, test_fraction: 0.5}}", "leave nothing to train on"),

@@ -7,18 +7,18 @@ import time
 
 HOLD = """
 import sys, time
-from earshot.runtime.devices import leased_device
-with leased_device() as device:
-    print(device, flush=True)
+from earshot.runtime.devices import leased_devices
+with leased_devices(int(sys.argv[2])) as devices:
+    print(*devices, flush=True)
     time.sleep(float(sys.argv[1]))
 """
 
 
-def start(tmp_path, seconds, **environment):
+def start(tmp_path, seconds, most=1, **environment):
     inherited = {name: value for name, value in os.environ.items() if name not in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES")}
     path = os.pathsep.join(["workflow_scripts", inherited.get("PYTHONPATH", "")])
     return subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(seconds)],
+        [sys.executable, "-c", HOLD, str(seconds), str(most)],
         stdout=subprocess.PIPE,
         text=True,
         env={**inherited, "TMPDIR": str(tmp_path), "PYTHONPATH": path, **environment},
@@ -48,5 +48,13 @@ def test_a_killed_job_leaves_no_lease(tmp_path):
 def test_slurms_assignment_and_machines_without_a_gpu_are_left_alone(tmp_path):
     for environment in ({"SLURM_JOB_ID": "1", "CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": ""}):
         job = start(tmp_path, 0, **environment)
-        assert job.stdout.readline().strip() == "None"
+        assert job.stdout.readline().strip() == ""
         assert job.wait() == 0
+
+
+def test_a_job_that_may_use_several_devices_takes_what_is_free(tmp_path):
+    first = start(tmp_path, 3, CUDA_VISIBLE_DEVICES="0,1,2")
+    assert first.stdout.readline().strip() == "0"
+    several = start(tmp_path, 0, most=8, CUDA_VISIBLE_DEVICES="0,1,2")
+    assert several.stdout.readline().split() == ["1", "2"]
+    assert first.wait() == several.wait() == 0

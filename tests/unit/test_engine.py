@@ -13,10 +13,12 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from earshot.engine.adapters import attach_adapter, load_adapter
 from earshot.engine.checkpoint import UNQUANTISED, Checkpoint, load_checkpoint
-from earshot.engine.features import audio_tokens, convolution_length, encode, log_mel
-from earshot.engine.losses import answer_loss
+from earshot.engine.features import AudioEmbeddings, audio_tokens, convolution_length, encode, hear, log_mel
+from earshot.engine.generation import compare_with_scores, generate_answers
+from earshot.engine.losses import Loss, answer_loss
 from earshot.engine.prompting import Prompt, tokenise
-from earshot.engine.scoring import score, splice
+from earshot.engine.reading import splice
+from earshot.engine.scoring import Scorer, score
 from earshot.engine.tiny_base import QUESTIONS
 from earshot.errors import InputError
 
@@ -66,14 +68,17 @@ def library_log_probabilities(checkpoint, waveform, prompt, answer):
     return [logits[0, len(ids) - 1 + k, token].item() for k, token in enumerate(answer)]
 
 
-@pytest.mark.parametrize("milliseconds", [21, 30, 40, 60, 61, 70, 80, 100, 160, 200, 210, 500, 510, 1000, 1990, 2000, 3990, 4000])
-def test_features_of_the_first_frames_equal_the_whole_window(checkpoint, milliseconds):
+@pytest.mark.parametrize("frames", [range(2, 101), range(101, 201), range(395, 401)])
+def test_features_of_the_first_frames_equal_the_whole_window(checkpoint, frames):
+    """Every number of mel frames, even and odd, from 20 ms to 2 s, and the longest."""
     checkpoint.model.double()
-    mel, valid = full_window_mel(checkpoint, noise(milliseconds))
-    assert valid == convolution_length(round(16 * milliseconds))
-    features = encode(checkpoint.model, mel[:, :, : 2 * valid + 2], torch.tensor([valid]))
-    assert features.shape[1] == audio_tokens(round(16 * milliseconds))
-    torch.testing.assert_close(features, stock_features(checkpoint, mel, valid), rtol=0, atol=1e-12)
+    with torch.no_grad():
+        for milliseconds in (10 * count - 1 for count in frames):
+            mel, valid = full_window_mel(checkpoint, noise(milliseconds))
+            assert valid == convolution_length(16 * milliseconds)
+            features = encode(checkpoint.model, mel[:, :, : 2 * valid + 2], torch.tensor([valid])).vectors
+            assert features.shape[1] == audio_tokens(16 * milliseconds)
+            torch.testing.assert_close(features, stock_features(checkpoint, mel, valid), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("milliseconds", [40, 200, 500, 510])
@@ -82,19 +87,19 @@ def test_one_frame_less_or_zero_filling_is_not_exact(checkpoint, milliseconds):
     checkpoint.model.double()
     mel, valid = full_window_mel(checkpoint, noise(milliseconds))
     exact = stock_features(checkpoint, mel, valid)
-    short = encode(checkpoint.model, mel[:, :, : 2 * valid], torch.tensor([valid]))
+    short = encode(checkpoint.model, mel[:, :, : 2 * valid], torch.tensor([valid])).vectors
     frames = -(-round(16 * milliseconds) // 160)
     zeros = torch.cat([mel[:, :, :frames], torch.zeros_like(mel[:, :, : 2 * valid + 2 - frames])], dim=2)
-    filled = encode(checkpoint.model, zeros, torch.tensor([valid]))
+    filled = encode(checkpoint.model, zeros, torch.tensor([valid])).vectors
     assert (short - exact).abs().max() > 1e-3
     assert (filled - exact).abs().max() > 1e-3
 
 
 def test_the_short_buffer_gives_the_same_log_mel(checkpoint):
-    for milliseconds in (20, 33, 200, 1000):
+    for milliseconds in (20, 33, 200, 999, 1000, 4000):
         short, lengths = log_mel(checkpoint.processor.feature_extractor, [noise(milliseconds)])
         whole, _ = full_window_mel(checkpoint, noise(milliseconds))
-        assert short.shape[2] == 2 * int(lengths[0]) + 2
+        assert short.shape[2] == min(2 * int(lengths[0]) + 2, 400)
         torch.testing.assert_close(short.double(), whole[:, :, : short.shape[2]], rtol=0, atol=2e-5)
 
 
@@ -127,23 +132,57 @@ def test_scores_equal_the_library_on_the_whole_text(checkpoint, answer_format, p
     assert scores.coverage[0] == pytest.approx(np.exp(expected).sum(1).mean(), rel=1e-4)
 
 
-def test_the_better_letter_is_what_constrained_generation_answers(checkpoint):
-    waveforms = [noise(duration, seed) for seed, duration in enumerate((40, 60, 200, 1000, 1500))]
-    mel, lengths = log_mel(checkpoint.processor.feature_extractor, waveforms)
-    for order in tokenise(checkpoint.processor, Prompt(QUESTIONS[0])):
-        letters = [order.speech[0], order.nonspeech[0]]
-        with torch.no_grad():
-            embeddings, mask = splice(checkpoint.model, encode(checkpoint.model, mel, lengths), (lengths // 2).tolist(), [order] * len(waveforms))
-            generated = checkpoint.model.generate(
-                inputs_embeds=embeddings,
-                attention_mask=mask,
-                max_new_tokens=1,
-                do_sample=False,
-                prefix_allowed_tokens_fn=lambda *_, allowed=letters: allowed,
-            )
-            hidden = checkpoint.model.model.language_model(inputs_embeds=embeddings, attention_mask=mask).last_hidden_state[:, -1]
-            best = checkpoint.model.lm_head(hidden)[:, letters].argmax(1)
-        assert generated[:, -1].tolist() == [letters[k] for k in best.tolist()]
+@pytest.mark.parametrize("answer_format", FORMATS)
+def test_constrained_generation_answers_what_the_scores_say(checkpoint, answer_format):
+    waveforms = [noise(duration, seed) for seed, duration in enumerate((20, 40, 60, 61, 200, 1000, 1500))]
+    for question in QUESTIONS[:4]:
+        table = compare_with_scores(checkpoint, [hear(checkpoint, waveforms[:3]), hear(checkpoint, waveforms[3:])], Prompt(question, answer_format))
+        assert len(table) == (2 if answer_format == "letters" else 1)
+        assert table.n_stimuli.eq(7).all()
+        # A word is generated token by token, and its first token need not belong to the more probable word.
+        assert answer_format != "letters" or table.agreement.eq(1).all()
+
+
+def test_generated_words_follow_their_first_different_token(checkpoint):
+    waveforms = [noise(300, seed) for seed in range(6)]
+    [order] = tokenise(checkpoint.processor, Prompt(QUESTIONS[0], "words"))
+    for waveform in waveforms:
+        first = [library_log_probabilities(checkpoint, waveform, order, answer)[0] for answer in (order.speech, order.nonspeech)]
+        assert generate_answers(checkpoint, hear(checkpoint, [waveform]), order) == ["SPEECH" if first[0] > first[1] else "NONSPEECH"]
+
+
+def test_the_letter_bias_is_half_the_difference_of_the_option_orders(checkpoint):
+    waveform, prompt = noise(400), Prompt(QUESTIONS[2])
+    odds = []
+    for order in tokenise(checkpoint.processor, prompt):
+        speech, nonspeech = (sum(library_log_probabilities(checkpoint, waveform, order, answer)) for answer in (order.speech, order.nonspeech))
+        odds.append(speech - nonspeech)
+    scores = score(checkpoint, [waveform], prompt)
+    assert scores.letter_bias[0] == pytest.approx((odds[0] - odds[1]) / 2, abs=1e-4)
+    assert np.isnan(score(checkpoint, [waveform], Prompt(QUESTIONS[2], "words")).letter_bias).all()
+
+
+def test_a_sweep_scores_every_prompt_as_alone_and_hears_each_sound_once(checkpoint, monkeypatch):
+    prompts = [Prompt(question, name, place) for question in QUESTIONS[:3] for name in FORMATS for place in ("before", "after")]
+    waveforms = [noise(length, seed) for seed, length in enumerate((20, 40, 333, 1000))]
+    alone = [score(checkpoint, waveforms, prompt) for prompt in prompts]
+
+    tokens_read = []
+    layer = checkpoint.model.model.language_model.layers[0]
+    forward = layer.forward
+
+    def counting(hidden, *arguments, **options):
+        tokens_read.append(hidden[..., 0].numel())
+        return forward(hidden, *arguments, **options)
+
+    monkeypatch.setattr(layer, "forward", counting)
+    orders = [tokenise(checkpoint.processor, prompt) for prompt in prompts]
+    together = Scorer(checkpoint.model, orders)(hear(checkpoint, waveforms))
+    for one, other in zip(together, alone, strict=True):
+        for name in ("log_odds", "coverage", "letter_bias"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=2e-4)
+    separately = sum(len(order.before) + len(order.after) + 25 for prompt in orders for order in prompt) * len(waveforms)
+    assert sum(tokens_read) < 0.6 * separately
 
 
 @pytest.mark.parametrize("answer_format", FORMATS)
@@ -172,17 +211,51 @@ def test_the_loss_is_the_cross_entropy_of_the_answer_alone(checkpoint, answer_fo
     orders = [tokenise(checkpoint.processor, prompt)[0]] * 2
     mel, lengths = log_mel(checkpoint.processor.feature_extractor, waveforms)
     with torch.no_grad():
-        result = answer_loss(
-            checkpoint.model, encode(checkpoint.model, mel, lengths), (lengths // 2).tolist(), orders, [orders[0].speech, orders[1].nonspeech]
-        )
+        result = answer_loss(checkpoint.model, encode(checkpoint.model, mel, lengths), orders, [orders[0].speech, orders[1].nonspeech], Loss())
     log_p = []
     for waveform, answer in zip(waveforms, (orders[0].speech, orders[1].nonspeech), strict=True):
         log_p += library_log_probabilities(checkpoint, waveform, orders[0], answer)
     assert result.loss.item() == pytest.approx(-np.mean(log_p), abs=1e-4)
 
 
-def test_the_published_scope_has_the_published_number_of_parameters():
-    """At full size without weights: list targets reach the audio tower too."""
+def test_the_loss_on_text_counts_every_token_of_text(checkpoint):
+    waveform, prompt = noise(300), tokenise(checkpoint.processor, Prompt(QUESTIONS[0]))[0]
+    audio = hear(checkpoint, [waveform])
+    with torch.no_grad():
+        result = answer_loss(checkpoint.model, audio, [prompt], [prompt.speech], Loss(on="text"))
+        embeddings, mask = splice(checkpoint.model, audio, [prompt])
+        logits = checkpoint.model(inputs_embeds=embeddings, attention_mask=mask).logits[0].log_softmax(-1)
+    sounds = audio.n_tokens[0]
+    targets = [*prompt.before[1:], *[None] * sounds, *prompt.after, *prompt.speech]
+    expected = [-logits[place, token].item() for place, token in enumerate(targets) if token is not None]
+    assert len(expected) == len(prompt.before) + len(prompt.after)
+    assert result.loss.item() == pytest.approx(np.mean(expected), abs=1e-4)
+
+
+def test_focal_loss_weighs_down_what_is_already_probable(checkpoint):
+    orders = [tokenise(checkpoint.processor, Prompt(QUESTIONS[0]))[0]] * 3
+    answers = [orders[0].speech, orders[0].nonspeech, orders[0].speech]
+    audio = hear(checkpoint, [noise(200, seed) for seed in range(3)])
+    with torch.no_grad():
+        single = []
+        for i, answer in enumerate(answers):
+            one = AudioEmbeddings(audio.vectors[i : i + 1], audio.n_tokens[i : i + 1])
+            single.append(answer_loss(checkpoint.model, one, orders[:1], [answer], Loss()).loss.item())
+        focal = answer_loss(checkpoint.model, audio, orders, answers, Loss(focal_gamma=2.0)).loss.item()
+    assert focal == pytest.approx(np.mean([(1 - np.exp(-loss)) ** 2 * loss for loss in single]), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("scope", "with_mlp", "modules", "parameters"),
+    [
+        ("published", False, 224, 20_709_376),
+        ("published", True, 320, 43_909_120),
+        ("language_model", False, 128, 16_777_216),
+        ("language_model", True, 224, 39_976_960),
+    ],
+)
+def test_the_scopes_have_their_number_of_parameters_at_full_size(scope, with_mlp, modules, parameters):
+    """Without weights. The published study's list targets reach the audio tower's q, k and v too."""
     config = Qwen2AudioConfig(
         text_config={
             "model_type": "qwen2",
@@ -194,18 +267,25 @@ def test_the_published_scope_has_the_published_number_of_parameters():
             "vocab_size": 156032,
         }
     )
-    attention = ["q_proj", "k_proj", "v_proj", "o_proj"]
-    for targets, expected in ((attention, 20_709_376), ([*attention, "gate_proj", "up_proj", "down_proj"], 43_909_120)):
-        with torch.device("meta"):
-            model = Qwen2AudioForConditionalGeneration(config)
-            model.requires_grad_(False)
-            wrapped = attach_adapter(Checkpoint(model, None), targets, rank=16, alpha=32, dropout=0.05)
-        assert sum(parameter.numel() for parameter in wrapped.parameters() if parameter.requires_grad) == expected
+    targets = ["q_proj", "k_proj", "v_proj", "o_proj"] + ["gate_proj", "up_proj", "down_proj"] * with_mlp
+    with torch.device("meta"):
+        model = Qwen2AudioForConditionalGeneration(config)
+        model.requires_grad_(False)
+        wrapped = attach_adapter(Checkpoint(model, None), targets, scope, rank=16, alpha=32, dropout=0.05)
+    adapted = [name for name, module in wrapped.named_modules() if hasattr(module, "lora_A")]
+    assert len(adapted) == modules
+    assert any("audio_tower" in name for name in adapted) == (scope == "published")
+    assert sum(parameter.numel() for parameter in wrapped.parameters() if parameter.requires_grad) == parameters
+
+
+def test_modules_that_do_not_exist_are_refused(checkpoint):
+    with pytest.raises(InputError, match="no such modules"):
+        attach_adapter(checkpoint, ["w_proj"], "language_model", rank=4, alpha=8, dropout=0.0)
 
 
 def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_path):
     torch.manual_seed(3)
-    wrapped = attach_adapter(load_checkpoint(folder), ["q_proj", "v_proj"], rank=4, alpha=8, dropout=0.0)
+    wrapped = attach_adapter(load_checkpoint(folder), ["q_proj", "v_proj"], "published", rank=4, alpha=8, dropout=0.0)
     for name, parameter in wrapped.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -238,6 +318,12 @@ def test_a_broken_checkpoint_is_refused_in_words(folder, tmp_path, damage, messa
     damage(copy)
     with pytest.raises(InputError, match=message):
         load_checkpoint(copy)
+
+
+def test_silence_is_answered_like_any_sound(checkpoint):
+    scores = score(checkpoint, [np.zeros(3200, np.float32), np.zeros(320, np.float32)], Prompt(QUESTIONS[0]))
+    assert np.isfinite(scores.log_odds).all()
+    assert scores.n_audio_tokens.tolist() == [5, 0]
 
 
 def test_unusable_stimuli_are_refused(checkpoint):

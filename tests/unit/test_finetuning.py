@@ -7,18 +7,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earshot.asking import ask
+from earshot.asking import ask, from_audio, from_features
 from earshot.audio import encode_flac
+from earshot.encoding import encode_shard
 from earshot.engine import optimisation
 from earshot.engine.adapters import base_of
+from earshot.engine.batching import Batches
 from earshot.engine.checkpoint import Checkpoint, load_checkpoint
 from earshot.engine.prompting import Prompt
 from earshot.errors import InputError
 from earshot.files import atomic
-from earshot.finetuning import presentation_order, read_training_set, train_adapter
+from earshot.finetuning import presentation_order, train_adapter, training_set
 from earshot.runtime.checkpoints import CheckpointFolder
 from earshot.tables import STIMULI, AudioTableWriter
 
+CPU = torch.device("cpu")
 PROMPT = Prompt("Does this sound contain human speech?")
 YES_NO = Prompt("Does this sound contain human speech?", "yes_no")
 RECIPE = {
@@ -30,6 +33,9 @@ RECIPE = {
     "steps": 12,
     "batch_size": 8,
     "micro_batch_size": 4,
+    "scope": "published",
+    "loss_on": "answer",
+    "focal_gamma": 0.0,
     "warmup_fraction": 0.1,
     "weight_decay": 0.0,
     "max_gradient_norm": 1.0,
@@ -74,11 +80,15 @@ def study(tmp_path_factory):
     return shard, split
 
 
-def train(folder, study, resume, steps=RECIPE["steps"], prompt=PROMPT):
+def train(folder, study, resume, steps=RECIPE["steps"], prompt=PROMPT, **changes):
     checkpoint = load_checkpoint(folder)
-    data = read_training_set(checkpoint, [study[0]], study[1])
-    model, history = train_adapter(checkpoint, data, prompt, {**RECIPE, "steps": steps}, 5, CheckpointFolder(resume, {"steps": steps}))
+    data = training_set(checkpoint, from_audio(checkpoint, [study[0]]), study[1], "published")
+    model, history = train_adapter(checkpoint, data, prompt, {**RECIPE, "steps": steps, **changes}, 5, CheckpointFolder(resume, {"steps": steps}))
     return Checkpoint(base_of(model), checkpoint.processor), history
+
+
+def answers_of(checkpoint, study, prompt):
+    return ask(checkpoint, from_audio(checkpoint, [study[0]]), [prompt], "x", 5, Batches(4, CPU))
 
 
 def adapter_weights(checkpoint):
@@ -88,8 +98,8 @@ def adapter_weights(checkpoint):
 def test_training_lowers_the_loss_and_moves_the_answers(folder, study, tmp_path):
     trained, history = train(folder, study, tmp_path, steps=60, prompt=YES_NO)
     assert history.loss.iloc[-5:].mean() < 0.3 * history.loss.iloc[:3].mean()
-    untrained = ask(load_checkpoint(folder), [study[0]], YES_NO, "base", None, 4)
-    answers = ask(trained, [study[0]], YES_NO, "x", 5, 4)
+    untrained = answers_of(load_checkpoint(folder), study, YES_NO)
+    answers = answers_of(trained, study, YES_NO)
     assert answers.coverage.min() > 10 * untrained.coverage.max(), "probability moves onto the two answers"
     speech = (study[1].label == "SPEECH").to_numpy()
     assert answers.log_odds[speech].min() > answers.log_odds[~speech].max(), "low and high tones are told apart"
@@ -115,27 +125,50 @@ def test_an_interrupted_adapter_equals_an_uninterrupted_one(folder, study, tmp_p
     pd.testing.assert_frame_equal(again, history)
 
 
+def test_an_adapter_outside_the_tower_trains_on_features_as_on_sounds(folder, study, tmp_path):
+    """Encoding once and encoding at every step are the same where the tower does not change."""
+    features = tmp_path / "features.parquet"
+    checkpoint = load_checkpoint(folder)
+    encode_shard(checkpoint, study[0], features, Batches(4, CPU))
+    recipe = {**RECIPE, "scope": "language_model", "dropout": 0.0}
+    on_features = training_set(checkpoint, from_features(checkpoint, [features]), study[1], "language_model")
+    model, history = train_adapter(checkpoint, on_features, PROMPT, recipe, 5, CheckpointFolder(tmp_path / "a", {}))
+    assert not [name for name, parameter in model.named_parameters() if parameter.requires_grad and "audio_tower" in name]
+
+    again = load_checkpoint(folder)
+    on_sounds = training_set(again, from_audio(again, [study[0]]), study[1], "published")
+    _, other = train_adapter(again, on_sounds, PROMPT, recipe, 5, CheckpointFolder(tmp_path / "b", {}))
+    np.testing.assert_allclose(history.loss, other.loss, rtol=1e-4)
+    assert history.loss.iloc[-1] < history.loss.iloc[0]
+
+
+def test_rows_per_pass_change_no_result(folder, study, tmp_path):
+    one, history = train(folder, study, tmp_path / "one", dropout=0.0, micro_batch_size=None)
+    two, other = train(folder, study, tmp_path / "two", dropout=0.0, micro_batch_size=3)
+    np.testing.assert_allclose(history.loss, other.loss, rtol=1e-3)
+    torch.testing.assert_close(adapter_weights(one), adapter_weights(two), rtol=0.02, atol=2e-3)
+
+
+def test_compact_memory_gives_the_same_adapter(folder, study, tmp_path):
+    """Activations that are computed again, dropout included, are the same activations."""
+    checkpoint = load_checkpoint(folder)
+    data = training_set(checkpoint, from_audio(checkpoint, [study[0]]), study[1], "published")
+    model, history = train_adapter(checkpoint, data, PROMPT, RECIPE, 5, CheckpointFolder(tmp_path / "compact", {}), "compact")
+    plain, other = train(folder, study, tmp_path / "fast")
+    np.testing.assert_allclose(history.loss, other.loss, rtol=1e-5)
+    torch.testing.assert_close(adapter_weights(Checkpoint(base_of(model), None)), adapter_weights(plain), rtol=1e-3, atol=1e-5)
+
+
 def test_only_the_train_part_is_read_and_a_missing_stimulus_is_named(folder, study):
     checkpoint = load_checkpoint(folder)
-    data = read_training_set(checkpoint, [study[0]], study[1])
-    assert len(data.mel) == 8
+    sounds = from_audio(checkpoint, [study[0]])
+    data = training_set(checkpoint, sounds, study[1], "published")
     assert data.is_speech.tolist() == [True, False] * 4
+    assert data.hear(np.arange(8)).n_tokens == [5] * 8
     with pytest.raises(InputError, match=r"stimulus gone .* is in no shard"):
-        read_training_set(checkpoint, [study[0]], study[1].replace({"stimulus_id": {"s3": "gone"}}))
+        training_set(checkpoint, sounds, study[1].replace({"stimulus_id": {"s3": "gone"}}), "published")
     with pytest.raises(InputError, match="fewer than two classes"):
-        read_training_set(checkpoint, [study[0]], study[1][study[1].label == "SPEECH"])
-
-
-def test_asking_covers_exactly_what_was_wanted(folder, study):
-    checkpoint = load_checkpoint(folder)
-    everything = ask(checkpoint, [study[0]], PROMPT, "base", None, 3)
-    assert everything.stimulus_id.tolist() == sorted(study[1].stimulus_id)
-    some = ask(checkpoint, [study[0]], PROMPT, "base", None, 3, {"s1", "s8"})
-    pd.testing.assert_series_equal(
-        some.set_index("stimulus_id").log_odds, everything.set_index("stimulus_id").log_odds[["s1", "s8"]], rtol=1e-4, atol=1e-5
-    )
-    with pytest.raises(InputError, match="stimulus nowhere"):
-        ask(checkpoint, [study[0]], PROMPT, "base", None, 3, {"s1", "nowhere"})
+        training_set(checkpoint, sounds, study[1][study[1].label == "SPEECH"], "published")
 
 
 @given(is_speech=st.lists(st.booleans(), min_size=2, max_size=40).filter(lambda labels: len(set(labels)) == 2), n_draws=st.integers(0, 200))

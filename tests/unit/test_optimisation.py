@@ -1,5 +1,7 @@
 """Training loops that are cut off go on as if they had not been."""
 
+import dataclasses
+
 import pandas as pd
 import pytest
 import torch
@@ -8,28 +10,31 @@ from torch import nn
 from earshot.engine import optimisation
 from earshot.engine.losses import BatchLoss
 from earshot.engine.optimisation import Schedule, learning_rate, optimise
+from earshot.errors import InputError
 from earshot.runtime.checkpoints import CheckpointFolder
 
-SCHEDULE = Schedule(steps=12, accumulation=2, learning_rate=0.05, warmup_fraction=0.25, weight_decay=0.01, max_gradient_norm=1.0)
+SCHEDULE = Schedule(steps=12, batch_size=8, micro_batch_size=4, learning_rate=0.05, warmup_fraction=0.25, weight_decay=0.01, max_gradient_norm=1.0)
 
 
 class Cut(Exception):
     pass
 
 
-def run(folder, stamp, stop_before=None):
+def run(folder, stamp, stop_before=None, most_rows=8, schedule=SCHEDULE):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 1))
     visited = []
 
-    def batch_loss(step, micro):
+    def batch_loss(step, rows):
         if step == stop_before:
             raise Cut
+        if rows.stop - rows.start > most_rows:
+            raise torch.OutOfMemoryError
         visited.append(step)
-        x = torch.linspace(-1, 1, 12).reshape(4, 3) + micro + 0.1 * step
+        x = torch.linspace(-1, 1, 24).reshape(8, 3)[rows] + 0.1 * step
         return BatchLoss((model(x) - x.sum(1, keepdim=True)).square().mean(), 0.5)
 
-    history = optimise(dict(model.named_parameters()), batch_loss, SCHEDULE, seed=7, checkpoint=CheckpointFolder(folder, stamp))
+    history = optimise(dict(model.named_parameters()), batch_loss, schedule, seed=7, checkpoint=CheckpointFolder(folder, stamp))
     return history, torch.cat([parameter.detach().flatten() for parameter in model.parameters()]), visited
 
 
@@ -54,6 +59,21 @@ def test_a_state_of_other_settings_is_never_resumed(tmp_path):
         run(tmp_path, {"learning_rate": 0.1}, stop_before=5)
     _, _, visited = run(tmp_path, {"learning_rate": 0.2})
     assert min(visited) == 0
+
+
+def test_running_out_of_memory_halves_the_rows_per_pass_and_keeps_the_result(tmp_path, capsys):
+    """The dropout mask depends on how rows are grouped, so the comparison is with the smaller groups from the start."""
+    whole = dataclasses.replace(SCHEDULE, micro_batch_size=8)
+    halved, weights, _ = run(tmp_path / "halved", {}, most_rows=2, schedule=whole)
+    assert capsys.readouterr().err.count("out of memory") == 2
+    small, expected, _ = run(tmp_path / "small", {}, schedule=dataclasses.replace(SCHEDULE, micro_batch_size=2))
+    torch.testing.assert_close(weights, expected, rtol=0, atol=0)
+    pd.testing.assert_frame_equal(halved, small)
+
+
+def test_a_row_that_does_not_fit_ends_the_training_in_words(tmp_path):
+    with pytest.raises(InputError, match="does not hold a single training row"):
+        run(tmp_path, {}, most_rows=0)
 
 
 def test_the_rate_rises_to_its_peak_and_falls():

@@ -64,6 +64,7 @@ def inputs(**changes):
         "leakage": examples.leakage(),
         "conditions": examples.conditions(),
         "stimuli": examples.stimulus_summary(),
+        "generation": examples.generation(),
         "checks": {"voxconverse": examples.audio_check(["audio/bad.wav"]), "esc50": examples.audio_check()},
         "certificates": [examples.certificate("row_random", ["v1", "v2"]), examples.certificate()],
         "published": PUBLISHED,
@@ -92,6 +93,12 @@ def test_the_page_loads_nothing_from_elsewhere_and_shows_every_figure_and_sound(
     assert {f"figure-{name}" for name in FIGURES} <= set(parsed.values("id"))
     sounds = [values["src"] for tag, values in parsed.tags if tag == "audio"]
     assert decode_flac(base64.b64decode(sounds[0].removeprefix("data:audio/flac;base64,"))).shape == (160,)
+
+
+def test_the_page_says_how_far_scores_and_generated_answers_agree():
+    text = page().text
+    assert "400 of 400 stimuli (speech: A), 398 of 400 stimuli (speech: B; the others are within 0.02 nats of a tie)" in text
+    assert "favours the letter A by 0.31 nats" in text
 
 
 def test_every_table_has_a_caption_and_every_anchor_a_target():

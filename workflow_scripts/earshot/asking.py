@@ -1,51 +1,96 @@
 """Asking a model about every stimulus of a set, shard by shard, into prediction rows."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from earshot.encoding import BLOCK, pad, read_features
+from earshot.engine.batching import Batches
 from earshot.engine.checkpoint import Checkpoint
-from earshot.engine.prompting import Prompt
-from earshot.engine.scoring import score
-from earshot.errors import InputError
+from earshot.engine.features import AudioEmbeddings, hear
+from earshot.engine.prompting import Prompt, tokenise
+from earshot.engine.scoring import Scorer, Scores
 from earshot.tables import PREDICTIONS, STIMULI, iterate_audio, validate
 
 
-def ask(
-    checkpoint: Checkpoint, shards: Iterable[Path], prompt: Prompt, system_id: str, seed: int | None, batch_size: int, only: Set[str] | None = None
-) -> pd.DataFrame:
-    """Prediction rows (earshot.tables.PREDICTIONS), sorted by stimulus_id.
+@dataclass(frozen=True)
+class Sounds:
+    """Stimuli on disk as a model gets them.
 
-    only: the stimuli to ask about; None asks about all. A tie answers NONSPEECH.
-    Raises InputError where a wanted stimulus is in no shard.
+    blocks: yields stimulus ids and items (waveforms, or vectors of features) that fit into memory; hear: embeds a batch of items.
     """
+
+    blocks: Callable[[Set[str] | None], Iterator[tuple[list[str], list[Any]]]]
+    hear: Callable[[Sequence[Any]], AudioEmbeddings]
+
+
+def from_audio(checkpoint: Checkpoint, shards: Sequence[Path]) -> Sounds:
+    """The stimuli of shards with audio, encoded by the checkpoint's own tower, adapters included."""
+
+    def blocks(only: Set[str] | None) -> Iterator[tuple[list[str], list[Any]]]:
+        keep = None if only is None else lambda rows: rows.stimulus_id.isin(only)
+        for shard in shards:
+            for rows, waveforms in iterate_audio(shard, STIMULI, BLOCK, keep):
+                # Sounds of one length need no padding.
+                order = np.argsort([len(waveform) for waveform in waveforms], kind="stable")
+                yield rows.stimulus_id.iloc[order].tolist(), [waveforms[i] for i in order]
+
+    return Sounds(blocks, lambda waveforms: hear(checkpoint, waveforms))
+
+
+def from_features(checkpoint: Checkpoint, files: Sequence[Path]) -> Sounds:
+    """The stimuli of files of features, for a model whose audio tower made them."""
+
+    def blocks(only: Set[str] | None) -> Iterator[tuple[list[str], list[Any]]]:
+        for file in files:
+            yield from read_features(checkpoint, file, only)
+
+    return Sounds(blocks, lambda vectors: pad(vectors, checkpoint.model.lm_head.weight.device))
+
+
+def ask(
+    checkpoint: Checkpoint,
+    sounds: Sounds,
+    prompts: Sequence[Prompt],
+    system_id: str,
+    seed: int | None,
+    batches: Batches,
+    only: Set[str] | None = None,
+) -> pd.DataFrame:
+    """Prediction rows (earshot.tables.PREDICTIONS) of every stimulus and prompt, sorted by stimulus and then in the prompts' order.
+
+    only: the stimuli to ask about, where they are there; None asks about all. A tie answers NONSPEECH. Each sound is heard
+    once, however many prompts there are.
+    """
+    scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, prompt) for prompt in prompts])
     parts = []
     with tqdm(total=None if only is None else len(only), unit="stimulus", mininterval=5, desc=system_id) as progress:
-        for shard in shards:
-            for rows, waveforms in iterate_audio(shard, STIMULI, batch_size):
-                chosen = [i for i, name in enumerate(rows.stimulus_id) if only is None or name in only]
-                if not chosen:
-                    continue
-                scores = score(checkpoint, [waveforms[i] for i in chosen], prompt)
-                parts.append(
-                    pd.DataFrame(
-                        {
-                            "stimulus_id": rows.stimulus_id.iloc[chosen].to_numpy(),
-                            "log_odds": scores.log_odds,
-                            "answer": np.where(scores.log_odds > 0, "SPEECH", "NONSPEECH"),
-                            "coverage": scores.coverage,
-                            "n_audio_tokens": scores.n_audio_tokens,
-                        }
-                    )
-                )
-                progress.update(len(chosen))
-    if not parts:
-        raise InputError("none of the stimuli to ask about is in the shards; make the split again from these stimuli")
-    table = pd.concat(parts, ignore_index=True).sort_values("stimulus_id", ignore_index=True)
-    if only is not None and len(table) < len(only):
-        missing = sorted(set(only) - set(table.stimulus_id))
-        raise InputError(f"stimulus {missing[0]} (and {len(missing) - 1} more) is in no shard; make the split again from these stimuli")
-    return validate(table.assign(system_id=system_id, prompt_id=prompt.prompt_id, seed=seed), PREDICTIONS)
+        for names, items in sounds.blocks(only):
+            done = 0
+            for answers in batches.run(lambda batch: scorer(sounds.hear(batch)), items):
+                size = len(answers[0].log_odds)
+                parts += [_rows(names[done : done + size], prompt, scores) for prompt, scores in zip(prompts, answers, strict=True)]
+                done += size
+            progress.update(len(names))
+    empty = pd.DataFrame(columns=[name for name in PREDICTIONS.columns if name not in ("system_id", "seed")])
+    table = pd.concat(parts or [empty], ignore_index=True).sort_values("stimulus_id", kind="stable", ignore_index=True)
+    return validate(table.assign(system_id=system_id, seed=seed), PREDICTIONS)
+
+
+def _rows(names: list[str], prompt: Prompt, scores: Scores) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "stimulus_id": names,
+            "prompt_id": prompt.prompt_id,
+            "log_odds": scores.log_odds,
+            "answer": np.where(scores.log_odds > 0, "SPEECH", "NONSPEECH"),
+            "coverage": scores.coverage,
+            "letter_bias": scores.letter_bias,
+            "n_audio_tokens": scores.n_audio_tokens,
+        }
+    )

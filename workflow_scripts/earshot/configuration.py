@@ -143,11 +143,6 @@ def _check_across(config: dict[str, Any]) -> None:
         if arm["recipe"] not in recipes:
             known = ", ".join(recipes)
             raise InputError(f"config: finetuning.arms[{position}].recipe = {_short(arm['recipe'])}: is not defined; hint: one of {known}")
-    for name, recipe in recipes.items():
-        batch, micro_batch = recipe["batch_size"], recipe["micro_batch_size"]
-        if batch % micro_batch:
-            where = f"finetuning.recipes.{name}.micro_batch_size"
-            raise InputError(f"config: {where} = {micro_batch}: does not divide batch_size; hint: a divisor of {batch}")
 
 
 def option_table() -> str:

@@ -1,92 +1,116 @@
 """Fine-tuning an adapter: which stimuli, in which order, with which letters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from peft import PeftModel
 
-from earshot.engine.adapters import attach_adapter, base_of
-from earshot.engine.checkpoint import Checkpoint
-from earshot.engine.features import encode, log_mel
-from earshot.engine.losses import BatchLoss, answer_loss
+from earshot.asking import Sounds
+from earshot.audio import Waveform
+from earshot.encoding import pad
+from earshot.engine.adapters import Scope, attach_adapter, base_of
+from earshot.engine.checkpoint import Checkpoint, Memory
+from earshot.engine.features import AudioEmbeddings, encode, log_mel
+from earshot.engine.losses import BatchLoss, Loss, answer_loss
 from earshot.engine.optimisation import Schedule, optimise
 from earshot.engine.prompting import Prompt, tokenise
 from earshot.errors import InputError
 from earshot.randomness import stream, stream_seed
 from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.tables import STIMULI, iterate_audio
+
+COMPACT_ROWS = 8
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """mel: one (mel bins, frames) spectrogram per stimulus; lengths: valid convolution lengths; is_speech."""
+    """is_speech: one Boolean per stimulus; hear: audio embeddings of the stimuli with the given indices."""
 
-    mel: list[torch.Tensor]
-    lengths: torch.Tensor
-    is_speech: np.ndarray
+    is_speech: npt.NDArray[np.bool_]
+    hear: Callable[[npt.NDArray[np.int64]], AudioEmbeddings]
 
 
-def read_training_set(checkpoint: Checkpoint, shards: Iterable[Path], split: pd.DataFrame) -> TrainingSet:
-    """The spectrograms of a split's train part, ordered by stimulus_id.
+def training_set(checkpoint: Checkpoint, sounds: Sounds, split: pd.DataFrame, scope: Scope) -> TrainingSet:
+    """A split's train part, ordered by stimulus_id.
 
-    Raises InputError where the shards lack a stimulus of the split, or a class is missing.
+    scope: with "published" the adapter reaches the audio tower, so sounds are waveforms, kept as spectrograms and encoded at
+    every step; with "language_model" they are features.
+    Raises InputError where a stimulus of the split is not there, or a class is missing.
     """
     wanted = split[split.part == "train"].set_index("stimulus_id").label
-    mel: dict[str, torch.Tensor] = {}
-    lengths: dict[str, int] = {}
-    for shard in shards:
-        for rows, waveforms in iterate_audio(shard, STIMULI):
-            chosen = [i for i, name in enumerate(rows.stimulus_id) if name in wanted.index]
-            if not chosen:
-                continue
-            batch, valid = log_mel(checkpoint.processor.feature_extractor, [waveforms[i] for i in chosen])
-            for i, spectrogram, length in zip(chosen, batch, valid.tolist(), strict=True):
-                mel[rows.stimulus_id[i]] = spectrogram
-                lengths[rows.stimulus_id[i]] = length
-    missing = sorted(set(wanted.index) - set(mel))
+    found: dict[str, Any] = {}
+    for names, items in sounds.blocks(set(wanted.index)):
+        found |= zip(names, items, strict=True)
+    missing = sorted(set(wanted.index) - set(found))
     if missing:
         raise InputError(f"stimulus {missing[0]} of the split (and {len(missing) - 1} more) is in no shard; make the split again from these stimuli")
     if wanted.nunique() < 2:
         raise InputError("the train part has fewer than two classes; make the split again")
-    order = sorted(mel)
-    return TrainingSet([mel[name] for name in order], torch.tensor([lengths[name] for name in order]), (wanted[order] == "SPEECH").to_numpy())
+    items = [found[name] for name in sorted(found)]
+    is_speech = (wanted[sorted(found)] == "SPEECH").to_numpy()
+    hear = _from_vectors(checkpoint, items) if scope == "language_model" else _from_waveforms(checkpoint, items)
+    return TrainingSet(is_speech, hear)
+
+
+def _from_vectors(checkpoint: Checkpoint, vectors: list[torch.Tensor]) -> Callable[[npt.NDArray[np.int64]], AudioEmbeddings]:
+    return lambda chosen: pad([vectors[i] for i in chosen], checkpoint.model.lm_head.weight.device)
+
+
+def _from_waveforms(checkpoint: Checkpoint, waveforms: list[Waveform]) -> Callable[[npt.NDArray[np.int64]], AudioEmbeddings]:
+    extractor = checkpoint.processor.feature_extractor
+    spectrograms = [log_mel(extractor, [waveform]) for waveform in waveforms]
+
+    def hear(chosen: npt.NDArray[np.int64]) -> AudioEmbeddings:
+        # Frames beyond a row's own are masked, whatever they hold.
+        mel = torch.nn.utils.rnn.pad_sequence([spectrograms[i][0][0].T for i in chosen], batch_first=True).transpose(1, 2)
+        return encode(checkpoint.model, mel, torch.cat([spectrograms[i][1] for i in chosen]))
+
+    return hear
 
 
 def train_adapter(
-    checkpoint: Checkpoint, data: TrainingSet, prompt: Prompt, recipe: Mapping[str, Any], seed: int, resume: CheckpointFolder
+    checkpoint: Checkpoint,
+    data: TrainingSet,
+    prompt: Prompt,
+    recipe: Mapping[str, Any],
+    seed: int,
+    resume: CheckpointFolder,
+    memory: Memory = "fast",
 ) -> tuple[PeftModel, pd.DataFrame]:
-    """Train one adapter; the loss is on the answer's tokens alone.
+    """Train one adapter.
 
     recipe: the settings of config finetuning.recipes. The classes take turns, however unequal they are, and within a
     class every stimulus is seen once before any is seen again, in an order drawn from the seed; the option order (which
-    letter means speech) is drawn anew each time.
+    letter means speech) is drawn anew each time. memory: "compact" computes activations a second time instead of keeping
+    them, and passes few rows at a time.
     Returns the model with its adapter, in evaluation mode, and the history of `earshot.engine.optimisation.optimise`.
     """
     torch.manual_seed(stream_seed(seed, "train_adapter", "initial") % 2**63)
-    wrapped = attach_adapter(checkpoint, recipe["target_modules"], recipe["rank"], recipe["alpha"], recipe["dropout"])
+    wrapped = attach_adapter(checkpoint, recipe["target_modules"], recipe["scope"], recipe["rank"], recipe["alpha"], recipe["dropout"])
     wrapped.train()
     model = base_of(wrapped)
     orders = tokenise(checkpoint.processor, prompt)
-    size, micro_size = recipe["batch_size"], recipe["micro_batch_size"]
+    size = recipe["batch_size"]
+    kind = Loss(recipe["loss_on"], recipe["focal_gamma"])
     items = presentation_order(data.is_speech, recipe["steps"] * size, seed)
 
-    def batch_loss(step: int, micro: int) -> BatchLoss:
-        chosen = items[step * size + micro * micro_size :][:micro_size]
-        drawn = stream(seed, "train_adapter", "option order", step, micro).integers(len(orders), size=len(chosen))
+    def batch_loss(step: int, rows: slice) -> BatchLoss:
+        chosen = items[step * size :][:size][rows]
+        drawn = stream(seed, "train_adapter", "option order", step).integers(len(orders), size=size)[rows]
         prompts = [orders[k] for k in drawn]
         answers = [prompt.speech if data.is_speech[i] else prompt.nonspeech for i, prompt in zip(chosen, prompts, strict=True)]
-        mel = torch.nn.utils.rnn.pad_sequence([data.mel[i].T for i in chosen], batch_first=True, padding_value=0.0).transpose(1, 2)
-        lengths = data.lengths[chosen]
-        return answer_loss(model, encode(model, mel, lengths), (lengths // 2).tolist(), prompts, answers)
+        return answer_loss(model, data.hear(chosen), prompts, answers, kind)
 
+    if memory == "compact":
+        model.activation_checkpointing_enable({"use_reentrant": False})
     schedule = Schedule(
         steps=recipe["steps"],
-        accumulation=size // micro_size,
+        batch_size=size,
+        micro_batch_size=min(size, recipe["micro_batch_size"] or (COMPACT_ROWS if memory == "compact" else size)),
         learning_rate=recipe["learning_rate"],
         warmup_fraction=recipe["warmup_fraction"],
         weight_decay=recipe["weight_decay"],

@@ -159,10 +159,29 @@ PREDICTIONS = _schema(
         "log_odds": _number(),
         "answer": _label(),
         "coverage": _share(nullable=True),
+        "letter_bias": _number(nullable=True),
         "n_audio_tokens": pa.Column("Int64", nullable=True),
     },
 )
-"""log_odds: SPEECH minus NONSPEECH, nats. seed, coverage and n_audio_tokens are empty for detectors; seed for the base."""
+"""log_odds: SPEECH minus NONSPEECH, nats. letter_bias: how much the model favours the letter A, nats; empty where the answer
+is no letter. seed, coverage, letter_bias and n_audio_tokens are empty for detectors; seed for the base."""
+
+GENERATION = _schema(
+    "generation",
+    {
+        "prompt_id": _text(),
+        "speech_answer": _text(),
+        "n_stimuli": _count(),
+        "n_agreeing": _count(),
+        "agreement": _share(),
+        "largest_disagreeing_log_odds": _number(nullable=True),
+        "median_coverage": _share(),
+        "mean_letter_bias": _number(nullable=True),
+    },
+)
+"""Scores against constrained generate(), one row per option order: speech_answer is what stands for speech in it. The largest
+absolute log-odds among disagreeing stimuli tells ties from errors; empty where all agree. mean_letter_bias: nats by which A is
+favoured whatever it means; empty where the answer is no letter."""
 
 ACCURACY = _schema(
     "accuracy",

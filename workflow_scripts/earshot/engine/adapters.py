@@ -1,7 +1,8 @@
 """LoRA adapters in peft's standard layout."""
 
+import re
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import Qwen2AudioForConditionalGeneration
@@ -9,15 +10,23 @@ from transformers import Qwen2AudioForConditionalGeneration
 from earshot.engine.checkpoint import Checkpoint
 from earshot.errors import InputError
 
+Scope = Literal["published", "language_model"]
 
-def attach_adapter(checkpoint: Checkpoint, target_modules: list[str], rank: int, alpha: int, dropout: float) -> PeftModel:
+
+def attach_adapter(checkpoint: Checkpoint, target_modules: list[str], scope: Scope, rank: int, alpha: int, dropout: float) -> PeftModel:
     """Wrap a frozen checkpoint's target modules with trainable LoRA matrices in float32.
 
-    target_modules match the end of a module's name, so q_proj, k_proj and v_proj include those of the audio tower, as
-    in the published study.
+    target_modules: last parts of module names. scope: "published" takes them wherever they are, so q_proj, k_proj and v_proj
+    of the audio tower too, as the published study did; "language_model" leaves the tower alone.
+    Raises InputError where the checkpoint has no such module.
     """
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=sorted(target_modules), bias="none", task_type="CAUSAL_LM")
-    return get_peft_model(checkpoint.model, config)
+    names = sorted(target_modules)
+    targets = names if scope == "published" else rf"model\.language_model\.layers\.\d+\.\w+\.({'|'.join(map(re.escape, names))})"
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none", task_type="CAUSAL_LM")
+    try:
+        return get_peft_model(checkpoint.model, config)
+    except ValueError as error:
+        raise InputError(f"target_modules {', '.join(names)}: the base model has no such modules; name some of its linear layers") from error
 
 
 def load_adapter(checkpoint: Checkpoint, folder: Path) -> Checkpoint:

@@ -3,15 +3,22 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformers import AutoProcessor, BitsAndBytesConfig, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
+from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from earshot.errors import InputError
 
 UNQUANTISED = ["model.audio_tower", "model.multi_modal_projector", "lm_head"]
 """Modules that stay in their own precision under NF4, so that audio features do not depend on the quantisation."""
+
+
+Memory = Literal["fast", "compact"]
+
+HEADROOM_BYTES = 8 * 2**30
+"""What must stay free for activations before NF4 weights are dequantised."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Checkpoint:
     processor: Qwen2AudioProcessor
 
 
-def load_checkpoint(folder: Path, quantisation: str = "none", device: torch.device | None = None) -> Checkpoint:
+def load_checkpoint(folder: Path, quantisation: str = "none", device: torch.device | None = None, memory: Memory = "fast") -> Checkpoint:
     """Load a checkpoint folder in evaluation mode, frozen.
 
     quantisation: "none" keeps the checkpoint's own precision on CUDA and float32 on CPU; "nf4" quantises the language
@@ -43,9 +50,29 @@ def load_checkpoint(folder: Path, quantisation: str = "none", device: torch.devi
     model = Qwen2AudioForConditionalGeneration.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, device_map={"": device}, attn_implementation="sdpa", **options
     )
+    if device.type == "cuda" and memory == "compact":
+        model.get_input_embeddings().to("cpu")
+    if device.type == "cuda" and memory == "fast" and quantisation == "nf4" and _has_room(model, device):
+        model.dequantize()
+    _fuse_norms(model)
     model.requires_grad_(False)
     processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return Checkpoint(model.eval(), processor)
+
+
+def _fuse_norms(model: Qwen2AudioForConditionalGeneration) -> None:
+    """The language model's root-mean-square norms by torch's one kernel instead of the library's six."""
+    for name, module in list(model.named_modules()):
+        if isinstance(module, Qwen2RMSNorm):
+            norm = torch.nn.RMSNorm(module.weight.shape, eps=module.variance_epsilon, device="meta")
+            norm.weight = module.weight
+            model.set_submodule(name, norm)
+
+
+def _has_room(model: Qwen2AudioForConditionalGeneration, device: torch.device) -> bool:
+    linear = [module for name, module in model.named_modules() if name.startswith("model.language_model.") and isinstance(module, torch.nn.Linear)]
+    weights = sum(2 * module.in_features * module.out_features for module in linear)
+    return torch.cuda.mem_get_info(device)[0] > weights + HEADROOM_BYTES
 
 
 def _check_folder(folder: Path) -> None:

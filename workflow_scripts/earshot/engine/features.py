@@ -8,6 +8,7 @@ audio token or none, which this path does not use.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -16,7 +17,19 @@ from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper import WhisperFeatureExtractor
 
 from earshot.audio import SAMPLE_RATE, Waveform
+from earshot.engine.checkpoint import Checkpoint
 from earshot.errors import InputError
+
+
+@dataclass(frozen=True)
+class AudioEmbeddings:
+    """Sounds as the language model reads them.
+
+    vectors: (batch, longest, hidden size of the language model); row i is valid up to n_tokens[i].
+    """
+
+    vectors: torch.Tensor
+    n_tokens: list[int]
 
 
 def convolution_length(n_samples: int, hop: int = 160) -> int:
@@ -30,10 +43,13 @@ def audio_tokens(n_samples: int) -> int:
     return convolution_length(n_samples) // 2
 
 
-def log_mel(extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-mel spectrograms of a batch, cut to the frames that its longest clip needs.
+def log_mel(
+    extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform], device: torch.device | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-mel spectrograms of a batch as the checkpoint's extractor computes them, cut to the frames that its longest clip needs.
 
-    Returns float32 (batch, mel bins, 2 max(L) + 2) and the valid convolution lengths L, int64 (batch,).
+    device: where they are computed; the extractor itself would bring them back to the CPU.
+    Returns float32 (batch, mel bins, 2 max(L) + 2) on the device and the valid convolution lengths L, int64 (batch,), on the CPU.
     Raises InputError where a clip is empty, longer than the model's window, or not finite.
     """
     longest = max(map(len, waveforms))
@@ -44,29 +60,45 @@ def log_mel(extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform]) -
     if not min(map(len, waveforms)):
         raise InputError("a stimulus has no samples; remake the stimuli")
     lengths = torch.tensor([convolution_length(len(waveform)) for waveform in waveforms])
-    buffer = min(extractor.hop_length * (2 * int(lengths.max()) + 2), extractor.n_samples)
-    mel = extractor(list(waveforms), sampling_rate=SAMPLE_RATE, max_length=buffer, return_tensors="pt").input_features
-    if not torch.isfinite(mel).all():
+    samples = torch.zeros(len(waveforms), min(extractor.hop_length * (2 * int(lengths.max()) + 2), extractor.n_samples))
+    for row, waveform in zip(samples, waveforms, strict=True):
+        row[: len(waveform)] = torch.from_numpy(waveform)
+    if not torch.isfinite(samples).all():
         raise InputError("a stimulus has samples that are not finite; remake the stimuli")
-    return mel, lengths
+    samples = samples.to(device)
+    window = torch.hann_window(extractor.n_fft, device=device)
+    spectrum = torch.stft(samples, extractor.n_fft, extractor.hop_length, window=window, return_complex=True)[..., :-1]
+    filters = torch.from_numpy(extractor.mel_filters).to(device, torch.float32)
+    mel = (filters.T @ spectrum.abs() ** 2).clamp(min=1e-10).log10()
+    return (torch.maximum(mel, mel.amax((1, 2), keepdim=True) - 8) + 4) / 4, lengths
 
 
-def encode(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """Audio embeddings of a batch of log-mel spectrograms made by `log_mel`.
+def encode(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths: torch.Tensor) -> AudioEmbeddings:
+    """Audio embeddings of a batch of log-mel spectrograms and convolution lengths made by `log_mel`.
 
     model: a Qwen2AudioForConditionalGeneration, with or without adapters in its tower.
-    Returns (batch, max(L) // 2, hidden size of the language model); row i is valid up to lengths[i] // 2.
     """
     tower = model.model.audio_tower
     weight = tower.conv1.weight
-    mel, lengths = mel.to(weight.device, weight.dtype), lengths.to(weight.device)
-    longest = int(lengths.max())
+    mel, longest = mel.to(weight.device, weight.dtype), int(lengths.max())
     hidden = nn.functional.gelu(tower.conv1(mel))
     hidden = nn.functional.gelu(tower.conv2(hidden))[:, :, :longest].transpose(1, 2)
     hidden = hidden + tower.embed_positions.weight[:longest]
-    valid = torch.arange(longest, device=weight.device) < lengths[:, None]
-    mask = None if bool(valid.all()) else create_bidirectional_mask(config=tower.config, inputs_embeds=hidden, attention_mask=valid.long())
+    mask = None
+    if int(lengths.min()) < longest:
+        valid = (torch.arange(longest) < lengths[:, None]).long().to(weight.device)
+        mask = create_bidirectional_mask(config=tower.config, inputs_embeds=hidden, attention_mask=valid)
     for layer in tower.layers:
         hidden = layer(hidden, mask)
     pooled = tower.avg_pooler(hidden.transpose(1, 2)).transpose(1, 2) if longest > 1 else hidden[:, :0]
-    return model.model.multi_modal_projector(tower.layer_norm(pooled))
+    return AudioEmbeddings(model.model.multi_modal_projector(tower.layer_norm(pooled)), (lengths // 2).tolist())
+
+
+@torch.inference_mode()
+def hear(checkpoint: Checkpoint, waveforms: Sequence[Waveform]) -> AudioEmbeddings:
+    """Audio embeddings of a batch of waveforms (16 kHz mono).
+
+    Raises InputError as `log_mel` does.
+    """
+    device = checkpoint.model.model.audio_tower.conv1.weight.device
+    return encode(checkpoint.model, *log_mel(checkpoint.processor.feature_extractor, waveforms, device))

@@ -1,21 +1,35 @@
-"""The training loss: cross-entropy on the answer's tokens and nothing else."""
+"""Training losses over the answer's tokens, or over all text as an ablation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import nn
 from transformers import Qwen2AudioForConditionalGeneration
 
+from earshot.engine.features import AudioEmbeddings
 from earshot.engine.prompting import TokenisedPrompt
-from earshot.engine.scoring import positions, splice
+from earshot.engine.reading import positions, splice
 
 IGNORED = -100
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What is minimised.
+
+    on: "answer" counts the answer's tokens alone; "text" every token of text, the prompt's too.
+    focal_gamma: 0 is cross-entropy; above 0, tokens that are already probable count less (focal loss, Lin et al. 2017).
+    """
+
+    on: Literal["answer", "text"] = "answer"
+    focal_gamma: float = 0.0
+
+
+@dataclass(frozen=True)
 class BatchLoss:
-    """loss: mean cross-entropy, nats per answer token, float32; accuracy: share of rows whose every answer token is the
+    """loss: mean over the counted tokens, nats, float32; accuracy: share of rows whose every answer token is the
     vocabulary's most probable."""
 
     loss: torch.Tensor
@@ -24,23 +38,31 @@ class BatchLoss:
 
 def answer_loss(
     model: Qwen2AudioForConditionalGeneration,
-    audio: torch.Tensor,
-    n_tokens: Sequence[int],
+    audio: AudioEmbeddings,
     prompts: Sequence[TokenisedPrompt],
     answers: Sequence[tuple[int, ...]],
+    kind: Loss,
 ) -> BatchLoss:
-    """The loss of each row's answer after its prompt and audio.
+    """The loss of each row's answer after its prompt and audio; one prompt and one answer per row.
 
-    audio: (batch, longest, hidden) from `earshot.engine.features.encode`; the other arguments have one item per row.
     The whole vocabulary competes, so probability mass also moves onto the answer's format.
     """
     rows = [replace(prompt, after=prompt.after + answer[:-1]) for prompt, answer in zip(prompts, answers, strict=True)]
-    embeddings, mask = splice(model, audio, n_tokens, rows)
+    embeddings, mask = splice(model, audio, rows)
+    targets = torch.full(mask.shape, IGNORED)
+    for target, n_tokens, prompt, answer in zip(targets, audio.n_tokens, prompts, answers, strict=True):
+        text = [*prompt.before, *[IGNORED] * n_tokens, *prompt.after, *answer][1:]
+        counted = len(answer) if kind.on == "answer" else len(text)
+        target[-counted:] = torch.tensor(text[-counted:])
+    targets = targets.to(mask.device)
     hidden = model.model.language_model(
-        inputs_embeds=embeddings, attention_mask=mask, position_ids=positions(mask), use_cache=False
+        inputs_embeds=embeddings, attention_mask=None if bool(mask.all()) else mask, position_ids=positions(mask), use_cache=False
     ).last_hidden_state
-    longest = max(map(len, answers))
-    labels = torch.tensor([[IGNORED] * (longest - len(answer)) + list(answer) for answer in answers], device=hidden.device)
-    logits = model.lm_head(hidden[:, -longest:]).float()
-    right = (logits.argmax(-1) == labels) | (labels == IGNORED)
-    return BatchLoss(nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED), right.all(1).float().mean().item())
+    counts = targets != IGNORED
+    logits = model.lm_head(hidden[counts]).float()
+    surprise = nn.functional.cross_entropy(logits, targets[counts], reduction="none")
+    weights = -torch.expm1(-surprise) if kind.focal_gamma else None
+    right = torch.ones_like(counts)
+    right[counts] = logits.argmax(-1) == targets[counts]
+    correct = sum(bool(row[-len(answer) :].all()) for row, answer in zip(right.cpu(), answers, strict=True))
+    return BatchLoss((surprise if weights is None else weights**kind.focal_gamma * surprise).mean(), correct / len(answers))

@@ -1,6 +1,7 @@
 """The optimisation loop that the tiny base and every adapter share: AdamW, warm-up and cosine, clipping, resumption."""
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import nn
 from tqdm import trange
 
 from earshot.engine.losses import BatchLoss
+from earshot.errors import InputError
 from earshot.randomness import stream_seed
 from earshot.runtime.checkpoints import CheckpointFolder
 
@@ -19,10 +21,12 @@ CHECKPOINT_INTERVAL_S = 60.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """steps: optimiser steps; accumulation: micro-batches per step; learning_rate: its peak after the warm-up."""
+    """steps: optimiser steps; batch_size: rows per step; micro_batch_size: rows per pass, whose gradients add up;
+    learning_rate: its peak after the warm-up."""
 
     steps: int
-    accumulation: int
+    batch_size: int
+    micro_batch_size: int
     learning_rate: float
     warmup_fraction: float
     weight_decay: float
@@ -30,13 +34,14 @@ class Schedule:
 
 
 def optimise(
-    parameters: dict[str, nn.Parameter], batch_loss: Callable[[int, int], BatchLoss], schedule: Schedule, seed: int, checkpoint: CheckpointFolder
+    parameters: dict[str, nn.Parameter], batch_loss: Callable[[int, slice], BatchLoss], schedule: Schedule, seed: int, checkpoint: CheckpointFolder
 ) -> pd.DataFrame:
-    """Minimise the mean loss of the micro-batches `batch_loss(step, micro)`.
+    """Minimise the mean loss of each step's rows, `batch_loss(step, rows)`.
 
     What a step draws from torch depends on the seed and the step alone, so an interrupted and resumed run equals an
-    uninterrupted one.
+    uninterrupted one. Where memory runs out, the step starts again with half as many rows per pass.
     Returns the history: step (from 1), loss (nats), learning_rate, accuracy.
+    Raises InputError where a single row does not fit into the device's memory.
     """
     optimiser = torch.optim.AdamW(parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     history: list[dict[str, float]] = []
@@ -45,23 +50,45 @@ def optimise(
         tensors, history = saved
         _restore(parameters, optimiser, tensors)
     last_saved = time.monotonic()
+    rows_per_pass = schedule.micro_batch_size
     for step in trange(len(history), schedule.steps, initial=len(history), total=schedule.steps, mininterval=5, desc="training"):
-        torch.manual_seed(stream_seed(seed, "optimise", step) % 2**63)
         optimiser.param_groups[0]["lr"] = rate = learning_rate(schedule, step)
-        losses = []
-        for micro in range(schedule.accumulation):
-            result = batch_loss(step, micro)
-            (result.loss / schedule.accumulation).backward()
-            losses.append((result.loss.item(), result.accuracy))
+        while True:
+            torch.manual_seed(stream_seed(seed, "optimise", step) % 2**63)
+            try:
+                loss, accuracy = _gradients(batch_loss, step, schedule.batch_size, rows_per_pass)
+                break
+            except torch.OutOfMemoryError:
+                optimiser.zero_grad()
+                rows_per_pass = _halved(rows_per_pass)
         nn.utils.clip_grad_norm_(parameters.values(), schedule.max_gradient_norm)
         optimiser.step()
         optimiser.zero_grad()
-        loss, accuracy = (sum(column) / len(column) for column in zip(*losses, strict=True))
         history.append({"step": step + 1, "loss": loss, "learning_rate": rate, "accuracy": accuracy})
         if time.monotonic() - last_saved > CHECKPOINT_INTERVAL_S:
             checkpoint.save(_state(parameters, optimiser), history)
             last_saved = time.monotonic()
     return pd.DataFrame(history)
+
+
+def _gradients(batch_loss: Callable[[int, slice], BatchLoss], step: int, rows: int, rows_per_pass: int) -> tuple[float, float]:
+    """Add the gradients of a step's mean loss; return that loss and the accuracy."""
+    loss, accuracy = 0.0, 0.0
+    for first in range(0, rows, rows_per_pass):
+        chosen = slice(first, min(first + rows_per_pass, rows))
+        share = (chosen.stop - chosen.start) / rows
+        result = batch_loss(step, chosen)
+        (result.loss * share).backward()
+        loss, accuracy = loss + share * result.loss.item(), accuracy + share * result.accuracy
+    return loss, accuracy
+
+
+def _halved(rows_per_pass: int) -> int:
+    torch.cuda.empty_cache()
+    if rows_per_pass == 1:
+        raise InputError("the device's memory does not hold a single training row; set resources.memory to compact, or use a larger device")
+    print(f"out of memory with {rows_per_pass} rows per pass; going on with {rows_per_pass // 2}", file=sys.stderr, flush=True)
+    return rows_per_pass // 2
 
 
 def learning_rate(schedule: Schedule, step: int) -> float:

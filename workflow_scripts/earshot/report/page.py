@@ -34,6 +34,7 @@ class ReportInputs:
     leakage: pd.DataFrame
     conditions: pd.DataFrame
     stimuli: pd.DataFrame
+    generation: pd.DataFrame
     checks: Mapping[str, pd.DataFrame]
     certificates: Sequence[dict[str, Any]]
     published: pd.DataFrame
@@ -84,6 +85,7 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         audits=[_audit(certificate) for certificate in certificates],
         checks=[_check_summary(name, table, inputs.config) for name, table in inputs.checks.items()],
         stimuli=_stimulus_summary(inputs.stimuli),
+        generation=inputs.generation.to_dict("records"),
         examples=inputs.examples,
         published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config),
         run=inputs.run,

@@ -1,0 +1,41 @@
+"""Batches shrink where memory runs out, and say so."""
+
+import pytest
+import torch
+
+from earshot.engine.batching import COMPACT_SIZE, CPU_SIZE, Batches
+from earshot.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+def limited(most):
+    """Work that doubles its items and holds at most so many of them."""
+
+    def work(batch):
+        if len(batch) > most:
+            raise torch.OutOfMemoryError
+        return [2 * item for item in batch]
+
+    return work
+
+
+@pytest.mark.parametrize("most", [1, 3, 16, 100])
+def test_every_item_is_done_once_and_in_order_whatever_fits(most, capsys):
+    batches = Batches(64, CPU)
+    assert [item for part in batches.run(limited(most), range(100)) for item in part] == list(range(0, 200, 2))
+    assert batches.size <= max(most, 1)
+    assert capsys.readouterr().err.count("out of memory with batches of 64; going on with 32") == (most < 64)
+    batches.run(limited(most), range(100))
+    assert "out of memory" not in capsys.readouterr().err, "what did not fit is not tried again"
+
+
+def test_an_item_that_does_not_fit_alone_is_refused_in_words():
+    with pytest.raises(InputError, match="does not hold a single stimulus"):
+        Batches(None, CPU).run(limited(0), range(3))
+
+
+def test_a_cpu_and_compact_memory_do_not_measure():
+    assert Batches(None, CPU).size == CPU_SIZE
+    assert Batches(None, torch.device("cuda"), "compact").size == COMPACT_SIZE
+    assert Batches(7, torch.device("cuda")).size == 7

@@ -1,0 +1,99 @@
+"""Stimuli on disk: encoded once, asked about in any order, on one device or shared out among several."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from shards import MILLISECONDS, write_shard
+
+from earshot.asking import ask, from_audio, from_features
+from earshot.encoding import encode_shard, read_features, stimuli_of, verify_features
+from earshot.engine.batching import Batches
+from earshot.engine.checkpoint import load_checkpoint
+from earshot.engine.features import audio_tokens
+from earshot.engine.prompting import Prompt
+from earshot.engine.tiny_base import QUESTIONS
+from earshot.errors import InputError
+from earshot.predicting import Job, predict
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    return [write_shard(folder / f"{k}.parquet", [f"s{k}-{number:02d}" for number in range(8 + k)]) for k in range(3)]
+
+
+@pytest.fixture(scope="module")
+def features(folder, shards, tmp_path_factory):
+    checkpoint = load_checkpoint(folder)
+    files = [tmp_path_factory.mktemp("features") / shard.name for shard in shards]
+    for shard, file in zip(shards, files, strict=True):
+        assert encode_shard(checkpoint, shard, file, Batches(3, CPU)) == len(stimuli_of(file))
+    return files
+
+
+def everything(folder, files, features, **changes):
+    settings = {"adapter": None, "quantisation": "none", "memory": "fast", "prompt": Prompt(QUESTIONS[0]), "system_id": "base", "seed": None}
+    return Job(**{"files": tuple(files), "features": features, "base": folder, "batch_size": 4, "threads": 1, **settings, **changes})
+
+
+def test_features_on_disk_score_as_the_sounds_do(folder, shards, features):
+    heard, read = predict(everything(folder, shards, False), [CPU]), predict(everything(folder, features, True), [CPU])
+    assert heard.stimulus_id.tolist() == read.stimulus_id.tolist() == sorted(heard.stimulus_id)
+    assert heard.n_audio_tokens.tolist() == [audio_tokens(16 * MILLISECONDS[int(name[3:]) % 6]) for name in heard.stimulus_id]
+    np.testing.assert_allclose(heard.log_odds, read.log_odds, atol=2e-4)
+
+
+def test_two_encodings_have_the_same_bytes(folder, shards, features, tmp_path):
+    encode_shard(load_checkpoint(folder), shards[0], tmp_path / "again.parquet", Batches(3, CPU))
+    assert (tmp_path / "again.parquet").read_bytes() == features[0].read_bytes()
+
+
+def test_devices_share_the_files_and_give_the_answers_of_one(folder, features):
+    one, two = (predict(everything(folder, features, True), devices) for devices in ([CPU], [CPU, CPU]))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_exactly_what_was_wanted_is_asked_and_a_missing_stimulus_is_named(folder, features):
+    some = predict(everything(folder, features, True, only=frozenset({"s0-01", "s2-09"})), [CPU])
+    assert some.stimulus_id.tolist() == ["s0-01", "s2-09"]
+    with pytest.raises(InputError, match="stimulus nowhere"):
+        predict(everything(folder, features, True, only=frozenset({"s0-01", "nowhere"})), [CPU])
+    with pytest.raises(InputError, match="none of the stimuli"):
+        predict(everything(folder, features, True, only=frozenset({"nowhere"})), [CPU])
+
+
+def test_several_prompts_are_asked_of_one_hearing(folder, shards):
+    checkpoint = load_checkpoint(folder)
+    prompts = [Prompt(question) for question in QUESTIONS[:3]]
+    together = ask(checkpoint, from_audio(checkpoint, shards[:1]), prompts, "base", None, Batches(4, CPU))
+    for prompt in prompts:
+        alone = ask(checkpoint, from_audio(checkpoint, shards[:1]), [prompt], "base", None, Batches(4, CPU))
+        same = together[together.prompt_id == prompt.prompt_id].reset_index(drop=True)
+        assert same.stimulus_id.tolist() == alone.stimulus_id.tolist()
+        np.testing.assert_allclose(same.log_odds, alone.log_odds, atol=2e-4)
+
+
+def test_features_of_another_tower_or_of_other_stimuli_are_refused(folder, shards, features, tmp_path):
+    other = load_checkpoint(folder)
+    with torch.no_grad():
+        other.model.model.audio_tower.layers[0].fc1.weight[0, 0] += 1
+    with pytest.raises(InputError, match="another base model's audio tower"):
+        list(read_features(other, features[0]))
+    with pytest.raises(InputError, match="not a file of features"):
+        list(read_features(other, shards[0]))
+    verify_features(features, shards)
+    with pytest.raises(InputError, match="not made from these shards"):
+        verify_features(features, [*shards[:2], write_shard(tmp_path / "other.parquet", ["a", "b"])])
+    with pytest.raises(InputError, match="none given"):
+        verify_features([], shards)
+
+
+def test_a_tower_without_its_adapter_reads_features(folder, features):
+    checkpoint = load_checkpoint(folder)
+    sounds = from_features(checkpoint, features[:1])
+    [(names, vectors)] = sounds.blocks({"s0-00", "s0-04"})
+    assert names == ["s0-00", "s0-04"]
+    assert sounds.hear(vectors).n_tokens == [0, 25]

@@ -1,0 +1,46 @@
+"""Compare the scores of a random part of the stimuli with what constrained generate() answers."""
+
+import argparse
+from pathlib import Path
+
+from earshot.arguments import add_model_arguments, json_object
+from earshot.errors import one_line_errors
+from earshot.randomness import stream
+from earshot.runtime.devices import leased_devices
+from earshot.tables import GENERATION, write_table
+
+BATCH = 64
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
+    parser.add_argument("--table", type=Path, required=True, help="where the agreement goes (CSV)")
+    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    parser.add_argument("--most", type=int, required=True, help="stimuli to compare")
+    parser.add_argument("--seed", type=int, required=True)
+    add_model_arguments(parser)
+    args = parser.parse_args()
+
+    with leased_devices():
+        # torch looks at the visible devices when it is imported.
+        import torch
+
+        from earshot.encoding import pad, read_features, stimuli_of
+        from earshot.engine.checkpoint import load_checkpoint
+        from earshot.engine.generation import compare_with_scores
+        from earshot.engine.prompting import Prompt
+
+        torch.set_num_threads(args.threads)
+        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
+        names = sorted(name for file in args.features for name in stimuli_of(file))
+        drawn = set(stream(args.seed, "check_generation").permutation(names)[: args.most])
+        vectors = [row for file in args.features for _, rows in read_features(checkpoint, file, drawn) for row in rows]
+        batches = [pad(vectors[start : start + BATCH], checkpoint.model.lm_head.weight.device) for start in range(0, len(vectors), BATCH)]
+        table = compare_with_scores(checkpoint, batches, Prompt(**args.prompt))
+    write_table(args.table, table, GENERATION)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Encode every stimulus of a shard with the base model's audio tower, once for all that use it."""
+
+import argparse
+from pathlib import Path
+
+from earshot.arguments import add_model_arguments, batch_size
+from earshot.errors import one_line_errors
+from earshot.runtime.devices import leased_devices
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shard", type=Path, help="stimuli with audio (Parquet)")
+    parser.add_argument("features", type=Path, help="where the features go (Parquet)")
+    parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
+    add_model_arguments(parser)
+    args = parser.parse_args()
+
+    with leased_devices():
+        # torch looks at the visible devices when it is imported.
+        import torch
+
+        from earshot.encoding import encode_shard
+        from earshot.engine.batching import Batches
+        from earshot.engine.checkpoint import load_checkpoint
+
+        torch.set_num_threads(args.threads)
+        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
+        batches = Batches(args.batch_size, checkpoint.model.lm_head.weight.device, args.memory)
+        encoded = encode_shard(checkpoint, args.shard, args.features, batches)
+    print(f"{args.features}: {encoded} stimuli")
+
+
+if __name__ == "__main__":
+    main()
