@@ -28,12 +28,14 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+        BASELINE_INDEX,
 
 
 rule stimuli:
     """The stimuli alone, with no model."""
     input:
         "results/stimuli/factorial/index.parquet",
+        BASELINE_INDEX,
 
 
 rule audits:

@@ -16,16 +16,23 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 from earshot.configuration import complete_config
 from earshot.errors import InputError
-from earshot.layouts import source_files
+from earshot.layouts import noise_recordings, source_files
+
+RECORDED_NOISES = ("babble", "recorded")
 
 try:
     config = complete_config(config)
+    USES_RECORDED_NOISE = any(config[section]["noise"] in RECORDED_NOISES for section in ("stimuli", "baseline"))
     FOLDERS_ON_DISK = {name: source["path"] for name, source in config["sources"].items() if source["origin"] == "path"}
     FILES_ON_DISK = {name: source_files(name, Path(folder)) for name, folder in FOLDERS_ON_DISK.items()}
+    NOISES_ON_DISK = (
+        list(map(str, noise_recordings(Path(config["stimuli"]["noise_recordings"])))) if USES_RECORDED_NOISE else []
+    )
 except InputError as error:
     sys.exit(f"error: {error}")
 
-DATASETS = [name for name, source in config["sources"].items() if source["origin"] != "none"]
+STUDIED = config["stimuli"]["datasets"]
+DATASETS = [name for name in config["sources"] if name in STUDIED + config["baseline"]["datasets"]]
 SHARDS = [f"{shard:03d}" for shard in range(config["resources"]["stimulus_shards"])]
 ARMS = [
     (arm["recipe"], arm["split"], seed)
@@ -101,13 +108,19 @@ def errors_of_this_run():
 def dataset_folder(name):
     """Where a data set's files are, or will be."""
     source = config["sources"][name]
-    folders = {"embedded": f"data/embedded/study/{name}", "download": f"data/downloads/{name}"}
+    corpus = "baseline" if name == "fsd50k" else "study"
+    folders = {"embedded": f"data/embedded/{corpus}/{name}", "download": f"data/downloads/{name}"}
     return folders.get(source["origin"], source["path"])
 
 
 def dataset_inputs(wildcards):
     """What the catalogue of a data set depends on: every file of a folder on disk, or the folder that a rule makes."""
     return FILES_ON_DISK.get(wildcards.dataset, dataset_folder(wildcards.dataset))
+
+
+def corpus_size(prefix):
+    """How many speakers and sounds an embedded corpus has."""
+    return {size: config["embedded"][prefix + size] for size in ("speakers", "sounds")}
 
 
 def base_folder():
@@ -151,6 +164,27 @@ def features_of_recipe(stimulus_set):
     return files
 
 
-RECORDINGS = expand("results/recordings/{dataset}.parquet", dataset=DATASETS)
-CLIPS = expand("results/clips/{dataset}.parquet", dataset=DATASETS)
+def noise_files(section):
+    """The recordings that the noise of a section of the configuration is cut from."""
+    return NOISES_ON_DISK if config[section]["noise"] in RECORDED_NOISES else []
+
+
+def factorial_settings():
+    """What the factorial set's stimuli depend on."""
+    return {key: value for key, value in config["stimuli"].items() if key != "datasets"}
+
+
+def baseline_settings():
+    """What the baseline's stimuli depend on: its own section, and what it shares with the factorial set."""
+    shared = ("noise_recordings", "window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs")
+    own = {key: value for key, value in config["baseline"].items() if key != "datasets"}
+    return {key: config["stimuli"][key] for key in shared} | own
+
+
+RECORDINGS = expand("results/recordings/{dataset}.parquet", dataset=STUDIED)
+CLIPS = expand("results/clips/{dataset}.parquet", dataset=STUDIED)
 STIMULI = expand("results/stimuli/factorial/shard-{shard}.parquet", shard=SHARDS)
+
+BASELINE_CLIPS = expand("results/clips/{dataset}.parquet", dataset=config["baseline"]["datasets"])
+BASELINE_STIMULI = expand("results/stimuli/baseline/shard-{shard}.parquet", shard=SHARDS)
+BASELINE_INDEX = ["results/stimuli/baseline/index.parquet"] if BASELINE_CLIPS else []

@@ -2,6 +2,7 @@
 
 out  data/embedded/{study,base}/voxconverse/   audio/*.wav, rttm/*.rttm
      data/embedded/{study,base}/esc50/         audio/*.wav, meta/esc50.csv
+     data/embedded/baseline/fsd50k/            FSD50K.{dev,eval}_audio/*.wav, FSD50K.ground_truth/, FSD50K.metadata/
      data/downloads/{dataset}/                 the data set's own layout
 """
 
@@ -22,13 +23,7 @@ rule make_embedded_corpus:
         "../envs/analysis.yaml"
     threads: 2
     params:
-        settings=lambda wildcards: as_json_of(
-            {
-                key: size
-                for key, size in config["embedded"].items()
-                if key.startswith("base_") == (wildcards.corpus == "base")
-            }
-        ),
+        settings=lambda wildcards: as_json_of(corpus_size("base_" if wildcards.corpus == "base" else "")),
         seed=config["seed"],
     message:
         "Synthesising the {wildcards.corpus} corpus"
@@ -36,6 +31,30 @@ rule make_embedded_corpus:
         "python workflow_scripts/make_embedded_corpus.py {output.speech:q} {output.sounds:q}"
         " --corpus {wildcards.corpus} --settings {params.settings:q} --seed {params.seed}"
         " --threads {threads} &> {log:q}"
+
+
+rule make_embedded_baseline:
+    """Close, clean recordings of voices and rooms that are in neither other corpus, in FSD50K's layout.
+
+    Its kinds of sounds are the study corpus's, from other draws.
+    """
+    input:
+        code=code("make_embedded_baseline.py"),
+    output:
+        folder=directory("data/embedded/baseline/fsd50k"),
+    log:
+        "results/logs/make_embedded_baseline.log",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 2
+    params:
+        settings=as_json_of(corpus_size("baseline_")),
+        seed=config["seed"],
+    message:
+        "Synthesising the baseline corpus"
+    shell:
+        "python workflow_scripts/make_embedded_baseline.py {output.folder:q}"
+        " --settings {params.settings:q} --seed {params.seed} --threads {threads} &> {log:q}"
 
 
 rule download_dataset:

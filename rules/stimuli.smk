@@ -1,9 +1,10 @@
-"""Stimuli: clips of controlled duration and signal-to-noise ratio, in a fixed window, at a fixed level.
+"""Stimuli: clips under controlled conditions, in a fixed window, at a fixed level.
 
 in   results/clips/{dataset}.parquet
 out  results/stimuli/factorial/shard-{shard}.parquet    earshot.tables.STIMULI and audio
      results/stimuli/factorial/index.parquet            earshot.tables.STIMULI
      results/tables/stimuli.csv                         counts and largest deviations per condition
+     results/stimuli/baseline/, results/tables/baseline_stimuli.csv    the same of the psychoacoustic baseline
 """
 
 
@@ -12,6 +13,7 @@ rule make_factorial_stimuli:
     input:
         code=code("make_factorial_stimuli.py"),
         clips=CLIPS,
+        noises=noise_files("stimuli"),
     output:
         shard="results/stimuli/factorial/shard-{shard}.parquet",
     log:
@@ -19,13 +21,37 @@ rule make_factorial_stimuli:
     conda:
         "../envs/analysis.yaml"
     params:
-        settings=as_json("stimuli"),
+        settings=as_json_of(factorial_settings()),
         seed=config["seed"],
         shards=len(SHARDS),
     message:
-        "Making stimuli, shard {wildcards.shard}"
+        "Making factorial stimuli, shard {wildcards.shard}"
     shell:
         "python workflow_scripts/make_factorial_stimuli.py {input.clips:q} --output {output.shard:q}"
+        " --shard {wildcards.shard} --shards {params.shards} --settings {params.settings:q} --seed {params.seed}"
+        " &> {log:q}"
+
+
+rule make_baseline_stimuli:
+    """The grid, one thing varied at a time, and SNR x duration, of clips drawn one per source."""
+    input:
+        code=code("make_baseline_stimuli.py"),
+        clips=BASELINE_CLIPS,
+        noises=noise_files("baseline"),
+    output:
+        shard="results/stimuli/baseline/shard-{shard}.parquet",
+    log:
+        "results/logs/make_baseline_stimuli/shard-{shard}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=as_json_of(baseline_settings()),
+        seed=config["seed"],
+        shards=len(SHARDS),
+    message:
+        "Making baseline stimuli, shard {wildcards.shard}"
+    shell:
+        "python workflow_scripts/make_baseline_stimuli.py {input.clips:q} --output {output.shard:q}"
         " --shard {wildcards.shard} --shards {params.shards} --settings {params.settings:q} --seed {params.seed}"
         " &> {log:q}"
 
@@ -44,9 +70,31 @@ rule audit_stimuli:
     conda:
         "../envs/analysis.yaml"
     params:
-        settings=as_json("stimuli"),
+        settings=as_json_of(factorial_settings()),
     message:
         "Checking the stimuli against what was asked for"
     shell:
         "python workflow_scripts/audit_stimuli.py {input.shards:q} --index {output.index:q} --summary {output.summary:q}"
+        " --settings {params.settings:q} &> {log:q}"
+
+
+rule audit_baseline_stimuli:
+    """The same for the baseline: achieved SNR and level against the request, within 0.1 dB, and one index of all shards."""
+    input:
+        code=code("audit_baseline_stimuli.py"),
+        shards=BASELINE_STIMULI,
+    output:
+        index="results/stimuli/baseline/index.parquet",
+        summary="results/tables/baseline_stimuli.csv",
+    log:
+        "results/logs/audit_baseline_stimuli.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=as_json_of(baseline_settings()),
+    message:
+        "Checking the baseline's stimuli against what was asked for"
+    shell:
+        "python workflow_scripts/audit_baseline_stimuli.py {input.shards:q} --index {output.index:q} --summary {output.summary:q}"
         " --settings {params.settings:q} &> {log:q}"

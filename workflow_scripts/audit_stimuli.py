@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
-from earshot.stimuli import FactorialDesign, audit_stimuli
+from earshot.stimuli import audit_stimuli, factorial_design
 from earshot.tables import STIMULI, STIMULUS_SUMMARY, write_table
 
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--settings", type=json_object, required=True, help="the configuration's stimuli section (JSON)")
     args = parser.parse_args()
 
-    index, summary = audit_stimuli(args.shards, FactorialDesign(**args.settings))
+    index, summary = audit_stimuli(args.shards, factorial_design(args.settings))
     write_table(args.summary, summary, STIMULUS_SUMMARY)
     write_table(args.index, index, STIMULI)
 

@@ -1,4 +1,4 @@
-"""Synthesise one of the two embedded corpora: speech in VoxConverse's layout, sounds in ESC-50's."""
+"""Synthesise an embedded corpus: speech in VoxConverse's layout, sounds in ESC-50's."""
 
 import argparse
 from pathlib import Path
@@ -15,15 +15,13 @@ def main() -> None:
     parser.add_argument("speech", type=Path, help="where the speech goes (a folder)")
     parser.add_argument("sounds", type=Path, help="where the sounds go (a folder)")
     parser.add_argument("--corpus", choices=CORPORA, required=True)
-    parser.add_argument("--settings", type=json_object, required=True, help="the configuration's `embedded` section")
+    parser.add_argument("--settings", type=json_object, required=True, help="how many speakers and sounds (JSON)")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
 
-    prefix = "base_" if args.corpus == "base" else ""
-    speakers, sources = args.settings[f"{prefix}speakers"], args.settings[f"{prefix}sounds"]
     with atomic_folder(args.speech) as speech, atomic_folder(args.sounds) as sounds:
-        write_corpus(args.corpus, speech, sounds, speakers, sources, args.seed, args.threads)
+        write_corpus(args.corpus, speech, sounds, args.settings["speakers"], args.settings["sounds"], args.seed, args.threads)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
-from earshot.stimuli import FactorialDesign, write_factorial_shard
+from earshot.stimuli import factorial_design, shard_clips, write_shard
+from earshot.tables import CLIPS, read_table
 
 
 @one_line_errors
@@ -19,7 +20,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
 
-    written = write_factorial_shard(args.clips, args.output, FactorialDesign(**args.settings), args.seed, args.shard, args.shards)
+    clip_ids = [clip_id for path in args.clips for clip_id in read_table(path, CLIPS).clip_id]
+    mine = shard_clips(clip_ids, args.shard, args.shards)
+    written = write_shard(args.clips, args.output, factorial_design(args.settings), args.seed, mine)
     print(f"{args.output}: {written} stimuli")
 
 

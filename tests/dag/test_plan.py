@@ -9,6 +9,7 @@ def test_a_clean_checkout_plans_the_whole_study(checkout):
     plan = checkout.plan()
     assert plan["train_adapter"] == plan["predict_adapter"] == 2 * SEEDS
     assert plan["make_embedded_corpus"] == 2
+    assert plan["make_embedded_baseline"] == plan["audit_baseline_stimuli"] == 1
     assert plan["gate_leakage"] == plan["audit_leakage"] == 2
     assert plan["detect_reference"] == 3
     assert plan["train_tiny_base"] == plan["predict_zeroshot"] == plan["write_report"] == 1
@@ -19,11 +20,12 @@ def test_a_clean_checkout_plans_the_whole_study(checkout):
 def test_the_published_study_plans_at_full_size(checkout):
     plan = checkout.plan("--configfile", "config/reproduction.yaml")
     assert plan["train_adapter"] == plan["predict_adapter"] == 4 * PUBLISHED_SEEDS
-    assert plan["download_dataset"] == 2
-    assert plan["make_factorial_stimuli"] == 16
+    assert plan["download_dataset"] == 3
+    assert plan["make_factorial_stimuli"] == plan["make_baseline_stimuli"] == 16
     assert plan["fetch_base"] == 1
     assert "train_tiny_base" not in plan
     assert "make_embedded_corpus" not in plan
+    assert "make_embedded_baseline" not in plan
 
 
 @pytest.mark.parametrize(("target", "last"), [("stimuli", "audit_stimuli"), ("audits", "audit_leakage"), ("adapters", "train_adapter")])
@@ -51,8 +53,24 @@ def own_recordings(checkout):
 
 def test_own_recordings_replace_the_embedded_study_but_not_the_corpus_of_the_tiny_base(checkout):
     plan = checkout.plan("--configfile", checkout.overlay(own_recordings(checkout)))
-    assert plan["catalogue_recordings"] == 2
+    assert plan["catalogue_recordings"] == 3
     assert plan["make_embedded_corpus"] == plan["train_tiny_base"] == 1
+
+
+BASELINE_RULES = {"make_embedded_baseline", "make_baseline_stimuli", "audit_baseline_stimuli"}
+
+
+def test_the_baseline_can_be_left_out_with_its_data_set(checkout):
+    plan = checkout.plan("--configfile", checkout.overlay({"baseline": {"datasets": []}, "sources": {"fsd50k": {"origin": "none"}}}))
+    assert not BASELINE_RULES & set(plan)
+    assert plan["catalogue_recordings"] == plan["select_clips"] == 2
+
+
+def test_the_baseline_can_be_drawn_from_the_recordings_of_the_study(checkout):
+    plan = checkout.plan("--configfile", checkout.overlay({"baseline": {"datasets": ["voxconverse", "esc50"]}}))
+    assert plan["make_baseline_stimuli"] == 2
+    assert plan["catalogue_recordings"] == 2
+    assert "make_embedded_baseline" not in plan
 
 
 @pytest.mark.parametrize(
@@ -60,6 +78,9 @@ def test_own_recordings_replace_the_embedded_study_but_not_the_corpus_of_the_tin
     [
         ({"sed": 3}, "error: config: unknown key sed = 3; hint: did you mean seed?"),
         ({"clips": {"per_source": "2"}}, 'error: config: clips.per_source = "2": must be of type integer'),
+        ({"baseline": {"noise": "babble"}}, "error: config: stimuli.noise_recordings is not set: baseline.noise is babble"),
+        ({"stimuli": {"noise": "recorded", "noise_recordings": "nowhere"}}, "error: stimuli.noise_recordings: no folder nowhere"),
+        ({"stimuli": {"noise": "recorded", "noise_recordings": "config"}}, "error: stimuli.noise_recordings: config holds no *.wav"),
         ({"sources": {"esc50": {"origin": "path", "path": "nowhere"}}}, "error: sources.esc50: no folder nowhere; set sources.esc50.path"),
         ({"sources": {"esc50": {"origin": "path", "path": "config"}}}, "error: sources.esc50: config holds no audio/*.wav"),
     ],

@@ -13,7 +13,9 @@ AFTER_SPLITS = {"split_row_random", "audit_leakage", "gate_leakage", "train_adap
 OF_THE_BASE = {"encode_stimuli", "predict_zeroshot", "check_generation"}
 AFTER_STIMULI = {"audit_stimuli", "split_grouped"} | OF_THE_BASE | AFTER_SPLITS
 AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
-EVERYTHING = {"make_embedded_corpus", "catalogue_recordings", "select_clips", "train_tiny_base"} | AFTER_CLIPS
+BASELINE = {"make_baseline_stimuli", "audit_baseline_stimuli"}
+RECORDED = {"catalogue_recordings", "select_clips"}
+EVERYTHING = {"make_embedded_corpus", "make_embedded_baseline", "train_tiny_base"} | RECORDED | AFTER_CLIPS | BASELINE
 JOBS_OF_ALL = "all"
 
 
@@ -45,7 +47,8 @@ def test_touching_every_file_runs_nothing(finished):
         ("workflow_scripts/train_adapter.py", {"train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/check_generation.py", {"check_generation"} | PAGE),
         ("workflow_scripts/earshot/splits.py", {"split_grouped"} | AFTER_SPLITS),
-        ("workflow_scripts/earshot/stimuli.py", AFTER_CLIPS | {"train_tiny_base"}),
+        ("workflow_scripts/earshot/stimuli.py", AFTER_CLIPS | BASELINE | {"train_tiny_base"}),
+        ("workflow_scripts/make_baseline_stimuli.py", BASELINE),
         ("rules/captions/report.html.jinja", PAGE),
         ("config/published.csv", {"plot_leakage"} | PAGE),
     ],
@@ -65,8 +68,12 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
         ({"splits": {"row_random": {"stimuli": 100}}}, {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter"} | AFTER_TRAINING),
         ({"splits": {"test_fraction": 0.3}}, {"split_grouped"} | AFTER_SPLITS),
         ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
-        ({"clips": {"per_source": 1}}, {"select_clips"} | AFTER_CLIPS),
-        ({"embedded": {"speakers": 30}}, EVERYTHING - {"train_tiny_base"}),
+        ({"stimuli": {"floor_dbfs": -75}}, AFTER_CLIPS | BASELINE),
+        ({"baseline": {"rooms": ["anechoic"]}}, BASELINE | PROVENANCE),
+        ({"baseline": {"speech_clips": 20}}, BASELINE | PROVENANCE),
+        ({"clips": {"per_source": 1}}, {"select_clips"} | AFTER_CLIPS | BASELINE),
+        ({"embedded": {"speakers": 30}}, {"make_embedded_corpus"} | RECORDED | AFTER_CLIPS),
+        ({"embedded": {"baseline_speakers": 34}}, {"make_embedded_baseline"} | RECORDED | BASELINE | PROVENANCE),
         ({"model": {"tiny": {"steps": 10}}}, {"train_tiny_base", "train_adapter"} | OF_THE_BASE | AFTER_TRAINING),
         ({"prompt": {"question": "Is anyone speaking?"}}, {"predict_zeroshot", "check_generation", "train_adapter"} | AFTER_TRAINING),
         ({"resources": {"batch_size": 7, "memory": "compact", "gpus_per_prediction": 2}}, PROVENANCE),

@@ -1,9 +1,10 @@
 """The smallest study that still has every part."""
 
 SETTINGS = {
-    "embedded": {"speakers": 24, "sounds": 24, "base_speakers": 8, "base_sounds": 18},
+    "embedded": {"speakers": 24, "sounds": 24, "base_speakers": 8, "base_sounds": 18, "baseline_speakers": 4, "baseline_sounds": 6},
     "clips": {"per_source": 1},
     "stimuli": {"durations_ms": [200, 1000], "snrs_db": [0, 20]},
+    "baseline": {"speech_clips": 3, "sound_clips": 4},
     "splits": {"row_random": {"speech_sources": 3, "sound_sources": 5, "stimuli": 24}},
     "model": {"tiny": {"steps": 20, "pool": 128, "batch_size": 16}},
     "finetuning": {"seeds": [1, 2], "recipes": {"attention": {"steps": 4, "batch_size": 8, "micro_batch_size": 4}}},

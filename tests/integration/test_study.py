@@ -16,7 +16,7 @@ from peft import PeftModel
 from small_settings import SETTINGS
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
-from earshot.tables import ACCURACY, COMPARISONS, LEAKAGE, PREDICTIONS, read_table
+from earshot.tables import ACCURACY, COMPARISONS, LEAKAGE, PREDICTIONS, STIMULI, read_table
 
 NUMBERS = ["results/tables", "results/predictions", "results/splits", "results/audit", "results/stimuli", "results/clips", "results/figures"]
 
@@ -34,6 +34,8 @@ def test_every_promised_file_is_there_and_nothing_half_written(run):
         "report.html",
         "tables/accuracy.csv",
         "tables/comparisons.csv",
+        "tables/baseline_stimuli.csv",
+        "stimuli/baseline/index.parquet",
         "audit/grouped/certificate.json",
         "audit/row_random/certificate.json",
         "predictions/factorial/zeroshot.parquet",
@@ -59,6 +61,14 @@ def test_the_tables_hold_every_system_and_test_set(run):
         zip(comparisons.system_a, comparisons.system_b, strict=True)
     )
     assert set(read_table(run.folder / "results/tables/leakage.csv", LEAKAGE).system_id) == {"attention-row_random"}
+
+
+def test_the_baseline_has_its_clips_under_every_condition(run):
+    index = read_table(run.folder / "results/stimuli/baseline/index.parquet", STIMULI)
+    grid = index[index.design == "grid"]
+    assert len(grid) == 20 * (3 + 4)
+    assert len(index) - len(grid) == 24 * (3 + 4)
+    assert not set(index.clip_id) & set(read_table(run.folder / "results/stimuli/factorial/index.parquet", STIMULI).clip_id)
 
 
 def test_adapters_answer_only_what_they_did_not_train_on(run):

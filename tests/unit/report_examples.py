@@ -94,7 +94,7 @@ def histories(systems: Sequence[str] = SYSTEMS, steps: int = 40) -> pd.DataFrame
 
 def stimulus_summary() -> pd.DataFrame:
     rows = [
-        [label, duration, snr, 28, 14, 0.0123, 0.0045]
+        [label, "factorial", "duration_x_snr", duration, snr, "clean", "none", 28, 14, 0.0123, 0.0045]
         for label in ("SPEECH", "NONSPEECH")
         for duration in (200, 600, 1000)
         for snr in (0.0, 10.0, 20.0)

@@ -37,6 +37,7 @@ def message_of(text: str) -> str:
         ),
         ("{sources: {esc50: {archives: [{ulr: x}]}}}", "unknown key sources.esc50.archives[0].ulr", '"x"', "did you mean url?"),
         ("{1: 2}", "unknown key 1", "2", "known keys: seed"),
+        ('{sources: {"\\n": 2}}', r"unknown key sources.'\n'", "2", "known keys: voxconverse"),
         ("{finetuning: {recipes: {attention: {learning_rate: 1e-4}}}}", "finetuning.recipes.attention.learning_rate", '"1e-4"', "1.0e-4"),
         ("{seed: yes}", "seed", "true", "of type integer"),
         ("{clips: {per_source: 0}}", "clips.per_source", "0", "at least 1"),
@@ -50,7 +51,7 @@ def message_of(text: str) -> str:
         ("{finetuning: {recipes: {1: {}}}}", "finetuning.recipes", "1", "of type string"),
         ("{finetuning: {arms: [{recipe: attention}]}}", "finetuning.arms[0]", '{"recipe": "attention"}', "{recipe: NAME, split: grouped}"),
         ("{sources: {esc50: {origin: embeded}}}", "sources.esc50.origin", '"embeded"', "did you mean embedded?"),
-        ("{sources: {fsd50k: {origin: embedded}}}", "sources.fsd50k.origin", '"embedded"', "path, download, none"),
+        ("{baseline: {bands: [telefone]}}", "baseline.bands[0]", '"telefone"', "did you mean telephone?"),
         ("{sources: {esc50: {archives: [{url: 'file:///x', checksum: 'md5:0'}]}}}", "sources.esc50.archives[0]", "md5:0", "sha256:... or md5:..."),
         ("{clips: }", "clips", "null", "remove the key"),
         ("{seed: }", "seed", "null", "remove the key"),
@@ -68,10 +69,17 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, va
     [
         ("{sources: {esc50: {origin: path}}}", "sources.esc50.path is not set"),
         ("{sources: {esc50: {origin: download}}}", "sources.esc50.archives"),
-        ("{sources: {esc50: {origin: none}, voxconverse: {origin: none}}}", "every origin is none"),
+        ("{sources: {esc50: {origin: none}}}", 'stimuli.datasets = ["voxconverse", "esc50"]: sources.esc50.origin is none; hint: set its origin'),
+        (
+            "{sources: {fsd50k: {origin: none}}}",
+            'baseline.datasets = ["fsd50k"]: sources.fsd50k.origin is none; hint: set its origin, or leave it out here; []',
+        ),
+        ("{baseline: {noise: babble}}", "stimuli.noise_recordings is not set: baseline.noise is babble"),
+        ("{stimuli: {noise: recorded}}", "stimuli.noise_recordings is not set: stimuli.noise is recorded"),
         ("{model: {origin: path}}", "model.path is not set"),
         ("{finetuning: {arms: [{recipe: bigger, split: grouped}]}}", 'finetuning.arms[0].recipe = "bigger": is not defined; hint: one of attention'),
         ("{stimuli: {window_ms: 900}}", "stimuli.window_ms = 900: shorter than the longest stimulus; hint: at least 1000"),
+        ("{stimuli: {window_ms: 1000, durations_ms: [200]}, baseline: {durations_ms: [1100]}}", "stimuli.window_ms = 1000: shorter than the longest"),
         ("{clips: {duration_s: 0.5}}", "clips.duration_s = 0.5: shorter than the longest stimulus; hint: at least 1.0"),
         ("{splits: {dev_fraction: 0.5, test_fraction: 0.5}}", "leave nothing to train on"),
     ],
@@ -91,7 +99,7 @@ def test_a_long_value_does_not_drown_the_message():
 def test_every_default_is_filled_in_at_every_depth():
     completed = complete_config({})
     assert completed["model"]["tiny"]["steps"] == 900
-    assert completed["sources"]["fsd50k"]["origin"] == "none"
+    assert completed["sources"]["fsd50k"]["origin"] == "embedded"
     assert completed["finetuning"]["recipes"]["attention"]["rank"] == 16
     assert completed == complete_config(completed)
 
@@ -128,8 +136,13 @@ def test_a_whole_float_given_for_a_count_becomes_an_integer():
 
 def test_a_path_may_start_at_home(monkeypatch):
     monkeypatch.setenv("HOME", "/somewhere")
-    completed = complete_config({"sources": {"esc50": {"origin": "path", "path": "~/sounds"}}})
+    completed = complete_config({"sources": {"esc50": {"origin": "path", "path": "~/sounds"}}, "stimuli": {"noise_recordings": "~/noises"}})
     assert completed["sources"]["esc50"]["path"] == "/somewhere/sounds"
+    assert completed["stimuli"]["noise_recordings"] == "/somewhere/noises"
+
+
+def test_without_a_baseline_its_data_set_and_its_durations_do_not_count():
+    complete_config({"baseline": {"datasets": [], "durations_ms": [5000], "noise": "babble"}, "sources": {"fsd50k": {"origin": "none"}}})
 
 
 @given(

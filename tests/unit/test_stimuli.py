@@ -13,14 +13,46 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earshot.acoustics import peak_dbfs, power_ratio_db, raised_cosine_ramp
+from earshot.acoustics import active_samples, mean_square, peak_dbfs, power_ratio_db, raised_cosine_ramp
 from earshot.audio import SAMPLE_RATE, dbfs, decode_flac, encode_flac, read_mono
+from earshot.conditions import factorial
+from earshot.configuration import complete_config
 from earshot.errors import InputError
 from earshot.files import atomic
-from earshot.stimuli import FactorialDesign, audit_stimuli, make_clip_stimuli, shard_of, write_factorial_shard
+from earshot.stimuli import (
+    StimulusDesign,
+    audit_stimuli,
+    baseline_design,
+    choose_clips,
+    factorial_design,
+    make_clip_stimuli,
+    shard_clips,
+    shard_of,
+    write_shard,
+)
 from earshot.tables import CLIPS, STIMULI, STIMULUS_SUMMARY, AudioTableWriter, iterate_audio, read_table, validate
 
-DESIGN = FactorialDesign([200, 1000], [0.0, 20.0], "white", 1200, -80.0, 5.0, "peak", -1.0, -26.0)
+DESIGN = StimulusDesign(factorial([200, 1000], [0.0, 20.0]), "white", 1200, -80.0, 5.0, "peak", -1.0, -26.0)
+
+
+def baseline_settings() -> dict:
+    """The default baseline's settings, as the workflow passes them to its programs."""
+    config = complete_config({})
+    shared = ("noise_recordings", "window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs")
+    return {key: config["stimuli"][key] for key in shared} | {key: value for key, value in config["baseline"].items() if key != "datasets"}
+
+
+BASELINE = baseline_design(baseline_settings())
+
+
+def asking(durations_ms: list[int] = [200, 1000], snrs_db: list[float] = [0.0, 20.0], **changes) -> StimulusDesign:  # noqa: B006
+    """DESIGN with other conditions."""
+    return dataclasses.replace(DESIGN, conditions=factorial(durations_ms, snrs_db), **changes)
+
+
+def write(clip_file: Path, output: Path, design: StimulusDesign, shard: int = 0, shards: int = 1) -> int:
+    """One shard of every clip of a file."""
+    return write_shard([clip_file], output, design, 1, shard_clips(read_table(clip_file, CLIPS).clip_id, shard, shards))
 
 
 def clip_row(clip_id: str = "rec:a@0", label: str = "SPEECH", start_s: float = 0.0, end_s: float = 1.0) -> pd.Series:
@@ -47,9 +79,7 @@ def both_classes(n: int) -> list[tuple[pd.Series, np.ndarray]]:
     return [(clip_row(f"{label.lower()}:{k}@0", label), burst(k)) for label in ("SPEECH", "NONSPEECH") for k in range(n)]
 
 
-def make(
-    samples: np.ndarray, design: FactorialDesign = DESIGN, clip: pd.Series | None = None, seed: int = 1
-) -> tuple[pd.DataFrame, list[np.ndarray]]:
+def make(samples: np.ndarray, design: StimulusDesign = DESIGN, clip: pd.Series | None = None, seed: int = 1) -> tuple[pd.DataFrame, list[np.ndarray]]:
     made = list(make_clip_stimuli(clip_row() if clip is None else clip, samples, design, seed))
     return validate(pd.DataFrame([row for row, _ in made]), STIMULI), [decode_flac(audio) for _, audio in made]
 
@@ -77,14 +107,14 @@ def test_the_segment_is_the_loudest_stretch_and_the_row_says_where_in_the_record
 def test_the_decoded_mixture_has_the_snr_of_the_segment_that_the_row_names(snr_db):
     """Independent of the program's own bookkeeping: the segment is cut again from the clip, and the rest is what least squares leaves."""
     samples = burst()
-    rows, decoded = make(samples, dataclasses.replace(DESIGN, snrs_db=[snr_db]))
+    rows, decoded = make(samples, asking(snrs_db=[snr_db]))
     for row, stimulus in zip(rows.itertuples(), decoded, strict=True):
         length = row.duration_ms * 16
         start = round(row.segment_start_s * SAMPLE_RATE)
         segment = samples[start : start + length] * raised_cosine_ramp(length, 80)
         during = stimulus[(19200 - length) // 2 :][:length].astype(np.float64)
         heard = segment * (during @ segment) / (segment @ segment)
-        assert power_ratio_db(heard, during - heard) == pytest.approx(snr_db, abs=0.4)
+        assert power_ratio_db(heard[active_samples(segment)], during - heard) == pytest.approx(snr_db, abs=0.4)
         assert row.achieved_snr_db == pytest.approx(snr_db, abs=0.1)
 
 
@@ -118,12 +148,10 @@ def clips_of_any_kind(draw: st.DrawFn) -> np.ndarray:
     return (samples * 10 ** (draw(st.floats(-50, 0)) / 20)).astype(np.float32)
 
 
-@given(clips_of_any_kind(), st.sampled_from(["white", "pink"]), st.sampled_from(["peak", "rms"]), st.integers(0, 1000))
+@given(clips_of_any_kind(), st.sampled_from(["white", "pink", "speech_shaped"]), st.sampled_from(["peak", "rms"]), st.integers(0, 1000))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_snr_and_level_are_met_within_a_tenth_of_a_db_for_any_clip(samples, noise, normalisation, seed):
-    design = dataclasses.replace(
-        DESIGN, durations_ms=[20, 200, 1000], snrs_db=[-20.0, 0.0, 20.0], noise=noise, normalisation=normalisation, rms_dbfs=-34.0
-    )
+    design = asking([20, 200, 1000], [-20.0, 0.0, 20.0], noise=noise, normalisation=normalisation, rms_dbfs=-34.0)
     rows, _ = make(samples, design, seed=seed)
     assert (rows.achieved_snr_db - rows.snr_db).abs().max() <= 0.1
     assert (rows.achieved_level_dbfs - design.level_dbfs).abs().max() <= 0.1
@@ -131,7 +159,7 @@ def test_snr_and_level_are_met_within_a_tenth_of_a_db_for_any_clip(samples, nois
 
 def test_a_stimulus_depends_on_its_clip_condition_and_seed_alone():
     rows, decoded = make(burst())
-    fewer, fewer_decoded = make(burst(), dataclasses.replace(DESIGN, durations_ms=[1000], snrs_db=[20]))
+    fewer, fewer_decoded = make(burst(), asking([1000], [20]))
     assert fewer.stimulus_id.tolist() == rows.stimulus_id.tolist()[3:]
     assert fewer.noise_id.tolist() == rows.noise_id.tolist()[3:]
     np.testing.assert_array_equal(fewer_decoded[0], decoded[3])
@@ -145,7 +173,7 @@ def test_a_stimulus_depends_on_its_clip_condition_and_seed_alone():
     [
         (np.zeros(16000, np.float32), {}, "stimulus rec:a@0@200ms@0dB@white: its clip is silent"),
         (burst(seconds=0.9), {}, r"clip rec:a@0 lasts 0.900 s, .* clips.duration_s"),
-        (burst(), {"normalisation": "rms", "rms_dbfs": -3.0}, r"would clip: .* stimuli.rms_dbfs = -3; set that to -1\d"),
+        (burst(), {"normalisation": "rms", "rms_dbfs": -3.0}, r"would clip: .* stimuli.rms_dbfs = -3; set that to -\d+"),
         (burst(), {"snrs_db": [60.0]}, r"stimulus .*60dB.*the achieved SNR is .*floor_dbfs"),
         (burst(), {"peak_dbfs": -70.0}, r"floor alone reaches the peak level of -70 dBFS"),
         (burst(), {"normalisation": "rms", "rms_dbfs": -85.0}, r"floor alone reaches the RMS level of -85 dBFS"),
@@ -154,7 +182,7 @@ def test_a_stimulus_depends_on_its_clip_condition_and_seed_alone():
 )
 def test_what_cannot_be_made_is_refused_by_name(samples, changes, complaint):
     with pytest.raises(InputError, match=complaint):
-        make(samples, dataclasses.replace(DESIGN, **changes))
+        make(samples, asking(**changes))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +199,7 @@ def test_a_clip_one_sample_short_still_makes_the_longest_stimulus():
 
 
 def test_a_rounded_rms_remedy_is_enough():
-    loud = dataclasses.replace(DESIGN, normalisation="rms", rms_dbfs=-3.0, snrs_db=[0.0], durations_ms=[200])
+    loud = asking([200], [0.0], normalisation="rms", rms_dbfs=-3.0)
     with pytest.raises(InputError) as refused:
         make(burst(), loud)
     remedy = float(str(refused.value).split("set that to ")[1].split()[0])
@@ -185,7 +213,7 @@ def test_the_same_run_gives_the_same_bytes_and_a_new_clip_moves_no_other(tmp_pat
     shards = [[tmp_path / f"{run}-{shard}.parquet" for shard in range(2)] for run in ("first", "again", "after")]
     for source, run in zip((before, before, after), shards, strict=True):
         for shard in range(2):
-            write_factorial_shard([source], run[shard], DESIGN, 1, shard, 2)
+            write(source, run[shard], DESIGN, shard, 2)
     for first, again, added in zip(*shards, strict=True):
         assert first.read_bytes() == again.read_bytes()
         old, new = pd.read_parquet(first), pd.read_parquet(added)
@@ -199,8 +227,8 @@ def test_a_shard_without_clips_is_a_valid_table_without_rows(tmp_path):
     clips = write_clips(tmp_path / "clips.parquet", [(clip_row(), burst())])
     mine = shard_of("rec:a@0", 7)
     full, empty = tmp_path / "full.parquet", tmp_path / "empty.parquet"
-    assert write_factorial_shard([clips], full, DESIGN, 1, mine, 7) == 4
-    assert write_factorial_shard([clips], empty, DESIGN, 1, (mine + 1) % 7, 7) == 0
+    assert write(clips, full, DESIGN, mine, 7) == 4
+    assert write(clips, empty, DESIGN, (mine + 1) % 7, 7) == 0
     assert parquet.read_schema(full).equals(parquet.read_schema(empty), check_metadata=True)
     assert sum(len(rows) for rows, _ in iterate_audio(empty, STIMULI)) == 0
     assert read_table(empty, STIMULI).empty
@@ -211,7 +239,7 @@ def test_a_shard_without_clips_is_a_valid_table_without_rows(tmp_path):
 def test_a_broken_clip_leaves_no_file(tmp_path):
     clips = write_clips(tmp_path / "clips.parquet", [(clip_row(), burst()), (clip_row("rec:b@0"), np.zeros(16000, np.float32))])
     with pytest.raises(InputError, match=r"rec:b@0.*silent"):
-        write_factorial_shard([clips], tmp_path / "out" / "shard.parquet", DESIGN, 1, 0, 1)
+        write(clips, tmp_path / "out" / "shard.parquet", DESIGN)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -222,8 +250,8 @@ def test_shards_load_with_hugging_face_datasets(tmp_path, monkeypatch):
     clips = write_clips(tmp_path / "clips.parquet", both_classes(1))
     empty = next(shard for shard in range(9) if shard not in {shard_of(f"{label}:0@0", 9) for label in ("speech", "nonspeech")})
     paths = [tmp_path / "full.parquet", tmp_path / "empty.parquet"]
-    write_factorial_shard([clips], paths[0], DESIGN, 1, 0, 1)
-    write_factorial_shard([clips], paths[1], DESIGN, 1, empty, 9)
+    write(clips, paths[0], DESIGN)
+    write(clips, paths[1], DESIGN, empty, 9)
     loaded = datasets.load_dataset("parquet", data_files=list(map(str, paths)), split="train", cache_dir=str(tmp_path / "cache"))
     assert isinstance(loaded.features["audio"], datasets.Audio)
     assert loaded.features["audio"].sampling_rate == 16000
@@ -237,7 +265,7 @@ def shards(tmp_path) -> list[Path]:
     clips = write_clips(tmp_path / "clips.parquet", both_classes(3))
     paths = [tmp_path / f"shard-{shard:03d}.parquet" for shard in range(2)]
     for shard, path in enumerate(paths):
-        write_factorial_shard([clips], path, DESIGN, 1, shard, 2)
+        write(clips, path, DESIGN, shard, 2)
     return paths
 
 
@@ -253,10 +281,10 @@ def test_the_audit_indexes_all_shards_and_counts_every_cell(shards):
 def test_the_audit_names_what_is_missing_doubled_or_off(shards, tmp_path):
     with pytest.raises(InputError, match="was made more than once"):
         audit_stimuli([*shards, shards[0]], DESIGN)
-    with pytest.raises(InputError, match="class NONSPEECH has no stimulus at 200 ms, 10 dB"):
-        audit_stimuli(shards, dataclasses.replace(DESIGN, snrs_db=[0.0, 10.0, 20.0]))
-    with pytest.raises(InputError, match="stimuli at 200 ms, 0 dB, which the design does not ask for"):
-        audit_stimuli(shards, dataclasses.replace(DESIGN, durations_ms=[1000]))
+    with pytest.raises(InputError, match="there is no NONSPEECH stimulus at 200 ms, 10 dB, band clean, room none"):
+        audit_stimuli(shards, asking(snrs_db=[0.0, 10.0, 20.0]))
+    with pytest.raises(InputError, match="stimuli at 200 ms, 0 dB, band clean, room none, which the design does not ask for"):
+        audit_stimuli(shards, asking([1000]))
     with pytest.raises(InputError, match=r"its level is 2.00 dB from the request, 24 stimuli"):
         audit_stimuli(shards, dataclasses.replace(DESIGN, peak_dbfs=-3.0))
     tampered = pd.read_parquet(shards[0])
@@ -266,7 +294,7 @@ def test_the_audit_names_what_is_missing_doubled_or_off(shards, tmp_path):
         audit_stimuli([tmp_path / "tampered.parquet", shards[1]], DESIGN)
     speech = pd.read_parquet(shards[0]).query("label == 'SPEECH'")
     speech.to_parquet(tmp_path / "speech.parquet")
-    with pytest.raises(InputError, match="class NONSPEECH has no stimulus"):
+    with pytest.raises(InputError, match="there is no NONSPEECH stimulus"):
         audit_stimuli([tmp_path / "speech.parquet"], DESIGN)
 
 
@@ -274,9 +302,8 @@ def test_the_program_ends_with_one_line_where_a_clip_is_silent(tmp_path):
     clips = write_clips(tmp_path / "clips.parquet", [(clip_row(), np.zeros(16000, np.float32))])
     script = Path(__file__).parents[2] / "workflow_scripts" / "make_factorial_stimuli.py"
     command = [sys.executable, script, clips, "--output", tmp_path / "shard.parquet", "--shard", "000", "--shards", "1"]
-    done = subprocess.run(
-        [*command, "--settings", json.dumps(dataclasses.asdict(DESIGN)), "--seed", "1"], capture_output=True, text=True, check=False
-    )
+    settings = json.dumps(complete_config({})["stimuli"])
+    done = subprocess.run([*command, "--settings", settings, "--seed", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: stimulus rec:a@0@200ms@0dB@white: its clip is silent")
     assert "Traceback" not in done.stderr
@@ -293,3 +320,192 @@ def test_real_recordings_meet_snr_and_level(real_data):
             made += len(rows)
             assert (rows.achieved_snr_db - rows.snr_db).abs().max() <= 0.1
     assert made
+
+
+def noisy_clip(seed: int = 0) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal(SAMPLE_RATE)).astype(np.float32)
+
+
+def segments(rows: pd.DataFrame, decoded: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Condition's name -> what sounds during the segment."""
+    cut = [
+        stimulus[(len(stimulus) - row.duration_ms * 16) // 2 :][: row.duration_ms * 16]
+        for row, stimulus in zip(rows.itertuples(), decoded, strict=True)
+    ]
+    return {name.split("@", 2)[2]: samples.astype(np.float64) for name, samples in zip(rows.stimulus_id, cut, strict=True)}
+
+
+@pytest.fixture(scope="module")
+def baseline() -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """The baseline's stimuli of one clip of noise, whole band."""
+    rows, decoded = make(noisy_clip(), BASELINE)
+    return rows, segments(rows, decoded)
+
+
+def test_the_grid_has_the_published_twenty_conditions_and_the_stratified_set_every_cell(baseline):
+    rows, _ = baseline
+    on_grid = rows[rows.design == "grid"]
+    assert on_grid.axis.value_counts().to_dict() == {"duration": 7, "snr": 6, "band": 3, "room": 3, "reference": 1}
+    assert on_grid.duration_ms[on_grid.axis == "duration"].tolist() == [20, 40, 80, 160, 500, 800, 1000]
+    assert on_grid.duration_ms[on_grid.axis != "duration"].eq(1000).all()
+    assert on_grid.snr_db[on_grid.axis == "snr"].tolist() == [-10, -5, 0, 5, 10, 20]
+    assert on_grid[on_grid.axis != "snr"][["snr_db", "achieved_snr_db"]].isna().all(axis=None)
+    assert on_grid.noise_id[on_grid.axis != "snr"].eq("none").all()
+    assert on_grid.band[on_grid.axis != "band"].eq("clean").all() and on_grid.room[on_grid.axis != "room"].eq("none").all()
+    cells = rows[rows.design == "factorial"][["duration_ms", "snr_db"]]
+    assert len(cells) == 24 and not cells.duplicated().any()
+    assert rows.axis[rows.design == "factorial"].eq("duration_x_snr").all()
+
+
+def test_no_condition_is_louder_than_another(baseline):
+    rows, heard = baseline
+    assert [dbfs(samples) for samples in heard.values()] == pytest.approx([-34.0] * len(rows), abs=0.01)
+
+
+def test_what_equals_the_reference_by_construction_differs_in_its_floor_alone(baseline):
+    _, heard = baseline
+    for name in ("duration@1000ms", "band@clean", "room@anechoic"):
+        difference = heard[name] - heard["reference"]
+        assert dbfs(difference) == pytest.approx(-77, abs=1), name
+
+
+@pytest.mark.parametrize(("name", "low_hz", "high_hz"), [("band@telephone", 300, 3400), ("band@am_radio", 100, 5000)])
+def test_a_limited_band_is_silent_outside_and_untouched_inside(baseline, name, low_hz, high_hz):
+    _, heard = baseline
+    limited, whole = (np.abs(np.fft.rfft(heard[condition])) ** 2 for condition in (name, "reference"))
+    frequencies = np.fft.rfftfreq(SAMPLE_RATE, 1 / SAMPLE_RATE)
+    outside = (frequencies < low_hz / 2) | (frequencies > min(1.5 * high_hz, 7600))
+    inside = (frequencies > 1.4 * low_hz) & (frequencies < high_hz / 1.2)
+    ratio_db = 10 * np.log10([limited[part].sum() / whole[part].sum() for part in (outside, inside)])
+    assert ratio_db[0] - ratio_db[1] < -35
+    phase = np.angle(np.sum(np.fft.rfft(heard[name])[inside] * np.conj(np.fft.rfft(heard["reference"])[inside])))
+    assert abs(phase) < 0.01
+
+
+def test_a_room_smears_the_sound_but_moves_no_onset_and_does_not_ring_on():
+    samples = np.zeros(SAMPLE_RATE, np.float32)
+    samples[4000:4400] = 0.5 * np.random.default_rng(1).standard_normal(400)
+    rows, decoded = make(samples, BASELINE)
+    heard = segments(rows, decoded)
+    for name in ("room@anechoic", "room@small_room", "room@large_hall"):
+        assert np.argmax(np.abs(heard[name]) > 0.1 * np.abs(heard[name]).max()) == pytest.approx(4000, abs=8), name
+    tail = {name: dbfs(heard[name][8000:12000]) for name in ("room@anechoic", "room@small_room", "room@large_hall")}
+    assert tail["room@anechoic"] < -75
+    assert tail["room@large_hall"] > tail["room@small_room"] + 6 > tail["room@anechoic"] + 12
+    window = decoded[list(heard).index("room@large_hall")]
+    assert dbfs(window[17600:]) < -75
+
+
+def test_the_segment_of_a_duration_is_the_same_whatever_the_band_room_and_noise():
+    rows, _ = make(burst(), BASELINE)
+    assert rows.groupby("duration_ms").segment_start_s.nunique().eq(1).all()
+
+
+def clip_table(sources: dict[str, int]) -> pd.DataFrame:
+    """Source -> number of its clips; sources whose name begins with "s" speak."""
+    rows = [clip_row(f"{source}@{k}", "SPEECH" if source.startswith("s") else "NONSPEECH") for source, count in sources.items() for k in range(count)]
+    return pd.DataFrame(rows).reset_index(drop=True)
+
+
+@given(st.dictionaries(st.from_regex(r"[sn][a-z]{1,4}", fullmatch=True), st.integers(1, 4), min_size=2), st.integers(1, 6), st.integers(0, 99))
+@settings(deadline=None)
+def test_clips_are_drawn_one_per_source_before_a_second_of_any_and_whatever_their_order(sources, count, seed):
+    clips = clip_table(sources)
+    counts = {"SPEECH": count, "NONSPEECH": count}
+    if (clips.label.value_counts().reindex(list(counts), fill_value=0) < count).any():
+        with pytest.raises(InputError, match=r"the baseline needs \d+ (NON)?SPEECH clips, its data sets have \d+;"):
+            choose_clips(clips, counts, seed)
+        return
+    chosen = choose_clips(clips, counts, seed)
+    assert sorted(choose_clips(clips.sample(frac=1, random_state=1), counts, seed)) == sorted(chosen)
+    taken = clips[clips.clip_id.isin(chosen)]
+    assert taken.label.value_counts().to_dict() == counts
+    for label, rows in taken.groupby("label"):
+        of_source = clips[clips.label == label].groupby("source_id").size()
+        used = rows.groupby("source_id").size().reindex(of_source.index, fill_value=0)
+        assert not ((used.max() - used > 1) & (used < of_source)).any()
+
+
+def test_another_source_moves_at_most_one_clip():
+    sources = {f"s{k}": 1 for k in range(20)} | {f"n{k}": 1 for k in range(20)}
+    counts = {"SPEECH": 8, "NONSPEECH": 8}
+    before = set(choose_clips(clip_table(sources), counts, 1))
+    for newcomer in range(20):
+        after = set(choose_clips(clip_table(sources | {f"snew{newcomer}": 1}), counts, 1))
+        assert len(before - after) <= 1
+
+
+def test_the_audit_of_the_baseline_counts_conditions_without_noise(tmp_path):
+    clips = write_clips(
+        tmp_path / "clips.parquet", [(clip_row(f"{label}@0", label), noisy_clip(k)) for k, label in enumerate(("SPEECH", "NONSPEECH"))]
+    )
+    assert write(clips, tmp_path / "shard.parquet", BASELINE) == 2 * 44
+    index, summary = audit_stimuli([tmp_path / "shard.parquet"], BASELINE)
+    assert index.stimulus_id.nunique() == 88 and len(summary) == 88
+    assert summary.max_abs_snr_error_db.isna().sum() == 2 * 14
+    assert summary.max_abs_snr_error_db.max() <= 0.1
+    fewer = baseline_design(baseline_settings() | {"rooms": ["anechoic"]})
+    with pytest.raises(InputError, match="stimuli at 1000 ms, no noise, band clean, room large_hall, which the design does not ask for"):
+        audit_stimuli([tmp_path / "shard.parquet"], fewer)
+
+
+def noise_folder(folder: Path, count: int) -> Path:
+    folder.mkdir()
+    for k in range(count):
+        samples = 0.1 * np.random.default_rng(k).standard_normal(3 * 22_050)
+        soundfile.write(folder / f"street{k}.wav", samples, 22_050)
+    return folder
+
+
+@pytest.mark.parametrize(("noise", "files"), [("recorded", 1), ("babble", 6)])
+def test_recorded_noise_meets_the_snr_and_names_the_files_it_came_from(tmp_path, noise, files):
+    folder = noise_folder(tmp_path / "noises", 8)
+    design = asking([20, 1000], [-10.0, 10.0], noise=noise, noise_recordings=str(folder), normalisation="rms", rms_dbfs=-34.0)
+    rows, decoded = make(noisy_clip(), design)
+    assert (rows.achieved_snr_db - rows.snr_db).abs().max() <= 0.1
+    for noise_id in rows.noise_id:
+        kind, _, names = noise_id.partition(":")
+        assert kind == noise
+        assert len(set(names.split("+"))) == files
+        assert all((folder / name).is_file() for name in names.split("+"))
+    again, decoded_again = make(noisy_clip(), design)
+    assert again.noise_id.tolist() == rows.noise_id.tolist()
+    assert all(np.array_equal(one, other) for one, other in zip(decoded, decoded_again, strict=True))
+
+
+def test_recorded_noise_that_cannot_be_had_is_refused_in_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"stimuli\.noise_recordings is not set: noise is recorded"):
+        make(noisy_clip(), asking(noise="recorded"))
+    with pytest.raises(InputError, match=r"stimuli\.noise_recordings: no folder .*nowhere"):
+        make(noisy_clip(), asking(noise="recorded", noise_recordings=str(tmp_path / "nowhere")))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"empty holds no \*\.wav"):
+        make(noisy_clip(), asking(noise="babble", noise_recordings=str(tmp_path / "empty")))
+    with pytest.raises(InputError, match="holds 5 recordings; babble needs at least 6"):
+        make(noisy_clip(), asking(noise="babble", noise_recordings=str(noise_folder(tmp_path / "five", 5))))
+    soundfile.write(tmp_path / "empty" / "short.wav", np.ones(1000), SAMPLE_RATE)
+    with pytest.raises(InputError, match=r"short\.wav: lasts 0\.06 s, shorter than a noise of 0\.2 s"):
+        make(noisy_clip(), asking(noise="recorded", noise_recordings=str(tmp_path / "empty")))
+    soundfile.write(tmp_path / "empty" / "short.wav", np.zeros(32000), SAMPLE_RATE)
+    with pytest.raises(InputError, match=r"short\.wav: is silent"):
+        make(noisy_clip(), asking(noise="recorded", noise_recordings=str(tmp_path / "empty")))
+
+
+def test_a_click_keeps_the_snr_of_its_active_part():
+    """A quarter of a second of noise in a second of silence: the pause does not make the noise softer."""
+    samples = np.zeros(SAMPLE_RATE, np.float32)
+    samples[:4000] = noisy_clip()[:4000]
+    rows, decoded = make(samples, asking([1000], [0.0]))
+    during = decoded[0][1600:17600].astype(np.float64)
+    speech_and_noise, noise = mean_square(during[200:3800]), mean_square(during[8000:15800])
+    # Active are the 250 ms and the 200 ms after them.
+    assert 10 * np.log10((speech_and_noise - noise) / noise) == pytest.approx(10 * np.log10(450 / 250), abs=0.6)
+    assert rows.achieved_snr_db[0] == pytest.approx(0, abs=0.1)
+
+
+def test_the_factorial_set_asks_for_every_duration_at_every_snr():
+    design = factorial_design(complete_config({})["stimuli"])
+    assert {(condition.duration_ms, condition.snr_db) for condition in design.conditions} == {
+        (duration, snr) for duration in (200, 400, 600, 800, 1000) for snr in (0, 5, 10, 15, 20)
+    }
+    assert not {condition.name for condition in design.conditions} & {condition.name for condition in BASELINE.conditions}

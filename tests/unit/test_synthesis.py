@@ -1,6 +1,7 @@
-"""The embedded corpus: the two corpora differ in kind, the annotation is true, and the same seed gives the same bytes."""
+"""The embedded corpora: they differ in kind, the annotation is true, and the same seed gives the same bytes."""
 
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -14,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earshot.errors import InputError
-from earshot.recordings import catalogue
+from earshot.recordings import FSD50K_HUMAN_VOICE, catalogue
 from earshot.rttm import Turn
 from earshot.sanity import Limits
-from earshot.synthesis import corpus, rooms, sounds, voices
+from earshot.synthesis import corpus, fsd50k, rooms, sounds, voices
 
 SEED = 7
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "make_embedded_corpus.py"
@@ -32,7 +33,7 @@ def digests(*folders: Path) -> dict[str, str]:
 
 def make(folder: Path, speakers: int, sources: int, threads: int) -> dict[str, str]:
     """Run the program as the workflow does; digests of what it wrote."""
-    settings = {"speakers": speakers, "sounds": sources, "base_speakers": 2, "base_sounds": 2}
+    settings = {"speakers": speakers, "sounds": sources}
     command = [sys.executable, str(SCRIPT), str(folder / "voxconverse"), str(folder / "esc50"), "--corpus", "study"]
     subprocess.run([*command, "--settings", json.dumps(settings), "--seed", str(SEED), "--threads", str(threads)], check=True, capture_output=True)
     return digests(folder / "voxconverse", folder / "esc50")
@@ -55,22 +56,36 @@ def dialogue() -> tuple[np.ndarray, list[Turn]]:
     raise AssertionError("no dialogue among 20 recordings")
 
 
-def test_the_corpora_share_no_language_variant_or_category():
-    study, base = (pd.DataFrame(corpus.corpus_speakers(name, 200, SEED)) for name in ("study", "base"))
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(corpus.CORPORA, 2)))
+def test_the_corpora_share_no_language_and_no_variant(one: str, other: str):
+    left, right = (pd.DataFrame(corpus.corpus_speakers(name, 200, SEED)) for name in (one, other))
     for column in ("language", "variant"):
-        assert not set(study[column]) & set(base[column])
+        assert not set(left[column]) & set(right[column])
     # en-us and en-gb would be one language.
-    assert not {name.split("-")[0] for name in study.language} & {name.split("-")[0] for name in base.language}
-    categories = [{source.category for source in corpus.corpus_sounds(name, 100, SEED)} for name in ("study", "base")]
-    assert not categories[0] & categories[1]
-    assert len(categories[0]) >= 15
-    assert not (categories[0] | categories[1]) & HUMAN
+    assert not {name.split("-")[0] for name in left.language} & {name.split("-")[0] for name in right.language}
+
+
+def test_the_base_shares_no_category_with_the_others_and_none_is_human():
+    categories = {name: {source.category for source in corpus.corpus_sounds(name, 100, SEED)} for name in corpus.CORPORA}
+    assert not categories["base"] & (categories["study"] | categories["baseline"])
+    for found in categories.values():
+        assert len(found) >= 15
+        assert not found & HUMAN
+
+
+def test_sounds_of_one_kind_are_other_sounds_in_other_corpora():
+    kinds = [{source.category: index for index, source in enumerate(corpus.corpus_sounds(name, 20, SEED))} for name in ("study", "baseline")]
+    category = "siren"
+    takes = [corpus.synthesise_sound(name, indices[category], SEED)[0] for name, indices in zip(("study", "baseline"), kinds, strict=True)]
+    spectra = [np.abs(np.fft.rfft(take)) for take in takes]
+    assert np.corrcoef(*spectra)[0, 1] < 0.5
 
 
 @pytest.mark.parametrize("quantity", ["rt60_s", "side_m", "highpass_hz", "lowpass_hz", "background_slope_db"])
 def test_the_corpora_share_no_room_or_channel(quantity: str):
-    (low_a, high_a), (low_b, high_b) = sorted(getattr(rooms.ACOUSTICS[name], quantity) for name in corpus.CORPORA)
-    assert low_a < high_a <= low_b < high_b
+    ranges = sorted(getattr(rooms.ACOUSTICS[name], quantity) for name in corpus.CORPORA)
+    for (low, high), (next_low, next_high) in itertools.pairwise(ranges):
+        assert low < high <= next_low < next_high
 
 
 def test_every_speaker_and_every_partner_is_another_voice():
@@ -200,6 +215,41 @@ def test_every_sound_is_finite_audible_and_its_own(category: str):
     assert not np.allclose(one, other)
 
 
+@pytest.fixture(scope="module")
+def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The baseline corpus, small, in FSD50K's layout."""
+    folder = tmp_path_factory.mktemp("fsd50k")
+    fsd50k.write_fsd50k(folder, 2, 6, SEED, 2)
+    return folder
+
+
+def test_the_reader_of_fsd50k_finds_every_source_of_the_baseline_corpus_usable(uploaded: Path):
+    limits = Limits(min_duration_s=0.3, max_clipped_fraction=0.01, max_dc_offset=0.05, silence_dbfs=-60)
+    found = catalogue("fsd50k", uploaded, "none", limits, strict=True)
+    assert set(found.check.verdict) == {"ok"}
+    assert found.remarks == []
+    assert found.recordings.groupby("label").source_id.nunique().to_dict() == {"SPEECH": 2, "NONSPEECH": 6}
+    assert found.recordings.groupby("source_id").size().max() == 2
+    assert found.recordings.sample_rate.eq(44_100).all()
+    assert {Path(path).parent.name for path in found.recordings.path} == {"FSD50K.dev_audio", "FSD50K.eval_audio"}
+
+
+def test_the_baseline_corpus_is_the_same_whatever_the_number_of_jobs(uploaded: Path, tmp_path: Path):
+    fsd50k.write_fsd50k(tmp_path, 1, 2, SEED, 1)
+    fewer, more = digests(tmp_path), digests(uploaded)
+    recordings = {name for name in fewer if name.endswith(".wav")}
+    assert len(recordings) >= 3
+    assert {name: fewer[name] for name in recordings} == {name: more[name] for name in recordings}
+
+
+def test_every_sound_of_the_baseline_has_labels_of_fsd50k_that_count_as_no_speech():
+    assert set(sounds.SOUNDS["baseline"]) == set(sounds.FSD50K_LABELS)
+    for labels in sounds.FSD50K_LABELS.values():
+        assert not set(labels.split(",")) & FSD50K_HUMAN_VOICE
+
+
 def test_too_many_speakers_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="at most 200"):
         corpus.write_corpus("study", tmp_path, tmp_path, 201, 24, SEED, 1)
+    with pytest.raises(InputError, match="at most 200"):
+        fsd50k.write_fsd50k(tmp_path, 201, 24, SEED, 1)

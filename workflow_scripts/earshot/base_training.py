@@ -10,6 +10,7 @@ from tqdm import trange
 from transformers import Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 
 from earshot.audio import SAMPLE_RATE, Waveform, decode_flac, read_mono
+from earshot.conditions import factorial
 from earshot.engine.features import encode, log_mel
 from earshot.engine.losses import BatchLoss, Loss, answer_loss
 from earshot.engine.optimisation import Schedule, optimise
@@ -18,7 +19,7 @@ from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
 from earshot.layouts import audio_files
 from earshot.randomness import stream, stream_seed
 from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.stimuli import FactorialDesign, make_clip_stimuli
+from earshot.stimuli import StimulusDesign, make_clip_stimuli
 
 FIRST_LESSON = 0.25
 """Share of the steps that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
@@ -66,9 +67,8 @@ def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window
         clip = pd.Series({"clip_id": f"base-{i}", "recording_id": "", "source_id": "", "label": label, "category": "", "start_s": 0.0})
         duration_ms, snr_db = round(float(np.exp(rng.uniform(np.log(40), np.log(1000))))), float(rng.uniform(-10, 20))
         is_easy[i] = duration_ms >= 300 and snr_db >= 5
-        design = FactorialDesign(
-            durations_ms=[duration_ms],
-            snrs_db=[snr_db],
+        design = StimulusDesign(
+            conditions=factorial([duration_ms], [snr_db]),
             noise="white" if rng.random() < 0.5 else "pink",
             window_ms=window_ms,
             floor_dbfs=-85.0,

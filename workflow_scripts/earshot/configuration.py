@@ -54,6 +54,8 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     for section in [*completed["sources"].values(), completed["model"]]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
+    if folder := completed["stimuli"]["noise_recordings"]:
+        completed["stimuli"]["noise_recordings"] = str(Path(folder).expanduser())
     _check_across(completed)
     return completed
 
@@ -93,7 +95,8 @@ def _explain(error: jsonschema.ValidationError) -> str:
         unknown = next(key for key in value if key not in known)
         close = difflib.get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-        return f"unknown key {'.'.join(filter(None, [where, str(unknown)]))} = {_short(value[unknown])}; hint: {hint}"
+        name = str(unknown) if str(unknown).isprintable() else repr(unknown)
+        return f"unknown key {'.'.join(filter(None, [where, name]))} = {_short(value[unknown])}; hint: {hint}"
     hint = node.get("description", "see config/README.md")
     if value is None:
         hint = "give it a value, or remove the key to use the default"
@@ -121,21 +124,31 @@ def _is_number(text: str) -> bool:
 
 
 def _check_across(config: dict[str, Any]) -> None:
-    sources, model, stimuli, splits = (config[section] for section in ("sources", "model", "stimuli", "splits"))
+    sources, model, stimuli, baseline, splits = (config[section] for section in ("sources", "model", "stimuli", "baseline", "splits"))
     for name, source in sources.items():
         if source["origin"] == "path" and not source["path"]:
             raise InputError(f"config: sources.{name}.path is not set: origin is path; hint: name the folder, or set origin to none")
         if source["origin"] == "download" and not source["archives"]:
             raise InputError(f"config: sources.{name}.archives = []: origin is download; hint: config/reproduction.yaml lists the archives")
-    if all(source["origin"] == "none" for source in sources.values()):
-        raise InputError("config: sources: every origin is none; hint: set at least one to embedded, path or download")
+    for section in (stimuli, baseline):
+        for name in section["datasets"]:
+            if sources[name]["origin"] == "none":
+                where = "stimuli.datasets" if section is stimuli else "baseline.datasets"
+                hint = "set its origin, or leave it out here" + ("" if section is stimuli else "; [] leaves the baseline out")
+                raise InputError(f"config: {where} = {_short(section['datasets'])}: sources.{name}.origin is none; hint: {hint}")
     if model["origin"] == "path" and not model["path"]:
         raise InputError("config: model.path is not set: model.origin is path; hint: name a checkpoint folder")
-    longest, clip_s = max(stimuli["durations_ms"]), config["clips"]["duration_s"]
+    clip_s = config["clips"]["duration_s"]
+    longest = max(stimuli["durations_ms"])
+    if baseline["datasets"]:
+        longest = max([longest, *baseline["durations_ms"], *baseline["stratified"]["durations_ms"]])
     if longest > stimuli["window_ms"]:
         raise InputError(f"config: stimuli.window_ms = {stimuli['window_ms']}: shorter than the longest stimulus; hint: at least {longest}")
     if longest > 1000 * clip_s:
         raise InputError(f"config: clips.duration_s = {clip_s}: shorter than the longest stimulus; hint: at least {longest / 1000}")
+    for section, where in ((stimuli, "stimuli"), (baseline, "baseline")):
+        if section["noise"] in ("babble", "recorded") and section["datasets"] and not stimuli["noise_recordings"]:
+            raise InputError(f"config: stimuli.noise_recordings is not set: {where}.noise is {section['noise']}; hint: name a folder of recordings")
     if splits["dev_fraction"] + splits["test_fraction"] >= 1:
         raise InputError("config: splits: dev_fraction + test_fraction leave nothing to train on; hint: keep their sum below 1")
     recipes = config["finetuning"]["recipes"]

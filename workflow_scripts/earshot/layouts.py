@@ -48,3 +48,17 @@ def source_files(dataset: str, folder: Path) -> list[str]:
     """Every file that the catalogue of a data set depends on."""
     audio = audio_files(dataset, folder)
     return [str(path) for path in [*annotation_files(dataset, folder), *audio]]
+
+
+def noise_recordings(folder: Path) -> list[Path]:
+    """Every WAV, FLAC and Ogg file below a folder of noises, sorted.
+
+    Raises InputError where the folder is missing or holds none.
+    """
+    if not folder.is_dir():
+        raise InputError(f"stimuli.noise_recordings: no folder {folder}; name the folder of the noises")
+    kinds = (".wav", ".flac", ".ogg")
+    files = [path for path in folder.rglob("*") if path.suffix.lower() in kinds and not path.name.startswith(".")]
+    if not files:
+        raise InputError(f"stimuli.noise_recordings: {folder} holds no {', '.join('*' + kind for kind in kinds)}; name the folder of the noises")
+    return sorted(files)

@@ -1,21 +1,30 @@
-"""The factorial stimuli: every clip at every duration and signal-to-noise ratio, in a fixed window, at a fixed level."""
+"""Stimulus sets: clips under the conditions of a design, in a fixed window, at a fixed level, and their audit.
+
+SNR is the power of the active part of the segment (`earshot.acoustics.active_samples`) over the power of the noise over
+the whole segment. A condition's band limit comes first, on the whole clip; then the segment is cut, heard in the room, cut
+again where it would ring on, and ramped; noise and level come last.
+"""
 
 import dataclasses
-import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from scipy.signal import fftconvolve
 from tqdm import tqdm
 
 from earshot.acoustics import (
-    NoiseKind,
     Samples,
+    active_samples,
     amplitude,
     coloured_noise,
+    limit_band,
     loudest_stretch,
     mean_square,
     normalise_peak,
@@ -26,10 +35,12 @@ from earshot.acoustics import (
     scale_to_snr,
 )
 from earshot.audio import SAMPLE_RATE, Waveform, dbfs, decode_flac, encode_flac
+from earshot.conditions import BANDS_HZ, Condition, factorial, grid, room_response
 from earshot.errors import InputError
 from earshot.files import atomic
+from earshot.noises import NoiseKind, Noises
 from earshot.randomness import stream_seed
-from earshot.tables import CLIPS, LABELS, STIMULI, AudioTableWriter, iterate_audio, read_table, validate
+from earshot.tables import CLIPS, LABELS, STIMULI, STIMULUS_SUMMARY, AudioTableWriter, iterate_audio, read_table, validate
 
 TOLERANCE_DB = 0.1
 """How far an achieved SNR or level may be from the request."""
@@ -40,19 +51,22 @@ LOWEST_FLOOR_DBFS = -90.0
 ROWS_PER_GROUP = 128
 """Stimuli held in memory at a time, and the row group of a shard."""
 
+CONDITION = ["design", "axis", "duration_ms", "snr_db", "band", "room"]
+"""Columns of STIMULI that tell the conditions of a design apart."""
+
 
 @dataclasses.dataclass(frozen=True)
-class FactorialDesign:
-    """What a factorial set asks for; the fields are the `stimuli` section of the configuration.
+class StimulusDesign:
+    """What a set of stimuli asks for.
 
-    durations_ms, window_ms, ramp_ms: milliseconds. snrs_db: dB. The levels are in dB relative to full scale:
+    conditions: what every clip is presented in. noise: what is added where a condition has an SNR; noise_recordings: the
+    folder that recorded noise comes from. window_ms, ramp_ms: milliseconds. The levels are in dB relative to full scale:
     floor_dbfs is the RMS of the noise floor over the window, peak_dbfs the peak of a whole stimulus, rms_dbfs the RMS of
     a stimulus over its segment; normalisation says which of the last two holds.
     Raises InputError where the settings contradict each other.
     """
 
-    durations_ms: list[int]
-    snrs_db: list[float]
+    conditions: tuple[Condition, ...]
     noise: NoiseKind
     window_ms: int
     floor_dbfs: float
@@ -60,24 +74,49 @@ class FactorialDesign:
     normalisation: Literal["peak", "rms"]
     peak_dbfs: float
     rms_dbfs: float
+    noise_recordings: str | None = None
 
     def __post_init__(self) -> None:
+        durations = [condition.duration_ms for condition in self.conditions]
         if self.floor_dbfs < LOWEST_FLOOR_DBFS:
             raise InputError(
                 f"stimuli.floor_dbfs = {self.floor_dbfs:g}: 16-bit audio rounds this floor to silence; set it to at least {LOWEST_FLOOR_DBFS:g}"
             )
-        if 2 * self.ramp_ms > min(self.durations_ms):
+        if 2 * self.ramp_ms > min(durations):
             raise InputError(
-                f"stimuli.ramp_ms = {self.ramp_ms:g}: two ramps do not fit into the shortest stimulus; "
-                f"set it to at most {min(self.durations_ms) / 2:g}"
+                f"stimuli.ramp_ms = {self.ramp_ms:g}: two ramps do not fit into the shortest stimulus; set it to at most {min(durations) / 2:g}"
             )
-        if max(self.durations_ms) > self.window_ms:
-            raise InputError(f"stimuli.window_ms = {self.window_ms}: shorter than the longest stimulus; set it to at least {max(self.durations_ms)}")
+        if max(durations) > self.window_ms:
+            raise InputError(f"stimuli.window_ms = {self.window_ms}: shorter than the longest stimulus; set it to at least {max(durations)}")
 
     @property
     def level_dbfs(self) -> float:
         """The level that every stimulus is brought to."""
         return self.peak_dbfs if self.normalisation == "peak" else self.rms_dbfs
+
+    @cached_property
+    def noises(self) -> Noises:
+        """What the noise is drawn from; a folder of recordings is listed the first time."""
+        return Noises(self.noise, Path(self.noise_recordings) if self.noise_recordings else None)
+
+
+_PRESENTATION = [field.name for field in dataclasses.fields(StimulusDesign) if field.name != "conditions"]
+
+
+def factorial_design(settings: Mapping[str, Any]) -> StimulusDesign:
+    """The factorial set: every duration at every SNR. settings: the `stimuli` section of the configuration."""
+    return StimulusDesign(factorial(settings["durations_ms"], settings["snrs_db"]), **{name: settings[name] for name in _PRESENTATION})
+
+
+def baseline_design(settings: Mapping[str, Any]) -> StimulusDesign:
+    """The psychoacoustic baseline: the grid of single conditions and the stratified set.
+
+    settings: the `baseline` section of the configuration, and what it shares with the `stimuli` section.
+    """
+    conditions = grid(settings["durations_ms"], settings["snrs_db"], settings["bands"], settings["rooms"])
+    stratified = settings["stratified"]
+    conditions += factorial(stratified["durations_ms"], stratified["snrs_db"], prefix="stratified@")
+    return StimulusDesign(conditions, **{name: settings[name] for name in _PRESENTATION})
 
 
 def samples_of(milliseconds: float) -> int:
@@ -90,62 +129,114 @@ def shard_of(clip_id: str, shards: int) -> int:
     return stream_seed(0, "shard", clip_id) % shards
 
 
-def make_clip_stimuli(clip: pd.Series, samples: Waveform, design: FactorialDesign, seed: int) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Yield a row of STIMULI and its FLAC bytes for every duration and SNR of one clip.
+def shard_clips(clip_ids: Collection[str], shard: int, shards: int) -> set[str]:
+    """Those of the clips whose stimuli belong to one shard."""
+    return {clip_id for clip_id in clip_ids if shard_of(clip_id, shards) == shard}
+
+
+def choose_clips(clips: pd.DataFrame, counts: Mapping[str, int], seed: int) -> list[str]:
+    """Draw clips of each class: one of every source before a second of any.
+
+    clips: CLIPS. counts: label -> how many. Every source and clip has its place in an order of its own, so another source
+    moves at most one clip of its class. Returns clip ids.
+    Raises InputError where a class has fewer clips.
+    """
+    keyed = clips.assign(
+        clip_order=clips.clip_id.map(lambda clip_id: stream_seed(seed, "make_baseline_stimuli", "clip", clip_id)),
+        source_order=clips.source_id.map(lambda source_id: stream_seed(seed, "make_baseline_stimuli", "source", source_id)),
+    ).sort_values("clip_order")
+    keyed["turn"] = keyed.groupby("source_id").cumcount()
+    keyed = keyed.sort_values(["turn", "source_order"])
+    chosen: list[str] = []
+    for label, count in counts.items():
+        of_label = keyed.clip_id[keyed.label == label]
+        if len(of_label) < count:
+            raise InputError(
+                f"the baseline needs {count} {label} clips, its data sets have {len(of_label)}; add recordings, raise clips.per_source, "
+                f"or lower baseline.{'speech' if label == 'SPEECH' else 'sound'}_clips"
+            )
+        chosen += of_label.head(count).tolist()
+    return chosen
+
+
+def make_clip_stimuli(clip: pd.Series, samples: Waveform, design: StimulusDesign, seed: int) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Yield a row of STIMULI and its FLAC bytes for every condition of the design.
 
     clip: a row of CLIPS. samples: its audio, 16 kHz mono, shape (n_samples,), full scale 1.
-    The segment, the loudest stretch of its duration, is the same at every SNR. Noise and floor are drawn anew for every
-    stimulus, from a stream named by clip, duration and SNR. Both level and SNR in the row are measured on the decoded
-    FLAC; whatever sounds besides the segment (noise, floor, rounding) counts as noise.
+    The segment, the loudest stretch of its duration in the clip as it is, is the same in every condition of one
+    duration. Noise and floor are drawn anew for every stimulus, from a stream named by clip and condition. Both level and
+    SNR in the row are measured on the decoded FLAC; whatever sounds besides the segment (noise, floor, rounding) counts
+    as noise. Where no noise is added, the SNR is NaN.
     Raises InputError where the clip is too short or silent, or where a level or an SNR cannot be met in 16-bit audio.
     """
-    for duration_ms in design.durations_ms:
-        length = samples_of(duration_ms)
-        # Resampling may leave a clip one sample short.
-        if len(samples) < length - 1:
-            raise InputError(
-                f"clip {clip.clip_id} lasts {len(samples) / SAMPLE_RATE:.3f} s, too short for a stimulus of {duration_ms} ms; "
-                "raise clips.duration_s or lower stimuli.durations_ms"
-            )
-        start = loudest_stretch(samples, length) if len(samples) > length else 0
+    starts = {duration_ms: _segment_start(clip.clip_id, samples, duration_ms) for duration_ms in {c.duration_ms for c in design.conditions}}
+    for condition in design.conditions:
+        length, start = samples_of(condition.duration_ms), starts[condition.duration_ms]
         ramp = raised_cosine_ramp(length, samples_of(design.ramp_ms))
-        segment = np.zeros(length)
-        segment[: len(samples)] = samples[start : start + length]
-        segment *= ramp
-        for snr_db in design.snrs_db:
-            condition = f"{duration_ms}ms@{snr_db + 0.0:g}dB"
-            stimulus_id = f"{quote(clip.clip_id, safe=' :+,=@')}@{condition}@{design.noise}"
-            noise_seed = stream_seed(seed, "factorial_stimuli", clip.clip_id, condition)
-            audio, achieved_snr_db, achieved_level_dbfs = _mix(stimulus_id, segment, ramp, snr_db, design, np.random.default_rng(noise_seed))
-            start_s = clip.start_s + start / SAMPLE_RATE
-            yield (
-                {
-                    "stimulus_id": stimulus_id,
-                    **{name: clip[name] for name in ("clip_id", "recording_id", "source_id", "label", "category")},
-                    "noise_id": f"{design.noise}:{noise_seed:016x}",
-                    "design": "factorial",
-                    "axis": "duration_x_snr",
-                    "duration_ms": duration_ms,
-                    "snr_db": snr_db,
-                    "band": "clean",
-                    "room": "none",
-                    "normalisation": design.normalisation,
-                    "achieved_snr_db": achieved_snr_db,
-                    "achieved_level_dbfs": achieved_level_dbfs,
-                    "segment_start_s": start_s,
-                    "segment_end_s": start_s + length / SAMPLE_RATE,
-                },
-                audio,
-            )
+        segment = _heard_segment(samples, start, length, condition) * ramp
+        stimulus_id = f"{quote(clip.clip_id, safe=' :+,=@')}@{condition.name}" + ("" if condition.snr_db is None else f"@{design.noise}")
+        noise_seed = stream_seed(seed, "stimuli", clip.clip_id, condition.name)
+        mixed = _mix(stimulus_id, segment, ramp, condition.snr_db, design, noise_seed)
+        start_s = clip.start_s + start / SAMPLE_RATE
+        yield (
+            {
+                "stimulus_id": stimulus_id,
+                **{name: clip[name] for name in ("clip_id", "recording_id", "source_id", "label", "category")},
+                "noise_id": mixed.noise_id,
+                **condition.columns,
+                "normalisation": design.normalisation,
+                "achieved_snr_db": mixed.achieved_snr_db,
+                "achieved_level_dbfs": mixed.achieved_level_dbfs,
+                "segment_start_s": start_s,
+                "segment_end_s": start_s + length / SAMPLE_RATE,
+            },
+            mixed.audio,
+        )
 
 
-def _mix(
-    stimulus_id: str, segment: Samples, ramp: Samples, snr_db: float, design: FactorialDesign, rng: np.random.Generator
-) -> tuple[bytes, float, float]:
-    """Segment and noise in the middle of the window, at the level asked for: FLAC bytes, achieved SNR and level."""
+def _segment_start(clip_id: str, samples: Waveform, duration_ms: int) -> int:
+    """First sample of the loudest stretch of a duration."""
+    length = samples_of(duration_ms)
+    # Resampling may leave a clip one sample short.
+    if len(samples) < length - 1:
+        raise InputError(
+            f"clip {clip_id} lasts {len(samples) / SAMPLE_RATE:.3f} s, too short for a stimulus of {duration_ms} ms; "
+            "raise clips.duration_s or lower stimuli.durations_ms"
+        )
+    return loudest_stretch(samples, length) if len(samples) > length else 0
+
+
+def _heard_segment(samples: Waveform, start: int, length: int, condition: Condition) -> Samples:
+    """A segment of the clip as the condition's band and room let it be heard, before ramps."""
+    edges_hz = BANDS_HZ[condition.band]
+    heard = samples.astype(np.float64) if edges_hz is None else limit_band(samples.astype(np.float64), *edges_hz)
+    segment = np.zeros(length)
+    segment[: len(heard)] = heard[start : start + length]
+    if condition.room == "none":
+        return segment
+    return fftconvolve(segment, room_response(condition.room)[:length])[:length]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Mixed:
+    """A finished stimulus: FLAC bytes, the noise in it, achieved SNR and level."""
+
+    audio: bytes
+    noise_id: str
+    achieved_snr_db: float
+    achieved_level_dbfs: float
+
+
+def _mix(stimulus_id: str, segment: Samples, ramp: Samples, snr_db: float | None, design: StimulusDesign, noise_seed: int) -> _Mixed:
+    """Segment and noise in the middle of the window, at the level asked for."""
     if not mean_square(segment):
         raise InputError(f"stimulus {stimulus_id}: its clip is silent; leave it out with a higher clips.min_level_dbfs")
-    noise = scale_to_snr(coloured_noise(design.noise, len(segment), rng) * ramp, segment, snr_db)
+    rng = np.random.default_rng(noise_seed)
+    active = active_samples(segment)
+    noise, noise_id = np.zeros_like(segment), "none"
+    if snr_db is not None:
+        drawn, noise_id = design.noises.draw(len(segment), noise_seed, rng)
+        noise = scale_to_snr(drawn * ramp, mean_square(segment[active]), snr_db)
     floor = amplitude(design.floor_dbfs) * coloured_noise("white", samples_of(design.window_ms), rng)
     first = (len(floor) - len(segment)) // 2
     during = slice(first, first + len(segment))
@@ -170,51 +261,57 @@ def _mix(
     audio = encode_flac(window.astype(np.float32))
     decoded = decode_flac(audio).astype(np.float64)
     achieved_level_dbfs = peak_dbfs(decoded) if design.normalisation == "peak" else dbfs(decoded[during])
-    achieved_snr_db = power_ratio_db(decoded[during] - floor[during] - gain * noise, decoded[during] - gain * segment)
-    if not abs(achieved_snr_db - snr_db) <= TOLERANCE_DB:
-        raise InputError(
-            f"stimulus {stimulus_id}: the achieved SNR is {achieved_snr_db:.2f} dB, asked for {snr_db:g}: "
-            "the softer of segment and noise drowns in the floor; lower stimuli.floor_dbfs, or ask for a less extreme SNR"
-        )
     if not abs(achieved_level_dbfs - design.level_dbfs) <= TOLERANCE_DB:
         raise InputError(
             f"stimulus {stimulus_id}: the achieved {design.normalisation} level is {achieved_level_dbfs:.2f} dBFS, asked for {design.level_dbfs:g}, "
             f"too soft for 16-bit audio; raise stimuli.{design.normalisation}_dbfs"
         )
-    return audio, achieved_snr_db, achieved_level_dbfs
+    achieved_snr_db = np.nan
+    if snr_db is not None:
+        achieved_snr_db = _achieved_snr_db(decoded[during], gain * segment, gain * noise, floor[during], active)
+        if not abs(achieved_snr_db - snr_db) <= TOLERANCE_DB:
+            raise InputError(
+                f"stimulus {stimulus_id}: the achieved SNR is {achieved_snr_db:.2f} dB, asked for {snr_db:g}: "
+                "the softer of segment and noise drowns in the floor; lower stimuli.floor_dbfs, or ask for a less extreme SNR"
+            )
+    return _Mixed(audio, noise_id, achieved_snr_db, achieved_level_dbfs)
 
 
-def write_factorial_shard(clip_files: list[Path], output: Path, design: FactorialDesign, seed: int, shard: int, shards: int) -> int:
-    """Write the stimuli of every clip that belongs to one shard; return how many there are.
+def _achieved_snr_db(decoded: Samples, segment: Samples, noise: Samples, floor: Samples, active: npt.NDArray[np.bool_]) -> float:
+    """What is left of the decoded stimulus without noise and floor, where active, over what is left without the segment."""
+    return power_ratio_db((decoded - floor - noise)[active], decoded - segment)
 
-    clip_files: CLIPS tables with audio. shard: in 0..shards-1.
+
+def write_shard(clip_files: list[Path], output: Path, design: StimulusDesign, seed: int, clip_ids: Collection[str]) -> int:
+    """Write the stimuli of some clips; return how many there are.
+
+    clip_files: CLIPS tables with audio, which hold the clips called clip_ids.
     The same clips, design and seed give the same bytes. A shard without clips is a valid table without rows.
     Raises InputError as make_clip_stimuli does, and leaves no file then.
     """
     written = 0
     with atomic(output) as temporary, AudioTableWriter(temporary, STIMULI, allow_empty=True) as writer:
-        stimuli = _shard_stimuli(clip_files, design, seed, shard, shards)
-        while group := list(itertools.islice(stimuli, ROWS_PER_GROUP)):
+        stimuli = _stimuli_of(clip_files, design, seed, clip_ids)
+        while group := list(islice(stimuli, ROWS_PER_GROUP)):
             rows = pd.DataFrame([row for row, _ in group])
             writer.write(rows, [audio for _, audio in group], [f"{name}.flac" for name in rows.stimulus_id])
             written += len(rows)
     return written
 
 
-def _shard_stimuli(clip_files: list[Path], design: FactorialDesign, seed: int, shard: int, shards: int) -> Iterator[tuple[dict[str, Any], bytes]]:
-    def in_shard(clips: pd.DataFrame) -> pd.Series:
-        return clips.clip_id.map(lambda clip_id: shard_of(clip_id, shards) == shard).astype(bool)
+def _stimuli_of(clip_files: list[Path], design: StimulusDesign, seed: int, clip_ids: Collection[str]) -> Iterator[tuple[dict[str, Any], bytes]]:
+    def is_wanted(clips: pd.DataFrame) -> pd.Series:
+        return clips.clip_id.isin(clip_ids)
 
-    clips = sum(int(in_shard(read_table(path, CLIPS)).sum()) for path in clip_files)
-    with tqdm(total=clips, desc=f"shard {shard}", unit="clip", mininterval=5) as progress:
+    with tqdm(total=len(clip_ids), desc="making", unit="clip", mininterval=5) as progress:
         for path in clip_files:
-            for rows, waveforms in iterate_audio(path, CLIPS, keep=in_shard):
+            for rows, waveforms in iterate_audio(path, CLIPS, keep=is_wanted):
                 for (_, clip), samples in zip(rows.iterrows(), waveforms, strict=True):
                     yield from make_clip_stimuli(clip, samples, design, seed)
                     progress.update()
 
 
-def audit_stimuli(shards: list[Path], design: FactorialDesign) -> tuple[pd.DataFrame, pd.DataFrame]:
+def audit_stimuli(shards: list[Path], design: StimulusDesign) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Check what was achieved against what the design asks for.
 
     Returns the rows of all shards (STIMULI, sorted by stimulus_id) and a summary per class and condition (STIMULUS_SUMMARY).
@@ -230,8 +327,8 @@ def audit_stimuli(shards: list[Path], design: FactorialDesign) -> tuple[pd.DataF
     errors = index.assign(
         snr_error_db=(index.achieved_snr_db - index.snr_db).abs(), level_error_db=(index.achieved_level_dbfs - design.level_dbfs).abs()
     )
-    for name, what in (("snr_error_db", "SNR"), ("level_error_db", "level")):
-        off = errors[~(errors[name] <= TOLERANCE_DB)]
+    for name, what, concerned in (("snr_error_db", "SNR", errors.snr_db.notna()), ("level_error_db", "level", True)):
+        off = errors[~(errors[name] <= TOLERANCE_DB) & concerned]
         if len(off):
             raise InputError(
                 f"stimulus {off.stimulus_id.iloc[0]}: its {what} is {off[name].iloc[0]:.2f} dB from the request, {len(off)} stimuli in all; "
@@ -239,7 +336,7 @@ def audit_stimuli(shards: list[Path], design: FactorialDesign) -> tuple[pd.DataF
             )
 
     summary = (
-        errors.groupby(["label", "duration_ms", "snr_db"])
+        errors.groupby(["label", *CONDITION], dropna=False)
         .agg(
             n=("stimulus_id", "size"),
             n_sources=("source_id", "nunique"),
@@ -248,11 +345,16 @@ def audit_stimuli(shards: list[Path], design: FactorialDesign) -> tuple[pd.DataF
         )
         .reset_index()
     )
-    made = set(summary[["label", "duration_ms", "snr_db"]].itertuples(index=False, name=None))
-    asked = set(itertools.product(LABELS, design.durations_ms, map(float, design.snrs_db)))
-    for label, duration_ms, snr_db in sorted(asked ^ made):
-        cell = f"{duration_ms} ms, {snr_db:g} dB"
-        if (label, duration_ms, snr_db) in made:
-            raise InputError(f"there are {label} stimuli at {cell}, which the design does not ask for; make the shards again")
-        raise InputError(f"class {label} has no stimulus at {cell}; check that sources with {label} recordings are on, and the clips settings")
-    return validate(index, STIMULI), summary
+    _require_every_condition(summary, design)
+    return validate(index, STIMULI), validate(summary, STIMULUS_SUMMARY)
+
+
+def _require_every_condition(summary: pd.DataFrame, design: StimulusDesign) -> None:
+    asked = pd.DataFrame([{"label": label, **condition.columns} for label in LABELS for condition in design.conditions])
+    both = asked.merge(summary, on=["label", *CONDITION], how="outer", indicator=True)
+    for row in both[both._merge != "both"].to_dict("records"):
+        noise = "no noise" if np.isnan(row["snr_db"]) else f"{row['snr_db']:g} dB"
+        cell = f"{row['label']} {{}} at {row['duration_ms']} ms, {noise}, band {row['band']}, room {row['room']}"
+        if row["_merge"] == "right_only":
+            raise InputError(f"there are {cell.format('stimuli')}, which the design does not ask for; make the shards again")
+        raise InputError(f"there is no {cell.format('stimulus')}; check that sources with {row['label']} recordings are on, and the clips settings")

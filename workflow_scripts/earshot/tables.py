@@ -121,21 +121,31 @@ STIMULI = _schema(
     },
 )
 """One row per stimulus; the shards carry an `audio` column besides. segment_start_s and segment_end_s are seconds in
-the recording that the stimulus's segment was cut from."""
+the recording that the stimulus's segment was cut from.
+
+design "factorial": axis "duration_x_snr". design "grid": one axis at a time, axis "reference", "duration", "snr", "band" or
+"room"; off the axis, the longest duration, no noise, band "clean", room "none". The grid's longest duration, its band "clean"
+and its room "anechoic" equal the reference in content by construction; their floors are drawn apart. snr_db: NaN where no
+noise was added; active speech (sound) level over noise level. band: clean, telephone or am_radio. room: none, anechoic,
+small_room or large_hall. noise_id: "none", the noise's kind and seed, or its kind and the recordings that it was cut from."""
 
 STIMULUS_SUMMARY = _schema(
     "stimulus_summary",
     {
         "label": _label(),
+        "design": _text(),
+        "axis": _text(),
         "duration_ms": pa.Column(int, pa.Check.gt(0)),
-        "snr_db": _number(),
+        "snr_db": _number(nullable=True),
+        "band": _text(),
+        "room": _text(),
         "n": _count(),
         "n_sources": _count(),
-        "max_abs_snr_error_db": _number(),
+        "max_abs_snr_error_db": _number(nullable=True),
         "max_abs_level_error_db": _number(),
     },
 )
-"""One row per class and condition; the errors are achieved minus requested."""
+"""One row per class and condition, as in STIMULI; the errors are achieved minus requested, no SNR error without noise."""
 
 SPLIT = _schema(
     "split",

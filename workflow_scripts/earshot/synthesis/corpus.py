@@ -1,7 +1,9 @@
-"""The two embedded corpora, written in VoxConverse's and ESC-50's layouts.
+"""The embedded corpora, and how two of them are written in VoxConverse's and ESC-50's layouts.
 
-The base corpus trains the tiny base model; the study corpus is what the study measures and fine-tunes on. They share no
-language, voice variant, sound category, room size, reverberation time or channel.
+The base corpus trains the tiny base model; the study corpus is what the study measures and fine-tunes on; the baseline corpus
+(`earshot.synthesis.fsd50k`) is what the psychoacoustic baseline measures. No two share a language, voice variant, room
+size, reverberation time or channel. The base shares no sound category with the others; the baseline's are the study's,
+from other draws.
 """
 
 import csv
@@ -22,7 +24,7 @@ from earshot.randomness import stream
 from earshot.rttm import Turn
 from earshot.synthesis import Samples, rooms, sounds, voices
 
-CORPORA = ("study", "base")
+CORPORA = ("study", "base", "baseline")
 
 SPEECH_RATE = 16_000
 """Hz; VoxConverse's sample rate."""
@@ -32,8 +34,9 @@ MOST_SPEAKERS = 200
 
 TAKE_S = 5.0
 _FOLDS = 5
-_FIRST_SRC_FILE = {"study": 900_001, "base": 800_001}
-_DIALOGUE_SHARE, _SECOND_TAKE_SHARE = 0.4, 0.35
+_FIRST_SRC_FILE = {"study": 900_001, "base": 800_001, "baseline": 700_001}
+_DIALOGUE_SHARE = {"study": 0.4, "base": 0.4, "baseline": 0.0}
+_SECOND_TAKE_SHARE = 0.35
 
 _STREAM = "make_embedded_corpus"
 
@@ -65,14 +68,15 @@ def corpus_sounds(corpus: str, count: int, seed: int) -> list[SoundSource]:
 
 
 def synthesise_recording(corpus: str, index: int, seed: int) -> tuple[Samples, list[Turn]]:
-    """One speaker's recording of about 8 to 12 s at 16 kHz; in four of ten a second speaker answers and interrupts.
+    """One speaker's recording of about 8 to 12 s at 16 kHz; in four of ten a second speaker answers and interrupts,
+    in none of the baseline corpus.
 
     Returns the samples, and the turns of every speaker in order of their start, measured on the dry voices.
     """
     rng = stream(seed, _STREAM, corpus, "recording", index)
     acoustics = rooms.ACOUSTICS[corpus]
     room = rooms.draw_room(acoustics, rng)
-    dialogue = rng.uniform() < _DIALOGUE_SHARE
+    dialogue = rng.uniform() < _DIALOGUE_SHARE[corpus]
     speakers = [voices.speaker(corpus, index, seed)]
     if dialogue:
         speakers.append(voices.speaker(corpus, MOST_SPEAKERS + index, seed))
@@ -170,13 +174,12 @@ def write_corpus(corpus: str, speech: Path, sound: Path, speakers: int, sources:
     sound: gets audio/*.wav and meta/esc50.csv, one or two files per source.
     Raises InputError where more speakers are asked for than there are voices.
     """
-    if speakers > MOST_SPEAKERS:
-        raise InputError(f"embedded: {speakers} speakers asked for, at most {MOST_SPEAKERS} differ; lower the number")
+    refuse_too_many(speakers)
     for folder in (speech / "audio", speech / "rttm", sound / "audio", sound / "meta"):
         folder.mkdir()
     jobs: list[Callable[[], None]] = [partial(_write_recording, speech, corpus, seed, index) for index in range(speakers)]
     jobs += [partial(_write_sound, sound, corpus, seed, index) for index in range(sources)]
-    _run(jobs, threads, f"{corpus} corpus")
+    run_jobs(jobs, threads, f"{corpus} corpus")
 
     rows = [row for index in range(sources) for row in _sound_rows(corpus, seed, index)]
     with (sound / "meta" / "esc50.csv").open("w", encoding="utf-8", newline="") as table:
@@ -185,11 +188,17 @@ def write_corpus(corpus: str, speech: Path, sound: Path, speakers: int, sources:
         writer.writerows(sorted(rows, key=lambda row: str(row["filename"])))
 
 
+def refuse_too_many(speakers: int) -> None:
+    """Raise InputError where more speakers are asked for than there are voices."""
+    if speakers > MOST_SPEAKERS:
+        raise InputError(f"embedded: {speakers} speakers asked for, at most {MOST_SPEAKERS} differ; lower the number")
+
+
 def _call(job: Callable[[], None]) -> None:
     job()
 
 
-def _run(jobs: list[Callable[[], None]], threads: int, what: str) -> None:
+def run_jobs(jobs: list[Callable[[], None]], threads: int, what: str) -> None:
     """Run jobs in processes, since espeak-ng is not safe in threads."""
     progress = partial(tqdm, total=len(jobs), desc=what, file=sys.stderr, mininterval=5)
     if threads == 1:

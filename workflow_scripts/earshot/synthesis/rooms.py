@@ -55,8 +55,20 @@ ACOUSTICS = {
         tilt_db=(-3.0, 3.0),
         background_slope_db=(-6.0, -3.5),
     ),
+    "baseline": Acoustics(
+        side_m=(10.0, 14.0),
+        height_m=(2.8, 4.5),
+        rt60_s=(0.3, 0.4),
+        distance_m=(0.15, 0.3),
+        highpass_hz=(5.0, 20.0),
+        lowpass_hz=(7_900.0, 10_000.0),
+        tilt_db=(-1.0, 1.0),
+        background_slope_db=(0.0, 2.0),
+        background_snr_db=(35.0, 50.0),
+    ),
 }
-"""Corpus -> what it draws from; the ranges of RT60, band limits, room sides and background colour do not meet."""
+"""Corpus -> what it draws from; the ranges of RT60, band limits, room sides and background colour do not meet. The baseline's
+recordings are close, clean and of the whole band, since its conditions limit the band and add rooms and noise."""
 
 _EARLY_ORDER = 12
 _CROSSOVER_S = 0.05

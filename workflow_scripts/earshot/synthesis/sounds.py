@@ -576,3 +576,26 @@ SOUNDS: dict[str, dict[str, Maker]] = {
     },
 }
 """Corpus -> category -> what makes a source of it. None is a category of human sounds."""
+
+FSD50K_LABELS = {
+    "rooster": "Chicken_and_rooster,Fowl,Livestock_and_farm_animals_and_working_animals,Animal",
+    "wind": "Wind",
+    "footsteps": "Walk_and_footsteps",
+    "siren": "Siren,Alarm",
+    "crackling_fire": "Crackle,Fire",
+    "cat": "Meow,Cat,Domestic_animals_and_pets,Animal",
+    "keyboard_typing": "Computer_keyboard,Typing,Domestic_sounds_and_home_sounds",
+    "car_horn": "Vehicle_horn_and_car_horn_and_honking,Car,Motor_vehicle_(road),Vehicle",
+    "glass_breaking": "Shatter,Glass",
+    "crow": "Crow,Bird,Wild_animals,Animal",
+    "helicopter": "Aircraft,Vehicle",
+    "dog": "Bark,Dog,Domestic_animals_and_pets,Animal",
+    "water_drops": "Drip,Liquid",
+    "church_bells": "Church_bell,Bell",
+    "hand_saw": "Sawing,Tools",
+    "frog": "Frog,Wild_animals,Animal",
+}
+"""Category -> labels of FSD50K, from the most specific to the broadest."""
+
+# Every category of ESC-50 without a human voice is in one of the two other corpora already.
+SOUNDS["baseline"] = {category: SOUNDS["study"][category] for category in FSD50K_LABELS}

@@ -65,6 +65,21 @@ LANGUAGES: dict[str, dict[str, tuple[str, str, str]]] = {
         "cy": ("b c ch d dd f g h ll m n p rh s t", "a e i o u w y ae", "n r dd l th d -"),
         "ga": ("b bh c d f g l m n p r s t th ch", "a á e i ó ú ao ia", "n r s ch l d -"),
     },
+    "baseline": {
+        "sk": ("b č d ď g h k l m n ň p r s š t v z str", "a á e i o ô u ú", "k n t r ľ st -"),
+        "sl": ("b c č d g h k l m n p r s š t v z ž pr", "a e i o u", "n r l t k st -"),
+        "lt": ("b d g j k l m n p r s š t v z ž kr", "a ą e ė i y o u ū ie", "s n r t k ms -"),
+        "af": ("b d f g h k l m n p r s t v w sk", "a aa e ee i ie o oe ui y", "n r t k s ng -"),
+        "az": ("b c ç d g h k l m n p q r s ş t v y z", "a e ə ı i o ö u ü", "n r l q m ş -"),
+        "lb": ("b d f g h j k l m n p r s sch t w z", "a ä e é i o u ou éi", "n r t l ch ng -"),
+        "gd": ("b bh c d f g l m n p r s t th ch", "a e i o u ao ea io", "n r s l dh ch -"),
+        "tn": ("b d f g k l m n p r s t tl w kg ts", "a e i o u ê ô", "- - ng"),
+        "kl": ("g k l m n p q r s t v", "a i u aa ii uu", "- k t q p"),
+        "om": ("b d f g h j k l m n r s t w x dh", "a e i o u aa ee ii", "- n r l"),
+        "uz": ("b ch d f g h k l m n p q r s sh t y z", "a e i o u", "n r l k m t -"),
+        "tk": ("b ç d g h k l m n p r s ş t w ý z", "a ä e i o ö u y", "n r l k m ş -"),
+        "el": ("β γ δ θ κ λ μ ν π ρ σ τ φ χ στ πρ", "α ε ι ο ου αι ει", "ν ς - -"),
+    },
 }
 """Corpus -> espeak language -> (onsets, vowels, codas), separated by spaces; "-" is no coda."""
 
@@ -77,6 +92,11 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "study": (
         "m5", "f3", "grandpa", "m6", "belinda", "klatt3", "f4", "edward", "m7", "linda", "benjamin", "aunty",
         "f5", "quincy", "m8", "grandma", "john", "shelby", "david", "klatt5", "steph", "rob", "travis", "victor",
+    ),
+    "baseline": (
+        "Alicia", "Henrique", "klatt2", "Hugo", "anika", "Marco", "steph2", "caleb", "ed", "gustave", "klatt4", "ian",
+        "iven", "marcelo", "max", "RicishayMax", "michel", "miguel", "norbert", "pablo", "iven2", "paul", "pedro",
+        "robert", "sandro", "zac", "klatt6", "edward2", "mike2", "Gene2", "Reed",
     ),
 }
 # fmt: on

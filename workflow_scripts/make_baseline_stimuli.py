@@ -1,0 +1,33 @@
+"""Draw the clips of the psychoacoustic baseline and make one shard of their stimuli."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.arguments import json_object
+from earshot.errors import one_line_errors
+from earshot.stimuli import baseline_design, choose_clips, shard_clips, write_shard
+from earshot.tables import CLIPS, read_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path, nargs="+", help="tables of clips with audio (Parquet)")
+    parser.add_argument("--output", type=Path, required=True, help="where the shard goes (Parquet)")
+    parser.add_argument("--shard", type=int, required=True, help="number of this shard, from 0")
+    parser.add_argument("--shards", type=int, required=True, help="how many shards there are")
+    parser.add_argument("--settings", type=json_object, required=True, help="the configuration's baseline section and what it shares (JSON)")
+    parser.add_argument("--seed", type=int, required=True)
+    args = parser.parse_args()
+
+    clips = pd.concat([read_table(path, CLIPS) for path in args.clips], ignore_index=True)
+    counts = {"SPEECH": args.settings["speech_clips"], "NONSPEECH": args.settings["sound_clips"]}
+    mine = shard_clips(choose_clips(clips, counts, args.seed), args.shard, args.shards)
+    written = write_shard(args.clips, args.output, baseline_design(args.settings), args.seed, mine)
+    print(f"{args.output}: {written} stimuli")
+
+
+if __name__ == "__main__":
+    main()
