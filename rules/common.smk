@@ -16,23 +16,24 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 from earshot.configuration import complete_config
 from earshot.errors import InputError
-from earshot.layouts import noise_recordings, source_files
-
-RECORDED_NOISES = ("babble", "recorded")
+from earshot.layouts import RECORDED_NOISES, noise_recordings, source_files
 
 try:
     config = complete_config(config)
-    USES_RECORDED_NOISE = any(config[section]["noise"] in RECORDED_NOISES for section in ("stimuli", "baseline"))
     FOLDERS_ON_DISK = {name: source["path"] for name, source in config["sources"].items() if source["origin"] == "path"}
     FILES_ON_DISK = {name: source_files(name, Path(folder)) for name, folder in FOLDERS_ON_DISK.items()}
-    NOISES_ON_DISK = (
-        list(map(str, noise_recordings(Path(config["stimuli"]["noise_recordings"])))) if USES_RECORDED_NOISE else []
-    )
+    NOISES_ON_DISK = {
+        section: list(map(str, noise_recordings(Path(config["stimuli"]["noise_recordings"]))))
+        for section in ("stimuli", "baseline")
+        if config[section]["datasets"] and config[section]["noise"] in RECORDED_NOISES
+    }
 except InputError as error:
     sys.exit(f"error: {error}")
 
-STUDIED = config["stimuli"]["datasets"]
-DATASETS = [name for name in config["sources"] if name in STUDIED + config["baseline"]["datasets"]]
+STUDIED, MEASURED = (
+    [name for name in config["sources"] if name in config[section]["datasets"]] for section in ("stimuli", "baseline")
+)
+DATASETS = [name for name in config["sources"] if name in STUDIED + MEASURED]
 SHARDS = [f"{shard:03d}" for shard in range(config["resources"]["stimulus_shards"])]
 ARMS = [
     (arm["recipe"], arm["split"], seed)
@@ -164,11 +165,6 @@ def features_of_recipe(stimulus_set):
     return files
 
 
-def noise_files(section):
-    """The recordings that the noise of a section of the configuration is cut from."""
-    return NOISES_ON_DISK if config[section]["noise"] in RECORDED_NOISES else []
-
-
 def factorial_settings():
     """What the factorial set's stimuli depend on."""
     return {key: value for key, value in config["stimuli"].items() if key != "datasets"}
@@ -185,6 +181,6 @@ RECORDINGS = expand("results/recordings/{dataset}.parquet", dataset=STUDIED)
 CLIPS = expand("results/clips/{dataset}.parquet", dataset=STUDIED)
 STIMULI = expand("results/stimuli/factorial/shard-{shard}.parquet", shard=SHARDS)
 
-BASELINE_CLIPS = expand("results/clips/{dataset}.parquet", dataset=config["baseline"]["datasets"])
+BASELINE_CLIPS = expand("results/clips/{dataset}.parquet", dataset=MEASURED)
 BASELINE_STIMULI = expand("results/stimuli/baseline/shard-{shard}.parquet", shard=SHARDS)
 BASELINE_INDEX = ["results/stimuli/baseline/index.parquet"] if BASELINE_CLIPS else []

@@ -13,7 +13,7 @@ rule make_factorial_stimuli:
     input:
         code=code("make_factorial_stimuli.py"),
         clips=CLIPS,
-        noises=noise_files("stimuli"),
+        noises=NOISES_ON_DISK.get("stimuli", []),
     output:
         shard="results/stimuli/factorial/shard-{shard}.parquet",
     log:
@@ -37,7 +37,7 @@ rule make_baseline_stimuli:
     input:
         code=code("make_baseline_stimuli.py"),
         clips=BASELINE_CLIPS,
-        noises=noise_files("baseline"),
+        noises=NOISES_ON_DISK.get("baseline", []),
     output:
         shard="results/stimuli/baseline/shard-{shard}.parquet",
     log:

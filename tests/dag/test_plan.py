@@ -61,7 +61,9 @@ BASELINE_RULES = {"make_embedded_baseline", "make_baseline_stimuli", "audit_base
 
 
 def test_the_baseline_can_be_left_out_with_its_data_set(checkout):
-    plan = checkout.plan("--configfile", checkout.overlay({"baseline": {"datasets": []}, "sources": {"fsd50k": {"origin": "none"}}}))
+    plan = checkout.plan(
+        "--configfile", checkout.overlay({"baseline": {"datasets": [], "noise": "babble"}, "sources": {"fsd50k": {"origin": "none"}}})
+    )
     assert not BASELINE_RULES & set(plan)
     assert plan["catalogue_recordings"] == plan["select_clips"] == 2
 

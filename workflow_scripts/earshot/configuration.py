@@ -13,6 +13,7 @@ import jsonschema
 import yaml
 
 from earshot.errors import InputError
+from earshot.layouts import RECORDED_NOISES
 
 SCHEMA_PATH = Path(__file__).parents[2] / "config" / "schema" / "config.schema.yaml"
 
@@ -147,7 +148,7 @@ def _check_across(config: dict[str, Any]) -> None:
     if longest > 1000 * clip_s:
         raise InputError(f"config: clips.duration_s = {clip_s}: shorter than the longest stimulus; hint: at least {longest / 1000}")
     for section, where in ((stimuli, "stimuli"), (baseline, "baseline")):
-        if section["noise"] in ("babble", "recorded") and section["datasets"] and not stimuli["noise_recordings"]:
+        if section["noise"] in RECORDED_NOISES and section["datasets"] and not stimuli["noise_recordings"]:
             raise InputError(f"config: stimuli.noise_recordings is not set: {where}.noise is {section['noise']}; hint: name a folder of recordings")
     if splits["dev_fraction"] + splits["test_fraction"] >= 1:
         raise InputError("config: splits: dev_fraction + test_fraction leave nothing to train on; hint: keep their sum below 1")

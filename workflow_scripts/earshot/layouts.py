@@ -1,8 +1,11 @@
-"""Where each data set keeps its files on disk."""
+"""Where each data set, and a folder of noises, keeps its files on disk."""
 
 from pathlib import Path
 
 from earshot.errors import InputError
+
+RECORDED_NOISES = ("babble", "recorded")
+"""Kinds of noise that are cut from a folder of recordings."""
 
 
 def _wavs(folder: Path) -> list[Path]:

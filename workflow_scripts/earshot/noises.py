@@ -9,10 +9,9 @@ import soundfile
 from earshot.acoustics import NoiseColour, Samples, coloured_noise, mean_square
 from earshot.audio import SAMPLE_RATE, read_mono
 from earshot.errors import InputError
-from earshot.layouts import noise_recordings
+from earshot.layouts import RECORDED_NOISES, noise_recordings
 
 NoiseKind = Literal["white", "pink", "speech_shaped", "babble", "recorded"]
-RECORDED_KINDS = ("babble", "recorded")
 
 TALKERS = 6
 """Recordings that sound at once in babble."""
@@ -30,7 +29,7 @@ class Noises:
         self.kind = kind
         self._folder = folder or Path()
         self._files: list[Path] = []
-        if kind in RECORDED_KINDS:
+        if kind in RECORDED_NOISES:
             if folder is None:
                 raise InputError(f"stimuli.noise_recordings is not set: noise is {kind}; name the folder of the noises")
             self._files = noise_recordings(folder)
