@@ -111,7 +111,7 @@ def coloured_noise(colour: NoiseColour, length: int, rng: np.random.Generator) -
     """Gaussian noise with an RMS of exactly 1 over its length.
 
     colour: "white" has the same power at every frequency up to 8 kHz; "pink" has the same power in every octave from
-    20 Hz up; "speech_shaped" has the long-term average spectrum of speech, SPEECH_SPECTRUM_DB, and no power below it.
+    20 Hz up; "speech_shaped" has the long-term average spectrum of speech, SPEECH_SPECTRUM_DB, from 56 Hz up.
     Noise that is not white is shaped over at least a second and then cut, so that its spectrum does not depend on its length.
     length: in samples, at least 1. Returns shape (length,).
     """

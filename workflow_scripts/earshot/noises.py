@@ -1,7 +1,7 @@
 """Noises to mix into stimuli: synthetic, or cut from recordings."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import soundfile
@@ -39,36 +39,33 @@ class Noises:
     def draw(self, length: int, seed: int, rng: np.random.Generator) -> tuple[Samples, str]:
         """Noise with an RMS of 1, shape (length,), and its noise_id: the files it was cut from, or the seed of `rng`.
 
-        Raises InputError where a recording cannot be read, is shorter than the noise, or is silent there.
+        Raises InputError where a recording cannot be read, is shorter than the noise, or all are silent there.
         """
-        if self.kind == "babble":
-            chosen = [self._files[k] for k in np.sort(rng.choice(len(self._files), TALKERS, replace=False))]
-            noise = np.sum([self._stretch(path, length, rng) for path in chosen], axis=0)
-            return noise / np.sqrt(mean_square(noise)), self._named(chosen)
-        if self.kind == "recorded":
-            path = self._files[rng.integers(len(self._files))]
-            noise = self._stretch(path, length, rng)
-            return noise / np.sqrt(mean_square(noise)), self._named([path])
-        colour: NoiseColour = self.kind
-        return coloured_noise(colour, length, rng), f"{colour}:{seed:016x}"
+        if self.kind not in RECORDED_NOISES:
+            colour = cast(NoiseColour, self.kind)
+            return coloured_noise(colour, length, rng), f"{colour}:{seed:016x}"
+        voices = TALKERS if self.kind == "babble" else 1
+        chosen = [self._files[k] for k in np.sort(rng.choice(len(self._files), voices, replace=False))]
+        noise = np.sum([_stretch(path, length, rng) for path in chosen], axis=0)
+        names = "+".join(path.relative_to(self._folder).as_posix() for path in chosen)
+        if not (power := mean_square(noise)):
+            raise InputError(f"stimuli.noise_recordings: {names} is silent for {length / SAMPLE_RATE:g} s or more; cut that or remove the file")
+        return noise / np.sqrt(power), f"{self.kind}:{names}"
 
-    def _named(self, paths: list[Path]) -> str:
-        return f"{self.kind}:" + "+".join(path.relative_to(self._folder).as_posix() for path in paths)
 
-    def _stretch(self, path: Path, length: int, rng: np.random.Generator) -> Samples:
-        """A random stretch, scaled so that the second around its start has an RMS of 1: a short pause is not blown up."""
-        try:
-            info = soundfile.info(path)
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: cannot be read as audio ({error.error_string}); replace or remove the file") from error
-        wanted_s = length / SAMPLE_RATE
-        if info.duration < wanted_s:
-            raise InputError(f"{path}: lasts {info.duration:.2f} s, shorter than a noise of {wanted_s:g} s; remove it from stimuli.noise_recordings")
-        around_s = min(max(wanted_s, 1.0), info.duration)
-        start_s = rng.uniform(0, info.duration - around_s)
-        around = read_mono(path, start_s, start_s + around_s).astype(np.float64)
-        samples = np.zeros(length)
-        samples[: len(around)] = around[:length]
-        if not mean_square(samples):
-            raise InputError(f"{path}: is silent at {start_s:.2f} s; remove it from stimuli.noise_recordings, or cut the silence")
-        return samples / np.sqrt(mean_square(around))
+def _stretch(path: Path, length: int, rng: np.random.Generator) -> Samples:
+    """A random stretch of a recording, scaled so that the second from its start on has an RMS of 1: pauses stay soft."""
+    try:
+        duration_s = soundfile.info(path).duration
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: cannot be read as audio ({error.error_string}); replace or remove the file") from error
+    wanted_s = length / SAMPLE_RATE
+    if duration_s < wanted_s:
+        raise InputError(f"{path}: lasts {duration_s:.2f} s, shorter than a noise of {wanted_s:g} s; remove it from stimuli.noise_recordings")
+    around_s = min(max(wanted_s, 1.0), duration_s)
+    start_s = rng.uniform(0, duration_s - around_s)
+    around = read_mono(path, start_s, start_s + around_s).astype(np.float64)
+    samples = np.zeros(length)
+    samples[: len(around)] = around[:length]
+    power = mean_square(around)
+    return samples / np.sqrt(power) if power else samples

@@ -410,7 +410,8 @@ def iterate_audio(
 
     keep: which rows of a batch to yield, as a Boolean series; the others are not decoded. A batch may so be empty.
     """
-    file = parquet.ParquetFile(path)
+    # Buffered ahead, every row group that was read would stay in memory until the last.
+    file = parquet.ParquetFile(path, pre_buffer=False)
     for batch in file.iter_batches(batch_rows, columns=[*schema.columns, "audio"]):
         rows = batch.drop_columns(["audio"]).to_pandas()
         if keep is not None:
