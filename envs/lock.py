@@ -31,6 +31,7 @@ ANALYSIS = [
     "pandera",
     "scikit-learn",
     "statsmodels",
+    "gpboost",
     "matplotlib",
     "jinja2",
     "pyyaml",
