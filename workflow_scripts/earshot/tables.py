@@ -273,6 +273,65 @@ p_tost (equivalence within the margin) hold for new sources and, where a system 
 and p_durkalski for new sources. p_holm adjusts p_clustered_t over the table. Clustered p-values are empty below 6 sources
 in a class."""
 
+MIXED_MODEL_EFFECTS = _schema(
+    "mixed_model_effects",
+    {
+        "system_id": _text(),
+        "seed": _text(),
+        "stimuli": pa.Column(str, pa.Check.isin(["noisy", "clean"])),
+        "term": _text(),
+        "meaning": _text(),
+        "estimate": _number(nullable=True),
+        "standard_error": _number(nullable=True),
+        "low": _number(nullable=True),
+        "high": _number(nullable=True),
+        "z": _number(nullable=True),
+        "p_wald": _share(nullable=True),
+        "likelihood_ratio": _number(nullable=True),
+        "p_likelihood_ratio": _share(nullable=True),
+        "p_holm": _share(nullable=True),
+    },
+)
+"""One row per fixed effect of the mixed model of one system's (and seed's) answers, in units of d'. likelihood_ratio: against the
+refit without the term, for the label terms only; p_holm adjusts its p over the label terms of one fit. Estimates are
+empty where the fit's status is not "ok", p-values below 6 sources in a class."""
+
+MIXED_MODEL_FITS = _schema(
+    "mixed_model_fits",
+    {
+        "system_id": _text(),
+        "seed": _text(),
+        "stimuli": pa.Column(str, pa.Check.isin(["noisy", "clean"])),
+        "formula": _text(),
+        "status": pa.Column(str, pa.Check.isin(["ok", "separated", "not_converged"])),
+        "method": pa.Column(str, pa.Check.isin(["quadrature", "laplace", "-"])),
+        "singular": pa.Column("boolean", nullable=True),
+        "largest_step": _number(nullable=True),
+        "n_answers": _count(),
+        "n_clips": _count(),
+        "n_speech_sources": _count(),
+        "n_nonspeech_sources": _count(),
+        "sd_speech_sources": _number(nullable=True),
+        "sd_nonspeech_sources": _number(nullable=True),
+        "sd_clips": _number(nullable=True),
+        "log_likelihood": _number(nullable=True),
+        "log_likelihood_constant": _number(nullable=True),
+        "log_likelihood_constant_mixed": _number(nullable=True),
+        "mcfadden_against_constant": _number(nullable=True),
+        "mcfadden_against_constant_mixed": _number(nullable=True),
+        "r2_marginal": _share(nullable=True),
+        "r2_conditional": _share(nullable=True),
+        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
+        "note": _text(),
+    },
+)
+"""One row per mixed model; seed: a number, or "-" (no training). status: "separated" where answers are predicted
+perfectly and estimates would be infinite; "not_converged" where the optimiser stopped early, more than 0.05 standard errors
+are left to go (largest_step), or a smaller model fits better. method: how the likelihood was integrated; "-" where it has
+no maximum. singular: a random standard deviation (sd_...) below 0.01, its boundary. Log-likelihoods are of Bernoulli rows;
+the null models are intercept-only, "constant" without and "constant_mixed" with the random effects. R2 marginal and
+conditional are Nakagawa's, on the latent scale. sd_clips is empty where every source has one clip."""
+
 LEAKAGE = _schema(
     "leakage",
     {

@@ -1,0 +1,307 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate
+from scipy.optimize import minimize
+from scipy.stats import norm
+from simulated_observers import TRUTH, simulated_answers, simulated_index
+
+import fit_mixed_model
+from earshot.errors import InputError
+from earshot.mixed_models import INTERCEPT, MixedModel, RandomIntercept, fit, is_separated, laplace_fit, precision
+from earshot.quadrature import marginal_likelihood
+from earshot.response_models import Analysis, analyse, answered, fit_row, mixed_model_tables, response_model
+from earshot.tables import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS, PREDICTIONS, SPLIT, STIMULI, read_table, validate, write_table
+
+
+def rows_of(index, answers):
+    return answered(answers, index, "simulated")
+
+
+def model_of(n_sources=20, seed=1, deviations=(0.5, 0.8, 0.0), **design):
+    index = simulated_index(n_sources, **design)
+    return response_model(rows_of(index, simulated_answers(index, deviations=deviations, seed=seed)), "simulated")
+
+
+def no_split():
+    return pd.DataFrame({name: [] for name in SPLIT.columns})
+
+
+def test_known_sensitivity_criterion_and_slopes_are_recovered():
+    """Over several observers: no bias beyond chance, and errors as large as the standard errors say."""
+    deviations, errors = [], []
+    for seed in range(8):
+        model = model_of(30, seed)
+        fitted = fit(model)
+        deviations.append((fitted.coefficients - pd.Series(TRUTH)).to_numpy() / precision(model, fitted).errors.to_numpy())
+        errors.append(fitted.deviations)
+    scores = np.array(deviations)
+    assert np.abs(scores.mean(axis=0) * np.sqrt(len(scores))).max() < 3.5
+    assert 0.7 < scores.std() < 1.3
+    assert pd.DataFrame(errors).mean().to_list() == pytest.approx([0.5, 0.8], abs=0.12)
+
+
+def test_swapping_the_labels_swaps_d_prime_and_leaves_the_criterion():
+    index = simulated_index(12, durations=(80, 1000), snrs=(-5.0, 10.0))
+    rows = rows_of(index, simulated_answers(index))
+    swapped = rows.assign(label=rows.label.map({"SPEECH": "NONSPEECH", "NONSPEECH": "SPEECH"}))
+    one, other = (fit(response_model(table, "simulated")).coefficients for table in (rows, swapped))
+    sign = pd.Series([-1.0 if "label" in term else 1.0 for term in one.index], index=one.index)
+    assert (one * sign).to_numpy() == pytest.approx(other.to_numpy(), abs=1e-3)
+
+
+def test_errors_between_sources_allow_for_unknown_variances():
+    """GPBoost's own standard errors take the variances as known; where they are large and few answers tell, that is far off."""
+    model = model_of(10, seed=5, deviations=(1.5, 1.5, 0.0))
+    fitted = fit(model)
+    known = precision(model, fitted).errors
+    at, terms = fitted.coefficients, list(model.design.columns)
+    kinds = np.where(model.random[0].member, 0, 1)
+    groups, _ = pd.factorize(model.random[0].groups)
+    likelihood = marginal_likelihood(model.outcome, model.design.to_numpy(), kinds, groups, "probit")
+    logs = np.log(fitted.deviations.to_numpy())
+
+    def profile(label):
+        """Twice the drop of the likelihood when d' is held, everything else free."""
+        place = terms.index("label")
+        free = [k for k in range(len(terms) + 2) if k != place]
+        start = np.concatenate([at.to_numpy(), logs])
+
+        def held(values):
+            parameters = start.copy()
+            parameters[free], parameters[place] = values, label
+            value, gradient = likelihood(parameters)
+            return value, gradient[free]
+
+        return 2 * (minimize(held, start[free], jac=True, method="BFGS").fun + fitted.log_likelihood)
+
+    drop = (profile(at.label + known.label) + profile(at.label - known.label)) / 2
+    assert drop == pytest.approx(1, abs=0.15)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.floats(-1.5, 1.5), st.floats(0.05, 5), st.lists(st.booleans(), min_size=1, max_size=12), st.sampled_from(["probit", "logit"]))
+def test_quadrature_is_the_integral(mean, deviation, answers, link):
+    outcome = np.array(answers, dtype=float)
+    ones = np.zeros(len(outcome), dtype=np.int64)
+    value, _ = marginal_likelihood(outcome, np.ones((len(outcome), 1)), ones, ones, link)(np.array([mean, np.log(deviation)]))
+    share = norm.cdf if link == "probit" else lambda x: 1 / (1 + np.exp(-x))
+
+    def integrand(z):
+        p = share(mean + deviation * z)
+        return norm.pdf(z) * np.prod(np.where(outcome > 0.5, p, 1 - p))
+
+    exact, _ = integrate.quad(integrand, -12, 12, limit=500, epsabs=0, epsrel=1e-10, points=[-3, -1, 0, 1, 3])
+    assert value == pytest.approx(-np.log(exact), abs=2e-3)
+
+
+def test_the_gradient_is_that_of_the_likelihood():
+    model = model_of(5)
+    kinds = np.where(model.random[0].member, 0, 1)
+    groups, _ = pd.factorize(model.random[0].groups)
+    function = marginal_likelihood(model.outcome, model.design.to_numpy(), kinds, groups, "probit")
+    at = np.concatenate([np.full(8, 0.3), np.log([0.4, 1.2])])
+    numeric = [(function(at + move)[0] - function(at - move)[0]) / 2e-5 for move in 1e-5 * np.eye(10)]
+    assert function(at)[1] == pytest.approx(np.array(numeric), abs=1e-3)
+
+
+def test_rare_answers_need_quadrature():
+    """Sources that differ much and seldom trigger a false alarm: Laplace's approximation invents a larger spread."""
+    model = model_of(16, seed=4, deviations=(0.6, 0.9, 0.7), durations=(80, 300, 1000), snrs=(-5.0, 5.0, 15.0))
+    exact, approximate = fit(model), laplace_fit(model)
+    assert exact.method == "quadrature"
+    assert approximate.deviations.nonspeech_sources > 1.5 * exact.deviations.nonspeech_sources
+    shift = (approximate.coefficients - exact.coefficients).abs() / precision(model, exact).errors
+    assert shift.label > 1
+
+
+def test_several_clips_of_a_source_get_an_effect_and_lone_clips_do_not():
+    lone, several = model_of(8), model_of(8, clips_per_source=2, deviations=(0.3, 0.3, 0.8), durations=(80, 1000), snrs=(-5.0, 10.0))
+    assert [intercept.name for intercept in lone.random] == ["speech_sources", "nonspeech_sources"]
+    assert [intercept.name for intercept in several.random] == ["speech_sources", "nonspeech_sources", "clips"]
+    fitted = fit(several)
+    assert fitted.method == "laplace"
+    assert 0.3 < fitted.deviations.clips < 1.4
+
+
+def test_sources_that_do_not_differ_make_a_singular_fit_with_usable_errors():
+    model = model_of(20, seed=7, deviations=(0.0, 0.8, 0.0))
+    fitted = fit(model)
+    assert fitted.deviations.speech_sources < 0.01 < fitted.deviations.nonspeech_sources
+    assert fitted.singular
+    assert analyse(model).status == "ok"
+    assert precision(model, fitted).errors.between(0.01, 1).all()
+
+
+def test_a_real_interaction_is_found_and_an_absent_one_is_not_invented():
+    index = simulated_index(30)
+    strong = simulated_answers(index, TRUTH | {"label:logdur:snr": -1.5}, system="strong")
+    absent = simulated_answers(index, TRUTH | {"label:logdur:snr": 0.0}, system="absent")
+    effects, _ = mixed_model_tables(pd.concat([strong, absent]), index, no_split(), 0.95)
+    tests = effects[effects.term == "label:logdur:snr"].set_index("system_id")
+    assert tests.p_holm["strong"] < 1e-4
+    assert tests.p_likelihood_ratio["absent"] > 0.05
+    assert tests.p_wald.to_numpy() == pytest.approx(tests.p_likelihood_ratio.to_numpy(), abs=0.02)
+
+
+def test_the_family_of_holms_method_is_the_label_terms_of_one_fit():
+    index = simulated_index(12)
+    effects, _ = mixed_model_tables(simulated_answers(index), index, no_split(), 0.95)
+    family = effects[effects.term.str.startswith("label")]
+    assert len(family) == 4
+    assert family.p_holm.min() == pytest.approx(4 * family.p_likelihood_ratio.min())
+    assert effects[~effects.term.str.startswith("label")].p_holm.isna().all()
+    assert (effects.p_holm.dropna() >= family.p_likelihood_ratio).all()
+
+
+def test_r2_grows_with_what_the_model_knows_and_names_both_null_models():
+    index = simulated_index(15)
+    _, fits = mixed_model_tables(simulated_answers(index), index, no_split(), 0.95)
+    row = fits.iloc[0]
+    assert 0 < row.r2_marginal < row.r2_conditional < 1
+    assert row.log_likelihood_constant < row.log_likelihood_constant_mixed < row.log_likelihood
+    assert row.mcfadden_against_constant == pytest.approx(1 - row.log_likelihood / row.log_likelihood_constant)
+    assert row.mcfadden_against_constant_mixed == pytest.approx(1 - row.log_likelihood / row.log_likelihood_constant_mixed)
+    assert row.status == "ok"
+    assert row.largest_step < 0.05
+
+
+@pytest.mark.parametrize("answer", ["right", "always SPEECH", "right on speech"])
+def test_perfect_prediction_gives_a_status_and_no_numbers(answer):
+    index = simulated_index(8)
+    answers = simulated_answers(index)
+    perfect = {
+        "right": index.label,
+        "always SPEECH": pd.Series("SPEECH", index=index.index),
+        "right on speech": answers.answer.where(index.label == "NONSPEECH", "SPEECH"),
+    }
+    effects, fits = mixed_model_tables(answers.assign(answer=perfect[answer]), index, no_split(), 0.95)
+    assert fits.status.to_list() == ["separated"]
+    assert validate(fits, MIXED_MODEL_FITS).log_likelihood.isna().all()
+    assert effects[["estimate", "standard_error", "low", "high", "z", "p_wald", "p_holm"]].isna().all(axis=None)
+
+
+def test_sources_that_are_answered_all_alike_do_not_count_as_estimates():
+    """Every source gets one answer whatever the condition: its variance has no finite maximum."""
+    index = simulated_index(8)
+    half = index.source_id.str[-1].astype(int) % 2 == 0
+    effects, fits = mixed_model_tables(simulated_answers(index).assign(answer=np.where(half, "SPEECH", "NONSPEECH")), index, no_split(), 0.95)
+    assert fits.status[0] in ("separated", "not_converged")
+    assert effects.estimate.isna().all()
+
+
+@given(st.lists(st.tuples(st.floats(-2, 2), st.booleans()), min_size=4, max_size=30))
+def test_separation_is_when_a_threshold_divides_the_answers(points):
+    values, answers = np.array([value for value, _ in points]), np.array([said for _, said in points], dtype=float)
+    values = np.round(values, 1)
+    model = MixedModel(answers, pd.DataFrame({INTERCEPT: 1.0, "x": values}), (RandomIntercept("g", np.arange(len(points))),))
+    yes, no = values[answers > 0.5], values[answers < 0.5]
+    divided = not len(yes) or not len(no) or yes.min() >= no.max() or no.min() >= yes.max()
+    assert is_separated(model) == divided
+
+
+def test_clean_stimuli_have_a_model_of_their_own_without_snr():
+    noisy = simulated_index(8)
+    clean = simulated_index(8, durations=(20, 80, 300, 1000), snrs=(np.nan,))
+    index = pd.concat([noisy, clean], ignore_index=True)
+    effects, fits = mixed_model_tables(simulated_answers(index), index, no_split(), 0.95)
+    assert fits.stimuli.to_list() == ["noisy", "clean"]
+    terms = effects.groupby("stimuli").term.apply(list)
+    assert terms["clean"] == ["intercept", "logdur", "label", "label:logdur"]
+    assert len(terms["noisy"]) == 8
+    assert "snr" not in fits.formula[1]
+    assert effects.set_index(["stimuli", "term"]).meaning["clean", "label"] == "d', at 100 ms"
+    assert fits.n_answers.to_list() == [len(noisy), len(clean)]
+
+
+def test_every_seed_is_a_fit_and_development_sources_are_left_out():
+    index = simulated_index(9, durations=(80, 1000), snrs=(-5.0, 10.0))
+    answers = pd.concat([simulated_answers(index, seed=k).assign(seed=pd.array([k] * len(index), dtype="Int64")) for k in (3, 5)])
+    split = index.assign(part=np.where(index.source_id.str.endswith("0"), "dev", "test"))
+    _, fits = mixed_model_tables(answers, index, split, 0.95)
+    assert fits.seed.to_list() == ["3", "5"]
+    assert (fits.n_speech_sources == 8).all()
+    assert (fits.reliability == "few_sources").all()
+
+
+def test_few_sources_are_described_without_p_values():
+    index = simulated_index(4)
+    effects, fits = mixed_model_tables(simulated_answers(index), index, no_split(), 0.95)
+    assert fits.reliability[0] == "descriptive_only"
+    assert "fewer than 6 sources" in fits.note[0]
+    assert effects.estimate.notna().all()
+    assert effects[["p_wald", "p_likelihood_ratio", "p_holm"]].isna().all(axis=None)
+
+
+def test_one_snr_leaves_snr_out_and_says_so():
+    index = simulated_index(8, snrs=(5.0,))
+    effects, fits = mixed_model_tables(simulated_answers(index), index, no_split(), 0.95)
+    assert effects.term.to_list() == ["intercept", "logdur", "label", "label:logdur"]
+    assert "one SNR only" in fits.note[0]
+
+
+def test_a_model_that_fails_its_checks_prints_no_estimate():
+    index = simulated_index(8, durations=(80, 1000), snrs=(-5.0, 10.0))
+    rows = rows_of(index, simulated_answers(index))
+    good = analyse(response_model(rows, "simulated"))
+    row = fit_row(Analysis(good.model, "not_converged", good.fitted, good.known, good.reduced, good.null), rows)
+    assert np.isnan(row["log_likelihood"])
+    assert np.isnan(row["r2_marginal"])
+
+
+def only_one_source(index):
+    return index[(index.label == "SPEECH") | (index.source_id == "NONSPEECH0")]
+
+
+def confounded(index):
+    return index[(index.duration_ms == 80) == (index.snr_db < 0)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda index: index[index.label == "SPEECH"], "system simulated.*class NONSPEECH has no stimulus"),
+        (only_one_source, "class NONSPEECH has one source only.*add recordings"),
+        (lambda index: index.assign(source_id=index.source_id.str[-1]), "source 0 is in both classes"),
+        (confounded, "duration and SNR do not vary independently"),
+        (lambda index: index.assign(axis="band"), "no stimulus of the axes duration_x_snr or duration"),
+    ],
+)
+def test_what_cannot_carry_a_model_is_said_in_one_line(change, message):
+    index = change(simulated_index(8, durations=(80, 1000), snrs=(-5.0, 10.0)))
+    with pytest.raises(InputError, match=message) as caught:
+        mixed_model_tables(simulated_answers(index), index, no_split(), 0.95)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(lambda answers: answers[:-3], "3 answers are missing"), (lambda answers: pd.concat([answers, answers[:2]]), "2 answers are repeated")],
+)
+def test_answers_that_do_not_fit_the_stimuli_are_refused(change, message):
+    index = simulated_index(8)
+    with pytest.raises(InputError, match=message):
+        mixed_model_tables(change(simulated_answers(index)), index, no_split(), 0.95)
+
+
+def test_the_program_writes_both_tables(tmp_path, monkeypatch):
+    index = simulated_index(10, durations=(80, 300, 1000), snrs=(-10.0, 0.0, 10.0))
+    answers = simulated_answers(index)
+    filled = index.assign(
+        recording_id="r", category="c", noise_id="n", design="factorial", band="clean", room="none", normalisation="rms",
+        achieved_snr_db=index.snr_db, achieved_level_dbfs=-25.0, segment_start_s=0.0, segment_end_s=1.0,
+    )  # fmt: skip
+    write_table(tmp_path / "index.parquet", filled, STIMULI)
+    write_table(tmp_path / "predictions.parquet", answers, PREDICTIONS)
+    write_table(tmp_path / "split.csv", index.assign(part="test"), SPLIT)
+    arguments = ["predictions.parquet", "--index", "index.parquet", "--split", "split.csv", "--effects", "effects.csv", "--fits", "fits.csv"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["fit_mixed_model.py", *arguments, "--confidence", "0.9"])
+    fit_mixed_model.main()
+    effects, fits = read_table(tmp_path / "effects.csv", MIXED_MODEL_EFFECTS), read_table(tmp_path / "fits.csv", MIXED_MODEL_FITS)
+    assert len(effects) == 8
+    assert (effects.high - effects.low).to_numpy() == pytest.approx(2 * norm.ppf(0.95) * effects.standard_error.to_numpy())
+    assert fits.seed.to_list() == ["-"]
+    assert not fits.singular[0]

@@ -1,0 +1,31 @@
+"""Fit mixed models to every system's answers: sensitivity and bias by duration and signal-to-noise ratio."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.errors import one_line_errors
+from earshot.response_models import mixed_model_tables
+from earshot.tables import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS, PREDICTIONS, SPLIT, STIMULI, read_table, write_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", help="predictions of every system (Parquet)")
+    parser.add_argument("--index", type=Path, required=True, help="index of the stimuli (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="split whose development sources are left out (CSV)")
+    parser.add_argument("--effects", type=Path, required=True, help="where the fixed effects go (CSV)")
+    parser.add_argument("--fits", type=Path, required=True, help="where what concerns a whole fit goes (CSV)")
+    parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
+    args = parser.parse_args()
+
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    effects, fits = mixed_model_tables(predictions, read_table(args.index, STIMULI), read_table(args.split, SPLIT), args.confidence)
+    write_table(args.effects, effects, MIXED_MODEL_EFFECTS)
+    write_table(args.fits, fits, MIXED_MODEL_FITS)
+
+
+if __name__ == "__main__":
+    main()
