@@ -1,0 +1,76 @@
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_observers import TRUTH, simulated_answers, simulated_index
+
+from earshot.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
+from earshot.response_models import mixed_model_tables
+from earshot.tables import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS, SPLIT, validate
+
+NO_SPLIT = pd.DataFrame({name: [] for name in SPLIT.columns})
+
+
+def tables(*answers, index):
+    effects, fits = mixed_model_tables(pd.concat(answers), index, NO_SPLIT, 0.95)
+    return validate(effects, MIXED_MODEL_EFFECTS), validate(fits, MIXED_MODEL_FITS)
+
+
+@pytest.fixture(scope="module")
+def study():
+    """A base for which a higher SNR helps more at short durations, an adapter with two seeds, and a detector that is never wrong."""
+    noisy, clean = simulated_index(14), simulated_index(14, durations=(20, 80, 300, 1000), snrs=(np.nan,))
+    index = pd.concat([noisy, clean], ignore_index=True)
+    base = simulated_answers(index, TRUTH | {"label:logdur:snr": -1.5}, system="base")
+    adapters = [simulated_answers(noisy, system="attention-grouped", seed=k).assign(seed=pd.array([k] * len(noisy), dtype="Int64")) for k in (1, 2)]
+    adapters = [pd.concat([rows, simulated_answers(clean, system="attention-grouped").assign(seed=rows.seed[0])]) for rows in adapters]
+    perfect = simulated_answers(index, system="silero").assign(answer=index.label)
+    return tables(base, *adapters, perfect, index=index)
+
+
+def test_the_sign_of_the_interaction_becomes_words(study):
+    effects, fits = study
+    first = mixed_model_sentences(effects, fits, 0.95)[0]
+    assert first.startswith("base model, zero-shot, in noise: a tenfold duration changes d′ by ")
+    assert "A higher SNR helps more at short durations (−" in first
+    turned = effects.assign(estimate=-effects.estimate, low=-effects.high, high=-effects.low)
+    assert "A higher SNR helps more at long durations" in mixed_model_sentences(turned, fits, 0.95)[0]
+
+
+def test_an_interaction_that_was_not_found_is_not_claimed(study):
+    effects, fits = study
+    doubtful = effects.assign(p_holm=effects.p_holm.where(effects.p_holm.isna(), 0.3))
+    first = mixed_model_sentences(doubtful, fits, 0.95)[0]
+    assert "these data do not settle" in first
+    assert "A higher SNR helps more at short durations (" not in first
+    untested = mixed_model_sentences(effects.assign(p_holm=np.nan), fits, 0.95)[0]
+    assert "is not tested" in untested
+
+
+def test_every_fit_is_there_and_one_without_estimates_says_why(study):
+    effects, fits = study
+    sentences, rows = mixed_model_sentences(effects, fits, 0.95), mixed_model_rows(effects, fits)
+    assert len(sentences) == len(fits) == 8
+    perfect = [row for row in rows if row["system"] == "Silero VAD"]
+    assert [row["estimate"] for row in perfect] == ["–", "–"]
+    assert all("predicted perfectly" in row["effect"] for row in perfect)
+    assert all("nan" not in value.lower() for row in rows for value in row.values())
+    assert all("nan" not in sentence.lower().replace("and", "") for sentence in sentences)
+
+
+def test_rows_give_the_tables_numbers_with_seeds_and_interval(study):
+    effects, fits = study
+    chosen = {"system": "attention adapter, honest split, seed 2", "stimuli": "in noise"}
+    rows = [row for row in mixed_model_rows(effects, fits) if row | chosen == row]
+    assert [row["effect"] for row in rows][:2] == ["sensitivity (d′) at 100 ms and 0 dB", "gain in d′ per tenfold duration, at 0 dB"]
+    table = effects[(effects.system_id == "attention-grouped") & (effects.seed == "2") & (effects.stimuli == "noisy")].set_index("term")
+    assert rows[0]["estimate"] == f"{table.estimate.label:.2f}"
+    assert rows[0]["interval"] == f"[{table.low.label:.2f},\N{NO-BREAK SPACE}{table.high.label:.2f}]"
+    clean = [row["effect"] for row in mixed_model_rows(effects, fits) if row["stimuli"] == "without noise" and row["system"].startswith("base")]
+    assert clean == ["sensitivity (d′) at 100 ms", "gain in d′ per tenfold duration", "leaning towards “speech” at 100 ms"]
+
+
+def test_few_sources_are_described_not_tested():
+    index = simulated_index(4)
+    effects, fits = tables(simulated_answers(index, system="base"), index=index)
+    assert "describes these sources only" in mixed_model_sentences(effects, fits, 0.95)[0]
+    assert "describes these sources only" in mixed_model_rows(effects, fits)[0]["remark"]
