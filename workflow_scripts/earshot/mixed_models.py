@@ -2,7 +2,7 @@
 
 GPBoost maximises the Laplace approximation of the marginal likelihood. Where every answer has one random intercept only,
 the maximum of the likelihood itself is then found by quadrature: with few answers of one kind the approximation can be
-several standard errors off. The standard errors that GPBoost prints take the variances of the random intercepts as
+two standard errors off. The standard errors that GPBoost prints take the variances of the random intercepts as
 known, which makes those of effects between sources too small; here they come from the curvature of the marginal likelihood in
 coefficients and variances together, as lme4's do.
 """
@@ -121,7 +121,7 @@ def fit(model: MixedModel, start: Fit | None = None) -> Fit:
 
 def laplace_fit(model: MixedModel, start: Fit | None = None) -> Fit:
     """Maximise the Laplace approximation of the marginal likelihood with exact Cholesky factors, from `start` where given."""
-    parameters: dict[str, Any] = {"delta_rel_conv": _TOLERANCE, "maxit": 2000}
+    parameters: dict[str, Any] = {"delta_rel_conv": _TOLERANCE, "maxit": 2000, "max_num_restarts_lbfgs": 2}
     if start is not None:
         parameters["init_coef"] = start.coefficients[model.design.columns].to_numpy(dtype=float)
         parameters["init_cov_pars"] = np.maximum(_in_engine_order(model, start.deviations) ** 2, SINGULAR_DEVIATION)
