@@ -351,6 +351,85 @@ LEAKAGE = _schema(
 same two sets shows how far they differ in difficulty."""
 
 
+_CURVE_IDENTITY = {
+    "system_id": _text(),
+    "design": pa.Column(str, pa.Check.isin(["grid", "factorial"])),
+    "axis": pa.Column(str, pa.Check.isin(["duration", "snr"])),
+    "held_duration_ms": pa.Column("Int64", pa.Check.gt(0), nullable=True),
+    "measure": pa.Column(str, pa.Check.isin(["balanced_accuracy", "d_prime"])),
+}
+
+POINTS = _schema(
+    "points",
+    {
+        "system_id": _text(),
+        "design": pa.Column(str, pa.Check.isin(["grid", "factorial"])),
+        "axis": _text(),
+        "duration_ms": pa.Column(int, pa.Check.gt(0)),
+        "snr_db": _number(nullable=True),
+        "band": _text(),
+        "room": _text(),
+        "n_speech": _count(),
+        "hits": _count(),
+        "n_nonspeech": _count(),
+        "false_alarms": _count(),
+        "balanced_accuracy": _share(),
+        "low": _share(nullable=True),
+        "high": _share(nullable=True),
+        "d_prime": _number(),
+        "d_prime_low": _number(nullable=True),
+        "d_prime_high": _number(nullable=True),
+        "criterion": _number(),
+        "criterion_low": _number(nullable=True),
+        "criterion_high": _number(nullable=True),
+        "n_speech_sources": _count(),
+        "n_nonspeech_sources": _count(),
+        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
+    },
+)
+"""One row per system and condition of the baseline set. Counts are answers of all seeds. d' and criterion with the
+log-linear correction; criterion is above 0 where the system says speech too rarely. Intervals are clustered by source (jackknife, t)."""
+
+THRESHOLDS = _schema(
+    "thresholds",
+    {
+        **_CURVE_IDENTITY,
+        "target": _number(),
+        "status": pa.Column(str, pa.Check.isin(["ok", "right_censored", "left_censored", "never", "non_monotone", "flat"])),
+        "threshold": _number(nullable=True),
+        "low": _number(nullable=True),
+        "high": _number(nullable=True),
+        "jackknife_low": _number(nullable=True),
+        "jackknife_high": _number(nullable=True),
+        "bootstrap_low": _number(nullable=True),
+        "bootstrap_high": _number(nullable=True),
+        "isotonic": _number(nullable=True),
+        "interval": pa.Column(str, pa.Check.isin(["jackknife_t", "cluster_bootstrap"])),
+        "censored_resamples": _share(),
+        "lowest_level": _number(),
+        "highest_level": _number(),
+        "n_levels": _count(),
+        "location": _number(nullable=True),
+        "scale": _number(nullable=True),
+        "lapse_rate": _share(nullable=True),
+        "slope": _number(nullable=True),
+        "deviance": _number(),
+        "goodness_of_fit_p_assumes_independent_items": _share(),
+        "n_speech_sources": _count(),
+        "n_nonspeech_sources": _count(),
+        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
+    },
+)
+"""Where each system's curve reaches the target: 75 % balanced accuracy, or the d' of an unbiased observer there. Thresholds and
+levels in ms (axis duration) or dB (axis snr, at held_duration_ms); -inf and inf mean below and above the tested range, empty no
+threshold. location, scale and slope (change of the proportion) are per decade of duration or dB; for d' they are of Phi(d'/2)."""
+
+CURVES = _schema(
+    "curves",
+    {**_CURVE_IDENTITY, "level": _number(), "fitted": _number(), "low": _number(), "high": _number()},
+)
+"""Fitted curves in units of their measure, with pointwise intervals; a curve that is flat or not monotone has no rows."""
+
 EVIDENCE = _schema(
     "evidence",
     {

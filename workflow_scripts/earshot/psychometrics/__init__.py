@@ -1,0 +1,1 @@
+"""Psychometric functions: fits, thresholds and their status, sensitivity."""

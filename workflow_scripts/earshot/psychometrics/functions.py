@@ -1,0 +1,86 @@
+"""The family of psychometric functions: psi(x) = guess + (1 - guess - lapse) F((x - location) / scale)."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """A distribution function F with its density and its quantile function."""
+
+    value: Callable[[FloatArray], FloatArray]
+    density: Callable[[FloatArray], FloatArray]
+    quantile: Callable[[FloatArray], FloatArray]
+
+
+SIGMOIDS = {
+    "normal": Sigmoid(special.ndtr, lambda z: np.exp(-0.5 * z**2) / math.sqrt(2 * math.pi), special.ndtri),
+    "logistic": Sigmoid(special.expit, lambda z: special.expit(z) * special.expit(-z), special.logit),
+    "gumbel": Sigmoid(
+        lambda z: -np.expm1(-np.exp(z)),
+        lambda z: np.exp(z - np.exp(z)),
+        lambda p: np.log(-np.log1p(-p)),
+    ),
+}
+"""Gumbel's function of the logarithm of a stimulus is Weibull's of the stimulus."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a fit holds fixed: the sigmoid, the guess rate, and the lapse rate unless it is to be fitted (None)."""
+
+    sigmoid: str = "normal"
+    guess_rate: float = 0.5
+    lapse_rate: float | None = None
+
+    @property
+    def shape(self) -> Sigmoid:
+        return SIGMOIDS[self.sigmoid]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Fitted functions, one per entry: location and scale (> 0) in units of the axis, lapse rate in [0, 1]; shape (n_curves,)."""
+
+    family: Family
+    location: FloatArray
+    scale: FloatArray
+    lapse: FloatArray
+
+    def at(self, levels: npt.ArrayLike) -> FloatArray:
+        """Probability of a correct answer at every level; shape (n_curves, n_levels)."""
+        z = (np.asarray(levels, dtype=np.float64) - self.location[:, None]) / self.scale[:, None]
+        return self.family.guess_rate + self._amplitude[:, None] * self.family.shape.value(z)
+
+    def threshold(self, target: float) -> FloatArray:
+        """Where psi, scaled by guess and lapse rate, reaches `target`; inf where its upper asymptote is not above it. Shape (n_curves,)."""
+        unscaled = (target - self.family.guess_rate) / self._amplitude
+        reached = unscaled < 1
+        z = self.family.shape.quantile(np.where(reached, unscaled, 0.5))
+        return np.where(reached, self.location + self.scale * z, np.inf)
+
+    def slope(self, level: float) -> FloatArray:
+        """Derivative of psi at a level, per unit of the axis; shape (n_curves,)."""
+        return self._amplitude * self.family.shape.density((level - self.location) / self.scale) / self.scale
+
+    @property
+    def midpoint(self) -> FloatArray:
+        """Where F is 0.5: what psignifit calls the threshold."""
+        return self.location + self.scale * self.family.shape.quantile(np.array(0.5))
+
+    @property
+    def width(self) -> FloatArray:
+        """Distance between the levels where F is 0.05 and 0.95: what psignifit calls the width."""
+        low, high = self.family.shape.quantile(np.array([0.05, 0.95]))
+        return self.scale * (high - low)
+
+    @property
+    def _amplitude(self) -> FloatArray:
+        return 1 - self.family.guess_rate - self.lapse

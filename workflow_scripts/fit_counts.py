@@ -1,0 +1,76 @@
+"""Fit a psychometric function to counts (CSV: level, correct, total) and print threshold, interval and status as JSON.
+
+A column `source` (speaker, listener, recording) makes intervals treat sources, not answers, as independent. In the output,
+location, scale and width are on the axis (decades of the level on a log axis); midpoint and width are those of the unscaled
+sigmoid (at 0.5, and from 0.05 to 0.95); slope is the derivative of the curve at the threshold, per decade or per unit. A
+threshold is null where `status` is not ok, and an end of its interval where it lies outside the tested levels; the isotonic
+threshold likewise. Status: right_censored, left_censored (beyond the highest, the lowest level), never (levelled off below
+the target), non_monotone, flat.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.errors import InputError, one_line_errors
+from earshot.files import write_json
+from earshot.psychometrics.axes import AXES
+from earshot.psychometrics.counts import checked_counts, fit_counts
+from earshot.psychometrics.functions import SIGMOIDS, Family
+from earshot.psychometrics.thresholds import Settings
+
+
+def number_in(low: float, high: float, text: str) -> float:
+    """Parse a command-line number of [low, high]."""
+    value = float(text)
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text} is not from {low:g} to {high:g}")
+    return value
+
+
+def rate(text: str) -> float:
+    """Parse a rate in [0, 0.95]."""
+    return number_in(0, 0.95, text)
+
+
+def proportion(text: str) -> float:
+    """Parse a proportion in [0.001, 0.999]."""
+    return number_in(0.001, 0.999, text)
+
+
+def resamples(text: str) -> int:
+    """Parse a number of resamples, at least 100."""
+    return int(number_in(100, 1_000_000, text))
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("counts", type=Path, help="table of counts (CSV) with columns level, correct, total and, optionally, source")
+    parser.add_argument("--output", type=Path, help="where the JSON goes; without it, to the screen")
+    parser.add_argument("--guess-rate", type=rate, default=0.5, help="proportion correct by guessing (default 0.5)")
+    parser.add_argument("--lapse-rate", type=rate, help="hold the lapse rate at this value; without it, it is fitted")
+    parser.add_argument("--axis", choices=AXES, default="log", help="fit on the decimal logarithm of the level, or on the level (default log)")
+    parser.add_argument("--sigmoid", choices=list(SIGMOIDS), default="normal", help="gumbel on a log axis is Weibull's function (default normal)")
+    parser.add_argument("--target", type=proportion, default=0.75, help="proportion correct at the threshold (default 0.75)")
+    parser.add_argument("--confidence", type=proportion, default=0.95, help="level of the interval (default 0.95)")
+    parser.add_argument("--bootstrap", type=resamples, default=1000, help="number of resamples (default 1000)")
+    parser.add_argument("--seed", type=int, default=1, help="root of the random draws (default 1)")
+    args = parser.parse_args()
+
+    try:
+        table = pd.read_csv(args.counts, dtype=str, skipinitialspace=True)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{args.counts}: cannot be read as CSV ({error}); give a table with columns level, correct, total") from error
+    settings = Settings(Family(args.sigmoid, args.guess_rate, args.lapse_rate), args.target, args.confidence, args.bootstrap)
+    result = fit_counts(checked_counts(table, args.axis), args.axis, settings, args.seed)
+    if args.output:
+        write_json(args.output, result)
+    else:
+        print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
