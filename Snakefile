@@ -21,6 +21,7 @@ include: "rules/zeroshot.smk"
 include: "rules/finetune.smk"
 include: "rules/evaluate.smk"
 include: "rules/compare.smk"
+include: "rules/psychometrics.smk"
 include: "rules/report.smk"
 
 

@@ -1,16 +1,48 @@
-"""Psychometrics: what moves the answers of every system, by duration and signal-to-noise ratio.
+"""Psychometrics: how long and how loud a sound must be before each system hears what it is.
 
-in   results/predictions/, results/splits/grouped.csv, results/stimuli/baseline/index.parquet
-out  results/tables/mixed_model_effects.csv    earshot.tables.MIXED_MODEL_EFFECTS
+in   results/predictions/baseline/, results/stimuli/baseline/index.parquet, results/splits/grouped.csv
+out  results/tables/thresholds.csv             earshot.tables.THRESHOLDS
+     results/psychometrics/points.csv          earshot.tables.POINTS
+     results/psychometrics/curves.csv          earshot.tables.CURVES
+     results/tables/mixed_model_effects.csv    earshot.tables.MIXED_MODEL_EFFECTS
      results/tables/mixed_model_fits.csv       earshot.tables.MIXED_MODEL_FITS
+     results/figures/{duration_curves,snr_curves,sensitivity,bands_and_rooms,duration_by_snr}.{svg,png}
 """
+
+
+rule fit_psychometrics:
+    """Curves by duration and SNR, where they reach the target, and how well that is known from so many sources."""
+    input:
+        code=code("fit_psychometrics.py"),
+        predictions=prediction_files("baseline", ["grouped"]),
+        index="results/stimuli/baseline/index.parquet",
+        split="results/splits/grouped.csv",
+    output:
+        thresholds=report("results/tables/thresholds.csv", caption="captions/thresholds_table.rst", category="Tables"),
+        points="results/psychometrics/points.csv",
+        curves="results/psychometrics/curves.csv",
+    log:
+        "results/logs/fit_psychometrics.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=as_json("psychometrics"),
+        confidence=config["statistics"]["confidence"],
+        seed=config["seed"],
+    message:
+        "Fitting psychometric functions"
+    shell:
+        "python workflow_scripts/fit_psychometrics.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
+        " --thresholds {output.thresholds:q} --points {output.points:q} --curves {output.curves:q}"
+        " --settings {params.settings:q} --confidence {params.confidence} --seed {params.seed} &> {log:q}"
 
 
 rule fit_mixed_model:
     """Answers by label, duration and SNR with random sources, so that sensitivity and bias come apart."""
     input:
         code=code("fit_mixed_model.py"),
-        predictions=baseline_prediction_files(),
+        predictions=prediction_files("baseline", ["grouped"]),
         index="results/stimuli/baseline/index.parquet",
         split="results/splits/grouped.csv",
     output:
@@ -27,3 +59,30 @@ rule fit_mixed_model:
     shell:
         "python workflow_scripts/fit_mixed_model.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
         " --effects {output.effects:q} --fits {output.fits:q} --confidence {params.confidence} &> {log:q}"
+
+
+rule plot_psychometrics:
+    """All systems overlaid by duration and by SNR, their sensitivity and criterion, and accuracy by band and room."""
+    input:
+        code=code("plot_psychometrics.py"),
+        points="results/psychometrics/points.csv",
+        curves="results/psychometrics/curves.csv",
+        thresholds="results/tables/thresholds.csv",
+        published="config/published.csv",
+    output:
+        svg=report(
+            expand("results/figures/{figure}.svg", figure=PSYCHOMETRIC_FIGURES),
+            caption="captions/psychometrics.rst",
+            category="Figures",
+        ),
+        png=expand("results/figures/{figure}.png", figure=PSYCHOMETRIC_FIGURES),
+    log:
+        "results/logs/plot_psychometrics.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing psychometric functions"
+    shell:
+        "python workflow_scripts/plot_psychometrics.py --points {input.points:q} --curves {input.curves:q}"
+        " --thresholds {input.thresholds:q} --published {input.published:q} --svg {output.svg:q} &> {log:q}"

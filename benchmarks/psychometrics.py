@@ -1,0 +1,136 @@
+"""Speed of the psychometric fits against psignifit, and bias and coverage of thresholds on simulated observers.
+
+    PYTHONPATH=workflow_scripts python benchmarks/psychometrics.py speed
+    PYTHONPATH=workflow_scripts python benchmarks/psychometrics.py coverage --studies 400
+
+speed fits the same simulated data sets with both programs (psignifit must be installed) and prints seconds per fit, the ratio,
+and how far the thresholds differ; then the time of 1,000 clustered resamples of one curve. coverage simulates studies whose
+sources differ in threshold and prints, per number of sources in each class, the bias of the threshold and how often the intervals
+hold the truth.
+"""
+
+import argparse
+import importlib.metadata
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from earshot.psychometrics.evidence import SourceCounts, balanced, clustered_evidence
+from earshot.psychometrics.fitting import fit_curves
+from earshot.psychometrics.functions import Curves, Family, FloatArray
+from earshot.psychometrics.thresholds import Settings, measure_threshold
+from earshot.randomness import stream
+
+LEVELS = np.log10([20.0, 40, 80, 160, 500, 800, 1000])
+SETTINGS = Settings(Family(), target=0.75, confidence=0.95, n_bootstrap=1000)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Sources whose thresholds are normal on the logarithm of the duration, with one slope and lapse rate."""
+
+    median_ms: float = 70.0
+    between_sources: float = 0.15
+    scale: float = 0.2
+    lapse: float = 0.02
+    trials_per_level: int = 600
+
+    @property
+    def threshold(self) -> float:
+        """Decimal logarithm of where the curve averaged over sources, which is again normal, is at the target."""
+        z = special.ndtri((SETTINGS.target - 0.5) / (0.5 - self.lapse))
+        return float(np.log10(self.median_ms) + z * np.hypot(self.scale, self.between_sources))
+
+    def sample(self, n_sources: int, rng: np.random.Generator) -> SourceCounts:
+        """Answers to one class."""
+        location = rng.normal(np.log10(self.median_ms), self.between_sources, n_sources)
+        curves = Curves(Family(), location, np.full(n_sources, self.scale), np.full(n_sources, self.lapse)).at(LEVELS)
+        trials = self.trials_per_level // (2 * n_sources)
+        return SourceCounts(rng.binomial(trials, curves).astype(float), np.full(curves.shape, float(trials)))
+
+
+def data_sets(number: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Counts of as many observers, 90 trials at each level; shape (number, n_levels)."""
+    curves = Curves(Family(), rng.normal(1.9, 0.15, number), rng.uniform(0.12, 0.35, number), rng.uniform(0, 0.05, number)).at(LEVELS)
+    return rng.binomial(90, curves).astype(float), np.full(curves.shape, 90.0)
+
+
+def speed(n_oracle: int) -> None:
+    """Print the table of times."""
+    import psignifit
+
+    version = importlib.metadata.version("psignifit")
+    rng = stream(1, "benchmark", "speed")
+    correct, total = data_sets(1000, rng)
+    batch = min(_timed(lambda: fit_curves(LEVELS, correct, total, Family())) for _ in range(5)) / len(correct)
+    single = np.median([_timed(lambda k=k: fit_curves(LEVELS, correct[k], total[k], Family())) for k in range(50)])
+    ours = fit_curves(LEVELS, correct, total, Family()).threshold(0.75)
+    times, differences = [], []
+    for k in range(n_oracle):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            start = time.perf_counter()
+            result = psignifit.psignifit(np.column_stack([LEVELS, correct[k], total[k]]), experiment_type="2AFC", sigmoid="norm")
+            times.append(time.perf_counter() - start)
+            differences.append(10 ** (ours[k] - float(result.threshold(0.75, return_ci=False))) - 1)
+    oracle = float(np.median(times))
+    print(f"psignifit {version}, one fit (median of {n_oracle})     {oracle:.3f} s")
+    print(f"one fit, alone (median of 50)                 {1e3 * single:.2f} ms   {oracle / single:,.0f} times faster")
+    print(f"one fit, of 1,000 at once                     {1e3 * batch:.3f} ms  {oracle / batch:,.0f} times faster")
+    apart = 100 * np.abs(differences)
+    print(f"threshold against psignifit's                 {np.median(apart):.2f} % apart (median), {np.max(apart):.2f} % (largest)")
+    classes = [Population().sample(n, rng) for n in (32, 38)]
+
+    def resample() -> None:
+        evidence = clustered_evidence(classes, balanced, 1000, rng)
+        fit_curves(LEVELS, *evidence.resamples, Family()).threshold(0.75)
+
+    print(f"1,000 clustered resamples of one curve        {np.median([_timed(resample) for _ in range(11)]):.3f} s")
+
+
+def coverage(n_studies: int) -> None:
+    """Print the table of bias and coverage."""
+    population = Population()
+    print(f"true threshold {10**population.threshold:.1f} ms, {n_studies} studies each\n")
+    print("| sources per class | bias | standard error | jackknife t | cluster bootstrap | headline | status ok |")
+    print("|---:|---:|---:|---:|---:|---|---:|")
+    for n_sources in (5, 10, 20):
+        values, held, names, statuses = [], [], set(), []
+        for study in range(n_studies):
+            rng = stream(2, "benchmark", n_sources, study)
+            evidence = clustered_evidence([population.sample(n_sources, rng) for _ in range(2)], balanced, SETTINGS.n_bootstrap, rng)
+            result = measure_threshold(LEVELS, evidence, SETTINGS, rng, LEVELS)
+            values.append(result.value)
+            held.append([low <= population.threshold <= high for low, high in (result.jackknife, result.bootstrap)])
+            names.add(result.interval)
+            statuses.append(result.status == "ok")
+        bias, error = np.mean(values) - population.threshold, np.std(values)
+        shares = " | ".join(f"{100 * share:.1f} %" for share in np.mean(held, axis=0))
+        known = f"{100 * (10**bias - 1):+.1f} % | {100 * (10**error - 1):.1f} %"
+        print(f"| {n_sources} | {known} | {shares} | {', '.join(names)} | {100 * np.mean(statuses):.0f} % |", flush=True)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("speed").add_argument("--oracle-fits", type=int, default=10, help="data sets that psignifit fits too")
+    commands.add_parser("coverage").add_argument("--studies", type=int, default=400, help="simulated studies per number of sources")
+    args = parser.parse_args()
+    if args.command == "speed":
+        speed(args.oracle_fits)
+    else:
+        coverage(args.studies)
+
+
+if __name__ == "__main__":
+    main()

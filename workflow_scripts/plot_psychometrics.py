@@ -1,0 +1,34 @@
+"""Draw the psychometric functions, sensitivity, and accuracy by band, room, duration and SNR."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.errors import InputError, one_line_errors
+from earshot.report.psychometric_figures import FIGURES, PsychometricTables
+from earshot.report.style import figure_style, save_figure
+from earshot.tables import CURVES, POINTS, THRESHOLDS, read_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--points", type=Path, required=True, help="measures of each condition (CSV)")
+    parser.add_argument("--curves", type=Path, required=True, help="fitted curves (CSV)")
+    parser.add_argument("--thresholds", type=Path, required=True, help="thresholds (CSV)")
+    parser.add_argument("--published", type=Path, required=True, help="published numbers (CSV)")
+    parser.add_argument("--svg", type=Path, nargs="+", required=True, help=f"where the SVG files go, each named after a figure: {', '.join(FIGURES)}")
+    args = parser.parse_args()
+
+    published = pd.read_csv(args.published, dtype=str)
+    tables = PsychometricTables(read_table(args.points, POINTS), read_table(args.curves, CURVES), read_table(args.thresholds, THRESHOLDS), published)
+    for svg in args.svg:
+        if svg.stem not in FIGURES:
+            raise InputError(f"--svg: no figure called {svg.stem}; name any of {', '.join(FIGURES)}")
+        with figure_style():
+            save_figure(FIGURES[svg.stem](tables), svg, svg.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()
