@@ -181,6 +181,8 @@ RECORDINGS = expand("results/recordings/{dataset}.parquet", dataset=STUDIED)
 CLIPS = expand("results/clips/{dataset}.parquet", dataset=STUDIED)
 STIMULI = expand("results/stimuli/factorial/shard-{shard}.parquet", shard=SHARDS)
 
+BASELINE = bool(MEASURED)
 BASELINE_CLIPS = expand("results/clips/{dataset}.parquet", dataset=MEASURED)
 BASELINE_STIMULI = expand("results/stimuli/baseline/shard-{shard}.parquet", shard=SHARDS)
 BASELINE_INDEX = ["results/stimuli/baseline/index.parquet"] if BASELINE_CLIPS else []
+PSYCHOMETRIC_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]

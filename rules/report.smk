@@ -94,7 +94,8 @@ rule record_provenance:
         lock="envs/requirements.lock",
         recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
         certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
-        tables=expand("results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli"]),
+        tables=expand("results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli"])
+        + (["results/tables/thresholds.csv"] if BASELINE else []),
         adapters=adapter_files("adapter_model.safetensors"),
     output:
         config="results/provenance/config.yaml",
@@ -120,11 +121,15 @@ rule write_report:
     input:
         code=code("write_report.py"),
         template="rules/captions/report.html.jinja",
-        figures=expand("results/figures/{figure}.svg", figure=["accuracy", "conditions", "leakage", "training"]),
+        figures=expand(
+            "results/figures/{figure}.svg",
+            figure=["accuracy", "conditions", "leakage", "training"] + (PSYCHOMETRIC_FIGURES if BASELINE else []),
+        ),
         tables=expand(
             "results/tables/{table}.csv",
             table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation"],
-        ),
+        )
+        + (["results/tables/thresholds.csv", "results/psychometrics/points.csv"] if BASELINE else []),
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
         certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
         published="config/published.csv",

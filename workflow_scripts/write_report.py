@@ -14,7 +14,19 @@ from earshot.leakage.certificate import load_certificate
 from earshot.provenance import DIGESTS
 from earshot.report.listening import listening_examples
 from earshot.report.page import ReportInputs, render_page
-from earshot.tables import ACCURACY, AUDIO_CHECK, COMPARISONS, CONDITION_ACCURACY, GENERATION, LEAKAGE, PREDICTIONS, STIMULUS_SUMMARY, read_table
+from earshot.tables import (
+    ACCURACY,
+    AUDIO_CHECK,
+    COMPARISONS,
+    CONDITION_ACCURACY,
+    GENERATION,
+    LEAKAGE,
+    POINTS,
+    PREDICTIONS,
+    STIMULUS_SUMMARY,
+    THRESHOLDS,
+    read_table,
+)
 
 TABLES = {
     "accuracy": ACCURACY,
@@ -24,6 +36,8 @@ TABLES = {
     "leakage": LEAKAGE,
     "stimuli": STIMULUS_SUMMARY,
 }
+BASELINE_TABLES = {"thresholds": THRESHOLDS, "points": POINTS}
+"""Only there where the baseline set was run."""
 
 
 def by_name(paths: list[Path]) -> dict[str, Path]:
@@ -44,7 +58,9 @@ def main() -> None:
     parser.add_argument("page", type=Path, help="where the page goes (HTML)")
     parser.add_argument("--template", type=Path, required=True, help="the page's Jinja template")
     parser.add_argument("--figures", type=Path, nargs="+", required=True, help="figures (SVG), each named by its file")
-    parser.add_argument("--tables", type=Path, nargs="+", required=True, help=f"tables (CSV): {', '.join(TABLES)}")
+    parser.add_argument(
+        "--tables", type=Path, nargs="+", required=True, help=f"tables (CSV): {', '.join(TABLES)}; with the baseline, {', '.join(BASELINE_TABLES)}"
+    )
     parser.add_argument("--checks", type=Path, nargs="+", required=True, help="{dataset}_audio_check.csv of every data set")
     parser.add_argument("--certificates", type=Path, nargs="+", required=True, help="leakage certificates (JSON)")
     parser.add_argument("--published", type=Path, required=True, help="published numbers (CSV)")
@@ -56,7 +72,8 @@ def main() -> None:
     parser.add_argument("--settings", type=json_object, required=True, help="the configuration's report section (JSON)")
     args = parser.parse_args()
 
-    tables = {name: read_table(by_name(args.tables)[name], schema) for name, schema in TABLES.items()}
+    found = by_name(args.tables)
+    tables = {name: read_table(found[name], schema) for name, schema in (TABLES | BASELINE_TABLES).items() if name in found}
     config_text = args.config.read_text(encoding="utf-8")
     inputs = ReportInputs(
         settings=args.settings,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psychometric_examples
 import pytest
 import report_examples as examples
 import yaml
@@ -16,6 +17,7 @@ from earshot.errors import InputError
 from earshot.report.formats import p_value, percent, percent_range, points
 from earshot.report.listening import choose_examples, listening_examples
 from earshot.report.page import FIGURES, ReportInputs, render_page
+from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES
 from earshot.report.published import PUBLISHED_MODEL, published_beside_ours
 from earshot.report.summary import summarise
 from earshot.tables import STIMULI, AudioTableWriter
@@ -294,3 +296,35 @@ def test_numbers_read_the_same_everywhere():
     assert percent_range(0.5, 1.0) == "[50.0,\N{NO-BREAK SPACE}100.0]" and percent_range(np.nan, 1.0) == ""
     assert points(-0.0312) == "\N{MINUS SIGN}3.1" and points(-0.0001) == "0.0" and points(0.1) == "+10.0"
     assert p_value(0.0002) == "<\N{NO-BREAK SPACE}0.001" and p_value(0.0456) == "0.046" and p_value(None) == "–"
+
+
+def with_baseline(**changes):
+    points, _, thresholds = psychometric_examples.study()
+    figures = dict.fromkeys([*FIGURES, *PSYCHOACOUSTIC_FIGURES], "<svg xmlns='http://www.w3.org/2000/svg'/>")
+    return page(**({"thresholds": thresholds, "points": points, "figures": figures} | changes))
+
+
+def test_with_the_baseline_the_page_shows_thresholds_with_their_status_and_the_published_ones_beside_them():
+    parsed = with_baseline()
+    assert {"psychoacoustics", *(f"figure-{name}" for name in PSYCHOACOUSTIC_FIGURES)} <= set(parsed.values("id"))
+    text = parsed.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "none: does not rise" in text and "< 20 ms" in text
+    assert "base model, balanced accuracy without noise" in text
+    assert "base model, all conditions of the psychoacoustic grid" in text
+
+
+def test_without_the_baseline_there_is_no_such_section_and_with_it_every_figure_is_needed():
+    assert "psychoacoustics" not in page().values("id")
+    with pytest.raises(InputError, match=r"no figure duration_curves.svg; run plot_psychometrics"):
+        with_baseline(figures=dict.fromkeys(FIGURES, "<svg/>"))
+
+
+@pytest.mark.parametrize(("origin", "comparable"), [("download", "yes"), ("path", "no: other data")])
+def test_thresholds_are_comparable_only_on_the_published_model_and_data(origin, comparable):
+    points, _, thresholds = psychometric_examples.study()
+    config = examples.config(baseline={"datasets": ["fsd50k"]}, sources={"fsd50k": {"origin": "none"}}, model={"origin": "hub"})
+    config["sources"]["fsd50k"]["origin"] = origin
+    config["model"]["repository"] = PUBLISHED_MODEL
+    rows = {row["quantity"]: row for row in published_beside_ours(PUBLISHED, examples.accuracy(), config, thresholds, points)}
+    assert rows["DT75"]["comparable"] == rows["SNR-75 at 1000 ms"]["comparable"] == comparable
+    assert rows["DT75"]["ours"].replace("\N{NO-BREAK SPACE}", " ").split()[1] == "ms"

@@ -12,6 +12,7 @@ import pandas as pd
 from earshot.errors import InputError
 from earshot.leakage.certificate import blocking_checks
 from earshot.report import formats
+from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES, threshold_rows
 from earshot.report.published import published_beside_ours
 from earshot.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
 from earshot.report.summary import summarise
@@ -25,7 +26,7 @@ _SPLIT_NAMES = {"grouped": "grouped (honest)", LEAKY_SPLIT: "row-random (leaky)"
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything that the page shows; the tables are those of earshot.tables."""
+    """Everything that the page shows; the tables are those of earshot.tables. Without the baseline set, thresholds and points are None."""
 
     settings: dict[str, Any]
     figures: Mapping[str, str]
@@ -43,6 +44,12 @@ class ReportInputs:
     config_text: str
     digests: pd.DataFrame
     examples: Sequence[dict[str, Any]]
+    thresholds: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
+
+    @property
+    def expected_figures(self) -> tuple[str, ...]:
+        return FIGURES + (PSYCHOACOUSTIC_FIGURES if self.thresholds is not None else ())
 
 
 def render_page(inputs: ReportInputs, template: Path) -> str:
@@ -50,9 +57,10 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
 
     Raises InputError where a figure is missing.
     """
-    missing = [name for name in FIGURES if name not in inputs.figures]
+    missing = [name for name in inputs.expected_figures if name not in inputs.figures]
     if missing:
-        raise InputError(f"report: no figure {missing[0]}.svg; run plot_{missing[0]}")
+        program = f"plot_{missing[0]}" if missing[0] in FIGURES else "plot_psychometrics"
+        raise InputError(f"report: no figure {missing[0]}.svg; run {program}")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -80,14 +88,17 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         systems=_system_rows(inputs.accuracy),
         comparisons=inputs.comparisons.to_dict("records"),
         leakage=headline(inputs.leakage[inputs.leakage.metric == "balanced_accuracy"]).to_dict("records"),
-        figures={name: "data:image/svg+xml;base64," + base64.b64encode(inputs.figures[name].encode()).decode("ascii") for name in FIGURES},
+        figures={
+            name: "data:image/svg+xml;base64," + base64.b64encode(inputs.figures[name].encode()).decode("ascii") for name in inputs.expected_figures
+        },
         waivers=_used_waivers(certificates),
         audits=[_audit(certificate) for certificate in certificates],
         checks=[_check_summary(name, table, inputs.config) for name, table in inputs.checks.items()],
         stimuli=_stimulus_summary(inputs.stimuli),
         generation=inputs.generation.to_dict("records"),
         examples=inputs.examples,
-        published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config),
+        published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config, inputs.thresholds, inputs.points),
+        thresholds=[] if inputs.thresholds is None else threshold_rows(inputs.thresholds),
         run=inputs.run,
         config_text=inputs.config_text,
         digests=inputs.digests.to_dict("records"),

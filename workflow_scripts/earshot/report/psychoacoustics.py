@@ -9,6 +9,9 @@ import pandas as pd
 from earshot.report.formats import MISSING, decimal
 from earshot.report.style import in_order, rows_of
 
+PSYCHOACOUSTIC_FIGURES = ("duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr")
+"""Names of the figures of the baseline set, in the page's order."""
+
 UNITS = {"duration": "ms", "snr": "dB"}
 MEASURE_NAMES = {"balanced_accuracy": "balanced accuracy", "d_prime": "d′"}
 _SPACE = "\N{NO-BREAK SPACE}"
