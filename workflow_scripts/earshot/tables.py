@@ -414,7 +414,7 @@ THRESHOLDS = _schema(
         "lapse_rate": _share(nullable=True),
         "slope": _number(nullable=True),
         "deviance": _number(),
-        "goodness_of_fit_p_assumes_independent_items": _share(),
+        "goodness_of_fit_p_assumes_independent_items": _share(nullable=True),
         "n_speech_sources": _count(),
         "n_nonspeech_sources": _count(),
         "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),

@@ -102,7 +102,7 @@ def _described(result: Threshold, levels: FloatArray, correct: FloatArray, total
         },
         "slope": _or_none(result.slope),
         "deviance": result.deviance,
-        "goodness_of_fit_p": result.goodness_of_fit,
+        "goodness_of_fit_p": _or_none(result.goodness_of_fit),
         "censored_resamples": result.censored,
         "n_resamples": settings.n_bootstrap,
         "levels": [

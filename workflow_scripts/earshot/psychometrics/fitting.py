@@ -14,8 +14,11 @@ SCALE_MEDIAN, LOG_SCALE_SD = 0.5, 1.5
 """Weak normal penalties on location and log scale, in halves of the tested range: they only matter where the data say nothing."""
 
 _LIMITS = np.array([[-6.0, np.log(0.02), -15.0], [6.0, np.log(20.0), 15.0]])
+_START_LAPSE_LOGITS = np.array([-5.0, -1.5, 0.3])
 _TINY = 1e-12
-_MOST_STEPS = 80
+_MOST_STEPS = 40
+_SMALL_GAIN = 1e-6
+"""A step that promises less log-likelihood is the last."""
 
 
 def fit_curves(levels: npt.ArrayLike, correct: npt.ArrayLike, total: npt.ArrayLike, family: Family) -> Curves:
@@ -25,13 +28,14 @@ def fit_curves(levels: npt.ArrayLike, correct: npt.ArrayLike, total: npt.ArrayLi
     (n_curves, n_levels), 0 <= correct <= total, not necessarily whole; a level without trials counts for nothing.
 
     Maximises the binomial likelihood times a Beta penalty on the lapse rate (Kuss, Jäkel and Wichmann 2005) and weak
-    penalties on location and scale: the best point of a coarse grid, then Fisher scoring with Levenberg's damping.
+    penalties on location and scale: from the best points of a coarse grid, one per lapse rate on it, Fisher scoring with
+    Levenberg's damping. A small lapse rate and a shallow slope often fit nearly as well as the reverse, hence the several starts.
     """
     x = np.asarray(levels, dtype=np.float64)
     k, n = np.atleast_2d(np.asarray(correct, dtype=np.float64)), np.atleast_2d(np.asarray(total, dtype=np.float64))
     middle, half = (x.min() + x.max()) / 2, (x.max() - x.min()) / 2
     problem = _Problem((x - middle) / half, family)
-    theta = problem.improve(problem.start(k, n), k, n)
+    theta = problem.best(k, n)
     return Curves(family, middle + half * theta[:, 0], half * np.exp(theta[:, 1]), problem.lapse(theta))
 
 
@@ -55,13 +59,23 @@ class _Problem:
             return np.full(len(theta), self.family.lapse_rate)
         return np.asarray(self.largest_lapse * special.expit(theta[:, 2]))
 
-    def start(self, k: FloatArray, n: FloatArray) -> FloatArray:
-        logits = np.array([-4.0, -1.5, -0.2, 0.8]) if self.family.lapse_rate is None else np.zeros(1)
-        axes = np.linspace(-2, 2, 11), np.log([0.05, 0.12, 0.3, 0.7, 1.5, 4.0]), logits
-        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    def best(self, k: FloatArray, n: FloatArray) -> FloatArray:
+        starts = self.starts(k, n)
+        shape = len(starts), len(k)
+        many_k, many_n = (np.tile(counts, (len(starts), 1)) for counts in (k, n))
+        ends = self.improve(starts.reshape(-1, 3), many_k, many_n)
+        best = self._objective(ends, many_k, many_n).reshape(shape).argmax(axis=0)
+        return np.asarray(ends.reshape(*shape, 3)[best, np.arange(len(k))])
+
+    def starts(self, k: FloatArray, n: FloatArray) -> FloatArray:
+        """For each lapse rate of the grid its best point; shape (n_lapse_rates, n_curves, 3)."""
+        logits = _START_LAPSE_LOGITS if self.family.lapse_rate is None else np.zeros(1)
+        axes = logits, np.linspace(-2, 2, 11), np.log([0.05, 0.12, 0.3, 0.7, 1.5, 4.0])
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)[..., [1, 2, 0]].reshape(-1, 3)
         psi = self._psi(grid)[0]
         likelihood = k @ np.log(psi).T + (n - k) @ np.log1p(-psi).T - self._penalty(grid)
-        return np.asarray(grid[np.argmax(likelihood, axis=1)])
+        per_lapse = likelihood.reshape(len(k), len(logits), -1).argmax(axis=2)
+        return np.asarray(grid.reshape(len(logits), -1, 3)[np.arange(len(logits)), per_lapse].transpose(1, 0, 2))
 
     def improve(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> FloatArray:
         theta = theta.copy()
@@ -72,13 +86,14 @@ class _Problem:
             gradient, information = self._derivatives(here, k[there], n[there])
             diagonal = np.einsum("bii->bi", information)
             diagonal += damping[there, None] * diagonal + 1e-9
-            proposal = np.clip(here + np.linalg.solve(information, gradient[..., None])[..., 0], *_LIMITS)
+            step = np.linalg.solve(information, gradient[..., None])[..., 0]
+            proposal = np.clip(here + step, *_LIMITS)
             proposed = self._objective(proposal, k[there], n[there])
             better = proposed >= value[there]
-            gain = proposed - value[there]
             theta[there[better]], value[there[better]] = proposal[better], proposed[better]
             damping[there] = np.where(better, damping[there] * 0.1, damping[there] * 10)
-            done = (better & (gain < 1e-8) & (np.abs(proposal - here).max(axis=1) < 1e-4)) | (damping[there] > 1e10)
+            promised = (gradient * step).sum(axis=1) / 2
+            done = (better & (promised < _SMALL_GAIN)) | (damping[there] > 1e10)
             active = active[~done]
             if not len(active):
                 break

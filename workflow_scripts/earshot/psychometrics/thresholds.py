@@ -42,7 +42,7 @@ class Threshold:
     value, low, high, and the ends of `jackknife` and `bootstrap`: -inf is below the tested range, inf above it; nan where the
     status leaves no threshold. interval names the headline: "jackknife_t" below 20 sources in a class, else
     "cluster_bootstrap"; "parametric_bootstrap" for independent answers. censored: share of resamples outside the range.
-    goodness_of_fit: parametric-bootstrap p of the deviance; it assumes independent items.
+    goodness_of_fit: parametric-bootstrap p of the deviance; it assumes independent items, and is nan where there is no curve to judge.
     band: low and high of the curve at `grid`, pointwise, by the method of the headline.
     """
 
@@ -103,7 +103,7 @@ def measure_threshold(levels: FloatArray, evidence: Evidence, settings: Settings
         curve,
         slope,
         misfit,
-        _goodness_of_fit(levels, evidence.total[0], curve, misfit, settings.n_bootstrap, rng, fit),
+        np.nan if status in WITHOUT_CURVE else _goodness_of_fit(levels, evidence.total[0], curve, misfit, settings.n_bootstrap, rng, fit),
         grid,
         curve.at(grid)[0],
         _band(curve, left_out if interval == "jackknife_t" else [], resampled, grid, settings),
