@@ -5,8 +5,7 @@ from pathlib import Path
 import torch
 from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration, WhisperFeatureExtractor
 
-from earshot.base_training import training_texts
-from earshot.engine.tiny_base import build_processor
+from earshot.engine.tiny_base import build_processor, training_texts
 
 TEXT = {
     "model_type": "qwen2",

@@ -186,3 +186,9 @@ BASELINE_CLIPS = expand("results/clips/{dataset}.parquet", dataset=MEASURED)
 BASELINE_STIMULI = expand("results/stimuli/baseline/shard-{shard}.parquet", shard=SHARDS)
 BASELINE_INDEX = ["results/stimuli/baseline/index.parquet"] if BASELINE_CLIPS else []
 PSYCHOMETRIC_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]
+BASELINE_TABLES = (
+    expand("results/tables/{table}.csv", table=["thresholds", "mixed_model_effects", "mixed_model_fits"])
+    + ["results/psychometrics/points.csv"]
+    if BASELINE
+    else []
+)

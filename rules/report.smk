@@ -95,7 +95,7 @@ rule record_provenance:
         recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
         certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
         tables=expand("results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli"])
-        + (["results/tables/thresholds.csv"] if BASELINE else []),
+        + BASELINE_TABLES,
         adapters=adapter_files("adapter_model.safetensors"),
     output:
         config="results/provenance/config.yaml",
@@ -129,7 +129,7 @@ rule write_report:
             "results/tables/{table}.csv",
             table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation"],
         )
-        + (["results/tables/thresholds.csv", "results/psychometrics/points.csv"] if BASELINE else []),
+        + BASELINE_TABLES,
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
         certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
         published="config/published.csv",

@@ -95,6 +95,7 @@ rule detect_reference:
     input:
         code=code("detect_reference.py"),
         shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
+        study=STIMULI,
         split="results/splits/grouped.csv",
     output:
         predictions="results/predictions/{stimulus_set}/detectors/{detector}.parquet",
@@ -105,5 +106,5 @@ rule detect_reference:
     message:
         "Running the detector {wildcards.detector} on the {wildcards.stimulus_set} stimuli"
     shell:
-        "python workflow_scripts/detect_reference.py {input.shards:q} --split {input.split:q}"
+        "python workflow_scripts/detect_reference.py {input.shards:q} --study {input.study:q} --split {input.split:q}"
         " --detector {wildcards.detector} --output {output.predictions:q} &> {log:q}"

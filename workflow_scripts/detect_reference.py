@@ -14,13 +14,14 @@ from earshot.tables import PREDICTIONS, SPLIT, read_table, write_table
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path, nargs="+", help="stimuli with audio (Parquet)")
+    parser.add_argument("--study", type=Path, nargs="+", required=True, help="the stimuli that the split divides (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose development part tunes the detector (CSV)")
     parser.add_argument("--detector", choices=sorted(DETECTORS), required=True)
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
     args = parser.parse_args()
 
     start = time.perf_counter()
-    predictions = detect(args.detector, args.shards, read_table(args.split, SPLIT))
+    predictions = detect(args.detector, args.shards, read_table(args.split, SPLIT), args.study)
     milliseconds = 1000 * (time.perf_counter() - start) / len(predictions)
     print(f"{args.detector}: {len(predictions)} stimuli, {milliseconds:.2f} ms each, reading and tuning included", file=sys.stderr)
     write_table(args.output, predictions, PREDICTIONS)

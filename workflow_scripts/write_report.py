@@ -21,6 +21,8 @@ from earshot.tables import (
     CONDITION_ACCURACY,
     GENERATION,
     LEAKAGE,
+    MIXED_MODEL_EFFECTS,
+    MIXED_MODEL_FITS,
     POINTS,
     PREDICTIONS,
     STIMULUS_SUMMARY,
@@ -36,7 +38,12 @@ TABLES = {
     "leakage": LEAKAGE,
     "stimuli": STIMULUS_SUMMARY,
 }
-BASELINE_TABLES = {"thresholds": THRESHOLDS, "points": POINTS}
+BASELINE_TABLES = {
+    "thresholds": THRESHOLDS,
+    "points": POINTS,
+    "mixed_model_effects": MIXED_MODEL_EFFECTS,
+    "mixed_model_fits": MIXED_MODEL_FITS,
+}
 """Only there where the baseline set was run."""
 
 

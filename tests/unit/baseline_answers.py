@@ -71,6 +71,7 @@ def observer(index, system, threshold_ms=60.0, threshold_db=0.0, lapse=0.02, cri
                     "log_odds": np.where(said, 1.0, -1.0),
                     "answer": np.where(said, "SPEECH", "NONSPEECH"),
                     "coverage": np.nan,
+                    "letter_bias": np.nan,
                     "n_audio_tokens": pd.array([None] * len(index), dtype="Int64"),
                 }
             )

@@ -52,6 +52,7 @@ def simulated_answers(index, truth=TRUTH, deviations=(0.5, 0.8, 0.0), seed=1, sy
             "log_odds": np.where(said, 1.0, -1.0),
             "answer": np.where(said, "SPEECH", "NONSPEECH"),
             "coverage": np.nan,
+            "letter_bias": np.nan,
             "n_audio_tokens": pd.array([None] * len(index), dtype="Int64"),
         }
     )

@@ -39,6 +39,7 @@ def predictions(index, system, seeds=(None,), chance=0.8, seed=1):
                     "log_odds": np.where(speech, 1.0, -1.0),
                     "answer": np.where(speech, "SPEECH", "NONSPEECH"),
                     "coverage": np.nan,
+                    "letter_bias": np.nan,
                     "n_audio_tokens": pd.array([None] * len(index), dtype="Int64"),
                 }
             )

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from earshot.engine import batching
 from earshot.engine.batching import COMPACT_SIZE, CPU_SIZE, Batches
 from earshot.errors import InputError
 
@@ -39,3 +40,22 @@ def test_a_cpu_and_compact_memory_do_not_measure():
     assert Batches(None, CPU).size == CPU_SIZE
     assert Batches(None, torch.device("cuda"), "compact").size == COMPACT_SIZE
     assert Batches(7, torch.device("cuda")).size == 7
+
+
+@pytest.mark.parametrize(("fastest", "chosen"), [(16, 16), (64, 64), (4096, 1024)])
+def test_measuring_finds_the_smallest_batch_that_is_as_fast_as_any(fastest, chosen, monkeypatch, capsys):
+    """A pretended device: each batch has a fixed cost, which does not matter from a size on, and a first batch is slow."""
+    clock, seen = [0.0], set()
+    monkeypatch.setattr(batching.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(batching.torch.cuda, "synchronize", lambda device: None)
+
+    def work(batch):
+        size = len(batch)
+        clock[0] += (1.0 if size >= fastest else 2.0 * fastest / size) * size + (0 if size in seen else 1000)
+        seen.add(size)
+        return batch
+
+    batches = Batches(None, torch.device("cuda"))
+    assert [item for part in batches.run(work, range(20_000)) for item in part] == list(range(20_000))
+    assert batches.size == chosen
+    assert f"batches of {chosen}:" in capsys.readouterr().err

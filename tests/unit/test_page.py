@@ -322,7 +322,7 @@ def test_without_the_baseline_there_is_no_such_section_and_with_it_every_figure_
 @pytest.mark.parametrize(("origin", "comparable"), [("download", "yes"), ("path", "no: other data")])
 def test_thresholds_are_comparable_only_on_the_published_model_and_data(origin, comparable):
     points, _, thresholds = psychometric_examples.study()
-    config = examples.config(baseline={"datasets": ["fsd50k"]}, sources={"fsd50k": {"origin": "none"}}, model={"origin": "hub"})
+    config = examples.config(model={"origin": "hub"})
     config["sources"]["fsd50k"]["origin"] = origin
     config["model"]["repository"] = PUBLISHED_MODEL
     rows = {row["quantity"]: row for row in published_beside_ours(PUBLISHED, examples.accuracy(), config, thresholds, points)}

@@ -14,8 +14,8 @@ from earshot.conditions import factorial
 from earshot.engine.features import encode, log_mel
 from earshot.engine.losses import BatchLoss, Loss, answer_loss
 from earshot.engine.optimisation import Schedule, optimise
-from earshot.engine.prompting import WORDS, YES_NO, Prompt, TokenisedPrompt, instruction, tokenise
-from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
+from earshot.engine.prompting import Prompt, TokenisedPrompt, tokenise
+from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor, training_texts
 from earshot.layouts import audio_files
 from earshot.randomness import stream, stream_seed
 from earshot.runtime.checkpoints import CheckpointFolder
@@ -39,14 +39,6 @@ class Pool:
     lengths: torch.Tensor
     is_speech: np.ndarray
     is_easy: np.ndarray
-
-
-def training_texts() -> list[str]:
-    """Everything the tokenizer learns its merges from."""
-    letters = [{"SPEECH": "A", "NONSPEECH": "B"}, {"SPEECH": "B", "NONSPEECH": "A"}]
-    formats = [("letters", answers) for answers in letters] + [("words", WORDS), ("yes_no", YES_NO)]
-    turns = ["You are a helpful assistant.", "system\n", "user\n", "assistant\n", "Audio 1: "]
-    return turns + [instruction(Prompt(question, name), answers) for question in QUESTIONS for name, answers in formats]
 
 
 def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window_ms: int, size: int, seed: int) -> Pool:

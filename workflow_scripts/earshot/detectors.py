@@ -155,28 +155,34 @@ def energy() -> Detector:
 DETECTORS: dict[str, Callable[[], Detector]] = {"silero": silero, "webrtc": webrtc, "energy": energy}
 
 
-def detect(name: str, shards: Sequence[Path], split: pd.DataFrame) -> pd.DataFrame:
+def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequence[Path]) -> pd.DataFrame:
     """Answer every stimulus of the shards with one detector; memory holds a batch of audio and the features of all.
 
-    name: a key of DETECTORS. shards: Parquet files of stimuli with audio. split: earshot.tables.SPLIT; only stimuli of its
-    part "dev" are used to tune.
+    name: a key of DETECTORS. shards: Parquet files of stimuli with audio. study: those that the split divides, which may be
+    the same. split: earshot.tables.SPLIT; only stimuli of its part "dev" are used to tune.
     Returns earshot.tables.PREDICTIONS in the order of the shards. SPEECH is answered from log-odds of 0, which stay
     within +-15.
     Raises InputError where a detector that must be tuned finds only one class in the development part.
     """
     detector = DETECTORS[name]()
+    tuning = set(split.stimulus_id[split.part == "dev"])
     rows, features = [], []
+    others = [shard for shard in study if shard not in shards]
     total = sum(parquet.ParquetFile(shard).metadata.num_rows for shard in shards)
     with tqdm(total=total, desc=name, unit="stimulus", mininterval=5) as progress:
-        for shard in shards:
-            for stimuli, waveforms in iterate_audio(shard, STIMULI):
-                rows.append(stimuli[["stimulus_id", "label"]])
+        for shard in [*shards, *others]:
+            keep = None if shard in shards else lambda stimuli: stimuli.stimulus_id.isin(tuning)
+            for stimuli, waveforms in iterate_audio(shard, STIMULI, keep=keep):
+                if stimuli.empty:
+                    continue
+                rows.append(stimuli[["stimulus_id", "label"]].assign(asked=shard in shards))
                 features.append(detector.measure(waveforms))
-                progress.update(len(stimuli))
+                progress.update(len(stimuli) * (shard in shards))
     stimuli = pd.concat(rows, ignore_index=True)
-    development = stimuli.stimulus_id.isin(split.loc[split.part == "dev", "stimulus_id"]).to_numpy()
+    development = stimuli.stimulus_id.isin(tuning).to_numpy()
     log_odds = detector.decide(np.concatenate(features), development, (stimuli.label == "SPEECH").to_numpy())
-    log_odds = np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)
+    log_odds = np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[stimuli.asked]
+    stimuli = stimuli[stimuli.asked]
     return pd.DataFrame(
         {
             "stimulus_id": stimuli.stimulus_id,
@@ -186,6 +192,7 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame) -> pd.DataFra
             "log_odds": log_odds,
             "answer": np.where(log_odds >= 0, *LABELS),
             "coverage": np.nan,
+            "letter_bias": np.nan,
             "n_audio_tokens": pd.array([None] * len(stimuli), dtype="Int64"),
         },
         columns=list(PREDICTIONS.columns),

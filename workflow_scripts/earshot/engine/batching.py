@@ -18,6 +18,7 @@ CPU_SIZE = 64
 COMPACT_SIZE = 32
 """With this, the full-size model answers about windows of 2 s within 7.5 GiB."""
 SMALLEST, LARGEST = 16, 1024
+BATCHES_PER_SIZE = 3
 GAIN = 0.97
 """A larger batch must bring the time per stimulus below this share to be worth its memory."""
 
@@ -65,17 +66,15 @@ class Batches:
         print(f"out of memory with batches of {tried}; going on with {self.size}", file=sys.stderr, flush=True)
 
     def _learn(self, elapsed: float) -> None:
-        """The first batch of a size pays for choosing kernels, so the second one is compared."""
+        """Grow until two larger sizes in turn brought nothing; the first batch of a size pays for choosing kernels."""
         times = self._times.setdefault(self.size, [])
         times.append(elapsed / self.size)
-        if len(times) < 2:
+        if len(times) < BATCHES_PER_SIZE:
             return
-        smaller = self._times.get(self.size // 2)
-        if smaller is not None and times[-1] > GAIN * smaller[-1]:
-            self.size, self._growing = self.size // 2, False
-        elif self.size == LARGEST:
-            self._growing = False
+        best = {size: min(seconds[1:]) for size, seconds in self._times.items()}
+        favourite = min(size for size in best if GAIN * best[size] <= min(best.values()))
+        if self.size >= min(4 * favourite, LARGEST):
+            self.size, self._growing = favourite, False
+            print(f"batches of {self.size}: {1000 * best[favourite]:.2f} ms per stimulus", file=sys.stderr, flush=True)
         else:
             self.size *= 2
-        if not self._growing:
-            print(f"batches of {self.size}: {1000 * self._times[self.size][-1]:.2f} ms per stimulus", file=sys.stderr, flush=True)

@@ -18,6 +18,8 @@ from transformers import (
 )
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
+from earshot.engine.prompting import WORDS, YES_NO, Prompt, instruction
+
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
 VOCABULARY = 640
 WINDOW_S = 4
@@ -37,6 +39,14 @@ QUESTIONS = (
     "Classify the sound.",
 )
 """Questions that the tiny base learns to answer; it also meets every answer format and both audio positions."""
+
+
+def training_texts() -> list[str]:
+    """Everything the tokenizer learns its merges from."""
+    letters = [{"SPEECH": "A", "NONSPEECH": "B"}, {"SPEECH": "B", "NONSPEECH": "A"}]
+    formats = [("letters", answers) for answers in letters] + [("words", WORDS), ("yes_no", YES_NO)]
+    turns = ["You are a helpful assistant.", "system\n", "user\n", "assistant\n", "Audio 1: "]
+    return turns + [instruction(Prompt(question, name), answers) for question in QUESTIONS for name, answers in formats]
 
 
 def build_processor(texts: Iterable[str]) -> Qwen2AudioProcessor:

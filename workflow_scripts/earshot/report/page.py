@@ -12,6 +12,7 @@ import pandas as pd
 from earshot.errors import InputError
 from earshot.leakage.certificate import blocking_checks
 from earshot.report import formats
+from earshot.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
 from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES, threshold_rows
 from earshot.report.published import published_beside_ours
 from earshot.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
@@ -26,7 +27,8 @@ _SPLIT_NAMES = {"grouped": "grouped (honest)", LEAKY_SPLIT: "row-random (leaky)"
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything that the page shows; the tables are those of earshot.tables. Without the baseline set, thresholds and points are None."""
+    """Everything that the page shows; the tables are those of earshot.tables. Without the
+    baseline set, thresholds, points and the mixed models' tables are None."""
 
     settings: dict[str, Any]
     figures: Mapping[str, str]
@@ -46,6 +48,8 @@ class ReportInputs:
     examples: Sequence[dict[str, Any]]
     thresholds: pd.DataFrame | None = None
     points: pd.DataFrame | None = None
+    mixed_model_effects: pd.DataFrame | None = None
+    mixed_model_fits: pd.DataFrame | None = None
 
     @property
     def expected_figures(self) -> tuple[str, ...]:
@@ -98,11 +102,19 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         generation=inputs.generation.to_dict("records"),
         examples=inputs.examples,
         published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config, inputs.thresholds, inputs.points),
+        mixed_models=_mixed_models(inputs, statistics["confidence"]),
         thresholds=[] if inputs.thresholds is None else threshold_rows(inputs.thresholds),
         run=inputs.run,
         config_text=inputs.config_text,
         digests=inputs.digests.to_dict("records"),
     )
+
+
+def _mixed_models(inputs: ReportInputs, confidence: float) -> dict[str, Any]:
+    effects, fits = inputs.mixed_model_effects, inputs.mixed_model_fits
+    if effects is None or fits is None:
+        return {"rows": [], "sentences": []}
+    return {"rows": mixed_model_rows(effects, fits), "sentences": mixed_model_sentences(effects, fits, confidence)}
 
 
 def _system_rows(accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
