@@ -508,13 +508,13 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
     outputs = ["--adapter-config", made[0], "--adapter-weights", made[1], "--history", made[2], "--recipe", "{}"]
     message = run(train_adapter.main, used["shard"], "--split", used["split"], "--gate", folder / "gate.json", *common, *outputs)
     assert message == f"error: {expected}"
-    asked = ["--adapter", tmp_path, "--splits", used["split"], "--gates", folder / "gate.json", "--system", "x", "--batch-size", 1]
+    asked = ["--study", used["shard"], "--adapter", tmp_path, "--splits", used["split"], "--gates", folder / "gate.json", "--system", "x", "--batch-size", 1]
     assert run(predict_adapter.main, used["shard"], *common, *asked, "--output", tmp_path / "predictions.parquet") == f"error: {expected}"
 
 
 def test_evaluation_needs_a_gate_for_every_split(clean, tmp_path):
     paths, folder = clean
-    arguments = ["--splits", paths["split"], paths["split"], "--gates", folder / "gate.json", "--system", "x", "--batch-size", 1]
+    arguments = ["--study", paths["shard"], "--splits", paths["split"], paths["split"], "--gates", folder / "gate.json", "--system", "x", "--batch-size", 1]
     common = ["--base", tmp_path, "--adapter", tmp_path, "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
     message = run(predict_adapter.main, paths["shard"], *common, *arguments, "--output", tmp_path / "predictions.parquet")
     assert message == "error: --gates: 1 for 2 splits; give one for each, in their order"
