@@ -20,6 +20,7 @@ include: "rules/models.smk"
 include: "rules/zeroshot.smk"
 include: "rules/finetune.smk"
 include: "rules/evaluate.smk"
+include: "rules/fitted.smk"
 include: "rules/compare.smk"
 include: "rules/psychometrics.smk"
 include: "rules/report.smk"
@@ -30,6 +31,7 @@ rule all:
     input:
         "results/report.html",
         BASELINE_INDEX,
+        "results/audit/fitted/report.md",
 
 
 rule stimuli:
@@ -42,7 +44,7 @@ rule stimuli:
 rule audits:
     """Every split's leakage certificate and report."""
     input:
-        expand("results/audit/{split}/certificate.json", split=["grouped", "row_random"]),
+        expand("results/audit/{split}/report.md", split=["grouped", "row_random"]),
 
 
 rule adapters:

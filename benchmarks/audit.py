@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,9 @@ from scipy import signal
 from earshot.audio import SAMPLE_RATE, Waveform, encode_flac
 from earshot.configuration import complete_config
 from earshot.leakage.audit import audited_files, checks
-from earshot.leakage.evidence import Policy
-from earshot.leakage.near_duplicates import correlated_pairs
+from earshot.leakage.evidence import Policy, in_batches
+from earshot.leakage.near_duplicates import OverAudio, correlated_pairs, fingerprinted
+from earshot.leakage.workers import Workers
 from earshot.randomness import stream
 from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, AudioTableWriter, write_table
 
@@ -94,8 +96,8 @@ def make_study(folder: Path, n_clips: int) -> dict[str, Path]:
     return paths
 
 
-def audit_once(n_clips: int) -> None:
-    """Make a study, audit it in this process, and print what it took as JSON."""
+def audit_once(n_clips: int, jobs: int) -> None:
+    """Make a study, audit it in this process and `jobs` others, and print what it took as JSON."""
     with tempfile.TemporaryDirectory() as scratch:
         # Made in a process of its own, whose memory does not count.
         subprocess.run([sys.executable, __file__, "make", str(n_clips), scratch], check=True)
@@ -104,13 +106,17 @@ def audit_once(n_clips: int) -> None:
         audited = audited_files(paths["grouped"], paths["index"], [paths["clips"]], [paths["recordings"]], [paths["shard"]], policy())
         seconds["reading"] = time.perf_counter() - started
         findings = {}
-        for check in checks():
-            before = time.perf_counter()
-            findings[check.id] = check.run(audited.evidence)
-            seconds[check.id] = time.perf_counter() - before
+        with Workers(jobs) as workers:
+            evidence = replace(audited.evidence, workers=workers)
+            for check in checks():
+                before = time.perf_counter()
+                findings[check.id] = check.run(evidence)
+                seconds[check.id] = time.perf_counter() - before
         total = time.perf_counter() - started
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    peak_mib, processor = usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime
+    own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    processor = sum(usage.ru_utime + usage.ru_stime for usage in (own, others))
+    # Of the others, only the largest is known.
+    peak_mib = (own.ru_maxrss + (jobs * others.ru_maxrss if jobs > 1 else 0)) / 1024
     near = findings["L04"]
     print(
         json.dumps(
@@ -126,10 +132,12 @@ def audit_once(n_clips: int) -> None:
     )
 
 
-def growth(sizes: list[int]) -> None:
+def growth(sizes: list[int], jobs: int) -> None:
     before: dict | None = None
     for size in sizes:
-        result = json.loads(subprocess.run([sys.executable, __file__, "once", str(size)], check=True, stdout=subprocess.PIPE).stdout)
+        result = json.loads(
+            subprocess.run([sys.executable, __file__, "once", str(size), "--jobs", str(jobs)], check=True, stdout=subprocess.PIPE).stdout
+        )
         line = f"{size:>8,} clips  {result['seconds']:.1f} s ({result['processor_s']:.1f} s of processor)  {result['peak_mib']:.0f} MiB"
         line += f"  near-duplicate false alarms {result['false_alarms']}"
         if before is not None:
@@ -169,13 +177,18 @@ CHANGES: dict[str, Callable[[Waveform], Waveform]] = {
 }
 
 
+def over(audio: list[tuple[str, Waveform]]) -> OverAudio:
+    return lambda function, only: map(function, in_batches(named for named in audio if only is None or named[0] in only))
+
+
 def detection(n_sources: int) -> None:
     threshold = policy().near_duplicate_correlation
     originals = {f"clip {k}": sound(stream(1, "sound", k)) for k in range(n_sources)}
     for change, function in CHANGES.items():
         copies = {f"copy of {name}": function(waveform) for name, waveform in originals.items()}
         parts = dict.fromkeys(originals, 1) | dict.fromkeys(copies, 2)
-        pairs = correlated_pairs(lambda copies=copies: [*originals.items(), *copies.items()], parts, "clips")
+        audio = [*originals.items(), *copies.items()]
+        pairs = correlated_pairs(over(audio), fingerprinted(over(audio), len(audio), "clips"), parts, "clips", Workers())
         copied = {pair.item_a: pair.correlation for pair in pairs if pair.item_b == f"copy of {pair.item_a}"}
         others = [pair.correlation for pair in pairs if pair.item_b != f"copy of {pair.item_a}"]
         found = sum(correlation >= threshold for correlation in copied.values())
@@ -190,19 +203,23 @@ def detection(n_sources: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("growth", help="time and memory against size").add_argument("sizes", type=int, nargs="+")
+    grow = commands.add_parser("growth", help="time and memory against size")
+    grow.add_argument("sizes", type=int, nargs="+")
     commands.add_parser("detection", help="which planted copies are found").add_argument("--sources", type=int, default=200)
-    commands.add_parser("once", help="one size, as JSON").add_argument("size", type=int)
+    once = commands.add_parser("once", help="one size, as JSON")
+    once.add_argument("size", type=int)
+    for command in (grow, once):
+        command.add_argument("--jobs", type=int, default=2, help="processes of the audit (default: 2)")
     make = commands.add_parser("make", help="write a study of one size")
     make.add_argument("size", type=int)
     make.add_argument("folder", type=Path)
     args = parser.parse_args()
     if args.command == "growth":
-        growth(args.sizes)
+        growth(args.sizes, args.jobs)
     elif args.command == "detection":
         detection(args.sources)
     elif args.command == "once":
-        audit_once(args.size)
+        audit_once(args.size, args.jobs)
     else:
         make_study(args.folder, args.size)
 

@@ -49,6 +49,7 @@ wildcard_constraints:
     corpus="study|base",
     shard=r"\d{3}",
     split="grouped|row_random",
+    audit="grouped|row_random|fitted",
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
     detector="silero|webrtc|energy",

@@ -93,7 +93,7 @@ rule record_provenance:
         code=code("record_provenance.py"),
         lock="envs/requirements.lock",
         recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
-        certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
+        certificates=expand("results/audit/{audit}/certificate.json", audit=[*SPLITS, "fitted"]),
         tables=expand("results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli"])
         + BASELINE_TABLES,
         adapters=adapter_files("adapter_model.safetensors"),
@@ -131,7 +131,7 @@ rule write_report:
         )
         + BASELINE_TABLES,
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
-        certificates=expand("results/audit/{split}/certificate.json", split=SPLITS),
+        certificates=expand("results/audit/{audit}/certificate.json", audit=[*SPLITS, "fitted"]),
         published="config/published.csv",
         run="results/provenance/run.json",
         config="results/provenance/config.yaml",

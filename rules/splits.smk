@@ -3,7 +3,7 @@
 in   results/stimuli/factorial/index.parquet
 out  results/splits/{split}.csv                earshot.tables.SPLIT
      results/audit/{split}/certificate.json    verdict, checks, digests
-     results/audit/{split}/report.md           the same, to read
+     results/audit/{audit}/report.md, .html    the same, to read
      results/audit/{split}/evidence.csv        the offending items of every failed check
      results/audit/{split}/gate.json           written only where training may go on
 """
@@ -65,20 +65,14 @@ rule audit_leakage:
         clips=CLIPS,
         recordings=RECORDINGS,
         shards=STIMULI,
-        corpora="config/pretraining_corpora.csv",
     output:
         certificate="results/audit/{split}/certificate.json",
-        report=report(
-            "results/audit/{split}/report.md",
-            caption="captions/audit.rst",
-            category="Leakage audit",
-            labels={"split": "{split}"},
-        ),
         evidence="results/audit/{split}/evidence.csv",
     log:
         "results/logs/audit_leakage/{split}.log",
     conda:
         "../envs/analysis.yaml"
+    threads: 2
     params:
         policy=as_json("audit"),
     message:
@@ -86,8 +80,35 @@ rule audit_leakage:
     shell:
         "python workflow_scripts/audit_leakage.py {input.split:q} --index {input.index:q} --clips {input.clips:q}"
         " --recordings {input.recordings:q} --shards {input.shards:q}"
-        " --certificate {output.certificate:q} --report {output.report:q} --evidence {output.evidence:q}"
-        " --policy {params.policy:q} &> {log:q}"
+        " --certificate {output.certificate:q} --evidence {output.evidence:q}"
+        " --policy {params.policy:q} --jobs {threads} &> {log:q}"
+
+
+rule render_audit:
+    """An audit's report; apart from the audit, so that how it looks decides nothing."""
+    input:
+        code=code("render_audit.py"),
+        template="workflow_scripts/earshot/leakage/report.html.jinja",
+        certificate="results/audit/{audit}/certificate.json",
+        evidence="results/audit/{audit}/evidence.csv",
+    output:
+        report=report(
+            "results/audit/{audit}/report.md",
+            caption="captions/audit.rst",
+            category="Leakage audit",
+            labels={"audit": "{audit}"},
+        ),
+        page="results/audit/{audit}/report.html",
+    log:
+        "results/logs/render_audit/{audit}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Writing the report of the {wildcards.audit} audit"
+    shell:
+        "python workflow_scripts/render_audit.py {input.certificate:q} {input.evidence:q}"
+        " --report {output.report:q} --html {output.page:q} &> {log:q}"
 
 
 rule gate_leakage:
@@ -95,6 +116,7 @@ rule gate_leakage:
     input:
         code=code("gate_leakage.py"),
         certificate="results/audit/{split}/certificate.json",
+        report=ancient("results/audit/{split}/report.md"),
         split="results/splits/{split}.csv",
     output:
         gate="results/audit/{split}/gate.json",

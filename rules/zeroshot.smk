@@ -4,6 +4,7 @@ in   results/stimuli/{stimulus_set}/shard-{shard}.parquet, the base model
 out  results/features/{stimulus_set}/shard-{shard}.parquet              audio embeddings, see earshot.encoding
      results/predictions/{stimulus_set}/zeroshot.parquet                earshot.tables.PREDICTIONS
      results/predictions/{stimulus_set}/detectors/{detector}.parquet    earshot.tables.PREDICTIONS
+     results/predictions/{stimulus_set}/detectors/{detector}.fitted.json    what was tuned, and on what
      results/tables/generation.csv                                      earshot.tables.GENERATION
 """
 
@@ -99,6 +100,7 @@ rule detect_reference:
         split="results/splits/grouped.csv",
     output:
         predictions="results/predictions/{stimulus_set}/detectors/{detector}.parquet",
+        fitted="results/predictions/{stimulus_set}/detectors/{detector}.fitted.json",
     log:
         "results/logs/detect_reference/{stimulus_set}-{detector}.log",
     conda:
@@ -107,4 +109,4 @@ rule detect_reference:
         "Running the detector {wildcards.detector} on the {wildcards.stimulus_set} stimuli"
     shell:
         "python workflow_scripts/detect_reference.py {input.shards:q} --study {input.study:q} --split {input.split:q}"
-        " --detector {wildcards.detector} --output {output.predictions:q} &> {log:q}"
+        " --detector {wildcards.detector} --output {output.predictions:q} --fitted {output.fitted:q} &> {log:q}"

@@ -1,4 +1,4 @@
-"""Audit a split for leakage: certificate, report and evidence, written whatever the verdict.
+"""Audit a split for leakage: certificate and evidence, and a report if asked for, written whatever the verdict.
 
 Either a split of this workflow (SPLIT --index ... --clips ... --recordings ... --shards ...), or manifests of anyone's
 audio files (--train A --test B [--dev D]): CSV or Parquet with the columns path, label and group, and where there are
@@ -7,15 +7,18 @@ is a leak, or a check that could not run and was not skipped.
 """
 
 import argparse
+import subprocess
 import sys
 from pathlib import Path
 
 from earshot.errors import one_line_errors
-from earshot.files import atomic, write_json
+from earshot.files import write_json
 from earshot.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
-from earshot.leakage.audit import audit, checks
-from earshot.leakage.report import render_page, render_report, verdict
+from earshot.leakage.audit import audit
+from earshot.leakage.certifying import verdict
 from earshot.tables import EVIDENCE, write_table
+
+RENDERER = Path(__file__).with_name("render_audit.py")
 
 
 @one_line_errors
@@ -23,20 +26,19 @@ def main() -> None:
     parser = AuditArguments(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_audit_arguments(parser)
     parser.add_argument("--certificate", type=Path, required=True, help="where the certificate goes (JSON)")
-    parser.add_argument("--report", type=Path, required=True, help="where the report goes (Markdown)")
     parser.add_argument("--evidence", type=Path, required=True, help="where the evidence goes (CSV)")
+    parser.add_argument("--report", type=Path, help="where the report goes (Markdown)")
     parser.add_argument("--html", type=Path, help="where the report goes as one page that needs nothing else (HTML)")
     args = parser.parse_args()
 
     with audited_from(args) as (audited, waivers):
         certificate, evidence = audit(audited, waivers)
     write_table(args.evidence, evidence, EVIDENCE)
-    with atomic(args.report) as temporary:
-        temporary.write_text(render_report(certificate, evidence, checks()), encoding="utf-8")
-    if args.html is not None:
-        with atomic(args.html) as temporary:
-            temporary.write_text(render_page(certificate, evidence, checks()), encoding="utf-8")
     write_json(args.certificate, certificate)
+    reports = [str(word) for option in ("report", "html") if getattr(args, option) for word in (f"--{option}", getattr(args, option))]
+    if reports:
+        # A program of its own, whose code is none of this one's: how a report looks must not decide when to audit again.
+        subprocess.run([sys.executable, RENDERER, args.certificate, args.evidence, *reports], check=True)
     if args.train is not None:
         print(verdict(certificate))
         sys.exit(0 if certificate["status"] == "pass" else 2)

@@ -5,8 +5,10 @@ import sys
 import time
 from pathlib import Path
 
-from earshot.detectors import DETECTORS, detect
+from earshot.detectors import DETECTORS, FITS, detect
 from earshot.errors import one_line_errors
+from earshot.files import write_json
+from earshot.leakage.fitted import fitted_record
 from earshot.tables import PREDICTIONS, SPLIT, read_table, write_table
 
 
@@ -18,13 +20,15 @@ def main() -> None:
     parser.add_argument("--split", type=Path, required=True, help="split whose development part tunes the detector (CSV)")
     parser.add_argument("--detector", choices=sorted(DETECTORS), required=True)
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
+    parser.add_argument("--fitted", type=Path, required=True, help="where it goes what was fitted, and on what (JSON)")
     args = parser.parse_args()
 
     start = time.perf_counter()
-    predictions = detect(args.detector, args.shards, read_table(args.split, SPLIT), args.study)
+    predictions, value, used = detect(args.detector, args.shards, read_table(args.split, SPLIT), args.study)
     milliseconds = 1000 * (time.perf_counter() - start) / len(predictions)
     print(f"{args.detector}: {len(predictions)} stimuli, {milliseconds:.2f} ms each, reading and tuning included", file=sys.stderr)
     write_table(args.output, predictions, PREDICTIONS)
+    write_json(args.fitted, fitted_record(args.detector, FITS[args.detector], value, args.split, used))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def test_the_published_study_plans_at_full_size(checkout):
     assert "make_embedded_baseline" not in plan
 
 
-@pytest.mark.parametrize(("target", "last"), [("stimuli", "audit_stimuli"), ("audits", "audit_leakage"), ("adapters", "train_adapter")])
+@pytest.mark.parametrize(("target", "last"), [("stimuli", "audit_stimuli"), ("audits", "render_audit"), ("adapters", "train_adapter")])
 def test_a_named_target_plans_no_more_than_it_needs(checkout, target, last):
     plan = checkout.plan(target)
     assert last in plan

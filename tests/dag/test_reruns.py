@@ -6,10 +6,15 @@ import pytest
 
 PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
+SECOND_AUDIT = {"audit_fitted", "render_audit"}
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | PROVENANCE
 AFTER_TRAINING = {"predict_adapter", "plot_training"} | AFTER_PREDICTIONS
-AFTER_SPLITS = {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference"} | AFTER_TRAINING
+AFTER_SPLITS = (
+    {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference", "probe_counterfactuals"}
+    | SECOND_AUDIT
+    | AFTER_TRAINING
+)
 OF_THE_BASE = {"encode_stimuli", "predict_zeroshot", "check_generation"}
 AFTER_STIMULI = {"audit_stimuli", "split_grouped"} | OF_THE_BASE | AFTER_SPLITS
 AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
@@ -43,6 +48,9 @@ def test_touching_every_file_runs_nothing(finished):
     [
         ("workflow_scripts/earshot/report/accuracy_figure.py", {"plot_accuracy"} | PAGE),
         ("workflow_scripts/plot_training.py", {"plot_training"} | PAGE),
+        ("workflow_scripts/earshot/leakage/report.py", {"render_audit"}),
+        ("workflow_scripts/earshot/leakage/report.html.jinja", {"render_audit"}),
+        ("config/pretraining_corpora.csv", SECOND_AUDIT | PROVENANCE),
         ("workflow_scripts/gate_leakage.py", {"gate_leakage", "train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/train_adapter.py", {"train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/check_generation.py", {"check_generation"} | PAGE),
@@ -65,7 +73,10 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
         ({"report": {"title": "Another"}}, PROVENANCE),
         ({"statistics": {"confidence": 0.9}}, AFTER_PREDICTIONS),
         ({"finetuning": {"recipes": {"attention": {"rank": 8}}}}, {"train_adapter"} | AFTER_TRAINING),
-        ({"splits": {"row_random": {"stimuli": 100}}}, {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter"} | AFTER_TRAINING),
+        (
+            {"splits": {"row_random": {"stimuli": 100}}},
+            {"split_row_random", "audit_leakage", "render_audit", "gate_leakage", "train_adapter"} | AFTER_TRAINING,
+        ),
         ({"splits": {"test_fraction": 0.3}}, {"split_grouped"} | AFTER_SPLITS),
         ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
         ({"stimuli": {"floor_dbfs": -75}}, AFTER_CLIPS | BASELINE),
@@ -74,10 +85,16 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
         ({"clips": {"per_source": 1}}, {"select_clips"} | AFTER_CLIPS | BASELINE),
         ({"embedded": {"speakers": 30}}, {"make_embedded_corpus"} | RECORDED | AFTER_CLIPS),
         ({"embedded": {"baseline_speakers": 34}}, {"make_embedded_baseline"} | RECORDED | BASELINE | PROVENANCE),
-        ({"model": {"tiny": {"steps": 10}}}, {"train_tiny_base", "train_adapter"} | OF_THE_BASE | AFTER_TRAINING),
-        ({"prompt": {"question": "Is anyone speaking?"}}, {"predict_zeroshot", "check_generation", "train_adapter"} | AFTER_TRAINING),
+        (
+            {"model": {"tiny": {"steps": 10}}},
+            {"train_tiny_base", "probe_counterfactuals", "train_adapter"} | OF_THE_BASE | SECOND_AUDIT | AFTER_TRAINING,
+        ),
+        (
+            {"prompt": {"question": "Is anyone speaking?"}},
+            {"predict_zeroshot", "check_generation", "probe_counterfactuals", "train_adapter"} | SECOND_AUDIT | AFTER_TRAINING,
+        ),
         ({"resources": {"batch_size": 7, "memory": "compact", "gpus_per_prediction": 2}}, PROVENANCE),
-        ({"detectors": ["silero"]}, AFTER_PREDICTIONS),
+        ({"detectors": ["silero"]}, SECOND_AUDIT | AFTER_PREDICTIONS),
         ({"seed": 1}, EVERYTHING),
     ],
 )

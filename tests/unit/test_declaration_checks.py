@@ -1,18 +1,13 @@
-from dataclasses import fields
-
 import pandas as pd
 import pytest
 
 from earshot.leakage.declaration_checks import DECLARATION, declared_contamination, pretraining_contamination
-from earshot.leakage.evidence import AuditInput, Policy
-from earshot.tables import PRETRAINING_CORPORA, RECORDINGS, read_table
-
-POLICY = Policy(**dict.fromkeys((key.name for key in fields(Policy)), 1))
+from earshot.leakage.fitted_checks import FittedEvidence
+from earshot.tables import PRETRAINING_CORPORA, read_table
 
 
-def check(*datasets: str):
-    recordings = pd.DataFrame({"dataset": datasets}).reindex(columns=list(RECORDINGS.columns))
-    return pretraining_contamination(AuditInput(pd.DataFrame(), (), POLICY, recordings))
+def check(*datasets: str, base: str = "Qwen2-Audio"):
+    return pretraining_contamination(FittedEvidence(pd.DataFrame(), "", [], {}, pd.Series(datasets), base))
 
 
 def test_a_public_dataset_is_noted_with_what_is_known_and_where_it_is_stated():
@@ -23,9 +18,10 @@ def test_a_public_dataset_is_noted_with_what_is_known_and_where_it_is_stated():
     assert finding.reason == "that Qwen2-Audio heard esc50 in training is not excluded"
 
 
-def test_models_that_cannot_have_heard_it_are_listed_last():
-    details = check("esc50", "voxconverse").offenders.detail.tolist()
-    assert [detail.split(":")[0] for detail in details] == ["unknown", "unknown", "excluded", "excluded"]
+def test_a_base_that_cannot_have_heard_it_passes_and_an_undeclared_base_is_not_run():
+    assert check("esc50", "voxconverse", base="tiny base").status == "pass"
+    other = check("esc50", base="another")
+    assert other.status == "not_run" and "says nothing about the base model another" in other.reason
 
 
 def test_recordings_of_the_users_own_pass():

@@ -77,7 +77,7 @@ def make_shards(folder, sources=8, batches=2):
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_every_stimulus_gets_one_answer_that_agrees_with_its_log_odds(name, tmp_path):
     shards, split = make_shards(tmp_path)
-    table = validate(detect(name, shards, split, shards), PREDICTIONS)
+    table = validate(detect(name, shards, split, shards)[0], PREDICTIONS)
     assert sorted(table.stimulus_id) == sorted(split.stimulus_id)
     assert set(table.system_id) == {name}
     assert ((table.log_odds >= 0) == (table.answer == "SPEECH")).all()
@@ -88,14 +88,14 @@ def test_every_stimulus_gets_one_answer_that_agrees_with_its_log_odds(name, tmp_
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_answers_do_not_depend_on_the_run_or_on_how_stimuli_are_sharded(name, tmp_path):
     shards, split = make_shards(tmp_path)
-    first, second = (detect(name, order, split, order).set_index("stimulus_id").sort_index() for order in (shards, shards[::-1]))
+    first, second = (detect(name, order, split, order)[0].set_index("stimulus_id").sort_index() for order in (shards, shards[::-1]))
     np.testing.assert_allclose(first.log_odds, second.log_odds, atol=1e-4)
-    pd.testing.assert_frame_equal(detect(name, shards, split, shards), detect(name, shards, split, shards))
+    pd.testing.assert_frame_equal(detect(name, shards, split, shards)[0], detect(name, shards, split, shards)[0])
 
 
 def test_the_energy_detector_hears_swelling_against_steady_sound_on_sources_it_was_not_tuned_on(tmp_path):
     shards, split = make_shards(tmp_path)
-    table = detect("energy", shards, split, shards).merge(split, on="stimulus_id")
+    table = detect("energy", shards, split, shards)[0].merge(split, on="stimulus_id")
     test = table[table.part == "test"]
     assert (test.answer == test.label).mean() > 0.9
 
@@ -103,7 +103,7 @@ def test_the_energy_detector_hears_swelling_against_steady_sound_on_sources_it_w
 @pytest.mark.parametrize("name", ["energy", "webrtc"])
 def test_labels_of_test_sources_are_never_used_to_tune(name, tmp_path):
     shards, split = make_shards(tmp_path)
-    before = detect(name, shards, split, shards)
+    before = detect(name, shards, split, shards)[0]
     swapped = {"SPEECH": "NONSPEECH", "NONSPEECH": "SPEECH"}
     for shard in shards:
         rows = pd.read_parquet(shard)
@@ -112,15 +112,15 @@ def test_labels_of_test_sources_are_never_used_to_tune(name, tmp_path):
         audio = [content["bytes"] for content in rows.audio]
         with AudioTableWriter(shard, STIMULI) as writer:
             writer.write(rows.drop(columns="audio"), audio, list(rows.stimulus_id))
-    pd.testing.assert_frame_equal(detect(name, shards, split, shards), before)
+    pd.testing.assert_frame_equal(detect(name, shards, split, shards)[0], before)
 
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))
 def test_another_set_of_stimuli_is_answered_as_tuned_on_the_study(name, tmp_path):
     shards, split = make_shards(tmp_path)
-    together = detect(name, shards, split, shards).set_index("stimulus_id").log_odds
+    together = detect(name, shards, split, shards)[0].set_index("stimulus_id").log_odds
     only_first = split[split.stimulus_id.isin(pd.read_parquet(shards[0], columns=["stimulus_id"]).stimulus_id)]
-    elsewhere = detect(name, shards[1:], split, shards).set_index("stimulus_id").log_odds
+    elsewhere = detect(name, shards[1:], split, shards)[0].set_index("stimulus_id").log_odds
     assert not set(elsewhere.index) & set(only_first.stimulus_id)
     np.testing.assert_allclose(elsewhere, together[elsewhere.index], atol=1e-4)
 
@@ -149,7 +149,7 @@ def test_the_program_writes_the_table_or_one_line(tmp_path):
     shards, split = make_shards(tmp_path)
     write_table(tmp_path / "grouped.csv", split, SPLIT)
     command = [sys.executable, SCRIPT, *shards, "--study", *shards, "--split", tmp_path / "grouped.csv"]
-    command += ["--detector", "energy", "--output", tmp_path / "out.parquet"]
+    command += ["--detector", "energy", "--output", tmp_path / "out.parquet", "--fitted", tmp_path / "out.fitted.json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(read_table(tmp_path / "out.parquet", PREDICTIONS)) == len(split)
     assert "ms each" in done.stderr

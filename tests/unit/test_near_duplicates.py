@@ -13,8 +13,9 @@ from scipy import signal
 
 from earshot.audio import SAMPLE_RATE
 from earshot.leakage import near_duplicates
-from earshot.leakage.evidence import AuditInput
-from earshot.leakage.near_duplicates import Pair, aligned_correlation, correlated_pairs, near_duplicate_audio
+from earshot.leakage.evidence import AuditInput, in_batches
+from earshot.leakage.near_duplicates import Pair, aligned_correlation, correlated_pairs, fingerprinted, near_duplicate_audio
+from earshot.leakage.workers import Workers
 from earshot.randomness import stream
 
 THRESHOLD = 0.6
@@ -119,9 +120,16 @@ IN_NOISE = ("noise at 10 dB", "several at once")
 """Of pure glides little but their onsets is stable in noise, so one copy in eighteen may be missed."""
 
 
+def pairs_of(audio: list[tuple[str, np.ndarray]], parts: dict[str, int]) -> list[Pair]:
+    def over(function, only):
+        return map(function, in_batches(named for named in audio if only is None or named[0] in only))
+
+    return correlated_pairs(over, fingerprinted(over, len(audio), "clips"), parts, "clips", Workers())
+
+
 def duplicates(train: dict, test: dict) -> list[Pair]:
     parts = dict.fromkeys(train, 1) | dict.fromkeys(test, 2)
-    return [pair for pair in correlated_pairs(lambda: [*train.items(), *test.items()], parts, "clips") if pair.correlation >= THRESHOLD]
+    return [pair for pair in pairs_of([*train.items(), *test.items()], parts) if pair.correlation >= THRESHOLD]
 
 
 def takes(count: int, names=SOUNDS) -> dict[str, np.ndarray]:
@@ -171,21 +179,21 @@ def test_the_order_of_the_audio_does_not_matter(order):
     audio = originals | {f"copy of {name}": noisy(originals[name]) for name in originals}
     parts = {name: 2 if name.startswith("copy") else 1 for name in audio}
     ordered = [*order, *(name for name in audio if name not in order)][::-1]
-    first, again = (correlated_pairs(lambda names=names: [(name, audio[name]) for name in names], parts, "clips") for names in (list(audio), ordered))
+    first, again = (pairs_of([(name, audio[name]) for name in names], parts) for names in (list(audio), ordered))
     assert first == again and len(first) >= len(originals)
 
 
 def test_copies_within_a_part_are_no_leak_and_a_piece_of_audio_is_no_copy_of_itself():
     sound = rain(stream(1, "rain"))
-    assert correlated_pairs(lambda: [("a", sound), ("b", noisy(sound))], {"a": 1, "b": 1}, "clips") == []
-    assert correlated_pairs(lambda: [("a", sound)], {"a": 3}, "clips") == []
-    assert len(correlated_pairs(lambda: [("a", sound), ("b", noisy(sound))], {"a": 3, "b": 1}, "clips")) == 1
+    assert pairs_of([("a", sound), ("b", noisy(sound))], {"a": 1, "b": 1}) == []
+    assert pairs_of([("a", sound)], {"a": 3}) == []
+    assert len(pairs_of([("a", sound), ("b", noisy(sound))], {"a": 3, "b": 1})) == 1
 
 
 def test_silence_and_nothing_are_compared_without_an_alarm():
     silence = {"silence": np.zeros(SAMPLE_RATE, np.float32), "nothing": np.zeros(0, np.float32), "one sample": np.ones(1, np.float32)}
     assert duplicates(silence, {f"other {name}": sound for name, sound in silence.items()}) == []
-    assert correlated_pairs(list, {}, "clips") == []
+    assert pairs_of([], {}) == []
 
 
 def test_a_copy_that_many_clips_share_is_still_found():

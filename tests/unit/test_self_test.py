@@ -70,10 +70,10 @@ def test_every_planted_leak_is_found_by_its_check_and_by_the_stated_ones_only(fo
     result = json.loads((folder / "result.json").read_text())
     outcomes = {row["check"]: (row["result"], row["reason"]) for row in result["leaks"]}
     assert set(outcomes) == {check.id for check in checks()}
-    assert outcomes == {leak.check: ("detected", "") for leak in LEAKS}
+    assert outcomes == {leak.check: ("detected", "") for leak in LEAKS} | {"L15": ("not planted", "no edit of tables or audio makes this leak")}
     assert code == 0 and result["planted"] == result["detected"] == len(LEAKS)
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| L")]
-    assert len(table) == len(LEAKS) and all(line.split("|")[2 + k].strip() == "x" for k, line in enumerate(table))
+    assert len(table) == len(outcomes) and all(line.split("|")[2 + k].strip() == "x" for k, line in enumerate(table[: len(LEAKS)]))
 
 
 def test_a_leak_that_is_missed_or_seen_by_the_wrong_check_is_told(audited, monkeypatch):

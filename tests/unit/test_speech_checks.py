@@ -79,9 +79,9 @@ def test_clips_without_audio_are_not_taken_as_compared(noise):
 
 def test_what_is_heard_in_a_clip_does_not_depend_on_the_others(speech, noise):
     clips = [("a", speech), ("b", noise), ("c", speech[:5000]), ("d", speech)]
-    together = speech_in_clips(clips, 0.5).set_index("clip_id")
+    together = pd.DataFrame(speech_in_clips(clips, 0.5)).set_index("clip_id")
     for name, samples in clips:
-        alone = speech_in_clips([(name, samples)], 0.5).iloc[0]
+        (alone,) = speech_in_clips([(name, samples)], 0.5)
         assert alone.speech_s == together.speech_s[name] and alone.highest == pytest.approx(together.highest[name], abs=1e-4)
     assert together.duration_s["c"] == 5000 / RATE and together.speech_s["c"] <= 5000 / RATE
 

@@ -16,6 +16,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +35,9 @@ from earshot.tables import LABELS, PREDICTIONS, STIMULI, iterate_audio
 FloatArray = npt.NDArray[np.float64]
 Measure = Callable[[Sequence[Waveform]], FloatArray]
 """Waveforms of 16 kHz mono to features, shape (n_waveforms, n_features)."""
-Decide = Callable[[FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]], FloatArray]
-"""Features of all stimuli, which of them are for development, and which are speech, to the log-odds of speech of all."""
+Decide = Callable[[FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]], tuple[FloatArray, dict[str, Any]]]
+"""Features of all stimuli, which of them are for development, and which are speech, to the log-odds of speech of all, and
+the numbers that were fitted."""
 
 MAX_LOG_ODDS = 15.0
 FRAME = SAMPLE_RATE // 50
@@ -106,7 +108,7 @@ def silero() -> Detector:
             log_odds = np.log(probability) - np.log1p(-probability)
         return np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[:, None]
 
-    return Detector(measure, lambda features, development, speech: features[:, 0])
+    return Detector(measure, lambda features, development, speech: (features[:, 0], {}))
 
 
 def webrtc() -> Detector:
@@ -128,10 +130,12 @@ def webrtc() -> Detector:
             shares[row] = [voiced_share(part * 10 ** (level / 20)) for level in WEBRTC_LEVELS_DBFS]
         return shares
 
-    def decide(shares: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> FloatArray:
+    def decide(shares: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> tuple[FloatArray, dict[str, Any]]:
         candidates = [_fit(shares[:, [level]], development, speech) for level in range(shares.shape[1])]
-        scores = [balanced_accuracy_score(speech[development], log_odds[development] >= 0) for log_odds in candidates]
-        return candidates[int(np.argmax(scores))]
+        scores = [balanced_accuracy_score(speech[development], log_odds[development] >= 0) for log_odds, _ in candidates]
+        best = int(np.argmax(scores))
+        log_odds, fitted = candidates[best]
+        return log_odds, fitted | {"level_dbfs": WEBRTC_LEVELS_DBFS[best]}
 
     return Detector(measure, decide)
 
@@ -154,14 +158,17 @@ def energy() -> Detector:
 
 DETECTORS: dict[str, Callable[[], Detector]] = {"silero": silero, "webrtc": webrtc, "energy": energy}
 
+FITS: dict[str, tuple[str, ...]] = {"silero": (), "webrtc": ("statistics", "threshold"), "energy": ("statistics", "threshold")}
+"""What each detector fits to development sources, in the words of earshot.leakage.fitted.KINDS."""
 
-def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequence[Path]) -> pd.DataFrame:
+
+def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
     """Answer every stimulus of the shards with one detector; memory holds a batch of audio and the features of all.
 
     name: a key of DETECTORS. shards: Parquet files of stimuli with audio. study: those that the split divides, which may be
     the same. split: earshot.tables.SPLIT; only stimuli of its part "dev" are used to tune.
-    Returns earshot.tables.PREDICTIONS in the order of the shards. SPEECH is answered from log-odds of 0, which stay
-    within +-15.
+    Returns earshot.tables.PREDICTIONS in the order of the shards, the numbers that were fitted, and the rows of the split
+    that they were fitted on. SPEECH is answered from log-odds of 0, which stay within +-15.
     Raises InputError where a detector that must be tuned finds only one class in the development part.
     """
     detector = DETECTORS[name]()
@@ -180,10 +187,11 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequen
                 progress.update(len(stimuli) * (shard in shards))
     stimuli = pd.concat(rows, ignore_index=True)
     development = stimuli.stimulus_id.isin(tuning).to_numpy()
-    log_odds = detector.decide(np.concatenate(features), development, (stimuli.label == "SPEECH").to_numpy())
+    log_odds, fitted = detector.decide(np.concatenate(features), development, (stimuli.label == "SPEECH").to_numpy())
     log_odds = np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[stimuli.asked]
+    used = split[split.stimulus_id.isin(stimuli.stimulus_id[development])] if FITS[name] else split.iloc[:0]
     stimuli = stimuli[stimuli.asked]
-    return pd.DataFrame(
+    predictions = pd.DataFrame(
         {
             "stimulus_id": stimuli.stimulus_id,
             "system_id": name,
@@ -197,6 +205,7 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequen
         },
         columns=list(PREDICTIONS.columns),
     )
+    return predictions, fitted, used
 
 
 def _frame_levels(waveform: Waveform) -> FloatArray:
@@ -211,11 +220,15 @@ def _sounding(levels: FloatArray) -> tuple[int, int]:
     return int(active[0]), int(active[-1]) + 1
 
 
-def _fit(features: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> FloatArray:
-    """Log-odds of speech of all rows by logistic regression on the development rows, with both classes weighing the same."""
+def _fit(features: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> tuple[FloatArray, dict[str, Any]]:
+    """Log-odds of speech of all rows by logistic regression on the development rows, with both classes weighing the same;
+    and its means, scales, weights and intercept."""
     if len(np.unique(speech[development])) < 2:
         raise InputError(
             "the development part of the split does not hold both classes among these stimuli; raise splits.dev_fraction or add recordings"
         )
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
-    return model.fit(features[development], speech[development]).decision_function(features)
+    scaler, regression = model.fit(features[development], speech[development])
+    fitted = {"means": scaler.mean_.tolist(), "scales": scaler.scale_.tolist()}
+    fitted |= {"weights": regression.coef_[0].tolist(), "intercept": float(regression.intercept_[0])}
+    return model.decision_function(features), fitted

@@ -1,7 +1,7 @@
 """Schemas of every table that a rule writes, and how tables are written and read."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 
 import pandas as pd
@@ -445,6 +445,12 @@ EVIDENCE = _schema(
 )
 """What the leakage audit's failed checks found: one row per offending pair or item; "" where a column does not apply."""
 
+COUNTERFACTUALS = _schema(
+    "counterfactuals",
+    {"stimulus_id": _text(), "source_id": _text(), "label": _label(), "variant": _text(), "log_odds": _number()},
+)
+"""What the base model answers to variants of a stimulus (earshot.counterfactuals); log_odds as in PREDICTIONS."""
+
 PRETRAINING_CORPORA = _schema(
     "pretraining_corpora",
     {
@@ -557,3 +563,14 @@ def iterate_audio(
             rows, batch = rows[mask], batch.filter(pyarrow.array(mask))
         audio = batch.column("audio").field("bytes")
         yield validate(rows, schema), [decode_flac(content.as_py()) for content in audio]
+
+
+def iterate_encoded_audio(path: Path, key: str, wanted: Set[str], batch_rows: int = 128) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield the FLAC bytes of an audio table's rows by the text in their column `key`, in batches; memory stays bounded.
+
+    wanted: the rows to yield. Nothing but key and audio is read, and nothing decoded or validated.
+    """
+    for batch in parquet.ParquetFile(path).iter_batches(batch_rows, columns=[key, "audio"]):
+        kept = batch.filter(pyarrow.array([name in wanted for name in batch.column(key).to_pylist()], pyarrow.bool_()))
+        if len(kept):
+            yield list(zip(kept.column(key).to_pylist(), kept.column("audio").field("bytes").to_pylist(), strict=True))

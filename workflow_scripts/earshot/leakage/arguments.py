@@ -13,9 +13,12 @@ from earshot.arguments import json_object
 from earshot.configuration import complete_config
 from earshot.errors import InputError
 from earshot.leakage.audit import audited_files, checks
+from earshot.leakage.certifying import subject_of
 from earshot.leakage.evidence import Audited, Policy
 from earshot.leakage.manifests import Columns, audited_manifests
+from earshot.leakage.registry import CHECK_IDS
 from earshot.leakage.waivers import Waiver, iso_day, read_waivers
+from earshot.leakage.workers import Workers
 
 WORKFLOW_FILES = {
     "index": "table of the stimuli (Parquet)",
@@ -44,28 +47,40 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
     for role, text in (("path", "the audio file"), ("label", "the class"), ("group", "the speaker, or whatever must stay in one part")):
         theirs.add_argument(f"--{role}-column", default=role, help=f"column with {text} (default: {role})")
     theirs.add_argument("--speech-label", default="SPEECH", help="the class that is told from all others (default: SPEECH)")
+    theirs.add_argument("--code", type=Path, metavar="FOLDER", help="Python scripts, to look for a fit before a split")
     ids = [check.id for check in checks()]
     theirs.add_argument(
         "--skip", nargs="+", action="extend", choices=ids, default=[], metavar="CHECK", help="do without a check; the certificate tells so"
     )
     parser.add_argument("--policy", type=json_object, help="what the audit tolerates, as the configuration's audit (JSON; default: its defaults)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the work; the result is the same (default: 1)")
     parser.add_argument("--today", default=date.today().isoformat(), help="the day on which waivers must not have expired (default: today)")
 
 
 @contextmanager
 def audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waiver]]]:
-    """The split that the arguments name, and the waivers that hold; decoded audio of manifests is kept until the block ends.
+    """The split that the arguments name, and the waivers that hold; decoded audio of manifests and worker processes are
+    kept until the block ends.
 
     Raises InputError where the arguments do not go together, or what they name cannot be audited.
     """
+    if args.jobs < 1:
+        raise InputError(f"--jobs: {args.jobs}; give at least 1")
+    with Workers(args.jobs) as workers, _audited_from(args) as (audited, waivers):
+        yield replace(audited, evidence=replace(audited.evidence, workers=workers)), waivers
+
+
+@contextmanager
+def _audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waiver]]]:
     settings = complete_config({"audit": args.policy or {}})["audit"]
-    waivers = read_waivers(settings.pop("waivers"), [check.id for check in checks()], iso_day(args.today, "--today"))
+    ours = {check.id for check in checks()}
+    waivers = [waiver for waiver in read_waivers(settings.pop("waivers"), CHECK_IDS, iso_day(args.today, "--today")) if waiver.check in ours]
     policy = Policy.from_settings(settings)
     manifests = {part: getattr(args, part) for part in ("train", "dev", "test") if getattr(args, part) is not None}
     named = [name for name in WORKFLOW_FILES if getattr(args, name) is not None]
     if args.split is not None:
-        if manifests or args.skip or len(named) < len(WORKFLOW_FILES):
-            raise InputError(f"{args.split}: a split of this workflow needs {_options(WORKFLOW_FILES)}, and takes no manifest and no --skip")
+        if manifests or args.skip or args.code or len(named) < len(WORKFLOW_FILES):
+            raise InputError(f"{args.split}: a split of this workflow needs {_options(WORKFLOW_FILES)}, and takes no manifest, --skip or --code")
         if len(args.index) != 1:
             raise InputError(f"--index: {len(args.index)} files; give one")
         yield audited_files(args.split, args.index[0], args.clips, args.recordings, args.shards, policy), waivers
@@ -77,6 +92,11 @@ def audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waive
     waivers += [Waiver(check, "skipped on the command line (--skip)", "command line", "this run only") for check in skipped]
     with tempfile.TemporaryDirectory(prefix="earshot-audit-") as folder:
         audited = audited_manifests(manifests, columns, policy, Path(folder))
+        if args.code is not None:
+            if not args.code.is_dir():
+                raise InputError(f"--code: {args.code} is no folder; name the folder of the scripts")
+            scripts = {"code": sorted(args.code.rglob("*.py"))}
+            audited = replace(audited, evidence=replace(audited.evidence, code=args.code), subject=audited.subject + subject_of(scripts))
         reasons = dict.fromkeys(args.skip, "skipped on the command line") | dict(audited.impossible)
         yield replace(audited, impossible=reasons), waivers
 

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from earshot.audio import Waveform
-from earshot.leakage.evidence import AuditInput
+from earshot.leakage.evidence import AuditInput, Batch
 from earshot.leakage.registry import Finding, check, judge, no_offenders
 from earshot.leakage.sharing import shared_between_parts
 
@@ -15,6 +15,10 @@ def pcm_digest(samples: Waveform) -> str:
     """SHA-256 of 16-bit PCM without leading and trailing zeros, so that file headers and zero padding do not matter."""
     pcm = np.clip(np.rint(samples.astype(np.float64) * 32768), -32768, 32767).astype("<i2")
     return hashlib.sha256(np.trim_zeros(pcm).tobytes()).hexdigest()
+
+
+def _digests(batch: Batch) -> dict[str, str]:
+    return {name: pcm_digest(waveform) for name, waveform in batch}
 
 
 @check(
@@ -30,8 +34,11 @@ def exact_duplicate_audio(evidence: AuditInput) -> Finding:
     Compares the clips that the stimuli were cut from. Gain is not normalised: louder copies are near duplicates.
     """
     n_clips = evidence.stimuli.clip_id.nunique()
-    progress = tqdm(evidence.clip_audio(), desc="Hashing clips", total=n_clips, unit="clip", mininterval=5)
-    digests = {clip_id: pcm_digest(waveform) for clip_id, waveform in progress}
+    digests: dict[str, str] = {}
+    with tqdm(desc="Hashing clips", total=n_clips, unit="clip", mininterval=5) as progress:
+        for batch in evidence.over_clips(_digests):
+            digests |= batch
+            progress.update(len(batch))
     if len(digests) < n_clips:
         return Finding("not_run", len(digests), None, 0, f"{n_clips - len(digests)} of {n_clips} clips have no audio", no_offenders())
     stimuli = evidence.stimuli.assign(digest=evidence.stimuli.clip_id.map(digests).astype(str))

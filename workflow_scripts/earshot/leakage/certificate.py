@@ -25,7 +25,7 @@ def _record(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
 
 
-ROLES = ("split", "index", "clips", "recordings", "shards", "manifest", "audio")
+ROLES = ("split", "index", "clips", "recordings", "shards", "manifest", "audio", "fitted", "counterfactuals", "corpora", "code")
 """What the files are for that an audit looks at; manifests and their audio where the split is not Earshot's own."""
 
 _SUBJECT = {"type": "array", "minItems": 1, "items": _record(role={"enum": list(ROLES)}, name=_TEXT, sha256=_DIGEST)}
@@ -42,7 +42,7 @@ CERTIFICATE = _record(
             id=_TEXT,
             name=_TEXT,
             severity={"enum": ["error", "warn", "info"]},
-            status={"enum": ["pass", "fail", "not_run"]},
+            status={"enum": ["pass", "fail", "not_run", "not_applicable"]},
             n_compared=_COUNT,
             units=_TEXT,
             statistic={"type": ["number", "null"]},
@@ -64,8 +64,9 @@ GATE = _record(subject=_SUBJECT, certificate_sha256=_DIGEST, status=_STATUS, exp
 
 
 def binds_and_fails(check: dict[str, Any]) -> bool:
-    """Is a check of severity error, and failed, not run, or run over nothing?"""
-    return check["severity"] == "error" and (check["status"] != "pass" or check["n_compared"] == 0)
+    """Is a check of severity error, and failed, not run, or run over nothing that it should have looked at?"""
+    passed = check["status"] == "not_applicable" or (check["status"] == "pass" and check["n_compared"] > 0)
+    return check["severity"] == "error" and not passed
 
 
 def blocking_checks(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.leakage.evidence import AuditInput
-from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge
+from earshot.leakage.fitted_checks import FittedEvidence
+from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
 from earshot.tables import PRETRAINING_CORPORA, read_table
 
 DECLARATION = Path(__file__).resolve().parents[3] / "config" / "pretraining_corpora.csv"
@@ -26,21 +26,25 @@ def declared_contamination(datasets: pd.Series, declaration: pd.DataFrame) -> pd
     name="pretraining_contamination",
     severity="info",
     units="datasets",
+    stage="fitted",
     remedy="Report it with the results. Recordings that were made or published after the model, or never published, settle the question; "
     "add what you know about other models and datasets to config/pretraining_corpora.csv.",
 )
-def pretraining_contamination(evidence: AuditInput) -> Finding:
-    """Might a base model have heard the recordings when it was trained?
+def pretraining_contamination(evidence: FittedEvidence) -> Finding:
+    """Might the base model have heard the recordings when it was trained?
 
     No audit of the data can tell, so this compares the datasets of the recordings, by name, with a table of what is
-    publicly known. It is noted where the table has a dataset as stated, likely or unknown for any model; the statistic
-    counts these entries. A dataset that the table does not have passes: it is taken for recordings of the user's own.
+    publicly known about the base model in use. It is noted where the table has a dataset as stated, likely or unknown;
+    the statistic counts these entries. A dataset that the table does not have passes: it is taken for recordings of the
+    user's own. A model that the table does not have does not run.
     """
-    datasets = evidence.recordings.dataset
-    about = declared_contamination(datasets, read_table(DECLARATION, PRETRAINING_CORPORA))
+    declaration = read_table(DECLARATION, PRETRAINING_CORPORA)
+    of_base = declaration[declaration.model == evidence.base]
+    if of_base.empty:
+        return Finding("not_run", 0, None, 0, f"config/pretraining_corpora.csv says nothing about the base model {evidence.base}", no_offenders())
+    about = declared_contamination(evidence.datasets, of_base)
     n_open = int((~about.excluded).sum())
     rows = [("", "", row.dataset, row.model, "", "", f"{row.certainty}: {row.known} Source: {row.stated}") for row in about.itertuples() if n_open]
     offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
-    models = ", ".join(sorted(about.model[~about.excluded].unique()))
-    reason = f"that {models} heard {', '.join(sorted(about.dataset[~about.excluded].unique()))} in training is not excluded"
-    return judge(offenders, datasets.nunique(), n_open, 0, reason)
+    reason = f"that {evidence.base} heard {', '.join(sorted(about.dataset[~about.excluded].unique()))} in training is not excluded"
+    return judge(offenders, evidence.datasets.nunique(), n_open, 0, reason)

@@ -1,18 +1,27 @@
 """What an audit looks at: the stimuli of a split with their provenance and audio, their clips and recordings, the policy."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
-import pandera.pandas as pa
 import soundfile
 
-from earshot.audio import Waveform
+from earshot.audio import Waveform, decode_flac
 from earshot.errors import InputError
-from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, iterate_audio, read_table
+from earshot.leakage.workers import Workers
+from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, iterate_encoded_audio, read_table
+
+Batch = list[tuple[str, Waveform]]
+"""Names and 16 kHz mono waveforms."""
+Result = TypeVar("Result")
+
+BATCH = 128
+"""Clips or stimuli that one call of a function over audio receives, at most."""
 
 CUT_TOLERANCE_S = 0.01
 """Seconds by which a stimulus's segment may stick out of its clip (rounding to samples, twice)."""
@@ -50,6 +59,8 @@ class AuditInput:
     recordings: earshot.tables.RECORDINGS, one row per recording that `stimuli` were cut from.
     shards: tables of stimuli with audio (earshot.tables.STIMULI) that hold every stimulus of `stimuli`.
     altered: what to yield for a clip_id or stimulus_id and its stored waveform; None yields what is stored.
+    workers: who computes functions over audio; altered audio is left to this process.
+    code: folder of the scripts that split and fit; None where there is none to look at.
     """
 
     stimuli: pd.DataFrame
@@ -58,30 +69,88 @@ class AuditInput:
     recordings: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(RECORDINGS.columns)))
     shards: tuple[Path, ...] = ()
     altered: Callable[[str, Waveform], Waveform] | None = None
+    workers: Workers = field(default_factory=Workers)
+    code: Path | None = None
 
     def clip_audio(self) -> Iterator[tuple[str, Waveform]]:
         """Yield clip_id and 16 kHz mono waveform of every clip that the split uses, once; memory stays bounded.
 
         Raises InputError where a clip's audio cannot be decoded.
         """
-        return self._audio_of("clip_id", self.clip_files, CLIPS)
+        return (named for encoded in self._encoded_clips() for named in self._decoded(encoded))
 
     def stimulus_audio(self) -> Iterator[tuple[str, Waveform]]:
         """Yield stimulus_id and 16 kHz mono waveform of every stimulus of the split, once; memory stays bounded.
 
         Raises InputError where a stimulus's audio cannot be decoded.
         """
-        return self._audio_of("stimulus_id", self.shards, STIMULI)
+        return (named for encoded in self._encoded_stimuli() for named in self._decoded(encoded))
 
-    def _audio_of(self, key: str, files: tuple[Path, ...], schema: pa.DataFrameSchema) -> Iterator[tuple[str, Waveform]]:
-        wanted, what = set(self.stimuli[key]), key.removesuffix("_id")
-        for path in files:
-            try:
-                for rows, waveforms in iterate_audio(path, schema, keep=lambda rows: rows[key].isin(wanted)):
-                    for item, waveform in zip(rows[key], waveforms, strict=True):
-                        yield item, waveform if self.altered is None else self.altered(item, waveform)
-            except soundfile.LibsndfileError as error:
-                raise InputError(f"{path}: the audio of a {what} cannot be decoded ({error.error_string}); make the file again") from error
+    def over_clips(self, function: Callable[[Batch], Result], only: Set[str] | None = None) -> Iterator[Result]:
+        """Yield function(batch) for batches of the clips, in order, computed by the workers.
+
+        function must be picklable where there are several workers. only: the clips wanted; None for all.
+        Raises InputError where a clip's audio cannot be decoded.
+        """
+        return self._over(function, only, self.clip_audio, self._encoded_clips)
+
+    def over_stimuli(self, function: Callable[[Batch], Result], only: Set[str] | None = None) -> Iterator[Result]:
+        """The same (see over_clips) for stimuli."""
+        return self._over(function, only, self.stimulus_audio, self._encoded_stimuli)
+
+    def _over(
+        self,
+        function: Callable[[Batch], Result],
+        only: Set[str] | None,
+        audio: Callable[[], Iterator[tuple[str, Waveform]]],
+        encoded: Callable[[Set[str] | None], Iterator["_Encoded"]],
+    ) -> Iterator[Result]:
+        if self.workers.jobs > 1 and self.altered is None:
+            return self.workers.map(partial(_on_decoded, function), encoded(only))
+        return map(function, in_batches(named for named in audio() if only is None or named[0] in only))
+
+    def _encoded_clips(self, only: Set[str] | None = None) -> Iterator["_Encoded"]:
+        return _encoded("clip_id", self.clip_files, set(self.stimuli.clip_id) if only is None else only)
+
+    def _encoded_stimuli(self, only: Set[str] | None = None) -> Iterator["_Encoded"]:
+        return _encoded("stimulus_id", self.shards, set(self.stimuli.stimulus_id) if only is None else only)
+
+    def _decoded(self, encoded: "_Encoded") -> Batch:
+        stored = _decoded(encoded)
+        return stored if self.altered is None else [(name, self.altered(name, waveform)) for name, waveform in stored]
+
+
+class _Encoded(NamedTuple):
+    """Clips or stimuli of one file: their names and FLAC bytes."""
+
+    path: Path
+    what: str
+    audio: list[tuple[str, bytes]]
+
+
+def _encoded(key: str, files: tuple[Path, ...], wanted: Set[str]) -> Iterator[_Encoded]:
+    for path in files:
+        for audio in iterate_encoded_audio(path, key, wanted, BATCH):
+            yield _Encoded(path, key.removesuffix("_id"), audio)
+
+
+def _decoded(encoded: _Encoded) -> Batch:
+    try:
+        return [(name, decode_flac(flac)) for name, flac in encoded.audio]
+    except soundfile.LibsndfileError as error:
+        what = f"the audio of a {encoded.what} cannot be decoded ({error.error_string})"
+        raise InputError(f"{encoded.path}: {what}; make the file again") from error
+
+
+def _on_decoded(function: Callable[[Batch], Result], encoded: _Encoded) -> Result:
+    return function(_decoded(encoded))
+
+
+def in_batches(audio: Iterable[tuple[str, Waveform]]) -> Iterator[Batch]:
+    """Named waveforms in lists of at most BATCH."""
+    remaining = iter(audio)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,17 +11,20 @@ Comparing all pairs is out of the question for large corpora, so candidates come
    neighbours of the same value (the sorted neighbourhood of M. Hernandez and S. Stolfo, SIGMOD 1995), so work grows with
    the number of hashes, not of pairs. Items are ordered by a digest of their name: their order in a file does not matter.
 3. Candidates. Pairs of items whose common hashes agree on one time shift, and whose landmarks then coincide.
-4. Verification. Normalised cross-correlation of the overlap, band-limited, at the best lag near that shift. Two
-   recordings with one tone in common correlate as well, so the phases of all frequencies, equally weighted as in the phase
-   transform (C. Knapp and G. Carter, IEEE Trans. ASSP 24, 1976), must agree beyond chance too; and two with a click each
-   do, so blocks of the overlap, equally weighted, must agree.
+4. Verification. Normalised cross-correlation r of the overlap, band-limited, at the best lag near that shift. Unrelated
+   recordings correlate as well where one tone, or one click, makes up most of both. So the correlations of short frames in
+   octave bands, all equally weighted, must agree too: their mean times -log(1 - r^2), which is twice the information that
+   a sample of one has about the other, must reach a limit. A faithful copy needs little support, a noisy one more.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+import math
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +33,9 @@ from scipy import fft
 from tqdm import tqdm
 
 from earshot.audio import SAMPLE_RATE, Waveform, read_mono
-from earshot.leakage.evidence import AuditInput
+from earshot.leakage.evidence import BATCH, AuditInput, Batch
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earshot.leakage.workers import Workers
 
 FRAME, HOP = 512, 128
 """Samples: frames of 32 ms every 8 ms."""
@@ -54,45 +58,66 @@ SUCCESSORS_SEEN, SUCCESSORS_PAIRED, ZONE = 24, 4, 31
 NEIGHBOURS = 32
 """Entries of one hash that an entry is paired with, at most."""
 
-MOST_HITS = 100_000_000
-"""Pairs of equal hashes held in memory (8 bytes each); with more, NEIGHBOURS is lowered until they fit."""
+MOST_HITS = 60_000_000
+"""Pairs of equal hashes held in memory (8 bytes each); from then on no further neighbours are paired."""
 
-MIN_VOTES, MIN_COINCIDENCES, MIN_COINCIDING_SHARE = 5, 6, 0.15
+CHUNK = 2_000_000
+"""Hashes that are compared with their neighbours at once."""
+
+HEAPS = 16
+"""Parts into which those pairs are divided, to be counted one after another."""
+
+MIN_VOTES, MIN_COINCIDENCES, MIN_COINCIDING_SHARE = 5, 6, 0.3
 """What makes a candidate: common hashes at one shift; landmarks that coincide, and their share of those in the overlap."""
 
 CANDIDATES_PER_PIECE = 8
 """Candidates that are verified of each piece, the likeliest first, so that the work grows with the number of pieces."""
 
-CORRELATED_BANDS_HZ = ((100.0, 3700.0), (100.0, 7600.0))
+CORRELATED_BANDS_HZ = ((100.0, 3700.0), (20.0, 7600.0))
 """Bands in which pairs are correlated, the better one counts: a copy may have lost its upper half."""
 
 SLACK = 2 * HOP
 """Samples by which the lag may differ from the shift that the hashes agree on."""
 
-MIN_OVERLAP_S, MIN_OVERLAP_SHARE = 0.5, 0.6
+MIN_OVERLAP_S, MIN_OVERLAP_SHARE = 0.5, 0.75
 """Seconds of overlap that are judged, or this share of the shorter waveform where that is less; unrelated tones agree for a while."""
-
-PHASE_STANDARD_ERRORS = 4.0
-"""How far beyond chance the phases must agree, in standard errors of the mean cosine of random phases."""
 
 SHIFTS_TRIED = 3
 """Shifts per pair of pieces, the best supported first: a clock agrees with itself at every tick."""
 
-BLOCK_S, MIN_BLOCK_CORRELATION, BEYOND_DOUBT = 0.02, 0.4, 0.9
-"""Seconds of the blocks of which each counts the same, and the mean of their correlations that is asked for below a
-correlation that needs no such support: of a copy of clicks only the clicks survive added noise. Measured on real clips:
-most copies with noise at 10 dB reach 0.5, unrelated tones and vowels of one pitch at most 0.35."""
+LOST_BETWEEN_LAGS = 1.7
+"""How much higher than at whole samples the correlation may be between them."""
+
+FEWEST_JUDGED = 0.3
+"""Correlation below which a pair is not looked at any closer."""
+
+OCTAVE_BINS = ((2, 4), (6, 9), (12, 17), (20, 32), (36, 64), (68, 126), (130, 250))
+"""First and last bin (exclusive) of the bands of a frame, about an octave each, 62 Hz to 7.8 kHz, further apart than the
+two bins of a tone's main lobe: one tone is in one band."""
+
+QUIET, FEWEST_FRAMES = 1e-4, 15
+"""A frame this much below the loudest, in power, on either side tells nothing; fewer frames than that count as that many."""
+
+MOST_INFORMATION = 2.0
+"""Nats; more counts as that much, or two pure tones of one pitch would need no support."""
+
+MIN_SUPPORTED_INFORMATION = 0.45
+"""Nats, for an overlap of a second or more, and more for a shorter one, as unrelated short sounds agree further by chance.
+Set on synthetic sounds and real recordings with noise at 10 dB; see benchmarks/README.md."""
 
 MIN_STIMULUS_S = 0.4
 """Shorter stimuli are left to their clips: unrelated vowels of a few periods look alike."""
 
-HELD_S = 40_000
-"""Seconds of candidates' audio held in memory at once (16 bits a sample, so 1.3 GB)."""
+HELD_S = 50_000
+"""Seconds of candidates' audio held in memory at once (16 bits a sample, so 1.6 GB)."""
 
 Integers = npt.NDArray[np.int64]
 Magnitudes = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint64]
-Audio = Callable[[], Iterable[tuple[str, Waveform]]]
+Spectrum = npt.NDArray[np.complexfloating]
+Pcm = npt.NDArray[np.int16]
+OverAudio = Callable[[Callable[[Batch], Any], Set[str] | None], Iterator[Any]]
+"""Applies a function to batches of named 16 kHz mono waveforms, of those named only where names are given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +217,31 @@ _ITEM_BITS, _FRAME_BITS = 21, 11
 _MOST_PIECES = 1 << _ITEM_BITS
 
 
+class Fingerprint(NamedTuple):
+    """What the index keeps of one piece of audio.
+
+    entries: its hashes with their frames; peaks: frames and bins of its landmarks, shape (2, n_landmarks).
+    """
+
+    name: str
+    start_s: int
+    length_s: float
+    entries: Hashes
+    peaks: npt.NDArray[np.int16]
+
+
+def _fingerprints(batch: Batch) -> list[Fingerprint]:
+    fingerprints = []
+    for name, waveform in batch:
+        for start_s, piece in pieces(waveform):
+            marks = landmarks(piece)
+            values, frames = hashes(marks)
+            entries = values << np.uint64(_ITEM_BITS + _FRAME_BITS) | frames.astype(np.uint64)
+            peaks = np.stack([np.rint(marks.time), marks.bin]).astype(np.int16)
+            fingerprints.append(Fingerprint(name, start_s, len(piece) / SAMPLE_RATE, entries, peaks))
+    return fingerprints
+
+
 class Index:
     """The landmarks and hashes of many pieces of audio; memory is about 3 kB per second of audio."""
 
@@ -202,16 +252,14 @@ class Index:
         self._entries: list[Hashes] = []
         self._peaks: list[npt.NDArray[np.int16]] = []
 
-    def add(self, name: str, waveform: Waveform) -> None:
-        """Add a named waveform, in pieces."""
-        for start_s, piece in pieces(waveform):
-            marks = landmarks(piece)
-            values, frames = hashes(marks)
-            self._entries.append(values << np.uint64(_ITEM_BITS + _FRAME_BITS) | frames.astype(np.uint64))
-            self._peaks.append(np.stack([np.rint(marks.time), marks.bin]).astype(np.int16))
-            self.names.append(name)
-            self.starts_s.append(start_s)
-            self.lengths_s.append(len(piece) / SAMPLE_RATE)
+    def add(self, batch: list[Fingerprint]) -> None:
+        """Add pieces of audio."""
+        for fingerprint in batch:
+            self._entries.append(fingerprint.entries)
+            self._peaks.append(fingerprint.peaks)
+            self.names.append(fingerprint.name)
+            self.starts_s.append(fingerprint.start_s)
+            self.lengths_s.append(fingerprint.length_s)
 
     def candidates(self, parts: dict[str, int]) -> pd.DataFrame:
         """Pairs of pieces, from different names and parts, that may be near duplicates.
@@ -229,14 +277,23 @@ class Index:
             raise ValueError(f"{len(order)} pieces of audio; the index holds {_MOST_PIECES}")
         part = np.array([parts[self.names[piece]] for piece in order], dtype=np.int64)
         name = pd.factorize(np.array(self.names, dtype=object)[order])[0]
-        entries = [self._entries[piece] | np.uint64(rank << _FRAME_BITS) for rank, piece in enumerate(order)]
-        a, b, shift = _agreeing(np.sort(np.concatenate(entries)) if entries else np.empty(0, np.uint64), part, name)
+        a, b, shift = _agreeing(self._sorted_entries(order), part, name)
         coinciding, share = self._coincidences(order[a], order[b], shift)
         kept = (coinciding >= MIN_COINCIDENCES) & (share >= MIN_COINCIDING_SHARE)
         likely = pd.DataFrame({"a": order[a], "b": order[b], "shift": shift, "share": share})[kept]
         likely = likely.sort_values(["share", "a", "b", "shift"], ascending=[False, True, True, True], ignore_index=True)
         rank = np.minimum(likely.groupby("a").cumcount(), likely.groupby("b").cumcount())
         return likely[rank < CANDIDATES_PER_PIECE].reset_index(drop=True)
+
+    def _sorted_entries(self, order: Integers) -> Hashes:
+        """The entries of all pieces, each with the rank of its piece in `order`."""
+        table, filled = np.empty(sum(map(len, self._entries)), np.uint64), 0
+        for rank, piece in enumerate(order):
+            entries = self._entries[piece]
+            np.bitwise_or(entries, np.uint64(rank << _FRAME_BITS), out=table[filled : filled + len(entries)])
+            filled += len(entries)
+        table.sort()
+        return table
 
     def _coincidences(self, a: Integers, b: Integers, shift: Integers) -> tuple[Integers, npt.NDArray[np.float64]]:
         """How many landmarks of each pair coincide within a frame and a bin, and their share of those in the overlap."""
@@ -285,44 +342,46 @@ def _agreeing(entries: Hashes, part: Integers, name: Integers) -> tuple[Integers
     entries: sorted; hash, item, frame from the highest bit to the lowest. part, name: of every item.
     """
     values = (entries >> np.uint64(_ITEM_BITS + _FRAME_BITS)).astype(np.uint32)
-    neighbours, total = 0, 0
-    matches: list[npt.NDArray[Any]] = []
+    heaps: list[list[Hashes]] = [[] for _ in range(HEAPS)]
+    total = 0
     for step in range(1, NEIGHBOURS + 1):
-        first = np.flatnonzero(values[:-step] == values[step:])
-        if not len(first):
+        for start in range(0, len(values) - step, CHUNK):
+            stop = min(start + CHUNK, len(values) - step)
+            first = start + np.flatnonzero(values[start:stop] == values[start + step : stop + step])
+            earlier, later = entries[first], entries[first + step]
+            a, b = _item(earlier), _item(later)
+            across = (name[a] != name[b]) & ((part[a] != part[b]) | (part[a] & (part[a] - 1) != 0))
+            total += int(across.sum())
+            a, b, earlier, later = a[across], b[across], earlier[across], later[across]
+            shift = (earlier & np.uint64(2047)) - (later & np.uint64(2047)) + np.uint64(2048)
+            hits = (a.astype(np.uint64) << np.uint64(_ITEM_BITS) | b.astype(np.uint64)) << np.uint64(12) | shift
+            for number, heap in enumerate(heaps):
+                heap.append(hits[a % HEAPS == number])
+        if total > MOST_HITS:
             break
-        a, b = _item(entries[first]), _item(entries[first + step])
-        across = (name[a] != name[b]) & ((part[a] != part[b]) | (part[a] & (part[a] - 1) != 0))
-        if step > 1 and total + across.sum() > MOST_HITS:
-            break
-        matches.append(first[across].astype(np.uint32))
-        neighbours, total = step, total + int(across.sum())
     del values
-    hits = np.empty(total, np.uint64)
-    filled = 0
-    for step in range(1, neighbours + 1):
-        first = matches[step - 1]
-        matches[step - 1] = np.empty(0, np.uint32)
-        earlier, later = entries[first], entries[first + step]
-        shift = (earlier & np.uint64(2047)) - (later & np.uint64(2047)) + np.uint64(2048)
-        items = _item(earlier).astype(np.uint64) << np.uint64(_ITEM_BITS) | _item(later).astype(np.uint64)
-        hits[filled : filled + len(first)] = items << np.uint64(12) | shift
-        filled += len(first)
-    hits.sort()
+    best = pd.concat([_best_supported(heap) for heap in heaps], ignore_index=True).sort_values(["items", "rank"])
+    items, hit = best["items"].to_numpy(), best["hit"].to_numpy()
+    a, b = (items >> np.uint64(_ITEM_BITS)).astype(np.int64), (items & np.uint64(_MOST_PIECES - 1)).astype(np.int64)
+    return a, b, (hit & np.uint64(4095)).astype(np.int64) - 2048
+
+
+def _best_supported(heap: list[Hashes]) -> pd.DataFrame:
+    """The shifts of every pair of items that most of its hits agree on; columns items, hit, rank. Empties the heap."""
+    hits = np.sort(np.concatenate([*heap, np.empty(0, np.uint64)]))
+    heap.clear()
     starts = np.flatnonzero(np.diff(hits, prepend=hits[:1] - np.uint64(1)))
     votes = np.diff(starts, append=len(hits))
     distinct = hits[starts]
-    del hits
     follows = np.flatnonzero(np.diff(distinct) == 1)
     agreed = votes.copy()
     agreed[follows] += votes[follows + 1]
     agreed[follows + 1] += votes[follows]
     enough = agreed >= MIN_VOTES
     best = pd.DataFrame({"items": distinct[enough] >> np.uint64(12), "hit": distinct[enough], "agreed": agreed[enough], "votes": votes[enough]})
-    best = best.sort_values(["items", "agreed", "votes", "hit"], ascending=[True, False, False, True]).groupby("items").head(SHIFTS_TRIED)
-    items, hit = best["items"].to_numpy(), best["hit"].to_numpy()
-    a, b = (items >> np.uint64(_ITEM_BITS)).astype(np.int64), (items & np.uint64(_MOST_PIECES - 1)).astype(np.int64)
-    return a, b, (hit & np.uint64(4095)).astype(np.int64) - 2048
+    best = best.sort_values(["items", "agreed", "votes", "hit"], ascending=[True, False, False, True])
+    best = best.assign(rank=best.groupby("items").cumcount())
+    return best.loc[best["rank"] < SHIFTS_TRIED, ["items", "hit", "rank"]]
 
 
 def _item(entries: Hashes) -> Integers:
@@ -333,79 +392,113 @@ def aligned_correlation(a: Waveform, b: Waveform, shift: int) -> tuple[float, fl
     """How alike two waveforms are where they overlap, and the lag at which they are, in samples.
 
     shift: samples by which the audio comes later in `a`, right within SLACK.
-    Returns the normalised cross-correlation in [0, 1] of the better band, 0 where the overlap is too short,
-    silent, or only one tone or click agrees.
+    Returns the normalised cross-correlation in [0, 1] of the better band, 0 where the overlap is too short or silent, or
+    only a tone or click agrees (see MIN_SUPPORTED_INFORMATION).
     """
     left, right = (a[shift:], b) if shift >= 0 else (a, b[-shift:])
     n = min(len(left), len(right))
     if n < min(MIN_OVERLAP_S * SAMPLE_RATE, MIN_OVERLAP_SHARE * min(len(a), len(b))) or n < 2 * SLACK:
         return 0.0, float(shift)
     size = fft.next_fast_len(n + SLACK, real=True)
-    # Without a taper, a tone that both have leaks into every frequency, and there its phases agree.
-    spectra = [fft.rfft(side[:n] * np.hanning(n), size) for side in (left, right)]
-    frequency = np.arange(size // 2 + 1) * SAMPLE_RATE / size
+    # Without a taper, a tone that both have leaks into every frequency.
+    taper = _taper(n)
+    spectra = [fft.rfft(side[:n] * taper, size) for side in (left, right)]
     cross = spectra[0] * spectra[1].conj()
-    best = (0.0, float(shift))
+    powers = [np.square(spectrum.real) + np.square(spectrum.imag) for spectrum in spectra]
+    best, lag = 0.0, 0.0
     for low, high in CORRELATED_BANDS_HZ:
-        band = (frequency >= low) & (frequency < high)
-        scale = np.sqrt(np.prod([np.square(np.abs(spectrum[band])).sum() for spectrum in spectra]))
+        band = slice(math.ceil(low * size / SAMPLE_RATE), math.ceil(high * size / SAMPLE_RATE))
+        scale = math.sqrt(math.prod(float(power[band].sum(dtype=np.float64)) for power in powers))
         if scale <= 0:
             continue
-        by_lag = fft.irfft(np.where(band, cross, 0), size)
-        whole = int(np.argmax(np.concatenate([by_lag[-SLACK:], by_lag[:SLACK]]))) - SLACK
-        # A lag of three quarters of a sample to either side, where the audio was resampled in between.
-        angle = 2 * np.pi * np.flatnonzero(band) / size
-        quarter, turned = np.exp(0.25j * angle), cross[band] * np.exp((whole - 0.75) * 1j * angle)
-        by_quarter = []
-        for _ in range(7):
-            by_quarter.append(turned)
-            turned = turned * quarter
-        at = int(np.argmax([quarter_turned.real.sum() for quarter_turned in by_quarter]))
-        correlation = float(by_quarter[at].real.sum() / scale)
-        if correlation <= best[0]:
-            continue
-        magnitude = np.abs(by_quarter[at])
-        phases = float(np.mean(by_quarter[at].real / np.where(magnitude > 0, magnitude, 1)))
-        chance = float(np.sqrt(1 / (2 * (high - low) * n / SAMPLE_RATE)))
-        delayed = spectra[1] * np.exp(-2j * np.pi * np.arange(len(cross)) * (whole + (at - 3) / 4) / size)
-        filtered = [fft.irfft(np.where(band, spectrum, 0), size)[:n] for spectrum in (spectra[0], delayed)]
-        spread = correlation >= BEYOND_DOUBT or _block_correlation(filtered[0], filtered[1]) >= MIN_BLOCK_CORRELATION
-        if phases >= PHASE_STANDARD_ERRORS * chance and spread:
-            best = (min(correlation, 1.0), shift + whole + (at - 3) / 4)
-    return best
+        correlation, at = _highest_correlation(cross, band, size, scale, max(best, FEWEST_JUDGED))
+        if correlation > best:
+            best, lag = min(correlation, 1.0), at
+    if best == 0.0:
+        return 0.0, float(shift)
+    delayed = fft.irfft(spectra[1] * np.exp(-2j * np.pi * lag / size * np.arange(len(cross))), size)[:n]
+    information = min(-math.log(max(1 - best**2, 1e-9)), MOST_INFORMATION) * min(n / SAMPLE_RATE, 1.0) ** 0.75
+    supported = information * _frame_agreement(left[:n] * taper, delayed) >= MIN_SUPPORTED_INFORMATION
+    return (best, shift + lag) if supported else (0.0, float(shift))
 
 
-def _block_correlation(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    """The mean of the correlations of blocks of BLOCK_S: near 0 where two waveforms agree in a click or two only."""
-    length = round(BLOCK_S * SAMPLE_RATE)
-    blocks = [side[: len(side) // length * length].reshape(-1, length) for side in (a, b)]
-    products, powers = (blocks[0] * blocks[1]).sum(axis=1), np.prod([np.square(side).sum(axis=1) for side in blocks], axis=0)
-    return float(np.mean(products / np.sqrt(np.where(powers > 0, powers, 1))))
+@lru_cache(maxsize=64)
+def _taper(n: int) -> Waveform:
+    return np.hanning(n).astype(np.float32)
 
 
-def correlated_pairs(audio: Audio, parts: dict[str, int], what: str) -> list[Pair]:
-    """Candidate near duplicates among named audio of different parts with their correlations, sorted by name.
+def _highest_correlation(cross: Spectrum, band: slice, size: int, scale: float, needed: float) -> tuple[float, float]:
+    """The highest correlation of a band within SLACK, to a quarter of a sample, and its lag; 0 where it is below `needed`."""
+    only = np.zeros_like(cross)
+    only[band] = cross[band]
+    by_lag = fft.irfft(only, size)
+    near = np.concatenate([by_lag[-SLACK:], by_lag[:SLACK]])
+    whole = int(np.argmax(near)) - SLACK
+    # irfft halves the sum over bins and divides by the size.
+    if LOST_BETWEEN_LAGS * float(near.max()) * size / 2 < needed * scale:
+        return 0.0, 0.0
+    # Three quarters of a sample to either side, where the audio was resampled in between.
+    angle = 2 * np.pi / size * np.arange(band.start, min(band.stop, len(cross)))
+    lags = whole + np.arange(-3, 4) / 4
+    sums = [float((cross[band] * np.exp(1j * lag * angle)).real.sum()) / scale for lag in lags]
+    at = int(np.argmax(sums))
+    return (sums[at], float(lags[at])) if sums[at] >= needed else (0.0, 0.0)
 
-    audio: yields names and 16 kHz mono waveforms; called again where candidates must be verified.
-    parts: a bit per part that holds the name; names in one and the same part are not paired. what: names the items in
-    the progress bar. Unrelated pairs that the index does not propose are not in the result.
-    """
+
+def _frame_agreement(a: Waveform, b: Waveform) -> float:
+    """The mean correlation of frames in octave bands, each counting the same: near 0 where two aligned waveforms of one
+    length share only a tone or a click."""
+    frames = [fft.rfft(np.lib.stride_tricks.sliding_window_view(side, FRAME)[:: FRAME // 2] * _WINDOW, axis=1) for side in (a, b)]
+    edges = np.ravel(OCTAVE_BINS)
+    products, *powers = (
+        np.add.reduceat(table, edges, axis=1)[:, ::2]
+        for table in ((frames[0] * frames[1].conj()).real, *(np.square(np.abs(side)) for side in frames))
+    )
+    sounding = np.logical_and(*(power.sum(axis=1) > QUIET * power.sum(axis=1).max(initial=0.0) for power in powers))
+    scale = np.sqrt(np.prod(powers, axis=0))
+    correlations = products / np.where(scale > 0, scale, 1)
+    return float(correlations[sounding].sum()) / len(OCTAVE_BINS) / max(int(sounding.sum()), FEWEST_FRAMES)
+
+
+def fingerprinted(over: OverAudio, n_items: int, what: str) -> Index:
+    """The index of named audio. what: names the items in the progress bar."""
     index = Index()
-    for name, waveform in tqdm(audio(), desc=f"Fingerprinting {what}", total=len(parts), unit=f" {what}", mininterval=5):
-        index.add(name, waveform)
+    with tqdm(desc=f"Fingerprinting {what}", total=n_items, unit=f" {what}", mininterval=5) as progress:
+        for batch in over(_fingerprints, None):
+            index.add(batch)
+            progress.update(len({fingerprint.name for fingerprint in batch}))
+    return index
+
+
+def correlated_pairs(over: OverAudio, index: Index, parts: dict[str, int], what: str, workers: Workers) -> list[Pair]:
+    """Candidate near duplicates among indexed audio of different parts with their correlations, sorted by name.
+
+    over: applies a function to the audio that was indexed. parts: a bit per part that holds the name; names in one and the
+    same part are not paired. Unrelated pairs that the index does not propose are not in the result.
+    """
     best: dict[tuple[str, str], Pair] = {}
     for group in _in_memory(index.candidates(parts), index.lengths_s):
-        held = _fetch(audio, index, group)
-        for row in tqdm(group.itertuples(), desc=f"Correlating {what}", total=len(group), unit=" pairs", mininterval=5):
-            a, b = ((held[number] / 32768).astype(np.float32) for number in (row.a, row.b))
-            correlation, lag = aligned_correlation(a, b, int(row.shift) * HOP)
-            shift_s = lag / SAMPLE_RATE + index.starts_s[row.a] - index.starts_s[row.b]
-            first, second = index.names[row.a], index.names[row.b]
+        held = _fetch(over, index, group)
+        rows = list(zip(group.a, group.b, group["shift"], strict=True))
+        batches = ([(held[a], held[b], int(shift) * HOP) for a, b, shift in rows[k : k + BATCH]] for k in range(0, len(rows), BATCH))
+        measured = itertools.chain.from_iterable(workers.map(_correlations, batches))
+        progress = tqdm(measured, desc=f"Correlating {what}", total=len(rows), unit=" pairs", mininterval=5)
+        for (a, b, _), (correlation, lag) in zip(rows, progress, strict=True):
+            shift_s = lag / SAMPLE_RATE + index.starts_s[a] - index.starts_s[b]
+            first, second = index.names[a], index.names[b]
             pair = Pair(first, second, correlation, shift_s) if first < second else Pair(second, first, correlation, -shift_s)
             known = best.get((pair.item_a, pair.item_b))
             if known is None or pair.correlation > known.correlation:
                 best[pair.item_a, pair.item_b] = pair
     return [best[key] for key in sorted(best)]
+
+
+def _correlations(pairs: list[tuple[Pcm, Pcm, int]]) -> list[tuple[float, float]]:
+    return [aligned_correlation(_waveform(a), _waveform(b), shift) for a, b, shift in pairs]
+
+
+def _waveform(pcm: Pcm) -> Waveform:
+    return pcm.astype(np.float32) / np.float32(32768)
 
 
 def _in_memory(candidates: pd.DataFrame, lengths_s: list[float]) -> Iterator[pd.DataFrame]:
@@ -423,17 +516,19 @@ def _in_memory(candidates: pd.DataFrame, lengths_s: list[float]) -> Iterator[pd.
         yield candidates.iloc[start:]
 
 
-def _fetch(audio: Audio, index: Index, group: pd.DataFrame) -> dict[int, npt.NDArray[np.int16]]:
-    """The audio of the pieces in a group of candidates, by number, as 16-bit PCM."""
+def _fetch(over: OverAudio, index: Index, group: pd.DataFrame) -> dict[int, Pcm]:
+    """The audio of the pieces in a group of candidates, by number."""
     wanted = {(index.names[number], index.starts_s[number]): number for number in {*group.a, *group.b}}
-    names = {name for name, _ in wanted}
-    held = {}
-    for name, waveform in audio():
-        if name in names:
-            for start_s, piece in pieces(waveform):
-                if (name, start_s) in wanted:
-                    held[wanted[name, start_s]] = np.clip(np.rint(piece * 32768), -32768, 32767).astype(np.int16)
+    places = frozenset(wanted)
+    held: dict[int, Pcm] = {}
+    for batch in over(partial(_pcm_of, places), {name for name, _ in places}):
+        held |= {wanted[place]: pcm for place, pcm in batch}
     return held
+
+
+def _pcm_of(places: frozenset[tuple[str, int]], batch: Batch) -> list[tuple[tuple[str, int], Pcm]]:
+    cut = [((name, start_s), piece) for name, waveform in batch for start_s, piece in pieces(waveform)]
+    return [(place, np.clip(np.rint(piece * 32768), -32768, 32767).astype(np.int16)) for place, piece in cut if place in places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -442,7 +537,7 @@ class _Kind:
 
     what: str
     rows: pd.DataFrame
-    audio: Audio
+    over: OverAudio
 
     def parts(self) -> dict[str, int]:
         bits = {part: 1 << bit for bit, part in enumerate(sorted(self.rows.part.unique()))}
@@ -477,24 +572,34 @@ def _kinds(evidence: AuditInput) -> Iterator[_Kind]:
     def rows(items: pd.DataFrame, key: str) -> pd.DataFrame:
         return items[[key, "part", "source_id"]].set_axis(["item", "part", "source"], axis=1)
 
-    yield _Kind("clips", rows(stimuli, "clip_id"), evidence.clip_audio)
+    yield _Kind("clips", rows(stimuli, "clip_id"), evidence.over_clips)
 
     files = {name: Path(path) for name, path in zip(evidence.recordings.recording_id, evidence.recordings.path, strict=True) if Path(path).is_file()}
     cut_from = stimuli[stimuli.recording_id.isin(files)]
     wanted = sorted(cut_from.recording_id.unique())
     if wanted:
-        yield _Kind("recordings", rows(cut_from, "recording_id"), lambda: ((name, read_mono(files[name])) for name in wanted))
+
+        def over_recordings(function: Callable[[Batch], Any], only: Set[str] | None) -> Iterator[Any]:
+            chosen = [(name, files[name]) for name in wanted if only is None or name in only]
+            return evidence.workers.map(partial(_on_file, function), chosen)
+
+        yield _Kind("recordings", rows(cut_from, "recording_id"), over_recordings)
 
     long = stimuli[stimuli.duration_ms >= 1000 * MIN_STIMULUS_S]
     names = set(long.stimulus_id)
     if evidence.shards and names:
-        yield _Kind("stimuli", rows(long, "stimulus_id"), lambda: (named for named in evidence.stimulus_audio() if named[0] in names))
+        yield _Kind("stimuli", rows(long, "stimulus_id"), lambda function, only: evidence.over_stimuli(function, names if only is None else only))
+
+
+def _on_file(function: Callable[[Batch], Any], named: tuple[str, Path]) -> Any:
+    name, path = named
+    return function([(name, read_mono(path))])
 
 
 @check(
     id="L04",
     name="near_duplicate_audio",
-    severity="warn",
+    severity="error",
     units="clips, recordings and stimuli",
     remedy="Remove the copies, or give the recordings that hold the same audio one source_id, and split again.",
 )
@@ -503,25 +608,19 @@ def near_duplicate_audio(evidence: AuditInput) -> Finding:
 
     Compares clips with clips, recordings with recordings where their files are at hand (so that copies are found
     wherever their clips were cut), and stimuli of at least MIN_STIMULUS_S with stimuli. Evidence is the pair that
-    correlates best per two sources and parts. It warns and does not stop training: how often unrelated recordings of
-    other corpora than those it was set on look alike to it is not known yet.
+    correlates best per two sources and parts.
     """
     threshold = evidence.policy.near_duplicate_correlation
     offenders, correlations, n_compared, n_pairs = [no_offenders()], list[float](), 0, 0
     for kind in _kinds(evidence):
-        compared: set[str] = set()
-
-        def counted(audio: Audio = kind.audio, compared: set[str] = compared) -> Iterator[tuple[str, Waveform]]:
-            for name, waveform in audio():
-                compared.add(name)
-                yield name, waveform
-
         parts = kind.parts()
-        pairs = correlated_pairs(counted, parts, kind.what)
-        n_compared += len(compared)
-        if len(compared) < len(parts):
-            missing = f"{len(parts) - len(compared)} of {len(parts)} {kind.what} have no audio"
-            return Finding("not_run", n_compared, None, threshold, missing, no_offenders())
+        index = fingerprinted(kind.over, len(parts), kind.what)
+        missing = len(parts.keys() - set(index.names))
+        n_compared += len(parts) - missing
+        if missing:
+            reason = f"{missing} of {len(parts)} {kind.what} have no audio"
+            return Finding("not_run", n_compared, None, threshold, reason, no_offenders())
+        pairs = correlated_pairs(kind.over, index, parts, kind.what, evidence.workers)
         correlations += [pair.correlation for pair in pairs]
         alike = [pair for pair in pairs if pair.correlation >= threshold]
         n_pairs += len(alike)

@@ -6,15 +6,20 @@ earshot.leakage.audit.FAMILIES.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
-from earshot.leakage.evidence import AuditInput
-
 Severity = Literal["error", "warn", "info"]
-Status = Literal["pass", "fail", "not_run"]
-Function = Callable[[AuditInput], "Finding"]
+Evidence = TypeVar("Evidence")
+Status = Literal["pass", "fail", "not_run", "not_applicable"]
+Stage = Literal["split", "fitted"]
+"""Before training: what a split's data show. After it: what was fitted, and what the model does."""
+Function = Callable[[Any], "Finding"]
+"""From earshot.leakage.evidence.AuditInput (split) or earshot.leakage.fitted_checks.FittedEvidence (fitted)."""
+
+CHECK_IDS = tuple(f"L{number:02d}" for number in range(1, 16))
+"""The ids of all checks, of both stages."""
 
 EVIDENCE_COLUMNS = ("part_a", "part_b", "item_a", "item_b", "source_a", "source_b", "detail")
 """Columns of a finding's offenders; "" where one does not apply."""
@@ -59,9 +64,10 @@ class Check:
     units: str
     question: str
     remedy: str
+    stage: Stage
     function: Function
 
-    def run(self, evidence: AuditInput) -> Finding:
+    def run(self, evidence: Any) -> Finding:
         """The finding, where a pass over nothing becomes a failure (severity error) or not_run (otherwise)."""
         finding = self.function(evidence)
         if finding.n_compared == 0 and finding.status == "pass":
@@ -74,26 +80,26 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(
-    *, id: str, name: str, severity: Severity, units: str, remedy: str
-) -> Callable[[Callable[[AuditInput], Finding]], Callable[[AuditInput], Finding]]:
+    *, id: str, name: str, severity: Severity, units: str, remedy: str, stage: Stage = "split"
+) -> Callable[[Callable[[Evidence], Finding]], Callable[[Evidence], Finding]]:
     """Register a check.
 
     id, name: "L01" and a short name in snake case; units: what n_compared counts, in the plural; remedy: what a user
-    does about a failure. The first line of the function's docstring is the question that the report prints.
+    does about a failure; stage: which audit runs it. The first line of the function's docstring is the question that the report prints.
     """
 
-    def register(function: Function) -> Function:
+    def register(function: Callable[[Evidence], Finding]) -> Callable[[Evidence], Finding]:
         if id in _CHECKS:
             raise ValueError(f"check {id} is registered twice")
         question = (function.__doc__ or "").strip().splitlines()
         if not question:
             raise ValueError(f"check {id} has no docstring; its first line is the question that the report prints")
-        _CHECKS[id] = Check(id, name, severity, units, question[0], remedy, function)
+        _CHECKS[id] = Check(id, name, severity, units, question[0], remedy, stage, function)
         return function
 
     return register
 
 
-def registered() -> list[Check]:
-    """Every check, ordered by id."""
-    return [_CHECKS[id] for id in sorted(_CHECKS)]
+def registered(stage: Stage) -> list[Check]:
+    """Every check of a stage, ordered by id."""
+    return [_CHECKS[id] for id in sorted(_CHECKS) if _CHECKS[id].stage == stage]

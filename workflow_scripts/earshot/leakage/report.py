@@ -7,7 +7,8 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from earshot.leakage.certificate import blocking_checks, printable
+from earshot.leakage.certificate import printable
+from earshot.leakage.certifying import verdict
 from earshot.leakage.registry import Check
 
 MOST_ROWS = 20
@@ -26,12 +27,12 @@ def escape(text: str) -> str:
 def render_report(certificate: dict[str, Any], evidence: pd.DataFrame, checks: list[Check]) -> str:
     """The report of an audit.
 
-    certificate, evidence: what earshot.leakage.audit.audit_split returned; checks: those that it ran.
+    certificate, evidence: what earshot.leakage.audit.audit returned; checks: those that it ran, among others.
     """
     registered = {check.id: check for check in checks}
     entries = certificate["checks"]
     sections = [
-        f"# Leakage audit of the split {escape(certificate['split']['name'])}",
+        f"# Leakage audit: {escape(certificate['split']['name'])}",
         f"**{escape(verdict(certificate))}**",
         *_waivers(certificate),
         "## Parts",
@@ -40,12 +41,12 @@ def render_report(certificate: dict[str, Any], evidence: pd.DataFrame, checks: l
         _table(["check", "question", "compared", "result", "statistic", "limit"], _check_rows(certificate, registered)),
     ]
     for check in entries:
-        if check["status"] != "pass":
+        if check["status"] not in ("pass", "not_applicable"):
             sections += _failure(check, registered[check["id"]], evidence[evidence.check == check["id"]])
     sections += [
         "## What was audited",
         _table(["what", "file", "SHA-256"], [[file["role"], file["name"], file["sha256"]] for file in certificate["subject"]]),
-        "Policy: " + ", ".join(f"{escape(key)} = {value}" for key, value in certificate["policy"]["settings"].items()) + ".",
+        "Policy: " + ", ".join(f"{escape(key)} = {escape(str(value))}" for key, value in certificate["policy"]["settings"].items()) + ".",
         "The certificate fails closed: a check that did not run, or that had nothing to compare, counts as failed.",
     ]
     return "\n\n".join(sections) + "\n"
@@ -61,7 +62,7 @@ def render_page(certificate: dict[str, Any], evidence: pd.DataFrame, checks: lis
     failures = []
     for check in certificate["checks"]:
         found = evidence[evidence.check == check["id"]]
-        if check["status"] != "pass":
+        if check["status"] not in ("pass", "not_applicable"):
             text = {"title": f"{check['id']} {check['name']}: {_result(check)}", "reason": check["reason"] or "no reason given"}
             failures.append(text | {"remedy": registered[check["id"]].remedy, "rows": _evidence_rows(found), "n": len(found)})
     return environment.get_template("report.html.jinja").render(
@@ -73,18 +74,6 @@ def render_page(certificate: dict[str, Any], evidence: pd.DataFrame, checks: lis
         failures=failures,
         files=[[file["role"], file["name"], file["sha256"]] for file in certificate["subject"]],
     )
-
-
-def verdict(certificate: dict[str, Any]) -> str:
-    """The verdict in one line."""
-    entries, blocking = certificate["checks"], blocking_checks(certificate["checks"])
-    waived = [check["id"] for check in entries if check["waived"]]
-    if blocking:
-        names = ", ".join(f"{check['id']} {check['name']}" for check in blocking)
-        return f"Verdict: FAIL. {len(blocking)} of {len(entries)} checks failed: {names}. Do not trust results on this split."
-    if waived:
-        return f"Verdict: PASS, with {len(waived)} of {len(entries)} checks waived ({', '.join(waived)}). Quote no result without its waivers."
-    return f"Verdict: PASS. None of the {len(entries)} checks found a leak between the parts of this split."
 
 
 def _part_rows(certificate: dict[str, Any]) -> list[list[Any]]:
@@ -137,7 +126,9 @@ def _failure(check: dict[str, Any], registered: Check, evidence: pd.DataFrame) -
 def _result(check: dict[str, Any]) -> str:
     if check["waived"]:
         return "WAIVED"
-    return {"pass": "pass", "fail": "FAIL" if check["severity"] == "error" else "noted", "not_run": "NOT RUN"}[check["status"]]
+    return {"pass": "pass", "fail": "FAIL" if check["severity"] == "error" else "noted", "not_run": "NOT RUN", "not_applicable": "does not apply"}[
+        check["status"]
+    ]
 
 
 def _number(value: float | None) -> str:

@@ -13,11 +13,9 @@ from tqdm import tqdm
 
 from earshot.audio import Waveform
 from earshot.leakage.audit import run_checks
-from earshot.leakage.declaration_checks import DECLARATION, declared_contamination
 from earshot.leakage.evidence import Audited, AuditInput
 from earshot.leakage.registry import Check, Finding
 from earshot.randomness import stream
-from earshot.tables import PRETRAINING_CORPORA, read_table
 
 
 class CannotPlant(Exception):
@@ -73,7 +71,9 @@ def self_test(audited: Audited) -> dict[str, Any]:
         except CannotPlant as error:
             rows.append(row | {"result": "not planted", "reason": str(error)})
             continue
-        after = {check.id: finding for check, finding in run_checks(replace(audited, evidence=copy))}
+        # What failed before tells nothing by failing again, unless it is the leak's own check.
+        telling = {check.id for check, finding in before.values() if finding.status != "fail"} | {id}
+        after = {check.id: finding for check, finding in run_checks(replace(audited, evidence=copy), telling)}
         rows.append(row | _judged(leaks[id], before, after))
     planted = [row for row in rows if row["result"] != "not planted"]
     detected = [row for row in planted if row["result"] == "detected"]
@@ -154,17 +154,6 @@ def plant_soft_class(evidence: AuditInput) -> AuditInput:
     return replace(evidence, altered=lambda item, stored: 0.01 * stored if item in softer else stored)
 
 
-def plant_public_dataset(evidence: AuditInput) -> AuditInput:
-    """One recording is of a public dataset that a base model may have heard."""
-    corpora = read_table(DECLARATION, PRETRAINING_CORPORA)
-    declared = declared_contamination(corpora.dataset, corpora)
-    new = sorted(set(declared.dataset[~declared.excluded]) - set(evidence.recordings.dataset))
-    if not new:
-        raise CannotPlant("the split holds every dataset of the declaration")
-    first = evidence.recordings.index == evidence.recordings.index[0]
-    return replace(evidence, recordings=evidence.recordings.assign(dataset=evidence.recordings.dataset.where(~first, new[0])))
-
-
 def plant_missing_sources(evidence: AuditInput) -> AuditInput:
     """The test part has too few speech sources."""
     _one(evidence, "test")
@@ -234,7 +223,6 @@ LEAKS = (
     _leak("L05", plant_noise),
     _leak("L06", plant_neighbour, "L02"),
     _leak("L10", plant_soft_class),
-    _leak("L12", plant_public_dataset),
     _leak("L13", plant_missing_sources),
     _leak("L14", plant_speech_as_sound),
 )

@@ -1,7 +1,9 @@
 """Is the class of a clip what an independent detector hears?"""
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +12,11 @@ from tqdm import tqdm
 
 from earshot.audio import SAMPLE_RATE, Waveform
 from earshot.detectors import SILERO_CHUNK, silero_probabilities
-from earshot.leakage.evidence import AuditInput
+from earshot.leakage.evidence import AuditInput, Batch
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
 
 MIN_SPEECH_S = 0.25
 """The shortest stretch that the detector's own package takes for speech, by its defaults."""
-
-BATCH = 256
 
 
 def longest_run(flags: npt.NDArray[np.bool_]) -> int:
@@ -24,28 +24,29 @@ def longest_run(flags: npt.NDArray[np.bool_]) -> int:
     return max((len(list(run)) for flag, run in groupby(flags) if flag), default=0)
 
 
-def speech_in_clips(clips: Iterable[tuple[str, Waveform]], probability: float) -> pd.DataFrame:
-    """What Silero VAD hears in clips.
+class Heard(NamedTuple):
+    """What Silero VAD heard in a clip: its longest stretch of speech, and the highest probability of any chunk."""
 
-    clips: names and 16 kHz mono waveforms. probability: from which a 32 ms chunk is speech, in (0, 1].
-    Returns one row per clip: clip_id, duration_s, speech_s (longest stretch of chunks that are speech, not longer than
-    the clip) and highest (probability of any chunk).
-    """
-    probabilities = silero_probabilities()
-    rows = []
-    for batch in _batches(clips):
-        heard = probabilities([waveform for _, waveform in batch])
-        for (name, waveform), chunks in zip(batch, heard, strict=True):
-            duration = len(waveform) / SAMPLE_RATE
-            speech = min(longest_run(chunks >= probability) * SILERO_CHUNK / SAMPLE_RATE, duration)
-            rows.append((name, duration, speech, float(chunks.max(initial=0.0))))
-    return pd.DataFrame(rows, columns=["clip_id", "duration_s", "speech_s", "highest"])
+    clip_id: str
+    duration_s: float
+    speech_s: float
+    highest: float
 
 
-def _batches(clips: Iterable[tuple[str, Waveform]]) -> Iterator[list[tuple[str, Waveform]]]:
-    remaining = iter(clips)
-    while batch := list(islice(remaining, BATCH)):
-        yield batch
+def speech_in_clips(batch: Batch, probability: float) -> list[Heard]:
+    """Look for speech in named 16 kHz mono waveforms; probability: from which a 32 ms chunk is speech, in (0, 1]."""
+    heard = []
+    for (name, waveform), chunks in zip(batch, _detector()([waveform for _, waveform in batch]), strict=True):
+        duration = len(waveform) / SAMPLE_RATE
+        speech = min(longest_run(chunks >= probability) * SILERO_CHUNK / SAMPLE_RATE, duration)
+        heard.append(Heard(name, duration, speech, float(chunks.max(initial=0.0))))
+    return heard
+
+
+@cache
+def _detector() -> Callable[[Sequence[Waveform]], list[npt.NDArray[np.float32]]]:
+    """Silero VAD, loaded once in every process."""
+    return silero_probabilities()
 
 
 @check(
@@ -65,11 +66,14 @@ def speech_in_nonspeech(evidence: AuditInput) -> Finding:
     """
     stimuli = evidence.stimuli
     clips = stimuli.drop_duplicates("clip_id").sort_values("clip_id")[["clip_id", "source_id", "label", "part"]]
-    audio = tqdm(evidence.clip_audio(), desc="Looking for speech", total=len(clips), unit="clip", mininterval=5)
-    heard = speech_in_clips(audio, evidence.policy.speech_in_nonspeech_probability)
+    heard: list[Heard] = []
+    with tqdm(desc="Looking for speech", total=len(clips), unit="clip", mininterval=5) as progress:
+        for batch in evidence.over_clips(partial(speech_in_clips, probability=evidence.policy.speech_in_nonspeech_probability)):
+            heard += batch
+            progress.update(len(batch))
     if len(heard) < len(clips):
         return Finding("not_run", len(heard), None, 0, f"{len(clips) - len(heard)} of {len(clips)} clips have no audio", no_offenders())
-    clips = clips.merge(heard, on="clip_id", validate="one_to_one")
+    clips = clips.merge(pd.DataFrame(heard, columns=list(Heard._fields)), on="clip_id", validate="one_to_one")
     enough = np.minimum(MIN_SPEECH_S, clips.duration_s)
     unexpected = clips[(clips.label == "NONSPEECH") & (clips.speech_s >= enough) & (clips.speech_s > 0)].sort_values(
         ["speech_s", "highest"], ascending=False

@@ -153,8 +153,8 @@ def _audit(certificate: dict[str, Any]) -> dict[str, Any]:
         "leaky": certificate["split"]["name"] == LEAKY_SPLIT,
         "status": certificate["status"],
         "parts": certificate["parts"],
-        "failed": [check for check in checks if check["status"] != "pass" or check["blocks"]],
-        "passed": [check for check in checks if check["status"] == "pass" and not check["blocks"]],
+        "failed": [check for check in checks if check["status"] not in ("pass", "not_applicable") or check["blocks"]],
+        "passed": [check for check in checks if check["status"] in ("pass", "not_applicable") and not check["blocks"]],
     }
 
 

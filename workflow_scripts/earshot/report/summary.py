@@ -91,6 +91,9 @@ def _audit_sentence(certificate: dict[str, Any]) -> str:
             if passed
             else f"The leaky split failed its leakage audit, as it should ({blocking})."
         )
+    if name == "fitted":
+        verdict = "passed its audit" if passed else f"FAILED its audit ({blocking}): do not rely on the numbers above"
+        return f"What was fitted (thresholds, statistics) {verdict}."
     waived = ", ".join(f"{check['id']} {check['name']}" for check in certificate["checks"] if check["waived"])
     if passed and waived:
         return f"The honest split passed its leakage audit only because failed checks were waived ({waived})."

@@ -1,0 +1,70 @@
+"""The second audit, after training: what was fitted on what, and what the base model does and may have heard.
+
+in   results/splits/grouped.csv, results/predictions/**.fitted.json, the base model
+out  results/tables/counterfactuals.csv          earshot.tables.COUNTERFACTUALS
+     results/audit/fitted/certificate.json       verdict, checks, digests
+     results/audit/fitted/evidence.csv           the faults of every failed check
+"""
+
+
+rule probe_counterfactuals:
+    """Some test stimuli moved in their window, softer, louder, and with noise in their place: the answer should follow the class."""
+    input:
+        code=code("probe_counterfactuals.py"),
+        base=base_folder(),
+        shards=STIMULI,
+        split="results/splits/grouped.csv",
+    output:
+        answers="results/tables/counterfactuals.csv",
+    log:
+        "results/logs/probe_counterfactuals.log",
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        batch_size=str(config["resources"]["batch_size"]),
+        memory=config["resources"]["memory"],
+    params:
+        prompt=as_json("prompt"),
+        quantisation=config["model"]["quantisation"],
+        seed=config["seed"],
+    message:
+        "Asking the base model about changed stimuli"
+    shell:
+        "python workflow_scripts/probe_counterfactuals.py {input.shards:q} --split {input.split:q} --base {input.base:q}"
+        " --output {output.answers:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
+        " --memory {resources.memory} --batch-size {resources.batch_size} --seed {params.seed} --threads 1 &> {log:q}"
+
+
+rule audit_fitted:
+    """Was anything fitted on test sources, does the base model's answer follow the class, and may it know the recordings?"""
+    input:
+        code=code("audit_fitted.py"),
+        split="results/splits/grouped.csv",
+        fitted=expand(
+            "results/predictions/{stimulus_set}/detectors/{detector}.fitted.json",
+            stimulus_set=["factorial"] + ["baseline"] * BASELINE,
+            detector=config["detectors"],
+        ),
+        recordings=RECORDINGS,
+        counterfactuals="results/tables/counterfactuals.csv",
+        corpora="config/pretraining_corpora.csv",
+    output:
+        certificate="results/audit/fitted/certificate.json",
+        evidence="results/audit/fitted/evidence.csv",
+    log:
+        "results/logs/audit_fitted.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        base="tiny base" if config["model"]["origin"] == "tiny" else "Qwen2-Audio",
+        systems=config["detectors"],
+        waivers=lambda wildcards: as_json_of({"waivers": config["audit"]["waivers"]}),
+    message:
+        "Auditing what was fitted"
+    shell:
+        "python workflow_scripts/audit_fitted.py {input.split:q} --fitted {input.fitted:q} --systems {params.systems}"
+        " --recordings {input.recordings:q} --base {params.base:q} --counterfactuals {input.counterfactuals:q}"
+        " --waivers {params.waivers:q} --certificate {output.certificate:q} --evidence {output.evidence:q} &> {log:q}"

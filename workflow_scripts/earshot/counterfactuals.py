@@ -1,0 +1,50 @@
+"""Stimuli changed in what should not matter: where they lie in their window, how loud they are, and what they say."""
+
+import numpy as np
+import pandas as pd
+
+from earshot.audio import SAMPLE_RATE, Waveform
+from earshot.randomness import stream
+
+MOST_STIMULI = 200
+"""Stimuli that a model is asked about, half of each class; each in every variant."""
+
+GAIN_DB = 6.0
+
+CHANGES = ("earlier", "later", "quieter", "louder")
+"""Variants whose answer should stay the same."""
+
+CARRIER = "carrier"
+"""The variant without a class: noise in the place, of the length and at the level of the segment."""
+
+
+def probed(stimuli: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """At most MOST_STIMULI rows, drawn without regard to anything but their class; columns stimulus_id and label."""
+    drawn = [
+        rows.sort_values("stimulus_id").iloc[np.sort(stream(seed, "probe_counterfactuals", label).permutation(len(rows))[: MOST_STIMULI // 2])]
+        for label, rows in stimuli.groupby("label")
+    ]
+    return pd.concat(drawn, ignore_index=True)
+
+
+def variants(stimulus_id: str, waveform: Waveform, duration_ms: int, seed: int) -> dict[str, Waveform]:
+    """A stimulus as it is ("original") and in every variant, each of the same length.
+
+    waveform: 16 kHz mono, the segment of duration_ms in its middle. "earlier" and "later" move the segment by half of the
+    room before it, floor included; "quieter" and "louder" are 6 dB softer and louder (not clipped).
+    """
+    length = min(round(duration_ms * SAMPLE_RATE / 1000), len(waveform))
+    first = (len(waveform) - length) // 2
+    segment = waveform[first : first + length]
+    noise = stream(seed, "probe_counterfactuals", stimulus_id).standard_normal(length)
+    carrier = waveform.copy()
+    carrier[first : first + length] = noise * np.sqrt(np.mean(np.square(segment, dtype=np.float64)) / np.mean(np.square(noise)))
+    gain = np.float32(10 ** (GAIN_DB / 20))
+    return {
+        "original": waveform,
+        "earlier": np.roll(waveform, -(first // 2)),
+        "later": np.roll(waveform, first // 2),
+        "quieter": waveform / gain,
+        "louder": waveform * gain,
+        CARRIER: carrier,
+    }

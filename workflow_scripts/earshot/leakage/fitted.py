@@ -1,0 +1,75 @@
+"""What was fitted to data, told beside the result: programs write it, audit_fitted reads it."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pandas as pd
+
+from earshot.errors import InputError
+from earshot.files import sha256_of
+
+SCHEMA_NAME = "fitted/1"
+KINDS = ("statistics", "prompt", "threshold", "temperature", "calibration")
+"""Means and scales; a question chosen by its score; boundaries and weights of a decision; softness; maps of scores."""
+
+_TEXT = {"type": "string", "minLength": 1}
+_DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+
+
+def _record(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
+
+
+FITTED = _record(
+    schema={"const": SCHEMA_NAME},
+    system=_TEXT,
+    kinds={"type": "array", "items": {"enum": list(KINDS)}, "uniqueItems": True},
+    value={"type": "object"},
+    split_sha256=_DIGEST,
+    sources={"type": "array", "items": _TEXT},
+    stimuli={"type": "integer", "minimum": 0},
+    stimuli_sha256=_DIGEST,
+)
+"""JSON schema of a record."""
+
+
+def fitted_record(system: str, kinds: Iterable[str], value: dict[str, Any], split: Path, fitted_on: pd.DataFrame) -> dict[str, Any]:
+    """What a program fitted, to be written as JSON beside its output.
+
+    kinds: of KINDS; none where nothing was fitted. value: the fitted numbers or the chosen text. split: the file that said
+    what may be fitted on. fitted_on: columns stimulus_id and source_id, one row per stimulus that the fit saw.
+    """
+    return {
+        "schema": SCHEMA_NAME,
+        "system": system,
+        "kinds": sorted(kinds),
+        "value": value,
+        "split_sha256": sha256_of(split),
+        "sources": sorted(fitted_on.source_id.unique()),
+        "stimuli": len(fitted_on),
+        "stimuli_sha256": digest_of(fitted_on.stimulus_id),
+    }
+
+
+def digest_of(stimulus_ids: Iterable[str]) -> str:
+    """SHA-256 of the ids, sorted, one a line."""
+    return hashlib.sha256("".join(f"{name}\n" for name in sorted(stimulus_ids)).encode()).hexdigest()
+
+
+def load_fitted(path: Path) -> dict[str, Any]:
+    """Read a record; raises InputError where it is missing or no record."""
+    remedy = "run the program that wrote it again"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {remedy}") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not a record of what was fitted ({error}); {remedy}") from error
+    problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(FITTED).iter_errors(content))
+    if problem is not None:
+        raise InputError(f"{path}: not a record of what was fitted (at {problem.json_path}: {problem.message[:120]}); {remedy}")
+    return content

@@ -1,0 +1,106 @@
+"""Was anything that was fitted (statistics, prompts, thresholds, temperatures) fitted on sources of the test part?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from earshot.leakage.fitted import digest_of
+from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+
+ALLOWED_PARTS = ("train", "dev")
+
+
+@dataclass(frozen=True, eq=False)
+class FittedEvidence:
+    """What the checks of fitted artefacts and of the base model receive.
+
+    split: earshot.tables.SPLIT; split_sha256: its file's. records: earshot.leakage.fitted.FITTED.
+    needed: system -> kinds that it must have fitted, and so must have a record of.
+    datasets: of all recordings. base: the model's name in the declaration of pre-training corpora.
+    counterfactuals: earshot.tables.COUNTERFACTUALS; None where the model was not asked.
+    """
+
+    split: pd.DataFrame
+    split_sha256: str
+    records: Sequence[dict[str, Any]]
+    needed: Mapping[str, Sequence[str]]
+    datasets: pd.Series
+    base: str
+    counterfactuals: pd.DataFrame | None = None
+
+
+def _fitted_elsewhere(evidence: FittedEvidence, kinds: set[str]) -> Finding:
+    """The faults of the records of some kinds, and the systems that lack one."""
+    records = [record for record in evidence.records if kinds & set(record["kinds"])]
+    rows = [fault for record in records for fault in _faults(record, evidence)]
+    told = {(record["system"], kind) for record in records for kind in record["kinds"]}
+    needed = {(system, kind) for system, wanted in evidence.needed.items() for kind in wanted if kind in kinds}
+    rows += [("", "", system, "", "", "", f"no record of what its {kind} was fitted on") for system, kind in sorted(needed - told)]
+    if not records and not rows:
+        return Finding("not_applicable", 0, None, 0, f"no system fits {' or '.join(sorted(kinds))}", no_offenders())
+    offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
+    systems = ", ".join(sorted(set(offenders.item_a)))
+    return judge(offenders, len(records) + len(needed - told), len(rows), 0, f"what {systems} fitted is not shown to be apart from the test part")
+
+
+def _faults(record: dict[str, Any], evidence: FittedEvidence) -> list[tuple[str, ...]]:
+    system, split = record["system"], evidence.split
+
+    def row(detail: str, part: str = "", source: str = "") -> tuple[str, ...]:
+        return ("", part, system, "", "", source, f"{', '.join(record['kinds'])}: {detail}")
+
+    if record["split_sha256"] != evidence.split_sha256:
+        return [row("fitted by another split than this")]
+    parts = split.drop_duplicates(["source_id", "part"]).groupby("source_id").part.agg(set)
+    strangers = [source for source in record["sources"] if source not in parts.index]
+    tested = [source for source in record["sources"] if source in parts.index and not parts[source] <= set(ALLOWED_PARTS)]
+    rows = [row("fitted on a source of the test part", "test", source) for source in tested]
+    rows += [row("fitted on a source that the split does not have", source=source) for source in strangers]
+    if not record["stimuli"]:
+        rows.append(row("fitted on nothing"))
+    allowed = [split[split.part == part].stimulus_id for part in ALLOWED_PARTS]
+    whole = {digest_of(ids) for ids in (*allowed, pd.concat(allowed))}
+    if not rows and record["stimuli_sha256"] not in whole:
+        rows.append(row("fitted on other stimuli than the whole train or development part"))
+    return rows
+
+
+@check(
+    id="L07",
+    name="statistics_fitted_outside",
+    severity="error",
+    units="systems",
+    stage="fitted",
+    remedy="Fit means and scales on the training or development part, and let the program tell so (earshot.leakage.fitted).",
+)
+def statistics_fitted_outside(evidence: FittedEvidence) -> Finding:
+    """Were any statistics (means, scales) fitted outside the training and development parts?"""
+    return _fitted_elsewhere(evidence, {"statistics"})
+
+
+@check(
+    id="L08",
+    name="prompt_chosen_outside",
+    severity="error",
+    units="systems",
+    stage="fitted",
+    remedy="Choose prompts by their scores on the development part, and let the program tell so (earshot.leakage.fitted).",
+)
+def prompt_chosen_outside(evidence: FittedEvidence) -> Finding:
+    """Was any prompt chosen by its score outside the training and development parts?"""
+    return _fitted_elsewhere(evidence, {"prompt"})
+
+
+@check(
+    id="L09",
+    name="decision_fitted_outside",
+    severity="error",
+    units="systems",
+    stage="fitted",
+    remedy="Fit thresholds, temperatures and calibrations on the development part, and let the program tell so (earshot.leakage.fitted).",
+)
+def decision_fitted_outside(evidence: FittedEvidence) -> Finding:
+    """Was any threshold, temperature or calibration fitted outside the training and development parts?"""
+    return _fitted_elsewhere(evidence, {"threshold", "temperature", "calibration"})

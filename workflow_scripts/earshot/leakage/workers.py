@@ -1,0 +1,50 @@
+"""Processes that share the work of an audit; the results are the same for any number of them."""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import TypeVar
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+TASKS_PER_PROCESS = 3
+"""Tasks that are queued for every process, so that none waits and memory stays bounded."""
+
+
+class Workers:
+    """Run a function over tasks, in this process or, from two jobs on, in as many others, started with the first task.
+
+    Use as a context manager, which ends the processes.
+    """
+
+    def __init__(self, jobs: int = 1) -> None:
+        if jobs < 1:
+            raise ValueError(f"jobs = {jobs}; at least one process is needed")
+        self.jobs = jobs
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def map(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """Yield function(task) for every task, in order. With several jobs, function and tasks must be picklable."""
+        if self.jobs == 1:
+            yield from map(function, tasks)
+            return
+        if self._pool is None:
+            # Not forked: a process with threads, which libraries start, cannot be copied safely.
+            self._pool = ProcessPoolExecutor(self.jobs, multiprocessing.get_context("spawn"))
+        pending: deque[Future[Result]] = deque()
+        for task in tasks:
+            pending.append(self._pool.submit(function, task))
+            if len(pending) >= TASKS_PER_PROCESS * self.jobs:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

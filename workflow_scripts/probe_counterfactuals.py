@@ -1,0 +1,57 @@
+"""Ask the base model about test stimuli changed in what should not matter, and about noise in their place."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from earshot.arguments import add_model_arguments, batch_size, json_object
+from earshot.counterfactuals import probed, variants
+from earshot.errors import one_line_errors
+from earshot.runtime.devices import leased_devices
+from earshot.tables import COUNTERFACTUALS, SPLIT, STIMULI, iterate_audio, read_table, write_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shards", type=Path, nargs="+", help="stimuli with audio (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="split whose test part is asked about (CSV)")
+    parser.add_argument("--output", type=Path, required=True, help="where the answers go (CSV)")
+    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
+    parser.add_argument("--seed", type=int, required=True, help="draws the stimuli and the noise")
+    add_model_arguments(parser)
+    args = parser.parse_args()
+
+    split = read_table(args.split, SPLIT)
+    wanted = set(probed(split[split.part == "test"], args.seed).stimulus_id)
+    with leased_devices():
+        # torch looks at the visible devices when it is imported.
+        import torch
+
+        from earshot.engine.batching import Batches
+        from earshot.engine.checkpoint import load_checkpoint
+        from earshot.engine.features import hear
+        from earshot.engine.prompting import Prompt, tokenise
+        from earshot.engine.scoring import Scorer
+
+        torch.set_num_threads(args.threads)
+        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
+        scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, Prompt(**args.prompt))])
+        batches = Batches(args.batch_size, checkpoint.model.lm_head.weight.device, args.memory)
+        answers = []
+        for shard in args.shards:
+            for rows, waveforms in iterate_audio(shard, STIMULI, keep=lambda rows: rows.stimulus_id.isin(wanted)):
+                stimuli = zip(rows.stimulus_id, waveforms, rows.duration_ms, strict=True)
+                made = [variants(name, waveform, duration_ms, args.seed) for name, waveform, duration_ms in stimuli]
+                for variant in made[0] if made else []:
+                    scores = batches.run(lambda batch: scorer(hear(checkpoint, batch))[0].log_odds, [of_one[variant] for of_one in made])
+                    answers.append(rows[["stimulus_id", "source_id", "label"]].assign(variant=variant, log_odds=np.concatenate(scores)))
+    table = pd.concat(answers, ignore_index=True).sort_values(["stimulus_id", "variant"])
+    write_table(args.output, table, COUNTERFACTUALS)
+
+
+if __name__ == "__main__":
+    main()
