@@ -7,19 +7,22 @@ SEEDS, PUBLISHED_SEEDS = 3, 5
 
 def test_a_clean_checkout_plans_the_whole_study(checkout):
     plan = checkout.plan()
-    assert plan["train_adapter"] == plan["predict_adapter"] == 2 * SEEDS
+    assert plan["train_adapter"] == 2 * SEEDS
+    assert plan["predict_adapter"] == 3 * SEEDS, "the honest arm answers the baseline set too"
     assert plan["make_embedded_corpus"] == 2
     assert plan["make_embedded_baseline"] == plan["audit_baseline_stimuli"] == 1
     assert plan["gate_leakage"] == plan["audit_leakage"] == 2
-    assert plan["detect_reference"] == 3
-    assert plan["train_tiny_base"] == plan["predict_zeroshot"] == plan["write_report"] == 1
+    assert plan["detect_reference"] == 2 * 3
+    assert plan["predict_zeroshot"] == 2
+    assert plan["train_tiny_base"] == plan["write_report"] == 1
     assert "download_dataset" not in plan
     assert "fetch_base" not in plan
 
 
 def test_the_published_study_plans_at_full_size(checkout):
     plan = checkout.plan("--configfile", "config/reproduction.yaml")
-    assert plan["train_adapter"] == plan["predict_adapter"] == 4 * PUBLISHED_SEEDS
+    assert plan["train_adapter"] == 4 * PUBLISHED_SEEDS
+    assert plan["predict_adapter"] == 6 * PUBLISHED_SEEDS
     assert plan["download_dataset"] == 3
     assert plan["make_factorial_stimuli"] == plan["make_baseline_stimuli"] == 16
     assert plan["fetch_base"] == 1

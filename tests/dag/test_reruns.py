@@ -8,7 +8,8 @@ PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
 SECOND_AUDIT = {"audit_fitted", "render_audit"}
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
-AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | PROVENANCE
+PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
+AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | PSYCHOACOUSTICS | PROVENANCE
 AFTER_TRAINING = {"predict_adapter", "plot_training"} | AFTER_PREDICTIONS
 AFTER_SPLITS = (
     {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference", "probe_counterfactuals"}
@@ -18,7 +19,12 @@ AFTER_SPLITS = (
 OF_THE_BASE = {"encode_stimuli", "predict_zeroshot", "check_generation"}
 AFTER_STIMULI = {"audit_stimuli", "split_grouped"} | OF_THE_BASE | AFTER_SPLITS
 AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
-BASELINE = {"make_baseline_stimuli", "audit_baseline_stimuli"}
+BASELINE = (
+    {"make_baseline_stimuli", "audit_baseline_stimuli", "encode_stimuli", "predict_zeroshot", "detect_reference", "predict_adapter"}
+    | SECOND_AUDIT
+    | PSYCHOACOUSTICS
+    | PROVENANCE
+)
 RECORDED = {"catalogue_recordings", "select_clips"}
 EVERYTHING = {"make_embedded_corpus", "make_embedded_baseline", "train_tiny_base"} | RECORDED | AFTER_CLIPS | BASELINE
 JOBS_OF_ALL = "all"
@@ -58,7 +64,10 @@ def test_touching_every_file_runs_nothing(finished):
         ("workflow_scripts/earshot/stimuli.py", AFTER_CLIPS | BASELINE | {"train_tiny_base"}),
         ("workflow_scripts/make_baseline_stimuli.py", BASELINE),
         ("rules/captions/report.html.jinja", PAGE),
-        ("config/published.csv", {"plot_leakage"} | PAGE),
+        ("config/published.csv", {"plot_leakage", "plot_psychometrics"} | PAGE),
+        ("workflow_scripts/earshot/report/psychometric_figures.py", {"plot_psychometrics"} | PAGE),
+        ("workflow_scripts/earshot/psychometrics/fitting.py", {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
+        ("workflow_scripts/earshot/mixed_models.py", {"fit_mixed_model"} | PROVENANCE),
     ],
 )
 def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
@@ -72,19 +81,20 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
     [
         ({"report": {"title": "Another"}}, PROVENANCE),
         ({"statistics": {"confidence": 0.9}}, AFTER_PREDICTIONS),
+        ({"psychometrics": {"n_bootstrap": 100}}, {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
         ({"finetuning": {"recipes": {"attention": {"rank": 8}}}}, {"train_adapter"} | AFTER_TRAINING),
         (
             {"splits": {"row_random": {"stimuli": 100}}},
-            {"split_row_random", "audit_leakage", "render_audit", "gate_leakage", "train_adapter"} | AFTER_TRAINING,
+            {"split_row_random", "audit_leakage", "render_audit", "gate_leakage", "train_adapter"} | (AFTER_TRAINING - PSYCHOACOUSTICS),
         ),
         ({"splits": {"test_fraction": 0.3}}, {"split_grouped"} | AFTER_SPLITS),
         ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
         ({"stimuli": {"floor_dbfs": -75}}, AFTER_CLIPS | BASELINE),
-        ({"baseline": {"rooms": ["anechoic"]}}, BASELINE | PROVENANCE),
-        ({"baseline": {"speech_clips": 20}}, BASELINE | PROVENANCE),
+        ({"baseline": {"rooms": ["anechoic"]}}, BASELINE),
+        ({"baseline": {"speech_clips": 20}}, BASELINE),
         ({"clips": {"per_source": 1}}, {"select_clips"} | AFTER_CLIPS | BASELINE),
         ({"embedded": {"speakers": 30}}, {"make_embedded_corpus"} | RECORDED | AFTER_CLIPS),
-        ({"embedded": {"baseline_speakers": 34}}, {"make_embedded_baseline"} | RECORDED | BASELINE | PROVENANCE),
+        ({"embedded": {"baseline_speakers": 34}}, {"make_embedded_baseline"} | RECORDED | BASELINE),
         (
             {"model": {"tiny": {"steps": 10}}},
             {"train_tiny_base", "probe_counterfactuals", "train_adapter"} | OF_THE_BASE | SECOND_AUDIT | AFTER_TRAINING,
@@ -104,14 +114,14 @@ def test_a_changed_setting_reruns_what_reads_it(finished, settings, expected):
 
 def test_another_seed_trains_only_its_own_adapters(finished):
     plan = finished.plan("--configfile", finished.overlay({"finetuning": {"seeds": [42, 123, 456, 7]}}))
-    assert plan["train_adapter"] == plan["predict_adapter"] == 2
+    assert (plan["train_adapter"], plan["predict_adapter"]) == (2, 3)
     assert rules_of(plan) == {"train_adapter"} | AFTER_TRAINING
 
 
 def test_another_recipe_trains_only_its_own_adapters(finished):
     arms = [{"recipe": "attention", "split": "grouped"}, {"recipe": "attention", "split": "row_random"}, {"recipe": "small", "split": "grouped"}]
     plan = finished.plan("--configfile", finished.overlay({"finetuning": {"recipes": {"small": {"rank": 4}}, "arms": arms}}))
-    assert plan["train_adapter"] == plan["predict_adapter"] == 3
+    assert (plan["train_adapter"], plan["predict_adapter"]) == (3, 6)
 
 
 def test_settings_that_change_no_job_run_nothing(finished):

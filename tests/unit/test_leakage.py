@@ -219,6 +219,16 @@ def test_stimuli_without_added_noise_share_none(tmp_path):
     assert failed(study.audit(tmp_path)[0]) == set()
 
 
+def test_two_babbles_share_the_recording_that_is_in_both(tmp_path):
+    study = make_study()
+    parts = study.parts.to_numpy()
+    study.stimuli["noise_id"] = [f"babble:{part}/a+b.wav//{part}/c.wav" for part in parts]
+    assert failed(study.audit(tmp_path)[0]) == set()
+    study.stimuli.loc[parts == "train", "noise_id"] = "babble:train/a.wav//test/c.wav"
+    certificate = study.audit(tmp_path)[0]
+    assert failed(certificate) == {"L05"}
+
+
 @pytest.mark.parametrize(("gap_s", "leaks"), [(4.99, True), (5.0, False), (5.01, False)])
 def test_the_guard_is_the_distance_that_is_just_allowed(gap_s, leaks):
     stimuli = segments([("r", "train", 0.0, 1.0), ("r", "test", 1.0 + gap_s, 2.0 + gap_s)])

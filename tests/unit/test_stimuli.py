@@ -480,8 +480,8 @@ def test_recorded_noise_meets_the_snr_and_names_the_files_it_came_from(tmp_path,
     for noise_id in rows.noise_id:
         kind, _, names = noise_id.partition(":")
         assert kind == noise
-        assert len(set(names.split("+"))) == files
-        assert all((folder / name).is_file() for name in names.split("+"))
+        assert len(set(names.split("//"))) == files
+        assert all((folder / name).is_file() for name in names.split("//"))
     again, decoded_again = make(noisy_clip(), design)
     assert again.noise_id.tolist() == rows.noise_id.tolist()
     assert all(np.array_equal(one, other) for one, other in zip(decoded, decoded_again, strict=True))

@@ -9,7 +9,7 @@ import soundfile
 from earshot.acoustics import NoiseColour, Samples, coloured_noise, mean_square
 from earshot.audio import SAMPLE_RATE, read_mono
 from earshot.errors import InputError
-from earshot.layouts import RECORDED_NOISES, noise_recordings
+from earshot.layouts import NOISE_SEPARATOR, RECORDED_NOISES, noise_recordings
 
 NoiseKind = Literal["white", "pink", "speech_shaped", "babble", "recorded"]
 
@@ -47,7 +47,7 @@ class Noises:
         voices = TALKERS if self.kind == "babble" else 1
         chosen = [self._files[k] for k in np.sort(rng.choice(len(self._files), voices, replace=False))]
         noise = np.sum([_stretch(path, length, rng) for path in chosen], axis=0)
-        names = "+".join(path.relative_to(self._folder).as_posix() for path in chosen)
+        names = NOISE_SEPARATOR.join(path.relative_to(self._folder).as_posix() for path in chosen)
         if not (power := mean_square(noise)):
             raise InputError(f"stimuli.noise_recordings: {names} is silent for {length / SAMPLE_RATE:g} s or more; cut that or remove the file")
         return noise / np.sqrt(power), f"{self.kind}:{names}"

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from earshot.layouts import noise_parts
 from earshot.leakage.evidence import AuditInput
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge
 from earshot.leakage.sharing import shared_between_parts
@@ -47,12 +48,12 @@ def recording_overlap(evidence: AuditInput) -> Finding:
     remedy="Draw the noise of every stimulus on its own, or keep the stimuli that share a noise in one part.",
 )
 def shared_noise(evidence: AuditInput) -> Finding:
-    """Is any noise mixed into stimuli of more than one part?
+    """Is any noise, or any recording that noises are made of, mixed into stimuli of more than one part?
 
     Mixing defeats comparisons of audio, so this rests on noise_id. A stimulus without an SNR has no noise added.
     """
-    stimuli = evidence.stimuli
-    return _shared(stimuli[stimuli.snr_db.notna()], "noise_id", "noise")
+    noisy = evidence.stimuli[evidence.stimuli.snr_db.notna()]
+    return _shared(noisy.assign(noise_id=noisy.noise_id.map(noise_parts)).explode("noise_id"), "noise_id", "noise")
 
 
 @check(
