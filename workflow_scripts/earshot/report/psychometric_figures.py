@@ -157,7 +157,9 @@ def draw_sensitivity(tables: PsychometricTables) -> Figure:
         below.set_xlabel("duration (ms)" if level == "duration_ms" else "SNR (dB)")
     grid[0, 0].set_ylabel("sensitivity d′")
     grid[1, 0].set_ylabel("criterion c\n(above 0: says speech too rarely)")
-    _note(grid[0, 0], (0.01, 1.349), "75 % if unbiased", "bottom", grid[0, 0].get_yaxis_transform())
+    grid[0, 1].annotate(
+        "75 %\nif unbiased", (1, 1.349), xycoords=grid[0, 1].get_yaxis_transform(), xytext=(4, 0), textcoords="offset points", **_NOTE, va="center"
+    )
     _legend(figure, tables)
     return figure
 
