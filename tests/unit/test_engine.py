@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 from transformers.masking_utils import create_bidirectional_mask
 
@@ -297,6 +298,13 @@ def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_
     plain = score(load_checkpoint(folder), waveforms, prompt).log_odds
     np.testing.assert_array_equal(loaded, trained)
     assert np.abs(plain - trained).max() > 1e-3
+
+    weights = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    renamed = {name.replace("model.language_model.layers", "language_model.model.layers"): tensor for name, tensor in weights.items()}
+    shutil.copytree(tmp_path / "adapter", tmp_path / "older")
+    save_file(renamed, tmp_path / "older" / "adapter_model.safetensors")
+    with pytest.raises(InputError, match="another module tree"):
+        load_adapter(load_checkpoint(folder), tmp_path / "older")
 
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))

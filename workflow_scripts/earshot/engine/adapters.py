@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Literal, cast
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors import safe_open
 from transformers import Qwen2AudioForConditionalGeneration
 
 from earshot.engine.checkpoint import Checkpoint
@@ -32,7 +33,8 @@ def attach_adapter(checkpoint: Checkpoint, target_modules: list[str], scope: Sco
 def load_adapter(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     """The checkpoint with a trained adapter, unmerged, in evaluation mode.
 
-    Raises InputError where the adapter does not fit the checkpoint's modules.
+    Raises InputError where the adapter does not fit the checkpoint's modules, or has none of its own for some of them: the library
+    would leave these untrained with a warning.
     """
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
@@ -42,6 +44,10 @@ def load_adapter(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder}: this adapter was made for another base model ({reason}); use the base it was trained on") from error
+    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        strangers = set(file.keys()) ^ set(get_peft_model_state_dict(wrapped))
+    if strangers:
+        raise InputError(f"{folder}: this adapter was made for another module tree (such as {min(strangers)}); train it again on this base")
     return Checkpoint(base_of(wrapped.eval()), checkpoint.processor)
 
 
