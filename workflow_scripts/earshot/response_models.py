@@ -72,11 +72,10 @@ def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd
     """earshot.tables.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS: every system and seed on the noisy and on the clean stimuli.
 
     predictions: PREDICTIONS of all systems. index: STIMULI; the axes "duration_x_snr" (with an SNR) and "duration" (without)
-    are used. split: SPLIT; the sources of its development part are left out. confidence: of the intervals.
+    are used. split: SPLIT; left out are the sources of its parts train and dev. confidence: of the intervals.
     Raises InputError where there is no such stimulus, or where a set cannot carry a model (see `response_model`).
     """
-    development = set(split.loc[split.part == "dev", "source_id"])
-    stimuli = index[~index.source_id.isin(development)]
+    stimuli = index[~index.source_id.isin(split.source_id[split.part != "test"])]
     by_seed = predictions.groupby(["system_id", predictions.seed.astype("string").fillna(NOT_TRAINED)], sort=True)
     effects, fits = [], []
     for name, axis in AXES.items():
@@ -89,7 +88,9 @@ def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd
             effects.append(effect_rows(analysis, confidence, testable).assign(system_id=str(system), seed=str(seed), stimuli=name))
             fits.append({"system_id": system, "seed": seed, "stimuli": name} | fit_row(analysis, rows))
     if not fits:
-        raise InputError("no stimulus of the axes duration_x_snr or duration outside the development sources; check the index and the split")
+        raise InputError(
+            "no stimulus of the axes duration_x_snr or duration outside the train and development sources; check the index and the split"
+        )
     return pd.concat(effects, ignore_index=True)[list(MIXED_MODEL_EFFECTS.columns)], pd.DataFrame(fits)[list(MIXED_MODEL_FITS.columns)]
 
 
