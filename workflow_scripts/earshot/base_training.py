@@ -66,7 +66,7 @@ def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window
             floor_dbfs=-85.0,
             ramp_ms=5.0,
             normalisation="peak",
-            peak_dbfs=float(rng.uniform(-8, -0.5)),
+            peak_dbfs=float(rng.uniform(-30, -0.5)),
             rms_dbfs=-34.0,
         )
         [(_, flac)] = make_clip_stimuli(clip, samples, design, seed)
