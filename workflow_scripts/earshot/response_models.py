@@ -88,9 +88,7 @@ def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd
             effects.append(effect_rows(analysis, confidence, testable).assign(system_id=str(system), seed=str(seed), stimuli=name))
             fits.append({"system_id": system, "seed": seed, "stimuli": name} | fit_row(analysis, rows))
     if not fits:
-        raise InputError(
-            "no stimulus of the axes duration_x_snr or duration of a source outside train and dev; check the index and the split"
-        )
+        raise InputError("no stimulus of the axes duration_x_snr or duration of a source outside train and dev; check the index and the split")
     return pd.concat(effects, ignore_index=True)[list(MIXED_MODEL_EFFECTS.columns)], pd.DataFrame(fits)[list(MIXED_MODEL_FITS.columns)]
 
 
