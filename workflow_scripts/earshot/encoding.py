@@ -84,7 +84,7 @@ def read_features(checkpoint: Checkpoint, path: Path, only: Set[str] | None = No
     Raises InputError where the file was made by another audio tower or is not a file of features.
     """
     try:
-        file = parquet.ParquetFile(path)
+        file = parquet.ParquetFile(path, pre_buffer=False)
     except pyarrow.ArrowInvalid as error:
         raise InputError(f"{path}: cannot be read as Parquet ({error}); encode the stimuli again") from error
     stamp = stamp_of(path)
