@@ -2,16 +2,19 @@
 
     PYTHONPATH=workflow_scripts python benchmarks/audit.py growth 1000 10000 100000
     PYTHONPATH=workflow_scripts python benchmarks/audit.py detection --sources 200
+    PYTHONPATH=workflow_scripts python benchmarks/audit.py held-out --half B --recordings ESC-50/audio voxconverse/audio
 
 growth audits a clean study of each size in a process of its own, prints seconds per check and the peak of memory, and
 the exponent of the growth from each size to the next. detection plants changed copies of clips in another part and
-prints the share that check L04 finds, and how many pairs of unrelated clips it takes for copies.
+prints the share that check L04 finds, and how many pairs of unrelated clips it takes for copies. held-out does the same
+with pieces of real recordings, of one half of their sources: limits may be set on half A, and half B tells how good they are.
 """
 
 import argparse
 import io
 import json
 import math
+import re
 import resource
 import subprocess
 import sys
@@ -27,17 +30,26 @@ import soundfile
 import soxr
 from scipy import signal
 
-from earshot.audio import SAMPLE_RATE, Waveform, encode_flac
+from earshot.audio import SAMPLE_RATE, Waveform, encode_flac, read_mono
 from earshot.configuration import complete_config
 from earshot.leakage.audit import audited_files, checks
 from earshot.leakage.evidence import Policy, in_batches
-from earshot.leakage.near_duplicates import OverAudio, correlated_pairs, fingerprinted
+from earshot.leakage.near_duplicates import OverAudio, Pair, correlated_pairs, fingerprinted
 from earshot.leakage.workers import Workers
 from earshot.randomness import stream
 from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, AudioTableWriter, write_table
 
 CLIPS_PER_SOURCE, BATCH, STIMULUS_S = 5, 1000, 0.4
 PARTS = ("train", "train", "train", "dev", "test")
+
+PIECES_S = {1.0: 0.3, 0.4: 0.08}
+"""Seconds of the pieces that are cut from real recordings, and by how many their copies are shifted."""
+
+ESC50_SOURCE = r"\d-\d+(?=-[A-Z]-\d)"
+"""ESC-50 cuts several files from one source, and tells them apart by a letter; other names are sources themselves."""
+
+QUIETEST = 1e-3
+"""Root mean square (full scale 1) below which a piece counts as silence and is not used."""
 
 
 def policy() -> Policy:
@@ -163,41 +175,105 @@ def noisy(waveform: Waveform, snr_db: float) -> Waveform:
     return (waveform + noise * np.sqrt(np.mean(waveform**2)) * 10 ** (-snr_db / 20)).astype(np.float32)
 
 
-CHANGES: dict[str, Callable[[Waveform], Waveform]] = {
-    "gain -12 dB": lambda waveform: waveform / 4,
-    "300 ms later": lambda waveform: np.concatenate([np.zeros(4800, np.float32), waveform[:-4800]]),
-    "300 ms earlier": lambda waveform: waveform[4800:],
-    "through 8 kHz": lambda waveform: resampled(waveform, 8000),
-    "through 44.1 kHz": lambda waveform: resampled(waveform, 44_100),
-    "noise at 10 dB": lambda waveform: noisy(waveform, 10),
-    "Ogg Vorbis": lambda waveform: coded(waveform, "OGG", "VORBIS"),
-    "MP3": lambda waveform: coded(waveform, "MP3", "MPEG_LAYER_III"),
-    "8 kHz mu-law": lambda waveform: coded(resampled(waveform, 8000), "WAV", "ULAW"),
-    "MP3, noise at 15 dB, 77 ms": lambda waveform: noisy(coded(waveform, "MP3", "MPEG_LAYER_III")[1234:], 15),
-}
+def changes(shift: int) -> dict[str, Callable[[Waveform], Waveform]]:
+    """What is done to copies, by name; shift: samples by which some come later or earlier."""
+    return {
+        "gain -12 dB": lambda waveform: waveform / 4,
+        "later": lambda waveform: np.concatenate([np.zeros(shift, np.float32), waveform[:-shift]]),
+        "earlier": lambda waveform: waveform[shift:],
+        "through 8 kHz": lambda waveform: resampled(waveform, 8000),
+        "through 44.1 kHz": lambda waveform: resampled(waveform, 44_100),
+        "noise at 10 dB": lambda waveform: noisy(waveform, 10),
+        "Ogg Vorbis": lambda waveform: coded(waveform, "OGG", "VORBIS"),
+        "MP3": lambda waveform: coded(waveform, "MP3", "MPEG_LAYER_III"),
+        "8 kHz mu-law": lambda waveform: coded(resampled(waveform, 8000), "WAV", "ULAW"),
+        "MP3, noise at 15 dB, shift": lambda waveform: noisy(coded(waveform, "MP3", "MPEG_LAYER_III")[shift // 4 :], 15),
+    }
 
 
 def over(audio: list[tuple[str, Waveform]]) -> OverAudio:
     return lambda function, only: map(function, in_batches(named for named in audio if only is None or named[0] in only))
 
 
+def compared(audio: dict[str, Waveform], parts: dict[str, int]) -> list[Pair]:
+    """Candidate pairs between parts with their correlations."""
+    named = list(audio.items())
+    return correlated_pairs(over(named), fingerprinted(over(named), len(named), "clips"), parts, "clips", Workers())
+
+
+def compared_with_copies(originals: dict[str, Waveform], change: Callable[[Waveform], Waveform]) -> tuple[dict[str, float], list[Pair]]:
+    """The correlation of every original with its changed copy, 0 where it is no candidate, and the other candidates."""
+    copies = {f"copy of {name}": change(waveform) for name, waveform in originals.items()}
+    pairs = compared(originals | copies, dict.fromkeys(originals, 1) | dict.fromkeys(copies, 2))
+    copied = {frozenset((name, f"copy of {name}")): name for name in originals}
+    found = dict.fromkeys(originals, 0.0)
+    others = []
+    for pair in pairs:
+        name = copied.get(frozenset((pair.item_a, pair.item_b)))
+        if name is None:
+            others.append(pair)
+        else:
+            found[name] = pair.correlation
+    return found, others
+
+
 def detection(n_sources: int) -> None:
     threshold = policy().near_duplicate_correlation
     originals = {f"clip {k}": sound(stream(1, "sound", k)) for k in range(n_sources)}
-    for change, function in CHANGES.items():
-        copies = {f"copy of {name}": function(waveform) for name, waveform in originals.items()}
-        parts = dict.fromkeys(originals, 1) | dict.fromkeys(copies, 2)
-        audio = [*originals.items(), *copies.items()]
-        pairs = correlated_pairs(over(audio), fingerprinted(over(audio), len(audio), "clips"), parts, "clips", Workers())
-        copied = {pair.item_a: pair.correlation for pair in pairs if pair.item_b == f"copy of {pair.item_a}"}
-        others = [pair.correlation for pair in pairs if pair.item_b != f"copy of {pair.item_a}"]
-        found = sum(correlation >= threshold for correlation in copied.values())
-        lowest = np.percentile([copied.get(name, 0) for name in originals], [5, 50])
+    for name, change in changes(round(0.3 * SAMPLE_RATE)).items():
+        copied, pairs = compared_with_copies(originals, change)
+        correlations, others = np.array(list(copied.values())), [pair.correlation for pair in pairs]
+        lowest = np.percentile(correlations, [5, 50])
         print(
-            f"{change:<28} found {found / n_sources:6.1%}  correlation (5 %, median) {lowest[0]:.2f} {lowest[1]:.2f}"
+            f"{name:<28} found {np.mean(correlations >= threshold):6.1%}  correlation (5 %, median) {lowest[0]:.2f} {lowest[1]:.2f}"
             f"  unrelated: candidates {len(others)}, highest {max(others, default=0):.2f}, alarms {sum(other >= threshold for other in others)}",
             flush=True,
         )
+
+
+def cut(folders: list[Path], half: str, seconds: float, most: int, source_pattern: str) -> dict[str, Waveform]:
+    """Pieces of the sources of one half, "A" or "B", at most `most` of a file, named source/file/start in samples.
+
+    source_pattern: what it matches at the start of a file's name, without ending, is the source of the file.
+    """
+    pieces: dict[str, Waveform] = {}
+    length = round(seconds * SAMPLE_RATE)
+    for path in sorted((path for folder in folders for path in folder.rglob("*.wav")), key=lambda path: path.name):
+        matched = re.match(source_pattern, path.stem)
+        source = matched[0] if matched else path.stem
+        if ("A" if stream(1, "half", source).random() < 0.5 else "B") != half:
+            continue
+        waveform = read_mono(path)
+        places = stream(1, "pieces", path.name).permutation(len(waveform) // length) * length
+        audible = [start for start in places if np.sqrt(np.mean(np.square(waveform[start : start + length]))) >= QUIETEST]
+        pieces |= {f"{source}/{path.name}/{start}": waveform[start : start + length] for start in audible[:most]}
+    return pieces
+
+
+def of_one_source(pair: Pair) -> bool:
+    first, second = (name.removeprefix("copy of ").split("/")[0] for name in (pair.item_a, pair.item_b))
+    return first == second
+
+
+def held_out(folders: list[Path], half: str, most: int, source_pattern: str) -> None:
+    """Print, per length and kind of change, the copies found and the pieces of different sources taken for copies."""
+    threshold = policy().near_duplicate_correlation
+    print("| seconds | change | copies found | false alarms among pairs |\n|---:|---|---:|---:|")
+    for seconds, shift_s in PIECES_S.items():
+        pieces = cut(folders, half, seconds, most, source_pattern)
+        _, per_source = np.unique([name.split("/")[0] for name in pieces], return_counts=True)
+        unrelated = (len(pieces) ** 2 - int((per_source**2).sum())) // 2
+        everywhere = dict.fromkeys(pieces, 3)
+        rows = {"none": (None, compared(pieces, everywhere), unrelated)}
+        for name, change in changes(round(shift_s * SAMPLE_RATE)).items():
+            copied, others = compared_with_copies(pieces, change)
+            rows[name] = (sum(correlation >= threshold for correlation in copied.values()), others, 2 * unrelated)
+        for name, (found, others, n_pairs) in rows.items():
+            alarms = [pair for pair in others if pair.correlation >= threshold and not of_one_source(pair)]
+            share = "" if found is None else f"{found} of {len(pieces)} ({found / len(pieces):.1%})"
+            print(f"| {seconds:g} | {name} | {share} | {len(alarms)} of {n_pairs:,} |", flush=True)
+            for pair in alarms:
+                print(f"false alarm: {pair.item_a}, {pair.item_b}, correlation {pair.correlation:.2f}", file=sys.stderr)
 
 
 def main() -> None:
@@ -206,6 +282,11 @@ def main() -> None:
     grow = commands.add_parser("growth", help="time and memory against size")
     grow.add_argument("sizes", type=int, nargs="+")
     commands.add_parser("detection", help="which planted copies are found").add_argument("--sources", type=int, default=200)
+    real = commands.add_parser("held-out", help="which planted copies of pieces of real recordings are found")
+    real.add_argument("--recordings", type=Path, nargs="+", required=True, help="folders of WAV files")
+    real.add_argument("--half", choices=["A", "B"], default="B", help="half of the recordings (default: B, which nothing was set on)")
+    real.add_argument("--source", default=ESC50_SOURCE, help="regular expression that matches the source in a file's name (default: ESC-50's)")
+    real.add_argument("--pieces", type=int, default=2, help="pieces of a file, at most (default: 2)")
     once = commands.add_parser("once", help="one size, as JSON")
     once.add_argument("size", type=int)
     for command in (grow, once):
@@ -218,6 +299,8 @@ def main() -> None:
         growth(args.sizes, args.jobs)
     elif args.command == "detection":
         detection(args.sources)
+    elif args.command == "held-out":
+        held_out(args.recordings, args.half, args.pieces, args.source)
     elif args.command == "once":
         audit_once(args.size, args.jobs)
     else:

@@ -151,6 +151,23 @@ def test_other_takes_of_the_same_kinds_of_sound_are_not_near_duplicates():
     assert duplicates({name: every[name] for name in names[::2]}, {name: every[name] for name in names[1::2]}) == []
 
 
+def test_a_copy_that_begins_after_the_loudest_event_is_found():
+    quiet, burst = 0.02 * voice(stream(6, "voice"), 150), 0.9 * rain(stream(6, "burst"))[:SHIFT]
+    original = np.concatenate([burst, quiet])[:SAMPLE_RATE]
+    assert len(duplicates({"original": original}, {"copy": original[SHIFT:]})) == 1
+
+
+def rumble(rng: np.random.Generator) -> np.ndarray:
+    return finished(signal.sosfilt(signal.butter(2, (40, 160), "bandpass", fs=SAMPLE_RATE, output="sos"), rng.normal(size=SAMPLE_RATE)))
+
+
+def test_a_rumble_is_found_in_noise_that_buries_all_but_its_lowest_octaves():
+    rumbles = {f"rumble {k}": rumble(stream(7, k)) for k in range(20)}
+    found = duplicates(rumbles, {f"copy of {name}": noisy(sound) for name, sound in rumbles.items()})
+    pairs = {(pair.item_a, pair.item_b) for pair in found}
+    assert pairs <= {(f"copy of {name}", name) for name in rumbles} and len(pairs) >= 19
+
+
 def test_one_tone_in_common_is_not_a_copy():
     first, second = siren(stream(1, "a")), siren(stream(1, "b"))
     raw = np.abs(signal.correlate(first, second)).max() / np.sqrt(np.sum(first**2) * np.sum(second**2))

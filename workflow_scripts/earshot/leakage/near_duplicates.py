@@ -43,8 +43,12 @@ FRAME, HOP = 512, 128
 PIECE_S = 10
 """Seconds; longer audio is indexed in pieces of this length."""
 
-LANDMARK_BANDS = ((3, 121, 60), (121, 250, 30))
-"""First and last bin (exclusive; 31.25 Hz each), and landmarks per second: 94 to 3,750 Hz, and above to 7.8 kHz."""
+LANDMARK_BANDS = ((1, 121, 60), (121, 250, 30))
+"""First and last bin (exclusive; 31.25 Hz each), and landmarks per second: 31 to 3,750 Hz, and above to 7.8 kHz."""
+
+STRETCH, STRETCH_SHARE = 31, 0.5
+"""Frames (a quarter of a second), and the share of a band's landmarks that each has at least: or else one loud event has
+them all, and a copy that begins after it has others."""
 
 REACH = 2
 """Frames and bins, before and after, over which a landmark is the maximum."""
@@ -67,14 +71,15 @@ CHUNK = 2_000_000
 HEAPS = 16
 """Parts into which those pairs are divided, to be counted one after another."""
 
-MIN_VOTES, MIN_COINCIDENCES, MIN_COINCIDING_SHARE = 5, 6, 0.3
+MIN_VOTES, MIN_COINCIDENCES, MIN_COINCIDING_SHARE = 4, 5, 0.2
 """What makes a candidate: common hashes at one shift; landmarks that coincide, and their share of those in the overlap."""
 
 CANDIDATES_PER_PIECE = 8
 """Candidates that are verified of each piece, the likeliest first, so that the work grows with the number of pieces."""
 
-CORRELATED_BANDS_HZ = ((100.0, 3700.0), (20.0, 7600.0))
-"""Bands in which pairs are correlated, the better one counts: a copy may have lost its upper half."""
+CORRELATED_BANDS_HZ = ((20.0, 500.0), (100.0, 3700.0), (20.0, 7600.0))
+"""Bands in which pairs are correlated, the best one counts: a copy may have lost its upper half, or all but its rumble in
+noise."""
 
 SLACK = 2 * HOP
 """Samples by which the lag may differ from the shift that the hashes agree on."""
@@ -101,9 +106,9 @@ QUIET, FEWEST_FRAMES = 1e-4, 15
 MOST_INFORMATION = 2.0
 """Nats; more counts as that much, or two pure tones of one pitch would need no support."""
 
-MIN_SUPPORTED_INFORMATION = 0.45
+MIN_SUPPORTED_INFORMATION = 0.4
 """Nats, for an overlap of a second or more, and more for a shorter one, as unrelated short sounds agree further by chance.
-Set on synthetic sounds and real recordings with noise at 10 dB; see benchmarks/README.md."""
+Set on synthetic sounds and on one half of some real recordings; see benchmarks/README.md for the other."""
 
 MIN_STIMULUS_S = 0.4
 """Shorter stimuli are left to their clips: unrelated vowels of a few periods look alike."""
@@ -157,7 +162,12 @@ def landmarks(waveform: Waveform) -> Landmarks:
         peaks = np.flatnonzero((band == highest) & (band > LOUDEST_SILENCE))
         kept = int(np.ceil(per_second * max(len(waveform) / SAMPLE_RATE, 0.25)))
         if len(peaks) > kept:
-            peaks = np.sort(peaks[np.argpartition(-band.ravel()[peaks], kept - 1)[:kept]])
+            height, stretch = band.ravel()[peaks], peaks // ((last - first) * STRETCH)
+            by_stretch = np.lexsort((-height, stretch))
+            rank = np.empty(len(peaks), np.int64)
+            rank[by_stretch] = np.arange(len(peaks)) - np.searchsorted(stretch, stretch)
+            of_its_stretch = rank < STRETCH_SHARE * per_second * STRETCH * HOP / SAMPLE_RATE
+            peaks = peaks[of_its_stretch | (height >= -np.partition(-height, kept - 1)[kept - 1])]
         time, bin = np.divmod(peaks, last - first)
         times.append(time + _summit(band, time, bin))
         bins.append(bin + first)
@@ -392,7 +402,7 @@ def aligned_correlation(a: Waveform, b: Waveform, shift: int) -> tuple[float, fl
     """How alike two waveforms are where they overlap, and the lag at which they are, in samples.
 
     shift: samples by which the audio comes later in `a`, right within SLACK.
-    Returns the normalised cross-correlation in [0, 1] of the better band, 0 where the overlap is too short or silent, or
+    Returns the normalised cross-correlation in [0, 1] of the best band, 0 where the overlap is too short or silent, or
     only a tone or click agrees (see MIN_SUPPORTED_INFORMATION).
     """
     left, right = (a[shift:], b) if shift >= 0 else (a, b[-shift:])
@@ -417,7 +427,7 @@ def aligned_correlation(a: Waveform, b: Waveform, shift: int) -> tuple[float, fl
     if best == 0.0:
         return 0.0, float(shift)
     delayed = fft.irfft(spectra[1] * np.exp(-2j * np.pi * lag / size * np.arange(len(cross))), size)[:n]
-    information = min(-math.log(max(1 - best**2, 1e-9)), MOST_INFORMATION) * min(n / SAMPLE_RATE, 1.0) ** 0.75
+    information = min(-math.log(max(1 - best**2, 1e-9)), MOST_INFORMATION) * min(n / SAMPLE_RATE, 1.0)
     supported = information * _frame_agreement(left[:n] * taper, delayed) >= MIN_SUPPORTED_INFORMATION
     return (best, shift + lag) if supported else (0.0, float(shift))
 
