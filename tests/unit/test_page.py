@@ -226,6 +226,19 @@ def test_the_summary_warns_of_an_honest_split_that_failed():
     assert "failed its leakage audit, as it should" in summary(certificates=[examples.certificate("row_random", ["v1"])])
 
 
+def test_the_summary_warns_where_what_was_fitted_failed_its_audit():
+    failed = summary(certificates=[examples.certificate(), examples.certificate("fitted", ["v1"])])
+    assert "What was fitted (thresholds, statistics) FAILED its leakage audit (source overlap): do not rely on the numbers above." in failed
+    passed = summary(certificates=[examples.certificate("fitted")])
+    assert "What was fitted (thresholds, statistics) passed its leakage audit (2 checks)." in passed and "gate" not in passed
+
+
+def test_a_failed_audit_of_what_was_fitted_is_said_first_and_blocks_no_training():
+    parsed = page(certificates=[examples.certificate(), examples.certificate("fitted", ["v1"])])
+    assert "FAILED its leakage audit" in parsed.text.split("What was run")[0]
+    assert "What was fitted: fail" in parsed.text and "fails the audit" in parsed.text and "blocks training" not in parsed.text
+
+
 def comparable(config) -> dict[str, str]:
     return {row["quantity"]: row["comparable"] for row in published_beside_ours(PUBLISHED, examples.accuracy(), config)}
 

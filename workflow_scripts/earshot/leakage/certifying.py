@@ -67,10 +67,10 @@ def verdict(certificate: dict[str, Any]) -> str:
     waived = [check["id"] for check in entries if check["waived"]]
     if blocking:
         names = ", ".join(f"{check['id']} {check['name']}" for check in blocking)
-        return f"Verdict: FAIL. {len(blocking)} of {len(entries)} checks failed: {names}. Do not trust results on this split."
+        return f"Verdict: FAIL. {len(blocking)} of {len(entries)} checks failed: {names}. Do not trust results that rest on what was audited."
     if waived:
         return f"Verdict: PASS, with {len(waived)} of {len(entries)} checks waived ({', '.join(waived)}). Quote no result without its waivers."
-    return f"Verdict: PASS. None of the {len(entries)} checks found a leak between the parts of this split."
+    return f"Verdict: PASS. None of the {len(entries)} checks found a leak."
 
 
 def _entry(check: Check, finding: Finding, may_fail: bool) -> dict[str, Any]:

@@ -91,12 +91,11 @@ def _audit_sentence(certificate: dict[str, Any]) -> str:
             if passed
             else f"The leaky split failed its leakage audit, as it should ({blocking})."
         )
-    if name == "fitted":
-        verdict = "passed its audit" if passed else f"FAILED its audit ({blocking}): do not rely on the numbers above"
-        return f"What was fitted (thresholds, statistics) {verdict}."
+    audited = "What was fitted (thresholds, statistics)" if name == "fitted" else "The honest split"
     waived = ", ".join(f"{check['id']} {check['name']}" for check in certificate["checks"] if check["waived"])
-    if passed and waived:
-        return f"The honest split passed its leakage audit only because failed checks were waived ({waived})."
-    if passed:
-        return f"The honest split passed its leakage audit ({len(certificate['checks'])} checks), and so its gate opened."
-    return f"The honest split FAILED its leakage audit ({blocking}): do not rely on the numbers above."
+    if not passed:
+        return f"{audited} FAILED its leakage audit ({blocking}): do not rely on the numbers above."
+    if waived:
+        return f"{audited} passed its leakage audit only because failed checks were waived ({waived})."
+    gate = "" if name == "fitted" else ", and so its gate opened"
+    return f"{audited} passed its leakage audit ({len(certificate['checks'])} checks){gate}."
