@@ -4,7 +4,8 @@ Comparing all pairs is out of the question for large corpora, so candidates come
 
 1. Landmarks. Local maxima of the spectrogram survive gain, filtering, coding and noise (A. Wang, "An industrial-strength
    audio search algorithm", ISMIR 2003). The strongest are kept apart for the band of telephone speech and for what lies
-   above, so that a copy that lost its upper band still has all of the lower. Peak times are interpolated: a shift by half
+   above, so that a copy that lost its upper band still has all of the lower, and some of every quarter of a second, so that
+   a copy that lost the loudest event has those of the rest. Peak times are interpolated: a shift by half
    a frame would otherwise change which frame is the maximum.
 2. Index. Every landmark with two of its nearest successors is one 31-bit hash, independent of when it occurs (triplets of
    peaks: J. Six and M. Leman, "Panako", ISMIR 2014). Hashes are sorted, and each is paired with a bounded number of
