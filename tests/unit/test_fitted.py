@@ -72,6 +72,23 @@ def test_what_is_fitted_on_the_development_part_passes(tmp_path, split):
     assert found == {"L07": "pass", "L08": "not_applicable", "L09": "pass", "L11": "pass", "L12": "pass", "verdict": "pass"}
 
 
+def test_a_search_on_a_draw_of_train_and_development_stimuli_passes_and_must_be_told_of(tmp_path, split):
+    drawn = split[split.part != "test"].iloc[::5]
+    search = fitted_record("edits-seed-1", ["prompt"], {"question": "Speech?"}, tmp_path / "grouped.csv", drawn, drawn=True)
+    needed = {"edits-seed-1": ("prompt",)}
+    assert statuses(tmp_path, split, [search], needed=needed)["L08"] == "pass"
+    assert statuses(tmp_path, split, [], needed=needed)["L08"] == "fail"
+
+
+def test_a_draw_with_a_test_stimulus_or_other_stimuli_than_it_names_fails(tmp_path, split):
+    drawn = split[split.part == "dev"].iloc[:4]
+    search = fitted_record("edits-seed-1", ["prompt"], {}, tmp_path / "grouped.csv", drawn, drawn=True)
+    test = split.stimulus_id[split.part == "test"].iloc[0]
+    foreign = fitted_record("edits-seed-1", ["prompt"], {}, tmp_path / "grouped.csv", drawn.assign(stimulus_id=[test, *"abc"]), drawn=True)
+    for changed in (search | {"drawn": search["drawn"][1:]}, foreign):
+        assert statuses(tmp_path, split, [changed], needed={})["L08"] == "fail"
+
+
 @pytest.mark.parametrize(
     ("kind", "id"), [("statistics", "L07"), ("prompt", "L08"), ("threshold", "L09"), ("temperature", "L09"), ("calibration", "L09")]
 )

@@ -20,11 +20,12 @@ _TEXT = {"type": "string", "minLength": 1}
 _DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
-def _record(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
+def _record(optional: dict[str, Any], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties | optional, "additionalProperties": False}
 
 
 FITTED = _record(
+    {"drawn": {"type": "array", "items": _TEXT, "uniqueItems": True}},
     schema={"const": SCHEMA_NAME},
     system=_TEXT,
     kinds={"type": "array", "items": {"enum": list(KINDS)}, "uniqueItems": True},
@@ -37,13 +38,16 @@ FITTED = _record(
 """JSON schema of a record."""
 
 
-def fitted_record(system: str, kinds: Iterable[str], value: dict[str, Any], split: Path, fitted_on: pd.DataFrame) -> dict[str, Any]:
+def fitted_record(
+    system: str, kinds: Iterable[str], value: dict[str, Any], split: Path, fitted_on: pd.DataFrame, drawn: bool = False
+) -> dict[str, Any]:
     """What a program fitted, to be written as JSON beside its output.
 
     kinds: of KINDS; none where nothing was fitted. value: the fitted numbers or the chosen text. split: the file that said
-    what may be fitted on. fitted_on: columns stimulus_id and source_id, one row per stimulus that the fit saw.
+    what may be fitted on. fitted_on: columns stimulus_id and source_id, one row per stimulus that the fit saw. drawn: the fit
+    saw a draw from the parts that it may see, not the whole of them, and so names its stimuli.
     """
-    return {
+    record = {
         "schema": SCHEMA_NAME,
         "system": system,
         "kinds": sorted(kinds),
@@ -53,6 +57,7 @@ def fitted_record(system: str, kinds: Iterable[str], value: dict[str, Any], spli
         "stimuli": len(fitted_on),
         "stimuli_sha256": digest_of(fitted_on.stimulus_id),
     }
+    return record | ({"drawn": sorted(fitted_on.stimulus_id)} if drawn else {})
 
 
 def digest_of(stimulus_ids: Iterable[str]) -> str:

@@ -62,7 +62,10 @@ def _faults(record: dict[str, Any], evidence: FittedEvidence) -> list[tuple[str,
         rows.append(row("fitted on nothing"))
     allowed = [split[split.part == part].stimulus_id for part in ALLOWED_PARTS]
     whole = {digest_of(ids) for ids in (*allowed, pd.concat(allowed))}
-    if not rows and record["stimuli_sha256"] not in whole:
+    if "drawn" in record:
+        if set(record["drawn"]) - set(pd.concat(allowed)) or digest_of(record["drawn"]) != record["stimuli_sha256"]:
+            rows.append(row("fitted on stimuli outside the train and development parts, or not on those that it names"))
+    elif not rows and record["stimuli_sha256"] not in whole:
         rows.append(row("fitted on other stimuli than the whole train or development part"))
     return rows
 
