@@ -463,6 +463,64 @@ PRETRAINING_CORPORA = _schema(
 )
 """What is publicly known about whether a base model heard a dataset in training, and where that is stated."""
 
+_PROMPT_SEARCH = {"proposer": pa.Column(str, pa.Check.isin(["edits", "opro", "paraphrases"])), "search_seed": _text()}
+
+PROMPT_SCORES = _schema(
+    "prompt_scores",
+    {
+        "iteration": _count(),
+        "origin": pa.Column(str, pa.Check.isin(["baseline", "direct", "searched"])),
+        "prompt_id": _text(),
+        "question": _text(),
+        "n_characters": _count(),
+        "n_tokens": _count(),
+        "n_stimuli": _count(),
+        "balanced_accuracy": _share(),
+        "margin": _number(),
+        "gain": _number(),
+        "n_development": _count(),
+        "development_balanced_accuracy": _share(nullable=True),
+        "development_margin": _number(nullable=True),
+        "chosen": pa.Column(bool),
+    },
+)
+"""One row per question of one search, the baseline first; origin "direct" is written by hand. n_stimuli of the search's
+stimuli were asked about before it was dropped, and n_development of the development part: together its cost in answers.
+n_tokens: of the question alone. margin: mean log-odds of the right answer, nats, classes weighing the same. gain: balanced
+accuracy minus the baseline's on the same stimuli. The development columns are empty for what was no finalist."""
+
+PROMPT_HISTORY = _schema("prompt_history", {**_PROMPT_SEARCH, **PROMPT_SCORES.columns})
+"""PROMPT_SCORES of every search."""
+
+PROMPT_GAINS = _schema(
+    "prompt_gains",
+    {
+        **_PROMPT_SEARCH,
+        "prompt_id": _text(),
+        "question": _text(),
+        "n_prompts": _count(),
+        "n_answers": _count(),
+        "search_gain": _number(),
+        "search_optimism": _number(nullable=True),
+        "development_gain": _number(),
+        "development_optimism": _number(nullable=True),
+        "baseline_accuracy": _share(),
+        "balanced_accuracy": _share(),
+        "difference": _number(),
+        "low": _number(nullable=True),
+        "high": _number(nullable=True),
+        "p_clustered_t": _share(nullable=True),
+        "n_items": _count(),
+        "n_sources": _count(),
+        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
+    },
+)
+"""What each search's chosen question gains over the baseline on the test part, which no search saw: one row per search and,
+where a proposer has several, one over them (search_seed "all", prompt_id and question "-"). difference: balanced accuracy
+minus the baseline's on the same stimuli; interval and p clustered by source and, over all searches, by search.
+search_gain, development_gain: the same on the stimuli of the search and of the choice; optimism: the gain expected there
+if all questions were equally good (earshot.prompt_search.honesty). n_prompts and n_answers: what the search cost."""
+
 
 def joint_schema(name: str, *schemas: pa.DataFrameSchema) -> pa.DataFrameSchema:
     """A schema with the columns of several; where two have a column of one name, the last one's counts."""

@@ -1,0 +1,135 @@
+"""OPRO by a real, tiny language model with random weights, through its own chat template."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from simulated_prompts import BASELINE, answers, run
+from transformers import Qwen2Config, Qwen2ForCausalLM
+
+from earshot.engine.tiny_base import build_processor
+from earshot.errors import InputError
+from earshot.prompt_search.opro import SHOWN, Opro, load_writer, parse, request_for
+from earshot.prompt_search.proposers import Judged
+from earshot.prompt_search.search import Settings
+from earshot.randomness import stream
+
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    """A folder with a causal language model of random weights."""
+    torch.manual_seed(3)
+    path = tmp_path_factory.mktemp("writer")
+    tokenizer = build_processor([BASELINE, "question: score: <INS></INS>"]).tokenizer
+    tokenizer.chat_template = TEMPLATE
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=8192,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    Qwen2ForCausalLM(config).save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    return path
+
+
+def judged(question, gain):
+    return Judged(question, 0.7 + gain, gain, 1.0, 120)
+
+
+def test_the_same_seed_writes_the_same_texts_and_leaves_torchs_own_draws_alone(writer):
+    write = load_writer(writer, "none", CPU)
+    torch.manual_seed(5)
+    state = torch.random.get_rng_state()
+    texts = write("Write one.", 4, 7)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert texts == write("Write one.", 4, 7) != write("Write one.", 4, 8)
+    assert len(set(texts)) == 4 and not any("<|im_end|>" in text or "Write one." in text for text in texts)
+
+
+def test_the_request_goes_through_the_chat_template_whatever_the_questions_hold(writer, monkeypatch):
+    write = load_writer(writer, "none", CPU)
+    seen = []
+    generate = Qwen2ForCausalLM.generate
+
+    def record(self, **options):
+        seen.append(options["input_ids"][0])
+        return generate(self, **options)
+
+    monkeypatch.setattr(Qwen2ForCausalLM, "generate", record)
+    history = [judged(BASELINE, 0.0), judged('{braces} "quotes" 🗣️ 人声 %s', 0.1)]
+    [proposal] = Opro(write, 500).propose(history, 1, stream(1))
+    tokenizer = build_processor([BASELINE, "question: score: <INS></INS>"]).tokenizer
+    assert tokenizer.decode(seen[0]) == f"<|im_start|>user\n{proposal.request}<|im_end|>\n<|im_start|>assistant\n"
+    assert '<INS>{braces} "quotes" 🗣️ 人声 %s</INS>\nscore: 80' in proposal.request
+
+
+def test_a_search_by_a_babbling_model_archives_everything_and_keeps_the_baseline_in_the_race(writer):
+    settings = Settings(iterations=1, candidates=3, finalists=2, most_characters=500)
+    found = run(answers(1), proposer=Opro(load_writer(writer, "none", CPU), 500), settings=settings)
+    assert len(found.archive) == 9 and all(record["raw"] and record["request"] and record["fault"] for record in found.archive)
+    assert {trial.origin for trial in found.trials} == {"baseline", "direct"}
+
+
+def test_a_model_that_answers_well_is_searched_with():
+
+    def write(request, count, seed):
+        return [f"Sure! <INS>Do you hear voice number {seed % 997} or {k}?</INS>" for k in range(count)]
+
+    found = run(answers(1), proposer=Opro(write, 500))
+    assert sum(trial.origin == "searched" for trial in found.trials) == 18
+
+
+def test_the_request_shows_the_best_in_ascending_order():
+    gains = np.round(stream(1).permutation(30) / 100, 2)
+    request = request_for([judged(BASELINE, -0.5), *(judged(f"Question {gain}?", float(gain)) for gain in gains)], 321)
+    shown = [line for line in request.splitlines() if line.startswith("question: ")]
+    assert shown == [f"question: <INS>Question {gain}?</INS>" for gain in np.sort(gains)[-SHOWN:]]
+    scores = [int(line[7:]) for line in request.splitlines() if line.startswith("score: ")]
+    assert scores == sorted(scores) and max(scores) <= 100
+    assert "321" in request
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("<INS>Is it speech?</INS>", "Is it speech?"),
+        ("Here you are:\n<INS>Is it\nspeech?</INS>\nGood luck!", "Is it\nspeech?"),
+        ("<INS></INS>", ""),
+        ("Is it speech?", None),
+        ("<INS>Is it speech?", None),
+        ("</INS>Is it speech?<INS>", None),
+        ("<INS>One?</INS> <INS>Two?</INS>", None),
+        ("<INS><INS>Nested?</INS></INS>", None),
+        ("<ins>lower?</ins>", None),
+        ("", None),
+    ],
+)
+def test_only_exactly_one_pair_of_tags_is_a_candidate(raw, text):
+    found, reason = parse(raw)
+    assert found == text
+    assert bool(reason) == (text is None)
+
+
+def test_a_folder_that_is_no_such_model_is_refused(writer, tmp_path):
+    with pytest.raises(InputError, match=r"config.json is missing.*set prompt_search.opro.path"):
+        load_writer(tmp_path, "none", CPU)
+    (tmp_path / "config.json").write_text(json.dumps({"auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
+    with pytest.raises(InputError, match="needs code of its own, which is never run"):
+        load_writer(tmp_path, "none", CPU)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").touch()
+    with pytest.raises(InputError, match=r"no \*.safetensors weights"):
+        load_writer(tmp_path, "none", CPU)

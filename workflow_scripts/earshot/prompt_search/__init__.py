@@ -1,0 +1,1 @@
+"""Searching for a better question without being fooled by the search."""

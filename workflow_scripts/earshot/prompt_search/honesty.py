@@ -1,0 +1,43 @@
+"""How much of a gain the search would find where there is none."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import integrate, special
+
+
+def expected_maximum(count: int) -> float:
+    """Mean of the largest of `count` independent standard normal values."""
+    values = np.linspace(-10, 10, 4001)
+    density = count * special.ndtr(values) ** (count - 1) * np.exp(-(values**2) / 2) / math.sqrt(2 * math.pi)
+    return float(integrate.trapezoid(values * density, values))
+
+
+def expected_optimism(correct: Sequence[npt.NDArray[np.bool_]], speech: npt.NDArray[np.bool_], sources: npt.NDArray[np.object_], count: int) -> float:
+    """By how much the best of `count` equally good prompts is expected to beat their mean, in balanced accuracy.
+
+    correct: right or wrong per stimulus, of at least two prompts asked about the same stimuli, all of shape (stimuli,);
+    speech: their class; sources: their source. Normal theory: the mean of the largest of `count` values times the
+    standard error of a prompt's difference from the prompts' mean, by the jackknife over sources. What prompts get right
+    in common cancels. NaN where a class has fewer than two sources or there is one prompt.
+    """
+    if len(correct) < 2:
+        return math.nan
+    answers = np.array(correct, dtype=np.float64)
+    deviations = answers - answers.mean(axis=0)
+    parts = [(deviations[:, chosen], sources[chosen]) for chosen in (speech, ~speech)]
+    if any(len(set(part)) < 2 for _, part in parts):
+        return math.nan
+    # The mean over prompts is estimated too.
+    variance = sum(float(_jackknife_variances(*part).sum()) / 4 for part in parts) / (len(answers) - 1)
+    return expected_maximum(count) * math.sqrt(variance)
+
+
+def _jackknife_variances(values: npt.NDArray[np.float64], sources: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
+    """Variance of each row's mean, leaving out one source at a time."""
+    _, codes = np.unique(sources.astype(str), return_inverse=True)
+    members = np.eye(codes.max() + 1)[codes]
+    left_out = (values.sum(axis=1, keepdims=True) - values @ members) / (len(codes) - members.sum(axis=0))
+    return (left_out.shape[1] - 1) * left_out.var(axis=1)

@@ -1,0 +1,44 @@
+"""What every proposer of questions receives and returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A question that was asked.
+
+    balanced_accuracy: in [0, 1], on the n_stimuli that it was asked about. gain: that minus the baseline's on the same
+    stimuli. margin: mean log-odds of the right answer in nats, classes weighing the same.
+    """
+
+    question: str
+    balanced_accuracy: float
+    gain: float
+    margin: float
+    n_stimuli: int
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """text: the question; None where `raw` holds none, and then `fault` says why. raw: what the proposer produced.
+    request: what it was asked, where it is a language model."""
+
+    text: str | None
+    raw: str
+    request: str = ""
+    fault: str = ""
+
+
+class Proposer(Protocol):
+    """Proposes questions from those that were asked before.
+
+    Everything that it returns depends on its arguments alone, so that an interrupted search can go on.
+    """
+
+    def propose(self, history: Sequence[Judged], count: int, rng: np.random.Generator) -> list[Proposal]:
+        """About `count` proposals, valid or not; fewer where there is nothing left to propose."""
+        ...
