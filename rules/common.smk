@@ -40,6 +40,11 @@ ARMS = [
     for arm in config["finetuning"]["arms"]
     for seed in config["finetuning"]["seeds"]
 ]
+SEARCHES = [
+    (proposer, seed)
+    for proposer in config["prompt_search"]["proposers"] + ["paraphrases"] * bool(config["prompt_search"]["proposers"])
+    for seed in config["prompt_search"]["seeds"]
+]
 
 SPLITS = sorted({"grouped"} | {split for _, split, _ in ARMS})
 
@@ -53,6 +58,7 @@ wildcard_constraints:
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
     detector="silero|webrtc|energy",
+    proposer="edits|opro|paraphrases",
     stimulus_set="factorial|baseline",
 
 
@@ -136,6 +142,18 @@ def adapter_files(name):
     return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in ARMS]
 
 
+def search_files(name):
+    """One file of every prompt search."""
+    return [f"results/prompts/{proposer}/seed-{seed}/{name}" for proposer, seed in SEARCHES]
+
+
+def proposer_folder(wildcards):
+    """The checkpoint of the language model that proposes questions; none for proposers without one."""
+    opro = config["prompt_search"]["opro"]
+    folder = opro["path"] if opro["origin"] == "path" else "data/models/proposer"
+    return [folder] if wildcards.proposer == "opro" else []
+
+
 def prediction_files(stimulus_set, splits):
     """What every system answers to a set of stimuli; adapters of the given splits."""
     folder = f"results/predictions/{stimulus_set}"
@@ -187,6 +205,8 @@ BASELINE_CLIPS = expand("results/clips/{dataset}.parquet", dataset=MEASURED)
 BASELINE_STIMULI = expand("results/stimuli/baseline/shard-{shard}.parquet", shard=SHARDS)
 BASELINE_INDEX = ["results/stimuli/baseline/index.parquet"] if BASELINE_CLIPS else []
 PSYCHOMETRIC_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]
+PROMPT_FIGURES = ["prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions"]
+PROMPT_TABLES = ["results/tables/prompts.csv"] if SEARCHES else []
 BASELINE_TABLES = (
     expand("results/tables/{table}.csv", table=["thresholds", "mixed_model_effects", "mixed_model_fits"])
     + ["results/psychometrics/points.csv"]

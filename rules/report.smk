@@ -95,7 +95,8 @@ rule record_provenance:
         recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*SPLITS, "fitted"]),
         tables=expand("results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli"])
-        + BASELINE_TABLES,
+        + BASELINE_TABLES
+        + PROMPT_TABLES,
         adapters=adapter_files("adapter_model.safetensors"),
     output:
         config="results/provenance/config.yaml",
@@ -123,13 +124,16 @@ rule write_report:
         template="rules/captions/report.html.jinja",
         figures=expand(
             "results/figures/{figure}.svg",
-            figure=["accuracy", "conditions", "leakage", "training"] + (PSYCHOMETRIC_FIGURES if BASELINE else []),
+            figure=["accuracy", "conditions", "leakage", "training"]
+            + (PSYCHOMETRIC_FIGURES if BASELINE else [])
+            + (PROMPT_FIGURES if SEARCHES else []),
         ),
         tables=expand(
             "results/tables/{table}.csv",
             table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation"],
         )
-        + BASELINE_TABLES,
+        + BASELINE_TABLES
+        + PROMPT_TABLES,
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*SPLITS, "fitted"]),
         published="config/published.csv",

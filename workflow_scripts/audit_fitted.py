@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("split", type=Path, help="the split whose test part nothing may be fitted on (CSV)")
     parser.add_argument("--fitted", type=Path, nargs="*", default=[], help="what every system fitted (JSON)")
     parser.add_argument("--systems", nargs="*", choices=sorted(FITS), default=[], help="systems that must tell what they fitted")
+    parser.add_argument("--searches", nargs="*", default=[], help="prompt searches that must tell what they chose, and on what")
     parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
     parser.add_argument("--base", required=True, help="the base model's name in config/pretraining_corpora.csv")
     parser.add_argument("--counterfactuals", type=Path, help="what the base model answered to changed stimuli (CSV)")
@@ -39,7 +40,7 @@ def main() -> None:
         split=read_table(args.split, SPLIT),
         split_sha256=sha256_of(args.split),
         records=[load_fitted(path) for path in args.fitted],
-        needed={system: FITS[system] for system in args.systems},
+        needed={system: FITS[system] for system in args.systems} | dict.fromkeys(args.searches, ("prompt",)),
         datasets=recordings.dataset,
         base=args.base,
         counterfactuals=None if args.counterfactuals is None else read_table(args.counterfactuals, COUNTERFACTUALS),

@@ -1,47 +1,10 @@
 """Fetch a pinned snapshot of a model from the Hugging Face hub: weights as safetensors only, and no code."""
 
 import argparse
-import shutil
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
-
-from earshot.errors import InputError, one_line_errors
-
-PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
-
-
-def fetch(repository: str, revision: str, folder: Path) -> None:
-    """Download what a model needs of `repository` at `revision`; `folder` appears only when all of it is there.
-
-    An interrupted download stays in a hidden folder beside it and goes on from there. Raises InputError where the
-    repository or revision does not exist, access is not granted, the hub cannot be reached, or there is no checkpoint
-    that loads without running code.
-    """
-    partial = folder.with_name(f".{folder.name}-{revision.replace('/', '-')}")
-    try:
-        snapshot_download(repository, revision=revision, allow_patterns=PATTERNS, local_dir=partial)
-    except HFValidationError as error:
-        raise InputError(f"model.repository = {repository}: not a name on the hub; write OWNER/NAME") from error
-    except GatedRepoError as error:
-        raise InputError(f"model.repository = {repository}: access is restricted; accept its terms on the hub, then run `hf auth login`") from error
-    except RepositoryNotFoundError as error:
-        raise InputError(f"model.repository = {repository}: not on the hub, or private; check the name, or run `hf auth login`") from error
-    except RevisionNotFoundError as error:
-        raise InputError(f"model.revision = {revision}: {repository} has none of that name; give a commit, tag or branch") from error
-    except OSError as error:
-        raise InputError(
-            f"{repository}: the hub cannot be reached or the disk is full ({type(error).__name__});"
-            " try again, or fetch it elsewhere and set model.origin: path and model.path"
-        ) from error
-    if not (partial / "config.json").is_file() or not list(partial.glob("*.safetensors")):
-        shutil.rmtree(partial)
-        raise InputError(f"model.repository = {repository}: has no config.json with *.safetensors at {revision}; name another revision or repository")
-    shutil.rmtree(partial / ".cache", ignore_errors=True)
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.replace(folder)
+from earshot.errors import one_line_errors
+from earshot.snapshots import fetch_snapshot
 
 
 @one_line_errors
@@ -52,7 +15,7 @@ def main() -> None:
     parser.add_argument("--revision", required=True, help="commit, tag or branch")
     args = parser.parse_args()
 
-    fetch(args.repository, args.revision, args.folder)
+    fetch_snapshot(args.repository, args.revision, args.folder, section="model")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from earshot.tables import (
     MIXED_MODEL_FITS,
     POINTS,
     PREDICTIONS,
+    PROMPT_GAINS,
     STIMULUS_SUMMARY,
     THRESHOLDS,
     read_table,
@@ -45,6 +46,8 @@ BASELINE_TABLES = {
     "mixed_model_fits": MIXED_MODEL_FITS,
 }
 """Only there where the baseline set was run."""
+SEARCH_TABLES = {"prompts": PROMPT_GAINS}
+"""Only there where a prompt search was run."""
 
 
 def by_name(paths: list[Path]) -> dict[str, Path]:
@@ -66,7 +69,11 @@ def main() -> None:
     parser.add_argument("--template", type=Path, required=True, help="the page's Jinja template")
     parser.add_argument("--figures", type=Path, nargs="+", required=True, help="figures (SVG), each named by its file")
     parser.add_argument(
-        "--tables", type=Path, nargs="+", required=True, help=f"tables (CSV): {', '.join(TABLES)}; with the baseline, {', '.join(BASELINE_TABLES)}"
+        "--tables",
+        type=Path,
+        nargs="+",
+        required=True,
+        help=f"tables (CSV): {', '.join(TABLES)}; if run, {', '.join(BASELINE_TABLES | SEARCH_TABLES)}",
     )
     parser.add_argument("--checks", type=Path, nargs="+", required=True, help="{dataset}_audio_check.csv of every data set")
     parser.add_argument("--certificates", type=Path, nargs="+", required=True, help="leakage certificates (JSON)")
@@ -80,7 +87,7 @@ def main() -> None:
     args = parser.parse_args()
 
     found = by_name(args.tables)
-    tables = {name: read_table(found[name], schema) for name, schema in (TABLES | BASELINE_TABLES).items() if name in found}
+    tables = {name: read_table(found[name], schema) for name, schema in (TABLES | BASELINE_TABLES | SEARCH_TABLES).items() if name in found}
     config_text = args.config.read_text(encoding="utf-8")
     inputs = ReportInputs(
         settings=args.settings,

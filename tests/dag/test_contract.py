@@ -94,7 +94,16 @@ def test_file_names_are_quoted_and_the_configuration_never_bypasses_params(rules
 
 def test_rules_that_load_the_model_hold_a_gpu(workflow):
     loading = {job.rule.name for job in workflow.dag.jobs if "base" in dict(job.input.items())}
-    assert loading == {"encode_stimuli", "predict_zeroshot", "check_generation", "probe_counterfactuals", "train_adapter", "predict_adapter"}
+    assert loading == {
+        "encode_stimuli",
+        "predict_zeroshot",
+        "check_generation",
+        "probe_counterfactuals",
+        "train_adapter",
+        "predict_adapter",
+        "search_prompts",
+        "predict_prompts",
+    }
     assert {job.rule.name for job in workflow.dag.jobs if job.resources.get("gpu", 0) == 1} == loading
 
 

@@ -9,14 +9,17 @@ PROVENANCE = {"record_provenance"} | PAGE
 SECOND_AUDIT = {"audit_fitted", "render_audit"}
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
+PROMPTS_TESTED = {"compare_prompts", "plot_prompts"}
+PROMPT_SEARCH = {"search_prompts", "predict_prompts"} | PROMPTS_TESTED
 AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | PSYCHOACOUSTICS | PROVENANCE
 AFTER_TRAINING = {"predict_adapter", "plot_training"} | AFTER_PREDICTIONS
 AFTER_SPLITS = (
     {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference", "probe_counterfactuals"}
     | SECOND_AUDIT
     | AFTER_TRAINING
+    | PROMPT_SEARCH
 )
-OF_THE_BASE = {"encode_stimuli", "predict_zeroshot", "check_generation"}
+OF_THE_BASE = {"encode_stimuli", "predict_zeroshot", "check_generation"} | PROMPT_SEARCH
 AFTER_STIMULI = {"audit_stimuli", "split_grouped"} | OF_THE_BASE | AFTER_SPLITS
 AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
 BASELINE = (
@@ -68,6 +71,9 @@ def test_touching_every_file_runs_nothing(finished):
         ("workflow_scripts/earshot/report/psychometric_figures.py", {"plot_psychometrics"} | PAGE),
         ("workflow_scripts/earshot/psychometrics/fitting.py", {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
         ("workflow_scripts/earshot/mixed_models.py", {"fit_mixed_model"} | PROVENANCE),
+        ("workflow_scripts/earshot/prompt_search/edits.py", PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE),
+        ("workflow_scripts/earshot/prompt_search/gains.py", PROMPTS_TESTED | PROVENANCE),
+        ("workflow_scripts/earshot/report/prompt_figures.py", {"plot_prompts"} | PAGE),
     ],
 )
 def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
@@ -80,7 +86,9 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
     ("settings", "expected"),
     [
         ({"report": {"title": "Another"}}, PROVENANCE),
-        ({"statistics": {"confidence": 0.9}}, AFTER_PREDICTIONS),
+        ({"statistics": {"confidence": 0.9}}, AFTER_PREDICTIONS | PROMPTS_TESTED),
+        ({"prompt_search": {"iterations": 2}}, PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE),
+        ({"prompt_search": {"opro": {"quantisation": "nf4"}}}, PROVENANCE),
         ({"psychometrics": {"n_bootstrap": 100}}, {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
         ({"finetuning": {"recipes": {"attention": {"rank": 8}}}}, {"train_adapter"} | AFTER_TRAINING),
         (
@@ -101,7 +109,7 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
         ),
         (
             {"prompt": {"question": "Is anyone speaking?"}},
-            {"predict_zeroshot", "check_generation", "probe_counterfactuals", "train_adapter"} | SECOND_AUDIT | AFTER_TRAINING,
+            {"predict_zeroshot", "check_generation", "probe_counterfactuals", "train_adapter"} | PROMPT_SEARCH | SECOND_AUDIT | AFTER_TRAINING,
         ),
         ({"resources": {"batch_size": 7, "memory": "compact", "gpus_per_prediction": 2}}, PROVENANCE),
         ({"detectors": ["silero"]}, SECOND_AUDIT | AFTER_PREDICTIONS),

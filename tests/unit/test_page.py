@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import prompt_examples
 import psychometric_examples
 import pytest
 import report_examples as examples
@@ -17,6 +18,7 @@ from earshot.errors import InputError
 from earshot.report.formats import p_value, percent, percent_range, points
 from earshot.report.listening import choose_examples, listening_examples
 from earshot.report.page import FIGURES, ReportInputs, render_page
+from earshot.report.prompt_words import PROMPT_FIGURES
 from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES
 from earshot.report.published import PUBLISHED_MODEL, published_beside_ours
 from earshot.report.summary import summarise
@@ -330,6 +332,17 @@ def test_without_the_baseline_there_is_no_such_section_and_with_it_every_figure_
     assert "psychoacoustics" not in page().values("id")
     with pytest.raises(InputError, match=r"no figure duration_curves.svg; run plot_psychometrics"):
         with_baseline(figures=dict.fromkeys(FIGURES, "<svg/>"))
+
+
+def test_a_prompt_search_is_shown_with_its_figures_and_its_questions_are_inert():
+    figures = dict.fromkeys([*FIGURES, *PROMPT_FIGURES], "<svg xmlns='http://www.w3.org/2000/svg'/>")
+    parsed = page(prompts=prompt_examples.gains(hostile=examples.HOSTILE), figures=figures)
+    assert {"prompts", *(f"figure-{name}" for name in PROMPT_FIGURES)} <= set(parsed.values("id"))
+    assert "which covers zero" in parsed.text and examples.HOSTILE in parsed.text
+    assert not [tag for tag, _ in parsed.tags if tag == "script"]
+    assert "prompts" not in page().values("id")
+    with pytest.raises(InputError, match=r"no figure prompt_progress.svg; run plot_prompts"):
+        page(prompts=prompt_examples.gains())
 
 
 @pytest.mark.parametrize(("origin", "comparable"), [("download", "yes"), ("path", "no: other data")])

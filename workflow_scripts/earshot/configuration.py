@@ -52,7 +52,7 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     if errors:
         raise InputError("config: " + _explain(min(errors, key=_severity)))
     completed = _complete(copy.deepcopy(config), schema, schema, "")
-    for section in [*completed["sources"].values(), completed["model"]]:
+    for section in [*completed["sources"].values(), completed["model"], completed["prompt_search"]["opro"]]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
     if folder := completed["stimuli"]["noise_recordings"]:
@@ -139,6 +139,9 @@ def _check_across(config: dict[str, Any]) -> None:
                 raise InputError(f"config: {where} = {_short(section['datasets'])}: sources.{name}.origin is none; hint: {hint}")
     if model["origin"] == "path" and not model["path"]:
         raise InputError("config: model.path is not set: model.origin is path; hint: name a checkpoint folder")
+    prompt_search = config["prompt_search"]
+    if "opro" in prompt_search["proposers"] and prompt_search["opro"]["origin"] == "path" and not prompt_search["opro"]["path"]:
+        raise InputError("config: prompt_search.opro.path is not set: its origin is path; hint: name the folder of a causal language model")
     clip_s = config["clips"]["duration_s"]
     longest = max(stimuli["durations_ms"])
     if baseline["datasets"]:

@@ -11,8 +11,6 @@ from matplotlib.image import AxesImage
 from earshot.errors import InputError
 from earshot.report.style import KIND_COLOURS, WIDTH, in_order, system_kind, wrapped_name
 
-_COLOURS = colormaps["cividis"].with_extremes(bad="#f2f2f2")
-
 
 def draw_conditions(conditions: pd.DataFrame) -> Figure:
     """Heat maps on one colour scale, with the number (%) in every cell; an untested condition stays empty.
@@ -39,7 +37,7 @@ def draw_conditions(conditions: pd.DataFrame) -> Figure:
     cell = (0.82 * width / columns) / len(durations)
     for number, (axes, system) in enumerate(zip(shown, systems, strict=True)):
         table = rows[rows.system_id == system].pivot_table(index="snr_db", columns="duration_ms", values="balanced_accuracy")
-        image = _draw_panel(axes, 100 * table.reindex(index=snrs, columns=durations), scale, min(9.5, max(5.0, 30 * cell)))
+        image = draw_heat_map(axes, 100 * table.reindex(index=snrs, columns=durations), scale, min(9.5, max(5.0, 30 * cell)))
         axes.set_title(wrapped_name(system, 28), color=KIND_COLOURS[system_kind(system)])
         if number + columns >= len(systems):
             axes.set_xlabel("duration (ms)")
@@ -53,13 +51,15 @@ def draw_conditions(conditions: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_panel(axes: Axes, table: pd.DataFrame, scale: Normalize, font_size: float) -> AxesImage:
+def draw_heat_map(axes: Axes, table: pd.DataFrame, scale: Normalize, font_size: float, colours: str = "cividis", number: str = "{:.0f}") -> AxesImage:
+    """Draw a table of SNRs (rows) by durations (columns), its numbers in the cells; missing ones stay empty."""
+    colour_map = colormaps[colours].with_extremes(bad="#f2f2f2")
     values = table.to_numpy(dtype=float)
-    image = axes.imshow(values, origin="lower", aspect="auto", cmap=_COLOURS, norm=scale)
+    image = axes.imshow(values, origin="lower", aspect="auto", cmap=colour_map, norm=scale)
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            colour = "black" if _luminance(_COLOURS(scale(value))) > 0.179 else "white"
-            axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=font_size, color=colour)
+            colour = "black" if _luminance(colour_map(scale(value))) > 0.179 else "white"
+            axes.text(column, row, number.format(value).replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=font_size, color=colour)
     axes.set_xticks(range(table.shape[1]), [f"{duration:g}" for duration in table.columns], rotation=90 if table.shape[1] > 7 else 0)
     axes.set_yticks(range(table.shape[0]), [f"{snr:g}".replace("-", "\N{MINUS SIGN}") for snr in table.index])
     axes.tick_params(length=0)

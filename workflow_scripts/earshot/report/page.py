@@ -13,6 +13,7 @@ from earshot.errors import InputError
 from earshot.leakage.certificate import blocking_checks
 from earshot.report import formats
 from earshot.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
+from earshot.report.prompt_words import PROMPT_FIGURES, prompt_rows, prompt_sentences, proposer_name
 from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES, threshold_rows
 from earshot.report.published import published_beside_ours
 from earshot.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
@@ -28,7 +29,7 @@ _SPLIT_NAMES = {"grouped": "grouped (honest)", LEAKY_SPLIT: "row-random (leaky)"
 @dataclass(frozen=True)
 class ReportInputs:
     """Everything that the page shows; the tables are those of earshot.tables. Without the
-    baseline set, thresholds, points and the mixed models' tables are None."""
+    baseline set, thresholds, points and the mixed models' tables are None; without a prompt search, prompts is."""
 
     settings: dict[str, Any]
     figures: Mapping[str, str]
@@ -50,10 +51,12 @@ class ReportInputs:
     points: pd.DataFrame | None = None
     mixed_model_effects: pd.DataFrame | None = None
     mixed_model_fits: pd.DataFrame | None = None
+    prompts: pd.DataFrame | None = None
 
     @property
     def expected_figures(self) -> tuple[str, ...]:
-        return FIGURES + (PSYCHOACOUSTIC_FIGURES if self.thresholds is not None else ())
+        psychoacoustic = PSYCHOACOUSTIC_FIGURES if self.thresholds is not None else ()
+        return FIGURES + psychoacoustic + (PROMPT_FIGURES if self.prompts is not None else ())
 
 
 def render_page(inputs: ReportInputs, template: Path) -> str:
@@ -63,7 +66,7 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
     """
     missing = [name for name in inputs.expected_figures if name not in inputs.figures]
     if missing:
-        program = f"plot_{missing[0]}" if missing[0] in FIGURES else "plot_psychometrics"
+        program = f"plot_{missing[0]}" if missing[0] in FIGURES else "plot_prompts" if missing[0] in PROMPT_FIGURES else "plot_psychometrics"
         raise InputError(f"report: no figure {missing[0]}.svg; run {program}")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -76,6 +79,7 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         counted=formats.counted,
         system=system_name,
         label=lambda label: LABEL_NAMES[label],
+        proposer=proposer_name,
         split=lambda split: _SPLIT_NAMES.get(split, split),
     )
     environment.globals.update(percent_range=formats.percent_range, points_range=formats.points_range)
@@ -102,6 +106,9 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         generation=inputs.generation.to_dict("records"),
         examples=inputs.examples,
         published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config, inputs.thresholds, inputs.points),
+        prompts={"rows": [], "sentences": []}
+        if inputs.prompts is None
+        else {"rows": prompt_rows(inputs.prompts), "sentences": prompt_sentences(inputs.prompts, statistics["confidence"])},
         mixed_models=_mixed_models(inputs, statistics["confidence"]),
         thresholds=[] if inputs.thresholds is None else threshold_rows(inputs.thresholds),
         run=inputs.run,

@@ -1,0 +1,22 @@
+"""Fetch the pinned snapshot of the language model that proposes questions."""
+
+import argparse
+from pathlib import Path
+
+from earshot.errors import one_line_errors
+from earshot.snapshots import fetch_snapshot
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the snapshot goes")
+    parser.add_argument("--repository", required=True, help="hub repository, OWNER/NAME")
+    parser.add_argument("--revision", required=True, help="commit, tag or branch")
+    args = parser.parse_args()
+
+    fetch_snapshot(args.repository, args.revision, args.folder, section="prompt_search.opro")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Search for a better question: on sources of the train part, chosen on the development part."""
+
+import argparse
+import json
+from pathlib import Path
+
+from earshot.arguments import add_model_arguments, batch_size, json_object
+from earshot.errors import one_line_errors
+from earshot.files import atomic, sha256_of, write_json
+from earshot.leakage.fitted import fitted_record
+from earshot.prompt_search.draws import draw_stimuli
+from earshot.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
+from earshot.prompt_search.proposers import Proposer
+from earshot.randomness import stream
+from earshot.runtime.devices import leased_devices
+from earshot.tables import PROMPT_SCORES, SPLIT, STIMULI, read_table, write_table
+
+STREAM = "search_prompts"
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
+    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="split whose train part is searched on and whose dev part chooses (CSV)")
+    parser.add_argument("--proposer", choices=["edits", "opro", "paraphrases"], required=True)
+    parser.add_argument("--writer", type=Path, nargs="?", help="checkpoint folder of the language model that proposes (opro)")
+    parser.add_argument("--writer-quantisation", choices=["none", "nf4"], default="none")
+    parser.add_argument("--scores", type=Path, required=True, help="where every question with its scores goes (CSV)")
+    parser.add_argument("--archive", type=Path, required=True, help="where every proposal and request goes (JSON lines)")
+    parser.add_argument("--best", type=Path, required=True, help="where the chosen question goes (text)")
+    parser.add_argument("--fitted", type=Path, required=True, help="where it goes what was chosen, and on what (JSON)")
+    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    parser.add_argument("--settings", type=json_object, required=True, help="config prompt_search: sizes (JSON)")
+    parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
+    parser.add_argument("--search-seed", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    add_model_arguments(parser)
+    args = parser.parse_args()
+    if args.proposer == "opro" and args.writer is None:
+        parser.error("--proposer opro needs --writer")
+
+    names = (STREAM, args.search_seed)
+    index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
+    sizes = dict(args.settings)
+    draw = draw_stimuli(index, split, "train", sizes.pop("stimuli"), args.seed, *names, "train")
+    development = draw_stimuli(index, split, "dev", sizes.pop("development_stimuli"), args.seed, STREAM, "dev")
+    with leased_devices():
+        # torch looks at the visible devices when it is imported.
+        import torch
+
+        from earshot.engine.batching import Batches
+        from earshot.engine.checkpoint import load_checkpoint
+        from earshot.engine.prompting import Prompt
+        from earshot.prompt_search.opro import Opro, load_writer
+        from earshot.prompt_search.questioning import Questioner
+        from earshot.prompt_search.search import Settings, score_table, search
+        from earshot.runtime.checkpoints import CheckpointFolder, code_digest
+
+        torch.set_num_threads(args.threads)
+        prompt, settings = Prompt(**args.prompt), Settings(**sizes)
+        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
+        device = checkpoint.model.lm_head.weight.device
+        ask = Questioner(checkpoint, args.features, {*draw.ids, *development.ids}, prompt, Batches(args.batch_size, device, args.memory))
+        proposer: Proposer
+        if args.proposer == "opro":
+            proposer = Opro(load_writer(args.writer, args.writer_quantisation, device), settings.most_characters)
+        else:
+            proposer = Edits(prompt.question) if args.proposer == "edits" else Paraphrases(prompt.question)
+        stamp = {
+            "proposer": args.proposer,
+            "writer": sorted(sha256_of(path) for path in args.writer.glob("*.safetensors")) if args.writer else [],
+            "quantisation": [args.quantisation, args.writer_quantisation],
+            "memory": args.memory,
+            "prompt": args.prompt,
+            "settings": args.settings,
+            "seeds": [args.seed, args.search_seed],
+            "base": sorted(sha256_of(path) for path in args.base.glob("*.safetensors")),
+            "data": [sha256_of(path) for path in (*args.features, args.index, args.split)],
+            "code": code_digest(),
+        }
+        resume = CheckpointFolder(args.scores.with_name(".in-progress"), stamp)
+        found = search(
+            proposer,
+            ask,
+            draw,
+            development,
+            prompt.question,
+            DIRECT_QUESTIONS,
+            settings,
+            ask.special_tokens,
+            lambda iteration: stream(args.seed, *names, args.proposer, iteration),
+            resume,
+        )
+        table = score_table(found, draw, development, ask.prompt_id, ask.n_tokens)
+
+    chosen = found.trials[found.best].question
+    value = {
+        "prompt_id": ask.prompt_id(chosen),
+        "question": chosen,
+        "search_optimism": found.optimism,
+        "development_optimism": found.development_optimism,
+    }
+    used = split[split.stimulus_id.isin([*draw.ids, *development.ids])]
+    write_table(args.scores, table, PROMPT_SCORES)
+    for path, text in ((args.archive, "".join(json.dumps(record) + "\n" for record in found.archive)), (args.best, chosen + "\n")):
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    write_json(args.fitted, fitted_record(f"{args.proposer}-seed-{args.search_seed}", ["prompt"], value, args.split, used, drawn=True))
+    resume.remove()
+
+
+if __name__ == "__main__":
+    main()
