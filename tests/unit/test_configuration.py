@@ -77,6 +77,7 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, va
         ("{baseline: {noise: babble}}", "stimuli.noise_recordings is not set: baseline.noise is babble"),
         ("{stimuli: {noise: recorded}}", "stimuli.noise_recordings is not set: stimuli.noise is recorded"),
         ("{model: {origin: path}}", "model.path is not set"),
+        ("{prompt_search: {proposers: [opro], opro: {origin: path}}}", "prompt_search.opro.path is not set"),
         ("{finetuning: {arms: [{recipe: bigger, split: grouped}]}}", 'finetuning.arms[0].recipe = "bigger": is not defined; hint: one of attention'),
         ("{stimuli: {window_ms: 900}}", "stimuli.window_ms = 900: shorter than the longest stimulus; hint: at least 1000"),
         ("{stimuli: {window_ms: 1000, durations_ms: [200]}, baseline: {durations_ms: [1100]}}", "stimuli.window_ms = 1000: shorter than the longest"),
