@@ -150,7 +150,8 @@ def speak(who: Speaker, sentences: list[str], seed: int) -> list[Samples]:
     """Synthesise each sentence; mono at 22 050 Hz, full scale 1.
 
     The same arguments give the same samples, whatever was synthesised before: espeak-ng keeps oscillator and noise
-    states in static variables, so every call loads a copy of the library of its own, which starts from zero.
+    states in static variables, so every call loads a copy of the library of its own, which starts from zero; and the breath
+    of some variants comes from the C library's generator, which is seeded too.
     Raises RuntimeError where espeak-ng has no such voice or says nothing.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -168,7 +169,9 @@ def speak(who: Speaker, sentences: list[str], seed: int) -> list[Samples]:
         raise RuntimeError("espeak-ng did not start at 22050 Hz")
     try:
         library.espeak_SetSynthCallback(callback)
-        library.espeak_ng_SetRandSeed(ctypes.c_long(stream_seed(seed, "make_embedded_corpus", who.corpus, "espeak", who.index) % 2**31))
+        noise_seed = stream_seed(seed, "make_embedded_corpus", who.corpus, "espeak", who.index) % 2**31
+        library.espeak_ng_SetRandSeed(ctypes.c_long(noise_seed))
+        ctypes.CDLL(None).srand(ctypes.c_uint(noise_seed))
         if library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise RuntimeError(f"espeak-ng has no voice {voice}")
         for parameter, value in ((_RATE, who.rate), (_PITCH, who.pitch), (_PITCH_RANGE, who.pitch_range)):
