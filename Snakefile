@@ -31,7 +31,6 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        BASELINE_INDEX,
         "results/audit/fitted/report.md",
 
 

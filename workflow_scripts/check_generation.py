@@ -36,7 +36,7 @@ def main() -> None:
         checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
         names = sorted(name for file in args.features for name in stimuli_of(file))
         drawn = set(stream(args.seed, "check_generation").permutation(names)[: args.most])
-        vectors = [row for file in args.features for _, rows in read_features(checkpoint, file, drawn) for row in rows]
+        vectors = [row for _, rows in read_features(checkpoint, args.features, drawn) for row in rows]
         batches = [pad(vectors[start : start + BATCH], checkpoint.model.lm_head.weight.device) for start in range(0, len(vectors), BATCH)]
         table = compare_with_scores(checkpoint, batches, Prompt(**args.prompt))
     write_table(args.table, table, GENERATION)

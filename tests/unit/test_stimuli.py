@@ -3,6 +3,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def baseline_settings() -> dict:
 BASELINE = baseline_design(baseline_settings())
 
 
-def asking(durations_ms: list[int] = [200, 1000], snrs_db: list[float] = [0.0, 20.0], **changes) -> StimulusDesign:  # noqa: B006
+def asking(durations_ms: Sequence[int] = (200, 1000), snrs_db: Sequence[float] = (0.0, 20.0), **changes) -> StimulusDesign:
     """DESIGN with other conditions."""
     return dataclasses.replace(DESIGN, conditions=factorial(durations_ms, snrs_db), **changes)
 

@@ -53,7 +53,7 @@ def accuracy_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFra
                         "n_items": sum(sample.n_items for sample in samples),
                         "n_speech_sources": 0 if metric == "nonspeech_accuracy" else samples[0].n_sources,
                         "n_nonspeech_sources": 0 if metric == "speech_accuracy" else samples[-1].n_sources,
-                        "reliability": reliability(samples),
+                        "reliability": reliability(min(sample.n_sources for sample in samples)),
                     }
                 )
     return pd.DataFrame(rows)

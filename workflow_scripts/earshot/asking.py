@@ -46,11 +46,7 @@ def from_audio(checkpoint: Checkpoint, shards: Sequence[Path]) -> Sounds:
 def from_features(checkpoint: Checkpoint, files: Sequence[Path]) -> Sounds:
     """The stimuli of files of features, for a model whose audio tower made them."""
 
-    def blocks(only: Set[str] | None) -> Iterator[tuple[list[str], list[Any]]]:
-        for file in files:
-            yield from read_features(checkpoint, file, only)
-
-    return Sounds(blocks, lambda vectors: pad(vectors, checkpoint.model.lm_head.weight.device))
+    return Sounds(lambda only: read_features(checkpoint, files, only), lambda vectors: pad(vectors, checkpoint.model.lm_head.weight.device))
 
 
 def ask(

@@ -185,12 +185,11 @@ def naive_interval(samples: Sequence[Sample], weights: Sequence[float], confiden
     return max(0.0, value - math.sqrt(below)), min(1.0, value + math.sqrt(above))
 
 
-def reliability(samples: Sequence[Sample]) -> str:
-    """ "ok" from 10 sources in every class, "few_sources" from 6, else "descriptive_only"."""
-    fewest = min(sample.n_sources for sample in samples)
-    if fewest >= MIN_SOURCES_RELIABLE:
+def reliability(fewest_sources: int) -> str:
+    """ "ok" from 10 sources in the smallest class, "few_sources" from 6, else "descriptive_only"."""
+    if fewest_sources >= MIN_SOURCES_RELIABLE:
         return "ok"
-    return "few_sources" if fewest >= MIN_SOURCES_FOR_TESTS else "descriptive_only"
+    return "few_sources" if fewest_sources >= MIN_SOURCES_FOR_TESTS else "descriptive_only"
 
 
 def sign_flip_p(contributions: npt.ArrayLike) -> float:

@@ -77,24 +77,26 @@ def encode_shard(checkpoint: Checkpoint, shard: Path, output: Path, batches: Bat
     return total
 
 
-def read_features(checkpoint: Checkpoint, path: Path, only: Set[str] | None = None) -> Iterator[tuple[list[str], list[torch.Tensor]]]:
+def read_features(checkpoint: Checkpoint, files: Sequence[Path], only: Set[str] | None = None) -> Iterator[tuple[list[str], list[torch.Tensor]]]:
     """Yield stimulus ids and their vectors (n_audio_tokens, hidden size), on the CPU, block by block.
 
     only: the stimuli to read; None reads all.
-    Raises InputError where the file was made by another audio tower or is not a file of features.
+    Raises InputError where a file was made by another audio tower or is not a file of features.
     """
-    try:
-        file = parquet.ParquetFile(path, pre_buffer=False)
-    except pyarrow.ArrowInvalid as error:
-        raise InputError(f"{path}: cannot be read as Parquet ({error}); encode the stimuli again") from error
-    stamp = stamp_of(path)
-    if stamp.tower != tower_digest(checkpoint.model):
-        raise InputError(f"{path}: features of another base model's audio tower; encode the stimuli again")
-    dtype, hidden = getattr(torch, stamp.dtype), stamp.hidden
-    for batch in file.iter_batches(BLOCK):
-        ids, vectors = batch.column("stimulus_id").to_pylist(), batch.column("vectors")
-        chosen = [i for i, name in enumerate(ids) if only is None or name in only]
-        yield [ids[i] for i in chosen], [_tensor(vectors[i].as_buffer(), dtype, hidden) for i in chosen]
+    tower = tower_digest(checkpoint.model)
+    for path in files:
+        try:
+            file = parquet.ParquetFile(path, pre_buffer=False)
+        except pyarrow.ArrowInvalid as error:
+            raise InputError(f"{path}: cannot be read as Parquet ({error}); encode the stimuli again") from error
+        stamp = stamp_of(path)
+        if stamp.tower != tower:
+            raise InputError(f"{path}: features of another base model's audio tower; encode the stimuli again")
+        dtype, hidden = getattr(torch, stamp.dtype), stamp.hidden
+        for batch in file.iter_batches(BLOCK):
+            ids, vectors = batch.column("stimulus_id").to_pylist(), batch.column("vectors")
+            chosen = [i for i, name in enumerate(ids) if only is None or name in only]
+            yield [ids[i] for i in chosen], [_tensor(vectors[i].as_buffer(), dtype, hidden) for i in chosen]
 
 
 def stimuli_of(path: Path) -> list[str]:

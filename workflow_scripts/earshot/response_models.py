@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from earshot.clustered import MIN_SOURCES_FOR_TESTS, MIN_SOURCES_RELIABLE
+from earshot.clustered import MIN_SOURCES_FOR_TESTS, reliability
 from earshot.errors import InputError
 from earshot.mixed_models import (
     INTERCEPT,
@@ -222,7 +222,7 @@ def fit_row(analysis: Analysis, rows: pd.DataFrame) -> dict[str, Any]:
         "n_clips": rows.clip_id.nunique(),
         "n_speech_sources": counts[LABELS[0]],
         "n_nonspeech_sources": counts[LABELS[1]],
-        "reliability": reliability(rows),
+        "reliability": reliability(fewest_sources(rows)),
         "singular": None,
     }
     if analysis.known is not None:
@@ -272,11 +272,3 @@ def notes(rows: pd.DataFrame, fitted: Fit | None) -> list[str]:
 def fewest_sources(rows: pd.DataFrame) -> int:
     """Sources of the class that has fewer."""
     return int(rows.groupby("label").source_id.nunique().min())
-
-
-def reliability(rows: pd.DataFrame) -> str:
-    """ "ok" from 10 sources in both classes, "few_sources" from 6, else "descriptive_only"."""
-    fewest = fewest_sources(rows)
-    if fewest >= MIN_SOURCES_RELIABLE:
-        return "ok"
-    return "few_sources" if fewest >= MIN_SOURCES_FOR_TESTS else "descriptive_only"

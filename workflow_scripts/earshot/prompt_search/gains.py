@@ -101,5 +101,5 @@ def _tested(chosen: Outcomes, baseline: Outcomes, confidence: float) -> dict[str
         "baseline_accuracy": estimate(*metric_parts(baseline, "balanced_accuracy")).value,
         "balanced_accuracy": estimate(samples, weights).value,
         **{name: row[name] for name in ("difference", "low", "high", "p_clustered_t", "n_items", "n_sources")},
-        "reliability": reliability(samples),
+        "reliability": reliability(min(sample.n_sources for sample in samples)),
     }

@@ -25,9 +25,7 @@ class Questioner:
         Raises InputError where a stimulus is in no file.
         """
         self._checkpoint, self._prompt, self._batches = checkpoint, prompt, batches
-        self._vectors = {
-            name: row for file in files for names, rows in read_features(checkpoint, file, stimuli) for name, row in zip(names, rows, strict=True)
-        }
+        self._vectors = {name: row for names, rows in read_features(checkpoint, files, stimuli) for name, row in zip(names, rows, strict=True)}
         if missing := sorted(stimuli - set(self._vectors)):
             raise InputError(f"stimulus {missing[0]} (and {len(missing) - 1} more) is in no file of features; encode the stimuli again")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from earshot.clustered import Sample, estimate
+from earshot.clustered import Sample, estimate, reliability
 from earshot.errors import InputError
 from earshot.psychometrics.axes import from_axis, to_axis
 from earshot.psychometrics.evidence import (
@@ -21,7 +21,7 @@ from earshot.psychometrics.evidence import (
     unbiased,
 )
 from earshot.psychometrics.functions import Family, FloatArray
-from earshot.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Settings, Threshold, measure_threshold, reliability
+from earshot.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Settings, Threshold, measure_threshold
 from earshot.randomness import stream
 from earshot.tables import CURVES, LABELS, THRESHOLDS
 

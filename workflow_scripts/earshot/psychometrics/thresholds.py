@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from earshot.clustered import MIN_SOURCES_FOR_TESTS, MIN_SOURCES_RELIABLE
 from earshot.psychometrics.evidence import Evidence, falls, jackknife_variance, rises, t_quantile
 from earshot.psychometrics.fitting import deviance, fit_curves
 from earshot.psychometrics.functions import Curves, Family, FloatArray
@@ -116,13 +115,6 @@ def interval_name(evidence: Evidence) -> str:
         return "parametric_bootstrap"
     fewest = min(len(total) for _, total in evidence.left_out)
     return "jackknife_t" if fewest < MIN_SOURCES_FOR_BOOTSTRAP else "cluster_bootstrap"
-
-
-def reliability(n_sources: int) -> str:
-    """ "ok" from 10 sources in the smallest class, "few_sources" from 6, else "descriptive_only"."""
-    if n_sources >= MIN_SOURCES_RELIABLE:
-        return "ok"
-    return "few_sources" if n_sources >= MIN_SOURCES_FOR_TESTS else "descriptive_only"
 
 
 def _status(levels: FloatArray, evidence: Evidence, curve: Curves, isotonic: FloatArray, settings: Settings) -> str:
