@@ -37,7 +37,12 @@ from earshot.leakage.evidence import Policy, in_batches
 from earshot.leakage.near_duplicates import OverAudio, Pair, correlated_pairs, fingerprinted
 from earshot.leakage.workers import Workers
 from earshot.randomness import stream
-from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, AudioTableWriter, write_table
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.clips import CLIPS
+from earshot.tables.files import write_table
+from earshot.tables.recordings import RECORDINGS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 CLIPS_PER_SOURCE, BATCH, STIMULUS_S = 5, 1000, 0.4
 PARTS = ("train", "train", "train", "dev", "test")

@@ -18,7 +18,8 @@ from earshot.engine.reading import embed, splice
 from earshot.engine.scoring import Scorer
 from earshot.engine.tiny_base import QUESTIONS
 from earshot.randomness import stream
-from earshot.tables import STIMULI, iterate_audio
+from earshot.tables.audio import iterate_audio
+from earshot.tables.stimuli import STIMULI
 
 BATCH = 32
 TYPICAL_LOGIT = 24.0

@@ -18,7 +18,9 @@ from earshot.prompt_search.proposers import Proposer
 from earshot.prompt_search.questioning import Questioner
 from earshot.prompt_search.search import Settings, measure, search
 from earshot.randomness import stream
-from earshot.tables import SPLIT, STIMULI, read_table
+from earshot.tables.files import read_table
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 SETTINGS = Settings(iterations=5, candidates=8, finalists=4, most_characters=500)
 

@@ -26,7 +26,10 @@ from earshot.conditions import grid
 from earshot.configuration import complete_config
 from earshot.randomness import stream
 from earshot.stimuli import StimulusDesign, shard_clips, write_shard
-from earshot.tables import CLIPS, LABELS, AudioTableWriter, read_table
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.clips import CLIPS
+from earshot.tables.columns import LABELS
+from earshot.tables.files import read_table
 
 BATCH = 500
 GRID_CLIPS = 70

@@ -1,10 +1,10 @@
 """Clips: what the recordings are, whether they can be used, and which stretches become clips.
 
 in   a data set's folder
-out  results/recordings/{dataset}.parquet             earshot.tables.RECORDINGS
-     results/recordings/{dataset}_segments.parquet    earshot.tables.SEGMENTS
-     results/recordings/{dataset}_audio_check.csv     earshot.tables.AUDIO_CHECK
-     results/clips/{dataset}.parquet                  earshot.tables.CLIPS and audio
+out  results/recordings/{dataset}.parquet             earshot.tables.recordings.RECORDINGS
+     results/recordings/{dataset}_segments.parquet    earshot.tables.recordings.SEGMENTS
+     results/recordings/{dataset}_audio_check.csv     earshot.tables.recordings.AUDIO_CHECK
+     results/clips/{dataset}.parquet                  earshot.tables.clips.CLIPS and audio
 """
 
 

@@ -1,11 +1,11 @@
 """Comparison: how accurate every system is, and which differ, with intervals and tests clustered by source.
 
 in   results/predictions/, results/splits/, results/stimuli/factorial/index.parquet
-out  results/tables/accuracy.csv      earshot.tables.ACCURACY
-     results/tables/sources.csv       earshot.tables.SOURCE_ACCURACY
-     results/tables/conditions.csv    earshot.tables.CONDITION_ACCURACY
-     results/tables/comparisons.csv   earshot.tables.COMPARISONS
-     results/tables/leakage.csv       earshot.tables.LEAKAGE
+out  results/tables/accuracy.csv      earshot.tables.accuracy.ACCURACY
+     results/tables/sources.csv       earshot.tables.accuracy.SOURCE_ACCURACY
+     results/tables/conditions.csv    earshot.tables.accuracy.CONDITION_ACCURACY
+     results/tables/comparisons.csv   earshot.tables.comparisons.COMPARISONS
+     results/tables/leakage.csv       earshot.tables.comparisons.LEAKAGE
 """
 
 

@@ -1,7 +1,7 @@
 """Evaluation: what every adapter answers to stimuli that it did not train on.
 
 in   an adapter, the base model, stimuli, splits and their gates
-out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet    earshot.tables.PREDICTIONS
+out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet    earshot.tables.predictions.PREDICTIONS
 """
 
 

@@ -1,7 +1,7 @@
 """The second audit, after training: what was fitted on what, and what the base model does and may have heard.
 
 in   results/splits/grouped.csv, results/predictions/**.fitted.json, results/prompts/**.fitted.json, the base model
-out  results/tables/counterfactuals.csv          earshot.tables.COUNTERFACTUALS
+out  results/tables/counterfactuals.csv          earshot.tables.counterfactuals.COUNTERFACTUALS
      results/audit/fitted/certificate.json       verdict, checks, digests
      results/audit/fitted/evidence.csv           the faults of every failed check
 """

@@ -1,14 +1,14 @@
 """Prompt search: questions found on train sources, chosen on development sources, reported once on test sources.
 
 in   results/features/factorial/, results/stimuli/factorial/index.parquet, results/splits/grouped.csv, the base model
-out  results/prompts/{proposer}/seed-{seed}/prompts.csv          earshot.tables.PROMPT_SCORES
+out  results/prompts/{proposer}/seed-{seed}/prompts.csv          earshot.tables.prompts.PROMPT_SCORES
      results/prompts/{proposer}/seed-{seed}/archive.jsonl        every proposal and request, and why it was turned down
      results/prompts/{proposer}/seed-{seed}/best_prompt.txt      the chosen question
      results/prompts/{proposer}/seed-{seed}/prompts.fitted.json  what was chosen, and on what
-     results/prompts/predictions.parquet                         earshot.tables.PREDICTIONS of the test part
-     results/prompts/history.csv                                 earshot.tables.PROMPT_HISTORY
-     results/prompts/conditions.csv                              earshot.tables.CONDITION_ACCURACY
-     results/tables/prompts.csv                                  earshot.tables.PROMPT_GAINS
+     results/prompts/predictions.parquet                         earshot.tables.predictions.PREDICTIONS of the test part
+     results/prompts/history.csv                                 earshot.tables.prompt_gains.PROMPT_HISTORY
+     results/prompts/conditions.csv                              earshot.tables.accuracy.CONDITION_ACCURACY
+     results/tables/prompts.csv                                  earshot.tables.prompt_gains.PROMPT_GAINS
      results/figures/{prompt_progress,prompt_gains,prompt_length,prompt_conditions}.{svg,png}
 """
 

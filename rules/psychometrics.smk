@@ -1,11 +1,11 @@
 """Psychometrics: how long and how loud a sound must be before each system hears what it is.
 
 in   results/predictions/baseline/, results/stimuli/baseline/index.parquet, results/splits/grouped.csv
-out  results/tables/thresholds.csv             earshot.tables.THRESHOLDS
-     results/psychometrics/points.csv          earshot.tables.POINTS
-     results/psychometrics/curves.csv          earshot.tables.CURVES
-     results/tables/mixed_model_effects.csv    earshot.tables.MIXED_MODEL_EFFECTS
-     results/tables/mixed_model_fits.csv       earshot.tables.MIXED_MODEL_FITS
+out  results/tables/thresholds.csv             earshot.tables.psychometrics.THRESHOLDS
+     results/psychometrics/points.csv          earshot.tables.psychometrics.POINTS
+     results/psychometrics/curves.csv          earshot.tables.psychometrics.CURVES
+     results/tables/mixed_model_effects.csv    earshot.tables.mixed_models.MIXED_MODEL_EFFECTS
+     results/tables/mixed_model_fits.csv       earshot.tables.mixed_models.MIXED_MODEL_FITS
      results/figures/{duration_curves,snr_curves,sensitivity,bands_and_rooms,duration_by_snr}.{svg,png}
 """
 

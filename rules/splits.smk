@@ -1,7 +1,7 @@
 """Splits: which source trains, tunes and tests; the audit of every split; the gate that training waits for.
 
 in   results/stimuli/factorial/index.parquet
-out  results/splits/{split}.csv                earshot.tables.SPLIT
+out  results/splits/{split}.csv                earshot.tables.splits.SPLIT
      results/audit/{split}/certificate.json    verdict, checks, digests
      results/audit/{audit}/report.md, .html    the same, to read
      results/audit/{split}/evidence.csv        the offending items of every failed check

@@ -1,8 +1,8 @@
 """Stimuli: clips under controlled conditions, in a fixed window, at a fixed level.
 
 in   results/clips/{dataset}.parquet
-out  results/stimuli/factorial/shard-{shard}.parquet    earshot.tables.STIMULI and audio
-     results/stimuli/factorial/index.parquet            earshot.tables.STIMULI
+out  results/stimuli/factorial/shard-{shard}.parquet    earshot.tables.stimuli.STIMULI and audio
+     results/stimuli/factorial/index.parquet            earshot.tables.stimuli.STIMULI
      results/tables/stimuli.csv                         counts and largest deviations per condition
      results/stimuli/baseline/, results/tables/baseline_stimuli.csv    the same of the psychoacoustic baseline
 """

@@ -2,10 +2,10 @@
 
 in   results/stimuli/{stimulus_set}/shard-{shard}.parquet, the base model
 out  results/features/{stimulus_set}/shard-{shard}.parquet              audio embeddings, see earshot.encoding
-     results/predictions/{stimulus_set}/zeroshot.parquet                earshot.tables.PREDICTIONS
-     results/predictions/{stimulus_set}/detectors/{detector}.parquet    earshot.tables.PREDICTIONS
+     results/predictions/{stimulus_set}/zeroshot.parquet                earshot.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/detectors/{detector}.parquet    earshot.tables.predictions.PREDICTIONS
      results/predictions/{stimulus_set}/detectors/{detector}.fitted.json    what was tuned, and on what
-     results/tables/generation.csv                                      earshot.tables.GENERATION
+     results/tables/generation.csv                                      earshot.tables.generation.GENERATION
 """
 
 

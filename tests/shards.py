@@ -7,7 +7,8 @@ import pandas as pd
 
 from earshot.audio import encode_flac
 from earshot.files import atomic
-from earshot.tables import STIMULI, AudioTableWriter
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.stimuli import STIMULI
 
 MILLISECONDS = [20, 40, 60, 200, 1000, 61]
 """How long the stimuli of a shard are, in turn."""

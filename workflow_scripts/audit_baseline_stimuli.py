@@ -6,7 +6,9 @@ from pathlib import Path
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
 from earshot.stimuli import audit_stimuli, baseline_design
-from earshot.tables import STIMULI, STIMULUS_SUMMARY, write_table
+from earshot.tables.files import write_table
+from earshot.tables.stimuli import STIMULI
+from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
 
 
 @one_line_errors

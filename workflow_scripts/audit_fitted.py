@@ -16,7 +16,11 @@ from earshot.leakage.fitted_audit import audit_fitted, checks
 from earshot.leakage.fitted_checks import FittedEvidence
 from earshot.leakage.registry import CHECK_IDS
 from earshot.leakage.waivers import iso_day, read_waivers
-from earshot.tables import COUNTERFACTUALS, EVIDENCE, RECORDINGS, SPLIT, read_table, write_table
+from earshot.tables.counterfactuals import COUNTERFACTUALS
+from earshot.tables.evidence import EVIDENCE
+from earshot.tables.files import read_table, write_table
+from earshot.tables.recordings import RECORDINGS
+from earshot.tables.splits import SPLIT
 
 
 @one_line_errors

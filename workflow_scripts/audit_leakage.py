@@ -16,7 +16,8 @@ from earshot.files import write_json
 from earshot.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earshot.leakage.audit import audit
 from earshot.leakage.certifying import verdict
-from earshot.tables import EVIDENCE, write_table
+from earshot.tables.evidence import EVIDENCE
+from earshot.tables.files import write_table
 
 RENDERER = Path(__file__).with_name("render_audit.py")
 

@@ -8,7 +8,8 @@ from earshot.arguments import json_object
 from earshot.errors import one_line_errors
 from earshot.recordings import catalogue, summary
 from earshot.sanity import Limits
-from earshot.tables import AUDIO_CHECK, RECORDINGS, SEGMENTS, write_table
+from earshot.tables.files import write_table
+from earshot.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
 
 
 @one_line_errors

@@ -7,7 +7,8 @@ from earshot.arguments import add_model_arguments, json_object
 from earshot.errors import one_line_errors
 from earshot.randomness import stream
 from earshot.runtime.devices import leased_devices
-from earshot.tables import GENERATION, write_table
+from earshot.tables.files import write_table
+from earshot.tables.generation import GENERATION
 
 BATCH = 64
 

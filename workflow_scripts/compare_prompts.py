@@ -9,7 +9,13 @@ from earshot.accuracy import condition_table
 from earshot.errors import one_line_errors
 from earshot.leakage.fitted import load_fitted
 from earshot.prompt_search.gains import Search, assert_unseen, gain_table, outcomes_of
-from earshot.tables import CONDITION_ACCURACY, PREDICTIONS, PROMPT_GAINS, PROMPT_HISTORY, PROMPT_SCORES, SPLIT, STIMULI, read_table, write_table
+from earshot.tables.accuracy import CONDITION_ACCURACY
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.prompt_gains import PROMPT_GAINS, PROMPT_HISTORY
+from earshot.tables.prompts import PROMPT_SCORES
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 @one_line_errors

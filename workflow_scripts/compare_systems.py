@@ -9,7 +9,11 @@ from earshot.arguments import json_object
 from earshot.comparison import best_adapter, comparison_table, declared_pairs, leakage_table
 from earshot.errors import one_line_errors
 from earshot.outcomes import score_systems
-from earshot.tables import COMPARISONS, LEAKAGE, PREDICTIONS, SPLIT, STIMULI, read_table, write_table
+from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 @one_line_errors

@@ -9,7 +9,9 @@ from earshot.detectors import DETECTORS, FITS, detect
 from earshot.errors import one_line_errors
 from earshot.files import write_json
 from earshot.leakage.fitted import fitted_record
-from earshot.tables import PREDICTIONS, SPLIT, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
 
 
 @one_line_errors

@@ -7,7 +7,11 @@ import pandas as pd
 
 from earshot.errors import one_line_errors
 from earshot.response_models import mixed_model_tables
-from earshot.tables import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS, PREDICTIONS, SPLIT, STIMULI, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 @one_line_errors

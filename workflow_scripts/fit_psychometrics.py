@@ -8,7 +8,11 @@ import pandas as pd
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
 from earshot.psychometrics.study import collect_answers, fit_study, point_table
-from earshot.tables import CURVES, POINTS, PREDICTIONS, SPLIT, STIMULI, THRESHOLDS, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.psychometrics import CURVES, POINTS, THRESHOLDS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 @one_line_errors

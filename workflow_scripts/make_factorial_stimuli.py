@@ -6,7 +6,8 @@ from pathlib import Path
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
 from earshot.stimuli import factorial_design, shard_clips, write_shard
-from earshot.tables import CLIPS, read_table
+from earshot.tables.clips import CLIPS
+from earshot.tables.files import read_table
 
 
 @one_line_errors

@@ -8,7 +8,11 @@ import pandas as pd
 from earshot.accuracy import accuracy_table, condition_table, source_table
 from earshot.errors import one_line_errors
 from earshot.outcomes import score_systems
-from earshot.tables import ACCURACY, CONDITION_ACCURACY, PREDICTIONS, SOURCE_ACCURACY, SPLIT, STIMULI, read_table, write_table
+from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 @one_line_errors

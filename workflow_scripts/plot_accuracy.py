@@ -6,7 +6,8 @@ from pathlib import Path
 from earshot.errors import one_line_errors
 from earshot.report.accuracy_figure import draw_accuracy
 from earshot.report.style import figure_style, save_figure
-from earshot.tables import ACCURACY, SOURCE_ACCURACY, read_table
+from earshot.tables.accuracy import ACCURACY, SOURCE_ACCURACY
+from earshot.tables.files import read_table
 
 
 @one_line_errors

@@ -8,7 +8,9 @@ import pandas as pd
 from earshot.errors import one_line_errors
 from earshot.report.leakage_figure import draw_leakage
 from earshot.report.style import figure_style, save_figure
-from earshot.tables import ACCURACY, LEAKAGE, read_table
+from earshot.tables.accuracy import ACCURACY
+from earshot.tables.comparisons import LEAKAGE
+from earshot.tables.files import read_table
 
 
 @one_line_errors

@@ -6,7 +6,9 @@ from pathlib import Path
 from earshot.errors import InputError, one_line_errors
 from earshot.report.prompt_figures import FIGURES, PromptTables
 from earshot.report.style import figure_style, save_figure
-from earshot.tables import CONDITION_ACCURACY, PROMPT_GAINS, PROMPT_HISTORY, read_table
+from earshot.tables.accuracy import CONDITION_ACCURACY
+from earshot.tables.files import read_table
+from earshot.tables.prompt_gains import PROMPT_GAINS, PROMPT_HISTORY
 
 
 @one_line_errors

@@ -8,7 +8,8 @@ import pandas as pd
 from earshot.errors import InputError, one_line_errors
 from earshot.report.psychometric_figures import FIGURES, PsychometricTables
 from earshot.report.style import figure_style, save_figure
-from earshot.tables import CURVES, POINTS, THRESHOLDS, read_table
+from earshot.tables.files import read_table
+from earshot.tables.psychometrics import CURVES, POINTS, THRESHOLDS
 
 
 @one_line_errors

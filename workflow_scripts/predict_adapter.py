@@ -9,7 +9,10 @@ from earshot.arguments import add_model_arguments, batch_size, json_object
 from earshot.errors import InputError, one_line_errors
 from earshot.leakage.certificate import verify_gate
 from earshot.runtime.devices import leased_devices
-from earshot.tables import PREDICTIONS, SPLIT, STIMULI, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 def unheard(stimuli: pd.DataFrame, splits: list[pd.DataFrame]) -> frozenset[str]:

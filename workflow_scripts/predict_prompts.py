@@ -6,7 +6,10 @@ from pathlib import Path
 from earshot.arguments import add_model_arguments, batch_size, json_object
 from earshot.errors import one_line_errors
 from earshot.runtime.devices import leased_devices
-from earshot.tables import PREDICTIONS, PROMPT_SCORES, SPLIT, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.prompts import PROMPT_SCORES
+from earshot.tables.splits import SPLIT
 
 
 @one_line_errors

@@ -6,7 +6,8 @@ from pathlib import Path
 from earshot.arguments import add_model_arguments, batch_size, json_object
 from earshot.errors import one_line_errors
 from earshot.runtime.devices import leased_devices
-from earshot.tables import PREDICTIONS, write_table
+from earshot.tables.files import write_table
+from earshot.tables.predictions import PREDICTIONS
 
 
 @one_line_errors

@@ -10,7 +10,11 @@ from earshot.arguments import add_model_arguments, batch_size, json_object
 from earshot.counterfactuals import probed, variants
 from earshot.errors import one_line_errors
 from earshot.runtime.devices import leased_devices
-from earshot.tables import COUNTERFACTUALS, SPLIT, STIMULI, iterate_audio, read_table, write_table
+from earshot.tables.audio import iterate_audio
+from earshot.tables.counterfactuals import COUNTERFACTUALS
+from earshot.tables.files import read_table, write_table
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 @one_line_errors

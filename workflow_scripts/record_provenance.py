@@ -9,7 +9,7 @@ from earshot.arguments import json_object
 from earshot.errors import one_line_errors
 from earshot.files import atomic, write_json
 from earshot.provenance import DIGESTS, describe_run, digest_table, without_secrets
-from earshot.tables import write_table
+from earshot.tables.files import write_table
 
 
 @one_line_errors

@@ -8,7 +8,8 @@ from earshot.files import atomic
 from earshot.leakage import audit, fitted_audit
 from earshot.leakage.certificate import load_certificate
 from earshot.leakage.report import render_page, render_report
-from earshot.tables import EVIDENCE, read_table
+from earshot.tables.evidence import EVIDENCE
+from earshot.tables.files import read_table
 
 
 @one_line_errors

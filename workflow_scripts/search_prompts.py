@@ -13,7 +13,10 @@ from earshot.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
 from earshot.prompt_search.proposers import Proposer
 from earshot.randomness import stream
 from earshot.runtime.devices import leased_devices
-from earshot.tables import PROMPT_SCORES, SPLIT, STIMULI, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.prompts import PROMPT_SCORES
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 STREAM = "search_prompts"
 

@@ -13,7 +13,10 @@ from earshot.audio import encode_flac
 from earshot.clips import Clip, ClipSettings, select_clips
 from earshot.errors import InputError, one_line_errors
 from earshot.files import atomic
-from earshot.tables import CLIPS, RECORDINGS, SEGMENTS, AudioTableWriter, read_table
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.clips import CLIPS
+from earshot.tables.files import read_table
+from earshot.tables.recordings import RECORDINGS, SEGMENTS
 
 ROWS_PER_GROUP = 64
 

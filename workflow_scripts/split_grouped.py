@@ -6,7 +6,9 @@ from pathlib import Path
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
 from earshot.splits import split_by_source
-from earshot.tables import SPLIT, STIMULI, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 @one_line_errors

@@ -6,7 +6,8 @@ from pathlib import Path
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
 from earshot.splits import split_by_row
-from earshot.tables import SPLIT, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.splits import SPLIT
 
 
 @one_line_errors

@@ -8,7 +8,8 @@ from earshot.errors import one_line_errors
 from earshot.files import atomic_folder, sha256_of
 from earshot.leakage.certificate import verify_gate
 from earshot.runtime.devices import leased_devices
-from earshot.tables import SPLIT, read_table
+from earshot.tables.files import read_table
+from earshot.tables.splits import SPLIT
 
 
 @one_line_errors

@@ -14,22 +14,16 @@ from earshot.leakage.certificate import load_certificate
 from earshot.provenance import DIGESTS
 from earshot.report.listening import listening_examples
 from earshot.report.page import ReportInputs, render_page
-from earshot.tables import (
-    ACCURACY,
-    AUDIO_CHECK,
-    COMPARISONS,
-    CONDITION_ACCURACY,
-    GENERATION,
-    LEAKAGE,
-    MIXED_MODEL_EFFECTS,
-    MIXED_MODEL_FITS,
-    POINTS,
-    PREDICTIONS,
-    PROMPT_GAINS,
-    STIMULUS_SUMMARY,
-    THRESHOLDS,
-    read_table,
-)
+from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY
+from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.files import read_table
+from earshot.tables.generation import GENERATION
+from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.prompt_gains import PROMPT_GAINS
+from earshot.tables.psychometrics import POINTS, THRESHOLDS
+from earshot.tables.recordings import AUDIO_CHECK
+from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
 
 TABLES = {
     "accuracy": ACCURACY,

@@ -16,7 +16,11 @@ from peft import PeftModel
 from small_settings import SETTINGS
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
-from earshot.tables import ACCURACY, COMPARISONS, LEAKAGE, PREDICTIONS, STIMULI, read_table
+from earshot.tables.accuracy import ACCURACY
+from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.files import read_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.stimuli import STIMULI
 
 NUMBERS = ["results/tables", "results/predictions", "results/splits", "results/audit", "results/stimuli", "results/clips", "results/figures"]
 

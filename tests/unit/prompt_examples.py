@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 
 from earshot.randomness import stream
-from earshot.tables import CONDITION_ACCURACY, PROMPT_GAINS, PROMPT_HISTORY, validate
+from earshot.tables.accuracy import CONDITION_ACCURACY
+from earshot.tables.files import validate
+from earshot.tables.prompt_gains import PROMPT_GAINS, PROMPT_HISTORY
 
 SEEDS = ("1", "2", "3")
 

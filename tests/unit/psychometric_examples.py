@@ -6,7 +6,8 @@ import pandas as pd
 from baseline_answers import baseline_index, no_split, observer
 
 from earshot.psychometrics.study import collect_answers, fit_study, point_table
-from earshot.tables import CURVES, POINTS, THRESHOLDS, validate
+from earshot.tables.files import validate
+from earshot.tables.psychometrics import CURVES, POINTS, THRESHOLDS
 
 OBSERVERS = {
     "base": {"threshold_ms": 150, "threshold_db": 3},

@@ -8,7 +8,12 @@ import pandas as pd
 
 from earshot.configuration import complete_config
 from earshot.leakage.certificate import SCHEMA_NAME, overall_status
-from earshot.tables import ACCURACY, AUDIO_CHECK, COMPARISONS, CONDITION_ACCURACY, GENERATION, LEAKAGE, SOURCE_ACCURACY, STIMULUS_SUMMARY, validate
+from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
+from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.files import validate
+from earshot.tables.generation import GENERATION
+from earshot.tables.recordings import AUDIO_CHECK
+from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
 
 SYSTEMS = ("base", "attention-grouped", "attention-row_random", "silero", "webrtc", "energy")
 SEEDS = ("42", "123", "456")

@@ -5,7 +5,8 @@ from small_study import DURATIONS, SNRS, predictions, study
 from earshot.accuracy import accuracy_table, condition_table, source_table
 from earshot.errors import InputError
 from earshot.outcomes import score_systems
-from earshot.tables import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY, validate
+from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
+from earshot.tables.files import validate
 
 
 @pytest.fixture

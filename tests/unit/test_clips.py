@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from earshot.audio import read_mono
 from earshot.clips import ClipSettings, activity, cut, select_clips, sound_starts, speech_starts
 from earshot.errors import InputError
-from earshot.tables import CLIPS, RECORDINGS, SEGMENTS, iterate_audio, write_table
+from earshot.tables.audio import iterate_audio
+from earshot.tables.clips import CLIPS
+from earshot.tables.files import write_table
+from earshot.tables.recordings import RECORDINGS, SEGMENTS
 
 DEFAULTS = {
     "duration_s": 1.0,

@@ -5,7 +5,8 @@ from small_study import predictions, study
 
 from earshot.comparison import best_adapter, compare, comparison_table, declared_pairs, leakage_table
 from earshot.outcomes import score_systems
-from earshot.tables import COMPARISONS, LEAKAGE, validate
+from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.files import validate
 
 
 def outcomes_of(tables, n_sources=24, per_condition=4):

@@ -3,7 +3,8 @@ import pytest
 
 from earshot.leakage.declaration_checks import DECLARATION, declared_contamination, pretraining_contamination
 from earshot.leakage.fitted_checks import FittedEvidence
-from earshot.tables import PRETRAINING_CORPORA, read_table
+from earshot.tables.files import read_table
+from earshot.tables.pretraining import PRETRAINING_CORPORA
 
 
 def check(*datasets: str, base: str = "Qwen2-Audio"):

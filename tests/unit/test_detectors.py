@@ -11,7 +11,11 @@ from earshot.detectors import DETECTORS, detect
 from earshot.errors import InputError
 from earshot.files import atomic
 from earshot.randomness import stream
-from earshot.tables import PREDICTIONS, SPLIT, STIMULI, AudioTableWriter, read_table, validate, write_table
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.files import read_table, validate, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "detect_reference.py"
 

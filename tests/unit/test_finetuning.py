@@ -19,7 +19,8 @@ from earshot.errors import InputError
 from earshot.files import atomic
 from earshot.finetuning import presentation_order, train_adapter, training_set
 from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.tables import STIMULI, AudioTableWriter
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.stimuli import STIMULI
 
 CPU = torch.device("cpu")
 PROMPT = Prompt("Does this sound contain human speech?")

@@ -19,7 +19,10 @@ from earshot.leakage.fitted import fitted_record, load_fitted
 from earshot.leakage.fitted_audit import audit_fitted, checks
 from earshot.leakage.fitted_checks import FittedEvidence
 from earshot.randomness import stream
-from earshot.tables import LABELS, RECORDINGS, SPLIT, write_table
+from earshot.tables.columns import LABELS
+from earshot.tables.files import write_table
+from earshot.tables.recordings import RECORDINGS
+from earshot.tables.splits import SPLIT
 
 SOURCES = 8
 

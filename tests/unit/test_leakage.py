@@ -29,7 +29,13 @@ from earshot.leakage.registry import EVIDENCE_COLUMNS, Check, Finding, no_offend
 from earshot.leakage.report import escape
 from earshot.leakage.waivers import Waiver, read_waivers
 from earshot.leakage.workers import Workers
-from earshot.tables import CLIPS, EVIDENCE, RECORDINGS, SPLIT, STIMULI, AudioTableWriter, read_table, write_table
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.clips import CLIPS
+from earshot.tables.evidence import EVIDENCE
+from earshot.tables.files import read_table, write_table
+from earshot.tables.recordings import RECORDINGS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 POLICY = Policy(
     adjacency_guard_s=5.0, min_sources_per_class=2, near_duplicate_correlation=0.6, shortcut_auc_warn=0.6, speech_in_nonspeech_probability=0.5

@@ -13,7 +13,11 @@ from earshot.errors import InputError
 from earshot.mixed_models import INTERCEPT, MixedModel, RandomIntercept, fit, is_separated, laplace_fit, precision
 from earshot.quadrature import marginal_likelihood
 from earshot.response_models import Analysis, analyse, answered, fit_row, mixed_model_tables, response_model
-from earshot.tables import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS, PREDICTIONS, SPLIT, STIMULI, read_table, validate, write_table
+from earshot.tables.files import read_table, validate, write_table
+from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 
 def rows_of(index, answers):

@@ -22,7 +22,8 @@ from earshot.report.prompt_words import PROMPT_FIGURES
 from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES
 from earshot.report.published import PUBLISHED_MODEL, published_beside_ours
 from earshot.report.summary import summarise
-from earshot.tables import STIMULI, AudioTableWriter
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.stimuli import STIMULI
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "rules" / "captions" / "report.html.jinja"

@@ -20,7 +20,8 @@ from earshot.prompt_search.proposers import Judged, Proposal
 from earshot.prompt_search.search import Settings, gather, measure, race, rungs, score_table
 from earshot.randomness import stream
 from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.tables import PROMPT_SCORES, read_table, write_table
+from earshot.tables.files import read_table, write_table
+from earshot.tables.prompts import PROMPT_SCORES
 
 HOSTILE = {
     "{question} {0} {{}} %s": None,

@@ -25,7 +25,8 @@ from earshot.psychometrics.functions import SIGMOIDS, Curves, Family
 from earshot.psychometrics.isotonic import crossing, isotonic_fit
 from earshot.psychometrics.study import collect_answers, curves_of, fit_study, point_table
 from earshot.psychometrics.thresholds import Settings, measure_threshold
-from earshot.tables import CURVES, POINTS, THRESHOLDS, validate
+from earshot.tables.files import validate
+from earshot.tables.psychometrics import CURVES, POINTS, THRESHOLDS
 
 LEVELS = np.log10([20.0, 40, 80, 160, 500, 800, 1000])
 SETTINGS = Settings(Family(), target=0.75, confidence=0.95, n_bootstrap=400)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from earshot.errors import InputError
 from earshot.splits import split_by_row, split_by_source
-from earshot.tables import LABELS, SPLIT, read_table, validate, write_table
+from earshot.tables.columns import LABELS
+from earshot.tables.files import read_table, validate, write_table
+from earshot.tables.splits import SPLIT
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=15, deadline=None)

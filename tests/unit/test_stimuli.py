@@ -32,7 +32,11 @@ from earshot.stimuli import (
     shard_of,
     write_shard,
 )
-from earshot.tables import CLIPS, STIMULI, STIMULUS_SUMMARY, AudioTableWriter, iterate_audio, read_table, validate
+from earshot.tables.audio import AudioTableWriter, iterate_audio
+from earshot.tables.clips import CLIPS
+from earshot.tables.files import read_table, validate
+from earshot.tables.stimuli import STIMULI
+from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
 
 DESIGN = StimulusDesign(factorial([200, 1000], [0.0, 20.0]), "white", 1200, -80.0, 5.0, "peak", -1.0, -26.0)
 

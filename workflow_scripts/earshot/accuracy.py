@@ -6,7 +6,7 @@ import pandas as pd
 
 from earshot.clustered import Sample, estimate, naive_interval, reliability
 from earshot.outcomes import Outcomes
-from earshot.tables import LABELS
+from earshot.tables.columns import LABELS
 
 METRICS = ("balanced_accuracy", "accuracy", "speech_accuracy", "nonspeech_accuracy")
 
@@ -28,7 +28,7 @@ def metric_parts(outcomes: Outcomes, metric: str) -> tuple[list[Sample], list[fl
 
 
 def accuracy_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFrame:
-    """earshot.tables.ACCURACY: every system, test set, seed and metric, with clustered and naive intervals.
+    """earshot.tables.accuracy.ACCURACY: every system, test set, seed and metric, with clustered and naive intervals.
 
     n_items and the numbers of sources count what enters the metric, so one of the latter is 0 for a single class.
     """
@@ -60,7 +60,7 @@ def accuracy_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFra
 
 
 def source_table(systems: Sequence[Outcomes]) -> pd.DataFrame:
-    """earshot.tables.SOURCE_ACCURACY: accuracy of every source, per seed and as the mean over seeds."""
+    """earshot.tables.accuracy.SOURCE_ACCURACY: accuracy of every source, per seed and as the mean over seeds."""
     tables = []
     for system in systems:
         for outcomes in system.by_seed():
@@ -71,7 +71,7 @@ def source_table(systems: Sequence[Outcomes]) -> pd.DataFrame:
 
 
 def condition_table(systems: Sequence[Outcomes]) -> pd.DataFrame:
-    """earshot.tables.CONDITION_ACCURACY: balanced accuracy per duration and SNR, the mean over seeds.
+    """earshot.tables.accuracy.CONDITION_ACCURACY: balanced accuracy per duration and SNR, the mean over seeds.
 
     A condition of which a test set lacks a class has no row.
     """

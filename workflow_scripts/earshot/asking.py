@@ -15,7 +15,10 @@ from earshot.engine.checkpoint import Checkpoint
 from earshot.engine.features import AudioEmbeddings, hear
 from earshot.engine.prompting import Prompt, tokenise
 from earshot.engine.scoring import Scorer, Scores
-from earshot.tables import PREDICTIONS, STIMULI, iterate_audio, validate
+from earshot.tables.audio import iterate_audio
+from earshot.tables.files import validate
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.stimuli import STIMULI
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def ask(
     batches: Batches,
     only: Set[str] | None = None,
 ) -> pd.DataFrame:
-    """Prediction rows (earshot.tables.PREDICTIONS) of every stimulus and prompt, sorted by stimulus and then in the prompts' order.
+    """Prediction rows (earshot.tables.predictions.PREDICTIONS) of every stimulus and prompt, sorted by stimulus and then in the prompts' order.
 
     only: the stimuli to ask about, where they are there; None asks about all. A tie answers NONSPEECH. Each sound is heard
     once, however many prompts there are.

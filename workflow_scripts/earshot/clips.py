@@ -45,7 +45,7 @@ class ClipSettings:
 
 
 class Clip(NamedTuple):
-    """A row of earshot.tables.CLIPS and its 16 kHz mono waveform, shape (round(duration_s * 16000),)."""
+    """A row of earshot.tables.clips.CLIPS and its 16 kHz mono waveform, shape (round(duration_s * 16000),)."""
 
     row: dict[str, Any]
     samples: Waveform
@@ -143,7 +143,7 @@ def _frame_powers(path: Path) -> tuple[npt.NDArray[np.float64], float]:
 def recording_clips(recording: pd.Series, stretches: list[tuple[float, float]], settings: ClipSettings, seed: int) -> list[Clip]:
     """Up to per_source clips of one recording, the best first; empty where nothing is long or active enough.
 
-    recording: a row of earshot.tables.RECORDINGS. stretches: its rows of SEGMENTS. Of speech, the candidates with the highest
+    recording: a row of earshot.tables.recordings.RECORDINGS. stretches: its rows of SEGMENTS. Of speech, the candidates with the highest
     active fraction come first; of sounds, the most energetic.
     """
     speech = recording.label == "SPEECH"
@@ -200,7 +200,7 @@ def select_clips(
 ) -> Iterator[tuple[str, list[Clip], Counter[str]]]:
     """Yield every source with its clips, in order of time within a recording, and how many of its recordings gave none and why.
 
-    recordings, segments: earshot.tables.RECORDINGS and SEGMENTS. A source with several recordings is visited in an order
+    recordings, segments: earshot.tables.recordings.RECORDINGS and SEGMENTS. A source with several recordings is visited in an order
     drawn per recording, and gives one clip of each before a second of any.
     Raises InputError where a recording can no longer be read.
     """

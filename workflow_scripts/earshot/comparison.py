@@ -10,7 +10,8 @@ from statsmodels.stats.multitest import multipletests
 from earshot.accuracy import metric_parts
 from earshot.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Sample, durkalski_p, estimate, mcnemar_p, sample_by_source, sign_flip_p
 from earshot.outcomes import BASE, HONEST_SPLIT, LEAKY_SPLIT, NOT_TRAINED, Outcomes, outcomes_on, trained_on
-from earshot.tables import COMPARISONS, LABELS, LEAKAGE
+from earshot.tables.columns import LABELS
+from earshot.tables.comparisons import COMPARISONS, LEAKAGE
 
 
 def best_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> str | None:
@@ -48,7 +49,7 @@ def declared_pairs(systems: Sequence[str], best: str | None) -> list[tuple[str, 
 
 
 def comparison_table(systems: Sequence[Outcomes], pairs: Sequence[tuple[str, str]], confidence: float, margin: float) -> pd.DataFrame:
-    """earshot.tables.COMPARISONS: every pair on unseen sources.
+    """earshot.tables.comparisons.COMPARISONS: every pair on unseen sources.
 
     systems: outcomes on "unseen"; others are ignored. pairs: the declared family, over which Holm's method runs.
     confidence: of the interval; 1 - confidence is the level of the conclusion. margin: difference in balanced accuracy
@@ -125,7 +126,7 @@ def _by_class(values: npt.NDArray[np.float64], items: pd.DataFrame) -> list[Samp
 
 
 def leakage_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFrame:
-    """earshot.tables.LEAKAGE: every leaky system on its own test rows and on unseen sources, and the base on both.
+    """earshot.tables.comparisons.LEAKAGE: every leaky system on its own test rows and on unseen sources, and the base on both.
 
     inflation is own_test minus unseen_sources. The two sets share no source, so their variances add; they share the seeds.
     """

@@ -30,7 +30,10 @@ from tqdm import tqdm
 
 from earshot.audio import SAMPLE_RATE, Waveform
 from earshot.errors import InputError
-from earshot.tables import LABELS, PREDICTIONS, STIMULI, iterate_audio
+from earshot.tables.audio import iterate_audio
+from earshot.tables.columns import LABELS
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.stimuli import STIMULI
 
 FloatArray = npt.NDArray[np.float64]
 Measure = Callable[[Sequence[Waveform]], FloatArray]
@@ -166,8 +169,8 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequen
     """Answer every stimulus of the shards with one detector; memory holds a batch of audio and the features of all.
 
     name: a key of DETECTORS. shards: Parquet files of stimuli with audio. study: those that the split divides, which may be
-    the same. split: earshot.tables.SPLIT; only stimuli of its part "dev" are used to tune.
-    Returns earshot.tables.PREDICTIONS in the order of the shards, the numbers that were fitted, and the rows of the split
+    the same. split: earshot.tables.splits.SPLIT; only stimuli of its part "dev" are used to tune.
+    Returns earshot.tables.predictions.PREDICTIONS in the order of the shards, the numbers that were fitted, and the rows of the split
     that they were fitted on. SPEECH is answered from log-odds of 0, which stay within +-15.
     Raises InputError where a detector that must be tuned finds only one class in the development part.
     """

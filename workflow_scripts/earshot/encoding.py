@@ -21,7 +21,8 @@ from earshot.engine.checkpoint import Checkpoint
 from earshot.engine.features import AudioEmbeddings, hear
 from earshot.errors import InputError
 from earshot.files import atomic, sha256_of
-from earshot.tables import STIMULI, iterate_audio
+from earshot.tables.audio import iterate_audio
+from earshot.tables.stimuli import STIMULI
 
 BLOCK = 256
 """Stimuli in memory at a time, and the row group of a file."""

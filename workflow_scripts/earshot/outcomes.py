@@ -9,7 +9,7 @@ import pandas as pd
 
 from earshot.clustered import Sample, sample_by_source
 from earshot.errors import InputError
-from earshot.tables import LABELS
+from earshot.tables.columns import LABELS
 
 HONEST_SPLIT, LEAKY_SPLIT = "grouped", "row_random"
 TEST_SETS = {"unseen": HONEST_SPLIT, "row_random": LEAKY_SPLIT}
@@ -63,7 +63,7 @@ def trained_on(system_id: str) -> str:
 def score_systems(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]) -> list[Outcomes]:
     """Every system on every test set that it is tested on.
 
-    predictions, index: earshot.tables.PREDICTIONS of all systems, and STIMULI. splits: SPLIT by name; "grouped" is needed.
+    predictions, index: earshot.tables.predictions.PREDICTIONS of all systems, and STIMULI. splits: SPLIT by name; "grouped" is needed.
     Sorted: base, adapters, detectors, each by name; "unseen" before "row_random".
     Raises InputError where the grouped split is absent, a split lacks a class, or a system lacks or repeats an answer.
     """

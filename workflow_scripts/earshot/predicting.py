@@ -37,7 +37,7 @@ class Job:
 
 
 def predict(job: Job, devices: Sequence[torch.device]) -> pd.DataFrame:
-    """Prediction rows (earshot.tables.PREDICTIONS) of a job, sorted by stimulus_id; each device gets its share of the files.
+    """Prediction rows (earshot.tables.predictions.PREDICTIONS) of a job, sorted by stimulus_id; each device gets its share of the files.
 
     Raises InputError where no stimulus, or not every wanted one, is there.
     """

@@ -36,7 +36,8 @@ from earshot.mixed_models import (
     runs_off,
 )
 from earshot.outcomes import NOT_TRAINED
-from earshot.tables import LABELS, MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earshot.tables.columns import LABELS
+from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
 
 LABEL, LOG_DURATION, SNR = "label", "logdur", "snr"
 
@@ -69,7 +70,7 @@ class Analysis:
 
 
 def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame, confidence: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """earshot.tables.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS: every system and seed on the noisy and on the clean stimuli.
+    """earshot.tables.mixed_models.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS: every system and seed on the noisy and on the clean stimuli.
 
     predictions: PREDICTIONS of all systems. index: STIMULI; the axes "duration_x_snr" (with an SNR) and "duration" (without)
     are used. split: SPLIT; left out are the sources of its parts train and dev. confidence: of the intervals.

@@ -46,7 +46,7 @@ class AudioReport:
     non_finite_samples: int | None = None
 
     def row(self) -> dict[str, Any]:
-        """The columns of earshot.tables.AUDIO_CHECK that describe the audio."""
+        """The columns of earshot.tables.recordings.AUDIO_CHECK that describe the audio."""
         return {name: value for name, value in vars(self).items() if name != "reason"}
 
 

@@ -6,7 +6,8 @@ import pandas as pd
 
 from earshot.errors import InputError
 from earshot.randomness import stream_seed
-from earshot.tables import SPLIT, validate
+from earshot.tables.files import validate
+from earshot.tables.splits import SPLIT
 
 
 def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: float, seed: int) -> pd.DataFrame:

@@ -40,7 +40,12 @@ from earshot.errors import InputError
 from earshot.files import atomic
 from earshot.noises import NoiseKind, Noises
 from earshot.randomness import stream_seed
-from earshot.tables import CLIPS, LABELS, STIMULI, STIMULUS_SUMMARY, AudioTableWriter, iterate_audio, read_table, validate
+from earshot.tables.audio import AudioTableWriter, iterate_audio
+from earshot.tables.clips import CLIPS
+from earshot.tables.columns import LABELS
+from earshot.tables.files import read_table, validate
+from earshot.tables.stimuli import STIMULI
+from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
 
 TOLERANCE_DB = 0.1
 """How far an achieved SNR or level may be from the request."""

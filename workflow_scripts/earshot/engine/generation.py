@@ -50,7 +50,7 @@ def _name(written: Sequence[int], answers: dict[str, tuple[int, ...]]) -> str:
 
 
 def compare_with_scores(checkpoint: Checkpoint, batches: Sequence[AudioEmbeddings], prompt: Prompt) -> pd.DataFrame:
-    """What generate_answers and the scores say of the same sounds, one row per option order (earshot.tables.GENERATION)."""
+    """What generate_answers and the scores say of the same sounds, one row per option order (earshot.tables.generation.GENERATION)."""
     orders = tokenise(checkpoint.processor, prompt)
     scorer = Scorer(checkpoint.model, [orders])
     scores = [scorer(audio)[0] for audio in batches]

@@ -33,7 +33,7 @@ def audit(audited: Audited, waivers: Sequence[Waiver] = ()) -> tuple[dict[str, A
     """Run every check.
 
     waivers: checks that may fail.
-    Returns the certificate (earshot.leakage.certificate.CERTIFICATE) and the evidence (earshot.tables.EVIDENCE), which
+    Returns the certificate (earshot.leakage.certificate.CERTIFICATE) and the evidence (earshot.tables.evidence.EVIDENCE), which
     depend on nothing but the content of the files, their base names, the policy and the waivers.
     """
     settings = asdict(audited.evidence.policy)

@@ -13,7 +13,9 @@ from earshot.files import sha256_of
 from earshot.leakage.certificate import SCHEMA_NAME, binds_and_fails, blocking_checks, overall_status
 from earshot.leakage.registry import Check, Finding
 from earshot.leakage.waivers import Waiver
-from earshot.tables import EVIDENCE, LABELS, validate
+from earshot.tables.columns import LABELS
+from earshot.tables.evidence import EVIDENCE
+from earshot.tables.files import validate
 
 MOST_SOURCES_NAMED = 20
 
@@ -26,7 +28,7 @@ def certify(
     findings: Sequence[tuple[Check, Finding]],
     waivers: Sequence[Waiver],
 ) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The certificate (earshot.leakage.certificate.CERTIFICATE) and the evidence (earshot.tables.EVIDENCE) of an audit.
+    """The certificate (earshot.leakage.certificate.CERTIFICATE) and the evidence (earshot.tables.evidence.EVIDENCE) of an audit.
 
     name: what was audited; subject: role, name and SHA-256 of every file, the split's own first; settings: what was
     tolerated; parts: what each part holds (see parts_of); waivers: checks that may fail.

@@ -7,7 +7,7 @@ from earshot.clustered import MIN_SOURCES_FOR_TESTS, Estimate, estimate, sample_
 from earshot.counterfactuals import CARRIER, CHANGES
 from earshot.leakage.fitted_checks import FittedEvidence
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
-from earshot.tables import LABELS
+from earshot.tables.columns import LABELS
 
 LARGEST_DROP = 0.03
 CONFIDENCE = 0.95

@@ -6,16 +6,17 @@ import pandas as pd
 
 from earshot.leakage.fitted_checks import FittedEvidence
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
-from earshot.tables import PRETRAINING_CORPORA, read_table
+from earshot.tables.files import read_table
+from earshot.tables.pretraining import PRETRAINING_CORPORA
 
 DECLARATION = Path(__file__).resolve().parents[3] / "config" / "pretraining_corpora.csv"
-"""What is publicly known about the training data of base models (earshot.tables.PRETRAINING_CORPORA)."""
+"""What is publicly known about the training data of base models (earshot.tables.pretraining.PRETRAINING_CORPORA)."""
 
 
 def declared_contamination(datasets: pd.Series, declaration: pd.DataFrame) -> pd.DataFrame:
     """The rows of a declaration about these datasets, those that do not exclude contamination first.
 
-    datasets: names, in any case. declaration: earshot.tables.PRETRAINING_CORPORA.
+    datasets: names, in any case. declaration: earshot.tables.pretraining.PRETRAINING_CORPORA.
     """
     about = declaration[declaration.dataset.isin(datasets.str.lower())]
     return about.assign(excluded=about.certainty == "excluded").sort_values(["excluded", "model", "dataset"]).reset_index(drop=True)

@@ -14,7 +14,12 @@ import soundfile
 from earshot.audio import Waveform, decode_flac
 from earshot.errors import InputError
 from earshot.leakage.workers import Workers
-from earshot.tables import CLIPS, RECORDINGS, SPLIT, STIMULI, iterate_encoded_audio, read_table
+from earshot.tables.audio import iterate_encoded_audio
+from earshot.tables.clips import CLIPS
+from earshot.tables.files import read_table
+from earshot.tables.recordings import RECORDINGS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
 
 Batch = list[tuple[str, Waveform]]
 """Names and 16 kHz mono waveforms."""
@@ -54,10 +59,10 @@ class Policy:
 class AuditInput:
     """The evidence that every check receives.
 
-    stimuli: one row per stimulus of the split; columns of earshot.tables.STIMULI and `part`.
-    clip_files: tables of clips with audio (earshot.tables.CLIPS) that hold every clip of `stimuli`.
-    recordings: earshot.tables.RECORDINGS, one row per recording that `stimuli` were cut from.
-    shards: tables of stimuli with audio (earshot.tables.STIMULI) that hold every stimulus of `stimuli`.
+    stimuli: one row per stimulus of the split; columns of earshot.tables.stimuli.STIMULI and `part`.
+    clip_files: tables of clips with audio (earshot.tables.clips.CLIPS) that hold every clip of `stimuli`.
+    recordings: earshot.tables.recordings.RECORDINGS, one row per recording that `stimuli` were cut from.
+    shards: tables of stimuli with audio (earshot.tables.stimuli.STIMULI) that hold every stimulus of `stimuli`.
     altered: what to yield for a clip_id or stimulus_id and its stored waveform; None yields what is stored.
     workers: who computes functions over audio; altered audio is left to this process.
     code: folder of the scripts that split and fit; None where there is none to look at.
@@ -170,8 +175,8 @@ class Audited:
 def load_audit_input(split: Path, index: Path, clip_files: list[Path], recording_files: list[Path], shards: list[Path], policy: Policy) -> AuditInput:
     """Read a split, the index of the stimuli it was made from, their clips and their recordings, and join them.
 
-    split: earshot.tables.SPLIT; index: earshot.tables.STIMULI; clip_files: earshot.tables.CLIPS and audio;
-    recording_files: earshot.tables.RECORDINGS; shards: earshot.tables.STIMULI and audio.
+    split: earshot.tables.splits.SPLIT; index: earshot.tables.stimuli.STIMULI; clip_files: earshot.tables.clips.CLIPS and audio;
+    recording_files: earshot.tables.recordings.RECORDINGS; shards: earshot.tables.stimuli.STIMULI and audio.
     Raises InputError where a file is missing or malformed, a stimulus is not in the index, a stimulus, clip or recording
     is in no file or in two, or the tables contradict each other: an audit of inconsistent provenance would prove nothing.
     """

@@ -16,10 +16,10 @@ ALLOWED_PARTS = ("train", "dev")
 class FittedEvidence:
     """What the checks of fitted artefacts and of the base model receive.
 
-    split: earshot.tables.SPLIT; split_sha256: its file's. records: earshot.leakage.fitted.FITTED.
+    split: earshot.tables.splits.SPLIT; split_sha256: its file's. records: earshot.leakage.fitted.FITTED.
     needed: system -> kinds that it must have fitted, and so must have a record of.
     datasets: of all recordings. base: the model's name in the declaration of pre-training corpora.
-    counterfactuals: earshot.tables.COUNTERFACTUALS; None where the model was not asked.
+    counterfactuals: earshot.tables.counterfactuals.COUNTERFACTUALS; None where the model was not asked.
     """
 
     split: pd.DataFrame

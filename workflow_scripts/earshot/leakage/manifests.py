@@ -15,7 +15,12 @@ from earshot.audio import SAMPLE_RATE, Waveform, dbfs, encode_flac, read_mono
 from earshot.errors import InputError
 from earshot.files import sha256_of
 from earshot.leakage.evidence import Audited, AuditInput, Policy
-from earshot.tables import CLIPS, RECORDINGS, STIMULI, AudioTableWriter, joint_schema, validate
+from earshot.tables.audio import AudioTableWriter
+from earshot.tables.clips import CLIPS
+from earshot.tables.columns import joint_schema
+from earshot.tables.files import validate
+from earshot.tables.recordings import RECORDINGS
+from earshot.tables.stimuli import STIMULI
 
 TEXT_COLUMNS = ("recording", "noise")
 TIME_COLUMNS = ("start_s", "end_s")

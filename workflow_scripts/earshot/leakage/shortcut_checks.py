@@ -24,7 +24,7 @@ from earshot.clustered import MIN_SOURCES_FOR_TESTS, Estimate, estimate, sample_
 from earshot.leakage.evidence import AuditInput
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
 from earshot.randomness import stream
-from earshot.tables import LABELS
+from earshot.tables.columns import LABELS
 
 FloatArray = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -66,7 +66,7 @@ class Features:
 
 
 def metadata_features(recordings: pd.DataFrame) -> Features:
-    """What a file's header and name say; recordings: earshot.tables.RECORDINGS. Folders and the dataset are left out."""
+    """What a file's header and name say; recordings: earshot.tables.recordings.RECORDINGS. Folders and the dataset are left out."""
     names = [PurePath(path).name for path in recordings.path]
     table = pd.DataFrame(
         {

@@ -4,7 +4,7 @@ import pandas as pd
 
 from earshot.leakage.evidence import AuditInput
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge
-from earshot.tables import LABELS
+from earshot.tables.columns import LABELS
 
 REQUIRED_PARTS = ("train", "test")
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from earshot.errors import InputError
 from earshot.randomness import stream_seed
-from earshot.tables import LABELS
+from earshot.tables.columns import LABELS
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Draw:
 def draw_stimuli(index: pd.DataFrame, split: pd.DataFrame, part: str, count: int, seed: int, *stream: object) -> Draw:
     """Draw `count` stimuli, half of each class, from a part of a split; fewer where a class has too few.
 
-    index: stimulus_id, source_id, label, duration_ms and snr_db; split: earshot.tables.SPLIT. Conditions take turns in a
+    index: stimulus_id, source_id, label, duration_ms and snr_db; split: earshot.tables.splits.SPLIT. Conditions take turns in a
     random order, and each turn takes a stimulus of the source that was drawn least, by the named stream.
     Raises InputError where the part lacks a class among these stimuli.
     """

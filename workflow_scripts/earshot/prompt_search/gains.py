@@ -12,14 +12,15 @@ from earshot.clustered import estimate, reliability
 from earshot.comparison import compare
 from earshot.errors import InputError
 from earshot.outcomes import ALL_SEEDS, BASE, Outcomes, outcomes_on
-from earshot.tables import PROMPT_GAINS, validate
+from earshot.tables.files import validate
+from earshot.tables.prompt_gains import PROMPT_GAINS
 
 TEST_SET = "unseen"
 
 
 @dataclass(frozen=True)
 class Search:
-    """A finished search: its questions (earshot.tables.PROMPT_SCORES) and its record of what it chose, and on which
+    """A finished search: its questions (earshot.tables.prompts.PROMPT_SCORES) and its record of what it chose, and on which
     sources (earshot.leakage.fitted)."""
 
     proposer: str
@@ -51,7 +52,7 @@ def assert_unseen(searches: Sequence[Search], split: pd.DataFrame) -> None:
 def outcomes_of(searches: Sequence[Search], predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame) -> list[Outcomes]:
     """The baseline's outcomes on the test part, then those of each proposer's chosen questions, one "seed" per search.
 
-    predictions: earshot.tables.PREDICTIONS of the baseline and of every chosen question.
+    predictions: earshot.tables.predictions.PREDICTIONS of the baseline and of every chosen question.
     """
 
     def rows(prompt_id: str, system: str, seed: int | None) -> pd.DataFrame:
@@ -64,7 +65,7 @@ def outcomes_of(searches: Sequence[Search], predictions: pd.DataFrame, index: pd
 
 
 def gain_table(searches: Sequence[Search], outcomes: Sequence[Outcomes], confidence: float) -> pd.DataFrame:
-    """earshot.tables.PROMPT_GAINS; outcomes: as `outcomes_of` returns them."""
+    """earshot.tables.prompt_gains.PROMPT_GAINS; outcomes: as `outcomes_of` returns them."""
     baseline = outcomes[0]
     rows = []
     for system in outcomes[1:]:

@@ -49,7 +49,7 @@ class Questioner:
         return wide.loc[[self.prompt_id(question) for question in questions], list(stimuli)].to_numpy()
 
     def predictions(self, questions: Sequence[str], stimuli: Sequence[str]) -> pd.DataFrame:
-        """earshot.tables.PREDICTIONS of every question and stimulus."""
+        """earshot.tables.predictions.PREDICTIONS of every question and stimulus."""
         held = [(list(stimuli), [self._vectors[name] for name in stimuli])]
         sounds = Sounds(lambda only: iter(held), lambda vectors: pad(vectors, self._checkpoint.model.lm_head.weight.device))
         prompts = [replace(self._prompt, question=question) for question in questions]

@@ -15,7 +15,8 @@ from earshot.prompt_search.draws import Draw
 from earshot.prompt_search.honesty import expected_optimism
 from earshot.prompt_search.proposers import Judged, Proposal, Proposer
 from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.tables import PROMPT_SCORES, validate
+from earshot.tables.files import validate
+from earshot.tables.prompts import PROMPT_SCORES
 
 Ask = Callable[[Sequence[str], Sequence[str]], npt.NDArray[np.float64]]
 """Questions and stimulus ids -> log-odds of speech, shape (questions, stimuli)."""
@@ -202,7 +203,7 @@ def _right(log_odds: Sequence[float], draw: Draw) -> npt.NDArray[np.bool_]:
 
 
 def score_table(found: Found, draw: Draw, development: Draw, name: Callable[[str], str], length: Callable[[str], int]) -> pd.DataFrame:
-    """earshot.tables.PROMPT_SCORES without proposer and seed; name and length: a question's prompt_id and its tokens."""
+    """earshot.tables.prompts.PROMPT_SCORES without proposer and seed; name and length: a question's prompt_id and its tokens."""
     rows = []
     judged = judge(found.trials, draw.speech)
     for place, (trial, score) in enumerate(zip(found.trials, judged, strict=True)):

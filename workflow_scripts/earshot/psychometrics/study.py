@@ -23,7 +23,8 @@ from earshot.psychometrics.evidence import (
 from earshot.psychometrics.functions import Family, FloatArray
 from earshot.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Settings, Threshold, measure_threshold
 from earshot.randomness import stream
-from earshot.tables import CURVES, LABELS, THRESHOLDS
+from earshot.tables.columns import LABELS
+from earshot.tables.psychometrics import CURVES, THRESHOLDS
 
 MEASURES: dict[str, Measure] = {"balanced_accuracy": balanced, "d_prime": unbiased}
 CONDITION = ["design", "axis", "duration_ms", "snr_db", "band", "room"]
@@ -64,7 +65,7 @@ class CurveData:
 def collect_answers(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame) -> list[Answers]:
     """The answers of every system, summed over its seeds, without sources that anything was trained or tuned on.
 
-    predictions, index, split: earshot.tables.PREDICTIONS, STIMULI and SPLIT; left out are the sources of its parts train and dev.
+    predictions, index, split: earshot.tables.predictions.PREDICTIONS, STIMULI and SPLIT; left out are the sources of its parts train and dev.
     Raises InputError where a system lacks or repeats an answer, or no stimulus of a class is left.
     """
     items = index[~index.source_id.isin(split.source_id[split.part != "test"])]
@@ -85,7 +86,7 @@ def collect_answers(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.Da
 
 
 def point_table(systems: list[Answers], confidence: float) -> pd.DataFrame:
-    """earshot.tables.POINTS: every condition with counts, balanced accuracy, d' and criterion.
+    """earshot.tables.psychometrics.POINTS: every condition with counts, balanced accuracy, d' and criterion.
 
     Intervals leave out one source at a time (t), with the answers of all seeds pooled. Raises InputError where a condition lacks a class.
     """
@@ -122,7 +123,7 @@ def curves_of(answers: Answers) -> Iterator[CurveData]:
 def fit_study(
     systems: list[Answers], sigmoid: str, target: float, confidence: float, n_bootstrap: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """earshot.tables.THRESHOLDS and CURVES: every system's curves in balanced accuracy and in d'.
+    """earshot.tables.psychometrics.THRESHOLDS and CURVES: every system's curves in balanced accuracy and in d'.
 
     The target of d' is that of an unbiased observer at the target proportion: 1.349 at 75 %. d' is fitted as the accuracy
     Phi(d'/2) of that observer, so that both measures share one family, one guess rate and one meaning of the statuses.

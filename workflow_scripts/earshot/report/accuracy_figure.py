@@ -31,7 +31,7 @@ _MANY_SOURCES = 400
 def draw_accuracy(accuracy: pd.DataFrame, sources: pd.DataFrame) -> Figure:
     """A row per system: estimate, clustered and naive interval, marks per seed, a dot per source.
 
-    accuracy, sources: tables of earshot.tables.ACCURACY and SOURCE_ACCURACY; only test set "unseen" is drawn.
+    accuracy, sources: tables of earshot.tables.accuracy.ACCURACY and SOURCE_ACCURACY; only test set "unseen" is drawn.
     Raises InputError where accuracy holds no balanced accuracy on unseen sources.
     """
     rows = accuracy[(accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")]

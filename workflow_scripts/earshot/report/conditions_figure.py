@@ -15,7 +15,7 @@ from earshot.report.style import KIND_COLOURS, WIDTH, in_order, system_kind, wra
 def draw_conditions(conditions: pd.DataFrame) -> Figure:
     """Heat maps on one colour scale, with the number (%) in every cell; an untested condition stays empty.
 
-    conditions: table of earshot.tables.CONDITION_ACCURACY; only test set "unseen" is drawn.
+    conditions: table of earshot.tables.accuracy.CONDITION_ACCURACY; only test set "unseen" is drawn.
     Raises InputError where it holds no such row.
     """
     rows = conditions[conditions.test_set == "unseen"]

@@ -53,7 +53,7 @@ def published_drops(published: pd.DataFrame) -> dict[str, tuple[float, float]]:
 def draw_leakage(leakage: pd.DataFrame, accuracy: pd.DataFrame, published: pd.DataFrame) -> Figure:
     """Left, this study with intervals and classes; right, the published study's drop, which is another model and data.
 
-    leakage, accuracy: tables of earshot.tables.LEAKAGE and ACCURACY. published: columns quantity, value.
+    leakage, accuracy: tables of earshot.tables.comparisons.LEAKAGE and ACCURACY. published: columns quantity, value.
     Where no leaky arm was trained, the left panel says so.
     """
     drops = published_drops(published)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as parquet
 
-from earshot.tables import LABELS
+from earshot.tables.columns import LABELS
 
 _COLUMNS = ["stimulus_id", "source_id", "label", "category", "duration_ms", "snr_db"]
 _GOLDEN = 0.6180339887498949
@@ -45,7 +45,7 @@ def listening_examples(shards: Sequence[Path], predictions: pd.DataFrame, count:
     """The chosen stimuli with the base model's answer and their FLAC audio as base64.
 
     shards: tables of stimuli with audio (Parquet); only the chosen rows' audio is kept in memory.
-    predictions: the base model's rows of earshot.tables.PREDICTIONS; stimuli without one are not chosen.
+    predictions: the base model's rows of earshot.tables.predictions.PREDICTIONS; stimuli without one are not chosen.
     Returns one dict per stimulus: the shards' columns, answer, log_odds (SPEECH minus NONSPEECH, nats), flac (base64 text).
     """
     if not count:

@@ -28,7 +28,7 @@ _SETS = {"noisy": "in noise", "clean": "without noise"}
 def mixed_model_rows(effects: pd.DataFrame, fits: pd.DataFrame) -> list[dict[str, str]]:
     """The rows of the page's table: system, stimuli, effect, estimate, interval, p, remark; all text.
 
-    effects, fits: earshot.tables.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS. A fit without estimates has one row, which says why.
+    effects, fits: earshot.tables.mixed_models.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS. A fit without estimates has one row, which says why.
     """
     rows = []
     for fitted in _ordered(fits):

@@ -20,7 +20,7 @@ _ORIGINS = {"baseline": ("D", INK, "baseline"), "direct": ("s", MUTED, "written 
 
 @dataclass(frozen=True)
 class PromptTables:
-    """earshot.tables.PROMPT_GAINS, PROMPT_HISTORY and CONDITION_ACCURACY of the baseline ("base") and of each proposer."""
+    """earshot.tables.prompt_gains.PROMPT_GAINS, PROMPT_HISTORY and CONDITION_ACCURACY of the baseline ("base") and of each proposer."""
 
     gains: pd.DataFrame
     history: pd.DataFrame

@@ -19,7 +19,7 @@ def proposer_name(proposer: str) -> str:
 
 
 def prompt_rows(gains: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Rows of the page's table from earshot.tables.PROMPT_GAINS, the control last."""
+    """Rows of the page's table from earshot.tables.prompt_gains.PROMPT_GAINS, the control last."""
     order = list(_NAMES)
     return gains.assign(_order=gains.proposer.map(order.index)).sort_values("_order", kind="stable").drop(columns="_order").to_dict("records")
 

@@ -23,7 +23,7 @@ _REASONS = {
 
 
 def threshold_words(row: Any) -> str:
-    """A row of earshot.tables.THRESHOLDS as its value, a limit of the tested range, or why there is none."""
+    """A row of earshot.tables.psychometrics.THRESHOLDS as its value, a limit of the tested range, or why there is none."""
     unit = UNITS[row.axis]
     if row.status == "ok":
         return f"{level_text(row.threshold, row.axis)}{_SPACE}{unit}"

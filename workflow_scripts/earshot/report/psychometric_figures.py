@@ -34,7 +34,7 @@ class Look:
 
 @dataclass(frozen=True)
 class PsychometricTables:
-    """What the figures show: tables of earshot.tables.POINTS, CURVES and THRESHOLDS, and config/published.csv."""
+    """What the figures show: tables of earshot.tables.psychometrics.POINTS, CURVES and THRESHOLDS, and config/published.csv."""
 
     points: pd.DataFrame
     curves: pd.DataFrame

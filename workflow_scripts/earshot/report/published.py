@@ -26,7 +26,7 @@ def published_beside_ours(
 ) -> list[dict[str, str]]:
     """One row per published quantity: quantity, published, stated, ours, ours_is, comparable.
 
-    published: columns quantity, value, unit, stated. accuracy: table of earshot.tables.ACCURACY. config: the resolved configuration.
+    published: columns quantity, value, unit, stated. accuracy: table of earshot.tables.accuracy.ACCURACY. config: the resolved configuration.
     thresholds, points: tables of THRESHOLDS and POINTS where the baseline set was run.
     `comparable` is "yes" only where model and data are the same; otherwise it says what differs.
     """
