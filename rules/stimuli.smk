@@ -63,7 +63,6 @@ rule audit_stimuli:
         shards=STIMULI,
     output:
         index="results/stimuli/factorial/index.parquet",
-        summary="results/tables/stimuli.csv",
     log:
         "results/logs/audit_stimuli.log",
     localrule: True
@@ -74,7 +73,7 @@ rule audit_stimuli:
     message:
         "Checking the stimuli against what was asked for"
     shell:
-        "python workflow_scripts/audit_stimuli.py {input.shards:q} --index {output.index:q} --summary {output.summary:q}"
+        "python workflow_scripts/audit_stimuli.py {input.shards:q} --index {output.index:q}"
         " --settings {params.settings:q} &> {log:q}"
 
 
@@ -85,7 +84,6 @@ rule audit_baseline_stimuli:
         shards=BASELINE_STIMULI,
     output:
         index="results/stimuli/baseline/index.parquet",
-        summary="results/tables/baseline_stimuli.csv",
     log:
         "results/logs/audit_baseline_stimuli.log",
     localrule: True
@@ -96,5 +94,26 @@ rule audit_baseline_stimuli:
     message:
         "Checking the baseline's stimuli against what was asked for"
     shell:
-        "python workflow_scripts/audit_baseline_stimuli.py {input.shards:q} --index {output.index:q} --summary {output.summary:q}"
+        "python workflow_scripts/audit_baseline_stimuli.py {input.shards:q} --index {output.index:q}"
         " --settings {params.settings:q} &> {log:q}"
+
+
+rule summarise_stimuli:
+    """Per class and condition of each set: how many stimuli, from how many sources, and the largest SNR and level error."""
+    input:
+        code=code("summarise_stimuli.py"),
+        indexes=["results/stimuli/factorial/index.parquet"] + BASELINE_INDEX,
+    output:
+        summaries=["results/tables/stimuli.csv"] + ["results/tables/baseline_stimuli.csv"] * BASELINE,
+    log:
+        "results/logs/summarise_stimuli.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        levels=as_json_of({kind: config["stimuli"][f"{kind}_dbfs"] for kind in ("peak", "rms")}),
+    message:
+        "Counting the stimuli of each condition"
+    shell:
+        "python workflow_scripts/summarise_stimuli.py {input.indexes:q} --summaries {output.summaries:q}"
+        " --levels {params.levels:q} &> {log:q}"

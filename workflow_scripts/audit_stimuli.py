@@ -8,7 +8,6 @@ from earshot.errors import one_line_errors
 from earshot.stimuli import audit_stimuli, factorial_design
 from earshot.tables.files import write_table
 from earshot.tables.stimuli import STIMULI
-from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
 
 
 @one_line_errors
@@ -16,13 +15,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path, nargs="+", help="tables of stimuli (Parquet)")
     parser.add_argument("--index", type=Path, required=True, help="where the rows of all shards go, without audio (Parquet)")
-    parser.add_argument("--summary", type=Path, required=True, help="where the counts and errors per condition go (CSV)")
     parser.add_argument("--settings", type=json_object, required=True, help="the configuration's stimuli section (JSON)")
     args = parser.parse_args()
 
-    index, summary = audit_stimuli(args.shards, factorial_design(args.settings))
-    write_table(args.summary, summary, STIMULUS_SUMMARY)
-    write_table(args.index, index, STIMULI)
+    write_table(args.index, audit_stimuli(args.shards, factorial_design(args.settings)), STIMULI)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,18 @@ AFTER_SPLITS = (
     | PROMPT_SEARCH
 )
 OF_THE_BASE = {"encode_stimuli", "predict_zeroshot", "check_generation"} | PROMPT_SEARCH
-AFTER_STIMULI = {"audit_stimuli", "split_grouped"} | OF_THE_BASE | AFTER_SPLITS
+AFTER_STIMULI = {"audit_stimuli", "summarise_stimuli", "split_grouped"} | OF_THE_BASE | AFTER_SPLITS
 AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
 BASELINE = (
-    {"make_baseline_stimuli", "audit_baseline_stimuli", "encode_stimuli", "predict_zeroshot", "detect_reference", "predict_adapter"}
+    {
+        "make_baseline_stimuli",
+        "audit_baseline_stimuli",
+        "summarise_stimuli",
+        "encode_stimuli",
+        "predict_zeroshot",
+        "detect_reference",
+        "predict_adapter",
+    }
     | SECOND_AUDIT
     | PSYCHOACOUSTICS
     | PROVENANCE

@@ -45,7 +45,6 @@ from earshot.tables.clips import CLIPS
 from earshot.tables.columns import LABELS
 from earshot.tables.files import read_table, validate
 from earshot.tables.stimuli import STIMULI
-from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
 
 TOLERANCE_DB = 0.1
 """How far an achieved SNR or level may be from the request."""
@@ -316,10 +315,9 @@ def _stimuli_of(clip_files: list[Path], design: StimulusDesign, seed: int, clip_
                     progress.update()
 
 
-def audit_stimuli(shards: list[Path], design: StimulusDesign) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Check what was achieved against what the design asks for.
+def audit_stimuli(shards: list[Path], design: StimulusDesign) -> pd.DataFrame:
+    """The rows of all shards (STIMULI, sorted by stimulus_id), checked against what the design asks for.
 
-    Returns the rows of all shards (STIMULI, sorted by stimulus_id) and a summary per class and condition (STIMULUS_SUMMARY).
     Raises InputError naming the stimulus where two have one name or an SNR or level is off by more than 0.1 dB, and
     naming the class and condition where one has no stimulus.
     """
@@ -329,34 +327,26 @@ def audit_stimuli(shards: list[Path], design: StimulusDesign) -> tuple[pd.DataFr
     if (twice := index.stimulus_id.duplicated()).any():
         raise InputError(f"stimulus {index.stimulus_id[twice].iloc[0]} was made more than once; two clips have the same clip_id")
 
-    errors = index.assign(
-        snr_error_db=(index.achieved_snr_db - index.snr_db).abs(), level_error_db=(index.achieved_level_dbfs - design.level_dbfs).abs()
-    )
-    for name, what, concerned in (("snr_error_db", "SNR", errors.snr_db.notna()), ("level_error_db", "level", True)):
-        off = errors[~(errors[name] <= TOLERANCE_DB) & concerned]
+    noisy = index.snr_db.notna()
+    for what, achieved, asked in (
+        ("SNR", index.achieved_snr_db[noisy], index.snr_db[noisy]),
+        ("level", index.achieved_level_dbfs, pd.Series(design.level_dbfs, index.index)),
+    ):
+        error = (achieved - asked).abs()
+        off = error[~(error <= TOLERANCE_DB)]
         if len(off):
             raise InputError(
-                f"stimulus {off.stimulus_id.iloc[0]}: its {what} is {off[name].iloc[0]:.2f} dB from the request, {len(off)} stimuli in all; "
+                f"stimulus {index.stimulus_id[off.index[0]]}: its {what} is {off.iloc[0]:.2f} dB from the request, {len(off)} stimuli in all; "
                 "make the shards again with the settings of this run"
             )
-
-    summary = (
-        errors.groupby(["label", *CONDITION], dropna=False)
-        .agg(
-            n=("stimulus_id", "size"),
-            n_sources=("source_id", "nunique"),
-            max_abs_snr_error_db=("snr_error_db", "max"),
-            max_abs_level_error_db=("level_error_db", "max"),
-        )
-        .reset_index()
-    )
-    _require_every_condition(summary, design)
-    return validate(index, STIMULI), validate(summary, STIMULUS_SUMMARY)
+    _require_every_condition(index, design)
+    return validate(index, STIMULI)
 
 
-def _require_every_condition(summary: pd.DataFrame, design: StimulusDesign) -> None:
+def _require_every_condition(index: pd.DataFrame, design: StimulusDesign) -> None:
     asked = pd.DataFrame([{"label": label, **condition.columns} for label in LABELS for condition in design.conditions])
-    both = asked.merge(summary, on=["label", *CONDITION], how="outer", indicator=True)
+    made = index[["label", *CONDITION]].drop_duplicates()
+    both = asked.merge(made, on=["label", *CONDITION], how="outer", indicator=True)
     for row in both[both._merge != "both"].to_dict("records"):
         noise = "no noise" if np.isnan(row["snr_db"]) else f"{row['snr_db']:g} dB"
         cell = f"{row['label']} {{}} at {row['duration_ms']} ms, {noise}, band {row['band']}, room {row['room']}"
