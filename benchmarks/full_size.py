@@ -1,9 +1,18 @@
-"""The architecture of Qwen2-Audio-7B-Instruct with random weights: what can be measured without a download."""
+"""The architectures of Qwen2-Audio-7B-Instruct and Qwen2.5-3B-Instruct with random weights: what can be measured without a download."""
 
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration, WhisperFeatureExtractor
+from transformers import (
+    PreTrainedModel,
+    Qwen2AudioConfig,
+    Qwen2AudioForConditionalGeneration,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    WhisperFeatureExtractor,
+)
 
 from earshot.engine.tiny_base import build_processor, training_texts
 
@@ -16,6 +25,19 @@ TEXT = {
     "num_key_value_heads": 32,
     "vocab_size": 156032,
 }
+WRITER: dict[str, Any] = {
+    "hidden_size": 2048,
+    "intermediate_size": 11008,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 2,
+    "vocab_size": 151936,
+    "tie_word_embeddings": True,
+}
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 
 
 def write_full_size(folder: Path) -> None:
@@ -23,14 +45,30 @@ def write_full_size(folder: Path) -> None:
     processor = build_processor(training_texts())
     processor.feature_extractor = WhisperFeatureExtractor(feature_size=128)
     config = Qwen2AudioConfig(text_config=TEXT, audio_token_index=processor.audio_token_id)
+    _save(lambda: Qwen2AudioForConditionalGeneration(config), folder, torch.device("cuda"))
+    processor.save_pretrained(folder)
+
+
+def write_writer(folder: Path, texts: Sequence[str], sizes: Mapping[str, Any] = WRITER, device: torch.device | None = None) -> None:
+    """Save a causal language model with random weights in bfloat16 (6.2 GB at full size).
+
+    texts: what its tokenizer, of 640 tokens, learns from; the rest of the vocabulary stands for nothing and decodes to nothing.
+    """
+    tokenizer = build_processor(texts).tokenizer
+    tokenizer.chat_template = CHAT
+    config = Qwen2Config(**sizes, max_position_embeddings=32768, pad_token_id=tokenizer.pad_token_id)
+    _save(lambda: Qwen2ForCausalLM(config), folder, device or torch.device("cuda"))
+    tokenizer.save_pretrained(folder)
+
+
+def _save(build: Callable[[], PreTrainedModel], folder: Path, device: torch.device) -> None:
     torch.manual_seed(1)
     torch.set_default_dtype(torch.bfloat16)
     try:
-        with torch.device("cuda"):
-            model = Qwen2AudioForConditionalGeneration(config)
+        with device:
+            model = build()
     finally:
         torch.set_default_dtype(torch.float32)
     model.save_pretrained(folder)
-    processor.save_pretrained(folder)
     del model
     torch.cuda.empty_cache()

@@ -53,22 +53,34 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
+        from earshot.asking import from_features
         from earshot.engine.batching import Batches
         from earshot.engine.checkpoint import load_checkpoint
         from earshot.engine.prompting import Prompt
+        from earshot.predicting import available_devices
         from earshot.prompt_search.opro import Opro, load_writer
         from earshot.prompt_search.questioning import Questioner
         from earshot.prompt_search.search import Settings, score_table, search
+        from earshot.prompt_search.turns import Turns
         from earshot.runtime.checkpoints import CheckpointFolder, code_digest
 
         torch.set_num_threads(args.threads)
         prompt, settings = Prompt(**args.prompt), Settings(**sizes)
-        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
-        device = checkpoint.model.lm_head.weight.device
-        ask = Questioner(checkpoint, args.features, {*draw.ids, *development.ids}, prompt, Batches(args.batch_size, device, args.memory))
+        device = available_devices()[0]
+        turns = Turns(one_at_a_time=args.memory == "compact")
+        ask = Questioner(
+            lambda: turns.take("asked", lambda: load_checkpoint(args.base, args.quantisation, device, args.memory)),
+            lambda checkpoint: from_features(checkpoint, args.features),
+            {*draw.ids, *development.ids},
+            prompt,
+            Batches(args.batch_size, device, args.memory),
+        )
         proposer: Proposer
         if args.proposer == "opro":
-            proposer = Opro(load_writer(args.writer, args.writer_quantisation, device), settings.most_characters)
+            proposer = Opro(
+                lambda *request: turns.take("writer", lambda: load_writer(args.writer, args.writer_quantisation, device))(*request),
+                settings.most_characters,
+            )
         else:
             proposer = Edits(prompt.question) if args.proposer == "edits" else Paraphrases(prompt.question)
         stamp = {

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_size import write_writer
 
 from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
 
@@ -28,4 +29,20 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("checkpoint")
     build_model(processor).save_pretrained(path)
     processor.save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def writer(tmp_path_factory):
+    """A tiny causal language model of random weights with a chat template."""
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "vocab_size": 640,
+    }
+    path = tmp_path_factory.mktemp("writer")
+    write_writer(path, ["Does this sound contain human speech?", "question: score: <INS></INS>"], sizes, torch.device("cpu"))
     return path

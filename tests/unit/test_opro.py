@@ -6,43 +6,15 @@ import numpy as np
 import pytest
 import torch
 from simulated_prompts import BASELINE, answers, run
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoTokenizer, Qwen2ForCausalLM
 
-from earshot.engine.tiny_base import build_processor
 from earshot.errors import InputError
 from earshot.prompt_search.opro import SHOWN, Opro, load_writer, parse, request_for
 from earshot.prompt_search.proposers import Judged
 from earshot.prompt_search.search import Settings
 from earshot.randomness import stream
 
-TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def writer(tmp_path_factory):
-    """A folder with a causal language model of random weights."""
-    torch.manual_seed(3)
-    path = tmp_path_factory.mktemp("writer")
-    tokenizer = build_processor([BASELINE, "question: score: <INS></INS>"]).tokenizer
-    tokenizer.chat_template = TEMPLATE
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=8192,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    Qwen2ForCausalLM(config).save_pretrained(path)
-    tokenizer.save_pretrained(path)
-    return path
 
 
 def judged(question, gain):
@@ -71,7 +43,7 @@ def test_the_request_goes_through_the_chat_template_whatever_the_questions_hold(
     monkeypatch.setattr(Qwen2ForCausalLM, "generate", record)
     history = [judged(BASELINE, 0.0), judged('{braces} "quotes" 🗣️ 人声 %s', 0.1)]
     [proposal] = Opro(write, 500).propose(history, 1, stream(1))
-    tokenizer = build_processor([BASELINE, "question: score: <INS></INS>"]).tokenizer
+    tokenizer = AutoTokenizer.from_pretrained(writer)
     assert tokenizer.decode(seen[0]) == f"<|im_start|>user\n{proposal.request}<|im_end|>\n<|im_start|>assistant\n"
     assert '<INS>{braces} "quotes" 🗣️ 人声 %s</INS>\nscore: 80' in proposal.request
 

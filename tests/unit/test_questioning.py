@@ -1,10 +1,14 @@
-"""Questions put to a real model get the scores of the engine, whatever they hold."""
+"""Questions put to a real model get the scores of the engine, whatever they hold, and share its memory by turns."""
+
+import gc
+import weakref
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from shards import write_shard
+from transformers import Qwen2AudioForConditionalGeneration, Qwen2ForCausalLM
 
 from earshot.asking import ask, from_features
 from earshot.encoding import encode_shard
@@ -13,10 +17,19 @@ from earshot.engine.checkpoint import load_checkpoint
 from earshot.engine.prompting import Prompt
 from earshot.engine.tiny_base import QUESTIONS
 from earshot.errors import InputError
+from earshot.prompt_search.opro import Opro, load_writer
+from earshot.prompt_search.proposers import Judged
 from earshot.prompt_search.questioning import Questioner
+from earshot.prompt_search.turns import Turns
+from earshot.randomness import stream
 
 CPU = torch.device("cpu")
+PROMPT = Prompt(QUESTIONS[0])
 STRANGE = ("{question} {0} %s", 'He said "speech?"', "Is it speech? 🗣️", "这是人声吗？", "long " * 90)
+
+
+def questioner(checkpoint, features, names, prompt, size=4):
+    return Questioner(lambda: checkpoint, lambda model: from_features(model, [features]), set(names), prompt, Batches(size, CPU))
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +45,9 @@ def studied(folder, tmp_path_factory):
 def test_questions_score_as_the_engine_scores_them_in_the_order_asked(studied, answer_format):
     checkpoint, features, names = studied
     prompt = Prompt(QUESTIONS[0], answer_format, "after")
-    questioner = Questioner(checkpoint, [features], set(names), prompt, Batches(5, CPU))
+    ask_many = questioner(checkpoint, features, names, prompt, 5)
     wanted, questions = [names[k] for k in (7, 2, 11, 3)], [QUESTIONS[3], *STRANGE, QUESTIONS[1]]
-    found = questioner(questions, wanted)
+    found = ask_many(questions, wanted)
     assert found.shape == (len(questions), len(wanted))
     for row, question in zip(found, questions, strict=True):
         alone = ask(checkpoint, from_features(checkpoint, [features]), [Prompt(question, answer_format, "after")], "base", None, Batches(5, CPU))
@@ -45,6 +58,38 @@ def test_questions_score_as_the_engine_scores_them_in_the_order_asked(studied, a
 
 def test_a_stimulus_without_features_is_named_and_special_tokens_are_known(studied):
     checkpoint, features, names = studied
-    with pytest.raises(InputError, match=r"stimulus elsewhere .* is in no file of features"):
-        Questioner(checkpoint, [features], {*names, "elsewhere"}, Prompt("?"), Batches(4, CPU))
-    assert "<|AUDIO|>" in Questioner(checkpoint, [features], set(names), Prompt("?"), Batches(4, CPU)).special_tokens
+    with pytest.raises(InputError, match=r"stimulus elsewhere .* is not among those given"):
+        questioner(checkpoint, features, [*names, "elsewhere"], Prompt("?"))
+    assert "<|AUDIO|>" in questioner(checkpoint, features, names, Prompt("?")).special_tokens
+
+
+@pytest.mark.parametrize("one_at_a_time", [True, False])
+def test_with_compact_memory_the_writer_and_the_asked_model_are_never_loaded_together(studied, folder, writer, monkeypatch, one_at_a_time):
+    _, features, names = studied
+    turns, alive = Turns(one_at_a_time), []
+
+    def watched(loader):
+        def load(*arguments, **options):
+            gc.collect()
+            alive.append(sum(reference() is not None for reference in models))
+            model = loader(*arguments, **options)
+            models.append(weakref.ref(model))
+            return model
+
+        return load
+
+    models: list[weakref.ref] = []
+    for kind in (Qwen2ForCausalLM, Qwen2AudioForConditionalGeneration):
+        monkeypatch.setattr(kind, "from_pretrained", watched(kind.from_pretrained))
+    ask = Questioner(
+        lambda: turns.take("asked", lambda: load_checkpoint(folder)),
+        lambda model: from_features(model, [features]),
+        set(names),
+        PROMPT,
+        Batches(4, CPU),
+    )
+    opro = Opro(lambda *request: turns.take("writer", lambda: load_writer(writer, "none", CPU))(*request), 500)
+    for iteration in (1, 2):
+        ask(QUESTIONS[:2], names)
+        opro.propose([Judged(QUESTIONS[0], 0.7, 0.0, 1.0, 12)], 1, stream(1, iteration))
+    assert alive == ([0, 0, 0, 0] if one_at_a_time else [0, 1])

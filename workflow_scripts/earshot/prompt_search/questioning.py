@@ -1,15 +1,14 @@
 """Asking a model many questions about a few stimuli that are encoded and held in memory."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import torch
 
 from earshot.asking import Sounds, ask
-from earshot.encoding import pad, read_features
+from earshot.encoding import pad
 from earshot.engine.batching import Batches
 from earshot.engine.checkpoint import Checkpoint
 from earshot.engine.prompting import Prompt
@@ -19,20 +18,30 @@ from earshot.errors import InputError
 class Questioner:
     """Scores questions in one answer format by the engine's sweep: each sound is heard once for all of them."""
 
-    def __init__(self, checkpoint: Checkpoint, files: Sequence[Path], stimuli: Set[str], prompt: Prompt, batches: Batches):
-        """files: features (earshot.encoding); stimuli: those that will be asked about; prompt: whose format counts.
+    def __init__(
+        self,
+        model: Callable[[], Checkpoint],
+        sounds: Callable[[Checkpoint], Sounds],
+        stimuli: Set[str],
+        prompt: Prompt,
+        batches: Batches,
+    ):
+        """model: gives the model, which is not kept from one call to the next. sounds: where it hears from, once; stimuli:
+        those that will be asked about; prompt: whose format counts.
 
-        Raises InputError where a stimulus is in no file.
+        Raises InputError where a stimulus is not there.
         """
-        self._checkpoint, self._prompt, self._batches = checkpoint, prompt, batches
-        self._vectors = {name: row for names, rows in read_features(checkpoint, files, stimuli) for name, row in zip(names, rows, strict=True)}
+        self._model, self._prompt, self._batches = model, prompt, batches
+        checkpoint = model()
+        self._tokenizer = checkpoint.processor.tokenizer
+        self._vectors = _heard(sounds(checkpoint), stimuli, batches)
         if missing := sorted(stimuli - set(self._vectors)):
-            raise InputError(f"stimulus {missing[0]} (and {len(missing) - 1} more) is in no file of features; encode the stimuli again")
+            raise InputError(f"stimulus {missing[0]} (and {len(missing) - 1} more) is not among those given; make and encode the stimuli again")
 
     @property
     def special_tokens(self) -> list[str]:
         """Tokens that no question may hold."""
-        return sorted(self._checkpoint.processor.tokenizer.get_added_vocab())
+        return sorted(self._tokenizer.get_added_vocab())
 
     def prompt_id(self, question: str) -> str:
         """The id of the question in this format."""
@@ -40,17 +49,23 @@ class Questioner:
 
     def n_tokens(self, question: str) -> int:
         """How many tokens the model reads of the question."""
-        return len(self._checkpoint.processor.tokenizer.encode(question, add_special_tokens=False))
+        return len(self._tokenizer.encode(question, add_special_tokens=False))
 
     def __call__(self, questions: Sequence[str], stimuli: Sequence[str]) -> npt.NDArray[np.float64]:
         """Log-odds of speech, shape (questions, stimuli)."""
-        rows = self.predictions(questions, stimuli)
-        wide = rows.pivot_table(index="prompt_id", columns="stimulus_id", values="log_odds")
-        return wide.loc[[self.prompt_id(question) for question in questions], list(stimuli)].to_numpy()
-
-    def predictions(self, questions: Sequence[str], stimuli: Sequence[str]) -> pd.DataFrame:
-        """earshot.tables.predictions.PREDICTIONS of every question and stimulus."""
+        checkpoint = self._model()
         held = [(list(stimuli), [self._vectors[name] for name in stimuli])]
-        sounds = Sounds(lambda only: iter(held), lambda vectors: pad(vectors, self._checkpoint.model.lm_head.weight.device))
+        sounds = Sounds(lambda only: iter(held), lambda vectors: pad(vectors, checkpoint.model.lm_head.weight.device))
         prompts = [replace(self._prompt, question=question) for question in questions]
-        return ask(self._checkpoint, sounds, prompts, "base", None, self._batches, set(stimuli))
+        rows = ask(checkpoint, sounds, prompts, "searched", None, self._batches, set(stimuli))
+        wide = rows.pivot_table(index="prompt_id", columns="stimulus_id", values="log_odds")
+        return wide.loc[[prompt.prompt_id for prompt in prompts], list(stimuli)].to_numpy()
+
+
+def _heard(sounds: Sounds, stimuli: Set[str], batches: Batches) -> dict[str, torch.Tensor]:
+    """Each stimulus as the language model reads it (n_audio_tokens, hidden size), on the CPU."""
+    vectors: dict[str, torch.Tensor] = {}
+    for names, items in sounds.blocks(stimuli):
+        rows = [row[:n].cpu() for audio in batches.run(sounds.hear, items) for row, n in zip(audio.vectors, audio.n_tokens, strict=True)]
+        vectors |= zip(names, rows, strict=True)
+    return vectors

@@ -1,0 +1,32 @@
+"""Models that take turns in the memory of one device."""
+
+import gc
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+
+Model = TypeVar("Model")
+
+
+class Turns:
+    """Models that are loaded when they are wanted and kept until another is.
+
+    one_at_a_time: drop what is loaded before another model is, so that no two are ever in memory together; without it,
+    everything stays. What `take` returns must not be kept by who takes it.
+    """
+
+    def __init__(self, one_at_a_time: bool):
+        self._one_at_a_time = one_at_a_time
+        self._loaded: dict[str, Any] = {}
+
+    def take(self, name: str, load: Callable[[], Model]) -> Model:
+        """The model of this name, loaded now where it is not."""
+        if name not in self._loaded:
+            if self._one_at_a_time:
+                self._loaded.clear()
+                gc.collect()
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
+            self._loaded[name] = load()
+        return self._loaded[name]
