@@ -1,55 +1,62 @@
-"""Proposers of questions at equal budget: what each finds on its own stimuli, and what is left on test sources. Prints a Markdown table."""
+"""Prompt search: proposers at equal budget, and time and memory at full size. Prints Markdown tables."""
 
 import argparse
+import statistics
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from engine import peak_gib, release, row, seconds, stimuli, table
+from full_size import WRITER, write_full_size, write_writer
 
+from earshot.asking import Sounds, from_features
 from earshot.engine.batching import Batches
-from earshot.engine.checkpoint import load_checkpoint
+from earshot.engine.checkpoint import Checkpoint, Memory, load_checkpoint
+from earshot.engine.features import hear
 from earshot.engine.prompting import Prompt
+from earshot.engine.tiny_base import build_model, build_processor, training_texts
+from earshot.predicting import available_devices
 from earshot.prompt_search.draws import draw_stimuli
-from earshot.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
-from earshot.prompt_search.opro import Opro, load_writer
-from earshot.prompt_search.proposers import Proposer
+from earshot.prompt_search.edits import DIRECT_QUESTIONS, Edits, Grammar, Paraphrases, text_of
+from earshot.prompt_search.opro import NEW_TOKENS, SHOWN, Opro, load_writer, request_for
+from earshot.prompt_search.proposers import Judged, Proposer
 from earshot.prompt_search.questioning import Questioner
 from earshot.prompt_search.search import Settings, measure, search
+from earshot.prompt_search.turns import Turns
 from earshot.randomness import stream
 from earshot.tables.files import read_table
 from earshot.tables.splits import SPLIT
 from earshot.tables.stimuli import STIMULI
 
 SETTINGS = Settings(iterations=5, candidates=8, finalists=4, most_characters=500)
+PROMPT = Prompt("Does this sound contain human speech?")
+SMALL_WRITER: dict[str, Any] = WRITER | {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "vocab_size": 4096,
+}
+N_QUESTIONS, N_STIMULI = 40, 120
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
-    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
-    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
-    parser.add_argument("--split", type=Path, required=True, help="split by source (CSV)")
-    parser.add_argument("--writer", type=Path, help="checkpoint folder of a language model; without one, OPRO is left out")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--stimuli", type=int, default=120)
-    parser.add_argument("--development", type=int, default=400)
-    parser.add_argument("--test", type=int, default=1000)
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args()
-
-    torch.set_num_threads(args.threads)
+def compare_proposers(args: argparse.Namespace) -> None:
+    """What each proposer finds on its own stimuli, and what is left of it on test sources."""
     index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
     draws = [draw_stimuli(index, split, "train", args.stimuli, 1, "benchmark", seed) for seed in range(args.seeds)]
     development = draw_stimuli(index, split, "dev", args.development, 1, "benchmark")
     test = draw_stimuli(index, split, "test", args.test, 1, "benchmark")
-    prompt = Prompt("Does this sound contain human speech?")
     checkpoint = load_checkpoint(args.base)
     device = checkpoint.model.lm_head.weight.device
     wanted = {name for draw in (*draws, development, test) for name in draw.ids}
-    ask = Questioner(checkpoint, args.features, wanted, prompt, Batches(None, device))
-    proposers: dict[str, Proposer] = {"edits": Edits(prompt.question), "paraphrases": Paraphrases(prompt.question)}
+    ask = Questioner(lambda: checkpoint, lambda model: from_features(model, args.features), wanted, PROMPT, Batches(None, device))
+    proposers: dict[str, Proposer] = {"edits": Edits(PROMPT.question), "paraphrases": Paraphrases(PROMPT.question)}
     if args.writer is not None:
         proposers["opro"] = Opro(load_writer(args.writer, "none", device), SETTINGS.most_characters)
 
@@ -61,21 +68,136 @@ def main() -> None:
                 return stream(1, "benchmark", name, seed, iteration)
 
             started = time.perf_counter()
-            found = search(proposer, ask, draw, development, prompt.question, DIRECT_QUESTIONS, SETTINGS, ask.special_tokens, rng_of)
-            seconds = time.perf_counter() - started
+            found = search(proposer, ask, draw, development, PROMPT.question, DIRECT_QUESTIONS, SETTINGS, ask.special_tokens, rng_of)
+            elapsed = time.perf_counter() - started
             complete = [trial for trial in found.trials if len(trial.log_odds) == len(draw.ids)]
             scores = [measure(trial.log_odds, draw.speech)[0] for trial in complete]
             chosen = found.trials[found.best]
-            tested = [measure(row, test.speech)[0] for row in ask([prompt.question, chosen.question], test.ids)] if found.best else [0.0, 0.0]
-            answers = sum(len(trial.log_odds) + len(trial.development) for trial in found.trials)
-            rows.append([name, len(found.trials), answers, max(scores) - scores[0], found.optimism, tested[1] - tested[0], seconds])
+            tested = [measure(answers, test.speech)[0] for answers in ask([PROMPT.question, chosen.question], test.ids)] if found.best else [0.0, 0.0]
+            n_answers = sum(len(trial.log_odds) + len(trial.development) for trial in found.trials)
+            rows.append([name, len(found.trials), n_answers, max(scores) - scores[0], found.optimism, tested[1] - tested[0], elapsed])
     columns = ["proposer", "questions", "answers", "best on the search's stimuli", "expected of equal questions", "chosen, on test", "seconds"]
-    table = pd.DataFrame(rows, columns=columns)
-    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
-    for name, group in table.groupby("proposer", sort=False):
+    table(*columns)
+    for name, group in pd.DataFrame(rows, columns=columns).groupby("proposer", sort=False):
         mean, deviation = group.mean(numeric_only=True), group.std(numeric_only=True)
         gains = [f"{100 * mean[column]:+.2f} ± {100 * deviation[column]:.2f}" for column in columns[3:6]]
-        print(f"| {name} | {mean.questions:.1f} | {mean.answers:,.0f} | {' | '.join(gains)} | {mean.seconds:.1f} |")
+        row(name, f"{mean.questions:.1f}", f"{mean.answers:,.0f}", *gains, f"{mean.seconds:.1f}")
+
+
+def full_size(args: argparse.Namespace) -> None:
+    """Memory and time of the language model that proposes and of the audio model that is asked, of random weights."""
+    device = available_devices()[0]
+    # On a CPU, bitsandbytes takes only some shapes.
+    quantised = "none" if args.small else "nf4"
+    questions = drawn_questions(N_QUESTIONS)
+    request = request_for([Judged(question, 0.7, k / 1000, 1.0, N_STIMULI) for k, question in enumerate(questions[:SHOWN])], SETTINGS.most_characters)
+    print(f"{torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}; torch {torch.__version__}")
+    with tempfile.TemporaryDirectory() as temporary:
+        audio, writer = Path(temporary) / "audio", Path(temporary) / "writer"
+        if args.small:
+            processor = build_processor(training_texts())
+            build_model(processor).save_pretrained(audio)
+            processor.save_pretrained(audio)
+            write_writer(writer, [request], SMALL_WRITER, device)
+        else:
+            write_full_size(audio)
+            write_writer(writer, [request])
+        time_writer(writer, request, device, [quantised, "none"], args.repeats)
+        time_sweep(audio, questions, device, [(quantised, "fast"), (quantised, "compact"), ("none", "fast")], args.repeats)
+        time_turns(audio, writer, request, questions[: SETTINGS.candidates], device, quantised, args.repeats)
+
+
+def drawn_questions(count: int) -> list[str]:
+    """Different questions of the grammar, as long as those that a search asks."""
+    grammar, rng = Grammar(PROMPT.question), stream(1, "benchmark", "questions")
+    drawn: dict[str, None] = {}
+    while len(drawn) < count:
+        drawn[text_of(grammar.draw(rng, list(grammar.phrases)))] = None
+    return list(drawn)
+
+
+def time_writer(folder: Path, request: str, device: torch.device, quantisations: list[str], repeats: int) -> None:
+    length = len(build_processor([request]).tokenizer.encode(request))
+    print(f"\nThe language model: {SETTINGS.candidates} candidates of {NEW_TOKENS} tokens for one request of {length} tokens")
+    table("weights", "seconds to load", "GiB loaded", "peak GiB", "seconds to write", "spread")
+    for quantisation in dict.fromkeys(quantisations):
+        release()
+        started = time.perf_counter()
+        write = load_writer(folder, quantisation, device)
+        loaded, held = time.perf_counter() - started, held_gib()
+        times = seconds(lambda write=write: write(request, SETTINGS.candidates, 1), repeats)
+        row(quantisation, loaded, held, peak_gib(), statistics.median(times), f"{min(times):.2f}-{max(times):.2f}")
+        del write
+
+
+def time_sweep(folder: Path, questions: list[str], device: torch.device, variants: list[tuple[str, Memory]], repeats: int) -> None:
+    print(f"\nThe audio model: {len(questions)} questions about {N_STIMULI} stimuli of 1 s, the letters in both orders")
+    table("weights", "memory", "seconds to load and hear", "peak GiB", "seconds to ask", "spread", "ms per answer")
+    for quantisation, memory in dict.fromkeys(variants):
+        release()
+        started = time.perf_counter()
+        checkpoint = load_checkpoint(folder, quantisation, device, memory)
+        ask, names = questioner(lambda checkpoint=checkpoint: checkpoint, device, memory)
+        loaded = time.perf_counter() - started
+        times = seconds(lambda ask=ask, names=names: ask(questions, names), repeats)
+        middle = statistics.median(times)
+        row(quantisation, memory, loaded, peak_gib(), middle, f"{min(times):.2f}-{max(times):.2f}", 1000 * middle / len(questions) / len(names))
+        del ask, checkpoint
+
+
+def time_turns(audio: Path, writer: Path, request: str, questions: list[str], device: torch.device, quantisation: str, repeats: int) -> None:
+    """One iteration of a search with compact memory: the models are loaded by turns."""
+    release()
+    turns = Turns(one_at_a_time=True)
+    ask, names = questioner(lambda: turns.take("audio", lambda: load_checkpoint(audio, quantisation, device, "compact")), device, "compact")
+
+    def iteration() -> None:
+        turns.take("writer", lambda: load_writer(writer, quantisation, device))(request, len(questions), 1)
+        ask(questions, names)
+
+    times = seconds(iteration, repeats)
+    print(f"\nOne iteration with compact memory, weights {quantisation}, both models loaded by turns")
+    table("peak GiB", "seconds", "spread")
+    row(peak_gib(), statistics.median(times), f"{min(times):.2f}-{max(times):.2f}")
+
+
+def questioner(model: Callable[[], Checkpoint], device: torch.device, memory: Memory) -> tuple[Questioner, list[str]]:
+    """Who asks about noise of 1 s, and the names of the stimuli."""
+    names = [f"{k:03d}" for k in range(N_STIMULI)]
+    noise = stimuli(N_STIMULI, 1.0)
+
+    def sounds(checkpoint: Checkpoint) -> Sounds:
+        return Sounds(lambda only: iter([(names, noise)]), lambda waveforms: hear(checkpoint, waveforms))
+
+    return Questioner(model, sounds, set(names), PROMPT, Batches(None, device, memory)), names
+
+
+def held_gib() -> float:
+    return torch.cuda.memory_allocated() / 2**30 if torch.cuda.is_available() else float("nan")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    proposers = commands.add_parser("proposers", help=compare_proposers.__doc__)
+    proposers.set_defaults(run=compare_proposers)
+    proposers.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
+    proposers.add_argument("--base", type=Path, required=True, help="checkpoint folder")
+    proposers.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    proposers.add_argument("--split", type=Path, required=True, help="split by source (CSV)")
+    proposers.add_argument("--writer", type=Path, help="checkpoint folder of a language model; without one, OPRO is left out")
+    proposers.add_argument("--seeds", type=int, default=5)
+    proposers.add_argument("--stimuli", type=int, default=120)
+    proposers.add_argument("--development", type=int, default=400)
+    proposers.add_argument("--test", type=int, default=1000)
+    size = commands.add_parser("full-size", help=full_size.__doc__)
+    size.set_defaults(run=full_size)
+    size.add_argument("--small", action="store_true", help="small models, to try this program on any machine")
+    size.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    args.run(args)
 
 
 if __name__ == "__main__":
