@@ -14,7 +14,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from earshot.engine.tiny_base import build_processor, training_texts
+from earshot.engine.tiny_base import build_model, build_processor, training_texts
 
 TEXT = {
     "model_type": "qwen2",
@@ -72,3 +72,11 @@ def _save(build: Callable[[], PreTrainedModel], folder: Path, device: torch.devi
     model.save_pretrained(folder)
     del model
     torch.cuda.empty_cache()
+
+
+def write_small(folder: Path) -> None:
+    """Save the tiny architecture with random weights, to try on a CPU what is meant for the full size."""
+    processor = build_processor(training_texts())
+    torch.manual_seed(1)
+    build_model(processor).save_pretrained(folder)
+    processor.save_pretrained(folder)

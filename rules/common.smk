@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 # Jobs run the interpreter that runs Snakemake, activated or not; --sdm conda puts its own first.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
-from earshot.configuration import complete_config
+from earshot.configuration import adapters_of, complete_config
 from earshot.errors import InputError
 from earshot.layouts import RECORDED_NOISES, noise_recordings, source_files
 
@@ -35,11 +35,10 @@ STUDIED, MEASURED = (
 )
 DATASETS = [name for name in config["sources"] if name in STUDIED + MEASURED]
 SHARDS = [f"{shard:03d}" for shard in range(config["resources"]["stimulus_shards"])]
-ARMS = [
-    (arm["recipe"], arm["split"], seed)
-    for arm in config["finetuning"]["arms"]
-    for seed in config["finetuning"]["seeds"]
-]
+EXPERIMENTS = {name: adapters_of(settings, config["splits"]) for name, settings in config["finetuning"]["experiments"].items()}
+ENABLED = [name for name, settings in config["finetuning"]["experiments"].items() if settings["enabled"]]
+ADAPTERS = list(dict.fromkeys(adapter for name in ENABLED for adapter in EXPERIMENTS[name]))
+ARMS = [(recipe, split, seed) for recipe, split, seed in EXPERIMENTS["main"] if split in ("grouped", "row_random")]
 SEARCHES = [
     (proposer, seed)
     for proposer in config["prompt_search"]["proposers"] + ["paraphrases"] * bool(config["prompt_search"]["proposers"])
@@ -53,8 +52,9 @@ wildcard_constraints:
     dataset="voxconverse|esc50|fsd50k",
     corpus="study|base",
     shard=r"\d{3}",
-    split="grouped|row_random",
-    audit="grouped|row_random|fitted",
+    split=r"grouped|row_random|fold_\d+|train_\d+",
+    audit=r"grouped|row_random|fold_\d+|train_\d+|fitted",
+    experiment="[a-z][a-z0-9_]*",
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
     detector="silero|webrtc|energy",
@@ -138,8 +138,8 @@ def base_folder():
 
 
 def adapter_files(name):
-    """One file of every adapter."""
-    return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in ARMS]
+    """One file of every adapter of the enabled experiments."""
+    return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in ADAPTERS]
 
 
 def search_files(name):
@@ -182,6 +182,18 @@ def features_of_recipe(stimulus_set):
         return feature_files(stimulus_set.format(**wildcards)) if scope == "language_model" else []
 
     return files
+
+
+def level_of_recipe(wildcards):
+    """The level at which a recipe's adapter hears stimuli."""
+    recipe = config["finetuning"]["recipes"][wildcards.recipe]
+    return as_json_of({key: recipe[key] for key in ("normalisation", "level_dbfs")})
+
+
+def asked_of(split):
+    """The split that an adapter trained on, and the other whose dev and test parts it is asked about; a fold's adapter
+    trained on sources of the grouped split's test part."""
+    return [split] if split == "grouped" or split.startswith("fold_") else [split, "grouped"]
 
 
 def factorial_settings():

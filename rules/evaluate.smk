@@ -15,8 +15,8 @@ rule predict_adapter:
         shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
         features=features_of_recipe("{stimulus_set}"),
         study=STIMULI,
-        splits=lambda wildcards: sorted({"results/splits/grouped.csv", f"results/splits/{wildcards.split}.csv"}),
-        gates=lambda wildcards: [f"results/audit/{split}/gate.json" for split in sorted({"grouped", wildcards.split})],
+        splits=lambda wildcards: [f"results/splits/{split}.csv" for split in asked_of(wildcards.split)],
+        gates=lambda wildcards: [f"results/audit/{split}/gate.json" for split in asked_of(wildcards.split)],
     output:
         predictions="results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet",
     log:
@@ -30,6 +30,7 @@ rule predict_adapter:
         memory=config["resources"]["memory"],
     params:
         prompt=as_json("prompt"),
+        level=level_of_recipe,
         quantisation=config["model"]["quantisation"],
     message:
         "Asking {wildcards.recipe} trained on {wildcards.split}, seed {wildcards.seed}, about the {wildcards.stimulus_set} stimuli"
@@ -38,4 +39,4 @@ rule predict_adapter:
         " --base {input.base:q} --adapter {input.config:q} --splits {input.splits:q} --gates {input.gates:q}"
         " --system {wildcards.recipe}-{wildcards.split} --seed {wildcards.seed}"
         " --output {output.predictions:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
-        " --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"
+        " --level {params.level:q} --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"

@@ -1,7 +1,8 @@
 """Fine-tuning: one adapter per recipe, split and seed.
 
 in   the base model, stimuli (encoded once, for recipes outside the audio tower), a split and its gate
-out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_model.safetensors (peft's layout), history.csv
+out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_model.safetensors (peft's layout), history.csv,
+     costs.json (time, memory, size; not the same twice)
 """
 
 
@@ -18,6 +19,7 @@ rule train_adapter:
         config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
         weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
         history="results/adapters/{recipe}/{split}/seed-{seed}/history.csv",
+        costs="results/adapters/{recipe}/{split}/seed-{seed}/costs.json",
     log:
         "results/logs/train_adapter/{recipe}-{split}-seed-{seed}.log",
     conda:
@@ -34,6 +36,6 @@ rule train_adapter:
         "Fine-tuning {wildcards.recipe} on {wildcards.split}, seed {wildcards.seed}"
     shell:
         "python workflow_scripts/train_adapter.py {input.shards:q} --features {input.features:q} --base {input.base:q} --split {input.split:q}"
-        " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --history {output.history:q}"
+        " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --history {output.history:q} --costs {output.costs:q}"
         " --recipe {params.recipe:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --seed {wildcards.seed} --threads 1 &> {log:q}"

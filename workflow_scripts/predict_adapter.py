@@ -16,10 +16,11 @@ from earshot.tables.stimuli import STIMULI
 
 
 def unheard(stimuli: pd.DataFrame, splits: list[pd.DataFrame]) -> frozenset[str]:
-    """Ids of stimuli in the dev or test part of a split, and of those outside all splits whose source trains in none."""
+    """Ids of stimuli in the dev or test part of a split but not in the train part of the first, which the adapter trained
+    on, and of those outside all splits whose source trains in none."""
     split = pd.concat(splits)
     training = split.part == "train"
-    divided = set(split.stimulus_id[~training])
+    divided = set(split.stimulus_id[~training]) - set(splits[0].stimulus_id[splits[0].part == "train"])
     elsewhere = stimuli[~stimuli.stimulus_id.isin(split.stimulus_id) & ~stimuli.source_id.isin(split.source_id[training])]
     return frozenset(divided & set(stimuli.stimulus_id) | set(elsewhere.stimulus_id))
 
@@ -31,12 +32,13 @@ def main() -> None:
     parser.add_argument("--features", type=Path, nargs="*", default=[], help="the same, encoded by the base, for adapters outside its tower")
     parser.add_argument("--adapter", type=Path, required=True, help="the adapter's adapter_config.json")
     parser.add_argument("--study", type=Path, nargs="+", required=True, help="the stimuli that the splits divide and the gates vouch for (Parquet)")
-    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits whose dev and test parts are asked about (CSV)")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="the split it trained on, then others to ask about (CSV)")
     parser.add_argument("--gates", type=Path, nargs="+", required=True, help="the gates of these splits, in their order (JSON)")
     parser.add_argument("--system", required=True, help="system_id of the predictions")
     parser.add_argument("--seed", type=int, required=True, help="the adapter's seed")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
     parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    parser.add_argument("--level", type=json_object, required=True, help="normalisation and level_dbfs of the adapter's recipe")
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
     parser.add_argument("--devices", type=int, default=1, help="GPUs that share the files out among them, if they are free")
     add_model_arguments(parser)
@@ -51,6 +53,7 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         from earshot.encoding import verify_features
         from earshot.engine.prompting import Prompt
+        from earshot.levels import Level
         from earshot.predicting import Job, available_devices, predict
 
         if args.features:
@@ -68,6 +71,7 @@ def main() -> None:
             batch_size=args.batch_size,
             threads=args.threads,
             only=asked,
+            level=Level(**args.level),
         )
         predictions = predict(job, available_devices()[: args.devices])
     write_table(args.output, predictions, PREDICTIONS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earshot.arguments import add_model_arguments, json_object
 from earshot.errors import one_line_errors
-from earshot.files import atomic_folder, sha256_of
+from earshot.files import atomic_folder, sha256_of, write_json
 from earshot.leakage.certificate import verify_gate
 from earshot.runtime.devices import leased_devices
 from earshot.tables.files import read_table
@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--adapter-config", type=Path, required=True, help="where adapter_config.json goes")
     parser.add_argument("--adapter-weights", type=Path, required=True, help="where adapter_model.safetensors goes, in the same folder")
     parser.add_argument("--history", type=Path, required=True, help="where the loss per step goes (CSV)")
+    parser.add_argument("--costs", type=Path, required=True, help="where time, memory and size go (JSON)")
     parser.add_argument("--recipe", type=json_object, required=True, help="config finetuning.recipes.<name>")
     parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
     parser.add_argument("--seed", type=int, required=True)
@@ -39,7 +40,9 @@ def main() -> None:
         from earshot.engine.checkpoint import load_checkpoint
         from earshot.engine.prompting import Prompt
         from earshot.finetuning import train_adapter, training_set
+        from earshot.levels import Level
         from earshot.runtime.checkpoints import CheckpointFolder, code_digest
+        from earshot.runtime.costs import Meter
 
         torch.set_num_threads(args.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -56,18 +59,23 @@ def main() -> None:
         }
         folder = args.adapter_config.parent
         resume = CheckpointFolder(folder.with_name(f".{folder.name}-in-progress"), stamp)
+        loading = Meter()
         checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
         if args.recipe["scope"] == "language_model":
             verify_features(args.features, args.shards)
             sounds = from_features(checkpoint, args.features)
         else:
-            sounds = from_audio(checkpoint, args.shards)
+            sounds = from_audio(checkpoint, args.shards, Level(args.recipe["normalisation"], args.recipe["level_dbfs"]))
         data = training_set(checkpoint, sounds, split, args.recipe["scope"])
+        load_s = loading.wall_s()
+        training, resumed = Meter(), resume.load()
         model, history = train_adapter(checkpoint, data, Prompt(**args.prompt), args.recipe, args.seed, resume, args.memory)
         with atomic_folder(folder) as temporary:
             model.save_pretrained(str(temporary))
             (temporary / "README.md").unlink()
             history.to_csv(temporary / args.history.name, index=False)
+            samples = (len(history) - (len(resumed[1]) if resumed else 0)) * args.recipe["batch_size"]
+            write_json(temporary / args.costs.name, {"load_s": load_s, **training.costs(model, samples, temporary / args.adapter_weights.name)})
         resume.remove()
 
 

@@ -15,6 +15,7 @@ from earshot.engine.checkpoint import Checkpoint
 from earshot.engine.features import AudioEmbeddings, hear
 from earshot.engine.prompting import Prompt, tokenise
 from earshot.engine.scoring import Scorer, Scores
+from earshot.levels import Level
 from earshot.tables.audio import iterate_audio
 from earshot.tables.files import validate
 from earshot.tables.predictions import PREDICTIONS
@@ -32,16 +33,21 @@ class Sounds:
     hear: Callable[[Sequence[Any]], AudioEmbeddings]
 
 
-def from_audio(checkpoint: Checkpoint, shards: Sequence[Path]) -> Sounds:
-    """The stimuli of shards with audio, encoded by the checkpoint's own tower, adapters included."""
+def from_audio(checkpoint: Checkpoint, shards: Sequence[Path], level: Level | None = None) -> Sounds:
+    """The stimuli of shards with audio, brought to a level and encoded by the checkpoint's own tower, adapters included.
+
+    level: None leaves them as they are.
+    """
+    level = level or Level()
 
     def blocks(only: Set[str] | None) -> Iterator[tuple[list[str], list[Any]]]:
         keep = None if only is None else lambda rows: rows.stimulus_id.isin(only)
         for shard in shards:
             for rows, waveforms in iterate_audio(shard, STIMULI, BLOCK, keep):
+                heard = [level.applied(waveform, duration) for waveform, duration in zip(waveforms, rows.duration_ms, strict=True)]
                 # Sounds of one length need no padding.
-                order = np.argsort([len(waveform) for waveform in waveforms], kind="stable")
-                yield rows.stimulus_id.iloc[order].tolist(), [waveforms[i] for i in order]
+                order = np.argsort([len(waveform) for waveform in heard], kind="stable")
+                yield rows.stimulus_id.iloc[order].tolist(), [heard[i] for i in order]
 
     return Sounds(blocks, lambda waveforms: hear(checkpoint, waveforms))
 

@@ -51,7 +51,7 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(config))
     if errors:
         raise InputError("config: " + _explain(min(errors, key=_severity)))
-    completed = _complete(copy.deepcopy(config), schema, schema, "")
+    completed = _complete(_overlaid_recipes(config, schema), schema, schema, "")
     for section in [*completed["sources"].values(), completed["model"], completed["prompt_search"]["opro"]]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
@@ -59,6 +59,29 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
         completed["stimuli"]["noise_recordings"] = str(Path(folder).expanduser())
     _check_across(completed)
     return completed
+
+
+def _overlaid_recipes(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A copy in which every recipe has the default recipe's given keys below its own."""
+    config = copy.deepcopy(config)
+    finetuning = config.setdefault("finetuning", {})
+    recipes = finetuning.get("recipes", schema["properties"]["finetuning"]["properties"]["recipes"]["default"])
+    finetuning["recipes"] = {name: copy.deepcopy({**finetuning.get("recipe", {}), **overlay}) for name, overlay in recipes.items()}
+    return config
+
+
+def adapters_of(experiment: dict[str, Any], splits: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """Recipe, split and seed of every adapter of an experiment.
+
+    experiment: one of the completed config finetuning.experiments. splits: the completed config splits, which says what
+    "folds" (fold_0, fold_1, ...) and "learning_curve" (train_3, ..., grouped) stand for.
+    """
+    stand_for = {
+        "folds": [f"fold_{fold}" for fold in range(splits["folds"])],
+        "learning_curve": [*(f"train_{count}" for count in sorted(splits["training_sources"])), "grouped"],
+    }
+    trained_on = dict.fromkeys(split for name in experiment["splits"] for split in stand_for.get(name, [name]))
+    return [(recipe, split, seed) for recipe in experiment["recipes"] for split in trained_on for seed in experiment["seeds"]]
 
 
 def _severity(error: jsonschema.ValidationError) -> tuple[bool, str]:
@@ -156,10 +179,18 @@ def _check_across(config: dict[str, Any]) -> None:
     if splits["dev_fraction"] + splits["test_fraction"] >= 1:
         raise InputError("config: splits: dev_fraction + test_fraction leave nothing to train on; hint: keep their sum below 1")
     recipes = config["finetuning"]["recipes"]
-    for position, arm in enumerate(config["finetuning"]["arms"]):
-        if arm["recipe"] not in recipes:
-            known = ", ".join(recipes)
-            raise InputError(f"config: finetuning.arms[{position}].recipe = {_short(arm['recipe'])}: is not defined; hint: one of {known}")
+    for name, recipe in recipes.items():
+        if recipe["scope"] == "language_model" and recipe["normalisation"] != "stimuli":
+            raise InputError(
+                f"config: finetuning.recipes.{name}.normalisation = {_short(recipe['normalisation'])}: scope language_model hears audio that "
+                "was encoded once, as it was made; hint: set it to stimuli, or scope to published"
+            )
+    for name, experiment in config["finetuning"]["experiments"].items():
+        for position, recipe in enumerate(experiment["recipes"]):
+            if recipe not in recipes:
+                known = ", ".join(recipes)
+                where = f"finetuning.experiments.{name}.recipes[{position}]"
+                raise InputError(f"config: {where} = {_short(recipe)}: is not defined; hint: one of {known}")
 
 
 def option_table() -> str:

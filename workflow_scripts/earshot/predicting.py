@@ -15,12 +15,14 @@ from earshot.engine.batching import Batches
 from earshot.engine.checkpoint import Memory, load_checkpoint
 from earshot.engine.prompting import Prompt
 from earshot.errors import InputError
+from earshot.levels import Level
 
 
 @dataclass(frozen=True)
 class Job:
     """files: shards of stimuli with audio, or features made from them where `features` is true. adapter: its folder, None
-    for the base. batch_size: None finds one. threads: CPU threads. only: the stimuli to ask about, None for all."""
+    for the base. batch_size: None finds one. threads: CPU threads. only: the stimuli to ask about, None for all. level: of
+    stimuli with audio, None leaves them as they are."""
 
     files: tuple[Path, ...]
     features: bool
@@ -34,6 +36,7 @@ class Job:
     batch_size: int | None
     threads: int
     only: Set[str] | None = None
+    level: Level | None = None
 
 
 def predict(job: Job, devices: Sequence[torch.device]) -> pd.DataFrame:
@@ -68,5 +71,5 @@ def _predict_on(job: Job, device: torch.device) -> pd.DataFrame:
     checkpoint = load_checkpoint(job.base, job.quantisation, device, job.memory)
     if job.adapter is not None:
         checkpoint = load_adapter(checkpoint, job.adapter)
-    sounds = (from_features if job.features else from_audio)(checkpoint, job.files)
+    sounds = from_features(checkpoint, job.files) if job.features else from_audio(checkpoint, job.files, job.level)
     return ask(checkpoint, sounds, [job.prompt], job.system_id, job.seed, Batches(job.batch_size, device, job.memory), job.only)
