@@ -35,7 +35,9 @@ STUDIED, MEASURED = (
 )
 DATASETS = [name for name in config["sources"] if name in STUDIED + MEASURED]
 SHARDS = [f"{shard:03d}" for shard in range(config["resources"]["stimulus_shards"])]
-EXPERIMENTS = {name: adapters_of(settings, config["splits"]) for name, settings in config["finetuning"]["experiments"].items()}
+EXPERIMENTS = {
+    name: adapters_of(settings, config["splits"]) for name, settings in config["finetuning"]["experiments"].items()
+}
 ENABLED = [name for name, settings in config["finetuning"]["experiments"].items() if settings["enabled"]]
 ADAPTERS = list(dict.fromkeys(adapter for name in ENABLED for adapter in EXPERIMENTS[name]))
 ARMS = [(recipe, split, seed) for recipe, split, seed in EXPERIMENTS["main"] if split in ("grouped", "row_random")]
@@ -54,6 +56,8 @@ wildcard_constraints:
     shard=r"\d{3}",
     split=r"grouped|row_random|fold_\d+|train_\d+",
     audit=r"grouped|row_random|fold_\d+|train_\d+|fitted",
+    fold=r"\d+",
+    sources=r"\d+",
     experiment="[a-z][a-z0-9_]*",
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",

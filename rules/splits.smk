@@ -56,6 +56,49 @@ rule split_row_random:
         " --settings {params.settings:q} --seed {params.seed} &> {log:q}"
 
 
+rule split_fold:
+    """A split by source for each fold, so that every source is tested by one adapter that never heard it."""
+    input:
+        code=code("split_fold.py"),
+        index="results/stimuli/factorial/index.parquet",
+    output:
+        split="results/splits/fold_{fold}.csv",
+    log:
+        "results/logs/split_fold/{fold}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=lambda wildcards: as_json_of({key: config["splits"][key] for key in ("folds", "dev_fraction")}),
+        seed=config["seed"],
+    message:
+        "Splitting by source, fold {wildcards.fold}"
+    shell:
+        "python workflow_scripts/split_fold.py {input.index:q} {output.split:q} --fold {wildcards.fold}"
+        " --settings {params.settings:q} --seed {params.seed} &> {log:q}"
+
+
+rule split_training_sources:
+    """The grouped split with fewer training sources, for the learning curve; a smaller number's are among a larger one's."""
+    input:
+        code=code("split_training_sources.py"),
+        grouped="results/splits/grouped.csv",
+    output:
+        split="results/splits/train_{sources}.csv",
+    log:
+        "results/logs/split_training_sources/{sources}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        seed=config["seed"],
+    message:
+        "Keeping {wildcards.sources} training sources of each class"
+    shell:
+        "python workflow_scripts/split_training_sources.py {input.grouped:q} {output.split:q}"
+        " --sources {wildcards.sources} --seed {params.seed} &> {log:q}"
+
+
 rule audit_leakage:
     """Every check of the registry, with its evidence; written whatever the verdict."""
     input:

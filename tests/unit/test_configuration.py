@@ -6,9 +6,10 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from document_config import README, documented
-from earshot.configuration import complete_config, load_schema
+from earshot.configuration import adapters_of, complete_config, load_schema
 from earshot.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -30,10 +31,10 @@ def message_of(text: str) -> str:
         ("{splits: {row_random: {stimulus: 9}}}", "unknown key splits.row_random.stimulus", "9", "did you mean stimuli?"),
         ("{finetuning: {recipes: {mine: {rnk: 8}}}}", "unknown key finetuning.recipes.mine.rnk", "8", "did you mean rank?"),
         (
-            "{finetuning: {arms: [{recipe: attention, split: grouped, sed: 1}]}}",
-            "unknown key finetuning.arms[0].sed",
-            "1",
-            "known keys: recipe, split",
+            "{finetuning: {experiments: {main: {recipe: [attention]}}}}",
+            "unknown key finetuning.experiments.main.recipe",
+            "attention",
+            "did you mean recipes?",
         ),
         ("{sources: {esc50: {archives: [{ulr: x}]}}}", "unknown key sources.esc50.archives[0].ulr", '"x"', "did you mean url?"),
         ("{1: 2}", "unknown key 1", "2", "known keys: seed"),
@@ -46,10 +47,11 @@ def message_of(text: str) -> str:
         ("{stimuli: {snrs_db: [0, .nan]}}", "stimuli.snrs_db[1]", "nan", "finite"),
         ("{check: {silence_dbfs: -.inf}}", "check.silence_dbfs", "-inf", "finite"),
         ("{stimuli: {durations_ms: []}}", "stimuli.durations_ms", "[]", "at least 1 item"),
-        ("{finetuning: {seeds: [7, 7]}}", "finetuning.seeds", "[7, 7]", "not repeat"),
+        ("{finetuning: {experiments: {main: {seeds: [7, 7]}}}}", "finetuning.experiments.main.seeds", "[7, 7]", "not repeat"),
         ("{finetuning: {recipes: {Mine: {}}}}", "finetuning.recipes", '"Mine"', "small letters"),
         ("{finetuning: {recipes: {1: {}}}}", "finetuning.recipes", "1", "of type string"),
-        ("{finetuning: {arms: [{recipe: attention}]}}", "finetuning.arms[0]", '{"recipe": "attention"}', "{recipe: NAME, split: grouped}"),
+        ("{finetuning: {experiments: {main: {splits: [fold_0]}}}}", "finetuning.experiments.main.splits[0]", '"fold_0"', "did you mean folds?"),
+        ("{finetuning: {experiments: {mine: {}}}}", "finetuning.experiments", "mine", "needs the keys main"),
         ("{sources: {esc50: {origin: embeded}}}", "sources.esc50.origin", '"embeded"', "did you mean embedded?"),
         ("{baseline: {bands: [telefone]}}", "baseline.bands[0]", '"telefone"', "did you mean telephone?"),
         ("{sources: {esc50: {archives: [{url: 'file:///x', checksum: 'md5:0'}]}}}", "sources.esc50.archives[0]", "md5:0", "sha256:... or md5:..."),
@@ -78,7 +80,15 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, va
         ("{stimuli: {noise: recorded}}", "stimuli.noise_recordings is not set: stimuli.noise is recorded"),
         ("{model: {origin: path}}", "model.path is not set"),
         ("{prompt_search: {proposers: [opro], opro: {origin: path}}}", "prompt_search.opro.path is not set"),
-        ("{finetuning: {arms: [{recipe: bigger, split: grouped}]}}", 'finetuning.arms[0].recipe = "bigger": is not defined; hint: one of attention'),
+        (
+            "{finetuning: {experiments: {main: {recipes: [attention, bigger]}}}}",
+            'finetuning.experiments.main.recipes[1] = "bigger": is not defined; hint: one of attention',
+        ),
+        ("{finetuning: {experiments: {main: {enabled: false}}}}", "finetuning.experiments.main.enabled = false"),
+        (
+            "{finetuning: {recipe: {normalisation: rms}, recipes: {attention: {}, outside: {scope: language_model}}}}",
+            'finetuning.recipes.outside.normalisation = "rms": scope language_model hears audio that was encoded once',
+        ),
         ("{stimuli: {window_ms: 900}}", "stimuli.window_ms = 900: shorter than the longest stimulus; hint: at least 1000"),
         ("{stimuli: {window_ms: 1000, durations_ms: [200]}, baseline: {durations_ms: [1100]}}", "stimuli.window_ms = 1000: shorter than the longest"),
         ("{clips: {duration_s: 0.5}}", "clips.duration_s = 0.5: shorter than the longest stimulus; hint: at least 1.0"),
@@ -90,7 +100,7 @@ def test_keys_that_do_not_go_together_are_refused(text, expected):
 
 
 def test_a_misspelt_key_is_named_before_the_errors_that_follow_from_it():
-    assert "unknown key finetuning.arms[0].recpe" in message_of("{finetuning: {arms: [{recpe: attention, split: grouped}]}, seed: x}")
+    assert "unknown key finetuning.experiments.main.recpes" in message_of("{finetuning: {experiments: {main: {recpes: [attention]}}}, seed: x}")
 
 
 def test_a_long_value_does_not_drown_the_message():
@@ -105,11 +115,39 @@ def test_every_default_is_filled_in_at_every_depth():
     assert completed == complete_config(completed)
 
 
-def test_a_recipe_named_by_the_user_keeps_its_values_and_gets_the_other_defaults():
-    completed = complete_config({"finetuning": {"recipes": {"mine": {"rank": 4}}, "arms": [{"recipe": "mine", "split": "grouped"}]}})
-    recipe = completed["finetuning"]["recipes"]["mine"]
-    assert (recipe["rank"], recipe["alpha"], recipe["target_modules"]) == (4, 32, ["q_proj", "k_proj", "v_proj", "o_proj"])
-    assert "attention" not in completed["finetuning"]["recipes"]
+def test_a_recipe_is_the_default_recipe_with_its_own_keys_in_place():
+    """Its own keys win over the default recipe's, those over the schema's."""
+    settings = {
+        "recipe": {"rank": 8, "steps": 9},
+        "recipes": {"plain": {}, "mine": {"rank": 4}},
+        "experiments": {"main": {"recipes": ["mine"]}, "ablations": {"recipes": ["plain"]}},
+    }
+    recipes = complete_config({"finetuning": settings})["finetuning"]["recipes"]
+    assert set(recipes) == {"plain", "mine"}
+    assert (recipes["plain"]["rank"], recipes["mine"]["rank"]) == (8, 4)
+    assert recipes["mine"]["steps"] == recipes["plain"]["steps"] == 9
+    assert {key: value for key, value in recipes["mine"].items() if key != "rank"} == {k: v for k, v in recipes["plain"].items() if k != "rank"}
+    assert complete_config({"finetuning": {"recipe": {"rank": 8}}})["finetuning"]["recipes"]["rank_4"]["rank"] == 4
+
+
+SPLIT_NAMES = ["grouped", "row_random", "folds", "learning_curve"]
+
+
+@given(
+    st.lists(st.sampled_from(SPLIT_NAMES), min_size=1, unique=True),
+    st.lists(st.sampled_from(["attention", "rms"]), min_size=1, unique=True),
+    st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True),
+    st.integers(3, 6),
+    st.lists(st.integers(2, 40), min_size=1, max_size=4, unique=True),
+)
+def test_an_experiment_is_every_combination_of_its_lists_once(splits, recipes, seeds, folds, sizes):
+    adapters = adapters_of({"recipes": recipes, "splits": splits, "seeds": seeds}, {"folds": folds, "training_sources": sizes})
+    assert len(adapters) == len(set(adapters))
+    names = {split for _, split, _ in adapters}
+    assert len(adapters) == len(recipes) * len(names) * len(seeds)
+    assert sum(name.startswith("fold_") for name in names) == (folds if "folds" in splits else 0)
+    assert {int(name.removeprefix("train_")) for name in names if name.startswith("train_")} == (set(sizes) if "learning_curve" in splits else set())
+    assert ("grouped" in names) == bool({"grouped", "learning_curve"} & set(splits)), "the whole train part ends the learning curve"
 
 
 def test_an_archive_gets_its_defaults():
@@ -125,12 +163,12 @@ def test_the_given_configuration_is_left_as_it_was():
 
 
 def test_completing_twice_never_shares_a_default():
-    complete_config({})["finetuning"]["seeds"].append(1)
-    assert 1 not in complete_config({})["finetuning"]["seeds"]
+    complete_config({})["finetuning"]["experiments"]["main"]["seeds"].append(1)
+    assert 1 not in complete_config({})["finetuning"]["experiments"]["main"]["seeds"]
 
 
 def test_a_whole_float_given_for_a_count_becomes_an_integer():
-    rank = complete_config({"finetuning": {"recipes": {"attention": {"rank": 8.0}}}})["finetuning"]["recipes"]["attention"]["rank"]
+    rank = complete_config({"finetuning": {"recipe": {"rank": 8.0}}})["finetuning"]["recipes"]["attention"]["rank"]
     assert rank == 8
     assert isinstance(rank, int)
 
@@ -174,9 +212,14 @@ def test_every_default_in_the_schema_is_valid_where_it_stands():
     complete_config(complete_config({}))
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "reproduction.yaml"])
-def test_the_shipped_configurations_are_valid(name):
-    complete_config(yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")))
+def test_the_published_study_is_valid_and_has_its_recipes_and_seeds():
+    config, reproduction = (yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")) for name in ("config.yaml", "reproduction.yaml"))
+    update_config(config, reproduction)
+    finetuning = complete_config(config)["finetuning"]
+    main = finetuning["experiments"]["main"]
+    assert (main["recipes"], main["splits"]) == (["attention", "attention_mlp"], ["grouped", "row_random"])
+    assert main["seeds"] == [42, 123, 456, 789, 2024]
+    assert {recipe["learning_rate"] for name, recipe in finetuning["recipes"].items() if not name.startswith("rate_")} == {1e-4}
 
 
 def test_the_default_states_what_the_schema_defaults_to():

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from earshot.errors import InputError
-from earshot.splits import split_by_row, split_by_source
+from earshot.splits import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources
 from earshot.tables.columns import LABELS
 from earshot.tables.files import read_table, validate, write_table
 from earshot.tables.splits import SPLIT
@@ -166,3 +166,44 @@ def test_the_programs_write_sorted_split_tables_and_one_line_errors(tmp_path):
     failed = subprocess.run([*command, json.dumps({**STUDY, "speech_sources": 30})], capture_output=True, text=True, check=False)
     assert failed.returncode == 1 and failed.stderr.count("\n") == 1 and failed.stderr.startswith("error: ")
     assert not (tmp_path / "leaky.csv").exists()
+
+
+@given(stimuli_tables(), st.integers(3, 6), st.floats(0.01, 0.6), seeds)
+@few
+def test_the_folds_test_every_source_once_and_train_on_none_that_they_test(stimuli, folds, dev_fraction, seed):
+    assume(stimuli.groupby("label").source_id.nunique().min() >= folds)
+    splits = [validate(split_into_fold(stimuli, folds, fold, dev_fraction, seed), SPLIT) for fold in range(folds)]
+    tested = [source for split in splits for source in split.source_id[split.part == "test"].unique()]
+    assert sorted(tested) == sorted(stimuli.source_id.unique())
+    for split in splits:
+        assert sorted(split.stimulus_id) == sorted(stimuli.stimulus_id)
+        assert split.groupby("source_id").part.nunique().eq(1).all()
+        assert split.groupby("part").label.nunique().to_dict() == {"train": 2, "dev": 2, "test": 2}
+        sizes = split[split.part == "test"].groupby("label").source_id.nunique()
+        assert all(abs(sizes[label] - total / folds) < 1 for label, total in split.groupby("label").source_id.nunique().items())
+
+
+def test_more_folds_than_sources_are_refused_by_class():
+    stimuli = stimuli_table({"SPEECH": [1] * 4, "NONSPEECH": [1] * 9})
+    with pytest.raises(InputError, match=r"class SPEECH has 4 sources, fewer than splits.folds = 5; lower it to 4 or less"):
+        split_into_fold(stimuli, 5, 0, 0.1, 1)
+
+
+@given(stimuli_tables(), fractions(), seeds, st.data())
+@few
+def test_fewer_training_sources_are_among_more_and_change_neither_dev_nor_test(stimuli, shares, seed, data):
+    grouped = split_by_source(stimuli, *shares, seed)
+    most = grouped[grouped.part == "train"].groupby("label").source_id.nunique().min()
+    small, large = sorted(data.draw(st.tuples(st.integers(1, most), st.integers(1, most))))
+    fewer, more = (split_with_fewer_sources(grouped, sources, seed) for sources in (small, large))
+    trained = [set(split.stimulus_id[split.part == "train"]) for split in (fewer, more)]
+    assert trained[0] <= trained[1] <= set(grouped.stimulus_id[grouped.part == "train"])
+    assert fewer[fewer.part == "train"].groupby("label").source_id.nunique().to_dict() == {"SPEECH": small, "NONSPEECH": small}
+    kept = grouped[grouped.part != "train"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(fewer[fewer.part != "train"].reset_index(drop=True), kept)
+
+
+def test_more_training_sources_than_there_are_are_refused_by_class():
+    grouped = split_by_source(stimuli_table({"SPEECH": [1] * 8, "NONSPEECH": [1] * 5}), 0.2, 0.2, 1)
+    with pytest.raises(InputError, match=r"train part .* has 3 NONSPEECH sources, splits.training_sources asks for 4; lower it to 3"):
+        split_with_fewer_sources(grouped, 4, 1)

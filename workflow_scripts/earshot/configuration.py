@@ -185,7 +185,10 @@ def _check_across(config: dict[str, Any]) -> None:
                 f"config: finetuning.recipes.{name}.normalisation = {_short(recipe['normalisation'])}: scope language_model hears audio that "
                 "was encoded once, as it was made; hint: set it to stimuli, or scope to published"
             )
-    for name, experiment in config["finetuning"]["experiments"].items():
+    experiments = config["finetuning"]["experiments"]
+    if not experiments["main"]["enabled"]:
+        raise InputError("config: finetuning.experiments.main.enabled = false: its adapters are what the report compares; hint: name other recipes")
+    for name, experiment in experiments.items():
         for position, recipe in enumerate(experiment["recipes"]):
             if recipe not in recipes:
                 known = ", ".join(recipes)

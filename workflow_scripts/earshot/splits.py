@@ -22,14 +22,9 @@ def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: f
     Returns a SPLIT table sorted by stimulus_id.
     Raises InputError where a class has fewer than 3 sources, or a source has stimuli of both classes.
     """
-    sources = stimuli[["source_id", "label"]].drop_duplicates()
-    if (both := sources.source_id.duplicated()).any():
-        raise InputError(
-            f"source {sources.source_id[both].iloc[0]} has stimuli of both classes, so no split can be stratified; give them separate source_ids"
-        )
     parts: dict[str, str] = {}
-    for label, group in sources.groupby("label"):
-        ordered = _by_key(group.source_id, seed, "split_grouped")
+    for label, sources in _sources_by_class(stimuli).items():
+        ordered = _by_key(sources, seed, "split_grouped")
         count = len(ordered)
         if count < 3:
             raise InputError(
@@ -43,6 +38,51 @@ def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: f
     for part in ("train", "dev", "test"):
         _assert_both_classes(split, part)
     return split
+
+
+def split_into_fold(stimuli: pd.DataFrame, folds: int, fold: int, dev_fraction: float, seed: int) -> pd.DataFrame:
+    """One of the splits by source that together test every source exactly once.
+
+    stimuli: as for `split_by_source`. fold: 0, 1, ..., folds - 1. The fold tests every `folds`-th source of each class, in
+    an order that depends on the seed and the sources' names alone. dev_fraction: share of each class's sources, drawn anew
+    for each fold from those it does not test, at least one; the rest trains.
+    Returns a SPLIT table sorted by stimulus_id.
+    Raises InputError where a class has too few sources for a test source in every fold and one to tune and one to train on
+    beside it, or a source has stimuli of both classes.
+    """
+    parts: dict[str, str] = {}
+    for label, sources in _sources_by_class(stimuli).items():
+        count = len(sources)
+        if count < folds:
+            raise InputError(
+                f"class {label} has {count} source{'s' if count > 1 else ''}, fewer than splits.folds = {folds}; "
+                f"lower it to {count} or less (at least 3), or add recordings of {label} from other sources"
+            )
+        test = _by_key(sources, seed, "split_fold")[fold::folds]
+        others = _by_key(set(sources) - set(test), seed, "split_fold", "dev", str(fold))
+        dev = min(max(1, round(dev_fraction * count)), len(others) - 1)
+        parts |= dict.fromkeys(test, "test") | dict.fromkeys(others[:dev], "dev") | dict.fromkeys(others[dev:], "train")
+    return _finish(stimuli.assign(part=stimuli.source_id.map(parts)))
+
+
+def split_with_fewer_sources(grouped: pd.DataFrame, sources: int, seed: int) -> pd.DataFrame:
+    """A split by source (SPLIT) whose train part keeps so many of its sources of each class; dev and test stay.
+
+    The sources kept are the first in an order that depends on the seed and their names alone, so a smaller number keeps a
+    subset of a larger one's.
+    Returns a SPLIT table sorted by stimulus_id.
+    Raises InputError where the train part has fewer sources of a class.
+    """
+    train = grouped[grouped.part == "train"]
+    kept: set[str] = set()
+    for label, names in _sources_by_class(train).items():
+        if len(names) < sources:
+            raise InputError(
+                f"the train part of the grouped split has {len(names)} {label} sources, splits.training_sources asks for {sources}; "
+                f"lower it to {len(names)} or less, or add recordings of {label}"
+            )
+        kept |= set(_by_key(names, seed, "split_training_sources")[:sources])
+    return _finish(grouped[(grouped.part != "train") | grouped.source_id.isin(kept)])
 
 
 def split_by_row(grouped: pd.DataFrame, speech_sources: int, sound_sources: int, stimuli: int, test_fraction: float, seed: int) -> pd.DataFrame:
@@ -99,6 +139,15 @@ def split_by_row(grouped: pd.DataFrame, speech_sources: int, sound_sources: int,
     if set(split.source_id[split.part == "train"]).isdisjoint(split.source_id[split.part == "test"]):
         raise InputError("the row-random split shares no source between train and test, so it shows no leak; raise splits.row_random.stimuli")
     return split
+
+
+def _sources_by_class(stimuli: pd.DataFrame) -> dict[str, list[str]]:
+    sources = stimuli[["source_id", "label"]].drop_duplicates()
+    if (both := sources.source_id.duplicated()).any():
+        raise InputError(
+            f"source {sources.source_id[both].iloc[0]} has stimuli of both classes, so no split can be stratified; give them separate source_ids"
+        )
+    return {str(label): sorted(group.source_id) for label, group in sources.groupby("label")}
 
 
 def _by_key(names: Iterable[str], seed: int, *stream: str) -> list[str]:

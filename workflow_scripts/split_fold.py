@@ -1,0 +1,28 @@
+"""Split the stimuli into train, dev and test by source, as one of the folds that together test every source once."""
+
+import argparse
+from pathlib import Path
+
+from earshot.arguments import json_object
+from earshot.errors import one_line_errors
+from earshot.splits import split_into_fold
+from earshot.tables.files import read_table, write_table
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("index", type=Path, help="table of stimuli (Parquet)")
+    parser.add_argument("split", type=Path, help="where the split goes (CSV)")
+    parser.add_argument("--fold", type=int, required=True, help="which fold: 0, 1, ...")
+    parser.add_argument("--settings", type=json_object, required=True, help="folds and dev_fraction of the configuration's splits section (JSON)")
+    parser.add_argument("--seed", type=int, required=True)
+    args = parser.parse_args()
+
+    write_table(args.split, split_into_fold(read_table(args.index, STIMULI), **args.settings, fold=args.fold, seed=args.seed), SPLIT)
+
+
+if __name__ == "__main__":
+    main()
