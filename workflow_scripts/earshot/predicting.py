@@ -16,6 +16,7 @@ from earshot.engine.checkpoint import Memory, load_checkpoint
 from earshot.engine.prompting import Prompt
 from earshot.errors import InputError
 from earshot.levels import Level
+from earshot.runtime.workers import end_with_parent
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def predict(job: Job, devices: Sequence[torch.device]) -> pd.DataFrame:
     if len(shares) == 1:
         parts = [_predict_on(job, devices[0])]
     else:
-        with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             parts = list(pool.map(_predict_on, [replace(job, files=share) for share in shares], devices))
     table = pd.concat(parts, ignore_index=True).sort_values("stimulus_id", ignore_index=True)
     if table.empty:
