@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import sys
 import time
 from functools import cache
@@ -114,6 +115,9 @@ def errors_of_this_run():
         if path.stat().st_mtime >= STARTED:
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             errors += [f"{line} ({path})" for line in lines[-1:] if line.startswith("error: ")]
+    # On a full disk the programs' own words do not reach their logs.
+    if not errors and shutil.disk_usage(".").free < 2**20:
+        errors.append(f"error: {Path.cwd()}: No space left on device; make room, or work on another disk")
     return errors
 
 

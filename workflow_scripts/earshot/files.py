@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and their digests."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from earshot.errors import InputError, system_error_number
+
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
@@ -17,14 +20,17 @@ def atomic(path: Path) -> Iterator[Path]:
 
     Nothing is left under either name when the block raises. The temporary keeps the suffix of `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    prefix = f".{path.stem}."
+    with _naming(path, prefix):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        with _naming(path, prefix):
+            yield temporary
+            temporary.chmod(0o644)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -32,17 +38,38 @@ def atomic(path: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; it replaces `path` when the block ends without error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    prefix = f".{path.name}."
+    with _naming(path, prefix):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
     try:
-        yield temporary
-        for member in [temporary, *temporary.rglob("*")]:
-            member.chmod(0o755 if member.is_dir() else 0o644)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        with _naming(path, prefix):
+            yield temporary
+            for member in [temporary, *temporary.rglob("*")]:
+                member.chmod(0o755 if member.is_dir() else 0o644)
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _naming(path: Path, prefix: str) -> Iterator[None]:
+    """Let a full disk or a refused file name `path` instead of its temporary, whichever library noticed."""
+    try:
+        yield
+    except Exception as error:
+        number = errno.ENOSPC if _is_full(path.parent) else system_error_number(error)
+        named = getattr(error, "filename", None)
+        if isinstance(error, InputError) or number is None or not (named is None or str(named).startswith(str(path.parent / prefix))):
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _is_full(folder: Path) -> bool:
+    """Has the disk no room left? Libraries such as libsndfile do not say why they could not write."""
+    return folder.is_dir() and shutil.disk_usage(folder).free == 0
 
 
 def write_json(path: Path, content: Any) -> None:

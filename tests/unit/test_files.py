@@ -1,0 +1,127 @@
+"""Full, read-only and forbidden disks: one line that names the file, and nothing half-written."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from earshot.files import atomic, atomic_folder, write_json
+from earshot.randomness import stream
+
+SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+SMALL = "mount -t tmpfs -o size=128k none {folder}"
+
+
+def in_own_mounts(commands: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run shell commands where mounts are private; skip the test where that is not allowed."""
+    unshare = ["unshare", "--mount"] + (["--map-root-user", "--user"] if os.geteuid() else [])
+    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], capture_output=True).returncode:
+        pytest.skip("this system does not let tests mount")
+    return subprocess.run([*unshare, "bash", "-e", "-c", "\n".join(commands)], capture_output=True, text=True)
+
+
+@pytest.fixture
+def disk(tmp_path) -> Path:
+    """Where a small disk may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    """A table that is larger than the small disk."""
+    noise = stream(1, "disk").standard_normal((2000, 40))
+    path = tmp_path / "wide.parquet"
+    pd.DataFrame(noise, columns=[f"c{k}" for k in range(40)]).to_parquet(path)
+    return path
+
+
+WRITERS = {
+    "csv": "table.to_csv(temporary, index=False)",
+    "parquet": "table.to_parquet(temporary, index=False)",
+    "safetensors": "save_file({'a': table.to_numpy()}, temporary)",
+    "wav": "soundfile.write(temporary, table.to_numpy(), 16000)",
+    "png": "figure = plt.figure(figsize=(20, 20)); figure.gca().imshow(table); figure.savefig(temporary, dpi=200)",
+}
+
+
+def program(folder: Path, table: Path, suffix: str) -> str:
+    """A program that writes `table` as a file of the kind, as the project's programs do."""
+    lines = f"""
+        import sys; sys.path.insert(0, {str(SCRIPTS)!r})
+        from pathlib import Path
+        import matplotlib; matplotlib.use("agg")
+        import matplotlib.pyplot as plt, pandas as pd, soundfile
+        from safetensors.numpy import save_file
+        from earshot.errors import one_line_errors
+        from earshot.files import atomic
+        @one_line_errors
+        def main():
+            table = pd.read_parquet({str(table)!r})
+            with atomic(Path({str(folder)!r}) / "out.{suffix}") as temporary:
+                {WRITERS[suffix]}
+        main()
+    """
+    return "\n".join(line.removeprefix("        ") for line in lines.splitlines())
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_full_disk_is_one_line_that_names_the_file_and_leaves_nothing(disk, table, tmp_path, suffix):
+    script = tmp_path / "program.py"
+    script.write_text(program(disk, table, suffix))
+    done = in_own_mounts([SMALL.format(folder=disk), f"{sys.executable} {script} || echo code $?", f"find {disk} -type f"])
+    assert done.stderr.splitlines() == [f"error: {disk}/out.{suffix}: No space left on device; make room, or work on another disk"]
+    assert done.stdout.split() == ["code", "1"], "nothing is left under any name"
+
+
+def test_a_read_only_folder_is_one_line(disk, table, tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text(program(disk, table, "csv"))
+    done = in_own_mounts([SMALL.format(folder=disk), f"mount -o remount,ro {disk}", f"{sys.executable} {script} || echo code $?"])
+    assert done.stderr.splitlines() == [f"error: {disk}/out.csv: Read-only file system; work in a folder that can be written to"]
+    assert done.stdout.split() == ["code", "1"]
+
+
+def test_a_corpus_that_does_not_fit_leaves_no_corpus(disk):
+    corpus = f"{disk}/speech {disk}/sounds --corpus study --seed 1 --settings '{json.dumps({'speakers': 6, 'sounds': 6})}'"
+    command = f"{sys.executable} {SCRIPTS / 'make_embedded_corpus.py'} {corpus} || echo code $?"
+    done = in_own_mounts([SMALL.format(folder=disk), command, f"ls -A {disk}"])
+    assert done.stdout.split() == ["code", "1"]
+    assert re.fullmatch(rf"error: {disk}/(speech|sounds): No space left on device; make room, or work on another disk", done.stderr.splitlines()[-1])
+
+
+def test_a_file_in_a_folders_place_is_one_line(tmp_path, table):
+    (tmp_path / "file").touch()
+    script = tmp_path / "program.py"
+    script.write_text(program(tmp_path / "file", table, "csv"))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"error: {tmp_path}/file: ")
+
+
+def test_an_error_that_no_user_can_mend_keeps_its_traceback(tmp_path):
+    with pytest.raises(ZeroDivisionError), atomic(tmp_path / "a.txt"):
+        1 / 0  # noqa: B018
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_block_reads_is_named_not_what_it_writes(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic(tmp_path / "out.csv"):
+        (tmp_path / "input.csv").read_text()
+    assert caught.value.filename == str(tmp_path / "input.csv")
+
+
+def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    with atomic_folder(tmp_path / "made") as temporary:
+        write_json(temporary / "old.json", {"a": 1})
+    with pytest.raises(OSError, match="boom"), atomic_folder(tmp_path / "made") as temporary:
+        write_json(temporary / "new.json", {})
+        raise OSError("boom")
+    assert [path.name for path in tmp_path.rglob("*")] == ["made", "old.json"]
