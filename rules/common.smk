@@ -20,6 +20,11 @@ from earshot.errors import InputError
 from earshot.layouts import RECORDED_NOISES, noise_recordings, source_files
 
 try:
+    for folder in (".", ".snakemake", "data", "results"):
+        if Path(folder).is_dir() and not os.access(folder, os.W_OK):
+            raise InputError(
+                f"{Path(folder).resolve()}: cannot be written to; work in a folder that can be, or change its permissions"
+            )
     config = complete_config(config)
     FOLDERS_ON_DISK = {name: source["path"] for name, source in config["sources"].items() if source["origin"] == "path"}
     FILES_ON_DISK = {name: source_files(name, Path(folder)) for name, folder in FOLDERS_ON_DISK.items()}

@@ -1,6 +1,8 @@
 import importlib.util
+import sys
 
 import pytest
+from mounts import in_own_mounts
 
 SEEDS, PUBLISHED_SEEDS = 3, 5
 
@@ -119,3 +121,21 @@ def test_a_wrong_configuration_ends_in_one_line_before_any_job(checkout, setting
     assert errors[0].startswith(message)
     assert "Traceback" not in result.stderr
     assert not (checkout.folder / "results").exists()
+
+
+@pytest.mark.parametrize("folder", [".", "results"])
+def test_a_checkout_that_cannot_be_written_to_is_one_line(checkout, folder):
+    (checkout.folder / "results").mkdir(exist_ok=True)
+    path = (checkout.folder / folder).resolve()
+    done = in_own_mounts(
+        [
+            f"mount --bind {path} {path}",
+            f"mount -o remount,ro,bind {path}",
+            f"cd {path} && cd {checkout.folder}",
+            f"{sys.executable} -m snakemake --cores 1 stimuli || echo code $?",
+        ]
+    )
+    assert done.stdout.split() == ["code", "1"]
+    line = f"error: {path}: cannot be written to; work in a folder that can be, or change its permissions"
+    assert done.stderr.splitlines().count(line) == 1
+    assert "Traceback" not in done.stderr

@@ -1,29 +1,20 @@
 """Full, read-only and forbidden disks: one line that names the file, and nothing half-written."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from mounts import in_own_mounts
 
 from earshot.files import atomic, atomic_folder, write_json
 from earshot.randomness import stream
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 SMALL = "mount -t tmpfs -o size=128k none {folder}"
-
-
-def in_own_mounts(commands: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run shell commands where mounts are private; skip the test where that is not allowed."""
-    unshare = ["unshare", "--mount"] + (["--map-root-user", "--user"] if os.geteuid() else [])
-    if shutil.which("unshare") is None or subprocess.run([*unshare, "true"], capture_output=True).returncode:
-        pytest.skip("this system does not let tests mount")
-    return subprocess.run([*unshare, "bash", "-e", "-c", "\n".join(commands)], capture_output=True, text=True)
 
 
 @pytest.fixture
