@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from earshot.randomness import stream
 
@@ -102,6 +101,19 @@ class Estimate:
         return float(stats.t.sf((margin - abs(self.value)) / math.sqrt(self.variance), self.df))
 
 
+def jackknife_variance(left_out: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Variance of an estimate from its values without each source, per class, and Satterthwaite's degrees of freedom.
+
+    left_out: one array per class, shape (n_sources, ...). Returns arrays of shape (...,).
+    """
+    sizes = [len(values) for values in left_out]
+    parts = [(n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0) for n, values in zip(sizes, left_out, strict=True)]
+    variance = np.sum(parts, axis=0)
+    squares = np.sum([part**2 / (n - 1) for n, part in zip(sizes, parts, strict=True)], axis=0)
+    df = np.divide(variance**2, squares, out=np.full(variance.shape, min(sizes) - 1.0), where=squares > 0)
+    return variance, df
+
+
 def estimate(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
     """Estimate the sum of weight x class mean over sources, and over seeds where there are several.
 
@@ -178,7 +190,8 @@ def naive_interval(samples: Sequence[Sample], weights: Sequence[float], confiden
     value, below, above = 0.0, 0.0, 0.0
     for weight, sample in zip(weights, samples, strict=True):
         mean = float(sample.means.mean())
-        low, high = proportion_confint(sample.totals.sum(), sample.n_seeds * sample.n_items, alpha=1 - confidence, method="wilson")
+        right = stats.binomtest(round(sample.totals.sum()), sample.n_seeds * sample.n_items)
+        low, high = right.proportion_ci(confidence, method="wilson")
         value += weight * mean
         below += (weight * (mean - low)) ** 2
         above += (weight * (high - mean)) ** 2

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import integrate, special
 
+from earshot.clustered import jackknife_variance
+
 
 def expected_maximum(count: int) -> float:
     """Mean of the largest of `count` independent standard normal values."""
@@ -30,14 +32,13 @@ def expected_optimism(correct: Sequence[npt.NDArray[np.bool_]], speech: npt.NDAr
     parts = [(deviations[:, chosen], sources[chosen]) for chosen in (speech, ~speech)]
     if any(len(set(part)) < 2 for _, part in parts):
         return math.nan
+    variances, _ = jackknife_variance([_means_left_out(*part) / 2 for part in parts])
     # The mean over prompts is estimated too.
-    variance = sum(float(_jackknife_variances(*part).sum()) / 4 for part in parts) / (len(answers) - 1)
-    return expected_maximum(count) * math.sqrt(variance)
+    return expected_maximum(count) * math.sqrt(variances.sum() / (len(answers) - 1))
 
 
-def _jackknife_variances(values: npt.NDArray[np.float64], sources: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
-    """Variance of each row's mean, leaving out one source at a time."""
+def _means_left_out(values: npt.NDArray[np.float64], sources: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
+    """Each row's mean without each source, shape (sources, rows)."""
     _, codes = np.unique(sources.astype(str), return_inverse=True)
     members = np.eye(codes.max() + 1)[codes]
-    left_out = (values.sum(axis=1, keepdims=True) - values @ members) / (len(codes) - members.sum(axis=0))
-    return (left_out.shape[1] - 1) * left_out.var(axis=1)
+    return ((values.sum(axis=1, keepdims=True) - values @ members) / (len(codes) - members.sum(axis=0))).T

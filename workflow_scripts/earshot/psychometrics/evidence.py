@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
+from earshot.clustered import jackknife_variance
 from earshot.errors import InputError
 from earshot.psychometrics.functions import FloatArray
 
@@ -64,19 +65,6 @@ class Evidence:
 def proportions(correct: FloatArray, total: FloatArray) -> FloatArray:
     """correct / total; one half where there are no trials."""
     return np.divide(correct, total, out=np.full(total.shape, 0.5), where=total > 0)
-
-
-def jackknife_variance(left_out: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Variance of an estimate from its values without each source, per class, and Satterthwaite's degrees of freedom.
-
-    left_out: one array per class, shape (n_sources, ...). Returns arrays of shape (...,).
-    """
-    sizes = [len(values) for values in left_out]
-    parts = [(n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0) for n, values in zip(sizes, left_out, strict=True)]
-    variance = np.sum(parts, axis=0)
-    squares = np.sum([part**2 / (n - 1) for n, part in zip(sizes, parts, strict=True)], axis=0)
-    df = np.divide(variance**2, squares, out=np.full(variance.shape, min(sizes) - 1.0), where=squares > 0)
-    return variance, df
 
 
 def pooled(correct: Sequence[FloatArray], total: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:

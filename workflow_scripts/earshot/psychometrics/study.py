@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-from earshot.clustered import Sample, estimate, reliability
+from earshot.clustered import Sample, estimate, jackknife_variance, reliability
 from earshot.errors import InputError
 from earshot.psychometrics.axes import from_axis, to_axis
 from earshot.psychometrics.evidence import (
@@ -16,7 +16,6 @@ from earshot.psychometrics.evidence import (
     SourceCounts,
     balanced,
     clustered_evidence,
-    jackknife_variance,
     sensitivity_and_criterion,
     unbiased,
 )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from earshot.psychometrics.evidence import Evidence, falls, jackknife_variance, rises, t_quantile
+from earshot.clustered import jackknife_variance
+from earshot.psychometrics.evidence import Evidence, falls, rises, t_quantile
 from earshot.psychometrics.fitting import deviance, fit_curves
 from earshot.psychometrics.functions import Curves, Family, FloatArray
 from earshot.psychometrics.isotonic import crossing, isotonic_fit
