@@ -70,6 +70,7 @@ wildcard_constraints:
     detector="silero|webrtc|energy",
     proposer="edits|opro|paraphrases",
     stimulus_set="factorial|baseline",
+    model="base|proposer",
 
 
 @cache
@@ -146,8 +147,19 @@ def corpus_size(prefix):
 
 def base_folder():
     """The checkpoint of the base model."""
-    folders = {"tiny": "data/models/tiny", "hub": "data/models/hub"}
+    folders = {"tiny": "data/models/tiny", "hub": "data/models/hub/base"}
     return folders.get(config["model"]["origin"], config["model"]["path"])
+
+
+HUB_MODELS = {"base": "model", "proposer": "prompt_search.opro"}
+
+
+def hub_source(wildcards):
+    """Repository and revision of a model, from its section of the configuration."""
+    section = config
+    for key in HUB_MODELS[wildcards.model].split("."):
+        section = section[key]
+    return {key: section[key] for key in ("repository", "revision")}
 
 
 def adapter_files(name):
@@ -163,7 +175,7 @@ def search_files(name):
 def proposer_folder(wildcards):
     """The checkpoint of the language model that proposes questions; none for proposers without one."""
     opro = config["prompt_search"]["opro"]
-    folder = opro["path"] if opro["origin"] == "path" else "data/models/proposer"
+    folder = opro["path"] if opro["origin"] == "path" else "data/models/hub/proposer"
     return [folder] if wildcards.proposer == "opro" else []
 
 

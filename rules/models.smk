@@ -1,7 +1,7 @@
-"""Models: the base, trained here or fetched.
+"""Models: the base, trained here or fetched, and the language model that proposes questions.
 
 out  data/models/tiny/    a Qwen2-Audio checkpoint in the standard layout, trained on the embedded base corpus
-     data/models/hub/     a pinned snapshot
+     data/models/hub/{model}/    a pinned snapshot: the base, or the proposer
      results/models/tiny_history.csv    step, loss, learning_rate
 """
 
@@ -32,22 +32,23 @@ rule train_tiny_base:
         " --seed {params.seed} --threads 2 &> {log:q}"
 
 
-rule fetch_base:
-    """The pinned snapshot of the hub's model."""
+rule fetch_model:
+    """A pinned snapshot from the hub: the base model, or the language model that proposes questions."""
     input:
-        code=code("fetch_base.py"),
+        code=code("fetch_model.py"),
     output:
-        folder=directory("data/models/hub"),
+        folder=directory("data/models/hub/{model}"),
     log:
-        "results/logs/fetch_base.log",
+        "results/logs/fetch_model/{model}.log",
     retries: 3
     localrule: True
     conda:
         "../envs/gpu.yaml"
     params:
-        source=lambda wildcards: {key: config["model"][key] for key in ("repository", "revision")},
+        section=lambda wildcards: HUB_MODELS[wildcards.model],
+        source=hub_source,
     message:
         "Fetching {params.source[repository]}"
     shell:
-        "python workflow_scripts/fetch_base.py {output.folder:q} --repository {params.source[repository]:q}"
-        " --revision {params.source[revision]:q} &> {log:q}"
+        "python workflow_scripts/fetch_model.py {output.folder:q} --section {params.section}"
+        " --repository {params.source[repository]:q} --revision {params.source[revision]:q} &> {log:q}"

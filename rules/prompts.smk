@@ -13,27 +13,6 @@ out  results/prompts/{proposer}/seed-{seed}/prompts.csv          earshot.tables.
 """
 
 
-rule fetch_proposer:
-    """The pinned snapshot of the language model that proposes questions."""
-    input:
-        code=code("fetch_proposer.py"),
-    output:
-        folder=directory("data/models/proposer"),
-    log:
-        "results/logs/fetch_proposer.log",
-    retries: 3
-    localrule: True
-    conda:
-        "../envs/gpu.yaml"
-    params:
-        source=lambda wildcards: {key: config["prompt_search"]["opro"][key] for key in ("repository", "revision")},
-    message:
-        "Fetching {params.source[repository]}"
-    shell:
-        "python workflow_scripts/fetch_proposer.py {output.folder:q} --repository {params.source[repository]:q}"
-        " --revision {params.source[revision]:q} &> {log:q}"
-
-
 rule search_prompts:
     """One search by one proposer: successive halving of its candidates beside the baseline and questions written by hand."""
     input:

@@ -18,10 +18,9 @@ def test_a_clean_checkout_plans_the_whole_study(checkout):
     assert plan["predict_zeroshot"] == 2
     assert plan["search_prompts"] == 2 * 3, "the control runs beside the one proposer"
     assert plan["predict_prompts"] == plan["compare_prompts"] == plan["plot_prompts"] == 1
-    assert "fetch_proposer" not in plan
     assert plan["train_tiny_base"] == plan["write_report"] == 1
     assert "download_dataset" not in plan
-    assert "fetch_base" not in plan
+    assert "fetch_model" not in plan
 
 
 def test_the_published_study_plans_at_full_size(checkout):
@@ -30,7 +29,7 @@ def test_the_published_study_plans_at_full_size(checkout):
     assert plan["predict_adapter"] == 6 * PUBLISHED_SEEDS
     assert plan["download_dataset"] == 3
     assert plan["make_factorial_stimuli"] == plan["make_baseline_stimuli"] == 16
-    assert plan["fetch_base"] == plan["fetch_proposer"] == 1
+    assert plan["fetch_model"] == 2, "the base and the language model that proposes questions"
     assert plan["search_prompts"] == 3 * 3
     assert "train_tiny_base" not in plan
     assert "make_embedded_corpus" not in plan
@@ -66,7 +65,7 @@ def test_own_recordings_replace_the_embedded_study_but_not_the_corpus_of_the_tin
     assert plan["make_embedded_corpus"] == plan["train_tiny_base"] == 1
 
 
-PROMPT_RULES = {"search_prompts", "predict_prompts", "compare_prompts", "plot_prompts", "fetch_proposer"}
+PROMPT_RULES = {"search_prompts", "predict_prompts", "compare_prompts", "plot_prompts"}
 
 
 def test_the_prompt_search_can_be_left_out(checkout):
@@ -80,7 +79,7 @@ def test_a_proposing_model_on_disk_is_not_fetched(checkout):
     settings = {"prompt_search": {"proposers": ["opro"], "opro": {"origin": "path", "path": "writer"}}}
     plan = checkout.plan("--configfile", checkout.overlay(settings))
     assert plan["search_prompts"] == 2 * 3
-    assert "fetch_proposer" not in plan
+    assert "fetch_model" not in plan
 
 
 BASELINE_RULES = {"make_embedded_baseline", "make_baseline_stimuli", "audit_baseline_stimuli"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "fetch_base.py"
+SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "fetch_model.py"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
     "owner/model": {
@@ -79,7 +79,7 @@ def fetch(
         "HF_TOKEN": "hf_secret",
         "HF_HUB_OFFLINE": str(int(offline)),
     }
-    command = [sys.executable, str(SCRIPT), str(folder), "--repository", repository, "--revision", revision]
+    command = [sys.executable, str(SCRIPT), str(folder), "--repository", repository, "--revision", revision, "--section", "model"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 

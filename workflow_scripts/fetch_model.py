@@ -13,9 +13,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the snapshot goes")
     parser.add_argument("--repository", required=True, help="hub repository, OWNER/NAME")
     parser.add_argument("--revision", required=True, help="commit, tag or branch")
+    parser.add_argument("--section", required=True, help="of the configuration that names them, for messages")
     args = parser.parse_args()
 
-    fetch_snapshot(args.repository, args.revision, args.folder, section="model")
+    fetch_snapshot(args.repository, args.revision, args.folder, args.section)
 
 
 if __name__ == "__main__":
