@@ -1,6 +1,7 @@
 """Full, read-only and forbidden disks: one line that names the file, and nothing half-written."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -116,3 +117,26 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
         write_json(temporary / "new.json", {})
         raise OSError("boom")
     assert [path.name for path in tmp_path.rglob("*")] == ["made", "old.json"]
+
+
+KILLED = """
+import os, sys; sys.path.insert(0, {scripts!r})
+from pathlib import Path
+from earshot.files import atomic, atomic_folder
+with atomic(Path({folder!r}) / "table.csv") as file, atomic_folder(Path({folder!r}) / "model") as folder:
+    file.write_text("half")
+    (folder / "weights").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_program_left_is_swept_by_the_next_one_and_nothing_else(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED.format(scripts=str(SCRIPTS), folder=str(tmp_path))])
+    assert len(list(tmp_path.iterdir())) == 2 and not (tmp_path / "table.csv").exists()
+    mine = [tmp_path / f".table.{os.getpid()}.abcdefgh.csv", tmp_path / ".table.notes.csv", tmp_path / ".table.1.csv"]
+    for path in mine:
+        path.touch()
+    with atomic(tmp_path / "table.csv") as file, atomic_folder(tmp_path / "model") as folder:
+        file.write_text("whole")
+        (folder / "weights").write_text("whole")
+    assert {path.name for path in tmp_path.iterdir()} == {"table.csv", "model"} | {path.name for path in mine}

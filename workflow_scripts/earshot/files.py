@@ -1,9 +1,11 @@
 """Files that appear whole or not at all, and their digests."""
 
 import errno
+import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +25,8 @@ def atomic(path: Path) -> Iterator[Path]:
     prefix = f".{path.stem}."
     with _naming(path, prefix):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+        _remove_leftovers(path.parent, prefix)
+        handle, name = tempfile.mkstemp(prefix=f"{prefix}{os.getpid()}.", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     temporary = Path(name)
     try:
@@ -41,7 +44,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     prefix = f".{path.name}."
     with _naming(path, prefix):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+        _remove_leftovers(path.parent, prefix)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}.", dir=path.parent))
     try:
         with _naming(path, prefix):
             yield temporary
@@ -52,6 +56,24 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path, prefix: str) -> None:
+    """Delete the temporaries of processes that were killed before they could."""
+    for leftover in folder.glob(f"{glob.escape(prefix)}*"):
+        number = re.fullmatch(r"(\d+)\.\w{8}(\..*)?", leftover.name.removeprefix(prefix))
+        if number and not _is_alive(int(number.group(1))):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 @contextmanager
