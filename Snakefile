@@ -44,13 +44,31 @@ rule stimuli:
 rule audits:
     """Every split's leakage certificate and report."""
     input:
-        expand("results/audit/{split}/report.md", split=["grouped", "row_random"]),
+        expand("results/audit/{split}/report.md", split=sorted({"row_random", *AUDITED})),
 
 
 rule adapters:
-    """Every adapter of every arm."""
+    """Every adapter of every enabled experiment."""
     input:
         adapter_files("adapter_model.safetensors"),
+
+
+rule ablations:
+    """What each change of the recipe gains or costs, enabled or not."""
+    input:
+        experiment_results("ablations"),
+
+
+rule cross_validation:
+    """Every source tested once, by an adapter that never heard it, enabled or not."""
+    input:
+        experiment_results("cross_validation"),
+
+
+rule learning_curve:
+    """Accuracy against the number of training speakers, enabled or not."""
+    input:
+        experiment_results("learning_curve"),
 
 
 onsuccess:

@@ -54,6 +54,7 @@ SEARCHES = [
 ]
 
 SPLITS = sorted({"grouped"} | {split for _, split, _ in ARMS})
+AUDITED = sorted({"grouped"} | {split for _, split, _ in ADAPTERS})
 
 
 wildcard_constraints:
@@ -165,6 +166,41 @@ def hub_source(wildcards):
 def adapter_files(name):
     """One file of every adapter of the enabled experiments."""
     return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in ADAPTERS]
+
+
+def experiment_files(experiment, name):
+    """One file of every adapter of an experiment, whether it is enabled or not.
+
+    Raises WorkflowError where there is no such experiment.
+    """
+    if experiment not in EXPERIMENTS:
+        raise WorkflowError(f"no experiment {experiment}; finetuning.experiments has {', '.join(EXPERIMENTS)}")
+    return [name.format(recipe=recipe, split=split, seed=seed) for recipe, split, seed in EXPERIMENTS[experiment]]
+
+
+def experiment_predictions(wildcards):
+    """What the base and the adapters of an experiment answer to the factorial set."""
+    adapters = experiment_files(
+        wildcards.experiment, "results/predictions/factorial/adapters/{recipe}-{split}-seed-{seed}.parquet"
+    )
+    return ["results/predictions/factorial/zeroshot.parquet", *adapters]
+
+
+def experiment_splits(wildcards):
+    """The splits that an experiment trains on, and the grouped one."""
+    return sorted({"results/splits/grouped.csv", *experiment_files(wildcards.experiment, "results/splits/{split}.csv")})
+
+
+def experiment_costs(wildcards):
+    """What the training of every adapter of an experiment took."""
+    return experiment_files(wildcards.experiment, "results/adapters/{recipe}/{split}/seed-{seed}/costs.json")
+
+
+def experiment_results(experiment):
+    """The tables and figures of an experiment, enabled or not; nothing where the configuration has none of that name."""
+    tables = ["results/tables/experiments/{}.csv", "results/tables/learning_curves/{}.csv", "results/efficiency/{}.csv"]
+    figures = ["results/figures/experiments/{}.svg", "results/efficiency/{}.svg"]
+    return [name.format(experiment) for name in tables + figures if experiment in EXPERIMENTS]
 
 
 def search_files(name):

@@ -87,6 +87,74 @@ rule plot_training:
         "python workflow_scripts/plot_training.py {input.histories:q} --svg {output.svg:q} --png {output.png:q} &> {log:q}"
 
 
+rule plot_test_sizes:
+    """Accuracy and gain on test sets of several sizes, and what each size could find."""
+    input:
+        code=code("plot_test_sizes.py"),
+        sizes="results/tables/test_sizes.csv",
+    output:
+        svg=report("results/figures/test_sizes.svg", caption="captions/test_sizes.rst", category="Figures"),
+        png="results/figures/test_sizes.png",
+    log:
+        "results/logs/plot_test_sizes.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing what test sets of several sizes resolve"
+    shell:
+        "python workflow_scripts/plot_test_sizes.py {input.sizes:q} {output.svg:q} {output.png:q} &> {log:q}"
+
+
+rule plot_experiment:
+    """Every recipe and split of an experiment, and its learning curves."""
+    input:
+        code=code("plot_experiment.py"),
+        experiment="results/tables/experiments/{experiment}.csv",
+        learning_curve="results/tables/learning_curves/{experiment}.csv",
+    output:
+        svg=report(
+            "results/figures/experiments/{experiment}.svg",
+            caption="captions/experiment.rst",
+            category="Figures",
+            labels={"experiment": "{experiment}"},
+        ),
+        png="results/figures/experiments/{experiment}.png",
+    log:
+        "results/logs/plot_experiment/{experiment}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing experiment {wildcards.experiment}"
+    shell:
+        "python workflow_scripts/plot_experiment.py {input.experiment:q} {input.learning_curve:q} {output.svg:q} {output.png:q} &> {log:q}"
+
+
+rule plot_efficiency:
+    """Accuracy against parameters, adapter size, training time and memory."""
+    input:
+        code=code("plot_efficiency.py"),
+        efficiency="results/efficiency/{experiment}.csv",
+    output:
+        svg=report(
+            "results/efficiency/{experiment}.svg",
+            caption="captions/efficiency.rst",
+            category="Figures",
+            labels={"experiment": "{experiment}"},
+        ),
+        png="results/efficiency/{experiment}.png",
+    log:
+        "results/logs/plot_efficiency/{experiment}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing what the recipes of experiment {wildcards.experiment} cost"
+    shell:
+        "python workflow_scripts/plot_efficiency.py {input.efficiency:q} {output.svg:q} {output.png:q} &> {log:q}"
+
+
 rule record_provenance:
     """The resolved configuration, versions, hardware, revision, and digests of what went in and came out."""
     input:

@@ -84,7 +84,7 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float) -> dict[
     """
     differences = a.correct.mean(axis=0) - b.correct.mean(axis=0)
     samples = _by_class(differences[None, :], a.items)
-    result = _over_seeds(a, b) or estimate(samples, [0.5, 0.5])
+    result = difference(a, b)
     low, high = result.interval(confidence, -1, 1)
     testable = min(sample.n_sources for sample in samples) >= MIN_SOURCES_FOR_TESTS
     contributions = np.concatenate([0.5 * sample.totals[0] / sample.counts.sum() for sample in samples])
@@ -108,6 +108,12 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float) -> dict[
         "n_items": len(a.items),
         "n_sources": sum(sample.n_sources for sample in samples),
     }
+
+
+def difference(a: Outcomes, b: Outcomes) -> Estimate:
+    """Balanced accuracy of a minus b on the same items, as `compare` estimates it."""
+    differences = a.correct.mean(axis=0) - b.correct.mean(axis=0)
+    return _over_seeds(a, b) or estimate(_by_class(differences[None, :], a.items), [0.5, 0.5])
 
 
 def _over_seeds(a: Outcomes, b: Outcomes) -> Estimate | None:

@@ -1,0 +1,37 @@
+"""Measure every recipe of an experiment on every split, per seed, and accuracy against the number of training sources."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.errors import one_line_errors
+from earshot.experiments import arms_of, experiment_table
+from earshot.learning_curve import learning_curves
+from earshot.tables.experiments import EXPERIMENT, LEARNING_CURVE
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", help="predictions of the base and of the experiment's adapters (Parquet)")
+    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits (CSV), each named by its file")
+    parser.add_argument("--experiment", type=Path, required=True, help="where the table of recipes and seeds goes (CSV)")
+    parser.add_argument("--learning-curve", type=Path, required=True, help="where the learning curves go (CSV)")
+    parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
+    args = parser.parse_args()
+
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    splits = {path.stem: read_table(path, SPLIT) for path in args.splits}
+    arms = arms_of(predictions, read_table(args.index, STIMULI), splits)
+    write_table(args.experiment, experiment_table(arms, args.confidence), EXPERIMENT)
+    write_table(args.learning_curve, learning_curves(arms, args.confidence), LEARNING_CURVE)
+
+
+if __name__ == "__main__":
+    main()
