@@ -33,7 +33,7 @@ from earshot.stimuli import (
     write_shard,
 )
 from earshot.stimulus_summary import summarise_stimuli
-from earshot.tables.audio import AudioTableWriter, iterate_audio
+from earshot.tables.audio import AudioTableWriter, iterate_audio, iterate_encoded_audio
 from earshot.tables.clips import CLIPS
 from earshot.tables.files import read_table, validate
 from earshot.tables.stimuli import STIMULI
@@ -242,7 +242,15 @@ def test_a_shard_without_clips_is_a_valid_table_without_rows(tmp_path):
         audit_stimuli([empty], DESIGN)
 
 
-def test_reading_clips_does_not_keep_what_was_read_in_memory(tmp_path):
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: iterate_audio(path, CLIPS, batch_rows=32),
+        lambda path: iterate_encoded_audio(path, "clip_id", {f"clip{group}-{k}@0" for group in range(12) for k in range(32)}, batch_rows=32),
+    ],
+    ids=["decoded", "encoded"],
+)
+def test_reading_clips_does_not_keep_what_was_read_in_memory(tmp_path, read):
     flac = [encode_flac(noisy_clip(k), "PCM_24") for k in range(32)]
     path = tmp_path / "clips.parquet"
     with AudioTableWriter(path, CLIPS) as writer:
@@ -250,7 +258,7 @@ def test_reading_clips_does_not_keep_what_was_read_in_memory(tmp_path):
             rows = pd.DataFrame([clip_row(f"clip{group}-{k}@0") for k in range(32)])
             writer.write(rows, flac, list(rows.clip_id))
     before = pyarrow.total_allocated_bytes()
-    held = [pyarrow.total_allocated_bytes() - before for _ in iterate_audio(path, CLIPS, batch_rows=32)]
+    held = [pyarrow.total_allocated_bytes() - before for _ in read(path)]
     assert len(held) == 12
     assert max(held) < 8 * sum(map(len, flac))
 

@@ -72,6 +72,9 @@ CHUNK = 2_000_000
 HEAPS = 16
 """Parts into which those pairs are divided, to be counted one after another."""
 
+GRID_BYTES = 1 << 25
+"""Memory for looking up which landmarks of candidates coincide."""
+
 MIN_VOTES, MIN_COINCIDENCES, MIN_COINCIDING_SHARE = 4, 5, 0.2
 """What makes a candidate: common hashes at one shift; landmarks that coincide, and their share of those in the overlap."""
 
@@ -224,56 +227,70 @@ def hashes(marks: Landmarks) -> tuple[Hashes, Integers]:
     return np.concatenate(found).astype(np.uint64), np.concatenate(frames)
 
 
-_ITEM_BITS, _FRAME_BITS = 21, 11
+_ITEM_BITS, _FRAME_BITS, _PLACE_BITS = 21, 11, 12
 _MOST_PIECES = 1 << _ITEM_BITS
 
 
-class Fingerprint(NamedTuple):
-    """What the index keeps of one piece of audio.
+class Fingerprints(NamedTuple):
+    """What the index keeps of some pieces of audio, one after the other.
 
-    entries: its hashes with their frames; peaks: frames and bins of its landmarks, shape (2, n_landmarks).
+    names, starts_s, lengths_s: of every piece. entries: hashes with their frames; peaks: frames and bins of landmarks,
+    shape (2, n_landmarks); n_entries, n_peaks: how many of them each piece has.
     """
 
-    name: str
-    start_s: int
-    length_s: float
+    names: list[str]
+    starts_s: list[int]
+    lengths_s: list[float]
     entries: Hashes
+    n_entries: list[int]
     peaks: npt.NDArray[np.int16]
+    n_peaks: list[int]
 
 
-def _fingerprints(batch: Batch) -> list[Fingerprint]:
-    fingerprints = []
-    for name, waveform in batch:
-        for start_s, piece in pieces(waveform):
-            marks = landmarks(piece)
-            values, frames = hashes(marks)
-            entries = values << np.uint64(_ITEM_BITS + _FRAME_BITS) | frames.astype(np.uint64)
-            peaks = np.stack([np.rint(marks.time), marks.bin]).astype(np.int16)
-            fingerprints.append(Fingerprint(name, start_s, len(piece) / SAMPLE_RATE, entries, peaks))
-    return fingerprints
+def _fingerprints(batch: Batch) -> Fingerprints:
+    cut = [(name, start_s, piece) for name, waveform in batch for start_s, piece in pieces(waveform)]
+    entries, peaks = [], []
+    for _, _, piece in cut:
+        marks = landmarks(piece)
+        values, frames = hashes(marks)
+        entries.append(values << np.uint64(_ITEM_BITS + _FRAME_BITS) | frames.astype(np.uint64))
+        peaks.append(np.stack([np.rint(marks.time), marks.bin]).astype(np.int16))
+    return Fingerprints(
+        [name for name, _, _ in cut],
+        [start_s for _, start_s, _ in cut],
+        [len(piece) / SAMPLE_RATE for _, _, piece in cut],
+        np.concatenate(entries),
+        list(map(len, entries)),
+        np.concatenate(peaks, axis=1),
+        [table.shape[1] for table in peaks],
+    )
 
 
 class Index:
-    """The landmarks and hashes of many pieces of audio; memory is about 3 kB per second of audio."""
+    """The landmarks and hashes of many pieces of audio; memory is about 5 kB per second of audio, and twice that while
+    candidates are found."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
         self.starts_s: list[int] = []
         self.lengths_s: list[float] = []
         self._entries: list[Hashes] = []
+        self._n_entries: list[int] = []
         self._peaks: list[npt.NDArray[np.int16]] = []
+        self._n_peaks: list[int] = []
 
-    def add(self, batch: list[Fingerprint]) -> None:
+    def add(self, batch: Fingerprints) -> None:
         """Add pieces of audio."""
-        for fingerprint in batch:
-            self._entries.append(fingerprint.entries)
-            self._peaks.append(fingerprint.peaks)
-            self.names.append(fingerprint.name)
-            self.starts_s.append(fingerprint.start_s)
-            self.lengths_s.append(fingerprint.length_s)
+        self.names += batch.names
+        self.starts_s += batch.starts_s
+        self.lengths_s += batch.lengths_s
+        self._entries.append(batch.entries)
+        self._n_entries += batch.n_entries
+        self._peaks.append(batch.peaks)
+        self._n_peaks += batch.n_peaks
 
     def candidates(self, parts: dict[str, int]) -> pd.DataFrame:
-        """Pairs of pieces, from different names and parts, that may be near duplicates.
+        """Pairs of pieces, from different names and parts, that may be near duplicates; to be called once, as the hashes go.
 
         parts: a bit per part that holds the name.
         Returns columns a, b (numbers of pieces), shift (frames by which the audio comes later in a), share (of landmarks
@@ -297,48 +314,63 @@ class Index:
         return likely[rank < CANDIDATES_PER_PIECE].reset_index(drop=True)
 
     def _sorted_entries(self, order: Integers) -> Hashes:
-        """The entries of all pieces, each with the rank of its piece in `order`."""
-        table, filled = np.empty(sum(map(len, self._entries)), np.uint64), 0
-        for rank, piece in enumerate(order):
-            entries = self._entries[piece]
-            np.bitwise_or(entries, np.uint64(rank << _FRAME_BITS), out=table[filled : filled + len(entries)])
-            filled += len(entries)
+        """The entries of all pieces, each with the rank of its piece in `order`; the index gives them up."""
+        rank = np.empty(len(order), np.uint64)
+        rank[order] = np.arange(len(order), dtype=np.uint64)
+        table = np.concatenate([*self._entries, np.empty(0, np.uint64)])
+        self._entries.clear()
+        counts = np.array(self._n_entries, np.int64)
+        first = 0
+        for start in range(0, len(counts), BATCH):
+            some = slice(start, start + BATCH)
+            last = first + int(counts[some].sum())
+            table[first:last] |= np.repeat(rank[some] << np.uint64(_FRAME_BITS), counts[some])
+            first = last
         table.sort()
         return table
 
     def _coincidences(self, a: Integers, b: Integers, shift: Integers) -> tuple[Integers, npt.NDArray[np.float64]]:
         """How many landmarks of each pair coincide within a frame and a bin, and their share of those in the overlap."""
-        count, share = np.zeros(len(a), np.int64), np.zeros(len(a))
-        sizes = np.array([peaks.shape[1] for peaks in self._peaks], dtype=np.int64)
-        step = max(1, 4_000_000 // int(max(sizes[a].max(), sizes[b].max()) ** 2)) if len(a) else 1
-        for start in range(0, len(a), step):
-            rows = slice(start, start + step)
-            left, right = self._padded(a[rows], sizes), self._padded(b[rows], sizes)
-            right[:, 0] += shift[rows, None].astype(np.int16)
-            near = np.abs(left[:, 0, :, None] - right[:, 0, None, :]) <= 1
-            near &= np.abs(left[:, 1, :, None] - right[:, 1, None, :]) <= 1
-            count[rows] = (near.any(axis=2) & (left[:, 1] > 0)).sum(axis=1)
-            from_frame = np.maximum(0, shift[rows])
-            to_frame = np.minimum(_last_frame(left), _last_frame(right))
-            marks = [_marks_between(side, from_frame, to_frame) for side in (left, right)]
-            share[rows] = count[rows] / np.maximum(np.minimum(*marks), 1)
-        return count, share
+        peaks = np.concatenate([*self._peaks, np.empty((2, 0), np.int16)], axis=1)
+        size = np.array(self._n_peaks, np.int64)
+        first = np.cumsum(size) - size
+        frame, bin = peaks[0].astype(np.int64), peaks[1]
+        last_frame = np.full(len(size), -1, np.int64)
+        last_frame[size > 0] = frame[(first + size - 1)[size > 0]]
 
-    def _padded(self, numbers: Integers, sizes: Integers) -> npt.NDArray[np.int16]:
-        """Landmarks of pieces, shape (n_pieces, 2, most landmarks); what is missing is at bin -9, far from any other."""
-        table = np.full((len(numbers), 2, max(int(sizes[numbers].max()), 1)), -9, np.int16)
-        for row, number in enumerate(numbers):
-            table[row, :, : sizes[number]] = self._peaks[number]
-        return table
+        # Landmarks are sorted by frame, so those of a stretch are found by bisection; + 1: no frame lies before 0.
+        place = np.repeat(np.arange(len(size)) << _PLACE_BITS, size) + frame + 1
+
+        def marks_between(piece: Integers, from_frame: Integers, to_frame: Integers) -> Integers:
+            ends = [(piece << _PLACE_BITS) + np.clip(at, 0, (1 << _PLACE_BITS) - 1) for at in (from_frame, to_frame + 3)]
+            return np.subtract(*(np.searchsorted(place, end) for end in ends[::-1]))
+
+        from_frame, to_frame = np.maximum(0, shift), np.minimum(last_frame[a], last_frame[b] + shift)
+        marks = np.minimum(marks_between(a, from_frame, to_frame), marks_between(b, from_frame - shift, to_frame - shift))
+
+        count = np.zeros(len(a), np.int64)
+        by_b, n_frames = np.argsort(b, kind="stable"), int(last_frame.max(initial=0)) + 3
+        step = max(1, GRID_BYTES // (n_frames * FRAME // 2))
+        for start in range(0, len(by_b), step):
+            rows = by_b[start : start + step]
+            # A grid of frames and bins per piece b, true around its landmarks, in which those of a are looked up.
+            some, grid_of_row = np.unique(b[rows], return_inverse=True)
+            grid = np.zeros((len(some), n_frames, FRAME // 2), np.bool_)
+            owner, mark = _ranges(first[some], size[some])
+            for later, higher in itertools.product((0, 1, 2), (-1, 0, 1)):
+                grid[owner, frame[mark] + later, bin[mark] + higher] = True
+            owner, mark = _ranges(first[a[rows]], size[a[rows]])
+            at = frame[mark] - shift[rows][owner] + 1
+            inside = (at >= 0) & (at < n_frames)
+            owner, mark, at = owner[inside], mark[inside], at[inside]
+            count[rows] = np.bincount(owner[grid[grid_of_row[owner], at, bin[mark]]], minlength=len(rows))
+        return count, count / np.maximum(marks, 1)
 
 
-def _last_frame(table: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
-    return np.where(table[:, 1] > 0, table[:, 0], -1).max(axis=1)
-
-
-def _marks_between(table: npt.NDArray[np.int16], from_frame: Integers, to_frame: npt.NDArray[np.int16]) -> Integers:
-    time = table[:, 0]
-    return ((time >= from_frame[:, None] - 1) & (time <= to_frame[:, None] + 1) & (table[:, 1] > 0)).sum(axis=1)
+def _ranges(first: Integers, size: Integers) -> tuple[Integers, Integers]:
+    """The numbers first[k] ... first[k] + size[k] - 1 for every k, one after the other, each with its k."""
+    owner = np.repeat(np.arange(len(size)), size)
+    return owner, np.arange(len(owner)) + np.repeat(first - (np.cumsum(size) - size), size)
 
 
 def pieces(waveform: Waveform) -> Iterator[tuple[int, Waveform]]:
@@ -477,7 +509,7 @@ def fingerprinted(over: OverAudio, n_items: int, what: str) -> Index:
     with tqdm(desc=f"Fingerprinting {what}", total=n_items, unit=f" {what}", mininterval=5) as progress:
         for batch in over(_fingerprints, None):
             index.add(batch)
-            progress.update(len({fingerprint.name for fingerprint in batch}))
+            progress.update(len(set(batch.names)))
     return index
 
 

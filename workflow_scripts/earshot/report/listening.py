@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as parquet
 
+from earshot.tables.audio import iterate_encoded_audio
 from earshot.tables.columns import LABELS
 
 _COLUMNS = ["stimulus_id", "source_id", "label", "category", "duration_ms", "snr_db"]
@@ -56,15 +56,6 @@ def listening_examples(shards: Sequence[Path], predictions: pd.DataFrame, count:
     if known.empty:
         return []
     examples = choose_examples(known, count)
-    audio = _audio_of(shards, set(examples.stimulus_id))
+    wanted = set(examples.stimulus_id)
+    audio = {name: flac for path in shards for batch in iterate_encoded_audio(path, "stimulus_id", wanted) for name, flac in batch}
     return [row | {"flac": base64.b64encode(audio[row["stimulus_id"]]).decode("ascii")} for row in examples.to_dict("records")]
-
-
-def _audio_of(shards: Sequence[Path], wanted: set[str]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for path in shards:
-        for batch in parquet.ParquetFile(path).iter_batches(64, columns=["stimulus_id", "audio"]):
-            for row, name in enumerate(batch.column("stimulus_id").to_pylist()):
-                if name in wanted:
-                    found[name] = batch.column("audio")[row].as_py()["bytes"]
-    return found

@@ -65,9 +65,7 @@ def iterate_audio(
 
     keep: which rows of a batch to yield, as a Boolean series; the others are not decoded. A batch may so be empty.
     """
-    # Buffered ahead, every row group that was read would stay in memory until the last.
-    file = parquet.ParquetFile(path, pre_buffer=False)
-    for batch in file.iter_batches(batch_rows, columns=[*schema.columns, "audio"]):
+    for batch in _row_batches(path, batch_rows, [*schema.columns, "audio"]):
         rows = batch.drop_columns(["audio"]).to_pandas()
         if keep is not None:
             mask = keep(rows).to_numpy(bool)
@@ -81,7 +79,12 @@ def iterate_encoded_audio(path: Path, key: str, wanted: Set[str], batch_rows: in
 
     wanted: the rows to yield. Nothing but key and audio is read, and nothing decoded or validated.
     """
-    for batch in parquet.ParquetFile(path).iter_batches(batch_rows, columns=[key, "audio"]):
+    for batch in _row_batches(path, batch_rows, [key, "audio"]):
         kept = batch.filter(pyarrow.array([name in wanted for name in batch.column(key).to_pylist()], pyarrow.bool_()))
         if len(kept):
             yield list(zip(kept.column(key).to_pylist(), kept.column("audio").field("bytes").to_pylist(), strict=True))
+
+
+def _row_batches(path: Path, batch_rows: int, columns: list[str]) -> Iterator[pyarrow.RecordBatch]:
+    # Buffered ahead, every row group that was read would stay in memory until the last.
+    yield from parquet.ParquetFile(path, pre_buffer=False).iter_batches(batch_rows, columns=columns)
