@@ -269,13 +269,14 @@ def baseline_settings():
     return {key: config["stimuli"][key] for key in shared} | own
 
 
+STIMULUS_SETTINGS = {"factorial": factorial_settings, "baseline": baseline_settings}
+
 RECORDINGS = expand("results/recordings/{dataset}.parquet", dataset=STUDIED)
 CLIPS = expand("results/clips/{dataset}.parquet", dataset=STUDIED)
 STIMULI = expand("results/stimuli/factorial/shard-{shard}.parquet", shard=SHARDS)
 
 BASELINE = bool(MEASURED)
 BASELINE_CLIPS = expand("results/clips/{dataset}.parquet", dataset=MEASURED)
-BASELINE_STIMULI = expand("results/stimuli/baseline/shard-{shard}.parquet", shard=SHARDS)
 BASELINE_INDEX = ["results/stimuli/baseline/index.parquet"] if BASELINE_CLIPS else []
 PSYCHOMETRIC_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]
 PROMPT_FIGURES = ["prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions"]

@@ -60,42 +60,21 @@ rule audit_stimuli:
     """The achieved SNR and level of every stimulus against the request, within 0.1 dB, and one index of all shards."""
     input:
         code=code("audit_stimuli.py"),
-        shards=STIMULI,
+        shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
     output:
-        index="results/stimuli/factorial/index.parquet",
+        index="results/stimuli/{stimulus_set}/index.parquet",
     log:
-        "results/logs/audit_stimuli.log",
+        "results/logs/audit_stimuli/{stimulus_set}.log",
     localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
-        settings=as_json_of(factorial_settings()),
+        settings=lambda wildcards: as_json_of(STIMULUS_SETTINGS[wildcards.stimulus_set]()),
     message:
-        "Checking the stimuli against what was asked for"
+        "Checking the {wildcards.stimulus_set} stimuli against what was asked for"
     shell:
         "python workflow_scripts/audit_stimuli.py {input.shards:q} --index {output.index:q}"
-        " --settings {params.settings:q} &> {log:q}"
-
-
-rule audit_baseline_stimuli:
-    """The same for the baseline: achieved SNR and level against the request, within 0.1 dB, and one index of all shards."""
-    input:
-        code=code("audit_baseline_stimuli.py"),
-        shards=BASELINE_STIMULI,
-    output:
-        index="results/stimuli/baseline/index.parquet",
-    log:
-        "results/logs/audit_baseline_stimuli.log",
-    localrule: True
-    conda:
-        "../envs/analysis.yaml"
-    params:
-        settings=as_json_of(baseline_settings()),
-    message:
-        "Checking the baseline's stimuli against what was asked for"
-    shell:
-        "python workflow_scripts/audit_baseline_stimuli.py {input.shards:q} --index {output.index:q}"
-        " --settings {params.settings:q} &> {log:q}"
+        " --design {wildcards.stimulus_set} --settings {params.settings:q} &> {log:q}"
 
 
 rule summarise_stimuli:

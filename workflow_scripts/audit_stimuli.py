@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
-from earshot.stimuli import audit_stimuli, factorial_design
+from earshot.stimuli import DESIGNS, audit_stimuli
 from earshot.tables.files import write_table
 from earshot.tables.stimuli import STIMULI
 
@@ -15,10 +15,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path, nargs="+", help="tables of stimuli (Parquet)")
     parser.add_argument("--index", type=Path, required=True, help="where the rows of all shards go, without audio (Parquet)")
-    parser.add_argument("--settings", type=json_object, required=True, help="the configuration's stimuli section (JSON)")
+    parser.add_argument("--design", choices=list(DESIGNS), required=True, help="what was asked for: the factorial set, or the baseline")
+    parser.add_argument("--settings", type=json_object, required=True, help="what the design's stimuli depend on (JSON)")
     args = parser.parse_args()
 
-    write_table(args.index, audit_stimuli(args.shards, factorial_design(args.settings)), STIMULI)
+    write_table(args.index, audit_stimuli(args.shards, DESIGNS[args.design](args.settings)), STIMULI)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
 BASELINE = (
     {
         "make_baseline_stimuli",
-        "audit_baseline_stimuli",
+        "audit_stimuli",
         "summarise_stimuli",
         "encode_stimuli",
         "predict_zeroshot",

@@ -6,7 +6,7 @@ again where it would ring on, and ramped; noise and level come last.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -121,6 +121,10 @@ def baseline_design(settings: Mapping[str, Any]) -> StimulusDesign:
     stratified = settings["stratified"]
     conditions += factorial(stratified["durations_ms"], stratified["snrs_db"], prefix="stratified@")
     return StimulusDesign(conditions, **{name: settings[name] for name in _PRESENTATION})
+
+
+DESIGNS: dict[str, Callable[[Mapping[str, Any]], StimulusDesign]] = {"factorial": factorial_design, "baseline": baseline_design}
+"""By the name of the set of stimuli."""
 
 
 def samples_of(milliseconds: float) -> int:
