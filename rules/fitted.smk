@@ -4,6 +4,7 @@ in   results/splits/grouped.csv, results/predictions/**.fitted.json, results/pro
 out  results/tables/counterfactuals.csv          earshot.tables.counterfactuals.COUNTERFACTUALS
      results/audit/fitted/certificate.json       verdict, checks, digests
      results/audit/fitted/evidence.csv           the faults of every failed check
+     results/audit/fitted/gate.json              written only where the report may be
 """
 
 
@@ -71,3 +72,23 @@ rule audit_fitted:
         " --searches {params.searches}"
         " --recordings {input.recordings:q} --base {params.base:q} --counterfactuals {input.counterfactuals:q}"
         " --waivers {params.waivers:q} --certificate {output.certificate:q} --evidence {output.evidence:q} &> {log:q}"
+
+
+rule gate_fitted:
+    """Stops the run before its report where anything was fitted on test sources, or is not shown not to have been."""
+    input:
+        code=code("gate_fitted.py"),
+        certificate="results/audit/fitted/certificate.json",
+        report=ancient("results/audit/fitted/report.md"),
+        split="results/splits/grouped.csv",
+    output:
+        gate="results/audit/fitted/gate.json",
+    log:
+        "results/logs/gate_fitted.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Gate: nothing may be fitted outside its part"
+    shell:
+        "python workflow_scripts/gate_fitted.py {input.certificate:q} {output.gate:q} --split {input.split:q} &> {log:q}"

@@ -204,6 +204,7 @@ rule write_report:
         + PROMPT_TABLES,
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*SPLITS, "fitted"]),
+        gate="results/audit/fitted/gate.json",
         published="config/published.csv",
         run="results/provenance/run.json",
         config="results/provenance/config.yaml",

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from earshot.errors import one_line_errors
-from earshot.files import write_json
 from earshot.leakage.audit import checks
-from earshot.leakage.certificate import decide_gate
+from earshot.leakage.certificate import open_gate
 
 
 @one_line_errors
@@ -18,10 +17,8 @@ def main() -> None:
     parser.add_argument("--expected", choices=["pass", "fail"], required=True, help="fail: the split is kept to show its leak")
     args = parser.parse_args()
 
-    # A gate that an earlier audit opened must not outlive a refusal.
-    args.gate.unlink(missing_ok=True)
     required = [check.id for check in checks() if check.severity == "error"]
-    write_json(args.gate, decide_gate(args.certificate, args.split, args.expected, required))
+    open_gate(args.gate, args.certificate, args.split, args.expected, required)
 
 
 if __name__ == "__main__":

@@ -44,12 +44,13 @@ def main() -> None:
         torch.set_num_threads(args.threads)
         checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
         scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, Prompt(**args.prompt))])
+        longest = checkpoint.processor.feature_extractor.n_samples
         batches = Batches(args.batch_size, checkpoint.model.lm_head.weight.device, args.memory)
         answers = []
         for shard in args.shards:
             for rows, waveforms in iterate_audio(shard, STIMULI, keep=lambda rows: rows.stimulus_id.isin(wanted)):
                 stimuli = zip(rows.stimulus_id, waveforms, rows.duration_ms, strict=True)
-                made = [variants(name, waveform, duration_ms, args.seed) for name, waveform, duration_ms in stimuli]
+                made = [variants(name, waveform, duration_ms, args.seed, longest) for name, waveform, duration_ms in stimuli]
                 for variant in made[0] if made else []:
                     scores = batches.run(lambda batch: scorer(hear(checkpoint, batch))[0].log_odds, [of_one[variant] for of_one in made])
                     answers.append(rows[["stimulus_id", "source_id", "label"]].assign(variant=variant, log_odds=np.concatenate(scores)))

@@ -15,6 +15,7 @@ def test_a_clean_checkout_plans_the_whole_study(checkout):
     assert plan["make_embedded_baseline"] == 1
     assert plan["audit_stimuli"] == 2, "the factorial set and the baseline"
     assert plan["gate_leakage"] == plan["audit_leakage"] == 2
+    assert plan["gate_fitted"] == 1
     assert plan["detect_reference"] == 2 * 3
     assert plan["predict_zeroshot"] == 2
     assert plan["search_prompts"] == 2 * 3, "the control runs beside the one proposer"
@@ -72,7 +73,7 @@ PROMPT_RULES = {"search_prompts", "predict_prompts", "compare_prompts", "plot_pr
 def test_the_prompt_search_can_be_left_out(checkout):
     plan = checkout.plan("--configfile", checkout.overlay({"prompt_search": {"proposers": []}}))
     assert not PROMPT_RULES & set(plan)
-    assert plan["audit_fitted"] == plan["write_report"] == 1
+    assert plan["gate_fitted"] == plan["write_report"] == 1
 
 
 def test_a_proposing_model_on_disk_is_not_fetched(checkout):

@@ -6,7 +6,7 @@ import pytest
 
 PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
-SECOND_AUDIT = {"audit_fitted", "render_audit"}
+SECOND_AUDIT = {"audit_fitted", "render_audit", "gate_fitted"}
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
 PROMPTS_TESTED = {"compare_prompts", "plot_prompts"}
@@ -68,6 +68,7 @@ def test_touching_every_file_runs_nothing(finished):
         ("workflow_scripts/earshot/leakage/report.py", {"render_audit"}),
         ("workflow_scripts/earshot/leakage/report.html.jinja", {"render_audit"}),
         ("config/pretraining_corpora.csv", SECOND_AUDIT | PROVENANCE),
+        ("workflow_scripts/gate_fitted.py", {"gate_fitted"} | PAGE),
         ("workflow_scripts/gate_leakage.py", {"gate_leakage", "train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/train_adapter.py", {"train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/check_generation.py", {"check_generation"} | PAGE),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import audit_fitted as program
+import gate_fitted
 import render_audit
 from earshot.audio import SAMPLE_RATE
 from earshot.counterfactuals import CARRIER, CHANGES, MOST_STIMULI, probed, variants
@@ -18,6 +19,7 @@ from earshot.leakage.certificate import load_certificate
 from earshot.leakage.fitted import fitted_record, load_fitted
 from earshot.leakage.fitted_audit import audit_fitted, checks
 from earshot.leakage.fitted_checks import FittedEvidence
+from earshot.leakage.waivers import Waiver
 from earshot.randomness import stream
 from earshot.tables.columns import LABELS
 from earshot.tables.files import write_table
@@ -156,8 +158,14 @@ def test_variants_change_place_level_or_content_and_nothing_else():
     window = stream(1, "floor").normal(0, 1e-4, SAMPLE_RATE).astype(np.float32)
     segment = slice(6400, 9600)
     window[segment] += np.sin(np.arange(3200) / 5).astype(np.float32) / 2
-    made = variants("s", window, 200, seed=1)
+    made = variants("s", window, 200, seed=1, longest=2 * SAMPLE_RATE)
     assert set(made) == {"original", *CHANGES, CARRIER}
+    np.testing.assert_array_equal(made["less padded"], window[3200:-3200])
+    np.testing.assert_array_equal(made["more padded"][3200:-3200], window)
+    np.testing.assert_array_equal(made["more padded"][:3200], window[:3200][::-1])
+    assert len(variants("s", window, 200, seed=1, longest=SAMPLE_RATE + 100)["more padded"]) == SAMPLE_RATE + 100
+    short = variants("s", window, 1000, seed=1, longest=SAMPLE_RATE)
+    assert all(np.array_equal(short[name], window) for name in ("earlier", "later", "less padded", "more padded")), "nothing to move or pad"
     for name, shift in (("earlier", -3200), ("later", 3200)):
         np.testing.assert_array_equal(np.roll(made[name], -shift), window)
     assert np.max(made["louder"]) == pytest.approx(1.995 * np.max(window), rel=1e-3) and np.max(made["quieter"]) < 0.51 * np.max(window)
@@ -196,3 +204,41 @@ def test_the_program_writes_a_certificate_that_loads_and_a_report(tmp_path, spli
     run(render_audit.main, tmp_path / "certificate.json", tmp_path / "evidence.csv", "--report", tmp_path / "report.md")
     report = (tmp_path / "report.md").read_text()
     assert "L07 statistics_fitted_outside: FAIL" in report and "does not apply" in report
+
+
+def gated(folder, records: list[dict], *waived: str) -> str:
+    """What the gate says after an audit of these records; "" where it opens."""
+    certificate, _ = audit_fitted(
+        evidence(folder, pd.read_csv(folder / "grouped.csv"), records),
+        [{"role": "split", "name": "grouped.csv", "sha256": sha256_of(folder / "grouped.csv")}],
+        [Waiver(check, "shown on purpose", "A. Lovelace", "2100-01-01") for check in waived],
+    )
+    write_json(folder / "certificate.json", certificate)
+    try:
+        run(gate_fitted.main, folder / "certificate.json", folder / "gate.json", "--split", folder / "grouped.csv")
+    except SystemExit as end:
+        return str(end.code)
+    return ""
+
+
+def test_the_reports_gate_opens_for_what_was_fitted_on_its_part_and_shuts_again(tmp_path, split):
+    assert gated(tmp_path, [record(tmp_path, split[split.part == "dev"])]) == "" and (tmp_path / "gate.json").exists()
+    said = gated(tmp_path, [record(tmp_path, split[split.part == "test"])])
+    assert said.startswith("error: what was fitted fails its leakage audit (L07 statistics_fitted_outside: what energy fitted is not shown")
+    assert "offending sources: NONSPEECH-test-0, " in said and "\n" not in said and not (tmp_path / "gate.json").exists()
+
+
+def test_a_system_that_does_not_tell_shuts_the_reports_gate_unless_every_check_is_waived(tmp_path, split):
+    assert "L09 decision_fitted_outside" in gated(tmp_path, [], "L07")
+    assert gated(tmp_path, [], "L07", "L09") == ""
+
+
+def test_the_reports_gate_needs_every_check_and_the_split_that_was_fitted_by(tmp_path, split):
+    assert gated(tmp_path, [record(tmp_path, split[split.part == "dev"])]) == ""
+    certificate = json.loads((tmp_path / "certificate.json").read_text())
+    write_json(tmp_path / "fewer.json", certificate | {"checks": certificate["checks"][1:]})
+    with pytest.raises(SystemExit, match="lacks check L07"):
+        run(gate_fitted.main, tmp_path / "fewer.json", tmp_path / "gate.json", "--split", tmp_path / "grouped.csv")
+    write_table(tmp_path / "grouped.csv", split.iloc[::-1], SPLIT)
+    with pytest.raises(SystemExit, match="certifies another split"):
+        run(gate_fitted.main, tmp_path / "certificate.json", tmp_path / "gate.json", "--split", tmp_path / "grouped.csv")

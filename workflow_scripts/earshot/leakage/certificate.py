@@ -3,63 +3,56 @@
 Training imports this module, so it knows nothing of single checks: a new check must not retrain a model.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
 from earshot.errors import InputError
-from earshot.files import sha256_of
+from earshot.files import sha256_of, write_json
+from earshot.records import COUNT, DIGEST, TEXT, load_record, record_schema
 
 SCHEMA_NAME = "leakage-certificate/1"
 
-_DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-_COUNT = {"type": "integer", "minimum": 0}
-_TEXT = {"type": "string", "minLength": 1}
+FITTED = "fitted"
+"""The name of the audit of what was fitted, where a split's audit has that of the split."""
+
 _STATUS = {"enum": ["pass", "fail"]}
-
-
-def _record(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
-
 
 ROLES = ("split", "index", "clips", "recordings", "shards", "manifest", "audio", "fitted", "counterfactuals", "corpora", "code")
 """What the files are for that an audit looks at; manifests and their audio where the split is not Earshot's own."""
 
-_SUBJECT = {"type": "array", "minItems": 1, "items": _record(role={"enum": list(ROLES)}, name=_TEXT, sha256=_DIGEST)}
+_SUBJECT = {"type": "array", "minItems": 1, "items": record_schema(role={"enum": list(ROLES)}, name=TEXT, sha256=DIGEST)}
 
-CERTIFICATE = _record(
+CERTIFICATE = record_schema(
     schema={"const": SCHEMA_NAME},
-    split=_record(name=_TEXT, sha256=_DIGEST),
+    split=record_schema(name=TEXT, sha256=DIGEST),
     subject=_SUBJECT,
-    policy=_record(settings={"type": "object"}, sha256=_DIGEST),
-    parts={"type": "object", "additionalProperties": _record(stimuli=_COUNT, speech_sources=_COUNT, nonspeech_sources=_COUNT)},
+    policy=record_schema(settings={"type": "object"}, sha256=DIGEST),
+    parts={"type": "object", "additionalProperties": record_schema(stimuli=COUNT, speech_sources=COUNT, nonspeech_sources=COUNT)},
     checks={
         "type": "array",
-        "items": _record(
-            id=_TEXT,
-            name=_TEXT,
+        "items": record_schema(
+            id=TEXT,
+            name=TEXT,
             severity={"enum": ["error", "warn", "info"]},
             status={"enum": ["pass", "fail", "not_run", "not_applicable"]},
-            n_compared=_COUNT,
-            units=_TEXT,
+            n_compared=COUNT,
+            units=TEXT,
             statistic={"type": ["number", "null"]},
             threshold={"type": ["number", "null"]},
             reason={"type": ["string", "null"]},
-            offenders=_COUNT,
+            offenders=COUNT,
             offending_sources={"type": "array", "items": {"type": "string"}},
             waived={"type": "boolean"},
         ),
     },
-    waivers={"type": "array", "items": _record(check=_TEXT, reason=_TEXT, by=_TEXT, expires=_TEXT)},
+    waivers={"type": "array", "items": record_schema(check=TEXT, reason=TEXT, by=TEXT, expires=TEXT)},
     status=_STATUS,
     fail_closed={"const": True},
 )
 """JSON schema of a certificate."""
 
-GATE = _record(subject=_SUBJECT, certificate_sha256=_DIGEST, status=_STATUS, expected=_STATUS)
+GATE = record_schema(subject=_SUBJECT, certificate_sha256=DIGEST, status=_STATUS, expected=_STATUS)
 """JSON schema of an open gate; `subject` is that of the certificate."""
 
 
@@ -91,7 +84,7 @@ def load_certificate(path: Path) -> dict[str, Any]:
     Raises InputError where it is missing, no JSON, not of the schema, or its verdict does not follow from its checks and
     waivers.
     """
-    certificate = _load(path, CERTIFICATE, "leakage certificate", "run the audit again")
+    certificate = load_record(path, CERTIFICATE, "a leakage certificate", "run the audit again")
     if certificate["status"] != overall_status(certificate["checks"]):
         raise InputError(f"{path}: the status {certificate['status']} does not follow from its checks; run the audit again")
     waived = {waiver["check"] for waiver in certificate["waivers"]}
@@ -102,8 +95,9 @@ def load_certificate(path: Path) -> dict[str, Any]:
 
 
 def decide_gate(certificate_path: Path, split_path: Path, expected: str, required_checks: list[str]) -> dict[str, Any]:
-    """The content of a split's gate file (GATE), where its certificate says what is expected of it.
+    """The content of a gate file (GATE), where the certificate says what is expected of it.
 
+    split_path: the split that was audited, or by which was fitted what was audited.
     expected: "pass", or "fail" for a split that is kept to show a leak: then a check must fail that names sources.
     required_checks: ids that the certificate must hold.
     Raises InputError naming the failed checks and the first offending sources where training must not go on.
@@ -130,6 +124,13 @@ def decide_gate(certificate_path: Path, split_path: Path, expected: str, require
     }
 
 
+def open_gate(gate: Path, certificate: Path, split: Path, expected: str, required_checks: list[str]) -> None:
+    """Write a gate's file; arguments and errors are those of decide_gate."""
+    # A gate that an earlier audit opened must not outlive a refusal.
+    gate.unlink(missing_ok=True)
+    write_json(gate, decide_gate(certificate, split, expected, required_checks))
+
+
 def verify_gate(gate_path: Path, split: Path, shards: Sequence[Path]) -> None:
     """Make sure that a gate was opened for exactly the data that a program is about to use.
 
@@ -137,7 +138,7 @@ def verify_gate(gate_path: Path, split: Path, shards: Sequence[Path]) -> None:
     Raises InputError where the gate is missing or malformed or was opened against its certificate, or naming the first
     file that is not the one that was audited.
     """
-    gate = _load(gate_path, GATE, "leakage gate", "run gate_leakage again")
+    gate = load_record(gate_path, GATE, "a leakage gate", "run gate_leakage again")
     if gate["status"] != gate["expected"]:
         raise InputError(f"{gate_path}: the audit's status is {gate['status']}, expected {gate['expected']}; run gate_leakage again")
     for role, paths in (("split", [split]), ("shards", shards)):
@@ -151,23 +152,11 @@ def _refusal(name: str, blocking: list[dict[str, Any]], report: Path, most_sourc
     failed = "; ".join(f"{check['id']} {check['name']}: {printable(check['reason'] or check['status'])}" for check in blocking)
     sources = sorted({source for check in blocking for source in check["offending_sources"]})
     named = ", ".join(map(printable, sources[:most_sources])) + (", ..." if len(sources) > most_sources else "")
-    return f"the {name} split fails its leakage audit ({failed}){f'; offending sources: {named}' if sources else ''}; see {report}"
+    audited = "what was fitted" if name == FITTED else f"the {name} split"
+    return f"{audited} fails its leakage audit ({failed}){f'; offending sources: {named}' if sources else ''}; see {report}"
 
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
         raise InputError(f"{path}: no such file; the gate needs the files that were audited")
     return path
-
-
-def _load(path: Path, schema: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {remedy}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a {what} ({error}); {remedy}") from error
-    problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
-    if problem is not None:
-        raise InputError(f"{path}: not a {what} (at {problem.json_path}: {problem.message[:120]}); {remedy}")
-    return content

@@ -30,7 +30,7 @@ def _balanced(outcomes: pd.Series, table: pd.DataFrame) -> Estimate:
 def counterfactual_answers(evidence: FittedEvidence) -> Finding:
     """Does the base model's answer change with what should not matter, or tell the class of noise?
 
-    Test stimuli earlier and later in their window, 6 dB softer and louder: noted where balanced accuracy drops by more
+    Test stimuli earlier and later in their window, in a shorter and a longer one, 6 dB softer and louder: noted where balanced accuracy drops by more
     than 3 points and the clustered 95 % interval of the drop lies above 0. And noise of the segment's place, length and
     level: noted where the clustered 95 % interval of its balanced accuracy excludes 50 %. The statistic is the largest
     drop. A few sources show large drops only; below 6 sources in a class nothing is judged.

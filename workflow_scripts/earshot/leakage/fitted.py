@@ -1,39 +1,29 @@
 """What was fitted to data, told beside the result: programs write it, audit_fitted reads it."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pandas as pd
 
-from earshot.errors import InputError
 from earshot.files import sha256_of
+from earshot.records import COUNT, DIGEST, TEXT, load_record, record_schema
 
 SCHEMA_NAME = "fitted/1"
 KINDS = ("statistics", "prompt", "threshold", "temperature", "calibration")
 """Means and scales; a question chosen by its score; boundaries and weights of a decision; softness; maps of scores."""
 
-_TEXT = {"type": "string", "minLength": 1}
-_DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
-
-
-def _record(optional: dict[str, Any], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties | optional, "additionalProperties": False}
-
-
-FITTED = _record(
-    {"drawn": {"type": "array", "items": _TEXT, "uniqueItems": True}},
+FITTED = record_schema(
+    {"drawn": {"type": "array", "items": TEXT, "uniqueItems": True}},
     schema={"const": SCHEMA_NAME},
-    system=_TEXT,
+    system=TEXT,
     kinds={"type": "array", "items": {"enum": list(KINDS)}, "uniqueItems": True},
     value={"type": "object"},
-    split_sha256=_DIGEST,
-    sources={"type": "array", "items": _TEXT},
-    stimuli={"type": "integer", "minimum": 0},
-    stimuli_sha256=_DIGEST,
+    split_sha256=DIGEST,
+    sources={"type": "array", "items": TEXT},
+    stimuli=COUNT,
+    stimuli_sha256=DIGEST,
 )
 """JSON schema of a record."""
 
@@ -67,14 +57,4 @@ def digest_of(stimulus_ids: Iterable[str]) -> str:
 
 def load_fitted(path: Path) -> dict[str, Any]:
     """Read a record; raises InputError where it is missing or no record."""
-    remedy = "run the program that wrote it again"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; {remedy}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a record of what was fitted ({error}); {remedy}") from error
-    problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(FITTED).iter_errors(content))
-    if problem is not None:
-        raise InputError(f"{path}: not a record of what was fitted (at {problem.json_path}: {problem.message[:120]}); {remedy}")
-    return content
+    return load_record(path, FITTED, "a record of what was fitted", "run the program that wrote it again")

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from earshot.leakage import counterfactual_checks, declaration_checks, fitted_checks
+from earshot.leakage.certificate import FITTED
 from earshot.leakage.certifying import certify, parts_of
 from earshot.leakage.fitted_checks import FittedEvidence
 from earshot.leakage.registry import Check, registered
@@ -24,4 +25,4 @@ def audit_fitted(evidence: FittedEvidence, subject: list[dict[str, str]], waiver
     """Run every check; returns what earshot.leakage.audit.audit returns. subject: see earshot.leakage.certifying.certify."""
     settings = {"systems": {system: sorted(kinds) for system, kinds in evidence.needed.items()}, "base": evidence.base}
     findings = [(check, check.run(evidence)) for check in checks()]
-    return certify("fitted", subject, settings, parts_of(evidence.split), findings, waivers)
+    return certify(FITTED, subject, settings, parts_of(evidence.split), findings, waivers)

@@ -70,40 +70,35 @@ def _faults(record: dict[str, Any], evidence: FittedEvidence) -> list[tuple[str,
     return rows
 
 
-@check(
-    id="L07",
-    name="statistics_fitted_outside",
-    severity="error",
-    units="systems",
-    stage="fitted",
-    remedy="Fit means and scales on the training or development part, and let the program tell so (earshot.leakage.fitted).",
+def _register(id: str, name: str, kinds: tuple[str, ...], question: str, remedy: str) -> None:
+    """Register the check that `kinds` were fitted inside the training and development parts."""
+
+    def fitted_outside(evidence: FittedEvidence) -> Finding:
+        return _fitted_elsewhere(evidence, set(kinds))
+
+    fitted_outside.__doc__ = question
+    told = f"{remedy}, and let the program tell so (earshot.leakage.fitted)."
+    check(id=id, name=name, severity="error", units="systems", stage="fitted", remedy=told)(fitted_outside)
+
+
+_register(
+    "L07",
+    "statistics_fitted_outside",
+    ("statistics",),
+    "Were any statistics (means, scales) fitted outside the training and development parts?",
+    "Fit means and scales on the training or development part",
 )
-def statistics_fitted_outside(evidence: FittedEvidence) -> Finding:
-    """Were any statistics (means, scales) fitted outside the training and development parts?"""
-    return _fitted_elsewhere(evidence, {"statistics"})
-
-
-@check(
-    id="L08",
-    name="prompt_chosen_outside",
-    severity="error",
-    units="systems",
-    stage="fitted",
-    remedy="Choose prompts by their scores on the development part, and let the program tell so (earshot.leakage.fitted).",
+_register(
+    "L08",
+    "prompt_chosen_outside",
+    ("prompt",),
+    "Was any prompt chosen by its score outside the training and development parts?",
+    "Choose prompts by their scores on the development part",
 )
-def prompt_chosen_outside(evidence: FittedEvidence) -> Finding:
-    """Was any prompt chosen by its score outside the training and development parts?"""
-    return _fitted_elsewhere(evidence, {"prompt"})
-
-
-@check(
-    id="L09",
-    name="decision_fitted_outside",
-    severity="error",
-    units="systems",
-    stage="fitted",
-    remedy="Fit thresholds, temperatures and calibrations on the development part, and let the program tell so (earshot.leakage.fitted).",
+_register(
+    "L09",
+    "decision_fitted_outside",
+    ("threshold", "temperature", "calibration"),
+    "Was any threshold, temperature or calibration fitted outside the training and development parts?",
+    "Fit thresholds, temperatures and calibrations on the development part",
 )
-def decision_fitted_outside(evidence: FittedEvidence) -> Finding:
-    """Was any threshold, temperature or calibration fitted outside the training and development parts?"""
-    return _fitted_elsewhere(evidence, {"threshold", "temperature", "calibration"})
