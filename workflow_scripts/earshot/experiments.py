@@ -36,7 +36,7 @@ class Arm:
 def arms_of(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]) -> list[Arm]:
     """Every arm of an experiment, in the order of the adapters' predictions.
 
-    predictions, index: earshot.tables.PREDICTIONS of the base and the adapters, called recipe-split, and STIMULI. splits:
+    predictions, index: earshot.tables.predictions.PREDICTIONS of the base and the adapters, called recipe-split, and STIMULI. splits:
     SPLIT by name, those trained on and "grouped".
     Test sets: "unseen" (test part of the grouped split); of the leaky split also its own; of a fold its own; of a recipe
     whose folds were trained also "every_source", where the arm's split is "folds".
@@ -79,7 +79,7 @@ def _cross_validated(
 
 
 def experiment_table(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
-    """earshot.tables.EXPERIMENT: balanced accuracy of every arm, per seed and over all of them.
+    """earshot.tables.experiments.EXPERIMENT: balanced accuracy of every arm, per seed and over all of them.
 
     gain is the accuracy minus the base's on the same stimuli; against_first is that minus the first recipe's, trained on
     the same split with the same seeds.
@@ -132,7 +132,7 @@ def _against(outcomes: Outcomes, other: Outcomes | None, name: str, confidence: 
 
 
 def efficiency_table(costs: Mapping[tuple[str, str, str], Mapping[str, object]], accuracy: pd.DataFrame) -> pd.DataFrame:
-    """earshot.tables.EFFICIENCY: what each adapter cost beside its balanced accuracy on sources that it never heard.
+    """earshot.tables.experiments.EFFICIENCY: what each adapter cost beside its balanced accuracy on sources that it never heard.
 
     costs: what train_adapter measured, by recipe, split and seed. accuracy: EXPERIMENT.
     """

@@ -21,7 +21,7 @@ POWER = 0.8
 
 
 def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, confidence: float, seed: int) -> pd.DataFrame:
-    """earshot.tables.TEST_SIZES: the base and every adapter on test sets of each size, and on all items.
+    """earshot.tables.experiments.TEST_SIZES: the base and every adapter on test sets of each size, and on all items.
 
     systems: outcomes; only "unseen" counts, and detectors do not. sizes: items, half of each class; one larger than the whole
     test set is left out. draws: test sets drawn of each size; estimates are described by their 2.5 and 97.5 % quantiles

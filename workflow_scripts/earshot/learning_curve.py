@@ -24,7 +24,7 @@ FEWEST_SIZES = 3
 
 
 def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
-    """earshot.tables.LEARNING_CURVE of every recipe that was trained on at least three numbers of sources; else no rows.
+    """earshot.tables.experiments.LEARNING_CURVE of every recipe that was trained on at least three numbers of sources; else no rows.
 
     The fitted line is the log-odds of a right answer (of the balanced accuracy) against the logarithm of the number of
     training speakers: every doubling multiplies the odds by the same factor. Nothing in it levels off, so the further

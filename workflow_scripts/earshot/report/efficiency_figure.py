@@ -20,7 +20,7 @@ NARROWEST = 4.0
 def draw_efficiency(efficiency: pd.DataFrame) -> Figure:
     """Balanced accuracy against each cost: a numbered disc per recipe (mean over seeds), a small dot per seed.
 
-    efficiency: table of earshot.tables.EFFICIENCY; where the honest split is among its splits, that alone is drawn, and
+    efficiency: table of earshot.tables.experiments.EFFICIENCY; where the honest split is among its splits, that alone is drawn, and
     otherwise the first.
     """
     splits = [split for split in efficiency.split if split != LEAKY_SPLIT] or list(efficiency.split)

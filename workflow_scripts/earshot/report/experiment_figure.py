@@ -16,7 +16,7 @@ CURVE_MARKERS = ("o", "s", "^", "D", "v")
 def draw_experiment(experiment: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """A row per recipe, split and test set: estimate, interval, a mark per seed, the base on the same stimuli.
 
-    experiment: table of earshot.tables.EXPERIMENT. curves: LEARNING_CURVE; where it has rows, a second panel draws them.
+    experiment: table of earshot.tables.experiments.EXPERIMENT. curves: LEARNING_CURVE; where it has rows, a second panel draws them.
     """
     seeds = experiment[experiment.seed != "all"]
     arms = experiment.assign(rank=experiment.seed.map({"all": 0}).fillna(1)).sort_values("rank", kind="stable")

@@ -12,7 +12,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     """Left, accuracy of every system on test sets of each size; right, what adapters gain over the base on the same.
 
-    sizes: table of earshot.tables.TEST_SIZES. Thick: the usual interval; thin: where 95 % of drawn test sets put the estimate.
+    sizes: table of earshot.tables.experiments.TEST_SIZES. Thick: the usual interval; thin: where 95 % of drawn test sets put the estimate.
     """
     systems = in_order(sizes.system_id)
     steps = sorted(sizes.n_items.unique())
