@@ -24,9 +24,10 @@ from earshot.files import write_json
 from earshot.leakage.audio_checks import pcm_digest
 from earshot.leakage.audit import audit, audited_files, checks
 from earshot.leakage.certificate import decide_gate, load_certificate, verify_gate
-from earshot.leakage.evidence import AuditInput, Policy
+from earshot.leakage.evidence import Audited, AuditInput, Policy
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Check, Finding, no_offenders
 from earshot.leakage.report import escape
+from earshot.leakage.self_test import plant_copy, plant_neighbour
 from earshot.leakage.waivers import Waiver, read_waivers
 from earshot.leakage.workers import Workers
 from earshot.tables.audio import AudioTableWriter
@@ -90,6 +91,11 @@ class Study:
     def audit(self, folder: Path) -> tuple[dict, pd.DataFrame]:
         return audit_files(self.save(folder))
 
+    def planted(self, folder: Path, plant: Callable[[AuditInput], AuditInput]) -> Audited:
+        """The study with a leak of the self-test."""
+        audited = audited_from(self.save(folder))
+        return replace(audited, evidence=plant(audited.evidence))
+
     def stimulus(self, part: str, label: str = "SPEECH", nth: int = 0) -> pd.Series:
         return self.stimuli[(self.parts == part) & (self.stimuli.label == label)].iloc[nth]
 
@@ -100,16 +106,14 @@ class Study:
                 if column in table:
                     table.loc[table.clip_id == clip_id, column] = value
 
-    def shift_clip(self, clip_id: str, start_s: float) -> None:
-        """Move a clip and the segments cut from it to another place in its recording."""
-        by = start_s - self.clips.loc[self.clips.clip_id == clip_id, "start_s"].item()
-        self.clips.loc[self.clips.clip_id == clip_id, ["start_s", "end_s"]] += by
-        self.stimuli.loc[self.stimuli.clip_id == clip_id, ["segment_start_s", "segment_end_s"]] += by
-
 
 def audit_files(paths: dict[str, Path], waivers: list[Waiver] | None = None) -> tuple[dict, pd.DataFrame]:
+    return audit(audited_from(paths), waivers or [])
+
+
+def audited_from(paths: dict[str, Path]) -> Audited:
     clips = [paths["speech"], paths["sound"]]
-    return audit(audited_files(paths["split"], paths["index"], clips, [paths["recordings"]], [paths["shard"]], POLICY), waivers or [])
+    return audited_files(paths["split"], paths["index"], clips, [paths["recordings"]], [paths["shard"]], POLICY)
 
 
 def make_study(parts: tuple[str, ...] = ("train", "dev", "test"), sources: int = 3) -> Study:
@@ -153,48 +157,25 @@ def test_clean_data_raises_no_alarm_and_the_certificate_counts_what_it_compared(
     assert [file["name"] for file in certificate["subject"]] == names.split()
 
 
-def plant_source(study: Study) -> None:
-    study.set_clip(study.stimulus("test").clip_id, source_id=study.stimulus("train").source_id)
-
-
-def plant_copy(study: Study) -> None:
-    original = study.audio[study.stimulus("train").clip_id]
-    study.audio[study.stimulus("dev").clip_id] = np.concatenate([np.zeros(37, np.float32), original, np.zeros(11, np.float32)])
-
-
-def plant_noisy_copy(study: Study) -> None:
-    rng = np.random.default_rng(4)
-    original = rng.uniform(-0.5, 0.5, 16_000).astype(np.float32)
-    study.audio[study.stimulus("train", "NONSPEECH").clip_id] = original
-    study.audio[study.stimulus("dev", "NONSPEECH").clip_id] = (0.5 * original[3000:] + rng.normal(scale=0.04, size=13_000)).astype(np.float32)
-
-
-def plant_neighbour(study: Study) -> None:
-    clip_id = study.stimulus("test").clip_id
-    study.set_clip(clip_id, recording_id=study.stimulus("train").recording_id)
-    study.shift_clip(clip_id, 4.0)
-
-
 def test_the_evidence_names_both_sides_of_a_leak(tmp_path):
     study = make_study()
-    plant_copy(study)
-    train, dev = study.stimulus("train"), study.stimulus("dev")
-    certificate, evidence = study.audit(tmp_path)
+    train, test = study.stimulus("train"), study.stimulus("test")
+    certificate, evidence = audit(study.planted(tmp_path, plant_copy))
     assert evidence.check.tolist() == ["L03"]
     row = evidence.iloc[0]
-    assert (row.part_a, row.item_a, row.source_a) == ("dev", dev.clip_id, dev.source_id)
+    assert (row.part_a, row.item_a, row.source_a) == ("test", test.clip_id, test.source_id)
     assert (row.part_b, row.item_b, row.source_b) == ("train", train.clip_id, train.source_id)
     entry = next(check for check in certificate["checks"] if check["id"] == "L03")
-    assert entry["offending_sources"] == sorted([dev.source_id, train.source_id]) and entry["statistic"] == 1
+    assert entry["offending_sources"] == sorted([test.source_id, train.source_id]) and entry["statistic"] == 1
 
 
 @pytest.mark.slow
 def test_two_processes_find_what_one_finds(tmp_path):
     study = make_study()
-    plant_noisy_copy(study)
-    plant_copy(study)
-    paths = study.save(tmp_path)
-    audited = audited_files(paths["split"], paths["index"], [paths["speech"], paths["sound"]], [paths["recordings"]], [paths["shard"]], POLICY)
+    study.audio[study.stimulus("train").clip_id] = np.random.default_rng(4).uniform(-0.5, 0.5, 16_000).astype(np.float32)
+    # Audio that is altered as it is read would be left to one process.
+    study.audio = dict(study.planted(tmp_path, plant_copy).evidence.clip_audio())
+    audited = audited_from(study.save(tmp_path))
     with Workers(2) as workers:
         shared = audit(replace(audited, evidence=replace(audited.evidence, workers=workers)))
     alone = audit(audited)
@@ -521,7 +502,7 @@ WAIVER = {"check": "L01", "reason": "Both parts hold the *same* phantom.", "by":
 
 def test_a_waived_failure_passes_and_is_told_wherever_the_result_is(tmp_path):
     study = make_study()
-    plant_source(study)
+    study.set_clip(study.stimulus("test").clip_id, source_id=study.stimulus("train").source_id)
     paths = study.save(tmp_path)
     policy = asdict(POLICY)
     assert run_audit(paths, tmp_path, policy | {"waivers": [WAIVER]}, "2027-01-31") == ""
@@ -547,9 +528,7 @@ def test_a_waiver_without_a_failure_waives_nothing(tmp_path):
 
 
 def test_a_waiver_of_one_check_lets_no_other_failure_through(tmp_path):
-    study = make_study()
-    plant_neighbour(study)
-    certificate, _ = audit_files(study.save(tmp_path), [Waiver(**(WAIVER | {"check": "L02"}))])
+    certificate, _ = audit(make_study().planted(tmp_path, plant_neighbour), [Waiver(**(WAIVER | {"check": "L02"}))])
     assert certificate["status"] == "fail" and "L06" in failed(certificate)
 
 
