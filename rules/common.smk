@@ -163,9 +163,9 @@ def hub_source(wildcards):
     return {key: section[key] for key in ("repository", "revision")}
 
 
-def adapter_files(name):
-    """One file of every adapter of the enabled experiments."""
-    return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in ADAPTERS]
+def adapter_files(name, adapters=ADAPTERS):
+    """One file of every adapter, by default of all enabled experiments."""
+    return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in adapters]
 
 
 def experiment_files(experiment, name):

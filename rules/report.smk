@@ -72,7 +72,7 @@ rule plot_training:
     """Loss against step of every adapter."""
     input:
         code=code("plot_training.py"),
-        histories=adapter_files("history.csv"),
+        histories=adapter_files("history.csv", ARMS),
     output:
         svg=report("results/figures/training.svg", caption="captions/training.rst", category="Figures"),
         png="results/figures/training.png",
@@ -161,8 +161,11 @@ rule record_provenance:
         code=code("record_provenance.py"),
         lock="envs/requirements.lock",
         recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
-        certificates=expand("results/audit/{audit}/certificate.json", audit=[*SPLITS, "fitted"]),
-        tables=expand("results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli"])
+        certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "fitted"]),
+        tables=expand(
+            "results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli", "test_sizes"]
+        )
+        + expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED)
         + BASELINE_TABLES
         + PROMPT_TABLES,
         adapters=adapter_files("adapter_model.safetensors"),
@@ -192,18 +195,22 @@ rule write_report:
         template="rules/captions/report.html.jinja",
         figures=expand(
             "results/figures/{figure}.svg",
-            figure=["accuracy", "conditions", "leakage", "training"]
+            figure=["accuracy", "conditions", "leakage", "training", "test_sizes"]
             + (PSYCHOMETRIC_FIGURES if BASELINE else [])
             + (PROMPT_FIGURES if SEARCHES else []),
         ),
         tables=expand(
             "results/tables/{table}.csv",
-            table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation"],
+            table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation", "test_sizes"],
         )
         + BASELINE_TABLES
         + PROMPT_TABLES,
+        experiments=expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED),
+        learning_curves=expand("results/tables/learning_curves/{experiment}.csv", experiment=ENABLED),
+        experiment_figures=expand("results/figures/experiments/{experiment}.svg", experiment=ENABLED),
+        efficiency_figures=expand("results/efficiency/{experiment}.svg", experiment=ENABLED),
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
-        certificates=expand("results/audit/{audit}/certificate.json", audit=[*SPLITS, "fitted"]),
+        certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "fitted"]),
         gate="results/audit/fitted/gate.json",
         published="config/published.csv",
         run="results/provenance/run.json",
@@ -224,6 +231,8 @@ rule write_report:
         "Writing the report"
     shell:
         "python workflow_scripts/write_report.py {output.page:q} --template {input.template:q} --figures {input.figures:q}"
-        " --tables {input.tables:q} --checks {input.checks:q} --certificates {input.certificates:q}"
+        " --tables {input.tables:q} --experiments {input.experiments:q} --learning-curves {input.learning_curves:q}"
+        " --experiment-figures {input.experiment_figures:q} --efficiency-figures {input.efficiency_figures:q}"
+        " --checks {input.checks:q} --certificates {input.certificates:q}"
         " --published {input.published:q} --run {input.run:q} --config {input.config:q} --digests {input.digests:q}"
         " --shards {input.shards:q} --zeroshot {input.zeroshot:q} --settings {params.settings:q} &> {log:q}"

@@ -12,10 +12,12 @@ from earshot.errors import InputError, one_line_errors
 from earshot.files import atomic
 from earshot.leakage.certificate import load_certificate
 from earshot.provenance import DIGESTS
+from earshot.report.experiment_words import ExperimentSection
 from earshot.report.listening import listening_examples
 from earshot.report.page import ReportInputs, render_page
 from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY
 from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.experiments import EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earshot.tables.files import read_table
 from earshot.tables.generation import GENERATION
 from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
@@ -32,6 +34,7 @@ TABLES = {
     "generation": GENERATION,
     "leakage": LEAKAGE,
     "stimuli": STIMULUS_SUMMARY,
+    "test_sizes": TEST_SIZES,
 }
 BASELINE_TABLES = {
     "thresholds": THRESHOLDS,
@@ -56,6 +59,22 @@ def by_name(paths: list[Path]) -> dict[str, Path]:
     return found
 
 
+def experiment_sections(tables: list[Path], curves: list[Path], figures: list[Path], efficiency: list[Path]) -> list[ExperimentSection]:
+    """Experiments by the name of their files, in the order of the tables.
+
+    Raises InputError where one lacks a file.
+    """
+    sections = []
+    for table in tables:
+        others = [{path.stem: path for path in paths}.get(table.stem) for paths in (curves, figures, efficiency)]
+        if None in others:
+            raise InputError(f"experiment {table.stem}: {('its learning curves', 'its figure', 'what it cost')[others.index(None)]} are not given")
+        curve, figure, costs = (path for path in others if path is not None)
+        drawn = [path.read_text(encoding="utf-8") for path in (figure, costs)]
+        sections.append(ExperimentSection(table.stem, read_table(table, EXPERIMENT), read_table(curve, LEARNING_CURVE), *drawn))
+    return sections
+
+
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -69,6 +88,10 @@ def main() -> None:
         required=True,
         help=f"tables (CSV): {', '.join(TABLES)}; if run, {', '.join(BASELINE_TABLES | SEARCH_TABLES)}",
     )
+    parser.add_argument("--experiments", type=Path, nargs="+", required=True, help="table of every experiment (CSV), each named by its file")
+    parser.add_argument("--learning-curves", type=Path, nargs="+", required=True, help="their learning curves (CSV)")
+    parser.add_argument("--experiment-figures", type=Path, nargs="+", required=True, help="their figures (SVG)")
+    parser.add_argument("--efficiency-figures", type=Path, nargs="+", required=True, help="their figures of costs (SVG)")
     parser.add_argument("--checks", type=Path, nargs="+", required=True, help="{dataset}_audio_check.csv of every data set")
     parser.add_argument("--certificates", type=Path, nargs="+", required=True, help="leakage certificates (JSON)")
     parser.add_argument("--published", type=Path, required=True, help="published numbers (CSV)")
@@ -94,6 +117,7 @@ def main() -> None:
         config=yaml.safe_load(config_text),
         config_text=config_text,
         digests=read_table(args.digests, DIGESTS),
+        experiments=experiment_sections(args.experiments, args.learning_curves, args.experiment_figures, args.efficiency_figures),
         examples=listening_examples(args.shards, read_table(args.zeroshot, PREDICTIONS), args.settings["listening_examples"]),
     )
     page = render_page(inputs, args.template)

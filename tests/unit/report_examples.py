@@ -10,6 +10,7 @@ from earshot.configuration import complete_config
 from earshot.leakage.certificate import SCHEMA_NAME, overall_status
 from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
 from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earshot.tables.files import validate
 from earshot.tables.generation import GENERATION
 from earshot.tables.recordings import AUDIO_CHECK
@@ -81,6 +82,54 @@ def comparisons(conclusion: str = "different") -> pd.DataFrame:
     row |= {"system_a": "attention-grouped", "system_b": "base", "test_set": "unseen", "difference": 0.1, "low": 0.04, "high": 0.16}
     row |= {"conclusion": conclusion, "only_a_correct": 90, "only_b_correct": 20, "n_items": 700, "n_sources": 28}
     return validate(pd.DataFrame([row]), COMPARISONS)
+
+
+RECIPES = ("attention", "attention_mlp", "language_model")
+
+
+def experiment(recipes: Sequence[str] = RECIPES, splits: Sequence[str] = ("grouped", "row_random", "fold_0", "folds")) -> pd.DataFrame:
+    """Both of the leaky split's test sets; intervals as after few sources."""
+    rows = []
+    for number, recipe in enumerate(recipes):
+        for split in splits:
+            own = {"row_random": ["unseen", "row_random"], "folds": ["every_source"]}.get(split, [split] if split.startswith("fold_") else ["unseen"])
+            for test_set in own:
+                for seed in (*SEEDS, "all"):
+                    value = 0.9 - 0.02 * number + (0 if seed == "all" else 0.01 * (SEEDS.index(seed) - 1))
+                    against = [np.nan] * 3 if number == 0 else [-0.02 * number, -0.05, 0.01]
+                    row = [recipe, split, test_set, seed, 40, 41, value, value - 0.06, min(1, value + 0.06), 0.1, 0.05, 0.15, *against]
+                    rows.append([*row, "two_way_t", 700, 28, 27, "ok"])
+    return validate(pd.DataFrame(rows, columns=list(EXPERIMENT.columns)), EXPERIMENT)
+
+
+def learning_curve(recipes: Sequence[str] = RECIPES) -> pd.DataFrame:
+    rows = []
+    for number, recipe in enumerate(recipes):
+        for kind, speakers in (("measured", (3, 6, 12, 40)), ("fitted", (3, 6, 12, 40)), ("extrapolated", (50, 100, 200))):
+            rows += [[recipe, kind, n, 0.8 + 0.02 * np.log2(n) - 0.02 * number, 0.7, 0.96] for n in speakers]
+    return validate(pd.DataFrame(rows, columns=list(LEARNING_CURVE.columns)), LEARNING_CURVE)
+
+
+def test_sizes(systems: Sequence[str] = SYSTEMS[:3]) -> pd.DataFrame:
+    rows = []
+    for size, draws, half in ((32, 50, 0.15), (96, 50, 0.09), (2800, 1, 0.05)):
+        for system in systems:
+            value, gains = LEVELS.get(system, 0.7), [0.1, 0.8 * half, half, 0.4] if system != "base" else [np.nan] * 4
+            rows.append([system, size, min(size, 56), draws, value, value - half, min(1, value + half), half, *gains])
+    return validate(pd.DataFrame(rows, columns=list(TEST_SIZES.columns)), TEST_SIZES)
+
+
+test_sizes.__test__ = False
+
+
+def efficiency(recipes: Sequence[str] = RECIPES) -> pd.DataFrame:
+    rows = [
+        [recipe, split, seed, 0.9 - 0.02 * number, 24_000 * (number + 1), 10**5 * (number + 1), 1.5, 20.0, 19.0, 4800, 4.2, 7 * 10**8, "CPU (x86_64)"]
+        for number, recipe in enumerate(recipes)
+        for split in ("grouped", "row_random")
+        for seed in SEEDS
+    ]
+    return validate(pd.DataFrame(rows, columns=list(EFFICIENCY.columns)), EFFICIENCY)
 
 
 def histories(systems: Sequence[str] = SYSTEMS, steps: int = 40) -> pd.DataFrame:

@@ -13,8 +13,11 @@ from matplotlib.text import Text
 from earshot.errors import InputError
 from earshot.report.accuracy_figure import draw_accuracy
 from earshot.report.conditions_figure import draw_conditions
+from earshot.report.efficiency_figure import draw_efficiency
+from earshot.report.experiment_figure import draw_experiment
 from earshot.report.leakage_figure import draw_leakage, published_drops
 from earshot.report.style import figure_style, headline, in_order, save_figure, system_name
+from earshot.report.test_sizes_figure import draw_test_sizes
 from earshot.report.training_figure import draw_training, read_histories
 
 PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "config" / "published.csv")
@@ -41,6 +44,9 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "conditions": lambda: draw_conditions(examples.conditions(FEW)),
     "leakage": lambda: leakage_figure(FEW),
     "training": lambda: draw_training(examples.histories()),
+    "test_sizes": lambda: draw_test_sizes(examples.test_sizes()),
+    "experiment": lambda: draw_experiment(examples.experiment(), examples.learning_curve()),
+    "efficiency": lambda: draw_efficiency(examples.efficiency()),
 }
 
 
@@ -65,8 +71,15 @@ def test_the_same_tables_give_the_same_bytes_and_a_png_of_150_dpi_or_more(tmp_pa
 @pytest.mark.parametrize("systems", [("base",), MANY], ids=["one", "twelve"])
 @pytest.mark.parametrize(
     "draw",
-    [accuracy_figure, leakage_figure, lambda systems: draw_conditions(examples.conditions(systems))],
-    ids=["accuracy", "leakage", "conditions"],
+    [
+        accuracy_figure,
+        leakage_figure,
+        lambda systems: draw_conditions(examples.conditions(systems)),
+        lambda systems: draw_test_sizes(examples.test_sizes([name for name in systems if name == "base" or "-" in name])),
+        lambda systems: draw_experiment(examples.experiment(systems), examples.learning_curve(systems[:5])),
+        lambda systems: draw_efficiency(examples.efficiency(systems)),
+    ],
+    ids=["accuracy", "leakage", "conditions", "test_sizes", "experiment", "efficiency"],
 )
 def test_nothing_leaves_the_figure(draw, systems):
     with figure_style():

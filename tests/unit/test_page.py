@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from earshot.audio import decode_flac, encode_flac
 from earshot.errors import InputError
+from earshot.report.experiment_words import ExperimentSection
 from earshot.report.formats import p_value, percent, percent_range, points
 from earshot.report.listening import choose_examples, listening_examples
 from earshot.report.page import FIGURES, ReportInputs, render_page
@@ -50,6 +51,9 @@ class Page(HTMLParser):
         return [values[attribute] for _, values in self.tags if attribute in values]
 
 
+SVG = "<svg xmlns='http://www.w3.org/2000/svg'/>"
+
+
 def inputs(**changes):
     config = examples.config()
     example = {
@@ -74,6 +78,8 @@ def inputs(**changes):
         "certificates": [examples.certificate("row_random", ["v1", "v2"]), examples.certificate()],
         "published": PUBLISHED,
         "run": examples.run(),
+        "test_sizes": examples.test_sizes(),
+        "experiments": [ExperimentSection("main", examples.experiment(), examples.learning_curve(), SVG, SVG)],
         "config": config,
         "config_text": yaml.safe_dump(config),
         "digests": pd.DataFrame({"path": ["results/tables/accuracy.csv"], "sha256": ["3" * 64], "bytes": [1234]}),
@@ -94,7 +100,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_shows_every_figure_and_sound(
     assert not re.search(r"@import|url\(", html)
     assert not [tag for tag, _ in parsed.tags if tag in ("script", "iframe", "object", "embed")]
     images = [values for tag, values in parsed.tags if tag == "img"]
-    assert len(images) == len(FIGURES) and all(values["alt"] for values in images)
+    assert len(images) == len(FIGURES) + 2 and all(values["alt"] for values in images)
     assert {f"figure-{name}" for name in FIGURES} <= set(parsed.values("id"))
     sounds = [values["src"] for tag, values in parsed.tags if tag == "audio"]
     assert decode_flac(base64.b64decode(sounds[0].removeprefix("data:audio/flac;base64,"))).shape == (160,)
@@ -161,7 +167,7 @@ def test_a_waiver_stands_beside_every_table_of_results_and_only_where_it_was_use
     text = page(certificates=[used | {"waivers": [waiver], "status": "pass"}]).text
     line = f"L1 source overlap, grouped (honest) split (1 sources are in two parts): {examples.HOSTILE} Waived by Ada until 2027-01-31."
     assert "only because failed checks were waived (L1 source overlap)" in text
-    assert text.count(line) == 4 and "do not rely on" not in text and "blocks training" not in text
+    assert text.count(line) == 6 and "do not rely on" not in text and "blocks training" not in text
     assert "Waived by" not in page(certificates=[examples.certificate() | {"waivers": [waiver]}]).text
 
 
@@ -355,3 +361,19 @@ def test_thresholds_are_comparable_only_on_the_published_model_and_data(origin, 
     rows = {row["quantity"]: row for row in published_beside_ours(PUBLISHED, examples.accuracy(), config, thresholds, points)}
     assert rows["DT75"]["comparable"] == rows["SNR-75 at 1000 ms"]["comparable"] == comparable
     assert rows["DT75"]["ours"].replace("\N{NO-BREAK SPACE}", " ").split()[1] == "ms"
+
+
+def test_an_experiment_says_what_folds_and_more_speakers_tell():
+    text = Page(render_page(inputs(), TEMPLATE)).text
+    assert "Every source tested once, by an adapter that never heard it: attention reaches 90.0\N{NO-BREAK SPACE}%" in text
+    assert "the single split says 90.0\N{NO-BREAK SPACE}%" in text
+    assert re.search(r"at 50, where the published study guessed 90 to 95 % from 50 on", text)
+    assert "attention mlp: leaky split, its own rows" in text
+    assert "32 items of 32 sources" in text and "shows in 40 % of 50 drawn test sets" in text
+
+
+def test_an_experiment_without_folds_or_curve_says_nothing_of_them():
+    section = ExperimentSection("main", examples.experiment(splits=("grouped",)), examples.learning_curve(()), SVG, SVG)
+    text = Page(render_page(inputs(experiments=[section]), TEMPLATE)).text
+    assert "Every source tested once" not in text and "guessed 90 to 95" not in text
+    assert "attention mlp: honest split" in text

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from earshot.report.style import GRID, KIND_COLOURS, LEAKY_SPLIT, MUTED, WIDTH
 
@@ -13,6 +14,9 @@ _PANELS = (
     ("ms_per_sample", 1.0, "training time per stimulus (ms)"),
     ("peak_memory_bytes", 2.0**-30, "peak memory (GiB)"),
 )
+CHARACTERS = 90
+"""What fits beside each other below the panels."""
+
 NARROWEST = 4.0
 """Points of accuracy that the vertical axis spans at least."""
 
@@ -27,12 +31,13 @@ def draw_efficiency(efficiency: pd.DataFrame) -> Figure:
     chosen = "grouped" if "grouped" in splits else splits[0]
     rows = efficiency[efficiency.split == chosen]
     means = rows.groupby("recipe", sort=False).mean(numeric_only=True)
-    figure = Figure(figsize=(WIDTH, 6.2 + 0.22 * -(-len(means) // 4)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 6.2 + 0.16 * len(means)), layout="constrained")
     for axes, (column, unit, label) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
         _draw_cost(axes, rows, means, column, unit)
         axes.set_xlabel(label)
     names = [f"{number}  {str(recipe).replace('_', ' ')}" for number, recipe in enumerate(means.index, start=1)]
-    figure.legend([Line2D([], [], ls="")] * len(names), names, loc="outside lower center", ncols=5, handlelength=0, handletextpad=0)
+    columns = max(1, min(5, CHARACTERS // max(map(len, names))))
+    figure.legend([Line2D([], [], ls="")] * len(names), names, loc="outside lower center", ncols=columns, handlelength=0, handletextpad=0)
     figure.suptitle(f"Measured on: {'; '.join(sorted(rows.device.unique()))}", fontsize=9, color=MUTED)
     return figure
 
@@ -44,6 +49,7 @@ def _draw_cost(axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, column: str,
     for number, (x, y) in enumerate(zip(unit * means[column], 100 * means.balanced_accuracy, strict=True), start=1):
         axes.annotate(str(number), (x, y), ha="center", va="center_baseline", color="white", fontsize=8.5, fontweight="bold")
     axes.margins(0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     low, high = axes.get_ylim()
     spare = max(0.0, NARROWEST - (high - low)) / 2
     axes.set_ylim(low - spare, high + spare)

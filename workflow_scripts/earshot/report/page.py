@@ -12,6 +12,7 @@ import pandas as pd
 from earshot.errors import InputError
 from earshot.leakage.certificate import blocking_checks
 from earshot.report import formats
+from earshot.report.experiment_words import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
 from earshot.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
 from earshot.report.prompt_words import PROMPT_FIGURES, prompt_rows, prompt_sentences, proposer_name
 from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES, threshold_rows
@@ -19,7 +20,7 @@ from earshot.report.published import published_beside_ours
 from earshot.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
 from earshot.report.summary import summarise
 
-FIGURES = ("accuracy", "conditions", "leakage", "training")
+FIGURES = ("accuracy", "conditions", "leakage", "training", "test_sizes")
 """Names of the figures that the page shows, in order."""
 
 _MOST_SOURCES = 12
@@ -47,6 +48,8 @@ class ReportInputs:
     config_text: str
     digests: pd.DataFrame
     examples: Sequence[dict[str, Any]]
+    test_sizes: pd.DataFrame
+    experiments: Sequence[ExperimentSection]
     thresholds: pd.DataFrame | None = None
     points: pd.DataFrame | None = None
     mixed_model_effects: pd.DataFrame | None = None
@@ -96,9 +99,18 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         systems=_system_rows(inputs.accuracy),
         comparisons=inputs.comparisons.to_dict("records"),
         leakage=headline(inputs.leakage[inputs.leakage.metric == "balanced_accuracy"]).to_dict("records"),
-        figures={
-            name: "data:image/svg+xml;base64," + base64.b64encode(inputs.figures[name].encode()).decode("ascii") for name in inputs.expected_figures
-        },
+        figures={name: _embedded(inputs.figures[name]) for name in inputs.expected_figures},
+        test_sizes=size_sentences(inputs.test_sizes, statistics["confidence"]),
+        experiments=[
+            {
+                "name": section.name,
+                "rows": experiment_rows(section.experiment),
+                "sentences": experiment_sentences(section.experiment, section.learning_curve, statistics["confidence"]),
+                "figure": _embedded(section.figure),
+                "efficiency": _embedded(section.efficiency),
+            }
+            for section in inputs.experiments
+        ],
         waivers=_used_waivers(certificates),
         audits=[_audit(certificate) for certificate in certificates],
         checks=[_check_summary(name, table, inputs.config) for name, table in inputs.checks.items()],
@@ -115,6 +127,10 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         config_text=inputs.config_text,
         digests=inputs.digests.to_dict("records"),
     )
+
+
+def _embedded(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
 
 
 def _mixed_models(inputs: ReportInputs, confidence: float) -> dict[str, Any]:

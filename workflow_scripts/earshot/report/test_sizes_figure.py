@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earshot.report.style import GRID, INK, KIND_COLOURS, MUTED, WIDTH, in_order, rows_of, system_kind, system_name
+from earshot.report.style import GRID, INK, KIND_COLOURS, MUTED, WIDTH, in_order, rows_of, system_kind, wrapped_name
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -16,7 +16,7 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     """
     systems = in_order(sizes.system_id)
     steps = sorted(sizes.n_items.unique())
-    figure = Figure(figsize=(WIDTH, 4.3 + 0.22 * -(-len(systems) // 2)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.4 + 0.4 * -(-(len(systems) + 3) // 3)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, system in enumerate(systems):
         colour, marker = KIND_COLOURS[system_kind(system)], _MARKERS[number % len(_MARKERS)]
@@ -49,7 +49,7 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     left.set_ylabel("balanced accuracy (%)")
     right.set_ylabel("gain over the base (points)")
     handles = [
-        Line2D([], [], ls="", marker=_MARKERS[k % len(_MARKERS)], color=KIND_COLOURS[system_kind(system)], label=system_name(system))
+        Line2D([], [], ls="", marker=_MARKERS[k % len(_MARKERS)], color=KIND_COLOURS[system_kind(system)], label=wrapped_name(system, 30))
         for k, system in enumerate(systems)
     ]
     handles += [
