@@ -24,6 +24,7 @@ include: "rules/evaluate.smk"
 include: "rules/fitted.smk"
 include: "rules/compare.smk"
 include: "rules/psychometrics.smk"
+include: "rules/handover.smk"
 include: "rules/report.smk"
 
 
@@ -32,6 +33,7 @@ rule all:
     input:
         "results/report.html",
         "results/audit/fitted/report.md",
+        DETECTOR,
 
 
 rule stimuli:
@@ -69,6 +71,12 @@ rule learning_curve:
     """Accuracy against the number of training speakers, enabled or not."""
     input:
         experiment_results("learning_curve"),
+
+
+rule detector:
+    """The folder that detect_speech.py uses: the selected adapter with prompt, calibration and model card."""
+    input:
+        DETECTOR,
 
 
 onsuccess:

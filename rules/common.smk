@@ -53,6 +53,9 @@ SEARCHES = [
     for seed in config["prompt_search"]["seeds"]
 ]
 
+HONEST = [(recipe, seed) for recipe, split, seed in ARMS if split == "grouped"]
+ENSEMBLED = sorted({recipe for recipe, _ in HONEST if sum(recipe == other for other, _ in HONEST) > 1})
+
 SPLITS = sorted({"grouped"} | {split for _, split, _ in ARMS})
 AUDITED = sorted({"grouped"} | {split for _, split, _ in ADAPTERS})
 
@@ -163,6 +166,18 @@ def hub_source(wildcards):
     return {key: section[key] for key in ("repository", "revision")}
 
 
+def base_identity():
+    """What the detector's folder says of the base model."""
+    model = config["model"]
+    hub, tiny = model["origin"] == "hub", model["origin"] == "tiny"
+    return {
+        "name": model["repository"] if hub else base_folder(),
+        "revision": model["revision"] if hub else None,
+        "licence": "MIT, made by Earshot" if tiny else model["licence"],
+        "tiny": tiny,
+    }
+
+
 def adapter_files(name, adapters=ADAPTERS):
     """One file of every adapter, by default of all enabled experiments."""
     return [f"results/adapters/{recipe}/{split}/seed-{seed}/{name}" for recipe, split, seed in adapters]
@@ -225,6 +240,27 @@ def prediction_files(stimulus_set, splits):
     )
 
 
+def honest_adapters(name):
+    """One file of every adapter of the grouped split."""
+    return [f"results/adapters/{recipe}/grouped/seed-{seed}/{name}" for recipe, seed in HONEST]
+
+
+def honest_predictions():
+    """What every adapter of the grouped split answers to the factorial set."""
+    return [f"results/predictions/factorial/adapters/{recipe}-grouped-seed-{seed}.parquet" for recipe, seed in HONEST]
+
+
+def ensemble_files(stimulus_set):
+    """What the ensembles of the seeds of every recipe of the grouped split answer."""
+    return [f"results/predictions/{stimulus_set}/ensembles/{recipe}-grouped.parquet" for recipe in ENSEMBLED]
+
+
+def calibrated_systems():
+    """Every system and seed whose probabilities are calibrated."""
+    adapters = [f"{recipe}-grouped-seed-{seed}" for recipe, seed in HONEST]
+    return ["base", *config["detectors"], *adapters, *[f"{recipe}-grouped+mean" for recipe in ENSEMBLED]]
+
+
 def stimulus_shards(stimulus_set):
     """The stimuli of a set, with audio."""
     return [f"results/stimuli/{stimulus_set}/shard-{shard}.parquet" for shard in SHARDS]
@@ -280,6 +316,13 @@ BASELINE_CLIPS = expand("results/clips/{dataset}.parquet", dataset=MEASURED)
 BASELINE_INDEX = ["results/stimuli/baseline/index.parquet"] if BASELINE_CLIPS else []
 PSYCHOMETRIC_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]
 PROMPT_FIGURES = ["prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions"]
+STUDY_TABLES = ["ensembles", "power", "variance", "calibration", "error_rates"]
+CALIBRATION_RECORDS = [f"results/calibration/{name}.fitted.json" for name in calibrated_systems()]
+DETECTOR = (
+    expand("results/detector/{file}", file=["README.md", "adapter_model.safetensors", "calibration.json"])
+    if HONEST
+    else []
+)
 PROMPT_TABLES = ["results/tables/prompts.csv"] if SEARCHES else []
 BASELINE_TABLES = (
     expand("results/tables/{table}.csv", table=["thresholds", "mixed_model_effects", "mixed_model_fits"])

@@ -6,6 +6,12 @@ out  results/tables/accuracy.csv      earshot.tables.accuracy.ACCURACY
      results/tables/conditions.csv    earshot.tables.accuracy.CONDITION_ACCURACY
      results/tables/comparisons.csv   earshot.tables.comparisons.COMPARISONS
      results/tables/leakage.csv       earshot.tables.comparisons.LEAKAGE
+     results/tables/ensembles.csv     earshot.tables.conclusions.ENSEMBLES
+     results/tables/power.csv         earshot.tables.conclusions.POWER
+     results/tables/variance.csv      earshot.tables.conclusions.VARIANCE
+     results/tables/phases.csv        earshot.tables.conclusions.PHASES
+     results/tables/errors.csv        earshot.tables.errors_made.ERRORS
+     results/tables/error_rates.csv   earshot.tables.errors_made.ERROR_RATES
      results/tables/test_sizes.csv    earshot.tables.experiments.TEST_SIZES
      results/tables/experiments/{experiment}.csv        earshot.tables.experiments.EXPERIMENT
      results/tables/learning_curves/{experiment}.csv    earshot.tables.experiments.LEARNING_CURVE
@@ -17,7 +23,7 @@ rule measure_accuracy:
     """Accuracy per system, class, seed and test set, per source, and per condition."""
     input:
         code=code("measure_accuracy.py"),
-        predictions=prediction_files("factorial", SPLITS),
+        predictions=prediction_files("factorial", SPLITS) + ensemble_files("factorial"),
         index="results/stimuli/factorial/index.parquet",
         splits=expand("results/splits/{split}.csv", split=SPLITS),
     output:
@@ -40,10 +46,10 @@ rule measure_accuracy:
 
 
 rule compare_systems:
-    """Paired tests on the same stimuli, clustered and naive side by side, and what leakage buys."""
+    """Paired tests on the same stimuli, clustered and naive side by side, what would settle them, what leakage and ensembles buy."""
     input:
         code=code("compare_systems.py"),
-        predictions=prediction_files("factorial", SPLITS),
+        predictions=prediction_files("factorial", SPLITS) + ensemble_files("factorial"),
         index="results/stimuli/factorial/index.parquet",
         splits=expand("results/splits/{split}.csv", split=SPLITS),
     output:
@@ -51,6 +57,9 @@ rule compare_systems:
             "results/tables/comparisons.csv", caption="captions/comparisons_table.rst", category="Tables"
         ),
         leakage="results/tables/leakage.csv",
+        ensembles=report("results/tables/ensembles.csv", caption="captions/ensembles_table.rst", category="Tables"),
+        power=report("results/tables/power.csv", caption="captions/power_table.rst", category="Tables"),
+        variance="results/tables/variance.csv",
     log:
         "results/logs/compare_systems.log",
     localrule: True
@@ -62,7 +71,8 @@ rule compare_systems:
         "Comparing systems"
     shell:
         "python workflow_scripts/compare_systems.py {input.predictions:q} --index {input.index:q} --splits {input.splits:q}"
-        " --comparisons {output.comparisons:q} --leakage {output.leakage:q} --settings {params.settings:q} &> {log:q}"
+        " --comparisons {output.comparisons:q} --leakage {output.leakage:q} --ensembles {output.ensembles:q}"
+        " --power {output.power:q} --variance {output.variance:q} --settings {params.settings:q} &> {log:q}"
 
 
 rule compare_test_sizes:
@@ -137,3 +147,52 @@ rule measure_efficiency:
     shell:
         "python workflow_scripts/measure_efficiency.py {input.costs:q} --experiment {input.experiment:q}"
         " --efficiency {output.efficiency:q} &> {log:q}"
+
+
+rule measure_phases:
+    """Balanced accuracy from phase to phase: detectors, zero-shot, the best question, fine-tuned, ensemble."""
+    input:
+        code=code("measure_phases.py"),
+        predictions=prediction_files("factorial", ["grouped"]) + ensemble_files("factorial"),
+        prompts=["results/prompts/predictions.parquet"] if SEARCHES else [],
+        gains=PROMPT_TABLES,
+        index="results/stimuli/factorial/index.parquet",
+        split="results/splits/grouped.csv",
+    output:
+        phases="results/tables/phases.csv",
+    log:
+        "results/logs/measure_phases.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        confidence=config["statistics"]["confidence"],
+    message:
+        "Measuring accuracy over the phases"
+    shell:
+        "python workflow_scripts/measure_phases.py {input.predictions:q} --prompts {input.prompts:q} --gains {input.gains:q}"
+        " --index {input.index:q} --split {input.split:q} --phases {output.phases:q} --confidence {params.confidence} &> {log:q}"
+
+
+rule list_errors:
+    """Which unseen stimuli the base and every honest adapter get wrong, and the share per class, category, duration and SNR."""
+    input:
+        code=code("list_errors.py"),
+        predictions=["results/predictions/factorial/zeroshot.parquet"] + honest_predictions(),
+        index="results/stimuli/factorial/index.parquet",
+        split="results/splits/grouped.csv",
+    output:
+        errors="results/tables/errors.csv",
+        rates=report("results/tables/error_rates.csv", caption="captions/errors_table.rst", category="Tables"),
+    log:
+        "results/logs/list_errors.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        confidence=config["statistics"]["confidence"],
+    message:
+        "Listing errors"
+    shell:
+        "python workflow_scripts/list_errors.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
+        " --errors {output.errors:q} --rates {output.rates:q} --confidence {params.confidence} &> {log:q}"

@@ -1,7 +1,11 @@
-"""Evaluation: what every adapter answers to stimuli that it did not train on.
+"""Evaluation: what every adapter answers to stimuli that it did not train on, its seeds as one, and how far to trust the scores.
 
 in   an adapter, the base model, stimuli, splits and their gates
 out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet    earshot.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/ensembles/{recipe}-{split}.parquet               earshot.tables.predictions.PREDICTIONS
+     results/calibration/fits.csv, reliability.csv    earshot.tables.calibration.CALIBRATION_FITS, RELIABILITY
+     results/calibration/{system}.fitted.json         what was fitted, and on what
+     results/tables/calibration.csv                   earshot.tables.calibration.CALIBRATION
 """
 
 
@@ -40,3 +44,55 @@ rule predict_adapter:
         " --system {wildcards.recipe}-{wildcards.split} --seed {wildcards.seed}"
         " --output {output.predictions:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
         " --level {params.level:q} --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"
+
+
+rule ensemble_seeds:
+    """The seeds of one recipe as one system: majority vote, and mean log-odds."""
+    input:
+        code=code("ensemble_seeds.py"),
+        predictions=lambda wildcards: [
+            f"results/predictions/{wildcards.stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet"
+            for recipe, split, seed in ARMS
+            if (recipe, split) == (wildcards.recipe, wildcards.split)
+        ],
+    output:
+        predictions="results/predictions/{stimulus_set}/ensembles/{recipe}-{split}.parquet",
+    log:
+        "results/logs/ensemble_seeds/{stimulus_set}-{recipe}-{split}.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Combining the seeds of {wildcards.recipe} trained on {wildcards.split}"
+    shell:
+        "python workflow_scripts/ensemble_seeds.py {input.predictions:q} --output {output.predictions:q} &> {log:q}"
+
+
+rule calibrate_systems:
+    """Temperature and Platt's map, fitted on development sources; likelihood, Brier score and calibration error on unseen ones."""
+    input:
+        code=code("calibrate_systems.py"),
+        predictions=prediction_files("factorial", ["grouped"]) + ensemble_files("factorial"),
+        index="results/stimuli/factorial/index.parquet",
+        split="results/splits/grouped.csv",
+    output:
+        fits="results/calibration/fits.csv",
+        reliability="results/calibration/reliability.csv",
+        calibration=report(
+            "results/tables/calibration.csv", caption="captions/calibration_table.rst", category="Tables"
+        ),
+        fitted=CALIBRATION_RECORDS,
+    log:
+        "results/logs/calibrate_systems.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        confidence=config["statistics"]["confidence"],
+        seed=config["seed"],
+    message:
+        "Calibrating probabilities"
+    shell:
+        "python workflow_scripts/calibrate_systems.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
+        " --fits {output.fits:q} --calibration {output.calibration:q} --reliability {output.reliability:q}"
+        " --fitted {output.fitted:q} --confidence {params.confidence} --seed {params.seed} &> {log:q}"

@@ -1,6 +1,7 @@
 """The second audit, after training: what was fitted on what, and what the base model does and may have heard.
 
-in   results/splits/grouped.csv, results/predictions/**.fitted.json, results/prompts/**.fitted.json, the base model
+in   results/splits/grouped.csv, results/predictions/**.fitted.json, results/prompts/**.fitted.json,
+     results/calibration/*.fitted.json, the base model
 out  results/tables/counterfactuals.csv          earshot.tables.counterfactuals.COUNTERFACTUALS
      results/audit/fitted/certificate.json       verdict, checks, digests
      results/audit/fitted/evidence.csv           the faults of every failed check
@@ -48,7 +49,8 @@ rule audit_fitted:
             stimulus_set=["factorial"] + ["baseline"] * BASELINE,
             detector=config["detectors"],
         )
-        + search_files("prompts.fitted.json"),
+        + search_files("prompts.fitted.json")
+        + CALIBRATION_RECORDS,
         recordings=RECORDINGS,
         counterfactuals="results/tables/counterfactuals.csv",
         corpora="config/pretraining_corpora.csv",
@@ -64,12 +66,13 @@ rule audit_fitted:
         base="tiny base" if config["model"]["origin"] == "tiny" else "Qwen2-Audio",
         systems=config["detectors"],
         searches=[f"{proposer}-seed-{seed}" for proposer, seed in SEARCHES],
+        calibrated=calibrated_systems(),
         waivers=lambda wildcards: as_json_of({"waivers": config["audit"]["waivers"]}),
     message:
         "Auditing what was fitted"
     shell:
         "python workflow_scripts/audit_fitted.py {input.split:q} --fitted {input.fitted:q} --systems {params.systems}"
-        " --searches {params.searches}"
+        " --searches {params.searches} --calibrated {params.calibrated:q}"
         " --recordings {input.recordings:q} --base {params.base:q} --counterfactuals {input.counterfactuals:q}"
         " --waivers {params.waivers:q} --certificate {output.certificate:q} --evidence {output.evidence:q} &> {log:q}"
 

@@ -1,7 +1,7 @@
 """Report: figures, the self-contained page, and where everything came from.
 
 in   results/tables/, results/audit/, results/adapters/, results/stimuli/
-out  results/figures/{accuracy,conditions,leakage,training}.{svg,png}
+out  results/figures/{accuracy,phases,conditions,leakage,reliability,training}.{svg,png}
      results/provenance/config.yaml, run.json, digests.csv
      results/report.html
 """
@@ -25,6 +25,47 @@ rule plot_accuracy:
         "Drawing accuracy per system"
     shell:
         "python workflow_scripts/plot_accuracy.py {input.accuracy:q} {input.sources:q} {output.svg:q} {output.png:q} &> {log:q}"
+
+
+rule plot_phases:
+    """Balanced accuracy from phase to phase: detectors, zero-shot, searched question, fine-tuned, ensemble."""
+    input:
+        code=code("plot_phases.py"),
+        phases="results/tables/phases.csv",
+    output:
+        svg=report("results/figures/phases.svg", caption="captions/phases.rst", category="Figures"),
+        png="results/figures/phases.png",
+    log:
+        "results/logs/plot_phases.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing accuracy over the phases"
+    shell:
+        "python workflow_scripts/plot_phases.py {input.phases:q} {output.svg:q} {output.png:q} &> {log:q}"
+
+
+rule plot_reliability:
+    """How often what a system calls probable is so, a panel per system."""
+    input:
+        code=code("plot_reliability.py"),
+        reliability="results/calibration/reliability.csv",
+        calibration="results/tables/calibration.csv",
+        fits="results/calibration/fits.csv",
+    output:
+        svg=report("results/figures/reliability.svg", caption="captions/reliability.rst", category="Figures"),
+        png="results/figures/reliability.png",
+    log:
+        "results/logs/plot_reliability.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Drawing reliability diagrams"
+    shell:
+        "python workflow_scripts/plot_reliability.py {input.reliability:q} {input.calibration:q} {input.fits:q}"
+        " {output.svg:q} {output.png:q} &> {log:q}"
 
 
 rule plot_conditions:
@@ -163,7 +204,8 @@ rule record_provenance:
         recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "fitted"]),
         tables=expand(
-            "results/tables/{table}.csv", table=["accuracy", "comparisons", "leakage", "stimuli", "test_sizes"]
+            "results/tables/{table}.csv",
+            table=["accuracy", "comparisons", "leakage", "stimuli", "test_sizes"] + STUDY_TABLES,
         )
         + expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED)
         + BASELINE_TABLES
@@ -195,13 +237,14 @@ rule write_report:
         template="rules/captions/report.html.jinja",
         figures=expand(
             "results/figures/{figure}.svg",
-            figure=["accuracy", "conditions", "leakage", "training", "test_sizes"]
+            figure=["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
             + (PSYCHOMETRIC_FIGURES if BASELINE else [])
             + (PROMPT_FIGURES if SEARCHES else []),
         ),
         tables=expand(
             "results/tables/{table}.csv",
-            table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation", "test_sizes"],
+            table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation", "test_sizes"]
+            + STUDY_TABLES,
         )
         + BASELINE_TABLES
         + PROMPT_TABLES,
@@ -218,6 +261,7 @@ rule write_report:
         digests="results/provenance/digests.csv",
         shards=STIMULI,
         zeroshot="results/predictions/factorial/zeroshot.parquet",
+        errors="results/tables/errors.csv",
     output:
         page="results/report.html",
     log:
@@ -235,4 +279,4 @@ rule write_report:
         " --experiment-figures {input.experiment_figures:q} --efficiency-figures {input.efficiency_figures:q}"
         " --checks {input.checks:q} --certificates {input.certificates:q}"
         " --published {input.published:q} --run {input.run:q} --config {input.config:q} --digests {input.digests:q}"
-        " --shards {input.shards:q} --zeroshot {input.zeroshot:q} --settings {params.settings:q} &> {log:q}"
+        " --shards {input.shards:q} --zeroshot {input.zeroshot:q} --errors {input.errors:q} --settings {params.settings:q} &> {log:q}"

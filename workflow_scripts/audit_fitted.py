@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from earshot.arguments import json_object
+from earshot.calibration import CALIBRATED_KINDS, calibration_name
 from earshot.detectors import FITS
 from earshot.errors import one_line_errors
 from earshot.files import sha256_of, write_json
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("--fitted", type=Path, nargs="*", default=[], help="what every system fitted (JSON)")
     parser.add_argument("--systems", nargs="*", choices=sorted(FITS), default=[], help="systems that must tell what they fitted")
     parser.add_argument("--searches", nargs="*", default=[], help="prompt searches that must tell what they chose, and on what")
+    parser.add_argument("--calibrated", nargs="*", default=[], help="systems that must tell what their calibration was fitted on")
     parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
     parser.add_argument("--base", required=True, help="the base model's name in config/pretraining_corpora.csv")
     parser.add_argument("--counterfactuals", type=Path, help="what the base model answered to changed stimuli (CSV)")
@@ -44,7 +46,9 @@ def main() -> None:
         split=read_table(args.split, SPLIT),
         split_sha256=sha256_of(args.split),
         records=[load_fitted(path) for path in args.fitted],
-        needed={system: FITS[system] for system in args.systems} | dict.fromkeys(args.searches, ("prompt",)),
+        needed={system: FITS[system] for system in args.systems}
+        | dict.fromkeys(args.searches, ("prompt",))
+        | dict.fromkeys(map(calibration_name, args.calibrated), CALIBRATED_KINDS),
         datasets=recordings.dataset,
         base=args.base,
         counterfactuals=None if args.counterfactuals is None else read_table(args.counterfactuals, COUNTERFACTUALS),

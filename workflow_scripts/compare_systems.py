@@ -1,4 +1,4 @@
-"""Test which systems differ on unseen sources, and measure what leakage buys."""
+"""Test which systems differ on unseen sources, what would settle it, and measure what leakage and ensembles buy."""
 
 import argparse
 from pathlib import Path
@@ -7,9 +7,12 @@ import pandas as pd
 
 from earshot.arguments import json_object
 from earshot.comparison import best_adapter, comparison_table, declared_pairs, leakage_table
+from earshot.ensembles import gain_table
 from earshot.errors import one_line_errors
 from earshot.outcomes import score_systems
+from earshot.power import power_table, variance_table
 from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.conclusions import ENSEMBLES, POWER, VARIANCE
 from earshot.tables.files import read_table, write_table
 from earshot.tables.predictions import PREDICTIONS
 from earshot.tables.splits import SPLIT
@@ -24,7 +27,10 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits (CSV), each named by its file")
     parser.add_argument("--comparisons", type=Path, required=True, help="where the paired tests go (CSV)")
     parser.add_argument("--leakage", type=Path, required=True, help="where the leaky arm's two accuracies go (CSV)")
-    parser.add_argument("--settings", type=json_object, required=True, help="confidence, equivalence_margin")
+    parser.add_argument("--ensembles", type=Path, required=True, help="where the ensembles' gains go (CSV)")
+    parser.add_argument("--power", type=Path, required=True, help="where it goes what would settle each comparison (CSV)")
+    parser.add_argument("--variance", type=Path, required=True, help="where the variance components go (CSV)")
+    parser.add_argument("--settings", type=json_object, required=True, help="confidence, equivalence_margin, power")
     args = parser.parse_args()
 
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
@@ -32,8 +38,12 @@ def main() -> None:
     splits = {path.stem: read_table(path, SPLIT) for path in args.splits}
     systems = score_systems(predictions, index, splits)
     pairs = declared_pairs(sorted(predictions.system_id.unique()), best_adapter(predictions, index, splits["grouped"]))
-    confidence = args.settings["confidence"]
-    write_table(args.comparisons, comparison_table(systems, pairs, confidence, args.settings["equivalence_margin"]), COMPARISONS)
+    confidence, margin = args.settings["confidence"], args.settings["equivalence_margin"]
+    comparisons = comparison_table(systems, pairs, confidence, margin)
+    write_table(args.comparisons, comparisons, COMPARISONS)
+    write_table(args.power, power_table(systems, comparisons, args.settings), POWER)
+    write_table(args.variance, variance_table(systems), VARIANCE)
+    write_table(args.ensembles, gain_table(systems, confidence, margin), ENSEMBLES)
     write_table(args.leakage, leakage_table(systems, confidence), LEAKAGE)
 
 

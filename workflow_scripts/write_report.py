@@ -13,10 +13,14 @@ from earshot.files import atomic
 from earshot.leakage.certificate import load_certificate
 from earshot.provenance import DIGESTS
 from earshot.report.experiment_words import ExperimentSection
-from earshot.report.listening import listening_examples
+from earshot.report.listening import error_examples, listening_examples
 from earshot.report.page import ReportInputs, render_page
+from earshot.report.style import in_order, system_kind
 from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY
+from earshot.tables.calibration import CALIBRATION
 from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.conclusions import ENSEMBLES, POWER, VARIANCE
+from earshot.tables.errors_made import ERROR_RATES, ERRORS
 from earshot.tables.experiments import EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earshot.tables.files import read_table
 from earshot.tables.generation import GENERATION
@@ -29,12 +33,17 @@ from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
 
 TABLES = {
     "accuracy": ACCURACY,
+    "calibration": CALIBRATION,
     "comparisons": COMPARISONS,
     "conditions": CONDITION_ACCURACY,
+    "ensembles": ENSEMBLES,
+    "error_rates": ERROR_RATES,
     "generation": GENERATION,
     "leakage": LEAKAGE,
+    "power": POWER,
     "stimuli": STIMULUS_SUMMARY,
     "test_sizes": TEST_SIZES,
+    "variance": VARIANCE,
 }
 BASELINE_TABLES = {
     "thresholds": THRESHOLDS,
@@ -100,11 +109,15 @@ def main() -> None:
     parser.add_argument("--digests", type=Path, required=True, help="digests of inputs and results (CSV)")
     parser.add_argument("--shards", type=Path, nargs="+", required=True, help="stimuli with audio (Parquet)")
     parser.add_argument("--zeroshot", type=Path, required=True, help="the base model's predictions (Parquet)")
+    parser.add_argument("--errors", type=Path, required=True, help="what systems get wrong (CSV)")
     parser.add_argument("--settings", type=json_object, required=True, help="the configuration's report section (JSON)")
     args = parser.parse_args()
 
     found = by_name(args.tables)
     tables = {name: read_table(found[name], schema) for name, schema in (TABLES | BASELINE_TABLES | SEARCH_TABLES).items() if name in found}
+    errors = read_table(args.errors, ERRORS)
+    honest = [name for name in in_order(errors.system_id) if system_kind(name) == "honest"]
+    listened = honest[0] if honest else "base"
     config_text = args.config.read_text(encoding="utf-8")
     inputs = ReportInputs(
         settings=args.settings,
@@ -119,6 +132,8 @@ def main() -> None:
         digests=read_table(args.digests, DIGESTS),
         experiments=experiment_sections(args.experiments, args.learning_curves, args.experiment_figures, args.efficiency_figures),
         examples=listening_examples(args.shards, read_table(args.zeroshot, PREDICTIONS), args.settings["listening_examples"]),
+        errors_of=listened,
+        errors=error_examples(args.shards, errors[errors.system_id == listened], args.settings["listening_errors"]),
     )
     page = render_page(inputs, args.template)
     with atomic(args.page) as temporary:

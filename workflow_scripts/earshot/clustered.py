@@ -141,26 +141,73 @@ def estimate(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
     seed_terms = [(float(np.var(per_seed, ddof=1)) / n_seeds, n_seeds - 1.0)] if n_seeds > 1 else []
     source_terms: list[tuple[float, float]] = []
     residual_terms: list[tuple[float, float]] = []
-    without_variation = False
     for weight, sample in zip(weights, samples, strict=True):
         n = sample.n_sources
-        totals = sample.totals.sum(axis=1, keepdims=True)
-        left_out = (totals - sample.totals) / (sample.counts.sum() - sample.counts)
-        pseudo = n * sample.means[:, None] - (n - 1) * left_out
-        by_source = pseudo.mean(axis=0)
-        variance = float(np.sum((by_source - sample.means.mean()) ** 2)) / (n * (n - 1))
-        if variance < 1e-18:
-            without_variation = True
-            variance = (_wilson_none_of(n) / stats.t.ppf(0.975, n - 1)) ** 2
-        elif n_seeds > 1:
-            residuals = pseudo - by_source - pseudo.mean(axis=1, keepdims=True) + pseudo.mean()
-            df = (n_seeds - 1.0) * (n - 1)
-            residual_terms.append((weight**2 * float(np.sum(residuals**2)) / df / (n_seeds * n), df))
-        source_terms.append((weight**2 * variance, n - 1.0))
+        squares = _mean_squares(sample)
+        source_terms.append((weight**2 * squares.source, n - 1.0))
+        if n_seeds > 1 and squares.varies:
+            residual_terms.append((weight**2 * squares.residual / (n_seeds * n), (n_seeds - 1.0) * (n - 1)))
 
     total, df = _sum_of_variances(seed_terms, source_terms, residual_terms)
-    method = ("two_way_t" if n_seeds > 1 else "jackknife_t") + ("+wilson_sources" if without_variation else "")
-    return Estimate(value, total, df, method)
+    varies = all(_mean_squares(sample).varies for sample in samples)
+    return Estimate(value, total, df, ("two_way_t" if n_seeds > 1 else "jackknife_t") + ("" if varies else "+wilson_sources"))
+
+
+@dataclass(frozen=True)
+class _MeanSquares:
+    """Of one class: the variance of the mean over sources, as if seeds were fixed; the mean square of the residuals (seed by
+    source), 0 for one seed; and whether sources differ at all."""
+
+    source: float
+    residual: float
+    varies: bool
+
+
+def _mean_squares(sample: Sample) -> _MeanSquares:
+    n, n_seeds = sample.n_sources, sample.n_seeds
+    totals = sample.totals.sum(axis=1, keepdims=True)
+    left_out = (totals - sample.totals) / (sample.counts.sum() - sample.counts)
+    pseudo = n * sample.means[:, None] - (n - 1) * left_out
+    by_source = pseudo.mean(axis=0)
+    variance = float(np.sum((by_source - sample.means.mean()) ** 2)) / (n * (n - 1))
+    if variance < 1e-18:
+        return _MeanSquares((_wilson_none_of(n) / stats.t.ppf(0.975, n - 1)) ** 2, 0.0, False)
+    residuals = pseudo - by_source - pseudo.mean(axis=1, keepdims=True) + pseudo.mean()
+    df = (n_seeds - 1.0) * (n - 1)
+    return _MeanSquares(variance, float(np.sum(residuals**2)) / df if df else 0.0, True)
+
+
+@dataclass(frozen=True)
+class Components:
+    """Variance components of a weighted sum of class means: of seeds in the sum; of sources and residuals (seed by source, with
+    the chance of single items) in each class. With one seed, seeds and residuals are 0: the residual is then part of the source."""
+
+    seed: float
+    sources: tuple[float, ...]
+    residuals: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    def of_mean(self, n_seeds: int, n_sources: Sequence[float]) -> tuple[float, float]:
+        """Expected variance of the sum over so many seeds and sources of each class, and its degrees of freedom (`estimate`)."""
+        each = list(zip(self.weights, self.sources, self.residuals, n_sources, strict=True))
+        residual = [(w**2 * r / (n_seeds * n), (n_seeds - 1.0) * (n - 1)) for w, _, r, n in each if r]
+        seed = [(self.seed / n_seeds + sum(v for v, _ in residual), n_seeds - 1.0)] if n_seeds > 1 else []
+        source = [(w**2 * (s + r / n_seeds) / n, n - 1.0) for w, s, r, n in each]
+        return _sum_of_variances(seed, source, residual)
+
+
+def variance_components(samples: Sequence[Sample], weights: Sequence[float]) -> Components | None:
+    """Method-of-moments components of what `estimate` estimates, none below 0; None where a class has fewer than two sources."""
+    if any(sample.n_sources < 2 for sample in samples):
+        return None
+    n_seeds = samples[0].n_seeds
+    squares = [_mean_squares(sample) for sample in samples]
+    residuals = tuple(square.residual for square in squares)
+    sources = tuple(max(0.0, s.n_sources * square.source - square.residual / n_seeds) for s, square in zip(samples, squares, strict=True))
+    per_seed = sum(weight * sample.means for weight, sample in zip(weights, samples, strict=True))
+    noise = sum(w**2 * r / s.n_sources for w, r, s in zip(weights, residuals, samples, strict=True))
+    seed = max(0.0, float(np.var(per_seed, ddof=1)) - noise) if n_seeds > 1 else 0.0
+    return Components(seed, sources, residuals, tuple(weights))
 
 
 def _wilson_none_of(n: int) -> float:

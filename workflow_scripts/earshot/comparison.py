@@ -9,7 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from earshot.accuracy import metric_parts
 from earshot.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Sample, durkalski_p, estimate, mcnemar_p, sample_by_source, sign_flip_p
-from earshot.outcomes import BASE, HONEST_SPLIT, LEAKY_SPLIT, NOT_TRAINED, Outcomes, outcomes_on, trained_on
+from earshot.outcomes import BASE, ENSEMBLE_MARK, HONEST_SPLIT, LEAKY_SPLIT, NOT_TRAINED, Outcomes, outcomes_on, trained_on
 from earshot.tables.columns import LABELS
 from earshot.tables.comparisons import COMPARISONS, LEAKAGE
 
@@ -19,7 +19,7 @@ def best_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.Dat
 
     Balanced accuracy is the mean over seeds; the first name wins a tie. None where no adapter was trained on that split.
     """
-    candidates = sorted(name for name in predictions.system_id.unique() if trained_on(name) == HONEST_SPLIT)
+    candidates = sorted(name for name in predictions.system_id.unique() if trained_on(name) == HONEST_SPLIT and ENSEMBLE_MARK not in name)
     if len(candidates) < 2:
         return candidates[0] if candidates else None
     scores = {}
@@ -33,9 +33,10 @@ def declared_pairs(systems: Sequence[str], best: str | None) -> list[tuple[str, 
     """The family of comparisons, fixed by the systems' names before any test result is seen.
 
     In this order: every adapter with the base; the honest with the leaky adapter of a recipe; every detector with the
-    base; the best adapter (chosen on development sources) with every detector.
+    base; the best adapter (chosen on development sources) with every detector. Ensembles have a family of their own
+    (earshot.ensembles).
     """
-    adapters = sorted(name for name in systems if trained_on(name) != NOT_TRAINED)
+    adapters = sorted(name for name in systems if trained_on(name) != NOT_TRAINED and ENSEMBLE_MARK not in name)
     detectors = sorted(name for name in systems if trained_on(name) == NOT_TRAINED and name != BASE)
     pairs = [(name, BASE) for name in adapters]
     for name in adapters:
@@ -59,7 +60,12 @@ def comparison_table(systems: Sequence[Outcomes], pairs: Sequence[tuple[str, str
     against the margin below the level. "descriptive_only": fewer than 6 sources in a class, and then no clustered p.
     """
     unseen = {outcomes.system_id: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
-    table = pd.DataFrame([compare(unseen[a], unseen[b], confidence, margin) for a, b in pairs], columns=list(COMPARISONS.columns))
+    rows = [compare(unseen[a], unseen[b], confidence, margin) for a, b in pairs]
+    return concluded(pd.DataFrame(rows, columns=list(COMPARISONS.columns)), confidence)
+
+
+def concluded(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """The table with p_holm and conclusion, from p_clustered_t and p_tost of the family that it holds."""
     tested = table.p_clustered_t.notna()
     if tested.any():
         table.loc[tested, "p_holm"] = multipletests(table.p_clustered_t[tested].to_numpy(dtype=float), method="holm")[1]
@@ -72,19 +78,18 @@ def comparison_table(systems: Sequence[Outcomes], pairs: Sequence[tuple[str, str
     return table
 
 
-def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float) -> dict[str, object]:
+def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float, seeds_fixed: bool = False) -> dict[str, object]:
     """One row of the comparisons, without what depends on the rest of the family (p_holm, conclusion).
 
     The outcome of an item is right (1) or wrong (0) of a minus that of b, each the mean over the system's seeds. Within
     a class items weigh equally, and the difference is the mean of the two classes, so it is the difference of the
     balanced accuracies. Its interval, p_clustered_t and p_tost hold for new sources and, where a system has several
     seeds, for new seeds too (paired by their order where both have as many); p_sign_flip and p_durkalski take the seeds
-    as they are. Durkalski's test weighs sources equally within a class, and both classes equally, so that it too is about balanced
-    accuracy. McNemar's counts compare the majority answers over seeds.
+    as they are, and so does everything where seeds_fixed. Durkalski's test weighs sources equally within a class, and both
+    classes equally, so that it too is about balanced accuracy. McNemar's counts compare the majority answers over seeds.
     """
-    differences = a.correct.mean(axis=0) - b.correct.mean(axis=0)
-    samples = _by_class(differences[None, :], a.items)
-    result = difference(a, b)
+    samples = _by_class(_mean_difference(a, b), a.items)
+    result = estimate(samples, [0.5, 0.5]) if seeds_fixed else difference(a, b)
     low, high = result.interval(confidence, -1, 1)
     testable = min(sample.n_sources for sample in samples) >= MIN_SOURCES_FOR_TESTS
     contributions = np.concatenate([0.5 * sample.totals[0] / sample.counts.sum() for sample in samples])
@@ -112,17 +117,21 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float) -> dict[
 
 def difference(a: Outcomes, b: Outcomes) -> Estimate:
     """Balanced accuracy of a minus b on the same items, as `compare` estimates it."""
-    differences = a.correct.mean(axis=0) - b.correct.mean(axis=0)
-    return _over_seeds(a, b) or estimate(_by_class(differences[None, :], a.items), [0.5, 0.5])
+    return estimate(paired_samples(a, b), [0.5, 0.5])
 
 
-def _over_seeds(a: Outcomes, b: Outcomes) -> Estimate | None:
-    """The difference with seeds as a random factor; None where no system has several or their numbers do not match."""
+def paired_samples(a: Outcomes, b: Outcomes) -> list[Sample]:
+    """Right minus wrong of a minus that of b, by class and source, with a row per seed.
+
+    One row where no system has several seeds or their numbers do not match: then each is the mean over its seeds.
+    """
     numbers = {len(a.seeds), len(b.seeds)} - {1}
-    if len(numbers) != 1:
-        return None
-    differences = a.correct.astype(np.float64) - b.correct
-    return estimate(_by_class(differences, a.items), [0.5, 0.5])
+    values = a.correct.astype(np.float64) - b.correct if len(numbers) == 1 else _mean_difference(a, b)
+    return _by_class(values, a.items)
+
+
+def _mean_difference(a: Outcomes, b: Outcomes) -> npt.NDArray[np.float64]:
+    return (a.correct.mean(axis=0) - b.correct.mean(axis=0))[None, :]
 
 
 def _by_class(values: npt.NDArray[np.float64], items: pd.DataFrame) -> list[Sample]:

@@ -19,6 +19,8 @@ the systems trained on that split."""
 BASE = "base"
 NOT_TRAINED = "-"
 ALL_SEEDS = "all"
+ENSEMBLE_MARK = "+"
+"""Stands between an adapter's system_id and how its seeds were combined."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class Outcomes:
     """What one system got right on one test set.
 
     seeds: one text per row of `correct`; ("-",) for a system without training. items: stimulus_id, source_id, label,
-    duration_ms, snr_db, sorted by stimulus_id. correct: bool, shape (n_seeds, n_items). majority: bool, shape (n_items,):
-    whether the majority of the seeds' answers is right, ties decided by the sum of their log-odds.
+    duration_ms, snr_db, sorted by stimulus_id. correct: bool, shape (n_seeds, n_items). log_odds: SPEECH minus NONSPEECH in
+    nats, the same shape. majority: bool, shape (n_items,): whether the majority of the seeds' answers is right, ties decided
+    by the sum of their log-odds.
     """
 
     system_id: str
@@ -36,11 +39,15 @@ class Outcomes:
     seeds: tuple[str, ...]
     items: pd.DataFrame
     correct: npt.NDArray[np.bool_]
+    log_odds: npt.NDArray[np.float64]
     majority: npt.NDArray[np.bool_]
 
     def by_seed(self) -> list["Outcomes"]:
         """This, once per seed, and once over all seeds where there are several (with seeds as they are)."""
-        single = [replace(self, seeds=(seed,), correct=self.correct[[k]], majority=self.correct[k]) for k, seed in enumerate(self.seeds)]
+        single = [
+            replace(self, seeds=(seed,), correct=self.correct[[k]], log_odds=self.log_odds[[k]], majority=self.correct[k])
+            for k, seed in enumerate(self.seeds)
+        ]
         return [*single, self] if len(self.seeds) > 1 else single
 
     @property
@@ -55,8 +62,8 @@ class Outcomes:
 
 
 def trained_on(system_id: str) -> str:
-    """The split that a system trained on: adapters are called recipe-split; "-" for all others."""
-    split = system_id.rpartition("-")[2]
+    """The split that a system trained on: adapters are called recipe-split, ensembles of them recipe-split+rule; "-" for all others."""
+    split = system_id.partition(ENSEMBLE_MARK)[0].rpartition("-")[2]
     return split if split in TEST_SETS.values() else NOT_TRAINED
 
 
@@ -106,8 +113,8 @@ def outcomes_on(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFr
     speech = (items.label == "SPEECH").to_numpy()
     correct = np.zeros(count.shape, dtype=bool)
     correct[seeds, places] = (rows.answer == "SPEECH").to_numpy() == speech[places]
-    log_odds = np.zeros(len(items))
-    np.add.at(log_odds, places, rows.log_odds.to_numpy(dtype=np.float64))
+    log_odds = np.zeros(count.shape)
+    log_odds[seeds, places] = rows.log_odds.to_numpy(dtype=np.float64)
     right = 2 * correct.sum(axis=0) - len(texts)
-    majority = np.where(right == 0, (log_odds > 0) == speech, right > 0)
-    return Outcomes(system, trained_on(system), test_set, tuple(map(str, texts)), items, correct, majority)
+    majority = np.where(right == 0, (log_odds.sum(axis=0) > 0) == speech, right > 0)
+    return Outcomes(system, trained_on(system), test_set, tuple(map(str, texts)), items, correct, log_odds, majority)

@@ -15,10 +15,10 @@ from earshot.report.style import KIND_COLOURS, WIDTH, in_order, system_kind, wra
 def draw_conditions(conditions: pd.DataFrame) -> Figure:
     """Heat maps on one colour scale, with the number (%) in every cell; an untested condition stays empty.
 
-    conditions: table of earshot.tables.accuracy.CONDITION_ACCURACY; only test set "unseen" is drawn.
+    conditions: table of earshot.tables.accuracy.CONDITION_ACCURACY; only test set "unseen" is drawn, and no ensemble.
     Raises InputError where it holds no such row.
     """
-    rows = conditions[conditions.test_set == "unseen"]
+    rows = conditions[(conditions.test_set == "unseen") & (conditions.system_id.map(system_kind) != "ensemble")]
     if rows.empty:
         raise InputError("table conditions: no row on test set unseen; run measure_accuracy again")
     systems = in_order(rows.system_id)

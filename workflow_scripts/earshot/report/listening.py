@@ -56,6 +56,24 @@ def listening_examples(shards: Sequence[Path], predictions: pd.DataFrame, count:
     if known.empty:
         return []
     examples = choose_examples(known, count)
-    wanted = set(examples.stimulus_id)
-    audio = {name: flac for path in shards for batch in iterate_encoded_audio(path, "stimulus_id", wanted) for name, flac in batch}
+    audio = _audio_of(shards, set(examples.stimulus_id))
     return [row | {"flac": base64.b64encode(audio[row["stimulus_id"]]).decode("ascii")} for row in examples.to_dict("records")]
+
+
+def error_examples(shards: Sequence[Path], errors: pd.DataFrame, count: int) -> list[dict[Any, Any]]:
+    """At most `count` of the stimuli that one system gets wrong, with their FLAC audio as base64.
+
+    errors: rows of earshot.tables.errors_made.ERRORS of one system. Classes take turns; in a class, sources not chosen yet come first, then what most
+    seeds get wrong, then the most confident error. Returns one dict per stimulus: the columns of errors, flac (base64 text).
+    """
+    table = errors.assign(sure=errors.log_odds.abs()).sort_values(["n_wrong", "sure", "stimulus_id"], ascending=[False, False, True])
+    table = table.assign(again=table.groupby(["label", "source_id"]).cumcount())
+    table = table.sort_values(["again", "n_wrong", "sure", "stimulus_id"], ascending=[True, False, False, True])
+    table = table.assign(turn=table.groupby("label").cumcount()).sort_values(["turn", "label"], ascending=[True, False], kind="stable")
+    chosen = table.head(count)[list(errors.columns)]
+    audio = _audio_of(shards, set(chosen.stimulus_id))
+    return [row | {"flac": base64.b64encode(audio[row["stimulus_id"]]).decode("ascii")} for row in chosen.to_dict("records")]
+
+
+def _audio_of(shards: Sequence[Path], wanted: set[str]) -> dict[str, bytes]:
+    return {name: flac for path in shards for batch in iterate_encoded_audio(path, "stimulus_id", wanted) for name, flac in batch}

@@ -12,6 +12,7 @@ import pandas as pd
 from earshot.errors import InputError
 from earshot.leakage.certificate import blocking_checks
 from earshot.report import formats
+from earshot.report.conclusions import VARIANCE_COLUMNS, conclusion_sentences, variance_rows
 from earshot.report.experiment_words import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
 from earshot.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
 from earshot.report.prompt_words import PROMPT_FIGURES, prompt_rows, prompt_sentences, proposer_name
@@ -20,17 +21,18 @@ from earshot.report.published import published_beside_ours
 from earshot.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
 from earshot.report.summary import summarise
 
-FIGURES = ("accuracy", "conditions", "leakage", "training", "test_sizes")
+FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")
 """Names of the figures that the page shows, in order."""
 
 _MOST_SOURCES = 12
+_MOST_CATEGORIES = 5
 _SPLIT_NAMES = {"grouped": "grouped (honest)", LEAKY_SPLIT: "row-random (leaky)", "-": formats.MISSING}
 
 
 @dataclass(frozen=True)
 class ReportInputs:
-    """Everything that the page shows; the tables are those of earshot.tables. Without the
-    baseline set, thresholds, points and the mixed models' tables are None; without a prompt search, prompts is."""
+    """Everything that the page shows; the tables are those of earshot.tables. errors: examples of what the system errors_of
+    gets wrong. Without the baseline set, thresholds, points and the mixed models' tables are None; without a prompt search, prompts is."""
 
     settings: dict[str, Any]
     figures: Mapping[str, str]
@@ -50,6 +52,13 @@ class ReportInputs:
     examples: Sequence[dict[str, Any]]
     test_sizes: pd.DataFrame
     experiments: Sequence[ExperimentSection]
+    ensembles: pd.DataFrame
+    power: pd.DataFrame
+    variance: pd.DataFrame
+    calibration: pd.DataFrame
+    error_rates: pd.DataFrame
+    errors: Sequence[dict[str, Any]]
+    errors_of: str
     thresholds: pd.DataFrame | None = None
     points: pd.DataFrame | None = None
     mixed_model_effects: pd.DataFrame | None = None
@@ -98,6 +107,13 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         few_sources_on=sorted(set(inputs.accuracy.test_set[inputs.accuracy.reliability != "ok"])),
         systems=_system_rows(inputs.accuracy),
         comparisons=inputs.comparisons.to_dict("records"),
+        conclusions=conclusion_sentences(inputs.comparisons, inputs.power, statistics),
+        variance={"columns": VARIANCE_COLUMNS, "rows": variance_rows(inputs.variance)},
+        ensembles=inputs.ensembles.to_dict("records"),
+        calibration=_calibration_rows(inputs.calibration),
+        error_rates=_error_rate_rows(inputs.error_rates),
+        errors=inputs.errors,
+        errors_of=inputs.errors_of,
         leakage=headline(inputs.leakage[inputs.leakage.metric == "balanced_accuracy"]).to_dict("records"),
         figures={name: _embedded(inputs.figures[name]) for name in inputs.expected_figures},
         test_sizes=size_sentences(inputs.test_sizes, statistics["confidence"]),
@@ -147,6 +163,28 @@ def _system_rows(accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
     for system in in_order(metrics["balanced_accuracy"].index):
         per_metric: dict[Any, Any] = {metric: table.loc[system].to_dict() for metric, table in metrics.items() if system in table.index}
         rows.append({"system_id": system, "kind": system_kind(system), **per_metric})
+    return rows
+
+
+def _calibration_rows(calibration: pd.DataFrame) -> list[dict[Any, Any]]:
+    """One row per system and method, all seeds together."""
+    per_method = {method: headline(rows).set_index("system_id") for method, rows in calibration.groupby("method")}
+    return [
+        per_method[method].loc[system].to_dict() | {"system_id": system, "method": method}
+        for system in in_order(calibration.system_id)
+        for method in ("none", "temperature", "platt")
+    ]
+
+
+def _error_rate_rows(rates: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row per system and class: the rate overall, and per factor its values, categories by how often they are wrong."""
+    rows = []
+    for system in in_order(rates.system_id):
+        for label in LABEL_NAMES:
+            chosen = rates[(rates.system_id == system) & (rates.label == label)]
+            by_factor = {str(factor): table.to_dict("records") for factor, table in chosen.groupby("factor")}
+            worst = chosen[chosen.factor == "category"].sort_values("error_rate", ascending=False, kind="stable").head(_MOST_CATEGORIES)
+            rows.append({"system_id": system, "label": label, **by_factor, "all": by_factor["all"][0], "category": worst.to_dict("records")})
     return rows
 
 

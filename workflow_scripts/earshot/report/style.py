@@ -19,11 +19,12 @@ INK, MUTED, GRID = "#222222", "#6b6b6b", "#d9d9d9"
 
 LABEL_COLOURS = {"SPEECH": "#0072b2", "NONSPEECH": "#d55e00"}
 LABEL_NAMES = {"SPEECH": "speech", "NONSPEECH": "non-speech"}
-KIND_COLOURS = {"base": "#222222", "honest": "#00795a", "leaky": "#a8437f", "detector": "#6b6b6b"}
+KIND_COLOURS = {"base": "#222222", "honest": "#00795a", "ensemble": "#7a5200", "leaky": "#a8437f", "detector": "#6b6b6b"}
 """Shades of the Okabe-Ito palette, dark enough to read as text on white."""
 
 DETECTORS = {"silero": "Silero VAD", "webrtc": "WebRTC VAD", "energy": "energy detector"}
 LEAKY_SPLIT = "row_random"
+ENSEMBLES = {"vote": "majority of seeds", "mean": "mean of seeds"}
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -50,11 +51,13 @@ _STYLE: dict[Any, Any] = {
 
 
 def system_kind(system_id: str) -> str:
-    """Which group a system belongs to: base, honest, leaky, or detector."""
+    """Which group a system belongs to: base, honest, ensemble, leaky, or detector."""
     if system_id == "base":
         return "base"
     if system_id in DETECTORS or "-" not in system_id:
         return "detector"
+    if "+" in system_id:
+        return "ensemble"
     return "leaky" if system_id.endswith(f"-{LEAKY_SPLIT}") else "honest"
 
 
@@ -71,6 +74,8 @@ def system_name(system_id: str) -> str:
     if kind == "detector":
         return DETECTORS.get(system_id, system_id)
     recipe = recipe_of(system_id).replace("_", " ")
+    if kind == "ensemble":
+        return f"{recipe} adapter, {ENSEMBLES[system_id.partition('+')[2]]}"
     return f"{recipe} adapter, leaky split" if kind == "leaky" else f"{recipe} adapter, honest split"
 
 
@@ -80,7 +85,7 @@ def wrapped_name(system_id: str, width: int) -> str:
 
 
 def in_order(system_ids: Iterable[str]) -> list[str]:
-    """Systems as every table and figure lists them: base, honest adapters, leaky adapters, detectors."""
+    """Systems as every table and figure lists them: base, honest adapters, their ensembles, leaky adapters, detectors."""
     kinds, detectors = list(KIND_COLOURS), list(DETECTORS)
     return sorted(set(system_ids), key=lambda name: (kinds.index(system_kind(name)), detectors.index(name) if name in detectors else -1, name))
 

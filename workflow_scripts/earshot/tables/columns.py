@@ -33,6 +33,11 @@ def count() -> pa.Column:
     return pa.Column(int, pa.Check.ge(0))
 
 
+def conclusion() -> pa.Column:
+    """What a comparison came to."""
+    return pa.Column(str, pa.Check.isin(["different", "equivalent", "inconclusive", "descriptive_only"]))
+
+
 def schema(name: str, columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
     """Exactly these columns in this order; types are converted on validation."""
     return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, coerce=True)

@@ -1,8 +1,6 @@
 """Tables of differences between systems and between test sets."""
 
-import pandera.pandas as pa
-
-from earshot.tables.columns import count, number, schema, share, text
+from earshot.tables.columns import conclusion, count, number, schema, share, text
 
 COMPARISONS = schema(
     "comparisons",
@@ -18,7 +16,7 @@ COMPARISONS = schema(
         "p_durkalski": share(nullable=True),
         "p_tost": share(nullable=True),
         "p_holm": share(nullable=True),
-        "conclusion": pa.Column(str, pa.Check.isin(["different", "equivalent", "inconclusive", "descriptive_only"])),
+        "conclusion": conclusion(),
         "only_a_correct": count(),
         "only_b_correct": count(),
         "p_mcnemar_assumes_independent_items": share(),

@@ -1,0 +1,55 @@
+"""Hand-over: one adapter with everything that a detector needs.
+
+in   adapters of the grouped split, their answers on development sources, calibrations, tables of accuracy
+out  results/detector/    adapter in peft's layout, prompt.json, calibration.json, detector.json, and the model card README.md
+"""
+
+
+rule hand_over_adapter:
+    """The best recipe's median seed, chosen on development sources of the split that passed its audit."""
+    input:
+        code=code("hand_over_adapter.py"),
+        template="rules/captions/model_card.md.jinja",
+        predictions=honest_predictions(),
+        adapters=honest_adapters("adapter_config.json"),
+        weights=honest_adapters("adapter_model.safetensors"),
+        checkpoint=base_folder(),
+        index="results/stimuli/factorial/index.parquet",
+        split="results/splits/grouped.csv",
+        certificate="results/audit/grouped/certificate.json",
+        gate="results/audit/grouped/gate.json",
+        recordings=RECORDINGS,
+        fits="results/calibration/fits.csv",
+        calibration="results/tables/calibration.csv",
+        accuracy="results/tables/accuracy.csv",
+        comparisons="results/tables/comparisons.csv",
+    output:
+        card=report("results/detector/README.md", caption="captions/model_card.rst", category="Detector"),
+        config="results/detector/adapter_config.json",
+        weights="results/detector/adapter_model.safetensors",
+        prompt="results/detector/prompt.json",
+        calibration="results/detector/calibration.json",
+        detector="results/detector/detector.json",
+    log:
+        "results/logs/hand_over_adapter.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        folder="results/detector",
+        base=as_json_of(base_identity()),
+        origins=as_json_of({name: config["sources"][name]["origin"] for name in STUDIED}),
+        quantisation=config["model"]["quantisation"],
+        recipes=as_json("finetuning", "recipes"),
+        prompt=as_json("prompt"),
+        stimuli=as_json_of(factorial_settings()),
+        statistics=as_json("statistics"),
+    message:
+        "Handing over the selected adapter"
+    shell:
+        "python workflow_scripts/hand_over_adapter.py {params.folder:q} --template {input.template:q} --predictions {input.predictions:q}"
+        " --adapters {input.adapters:q} --checkpoint {input.checkpoint:q} --index {input.index:q} --split {input.split:q}"
+        " --certificate {input.certificate:q} --gate {input.gate:q} --recordings {input.recordings:q} --fits {input.fits:q}"
+        " --calibration {input.calibration:q} --accuracy {input.accuracy:q} --comparisons {input.comparisons:q}"
+        " --base {params.base:q} --origins {params.origins:q} --quantisation {params.quantisation} --recipes {params.recipes:q}"
+        " --prompt {params.prompt:q} --stimuli {params.stimuli:q} --statistics {params.statistics:q} &> {log:q}"

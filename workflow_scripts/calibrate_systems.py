@@ -1,0 +1,63 @@
+"""Fit temperature and Platt's map on development sources, and measure probabilities on unseen ones."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.calibration import CALIBRATED_KINDS, calibration_name, calibration_table, fits_of, reliability_table
+from earshot.ensembles import score_based
+from earshot.errors import InputError, one_line_errors
+from earshot.files import write_json
+from earshot.leakage.fitted import fitted_record
+from earshot.outcomes import NOT_TRAINED, outcomes_on
+from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", help="predictions of every system (Parquet)")
+    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="split whose dev part fits and whose test part judges (CSV)")
+    parser.add_argument("--fits", type=Path, required=True, help="where the fitted numbers go (CSV)")
+    parser.add_argument("--calibration", type=Path, required=True, help="where the measures go (CSV)")
+    parser.add_argument("--reliability", type=Path, required=True, help="where the reliability diagrams' bins go (CSV)")
+    parser.add_argument(
+        "--fitted", type=Path, nargs="+", required=True, help="where it goes what was fitted on what: {system}[-seed-{seed}].fitted.json each"
+    )
+    parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
+    parser.add_argument("--seed", type=int, required=True, help="root seed of the draws")
+    args = parser.parse_args()
+
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = predictions[score_based(predictions.system_id)]
+    index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
+    development, unseen = (
+        [outcomes_on(rows, index, split, part, name) for _, rows in predictions.groupby("system_id")]
+        for part, name in (("dev", "development"), ("test", "unseen"))
+    )
+    fits = fits_of(development)
+    records = {path.name.removesuffix(".fitted.json"): path for path in args.fitted}
+    names = {
+        (system, seed): system if seed == NOT_TRAINED else f"{system}-seed-{seed}" for system, seed in zip(fits.system_id, fits.seed, strict=True)
+    }
+    if set(names.values()) != set(records):
+        raise InputError(f"--fitted: name exactly {', '.join(f'{name}.fitted.json' for name in sorted(set(names.values())))}")
+
+    write_table(args.fits, fits, CALIBRATION_FITS)
+    write_table(args.calibration, calibration_table(unseen, fits, args.confidence, args.seed), CALIBRATION)
+    write_table(args.reliability, reliability_table(unseen, fits, args.confidence), RELIABILITY)
+    used = split[split.part == "dev"]
+    for (system, seed), rows in fits.groupby(["system_id", "seed"]):
+        value = rows.set_index("method")[["slope", "intercept"]].to_dict("index")
+        name = names[system, seed]
+        write_json(records[name], fitted_record(calibration_name(name), CALIBRATED_KINDS, value, args.split, used))
+
+
+if __name__ == "__main__":
+    main()

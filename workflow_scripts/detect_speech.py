@@ -1,0 +1,83 @@
+"""Say of every audio file whether there is speech in it, with a calibrated probability, by the detector that hand_over_adapter made.
+
+A clip that is at most as long as the longest training stimulus is heard whole. A longer one is heard in stretches of that length, each
+half a length after the one before; the file's row is then its most speech-like stretch, and --stretches prints them all.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import soundfile
+
+from earshot.arguments import batch_size
+from earshot.errors import InputError, one_line_errors
+from earshot.handover import load_detector_folder
+from earshot.presentation import SHORTEST_MS
+from earshot.runtime.devices import leased_devices
+
+
+def check_files(paths: Sequence[Path]) -> None:
+    """Raise InputError, naming the first file that is missing, is no audio, or is shorter than 20 ms; only headers are read."""
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        try:
+            info = soundfile.info(path)
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"{path}: cannot be read as audio ({error.error_string}); convert it to WAV, FLAC or Ogg") from error
+        if 1000 * info.frames < SHORTEST_MS * info.samplerate:
+            raise InputError(f"{path}: lasts {1000 * info.frames / info.samplerate:.0f} ms; at least {SHORTEST_MS} ms are needed")
+
+
+def share(text: str) -> float:
+    """A number between 0 and 1, ends excluded."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number between 0 and 1")
+    return value
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="the detector's folder, such as results/detector")
+    parser.add_argument(
+        "clips", type=Path, nargs="+", help="audio files that libsndfile reads (WAV, FLAC, Ogg, MP3), any rate; channels are averaged"
+    )
+    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder of the base model that the adapter was trained on")
+    parser.add_argument("--format", choices=["csv", "json"], default="csv", help="what is printed (default: csv)")
+    parser.add_argument("--stretches", action="store_true", help="a row for every stretch of a long file, not its most speech-like one alone")
+    parser.add_argument("--threshold", type=share, default=0.5, help="probability from which the answer is SPEECH (default: 0.5)")
+    parser.add_argument("--prevalence", type=share, default=0.5, help="share of speech to expect; moves every probability (default: 0.5)")
+    parser.add_argument("--quantisation", choices=["none", "nf4"], help="of the base model (default: as in training)")
+    parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
+    parser.add_argument("--batch-size", type=batch_size, default=None, help="stretches at a time, or auto (default)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    args = parser.parse_args()
+
+    folder = load_detector_folder(args.folder)
+    check_files(args.clips)
+    with leased_devices():
+        # torch looks at the visible devices when it is imported.
+        import torch
+
+        from earshot.detecting import SpeechDetector, by_file
+
+        torch.set_num_threads(args.threads)
+        detector = SpeechDetector(folder, args.base, args.quantisation, args.memory, args.batch_size)
+        table = detector.stretches(args.clips, args.prevalence, args.threshold)
+    rows = (table if args.stretches else by_file(table)).round({"probability": 6, "log_odds": 6})
+    if args.format == "json":
+        rows.to_json(sys.stdout, orient="records", indent=1, force_ascii=False)
+        print()
+    else:
+        rows.to_csv(sys.stdout, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()

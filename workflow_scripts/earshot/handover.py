@@ -1,0 +1,133 @@
+"""The detector's folder: one adapter in peft's layout with prompt, calibration, and what it was made for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pandas as pd
+
+from earshot.accuracy import metric_parts
+from earshot.calibration import Calibration
+from earshot.clustered import estimate
+from earshot.errors import InputError
+from earshot.fingerprint import checkpoint_fingerprint
+from earshot.outcomes import outcomes_on
+from earshot.presentation import Presentation
+
+SCHEMA_NAME = "earshot-detector/1"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+_TEXT = {"type": "string", "minLength": 1}
+_NUMBER = {"type": "number"}
+
+
+def _record(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+_FILES = {
+    "detector.json": _record(
+        schema={"const": SCHEMA_NAME},
+        base=_record(name=_TEXT, revision={"type": ["string", "null"]}, fingerprint=_TEXT),
+        quantisation={"enum": ["none", "nf4"]},
+        presentation=_record(**{name: {"type": "string"} if name == "normalisation" else _NUMBER for name in Presentation.__dataclass_fields__}),
+    ),
+    "prompt.json": _record(question=_TEXT, answer_format=_TEXT, audio_position=_TEXT),
+    "calibration.json": _record(method=_TEXT, slope={"type": "number", "exclusiveMinimum": 0}, intercept=_NUMBER),
+}
+"""JSON schema of what the detector reads; more keys may be there for people."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The adapter to hand over. development: balanced accuracy on development sources, system -> seed -> share."""
+
+    system_id: str
+    seed: str
+    development: Mapping[str, Mapping[str, float]]
+
+
+def select_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> Selection:
+    """The recipe with the best mean over seeds on development sources, and of its seeds the median one.
+
+    predictions: earshot.tables.predictions.PREDICTIONS of adapters trained on the grouped split, without ensembles. The first name wins a
+    tie; of an even number of seeds the lower middle one is taken. The best seed would be the luckiest one: the median's accuracy is
+    what to expect. Raises InputError as earshot.outcomes.outcomes_on does.
+    """
+    development = {}
+    for name, rows in predictions.groupby("system_id"):
+        outcomes = outcomes_on(rows, index, grouped, "dev", "development")
+        singles = outcomes.by_seed()[: len(outcomes.seeds)]
+        development[str(name)] = {one.seed: estimate(*metric_parts(one, "balanced_accuracy")).value for one in singles}
+    best = max(development, key=lambda name: sum(development[name].values()) / len(development[name]))
+    ranked = sorted(development[best], key=lambda seed: development[best][seed])
+    return Selection(best, ranked[(len(ranked) - 1) // 2], development)
+
+
+@dataclass(frozen=True)
+class DetectorFolder:
+    """What a detector's folder says, checked. base_name and revision: for people; fingerprint: earshot.fingerprint."""
+
+    folder: Path
+    base_name: str
+    revision: str | None
+    fingerprint: str
+    quantisation: str
+    prompt: dict[str, str]
+    calibration: Calibration
+    presentation: Presentation
+
+    def verify_base(self, base: Path) -> None:
+        """Raise InputError where a checkpoint is not the one that the adapter was trained on."""
+        if checkpoint_fingerprint(base) != self.fingerprint:
+            wanted = self.base_name + (f" at revision {self.revision}" if self.revision else "")
+            raise InputError(f"{base}: not the base that the adapter in {self.folder} was trained on; give {wanted}")
+
+
+def load_detector_folder(folder: Path) -> DetectorFolder:
+    """Read a detector's folder.
+
+    Raises InputError where a file is missing or is not what the detector needs.
+    """
+    content: dict[str, Any] = {}
+    for name in ADAPTER_FILES:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no detector here ({name} is missing); name a folder that hand_over_adapter made")
+    for name, schema in _FILES.items():
+        try:
+            content[name] = json.loads((folder / name).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise InputError(f"{folder / name}: cannot be read ({error}); run hand_over_adapter again") from error
+        problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content[name]))
+        if problem is not None:
+            raise InputError(f"{folder / name}: {problem.json_path}: {problem.message[:120]}; run hand_over_adapter again")
+    detector, calibration = content["detector.json"], content["calibration.json"]
+    return DetectorFolder(
+        folder=folder,
+        base_name=detector["base"]["name"],
+        revision=detector["base"]["revision"],
+        fingerprint=detector["base"]["fingerprint"],
+        quantisation=detector["quantisation"],
+        prompt={name: content["prompt.json"][name] for name in ("question", "answer_format", "audio_position")},
+        calibration=Calibration(calibration["slope"], calibration["intercept"]),
+        presentation=Presentation(**{name: detector["presentation"][name] for name in Presentation.__dataclass_fields__}),
+    )
+
+
+def detector_record(base: Mapping[str, Any], checkpoint: Path, quantisation: str, presentation: Presentation, selection: Selection) -> dict[str, Any]:
+    """The content of detector.json. base: name and revision of the base model; checkpoint: its folder."""
+    return {
+        "schema": SCHEMA_NAME,
+        "base": {"name": base["name"], "revision": base["revision"], "fingerprint": checkpoint_fingerprint(checkpoint)},
+        "quantisation": quantisation,
+        "presentation": asdict(presentation),
+        "selected": {"system_id": selection.system_id, "seed": selection.seed, "development_balanced_accuracy": selection.development},
+    }
+
+
+def adapter_config_for(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """An adapter's configuration that names its base as others can get it."""
+    return dict(config) | {"base_model_name_or_path": base["name"], "revision": base["revision"]}

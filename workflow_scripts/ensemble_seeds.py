@@ -1,0 +1,26 @@
+"""Combine the seeds of one adapter into two systems of their own: majority vote and mean log-odds."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.ensembles import combine_seeds
+from earshot.errors import one_line_errors
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", help="predictions of every seed (Parquet)")
+    parser.add_argument("--output", type=Path, required=True, help="where the ensembles' predictions go (Parquet)")
+    args = parser.parse_args()
+
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    write_table(args.output, combine_seeds(predictions), PREDICTIONS)
+
+
+if __name__ == "__main__":
+    main()

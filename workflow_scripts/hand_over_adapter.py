@@ -1,0 +1,120 @@
+"""Put the adapter chosen on development sources into one folder, with prompt, calibration and model card."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.arguments import json_object
+from earshot.calibration import chosen_calibration
+from earshot.errors import InputError, one_line_errors
+from earshot.files import atomic_folder, sha256_of, write_json
+from earshot.handover import adapter_config_for, detector_record, select_adapter
+from earshot.leakage.certificate import load_certificate, verify_gate
+from earshot.presentation import presentation_of
+from earshot.report.model_card import CardInputs, render_card
+from earshot.tables.accuracy import ACCURACY
+from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS
+from earshot.tables.comparisons import COMPARISONS
+from earshot.tables.files import read_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.recordings import RECORDINGS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
+
+
+def folder_of(adapters: list[Path], system_id: str, seed: str) -> Path:
+    """The folder of one adapter among {recipe}/{split}/seed-{seed}/adapter_config.json."""
+    recipe, _, split = system_id.rpartition("-")
+    for path in adapters:
+        if path.parts[-4:-1] == (recipe, split, f"seed-{seed}"):
+            return path.parent
+    raise InputError(f"--adapters: none is {recipe}/{split}/seed-{seed}/adapter_config.json; name all that --predictions are of")
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the detector goes")
+    parser.add_argument("--template", type=Path, required=True, help="the model card's Jinja template")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions of the adapters to choose from (Parquet)")
+    parser.add_argument("--adapters", type=Path, nargs="+", required=True, help="their adapter_config.json files")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of the base model")
+    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="split whose dev part chooses (CSV)")
+    parser.add_argument("--certificate", type=Path, required=True, help="the split's leakage certificate (JSON)")
+    parser.add_argument("--gate", type=Path, required=True, help="the split's gate (JSON)")
+    parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
+    parser.add_argument("--fits", type=Path, required=True, help="calibrations (CSV)")
+    parser.add_argument("--calibration", type=Path, required=True, help="how well probabilities hold (CSV)")
+    parser.add_argument("--accuracy", type=Path, required=True, help="accuracy per system (CSV)")
+    parser.add_argument("--comparisons", type=Path, required=True, help="paired tests (CSV)")
+    parser.add_argument(
+        "--base", type=json_object, required=True, help="name, revision and licence of the base model, and whether it is the tiny one (JSON)"
+    )
+    parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
+    parser.add_argument("--origins", type=json_object, required=True, help="data set -> its config sources.<name>.origin (JSON)")
+    parser.add_argument("--recipes", type=json_object, required=True, help="config finetuning.recipes (JSON)")
+    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt (JSON)")
+    parser.add_argument("--stimuli", type=json_object, required=True, help="config stimuli (JSON)")
+    parser.add_argument("--statistics", type=json_object, required=True, help="config statistics (JSON)")
+    args = parser.parse_args()
+
+    certificate = load_certificate(args.certificate)
+    verify_gate(args.gate, args.split, [])
+    split = read_table(args.split, SPLIT)
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    selection = select_adapter(predictions, read_table(args.index, STIMULI), split)
+    fits = read_table(args.fits, CALIBRATION_FITS)
+    method, calibration = chosen_calibration(fits, selection.system_id, selection.seed)
+    record = detector_record(args.base, args.checkpoint, args.quantisation, presentation_of(args.stimuli), selection)
+    adapter = folder_of(args.adapters, selection.system_id, selection.seed)
+    recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
+    card = CardInputs(
+        detector=record,
+        licence=args.base["licence"],
+        tiny=args.base["tiny"],
+        recipe=args.recipes[selection.system_id.rpartition("-")[0]],
+        prompt=args.prompt,
+        stimuli=args.stimuli,
+        statistics=args.statistics,
+        calibration_method=method,
+        split=split,
+        recordings=recordings,
+        embedded=[name for name, origin in args.origins.items() if origin == "embedded"],
+        certificate_sha256=sha256_of(args.certificate),
+        checks=len(certificate["checks"]),
+        waived=[check["id"] for check in certificate["checks"] if check["waived"]],
+        weights_sha256=sha256_of(adapter / "adapter_model.safetensors"),
+        accuracy=read_table(args.accuracy, ACCURACY),
+        calibration=read_table(args.calibration, CALIBRATION),
+        comparisons=read_table(args.comparisons, COMPARISONS),
+    )
+    with atomic_folder(args.folder) as temporary:
+        shutil.copyfile(adapter / "adapter_model.safetensors", temporary / "adapter_model.safetensors")
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        write_json(temporary / "adapter_config.json", adapter_config_for(config, args.base))
+        write_json(temporary / "prompt.json", args.prompt)
+        write_json(temporary / "detector.json", record)
+        write_json(
+            temporary / "calibration.json",
+            {
+                "method": method,
+                "slope": calibration.slope,
+                "intercept": calibration.intercept,
+                "temperature": 1 / calibration.slope,
+                "threshold_log_odds": calibration.threshold,
+                "fitted_on": {
+                    "part": "dev",
+                    "split_sha256": sha256_of(args.split),
+                    "sources": sorted(split.source_id[split.part == "dev"].unique()),
+                },
+            },
+        )
+        (temporary / "README.md").write_text(render_card(card, args.template), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""List which unseen stimuli systems get wrong, and the share per class, category, duration and signal-to-noise ratio."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.errors import one_line_errors
+from earshot.errors_made import error_rate_table, error_table
+from earshot.outcomes import outcomes_on
+from earshot.tables.errors_made import ERROR_RATES, ERRORS
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", help="predictions of the systems (Parquet)")
+    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="split whose test part is looked at (CSV)")
+    parser.add_argument("--errors", type=Path, required=True, help="where the erring stimuli go (CSV)")
+    parser.add_argument("--rates", type=Path, required=True, help="where the error rates go (CSV)")
+    parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
+    args = parser.parse_args()
+
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
+    systems = [outcomes_on(rows, index, split, "test", "unseen") for _, rows in predictions.groupby("system_id")]
+    write_table(args.errors, error_table(systems, index), ERRORS)
+    write_table(args.rates, error_rate_table(systems, index, args.confidence), ERROR_RATES)
+
+
+if __name__ == "__main__":
+    main()

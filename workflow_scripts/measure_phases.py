@@ -1,0 +1,46 @@
+"""Measure balanced accuracy on unseen sources from phase to phase of the study."""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from earshot.errors import one_line_errors
+from earshot.outcomes import Outcomes, outcomes_on
+from earshot.phases import best_question, phase_table
+from earshot.tables.conclusions import PHASES
+from earshot.tables.files import read_table, write_table
+from earshot.tables.predictions import PREDICTIONS
+from earshot.tables.prompt_gains import PROMPT_GAINS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("predictions", type=Path, nargs="+", help="predictions of the base, detectors, adapters and ensembles (Parquet)")
+    parser.add_argument("--prompts", type=Path, nargs="*", default=[], help="the base's answers to searched questions, if any (Parquet)")
+    parser.add_argument("--gains", type=Path, nargs="*", default=[], help="what each search gained, if any (CSV)")
+    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="split whose test part is measured (CSV)")
+    parser.add_argument("--phases", type=Path, required=True, help="where the table goes (CSV)")
+    parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
+    args = parser.parse_args()
+
+    index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
+
+    def unseen(rows: pd.DataFrame) -> Outcomes:
+        return outcomes_on(rows, index, split, "test", "unseen")
+
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    systems = [unseen(rows) for _, rows in predictions.groupby("system_id")]
+    question = None
+    for answers, gains in zip(args.prompts, args.gains, strict=True):
+        rows = read_table(answers, PREDICTIONS)
+        question = unseen(rows[rows.prompt_id == best_question(read_table(gains, PROMPT_GAINS))])
+    write_table(args.phases, phase_table(systems, question, args.confidence), PHASES)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Draw balanced accuracy from phase to phase of the study."""
+
+import argparse
+from pathlib import Path
+
+from earshot.errors import one_line_errors
+from earshot.report.phases_figure import draw_phases
+from earshot.report.style import figure_style, save_figure
+from earshot.tables.conclusions import PHASES
+from earshot.tables.files import read_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("phases", type=Path, help="accuracy per phase (CSV)")
+    parser.add_argument("svg", type=Path, help="where the SVG goes")
+    parser.add_argument("png", type=Path, help="where the PNG goes")
+    args = parser.parse_args()
+
+    with figure_style():
+        save_figure(draw_phases(read_table(args.phases, PHASES)), args.svg, args.png)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Draw reliability diagrams of every calibrated system."""
+
+import argparse
+from pathlib import Path
+
+from earshot.errors import one_line_errors
+from earshot.report.reliability_figure import draw_reliability
+from earshot.report.style import figure_style, save_figure
+from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
+from earshot.tables.files import read_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("reliability", type=Path, help="bins of the diagrams (CSV)")
+    parser.add_argument("calibration", type=Path, help="how well probabilities hold (CSV)")
+    parser.add_argument("fits", type=Path, help="calibrations, one of each system's chosen (CSV)")
+    parser.add_argument("svg", type=Path, help="where the SVG goes")
+    parser.add_argument("png", type=Path, help="where the PNG goes")
+    args = parser.parse_args()
+
+    with figure_style():
+        figure = draw_reliability(
+            read_table(args.reliability, RELIABILITY), read_table(args.calibration, CALIBRATION), read_table(args.fits, CALIBRATION_FITS)
+        )
+        save_figure(figure, args.svg, args.png)
+
+
+if __name__ == "__main__":
+    main()
