@@ -79,7 +79,7 @@ rule compare_test_sizes:
     """The same systems and test sources with few items and with many, to show what a small test set can resolve."""
     input:
         code=code("compare_test_sizes.py"),
-        predictions=prediction_files("factorial", ["grouped"]),
+        predictions=[path for path in prediction_files("factorial", ["grouped"]) if "/detectors/" not in path],
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:

@@ -17,7 +17,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
 
 ROOT = Path(__file__).parents[2]
-TARGETS = {"all", "stimuli", "audits", "adapters", "detector"}
+TARGETS = {"all", "stimuli", "audits", "adapters", "detector", "ablations", "cross_validation", "learning_curve"}
 
 
 @pytest.fixture(scope="module")

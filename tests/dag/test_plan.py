@@ -15,6 +15,7 @@ def test_a_clean_checkout_plans_the_whole_study(checkout):
     assert plan["make_embedded_baseline"] == 1
     assert plan["audit_stimuli"] == 2, "the factorial set and the baseline"
     assert plan["gate_leakage"] == plan["audit_leakage"] == 2
+    assert plan["measure_experiment"] == plan["plot_efficiency"] == plan["compare_test_sizes"] == 1
     assert plan["gate_fitted"] == 1
     assert plan["detect_reference"] == 2 * 3
     assert plan["predict_zeroshot"] == 2
@@ -27,8 +28,11 @@ def test_a_clean_checkout_plans_the_whole_study(checkout):
 
 def test_the_published_study_plans_at_full_size(checkout):
     plan = checkout.plan("--configfile", "config/reproduction.yaml")
-    assert plan["train_adapter"] == 4 * PUBLISHED_SEEDS
-    assert plan["predict_adapter"] == 6 * PUBLISHED_SEEDS
+    ablations, folds, smaller_sets = 8 * PUBLISHED_SEEDS, 5, 6 * 3
+    assert plan["train_adapter"] == 4 * PUBLISHED_SEEDS + ablations + folds + smaller_sets
+    assert plan["predict_adapter"] == 6 * PUBLISHED_SEEDS + ablations + folds + smaller_sets
+    assert plan["gate_leakage"] == plan["audit_leakage"] == 2 + 5 + 6
+    assert plan["measure_experiment"] == 4
     assert plan["download_dataset"] == 3
     assert plan["make_factorial_stimuli"] == plan["make_baseline_stimuli"] == 16
     assert plan["fetch_model"] == 2, "the base and the language model that proposes questions"
@@ -38,11 +42,28 @@ def test_the_published_study_plans_at_full_size(checkout):
     assert "make_embedded_baseline" not in plan
 
 
-@pytest.mark.parametrize(("target", "last"), [("stimuli", "audit_stimuli"), ("audits", "render_audit"), ("adapters", "train_adapter")])
-def test_a_named_target_plans_no_more_than_it_needs(checkout, target, last):
+@pytest.mark.parametrize(
+    ("target", "last", "adapters"),
+    [
+        ("stimuli", "audit_stimuli", 0),
+        ("audits", "render_audit", 0),
+        ("adapters", "train_adapter", 2 * SEEDS),
+        ("ablations", "plot_efficiency", 10 * SEEDS),
+        ("cross_validation", "plot_experiment", 1 + 5),
+        ("learning_curve", "plot_experiment", (4 + 1) * SEEDS),
+    ],
+)
+def test_a_named_target_plans_no_more_than_it_needs(checkout, target, last, adapters):
     plan = checkout.plan(target)
     assert last in plan
+    assert plan["train_adapter"] == adapters
     assert "write_report" not in plan
+
+
+def test_an_experiment_that_is_not_there_is_named(checkout):
+    result = checkout.snakemake("--cores", "1", "-n", "results/tables/experiments/nothing.csv")
+    assert result.returncode != 0
+    assert "no experiment nothing; finetuning.experiments has main, ablations, cross_validation, learning_curve" in result.stderr
 
 
 @pytest.mark.parametrize("profile", ["workstation", "slurm"])

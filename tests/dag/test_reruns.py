@@ -11,7 +11,10 @@ FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
 PROMPTS_TESTED = {"compare_prompts", "plot_prompts"}
 PROMPT_SEARCH = {"search_prompts", "predict_prompts"} | PROMPTS_TESTED
-AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | PSYCHOACOUSTICS | PROVENANCE
+TEST_SIZES = {"compare_test_sizes", "plot_test_sizes"}
+COSTS = {"measure_efficiency", "plot_efficiency"}
+EXPERIMENTS = {"measure_experiment", "plot_experiment"} | COSTS
+AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | TEST_SIZES | EXPERIMENTS | PSYCHOACOUSTICS | PROVENANCE
 AFTER_TRAINING = {"predict_adapter", "plot_training"} | AFTER_PREDICTIONS
 AFTER_SPLITS = (
     {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference", "probe_counterfactuals"}
@@ -76,6 +79,9 @@ def test_touching_every_file_runs_nothing(finished):
         ("workflow_scripts/earshot/stimuli.py", AFTER_CLIPS | BASELINE | {"train_tiny_base"}),
         ("workflow_scripts/make_baseline_stimuli.py", BASELINE),
         ("rules/captions/report.html.jinja", PAGE),
+        ("workflow_scripts/earshot/experiments.py", EXPERIMENTS | PROVENANCE),
+        ("workflow_scripts/earshot/report/test_sizes_figure.py", {"plot_test_sizes"} | PAGE),
+        ("results/adapters/attention/grouped/seed-42/costs.json", COSTS | PAGE),
         ("config/published.csv", {"plot_leakage", "plot_psychometrics"} | PAGE),
         ("workflow_scripts/earshot/report/psychometric_figures.py", {"plot_psychometrics"} | PAGE),
         ("workflow_scripts/earshot/psychometrics/fitting.py", {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
@@ -99,10 +105,14 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
         ({"prompt_search": {"iterations": 2}}, PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE),
         ({"prompt_search": {"opro": {"quantisation": "nf4"}}}, PROVENANCE),
         ({"psychometrics": {"n_bootstrap": 100}}, {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
+        ({"finetuning": {"recipe": {"rank": 8}}}, {"train_adapter"} | AFTER_TRAINING),
         ({"finetuning": {"recipes": {"attention": {"rank": 8}}}}, {"train_adapter"} | AFTER_TRAINING),
+        ({"finetuning": {"recipes": {"rms": {"rank": 8}}}}, PROVENANCE),
+        ({"splits": {"folds": 4, "training_sources": [5]}}, PROVENANCE),
+        ({"splits": {"extended_test": {"items": [64]}}}, TEST_SIZES | PROVENANCE),
         (
             {"splits": {"row_random": {"stimuli": 100}}},
-            {"split_row_random", "audit_leakage", "render_audit", "gate_leakage", "train_adapter"} | (AFTER_TRAINING - PSYCHOACOUSTICS),
+            {"split_row_random", "audit_leakage", "render_audit", "gate_leakage", "train_adapter"} | (AFTER_TRAINING - PSYCHOACOUSTICS - TEST_SIZES),
         ),
         ({"splits": {"test_fraction": 0.3}}, {"split_grouped"} | AFTER_SPLITS),
         ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
@@ -121,7 +131,7 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
             {"predict_zeroshot", "check_generation", "probe_counterfactuals", "train_adapter"} | PROMPT_SEARCH | SECOND_AUDIT | AFTER_TRAINING,
         ),
         ({"resources": {"batch_size": 7, "memory": "compact", "gpus_per_prediction": 2}}, PROVENANCE),
-        ({"detectors": ["silero"]}, SECOND_AUDIT | AFTER_PREDICTIONS),
+        ({"detectors": ["silero"]}, SECOND_AUDIT | (AFTER_PREDICTIONS - EXPERIMENTS - TEST_SIZES)),
         ({"seed": 1}, EVERYTHING),
     ],
 )
@@ -130,15 +140,16 @@ def test_a_changed_setting_reruns_what_reads_it(finished, settings, expected):
 
 
 def test_another_seed_trains_only_its_own_adapters(finished):
-    plan = finished.plan("--configfile", finished.overlay({"finetuning": {"seeds": [42, 123, 456, 7]}}))
+    plan = finished.plan("--configfile", finished.overlay({"finetuning": {"experiments": {"main": {"seeds": [42, 123, 456, 7]}}}}))
     assert (plan["train_adapter"], plan["predict_adapter"]) == (2, 3)
     assert rules_of(plan) == {"train_adapter"} | AFTER_TRAINING
 
 
-def test_another_recipe_trains_only_its_own_adapters(finished):
-    arms = [{"recipe": "attention", "split": "grouped"}, {"recipe": "attention", "split": "row_random"}, {"recipe": "small", "split": "grouped"}]
-    plan = finished.plan("--configfile", finished.overlay({"finetuning": {"recipes": {"small": {"rank": 4}}, "arms": arms}}))
-    assert (plan["train_adapter"], plan["predict_adapter"]) == (3, 6)
+def test_an_experiment_trains_only_what_no_other_has_trained(finished):
+    settings = {"recipes": {"small": {"rank": 4}}, "experiments": {"sizes": {"recipes": ["attention", "small"], "seeds": [42, 7]}}}
+    plan = finished.plan("--configfile", finished.overlay({"finetuning": settings}))
+    assert (plan["train_adapter"], plan["predict_adapter"]) == (3, 3), "small with both seeds, attention with the new one"
+    assert rules_of(plan) == {"train_adapter", "predict_adapter"} | EXPERIMENTS | PROVENANCE
 
 
 def test_settings_that_change_no_job_run_nothing(finished):
