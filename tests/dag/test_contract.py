@@ -1,11 +1,8 @@
 """What holds for every rule."""
 
 import ast
-import contextlib
 import importlib.metadata
-import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,26 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from snakemake.api import SnakemakeApi
-from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {"all", "stimuli", "audits", "adapters", "detector", "ablations", "cross_validation", "learning_curve"}
-
-
-@pytest.fixture(scope="module")
-def workflow(clean_checkout):
-    """The parsed workflow, with the job graph of the default configuration."""
-    before, path = Path.cwd(), os.environ["PATH"]
-    os.chdir(clean_checkout.folder)
-    try:
-        with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api, contextlib.redirect_stdout(io.StringIO()):
-            workflow_api = api.workflow(resource_settings=ResourceSettings(cores=2), snakefile=clean_checkout.folder / "Snakefile")
-            workflow_api.dag().summary()
-            yield workflow_api._workflow
-    finally:
-        os.chdir(before)
-        os.environ["PATH"] = path
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,10 @@ BASELINE = (
 RECORDED = {"catalogue_recordings", "select_clips"}
 EVERYTHING = {"make_embedded_corpus", "make_embedded_baseline", "train_tiny_base"} | RECORDED | AFTER_CLIPS | BASELINE
 JOBS_OF_ALL = "all"
+FITTED = {"fit_psychometrics", "plot_psychometrics"}
+STYLED = {"plot_training", "plot_prompts", "plot_psychometrics"} | FIGURES_OF_SCORES | PAGE
+COUNTED = {"measure_accuracy"} | PROMPTS_TESTED | FIGURES_OF_SCORES | PROVENANCE
+SUMMARISED = {"summarise_stimuli"} | PROVENANCE
 
 
 def rules_of(plan: Counter[str]) -> set[str]:
@@ -154,3 +158,71 @@ def test_an_experiment_trains_only_what_no_other_has_trained(finished):
 
 def test_settings_that_change_no_job_run_nothing(finished):
     assert rules_of(finished.plan("--config", "seed=20260101")) == set()
+
+
+def appended(path):
+    """Another line at the end of a file."""
+
+    def edit(checkout):
+        with (checkout.folder / path).open("a", encoding="utf-8") as stream:
+            stream.write("\n# a comment\n")
+        return []
+
+    return edit
+
+
+def replaced(path, before, after):
+    """Other text in a file."""
+
+    def edit(checkout):
+        file = checkout.folder / path
+        text = file.read_text(encoding="utf-8")
+        assert before in text
+        file.write_text(text.replace(before, after), encoding="utf-8")
+        return []
+
+    return edit
+
+
+def with_settings(settings):
+    return lambda checkout: ["--configfile", checkout.overlay(settings)]
+
+
+ADAPTERS = {"train_adapter"} | AFTER_TRAINING
+
+
+@pytest.mark.parametrize(
+    ("what", "edit", "expected"),
+    [
+        ("the caption `rules/captions/accuracy.rst`", appended("rules/captions/accuracy.rst"), set()),
+        ("the style of every figure, `earshot/report/style.py`", appended("workflow_scripts/earshot/report/style.py"), STYLED),
+        ("a column of `earshot.tables.accuracy`", appended("workflow_scripts/earshot/tables/accuracy.py"), COUNTED),
+        ("a column of `earshot.tables.psychometrics`", appended("workflow_scripts/earshot/tables/psychometrics.py"), FITTED | PROVENANCE),
+        ("a column of `earshot.tables.stimulus_summary`", appended("workflow_scripts/earshot/tables/stimulus_summary.py"), SUMMARISED),
+        ("the environments' lock, `envs/requirements.lock`", appended("envs/requirements.lock"), PROVENANCE),
+        ("the environment `envs/analysis.yaml`, without `--sdm conda`", appended("envs/analysis.yaml"), set()),
+        ("a profile, `--workflow-profile`", lambda checkout: ["--workflow-profile", "config/profiles/workstation"], set()),
+        ("a rule's message", replaced("rules/stimuli.smk", "Counting the stimuli", "Adding up the stimuli"), set()),
+        ("a rule's threads", replaced("rules/splits.smk", "threads: 2", "threads: 1"), set()),
+        (
+            "a rule's command",
+            replaced("rules/report.smk", "python workflow_scripts/plot_training.py ", "python  workflow_scripts/plot_training.py "),
+            {"plot_training"} | PAGE,
+        ),
+        ("two settings of one type swapped: LoRA's rank and alpha", with_settings({"finetuning": {"recipe": {"rank": 32, "alpha": 16}}}), ADAPTERS),
+        ("the configuration with another key order", with_settings({"statistics": {}, "prompt": {}, "seed": 20260101}), set()),
+    ],
+)
+def test_any_other_edit_reruns_what_depends_on_it(finished, what, edit, expected):
+    assert rules_of(finished.plan(*edit(finished))) == expected, what
+
+
+def test_a_replaced_recording_is_catalogued_again_with_all_that_follows_and_a_touched_one_is_not(finished_on_own_recordings):
+    checkout = finished_on_own_recordings
+    recording, config = checkout.folder / "own/speech/audio/a.wav", ["--configfile", str(checkout.folder / "overlay.yaml")]
+    recording.touch()
+    assert rules_of(checkout.plan(*config)) == set()
+    recording.write_text("recorded in autumn")
+    plan = checkout.plan(*config)
+    assert plan["catalogue_recordings"] == plan["select_clips"] == 1
+    assert rules_of(plan) == RECORDED | AFTER_CLIPS
