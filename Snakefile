@@ -80,8 +80,10 @@ rule detector:
 
 
 onsuccess:
+    record_costs(log)
     print("Report: results/report.html", file=sys.stderr)
 
 
 onerror:
+    record_costs(log)
     print("\n".join(errors_of_this_run() or ["Failed; the causes are in results/logs/"]), file=sys.stderr)

@@ -1,6 +1,7 @@
 """Helpers and wildcard constraints; no rules."""
 
 import ast
+import csv
 import json
 import os
 import shutil
@@ -17,7 +18,9 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 from earshot.configuration import adapters_of, complete_config
 from earshot.errors import InputError
+from earshot.files import atomic
 from earshot.layouts import RECORDED_NOISES, noise_recordings, source_files
+from earshot.usage import usage_of_jobs
 
 try:
     for folder in (".", ".snakemake", "data", "results"):
@@ -129,6 +132,17 @@ def errors_of_this_run():
     if not errors and shutil.disk_usage(".").free < 2**20:
         errors.append(f"error: {Path.cwd()}: No space left on device; make room, or work on another disk")
     return errors
+
+
+def record_costs(log):
+    """Keep this run's log, and a table of what every job used when it last ran; both differ from run to run."""
+    folder = Path("results/provenance")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(log, folder / "run.log")
+    with atomic(folder / "costs.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
+        writer = csv.DictWriter(table, ["rule", "job", "seconds", "memory_mib", "gpu_memory_mib"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(usage_of_jobs(Path("results/logs")))
 
 
 def dataset_folder(name):

@@ -210,7 +210,10 @@ rule record_provenance:
         + expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED)
         + BASELINE_TABLES
         + PROMPT_TABLES,
-        adapters=adapter_files("adapter_model.safetensors"),
+        adapters=adapter_files("adapter_model.safetensors") + adapter_files("adapter_config.json"),
+        splits=expand("results/splits/{split}.csv", split=SPLITS),
+        predictions=prediction_files("factorial", SPLITS)
+        + (prediction_files("baseline", ["grouped"]) if BASELINE else []),
     output:
         config="results/provenance/config.yaml",
         run="results/provenance/run.json",
@@ -226,7 +229,7 @@ rule record_provenance:
         "Recording where everything came from"
     shell:
         "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q}"
-        " {input.adapters:q} --resolved-config {params.config:q} --config {output.config:q} --run {output.run:q}"
+        " {input.adapters:q} {input.splits:q} {input.predictions:q} --resolved-config {params.config:q} --config {output.config:q} --run {output.run:q}"
         " --digests {output.digests:q} &> {log:q}"
 
 
@@ -280,3 +283,30 @@ rule write_report:
         " --checks {input.checks:q} --certificates {input.certificates:q}"
         " --published {input.published:q} --run {input.run:q} --config {input.config:q} --digests {input.digests:q}"
         " --shards {input.shards:q} --zeroshot {input.zeroshot:q} --errors {input.errors:q} --settings {params.settings:q} &> {log:q}"
+
+
+rule archive:
+    """The results of a run as one RO-Crate, to publish; `snakemake archive` makes it."""
+    input:
+        code=code("archive.py"),
+        page="results/report.html",
+        figures=rules.write_report.input.figures,
+        readme="results/README.md",
+        licence="LICENSE",
+        run="results/provenance/run.json",
+        config="results/provenance/config.yaml",
+        digests="results/provenance/digests.csv",
+    output:
+        crate="results/archive/earshot.crate.zip",
+    log:
+        "results/logs/archive.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        settings=as_json("archive"),
+    message:
+        "Packing the results"
+    shell:
+        "python workflow_scripts/archive.py {output.crate:q} {input.page:q} {input.figures:q} {input.readme:q} {input.licence:q}"
+        " --digests {input.digests:q} --run {input.run:q} --config {input.config:q} --settings {params.settings:q} &> {log:q}"

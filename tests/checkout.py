@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PARTS = ["Snakefile", "rules", "workflow_scripts", "config", "envs"]
+PARTS = ["Snakefile", "rules", "workflow_scripts", "config", "envs", "LICENSE", "results/README.md"]
 """What the workflow needs of the repository."""
 
 
@@ -49,9 +49,9 @@ class Checkout:
         path.write_text(yaml.safe_dump(settings), encoding="utf-8")
         return str(path)
 
-    def outputs(self) -> dict[str, str]:
+    def outputs(self, *arguments: str) -> dict[str, str]:
         """Every file or folder that the workflow makes -> the rule that makes it."""
-        table = self.snakemake("--summary").stdout.splitlines()
+        table = self.snakemake("--summary", *arguments).stdout.splitlines()
         return {row["output_file"]: row["rule"] for row in csv.DictReader(table, delimiter="\t")}
 
     def copy(self, folder: Path) -> "Checkout":

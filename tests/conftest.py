@@ -16,6 +16,7 @@ def clean_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
         if source.is_dir():
             shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".snakemake"))
         else:
+            (folder / part).parent.mkdir(exist_ok=True)
             shutil.copy2(source, folder / part)
     return Checkout(folder)
 

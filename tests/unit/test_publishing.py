@@ -1,0 +1,172 @@
+"""Results are verified against their digests and against each other, and packed as an RO-Crate."""
+
+import json
+import shutil
+import subprocess
+import sys
+import urllib.parse
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from earshot.configuration import complete_config
+from earshot.crates import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
+from earshot.errors import InputError
+from earshot.provenance import DIGESTS, digest_table
+from earshot.tables.files import write_table
+from earshot.usage import usage_of_jobs
+
+SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
+AUTHORS = [{"name": "Ada <b>Ear</b>", "orcid": "https://orcid.org/0000-0002-1825-0097"}, {"name": "Bo", "affiliation": "Here"}]
+CONTENT = {"tables/accuracy.csv": "a\n1\n", "tables/odd name é#.csv": "b\n", "predictions/p.parquet": "p", "report.html": "<p>today</p>"}
+
+
+def program(name: str, *arguments, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, SCRIPTS / f"{name}.py", *map(str, arguments)], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """A folder with results and their provenance."""
+    folder = tmp_path / "study"
+    for name, text in CONTENT.items():
+        path = folder / "results" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "envs").mkdir()
+    (folder / "envs/requirements.lock").write_text("numpy==2.0\n")
+    recorded = [folder / "envs/requirements.lock", *(folder / "results" / name for name in CONTENT if name != "report.html")]
+    write_table(folder / "results/provenance/digests.csv", digest_table(recorded, folder), DIGESTS)
+    (folder / "results/provenance/run.json").write_text(json.dumps({"date": "2026-01-02", "git": {"revision": "abc", "dirty": False}}))
+    (folder / "results/provenance/config.yaml").write_text(yaml.safe_dump(complete_config({})))
+    return folder
+
+
+def test_untouched_results_verify_even_where_the_lock_was_not_published(study):
+    assert program("verify_results", "results", folder=study).stdout == "results: 0 differences from its own digests, 4 files compared\n"
+    shutil.rmtree(study / "envs")
+    done = program("verify_results", "results", folder=study)
+    assert (done.returncode, done.stdout) == (0, "results: 0 differences from its own digests, 3 files compared\n")
+
+
+def test_every_difference_is_one_line(study):
+    (study / "results/tables/accuracy.csv").write_text("a\n2\n")
+    (study / "results/predictions/p.parquet").unlink()
+    (study / "results/tables/odd name é#.csv").write_text("b\nmore\n")
+    done = program("verify_results", "results", folder=study)
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[1:] == [
+        "differs: results/tables/accuracy.csv (as long, other content)",
+        "differs: results/tables/odd name é#.csv (7 bytes instead of 2)",
+        "missing: results/predictions/p.parquet",
+    ]
+
+
+def test_two_folders_are_compared_but_for_what_varies(study, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(study / "results", other)
+    (other / "report.html").write_text("<p>tomorrow</p>")
+    (other / "provenance/run.json").write_text("{}")
+    (other / "logs").mkdir()
+    (other / "logs/a.log").write_text("x")
+    assert program("verify_results", "results", "--against", other, folder=study).returncode == 0
+    (other / "tables/new.csv").write_text("x")
+    (other / "predictions/p.parquet").write_text("q")
+    done = program("verify_results", "results", "--against", other, folder=study)
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[2:] == [f"only in {other}: tables/new.csv", "differs: predictions/p.parquet"]
+
+
+def test_a_folder_without_digests_is_bad_input_in_one_line(tmp_path):
+    done = program("verify_results", tmp_path, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (1, f"error: {tmp_path}: no provenance/digests.csv; name the results folder of a finished run\n")
+
+
+def pack(study: Path, crate: str = "crate.zip", authors=AUTHORS) -> subprocess.CompletedProcess[str]:
+    settings = complete_config({"archive": {"authors": authors}})["archive"]
+    provenance = "results/provenance"
+    options = ["--digests", f"{provenance}/digests.csv", "--run", f"{provenance}/run.json", "--config", f"{provenance}/config.yaml"]
+    return program("archive", crate, "results/report.html", *options, "--settings", json.dumps(settings), folder=study)
+
+
+def must_haves(crate: zipfile.ZipFile) -> None:
+    """What RO-Crate 1.1 says that a crate must have (sections "Root data entity", "Data entities", "RO-Crate structure")."""
+    metadata = json.loads(crate.read(METADATA))
+    assert metadata["@context"] == CONTEXT
+    entities = {entity["@id"]: entity for entity in metadata["@graph"]}
+    assert len(entities) == len(metadata["@graph"]), "every entity has an @id of its own"
+    assert all("@type" in entity for entity in entities.values()), "every entity has a type"
+    descriptor, root = entities[METADATA], entities["./"]
+    assert (descriptor["@type"], descriptor["about"], descriptor["conformsTo"]) == ("CreativeWork", {"@id": "./"}, {"@id": PROFILE})
+    assert root["@type"] == "Dataset"
+    assert all(root[key] for key in ("name", "description", "datePublished", "license"))
+    assert root["license"]["@id"] in entities
+    parts = [part["@id"] for part in root["hasPart"]]
+    assert all(entities[part]["@type"] == "File" and not part.startswith("/") for part in parts)
+    assert {urllib.parse.unquote(part) for part in parts} == set(crate.namelist()) - {METADATA}, "every file is described and there"
+    for value in json.dumps(metadata).split('{"@id": "')[1:]:
+        name = value.split('"')[0]
+        assert name in entities or name.startswith(("http", "https")), f"{name} is referred to and not described"
+
+
+def test_the_archive_has_what_an_ro_crate_must_have_and_verifies_where_it_is_unpacked(study, tmp_path):
+    done = pack(study)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(study / "crate.zip") as crate:
+        must_haves(crate)
+        crate.extractall(tmp_path / "unpacked")
+    assert program("verify_results", "results", folder=tmp_path / "unpacked").returncode == 0
+    metadata = json.loads((tmp_path / "unpacked" / METADATA).read_text())
+    assert [entity["name"] for entity in metadata["@graph"] if entity["@type"] == "Person"] == ["Ada <b>Ear</b>", "Bo"]
+    esc50 = next(entity for entity in metadata["@graph"] if entity["@id"] == "#esc50")
+    assert esc50["license"]
+
+
+def test_the_same_results_give_the_same_archive(study):
+    pack(study), pack(study, "again.zip")
+    assert (study / "crate.zip").read_bytes() == (study / "again.zip").read_bytes()
+
+
+def test_a_client_of_the_standard_reads_the_archive(study):
+    rocrate = pytest.importorskip("rocrate.rocrate", reason="the package rocrate is not installed")
+    pack(study)
+    crate = rocrate.ROCrate(study / "crate.zip")
+    assert crate.name == "Results of an Earshot run"
+    assert len(crate.data_entities) == len(zipfile.ZipFile(study / "crate.zip").namelist()) - 1
+
+
+def test_a_run_that_is_not_finished_is_not_archived(study):
+    (study / "results/predictions/p.parquet").unlink()
+    done = pack(study)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "finish the run before archiving it" in done.stderr
+    assert not (study / "crate.zip").exists()
+
+
+def test_an_archive_holds_nothing_from_elsewhere(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret").touch()
+    with pytest.raises(InputError, match="lies outside"):
+        crate_names([tmp_path / "in" / ".." / "secret"], tmp_path / "in")
+
+
+def test_without_authors_the_archive_names_none():
+    settings = complete_config({})["archive"]
+    root = describe_crate({}, settings, {"date": "2026-01-02"}, {})["@graph"][1]
+    assert "author" not in root
+
+
+def test_a_program_tells_its_log_what_it_used_and_a_terminal_nothing(tmp_path):
+    logs = tmp_path / "logs"
+    (logs / "verify_results").mkdir(parents=True)
+    for job in ("one", "two"):
+        with (logs / f"verify_results/{job}.log").open("w") as log:
+            subprocess.run([sys.executable, SCRIPTS / "verify_results.py", tmp_path], stdout=log, stderr=subprocess.STDOUT)
+    first, second = usage_of_jobs(logs)
+    assert (first["rule"], first["job"], second["job"]) == ("verify_results", "one", "two")
+    assert 0 < float(first["seconds"]) < 600 and 10 < int(first["memory_mib"]) < 100_000
+    assert first["gpu_memory_mib"] == "0"
+    assert (logs / "verify_results/one.log").read_text().splitlines()[-1].startswith("error: "), "the reason stands last"
+    assert "used" not in program("verify_results", tmp_path, folder=tmp_path).stderr
