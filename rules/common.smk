@@ -20,6 +20,7 @@ from earshot.configuration import adapters_of, complete_config
 from earshot.errors import InputError
 from earshot.files import atomic
 from earshot.layouts import RECORDED_NOISES, noise_recordings, source_files
+from earshot.secrets import redacted
 from earshot.usage import usage_of_jobs
 
 try:
@@ -138,7 +139,8 @@ def record_costs(log):
     """Keep this run's log, and a table of what every job used when it last ran; both differ from run to run."""
     folder = Path("results/provenance")
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(log, folder / "run.log")
+    with atomic(folder / "run.log") as temporary:
+        temporary.write_text(redacted(Path(log).read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
     with atomic(folder / "costs.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
         writer = csv.DictWriter(table, ["rule", "job", "seconds", "memory_mib", "gpu_memory_mib"], lineterminator="\n")
         writer.writeheader()

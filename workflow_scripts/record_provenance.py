@@ -8,7 +8,8 @@ import yaml
 from earshot.arguments import json_object
 from earshot.errors import one_line_errors
 from earshot.files import atomic, write_json
-from earshot.provenance import DIGESTS, describe_run, digest_table, without_secrets
+from earshot.provenance import DIGESTS, describe_run, digest_table
+from earshot.secrets import without_secrets
 from earshot.tables.files import write_table
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from earshot.errors import InputError
 from earshot.files import sha256_of
-from earshot.provenance import digest_table, git_state, locked_versions, package_versions, without_secrets
+from earshot.provenance import digest_table, git_state, locked_versions, package_versions
+from earshot.secrets import without_secrets
 
 ROOT = Path(__file__).parents[2]
 

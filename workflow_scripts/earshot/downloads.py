@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from earshot.errors import InputError
 from earshot.files import atomic_folder
+from earshot.secrets import plain_address
 
 CHUNK = 1 << 20
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -40,6 +41,11 @@ class Archive:
     checksum: str
     into: str = "."
     strip: int = 0
+
+    @property
+    def address(self) -> str:
+        """The URL without passwords and tokens, for messages."""
+        return plain_address(self.url)
 
     @property
     def name(self) -> str:
@@ -96,7 +102,7 @@ def group_parts(archives: list[Archive]) -> list[list[Archive]]:
         else:
             before = parts.pop(stem, {}) if suffix.lower() == "zip" else {}
             if set(before) != set(range(1, len(before) + 1)):
-                raise InputError(f"{archive.url}: parts {', '.join(f'.z{k:02d}' for k in sorted(before))} are listed; list all from .z01 on")
+                raise InputError(f"{archive.address}: parts {', '.join(f'.z{k:02d}' for k in sorted(before))} are listed; list all from .z01 on")
             groups.append([before[k] for k in sorted(before)] + [archive])
     for stem in parts:
         raise InputError(f"{stem}: parts of a split zip are listed, but no {stem}.zip after them; add it as the last")
@@ -122,7 +128,7 @@ def fetch(archive: Archive, store: Path, patience: Patience = Patience()) -> Pat
         got = digest_of(path, archive.checksum)
     if got != archive.checksum:
         path.unlink()
-        raise InputError(f"{archive.url}: wrong checksum, expected {archive.checksum}, got {got}; correct the checksum or the address")
+        raise InputError(f"{archive.address}: wrong checksum, expected {archive.checksum}, got {got}; correct the checksum or the address")
     return path
 
 
@@ -143,7 +149,7 @@ def _transfer(archive: Archive, path: Path, patience: Patience) -> None:
             return
         except urllib.error.HTTPError as error:
             if error.code not in TRANSIENT_STATUS:
-                raise InputError(f"{archive.url}: the server answered {error.code} {error.reason}; correct the address") from error
+                raise InputError(f"{archive.address}: the server answered {error.code} {error.reason}; correct the address") from error
             reason = f"{error.code} {error.reason}"
         except TRANSIENT_ERRORS as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
@@ -154,7 +160,7 @@ def _transfer(archive: Archive, path: Path, patience: Patience) -> None:
         gained = path.exists() and path.stat().st_size > before
         idle = 0 if gained else idle + 1
         if idle >= patience.attempts:
-            raise InputError(f"{archive.url}: given up after {idle} attempts ({reason}); run again later, what was fetched is kept")
+            raise InputError(f"{archive.address}: given up after {idle} attempts ({reason}); run again later, what was fetched is kept")
         time.sleep(min(60.0, patience.wait_s * 2 ** max(0, idle - 1)))
 
 
@@ -193,20 +199,20 @@ def unpack(files: list[Path], archive: Archive, folder: Path) -> None:
     Raises InputError naming the member where one is a link or a device, or would land outside, and where the archive
     is damaged or of another kind than zip or tar.
     """
-    into = _inside(folder, archive.into, archive.url)
+    into = _inside(folder, archive.into, archive.address)
     try:
         if _is_zip(files):
             written = sum(_write(folder, into, archive, *member) for member in _zip_members(files, archive))
         elif tarfile.is_tarfile(files[-1]):
             written = sum(_write(folder, into, archive, *member) for member in _tar_members(files[-1], archive))
         else:
-            raise InputError(f"{archive.url}: neither a zip nor a tar archive; correct the address")
+            raise InputError(f"{archive.address}: neither a zip nor a tar archive; correct the address")
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
-        raise InputError(f"{archive.url}: cannot be unpacked ({error}); the archive is damaged or of a kind that is not supported") from error
+        raise InputError(f"{archive.address}: cannot be unpacked ({error}); the archive is damaged or of a kind that is not supported") from error
     except OSError as error:
-        raise InputError(f"{archive.url}: cannot be unpacked into {folder} ({error}); make room or correct the archive") from error
+        raise InputError(f"{archive.address}: cannot be unpacked into {folder} ({error}); make room or correct the archive") from error
     if not written:
-        raise InputError(f"{archive.url}: strip {archive.strip} leaves no file of the archive; lower it")
+        raise InputError(f"{archive.address}: strip {archive.strip} leaves no file of the archive; lower it")
 
 
 Member = tuple[str, IO[bytes]]
@@ -223,7 +229,7 @@ def _inside(folder: Path, name: str, where: str) -> Path:
 
 def _write(folder: Path, into: Path, archive: Archive, name: str, content: IO[bytes]) -> bool:
     """Write one member; False where stripping leaves nothing of its name."""
-    _inside(folder, name, archive.url)
+    _inside(folder, name, archive.address)
     parts = PurePosixPath(name).parts[archive.strip :]
     if not parts:
         return False
@@ -235,13 +241,13 @@ def _write(folder: Path, into: Path, archive: Archive, name: str, content: IO[by
 
 
 def _refuse(archive: Archive, name: str, kind: str) -> InputError:
-    return InputError(f"{archive.url}: {name!r} is a {kind}, which no data set needs; do not use this archive")
+    return InputError(f"{archive.address}: {name!r} is a {kind}, which no data set needs; do not use this archive")
 
 
 def _tar_members(path: Path, archive: Archive) -> Iterator[Member]:
     with tarfile.open(path) as tar:
         for member in tar:
-            _inside(path.parent, member.name, archive.url)
+            _inside(path.parent, member.name, archive.address)
             if member.issym() or member.islnk():
                 raise _refuse(archive, member.name, "link")
             if not (member.isfile() or member.isdir()):
@@ -261,8 +267,11 @@ def _is_zip(files: list[Path]) -> bool:
 
 def _zip_members(files: list[Path], archive: Archive) -> Iterator[Member]:
     with open_zip(files) as content:
+        size, room = sum(info.file_size for info in content.infolist()), shutil.disk_usage(files[0].parent).free
+        if size > room:
+            raise InputError(f"{archive.address}: {size} bytes when unpacked, and the disk has room for {room}; make room or correct the archive")
         for info in content.infolist():
-            _inside(files[0].parent, info.filename, archive.url)
+            _inside(files[0].parent, info.filename, archive.address)
             kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
             if kind == stat.S_IFLNK:
                 raise _refuse(archive, info.filename, "link")

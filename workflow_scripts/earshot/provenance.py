@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import subprocess
-import urllib.parse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,35 +32,6 @@ DIGESTS = pa.DataFrameSchema(
     coerce=True,
 )
 """One row per file that went into or came out of a run; paths are relative to the working directory."""
-
-_SECRET = re.compile(
-    r"token(?!s|iz)|secret|passw|credential|api_?key|access_?key|private_?key|signature|authori[sz]ation|(^|_)(key|auth|sig|pwd)$",
-    re.IGNORECASE,
-)
-"""Names of settings that may hold a secret; "tokens" and "tokenizer" are a language model's own words."""
-
-
-def without_secrets(value: Any) -> Any:
-    """A copy without entries whose key looks like a secret, and without user names, passwords or such queries in addresses."""
-    if isinstance(value, dict):
-        return {key: without_secrets(item) for key, item in value.items() if not _SECRET.search(str(key))}
-    if isinstance(value, list):
-        return [without_secrets(item) for item in value]
-    if isinstance(value, str) and "://" in value:
-        return _plain_address(value)
-    return value
-
-
-def _plain_address(address: str) -> str:
-    try:
-        parts = urllib.parse.urlsplit(address)
-    except ValueError:
-        return address
-    query = urllib.parse.parse_qsl(parts.query, keep_blank_values=True)
-    public = [(key, item) for key, item in query if not _SECRET.search(key)]
-    if public != query:
-        parts = parts._replace(query=urllib.parse.urlencode(public))
-    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def digest_table(paths: Iterable[Path], folder: Path) -> pd.DataFrame:
