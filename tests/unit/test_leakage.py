@@ -2,7 +2,7 @@ import html
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -28,6 +28,7 @@ from earshot.leakage.evidence import Audited, AuditInput, Policy
 from earshot.leakage.registry import EVIDENCE_COLUMNS, Check, Finding, no_offenders
 from earshot.leakage.report import escape
 from earshot.leakage.self_test import plant_copy, plant_neighbour
+from earshot.leakage.structure_checks import misplaced_in_folds
 from earshot.leakage.waivers import Waiver, read_waivers
 from earshot.leakage.workers import Workers
 from earshot.tables.audio import AudioTableWriter
@@ -151,7 +152,11 @@ def test_clean_data_raises_no_alarm_and_the_certificate_counts_what_it_compared(
     assert certificate["status"] == "pass" and failed(certificate) == set() and evidence.empty
     compared = {check["id"]: (check["n_compared"], check["units"]) for check in certificate["checks"]}
     assert compared["L01"] == (18, "sources") and compared["L02"] == (36, "recordings") and compared["L03"] == (72, "clips")
-    assert compared["L05"] == (144, "noises") and compared["L06"] == (144, "segments") and compared["L13"] == (6, "classes of parts")
+    assert (
+        compared["L05"] == (144, "noises")
+        and compared["L06"] == (144, "segments")
+        and compared["L13"] == (6, "classes of parts, and sources of folds")
+    )
     assert certificate["parts"]["dev"] == {"stimuli": 48, "speech_sources": 3, "nonspeech_sources": 3}
     names = "grouped.csv index.parquet speech.parquet sound.parquet recordings.parquet shard-000.parquet"
     assert [file["name"] for file in certificate["subject"]] == names.split()
@@ -295,6 +300,42 @@ def test_a_split_without_a_train_or_test_part_fails_its_structure(part, tmp_path
     assert evidence.detail.tolist() == ["the part has no stimuli"] and evidence.part_a.tolist() == [part]
 
 
+def folds_of(sources: int, count: int) -> dict[str, pd.DataFrame]:
+    table = pd.DataFrame({"source_id": [f"s{k}" for k in range(sources)]})
+    return {f"fold_{fold}": table.assign(part=["test" if k % count == fold else "train" for k in range(sources)]) for fold in range(count)}
+
+
+@given(st.integers(2, 12), st.integers(2, 5), st.data())
+@settings(deadline=None, max_examples=40)
+def test_folds_test_every_source_once_and_any_that_is_moved_is_named(sources, count, data):
+    folds = folds_of(sources, count)
+    assert misplaced_in_folds(folds) == []
+    moved, of = data.draw(st.integers(0, sources - 1)), data.draw(st.integers(0, count - 1))
+    place = (moved, "part")
+    folds[f"fold_{of}"].loc[place] = "train" if folds[f"fold_{of}"].loc[place] == "test" else "test"
+    home = moved % count
+    detail = "tested in no fold" if of == home else f"tested in {', '.join(f'fold_{fold}' for fold in sorted({of, home}))}"
+    assert misplaced_in_folds(folds) == [(f"s{moved}", detail)]
+
+
+def test_folds_that_test_a_source_twice_or_never_fail_their_structure(tmp_path):
+    study = make_study()
+    paths, folds = study.save(tmp_path), []
+    swapped = study.parts.replace({"train": "test", "test": "train"})
+    for fold, parts in enumerate((study.parts, swapped, study.parts)):
+        folds.append(tmp_path / f"fold_{fold}.csv")
+        study.stimuli.assign(part=parts)[list(SPLIT.columns)].to_csv(folds[-1], index=False)
+    arguments = {"policy": asdict(POLICY), "folds": folds}
+    assert run_audit(paths | {"split": folds[0]}, tmp_path, **arguments) == ""
+    certificate = load_certificate(tmp_path / "certificate.json")
+    assert failed(certificate) == {"L13"} and [file["name"] for file in certificate["subject"]][-3:] == ["fold_0.csv", "fold_1.csv", "fold_2.csv"]
+    assert next(check for check in certificate["checks"] if check["id"] == "L13")["reason"] == "12 sources are not tested in exactly one fold"
+    evidence = read_table(tmp_path / "evidence.csv", EVIDENCE)
+    assert set(evidence.detail) == {"tested in fold_0, fold_2", "tested in no fold"}
+    said = run_audit(paths, tmp_path, **arguments)
+    assert said.endswith("grouped.csv is not among them; name all folds of its cross-validation")
+
+
 def test_a_split_needs_no_development_part(tmp_path):
     assert failed(make_study(("train", "test")).audit(tmp_path)[0]) == set()
 
@@ -392,13 +433,16 @@ def run(program: Callable[[], None], *arguments: object) -> str:
     return ""
 
 
-def run_audit(paths: dict[str, Path], folder: Path, policy: dict[str, object] | None = None, today: str = "2026-01-01") -> str:
+def run_audit(
+    paths: dict[str, Path], folder: Path, policy: dict[str, object] | None = None, today: str = "2026-01-01", folds: Sequence[Path] = ()
+) -> str:
     return run(
         audit_leakage.main,
         *(paths["split"], "--index", paths["index"], "--clips", paths["speech"], paths["sound"]),
         *("--recordings", paths["recordings"], "--shards", paths["shard"]),
         *("--certificate", folder / "certificate.json", "--report", folder / "report.md", "--evidence", folder / "evidence.csv"),
         *("--policy", json.dumps(policy or asdict(POLICY)), "--today", today),
+        *(["--folds", *folds] if folds else []),
     )
 
 
@@ -456,8 +500,8 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
     used = paths | {changed: other}
     expected = f"{folder / 'gate.json'}: was opened for other data: {other} is not the file that was audited; run the audit and its gate again"
     common = ["--base", tmp_path, "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
-    made = [tmp_path / name for name in ("adapter_config.json", "adapter_model.safetensors", "history.csv")]
-    outputs = ["--adapter-config", made[0], "--adapter-weights", made[1], "--history", made[2], "--recipe", "{}"]
+    made = [tmp_path / name for name in ("adapter_config.json", "adapter_model.safetensors", "history.csv", "costs.json")]
+    outputs = ["--adapter-config", made[0], "--adapter-weights", made[1], "--history", made[2], "--costs", made[3], "--recipe", "{}"]
     message = run(train_adapter.main, used["shard"], "--split", used["split"], "--gate", folder / "gate.json", *common, *outputs)
     assert message == f"error: {expected}"
     asked = [
@@ -471,6 +515,8 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
         folder / "gate.json",
         "--system",
         "x",
+        "--level",
+        "{}",
         "--batch-size",
         1,
     ]
@@ -489,6 +535,8 @@ def test_evaluation_needs_a_gate_for_every_split(clean, tmp_path):
         folder / "gate.json",
         "--system",
         "x",
+        "--level",
+        "{}",
         "--batch-size",
         1,
     ]

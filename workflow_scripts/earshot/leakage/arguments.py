@@ -41,6 +41,7 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
     ours.add_argument("split", type=Path, nargs="?", help="which part each stimulus belongs to (CSV)")
     for name, text in WORKFLOW_FILES.items():
         ours.add_argument(f"--{name}", type=Path, nargs="+", help=text)
+    ours.add_argument("--folds", type=Path, nargs="*", default=[], help="where the split is a fold of a cross-validation, all of its folds (CSV)")
     theirs = parser.add_argument_group("manifests (CSV or Parquet; paths are relative to the manifest's folder)")
     for part in ("train", "test", "dev"):
         theirs.add_argument(f"--{part}", type=Path, help=f"the items of the {part} part")
@@ -83,9 +84,9 @@ def _audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waiv
             raise InputError(f"{args.split}: a split of this workflow needs {_options(WORKFLOW_FILES)}, and takes no manifest, --skip or --code")
         if len(args.index) != 1:
             raise InputError(f"--index: {len(args.index)} files; give one")
-        yield audited_files(args.split, args.index[0], args.clips, args.recordings, args.shards, policy), waivers
+        yield audited_files(args.split, args.index[0], args.clips, args.recordings, args.shards, policy, args.folds), waivers
         return
-    if named or not {"train", "test"} <= set(manifests):
+    if named or args.folds or not {"train", "test"} <= set(manifests):
         raise InputError(f"give a split with {_options(WORKFLOW_FILES)}, or manifests with --train and --test; see --help")
     columns = Columns(args.path_column, args.label_column, args.group_column, args.speech_label)
     skipped = sorted(set(args.skip) - {waiver.check for waiver in waivers})

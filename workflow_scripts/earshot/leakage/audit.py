@@ -1,17 +1,20 @@
 """The audit: every check over one split, as a certificate and a table of evidence."""
 
 from collections.abc import Sequence, Set
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from earshot.errors import InputError
 from earshot.leakage import audio_checks, code_checks, near_duplicates, provenance_checks, shortcut_checks, speech_checks, structure_checks
 from earshot.leakage.certifying import certify, parts_of, subject_of
 from earshot.leakage.evidence import Audited, Policy, load_audit_input
 from earshot.leakage.registry import Check, Finding, no_offenders, registered
 from earshot.leakage.waivers import Waiver
+from earshot.tables.files import read_table
+from earshot.tables.splits import SPLIT
 
 FAMILIES = (provenance_checks, audio_checks, near_duplicates, structure_checks, shortcut_checks, speech_checks, code_checks)
 """The modules whose checks run; importing one registers them."""
@@ -22,10 +25,25 @@ def checks() -> list[Check]:
     return registered("split")
 
 
-def audited_files(split: Path, index: Path, clip_files: list[Path], recording_files: list[Path], shards: list[Path], policy: Policy) -> Audited:
-    """A split that Earshot made; arguments and errors are those of earshot.leakage.evidence.load_audit_input."""
+def audited_files(
+    split: Path,
+    index: Path,
+    clip_files: list[Path],
+    recording_files: list[Path],
+    shards: list[Path],
+    policy: Policy,
+    folds: Sequence[Path] = (),
+) -> Audited:
+    """A split that Earshot made; arguments and errors are those of earshot.leakage.evidence.load_audit_input.
+
+    folds: the files of all folds (earshot.tables.splits.SPLIT) where the split is one of a cross-validation.
+    Raises InputError too where the split is not among its folds, or a fold is missing or malformed.
+    """
     evidence = load_audit_input(split, index, clip_files, recording_files, shards, policy)
-    files = {"split": [split], "index": [index], "clips": clip_files, "recordings": recording_files, "shards": shards}
+    files = {"split": [split], "index": [index], "clips": clip_files, "recordings": recording_files, "shards": shards, "fold": folds}
+    if folds and split.resolve() not in {path.resolve() for path in folds}:
+        raise InputError(f"--folds: {split} is not among them; name all folds of its cross-validation")
+    evidence = replace(evidence, folds={path.stem: read_table(path, SPLIT) for path in folds})
     return Audited(evidence, split.stem, subject_of(files))
 
 

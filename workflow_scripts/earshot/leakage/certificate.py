@@ -18,7 +18,7 @@ FITTED = "fitted"
 
 _STATUS = {"enum": ["pass", "fail"]}
 
-ROLES = ("split", "index", "clips", "recordings", "shards", "manifest", "audio", "fitted", "counterfactuals", "corpora", "code")
+ROLES = ("split", "index", "clips", "recordings", "shards", "fold", "manifest", "audio", "fitted", "counterfactuals", "corpora", "code")
 """What the files are for that an audit looks at; manifests and their audio where the split is not Earshot's own."""
 
 _SUBJECT = {"type": "array", "minItems": 1, "items": record_schema(role={"enum": list(ROLES)}, name=TEXT, sha256=DIGEST)}

@@ -66,6 +66,7 @@ class AuditInput:
     altered: what to yield for a clip_id or stimulus_id and its stored waveform; None yields what is stored.
     workers: who computes functions over audio; altered audio is left to this process.
     code: folder of the scripts that split and fit; None where there is none to look at.
+    folds: every fold of the cross-validation that the split is one of, by name (earshot.tables.splits.SPLIT); none where it is of none.
     """
 
     stimuli: pd.DataFrame
@@ -76,6 +77,7 @@ class AuditInput:
     altered: Callable[[str, Waveform], Waveform] | None = None
     workers: Workers = field(default_factory=Workers)
     code: Path | None = None
+    folds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def clip_audio(self) -> Iterator[tuple[str, Waveform]]:
         """Yield clip_id and 16 kHz mono waveform of every clip that the split uses, once; memory stays bounded.
