@@ -92,12 +92,13 @@ rule compare_test_sizes:
     params:
         settings=as_json("splits", "extended_test"),
         confidence=config["statistics"]["confidence"],
+        power=config["statistics"]["power"],
         seed=config["seed"],
     message:
         "Testing on few items and on many"
     shell:
         "python workflow_scripts/compare_test_sizes.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
-        " --sizes {output.sizes:q} --settings {params.settings:q} --confidence {params.confidence} --seed {params.seed} &> {log:q}"
+        " --sizes {output.sizes:q} --settings {params.settings:q} --confidence {params.confidence} --power {params.power} --seed {params.seed} &> {log:q}"
 
 
 rule measure_experiment:

@@ -25,12 +25,13 @@ def main() -> None:
     parser.add_argument("--sizes", type=Path, required=True, help="where the table of sizes goes (CSV)")
     parser.add_argument("--settings", type=json_object, required=True, help="config splits.extended_test (JSON)")
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
+    parser.add_argument("--power", type=float, required=True, help="chance of finding the smallest gain that is told")
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
 
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
     systems = score_systems(predictions, read_table(args.index, STIMULI), {args.split.stem: read_table(args.split, SPLIT)})
-    table = size_table(systems, args.settings["items"], args.settings["draws"], args.confidence, args.seed)
+    table = size_table(systems, args.settings["items"], args.settings["draws"], args.confidence, args.power, args.seed)
     write_table(args.sizes, table, TEST_SIZES)
 
 

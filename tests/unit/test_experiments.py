@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from small_study import predictions, study
 
-from earshot.clustered import Estimate
 from earshot.errors import InputError
 from earshot.experiments import arms_of, efficiency_table, experiment_table
-from earshot.extended_tests import draw_items, minimum_detectable, size_table
+from earshot.extended_tests import draw_items, size_table
 from earshot.learning_curve import learning_curves, line_weights
 from earshot.outcomes import score_systems
 from earshot.splits import split_into_fold, split_with_fewer_sources
@@ -152,7 +151,7 @@ def test_drawn_test_sets_are_balanced_nested_and_spread_over_sources(half, draw)
 def test_more_items_resolve_more_and_a_size_that_is_not_there_is_left_out():
     index, splits = study(n_sources=24, per_condition=4)
     answers = pd.concat([predictions(index, "base", chance=0.7, seed=3), predictions(index, "a-grouped", (1,), 0.85), predictions(index, "silero")])
-    table = validate(size_table(score_systems(answers, index, splits), [32, 96, 10**6], 20, 0.95, 1), TEST_SIZES)
+    table = validate(size_table(score_systems(answers, index, splits), [32, 96, 10**6], 20, 0.95, 0.8, 1), TEST_SIZES)
     whole = int((splits["grouped"].part == "test").sum())
     assert sorted(table.n_items.unique()) == [32, 96, whole]
     assert set(table.system_id) == {"base", "a-grouped"}
@@ -161,15 +160,6 @@ def test_more_items_resolve_more_and_a_size_that_is_not_there_is_left_out():
         assert adapter[column].is_monotonic_decreasing
     assert (adapter.highest - adapter.lowest).is_monotonic_decreasing
     assert adapter.share_of_draws_that_show_a_gain.is_monotonic_increasing
-
-
-def test_the_minimum_detectable_difference_is_found_eight_times_in_ten():
-    result = Estimate(0.0, 0.02**2, 20.0, "jackknife_t")
-    rng = np.random.default_rng(1)
-    draws = rng.normal(minimum_detectable(result, 0.95), 0.02, 20_000)
-    errors = 0.02 * np.sqrt(rng.chisquare(20, 20_000) / 20)
-    assert np.mean(draws / errors > 2.086) == pytest.approx(0.8, abs=0.02)
-    assert np.isnan(minimum_detectable(Estimate(0.0, np.nan, np.nan, "none"), 0.95))
 
 
 def test_costs_stand_beside_the_accuracy_on_sources_never_heard():

@@ -120,7 +120,8 @@ def _same_seeds(reference: Arm | None, arm: Arm, outcomes: Outcomes) -> Outcomes
     if reference is None or reference.recipe == arm.recipe or set(outcomes.seeds) - set(reference.system.seeds):
         return None
     rows = [reference.system.seeds.index(seed) for seed in outcomes.seeds]
-    return replace(reference.system, seeds=outcomes.seeds, correct=reference.system.correct[rows])
+    first = reference.system
+    return replace(first, seeds=outcomes.seeds, correct=first.correct[rows], log_odds=first.log_odds[rows])
 
 
 def _against(outcomes: Outcomes, other: Outcomes | None, name: str, confidence: float) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What a small test set can and cannot resolve: the same systems and sources, tested on few items and on many."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,20 +13,19 @@ from earshot.accuracy import metric_parts
 from earshot.clustered import Estimate, estimate
 from earshot.comparison import difference
 from earshot.outcomes import BASE, NOT_TRAINED, Outcomes
+from earshot.power import detectable_difference
 from earshot.randomness import stream
 from earshot.tables.columns import LABELS
 from earshot.tables.experiments import TEST_SIZES
 
-POWER = 0.8
-"""Chance of finding a difference that a test set should be able to show."""
 
-
-def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, confidence: float, seed: int) -> pd.DataFrame:
+def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, confidence: float, power: float, seed: int) -> pd.DataFrame:
     """earshot.tables.experiments.TEST_SIZES: the base and every adapter on test sets of each size, and on all items.
 
     systems: outcomes; only "unseen" counts, and detectors do not. sizes: items, half of each class; one larger than the whole
     test set is left out. draws: test sets drawn of each size; estimates are described by their 2.5 and 97.5 % quantiles
-    over draws, widths by their median. Every seed and system is tested on the same draws.
+    over draws, widths by their median. Every seed and system is tested on the same draws. power: chance of finding the
+    smallest gain that is told.
     """
     unseen = {outcomes.system_id: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     tested = [outcomes for name, outcomes in unseen.items() if name == BASE or outcomes.trained_on != NOT_TRAINED]
@@ -33,7 +33,7 @@ def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, co
     fitting = [size for size in sorted(sizes) if size // 2 <= min((items.label == label).sum() for label in LABELS)]
     masks = {size: [draw_items(items, size, seed, draw) for draw in range(draws)] for size in fitting}
     masks[len(items)] = [np.ones(len(items), dtype=bool)]
-    rows = [_row(outcomes, unseen[BASE], size, drawn, confidence) for size, drawn in masks.items() for outcomes in tested]
+    rows = [_row(outcomes, unseen[BASE], size, drawn, confidence, power) for size, drawn in masks.items() for outcomes in tested]
     return pd.DataFrame(rows, columns=list(TEST_SIZES.columns))
 
 
@@ -55,15 +55,7 @@ def draw_items(items: pd.DataFrame, size: int, seed: int, draw: int) -> npt.NDAr
     return chosen
 
 
-def minimum_detectable(result: Estimate, confidence: float) -> float:
-    """The difference that a test at level 1 - confidence would find with a chance of 80 %, were its variance this one's."""
-    if not result.known:
-        return np.nan
-    quantiles = stats.t.ppf([(1 + confidence) / 2, POWER], result.df)
-    return float(quantiles.sum() * np.sqrt(result.variance))
-
-
-def _row(system: Outcomes, base: Outcomes, size: int, draws: Sequence[npt.NDArray[np.bool_]], confidence: float) -> dict[str, object]:
+def _row(system: Outcomes, base: Outcomes, size: int, draws: Sequence[npt.NDArray[np.bool_]], confidence: float, power: float) -> dict[str, object]:
     own = [estimate(*metric_parts(_part(system, mask), "balanced_accuracy")) for mask in draws]
     against = [] if system.system_id == BASE else [difference(_part(system, mask), _part(base, mask)) for mask in draws]
     values = [result.value for result in own]
@@ -78,17 +70,27 @@ def _row(system: Outcomes, base: Outcomes, size: int, draws: Sequence[npt.NDArra
         "half_width": _median([_half_width(result, confidence) for result in own]),
         "gain": float(np.mean([result.value for result in against])) if against else np.nan,
         "gain_half_width": _median([_half_width(result, confidence) for result in against]),
-        "minimum_detectable_gain": _median([minimum_detectable(result, confidence) for result in against]),
+        "minimum_detectable_gain": _median([_detectable(result, confidence, power) for result in against]),
         "share_of_draws_that_show_a_gain": float(np.mean([_shows_a_gain(result, confidence) for result in against])) if against else np.nan,
     }
 
 
 def _part(outcomes: Outcomes, mask: npt.NDArray[np.bool_]) -> Outcomes:
-    return replace(outcomes, items=outcomes.items[mask], correct=outcomes.correct[:, mask], majority=outcomes.majority[mask])
+    return replace(
+        outcomes,
+        items=outcomes.items[mask],
+        correct=outcomes.correct[:, mask],
+        log_odds=outcomes.log_odds[:, mask],
+        majority=outcomes.majority[mask],
+    )
 
 
 def _half_width(result: Estimate, confidence: float) -> float:
     return float(stats.t.ppf((1 + confidence) / 2, result.df) * np.sqrt(result.variance)) if result.known else np.nan
+
+
+def _detectable(result: Estimate, confidence: float, power: float) -> float:
+    return detectable_difference(math.sqrt(result.variance), result.df, 1 - confidence, power) if result.known else np.nan
 
 
 def _shows_a_gain(result: Estimate, confidence: float) -> bool:

@@ -70,7 +70,7 @@ def experiment_sentences(experiment: pd.DataFrame, curves: pd.DataFrame, confide
     return sentences
 
 
-def size_sentences(sizes: pd.DataFrame, confidence: float) -> list[str]:
+def size_sentences(sizes: pd.DataFrame, confidence: float, power: float) -> list[str]:
     """One sentence per size of test set: what it knows of the honest adapters' gain."""
     sentences = []
     for row in rows_of(sizes[sizes.system_id.str.endswith("-grouped")].sort_values(["system_id", "n_items"])):
@@ -79,7 +79,7 @@ def size_sentences(sizes: pd.DataFrame, confidence: float) -> list[str]:
             f" is usually ±{100 * row.half_width:.1f} points wide"
         )
         if not pd.isna(row.minimum_detectable_gain):
-            text += f", and a gain over the base must be {100 * row.minimum_detectable_gain:.1f} points to be found 8 times in 10"
+            text += f", and a gain over the base must be {100 * row.minimum_detectable_gain:.1f} points to be found {100 * power:g} times in 100"
         if row.draws > 1:
             text += f"; its gain of {points(row.gain)} shows in {100 * row.share_of_draws_that_show_a_gain:.0f} % of {row.draws} drawn test sets"
         else:

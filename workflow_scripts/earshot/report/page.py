@@ -116,7 +116,7 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         errors_of=inputs.errors_of,
         leakage=headline(inputs.leakage[inputs.leakage.metric == "balanced_accuracy"]).to_dict("records"),
         figures={name: _embedded(inputs.figures[name]) for name in inputs.expected_figures},
-        test_sizes=size_sentences(inputs.test_sizes, statistics["confidence"]),
+        test_sizes=size_sentences(inputs.test_sizes, statistics["confidence"], statistics["power"]),
         experiments=[
             {
                 "name": section.name,

@@ -55,7 +55,7 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     handles += [
         Line2D([], [], color="#929292", lw=4, label="usual interval, clustered by source"),
         Line2D([], [], color=INK, lw=0.9, label="95 % of drawn test sets"),
-        Line2D([], [], ls="", marker="_", color=INK, ms=14, mew=1.6, label="smallest gain found 8 times in 10"),
+        Line2D([], [], ls="", marker="_", color=INK, ms=14, mew=1.6, label="smallest gain likely to be found"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.4)
     return figure
