@@ -63,7 +63,7 @@ def test_a_named_target_plans_no_more_than_it_needs(checkout, target, last, adap
 def test_an_experiment_that_is_not_there_is_named(checkout):
     result = checkout.snakemake("--cores", "1", "-n", "results/tables/experiments/nothing.csv")
     assert result.returncode != 0
-    assert "no experiment nothing; finetuning.experiments has main, ablations, cross_validation, learning_curve" in result.stderr
+    assert "no experiment nothing; finetuning.experiments has main, ablations, cross_validation, learning_curve" in result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("profile", ["workstation", "slurm"])
