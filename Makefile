@@ -4,11 +4,12 @@ CORES ?= all
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help env demo test lint lock clean
+.PHONY: help env demo test test-cluster lint lock clean
 
 help:
 	@echo "make demo   set up the environment and run the embedded study (CORES=$(CORES))"
 	@echo "make test   set up the environment and run the tests"
+	@echo "make test-cluster  run the small study through a private Slurm (root; Debian: slurm-wlm, munge)"
 	@echo "make env    only set up the environment, in $(VENV)"
 	@echo "make lint   check style, types and the workflow"
 	@echo "make lock   resolve envs/*.in into the locks and the conda environments"
@@ -22,6 +23,9 @@ demo: env
 
 test: $(VENV)/development.stamp
 	$(VENV)/bin/python -m pytest -m "not slow and not gpu"
+
+test-cluster: $(VENV)/development.stamp
+	$(VENV)/bin/python -m pytest tests/cluster
 
 lint: $(VENV)/development.stamp
 	$(VENV)/bin/ruff check .

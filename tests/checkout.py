@@ -25,19 +25,16 @@ class Checkout:
         """Run Snakemake; stdout and stderr are captured."""
         return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=self.folder, capture_output=True, text=True)
 
-    def plan(self, *arguments: str) -> Counter[str]:
-        """Rule -> number of jobs of a dry run."""
+    def dry_run(self, *arguments: str) -> str:
+        """What a dry run prints."""
         result = self.snakemake("--dry-run", "--cores", "2", *arguments)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "missing provenance" not in result.stdout
-        lines = iter(result.stdout.splitlines())
-        if "Job stats:" not in lines:
-            assert "Nothing to be done" in result.stdout
-            return Counter()
-        rows = [line.split() for line in lines]
-        start = next(number for number, row in enumerate(rows) if row and set(row[0]) == {"-"}) + 1
-        end = next(number for number, row in enumerate(rows) if row and row[0] == "total")
-        return Counter({name: int(count) for name, count in rows[start:end]})
+        return result.stdout
+
+    def plan(self, *arguments: str) -> Counter[str]:
+        """Rule -> number of jobs of a dry run."""
+        return jobs_planned(self.dry_run(*arguments))
 
     def study(self, config: str) -> subprocess.CompletedProcess[str]:
         """Run the workflow with a configuration file on two cores."""
@@ -58,3 +55,15 @@ class Checkout:
         """The same, elsewhere; dates are kept."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)
         return Checkout(folder)
+
+
+def jobs_planned(printed: str) -> Counter[str]:
+    """Rule -> number of jobs, from what a dry run printed."""
+    lines = iter(printed.splitlines())
+    if "Job stats:" not in lines:
+        assert "Nothing to be done" in printed
+        return Counter()
+    rows = [line.split() for line in lines]
+    start = next(number for number, row in enumerate(rows) if row and set(row[0]) == {"-"}) + 1
+    end = next(number for number, row in enumerate(rows) if row and row[0] == "total")
+    return Counter({name: int(count) for name, count in rows[start:end]})

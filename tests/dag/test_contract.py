@@ -87,6 +87,14 @@ def test_rules_that_load_the_model_hold_a_gpu(workflow):
     assert {job.rule.name for job in workflow.dag.jobs if job.resources.get("gpu", 0) == 1} == loading
 
 
+def test_the_slurm_profile_names_rules_that_are_there_and_gives_memory_to_all_that_load_the_model(workflow, rules):
+    profile = yaml.safe_load((ROOT / "config/profiles/slurm/profile.yaml").read_text(encoding="utf-8"))
+    names = {rule.name for rule in rules}
+    assert set(profile["set-resources"]) | set(profile["groups"]) <= names
+    assert set(profile["groups"].values()) == set(profile["group-components"])
+    assert {job.rule.name for job in workflow.dag.jobs if job.resources.get("gpu")} <= set(profile["set-resources"])
+
+
 def test_params_are_tracked_and_narrow(workflow):
     """Snakemake compares params by their text: what JSON cannot hold is not tracked, and the whole configuration reruns all."""
     whole = json.dumps(workflow.globals["config"], sort_keys=True)

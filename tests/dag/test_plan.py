@@ -1,7 +1,9 @@
 import importlib.util
+import re
 import sys
 
 import pytest
+from checkout import ROOT, jobs_planned
 from mounts import in_own_mounts
 
 SEEDS, PUBLISHED_SEEDS = 3, 5
@@ -73,6 +75,19 @@ def test_the_profiles_plan_without_a_gpu_or_a_cluster(checkout, profile):
     assert checkout.plan("--workflow-profile", f"config/profiles/{profile}")["train_adapter"] == 2 * SEEDS
 
 
+@pytest.mark.skipif(importlib.util.find_spec("snakemake_executor_plugin_slurm") is None, reason="no snakemake-executor-plugin-slurm")
+@pytest.mark.parametrize(("config", "alone", "grouped"), [("config", 53, 30), ("reproduction", 143, 57)])
+def test_a_cluster_gets_tens_of_jobs(checkout, config, alone, grouped):
+    """These numbers are in config/profiles/README.md."""
+    printed = checkout.dry_run("--workflow-profile", "config/profiles/slurm", "--configfile", f"config/{config}.yaml")
+    rules = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    local = {name for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", rules, re.MULTILINE) if "    localrule: True" in body}
+    sent = sum(count for rule, count in jobs_planned(printed).items() if rule not in local | {"all"})
+    members, groups = (re.findall(line, printed, re.MULTILINE) for line in (r"^    Job \d+:", r"^\[.*\] Group job"))
+    assert sent == alone
+    assert sent - len(members) + len(groups) == grouped
+
+
 def own_recordings(checkout):
     speech, sounds = checkout.folder / "my speech", checkout.folder / "sounds"
     for name in ("my speech/audio/a.wav", "my speech/a.rttm", "sounds/audio/1-1-A-0.wav", "sounds/meta/esc50.csv"):
@@ -86,6 +101,15 @@ def test_own_recordings_replace_the_embedded_study_but_not_the_corpus_of_the_tin
     plan = checkout.plan("--configfile", checkout.overlay(own_recordings(checkout)))
     assert plan["catalogue_recordings"] == 3
     assert plan["make_embedded_corpus"] == plan["train_tiny_base"] == 1
+
+
+def test_two_thousand_recordings_under_twenty_conditions_are_as_many_jobs_as_two(checkout):
+    settings = own_recordings(checkout) | {"stimuli": {"durations_ms": [200, 400, 600, 800], "snrs_db": [0, 5, 10, 15, 20]}}
+    few = checkout.plan("--configfile", checkout.overlay(settings))
+    for number in range(1000):
+        for name in (f"my speech/audio/{number}.wav", f"my speech/{number}.rttm", f"sounds/audio/1-{number}-A-0.wav"):
+            (checkout.folder / name).touch()
+    assert checkout.plan("--configfile", checkout.overlay(settings)) == few
 
 
 PROMPT_RULES = {"search_prompts", "predict_prompts", "compare_prompts", "plot_prompts"}
