@@ -76,7 +76,7 @@ def test_the_profiles_plan_without_a_gpu_or_a_cluster(checkout, profile):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("snakemake_executor_plugin_slurm") is None, reason="no snakemake-executor-plugin-slurm")
-@pytest.mark.parametrize(("config", "alone", "grouped"), [("config", 53, 30), ("reproduction", 143, 57)])
+@pytest.mark.parametrize(("config", "alone", "grouped"), [("config", 53, 29), ("reproduction", 280, 135)])
 def test_a_cluster_gets_tens_of_jobs(checkout, config, alone, grouped):
     """These numbers are in config/profiles/README.md."""
     printed = checkout.dry_run("--workflow-profile", "config/profiles/slurm", "--configfile", f"config/{config}.yaml")
