@@ -3,8 +3,8 @@
     python tests/cluster/private_slurm.py squeue          # run a command inside a fresh cluster, and stop it again
 
 Nothing outside the folder is read or written: not /etc/slurm, not /etc/munge, not /run. The nodes are two daemons that advertise
-more processors and memory than there are, and the GPUs are files that merely count. Every daemon ends by itself when LIFETIME_S
-is over, whatever becomes of the process that started it.
+more processors and memory than there are, and the GPUs are files that merely count. Every daemon ends with the process that started it, even one
+that was killed, and when LIFETIME_S is over.
 """
 
 import ipaddress
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from pathlib import Path
 LIFETIME_S = 3600
 START_S = 60
 STOP_S = 20
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo")
+PROGRAMS = ("setpriv", "munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "sinfo")
 
 CONFIGURATION = """\
 ClusterName=private
@@ -156,11 +156,11 @@ def munge_files(folder: Path) -> list[str]:
 
 
 def start(running: Cluster, *command: str) -> subprocess.Popen[bytes]:
-    """A daemon that ends by itself when its time is over."""
-    with (running.folder / f"{command[0]}{command[-1].strip('-') if command[0] == 'slurmd' else ''}.log").open("wb") as log:
-        return subprocess.Popen(
-            ["timeout", "--kill-after=10", str(LIFETIME_S), *command], env=running.environment, stdout=log, stderr=log, start_new_session=True
-        )
+    """A daemon that ends with this process, or when its time is over."""
+    log = running.folder / f"{command[0]}{command[-1] if command[0] == 'slurmd' else ''}.log"
+    ending = ["setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=10", str(LIFETIME_S)]
+    with log.open("wb") as stream:
+        return subprocess.Popen([*ending, *command], env=running.environment, stdout=stream, stderr=stream, start_new_session=True)
 
 
 def idle_nodes(running: Cluster) -> set[str]:
@@ -169,7 +169,8 @@ def idle_nodes(running: Cluster) -> set[str]:
     return set(listed.stdout.split())
 
 
-def wait_for(condition, running: Cluster) -> None:
+def wait_for(condition: Callable[[], bool], running: Cluster) -> None:
+    """Raises TimeoutError, with the end of the logs, where the condition does not come true in time."""
     deadline = time.monotonic() + START_S
     while not condition():
         if time.monotonic() > deadline:
@@ -195,5 +196,6 @@ def stop(running: Cluster, daemons: Sequence[subprocess.Popen[bytes]]) -> None:
 if __name__ == "__main__":
     if reason := obstacle():
         sys.exit(f"error: {reason}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with cluster() as private:
         sys.exit(subprocess.run(sys.argv[1:], env=private.environment).returncode)

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -126,6 +127,20 @@ def test_nothing_of_a_cluster_is_left_behind():
         assert any(str(folder) in line for line in command_lines())
     assert not folder.exists()
     assert not any(str(folder) in line for line in command_lines())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_cluster_ends_with_the_process_that_started_it(number):
+    command = [sys.executable, str(Path(__file__).with_name("private_slurm.py")), "sh", "-c", "echo $SLURM_CONF; sleep 60"]
+    starter = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    configuration = starter.stdout.readline().strip()
+    assert any(f"SLURM_CONF={configuration}" in line and "slurmctld" in line for line in command_lines())
+    starter.send_signal(number)
+    starter.wait()
+    deadline = time.monotonic() + 60
+    while (left := [line for line in command_lines() if configuration in line and "sleep" not in line]) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert left == []
 
 
 def command_lines() -> list[str]:
