@@ -5,6 +5,7 @@ half a length after the one before; the file's row is then its most speech-like 
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,9 +47,7 @@ def share(text: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the detector's folder, such as results/detector")
-    parser.add_argument(
-        "clips", type=Path, nargs="+", help="audio files that libsndfile reads (WAV, FLAC, Ogg, MP3), any rate; channels are averaged"
-    )
+    parser.add_argument("clips", type=Path, nargs="+", help="audio files (WAV, FLAC, Ogg, MP3), any rate; channels are averaged")
     parser.add_argument("--base", type=Path, required=True, help="checkpoint folder of the base model that the adapter was trained on")
     parser.add_argument("--format", choices=["csv", "json"], default="csv", help="what is printed (default: csv)")
     parser.add_argument("--stretches", action="store_true", help="a row for every stretch of a long file, not its most speech-like one alone")
@@ -73,8 +72,7 @@ def main() -> None:
         table = detector.stretches(args.clips, args.prevalence, args.threshold)
     rows = (table if args.stretches else by_file(table)).round({"probability": 6, "log_odds": 6})
     if args.format == "json":
-        rows.to_json(sys.stdout, orient="records", indent=1, force_ascii=False)
-        print()
+        print(json.dumps(rows.astype(object).where(rows.notna(), None).to_dict("records"), indent=1, ensure_ascii=False))
     else:
         rows.to_csv(sys.stdout, index=False, lineterminator="\n")
 

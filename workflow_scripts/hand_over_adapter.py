@@ -51,9 +51,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True, help="how well probabilities hold (CSV)")
     parser.add_argument("--accuracy", type=Path, required=True, help="accuracy per system (CSV)")
     parser.add_argument("--comparisons", type=Path, required=True, help="paired tests (CSV)")
-    parser.add_argument(
-        "--base", type=json_object, required=True, help="name, revision and licence of the base model, and whether it is the tiny one (JSON)"
-    )
+    parser.add_argument("--base", type=json_object, required=True, help="name, revision and licence of the base model; whether it is tiny (JSON)")
     parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
     parser.add_argument("--origins", type=json_object, required=True, help="data set -> its config sources.<name>.origin (JSON)")
     parser.add_argument("--recipes", type=json_object, required=True, help="config finetuning.recipes (JSON)")
@@ -69,14 +67,15 @@ def main() -> None:
     selection = select_adapter(predictions, read_table(args.index, STIMULI), split)
     fits = read_table(args.fits, CALIBRATION_FITS)
     method, calibration = chosen_calibration(fits, selection.system_id, selection.seed)
-    record = detector_record(args.base, args.checkpoint, args.quantisation, presentation_of(args.stimuli), selection)
+    recipe = args.recipes[selection.system_id.rpartition("-")[0]]
+    record = detector_record(args.base, args.checkpoint, args.quantisation, presentation_of(args.stimuli, recipe), selection)
     adapter = folder_of(args.adapters, selection.system_id, selection.seed)
     recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
     card = CardInputs(
         detector=record,
         licence=args.base["licence"],
         tiny=args.base["tiny"],
-        recipe=args.recipes[selection.system_id.rpartition("-")[0]],
+        recipe=recipe,
         prompt=args.prompt,
         stimuli=args.stimuli,
         statistics=args.statistics,

@@ -8,8 +8,12 @@ import pandas as pd
 
 from earshot.configuration import complete_config
 from earshot.leakage.certificate import SCHEMA_NAME, overall_status
+from earshot.phases import phase_of
 from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
+from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
 from earshot.tables.comparisons import COMPARISONS, LEAKAGE
+from earshot.tables.conclusions import ENSEMBLES, PHASES, POWER, VARIANCE
+from earshot.tables.errors_made import ERROR_RATES
 from earshot.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earshot.tables.files import validate
 from earshot.tables.generation import GENERATION
@@ -130,6 +134,77 @@ def efficiency(recipes: Sequence[str] = RECIPES) -> pd.DataFrame:
         for seed in SEEDS
     ]
     return validate(pd.DataFrame(rows, columns=list(EFFICIENCY.columns)), EFFICIENCY)
+
+
+def power() -> pd.DataFrame:
+    pair = comparisons()[["system_a", "system_b", "conclusion", "difference"]].iloc[0].to_dict()
+    pair |= {"standard_error": 0.03, "n_seeds": 3, "n_speech_sources": 14, "n_nonspeech_sources": 14, "level": 0.05, "power": 0.8}
+    times = {"minimum_detectable_difference": 0.09, "times_sources_for_observed": 2.2, "times_sources_for_margin": np.inf}
+    return validate(pd.DataFrame([pair | times | {"times_sources_for_equivalence": 3.01}]), POWER)
+
+
+def variance(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
+    components = ("seed", "speech_source", "nonspeech_source", "speech_residual", "nonspeech_residual")
+    rows = []
+    for system in systems:
+        for name in components:
+            known = "source" in name or "-" in system
+            rows.append([system, "unseen", name, 14, 0.1 if known else np.nan, 0.2 if known else np.nan])
+    return validate(pd.DataFrame(rows, columns=list(VARIANCE.columns)), VARIANCE)
+
+
+def ensembles() -> pd.DataFrame:
+    rows = [
+        [f"attention-grouped+{rule}", "attention-grouped", rule, 3, 0.95, 0.91, 0.9, 0.01, -0.01, 0.03, 0.2, 0.01, 0.4, "equivalent", 700, 28]
+        for rule in ("mean", "vote")
+    ]
+    return validate(pd.DataFrame(rows, columns=list(ENSEMBLES.columns)), ENSEMBLES)
+
+
+def calibration(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
+    rows = [
+        [system, _split_of(system), seed, method, 0.4, 0.3, 0.5, 0.12, 0.1, 0.14, 0.05, 0.02, 0.08, 0.02, 0.9, 700, 14, 14]
+        for system in systems
+        for seed in ((*SEEDS, "all") if "-" in system else ("-",))
+        for method in ("none", "temperature", "platt")
+    ]
+    return validate(pd.DataFrame(rows, columns=list(CALIBRATION.columns)), CALIBRATION)
+
+
+def calibration_fits(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
+    rows = [
+        [system, seed, method, 0.7, 0.0, 0.0, 0.4, method == "temperature", 300, 6, 6]
+        for system in systems
+        for seed in (SEEDS if "-" in system else ("-",))
+        for method in ("temperature", "platt")
+    ]
+    return validate(pd.DataFrame(rows, columns=list(CALIBRATION_FITS.columns)), CALIBRATION_FITS)
+
+
+def reliability(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
+    rows = [
+        [system, method, k, (k + 0.5) / 10, (k + 0.3) / 10, k / 10, (k + 1) / 10, 70, 20]
+        for system in systems
+        for method in ("none", "temperature", "platt")
+        for k in range(10)
+    ]
+    return validate(pd.DataFrame(rows, columns=list(RELIABILITY.columns)), RELIABILITY)
+
+
+def error_rates(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
+    levels = [("all", "all"), ("category", "dog"), ("duration_ms", "200"), ("snr_db", "-5")]
+    rows = [[system, label, *level, 0.2, 0.1, 0.3, 350, 14] for system in systems for label in ("SPEECH", "NONSPEECH") for level in levels]
+    return validate(pd.DataFrame(rows, columns=list(ERROR_RATES.columns)), ERROR_RATES)
+
+
+def phases(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
+    rows = [
+        [phase_of(name, _split_of(name)), name, name, LEVELS.get(name, 0.7), 0.6, 0.95, 0.1, 0.0, 0.2, 28]
+        for name in systems
+        if "row_random" not in name
+    ]
+    rows.append(["prompt", "base", "searched question", 0.81, 0.7, 0.9, 0.01, -0.01, 0.03, 28])
+    return validate(pd.DataFrame(rows, columns=list(PHASES.columns)), PHASES)
 
 
 def histories(systems: Sequence[str] = SYSTEMS, steps: int = 40) -> pd.DataFrame:

@@ -16,6 +16,8 @@ from earshot.report.conditions_figure import draw_conditions
 from earshot.report.efficiency_figure import draw_efficiency
 from earshot.report.experiment_figure import draw_experiment
 from earshot.report.leakage_figure import draw_leakage, published_drops
+from earshot.report.phases_figure import draw_phases
+from earshot.report.reliability_figure import draw_reliability
 from earshot.report.style import figure_style, headline, in_order, save_figure, system_name
 from earshot.report.test_sizes_figure import draw_test_sizes
 from earshot.report.training_figure import draw_training, read_histories
@@ -39,10 +41,16 @@ def leakage_figure(systems=examples.SYSTEMS, **options):
     return draw_leakage(examples.leakage(systems), examples.accuracy(systems, **options), PUBLISHED)
 
 
+def reliability_figure(systems=examples.SYSTEMS):
+    return draw_reliability(examples.reliability(systems), examples.calibration(systems), examples.calibration_fits(systems))
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "accuracy": lambda: accuracy_figure(FEW),
     "conditions": lambda: draw_conditions(examples.conditions(FEW)),
     "leakage": lambda: leakage_figure(FEW),
+    "phases": lambda: draw_phases(examples.phases(("base", "attention-grouped", "attention-grouped+mean", "silero"))),
+    "reliability": lambda: reliability_figure(FEW),
     "training": lambda: draw_training(examples.histories()),
     "test_sizes": lambda: draw_test_sizes(examples.test_sizes()),
     "experiment": lambda: draw_experiment(examples.experiment(), examples.learning_curve()),
@@ -78,8 +86,10 @@ def test_the_same_tables_give_the_same_bytes_and_a_png_of_150_dpi_or_more(tmp_pa
         lambda systems: draw_test_sizes(examples.test_sizes([name for name in systems if name == "base" or "-" in name])),
         lambda systems: draw_experiment(examples.experiment(systems), examples.learning_curve(systems[:5])),
         lambda systems: draw_efficiency(examples.efficiency(systems)),
+        lambda systems: draw_phases(examples.phases(systems)),
+        reliability_figure,
     ],
-    ids=["accuracy", "leakage", "conditions", "test_sizes", "experiment", "efficiency"],
+    ids=["accuracy", "leakage", "conditions", "test_sizes", "experiment", "efficiency", "phases", "reliability"],
 )
 def test_nothing_leaves_the_figure(draw, systems):
     with figure_style():
@@ -167,6 +177,8 @@ def test_all_seeds_stand_for_an_adapter_and_a_lone_seed_for_itself():
     assert dict(headline(table)[["system_id", "seed"]].itertuples(index=False)) == {"a-grouped": "all", "b-grouped": "7", "base": "-"}
 
 
-def test_systems_are_listed_base_honest_leaky_detectors_and_the_leaky_arm_is_named():
-    assert in_order(["energy", "b-row_random", "silero", "z-grouped", "base"]) == ["base", "z-grouped", "b-row_random", "silero", "energy"]
+def test_systems_are_listed_base_honest_ensembles_leaky_detectors_and_the_leaky_arm_is_named():
+    names = ["base", "z-grouped", "z-grouped+mean", "b-row_random", "silero", "energy"]
+    assert in_order(reversed(names)) == names
+    assert system_name("z-grouped+mean") == "z adapter, mean of seeds"
     assert "leaky" in system_name("b-row_random") and "leaky" not in system_name("z-grouped")

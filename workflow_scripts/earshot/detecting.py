@@ -56,8 +56,8 @@ class SpeechDetector:
         while group := list(islice(cut, STRETCHES_AT_A_TIME)):
             log_odds = np.full(len(group), np.nan)
             heard = [k for k, stretch in enumerate(group) if stretch.window is not None]
-            if heard:
-                windows = [group[k].window for k in heard]
+            windows = [stretch.window for stretch in group if stretch.window is not None]
+            if windows:
                 answers = self._batches.run(lambda batch: self._scorer(hear(self._checkpoint, batch)), windows)
                 log_odds[heard] = np.concatenate([scores.log_odds for (scores,) in answers])
             tables.append(self._rows(group, log_odds, prevalence, threshold))

@@ -1,44 +1,48 @@
 """The detector's folder: one adapter in peft's layout with prompt, calibration, and what it was made for."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pandas as pd
 
 from earshot.accuracy import metric_parts
-from earshot.calibration import Calibration
+from earshot.calibration import METHODS, Calibration
 from earshot.clustered import estimate
 from earshot.errors import InputError
 from earshot.fingerprint import checkpoint_fingerprint
+from earshot.levels import Level
 from earshot.outcomes import outcomes_on
 from earshot.presentation import Presentation
+from earshot.records import DIGEST, TEXT, load_record, record_schema
 
 SCHEMA_NAME = "earshot-detector/1"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
-_TEXT = {"type": "string", "minLength": 1}
 _NUMBER = {"type": "number"}
-
-
-def _record(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
+_LEVEL = record_schema(normalisation={"enum": ["stimuli", "peak", "rms"]}, level_dbfs=_NUMBER)
+_PRESENTATION = dict.fromkeys(("window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs", "shortest_ms", "longest_ms"), _NUMBER)
 
 _FILES = {
-    "detector.json": _record(
+    "detector.json": record_schema(
         schema={"const": SCHEMA_NAME},
-        base=_record(name=_TEXT, revision={"type": ["string", "null"]}, fingerprint=_TEXT),
+        base=record_schema(name=TEXT, revision={"type": ["string", "null"]}, fingerprint=DIGEST),
         quantisation={"enum": ["none", "nf4"]},
-        presentation=_record(**{name: {"type": "string"} if name == "normalisation" else _NUMBER for name in Presentation.__dataclass_fields__}),
+        presentation=record_schema(**_PRESENTATION, normalisation={"enum": ["peak", "rms"]}, level=_LEVEL),
+        selected=record_schema(system_id=TEXT, seed=TEXT, development_balanced_accuracy={"type": "object"}),
     ),
-    "prompt.json": _record(question=_TEXT, answer_format=_TEXT, audio_position=_TEXT),
-    "calibration.json": _record(method=_TEXT, slope={"type": "number", "exclusiveMinimum": 0}, intercept=_NUMBER),
+    "prompt.json": record_schema(question=TEXT, answer_format=TEXT, audio_position=TEXT),
+    "calibration.json": record_schema(
+        method={"enum": list(METHODS)},
+        slope={"type": "number", "exclusiveMinimum": 0},
+        intercept=_NUMBER,
+        temperature=_NUMBER,
+        threshold_log_odds=_NUMBER,
+        fitted_on=record_schema(part=TEXT, split_sha256=DIGEST, sources={"type": "array", "items": TEXT}),
+    ),
 }
-"""JSON schema of what the detector reads; more keys may be there for people."""
+"""JSON schema of each file."""
 
 
 @dataclass(frozen=True)
@@ -92,28 +96,21 @@ def load_detector_folder(folder: Path) -> DetectorFolder:
 
     Raises InputError where a file is missing or is not what the detector needs.
     """
-    content: dict[str, Any] = {}
     for name in ADAPTER_FILES:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: no detector here ({name} is missing); name a folder that hand_over_adapter made")
-    for name, schema in _FILES.items():
-        try:
-            content[name] = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise InputError(f"{folder / name}: cannot be read ({error}); run hand_over_adapter again") from error
-        problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content[name]))
-        if problem is not None:
-            raise InputError(f"{folder / name}: {problem.json_path}: {problem.message[:120]}; run hand_over_adapter again")
+    content = {name: load_record(folder / name, schema, "a file of a detector", "run hand_over_adapter again") for name, schema in _FILES.items()}
     detector, calibration = content["detector.json"], content["calibration.json"]
+    presentation = detector["presentation"]
     return DetectorFolder(
         folder=folder,
         base_name=detector["base"]["name"],
         revision=detector["base"]["revision"],
         fingerprint=detector["base"]["fingerprint"],
         quantisation=detector["quantisation"],
-        prompt={name: content["prompt.json"][name] for name in ("question", "answer_format", "audio_position")},
+        prompt=content["prompt.json"],
         calibration=Calibration(calibration["slope"], calibration["intercept"]),
-        presentation=Presentation(**{name: detector["presentation"][name] for name in Presentation.__dataclass_fields__}),
+        presentation=Presentation(**(presentation | {"level": Level(**presentation["level"])})),
     )
 
 

@@ -1,13 +1,14 @@
 """How a sound is brought before the model: as the stimuli that its adapter was trained on were, in a window at a fixed level."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from earshot.acoustics import Samples, amplitude, coloured_noise, normalise_peak, normalise_rms, raised_cosine_ramp
 from earshot.audio import SAMPLE_RATE, Waveform
+from earshot.levels import Level
 from earshot.randomness import stream
 
 SHORTEST_MS = 20
@@ -16,7 +17,8 @@ SHORTEST_MS = 20
 
 @dataclass(frozen=True)
 class Presentation:
-    """window_ms, ramp_ms: milliseconds. Levels as in earshot.stimuli.StimulusDesign. shortest_ms, longest_ms: the stimuli's durations."""
+    """window_ms, ramp_ms: milliseconds. Levels as in earshot.stimuli.StimulusDesign. shortest_ms, longest_ms: the stimuli's durations.
+    level: what the recipe's adapter hears stimuli at."""
 
     window_ms: int
     floor_dbfs: float
@@ -26,6 +28,7 @@ class Presentation:
     rms_dbfs: float
     shortest_ms: int
     longest_ms: int
+    level: Level = field(default_factory=Level)
 
     @property
     def longest(self) -> int:
@@ -45,7 +48,7 @@ class Presentation:
         return not len(stretch) or float(np.max(np.abs(stretch))) <= amplitude(self.floor_dbfs)
 
     def present(self, stretch: Waveform) -> Waveform:
-        """The window that the model hears: a stretch that is not silent, ramped, in the middle of the floor, at the set level (full scale, if that clips).
+        """The window that the model hears: a stretch, ramped, in the middle of the floor, at the set level (full scale, if that clips).
 
         stretch: 16 kHz mono, full scale 1, at most the longest stimulus. The floor is the same draw for every stretch.
         Returns float32, shape (samples of the window,).
@@ -62,11 +65,12 @@ class Presentation:
             gain = normalise_rms(segment, floor[during], self.rms_dbfs)
             loudest = float(np.max(np.abs(gain * sound + floor)))
             gain /= max(1.0, loudest)
-        return (gain * sound + floor).astype(np.float32)
+        return self.level.applied((gain * sound + floor).astype(np.float32), round(1000 * len(stretch) / SAMPLE_RATE))
 
 
-def presentation_of(stimuli: Mapping[str, Any]) -> Presentation:
-    """The presentation of the factorial set. stimuli: the `stimuli` section of the configuration."""
+def presentation_of(stimuli: Mapping[str, Any], recipe: Mapping[str, Any]) -> Presentation:
+    """How a recipe's adapter hears the factorial set. stimuli, recipe: sections of the configuration."""
     shared = ("window_ms", "floor_dbfs", "ramp_ms", "normalisation", "peak_dbfs", "rms_dbfs")
     durations = stimuli["durations_ms"]
-    return Presentation(**{name: stimuli[name] for name in shared}, shortest_ms=min(durations), longest_ms=max(durations))
+    level = Level(recipe["normalisation"], recipe["level_dbfs"])
+    return Presentation(**{name: stimuli[name] for name in shared}, shortest_ms=min(durations), longest_ms=max(durations), level=level)
