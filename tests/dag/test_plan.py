@@ -19,6 +19,7 @@ def test_a_clean_checkout_plans_the_whole_study(checkout):
     assert plan["gate_leakage"] == plan["audit_leakage"] == 2
     assert plan["measure_experiment"] == plan["plot_efficiency"] == plan["compare_test_sizes"] == 1
     assert plan["gate_fitted"] == 1
+    assert plan["ensemble_seeds"] == plan["calibrate_systems"] == plan["hand_over_adapter"] == 1
     assert plan["detect_reference"] == 2 * 3
     assert plan["predict_zeroshot"] == 2
     assert plan["search_prompts"] == 2 * 3, "the control runs beside the one proposer"
@@ -50,6 +51,7 @@ def test_the_published_study_plans_at_full_size(checkout):
         ("stimuli", "audit_stimuli", 0),
         ("audits", "render_audit", 0),
         ("adapters", "train_adapter", 2 * SEEDS),
+        ("detector", "hand_over_adapter", SEEDS),
         ("ablations", "plot_efficiency", 10 * SEEDS),
         ("cross_validation", "plot_experiment", 1 + 5),
         ("learning_curve", "plot_experiment", (4 + 1) * SEEDS),

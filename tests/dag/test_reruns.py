@@ -9,13 +9,25 @@ PROVENANCE = {"record_provenance"} | PAGE
 SECOND_AUDIT = {"audit_fitted", "render_audit", "gate_fitted"}
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
-PROMPTS_TESTED = {"compare_prompts", "plot_prompts"}
+PHASES = {"measure_phases", "plot_phases"}
+PROMPTS_TESTED = {"compare_prompts", "plot_prompts"} | PHASES
 PROMPT_SEARCH = {"search_prompts", "predict_prompts"} | PROMPTS_TESTED
 TEST_SIZES = {"compare_test_sizes", "plot_test_sizes"}
 COSTS = {"measure_efficiency", "plot_efficiency"}
 EXPERIMENTS = {"measure_experiment", "plot_experiment"} | COSTS
-AFTER_PREDICTIONS = {"measure_accuracy", "compare_systems"} | FIGURES_OF_SCORES | TEST_SIZES | EXPERIMENTS | PSYCHOACOUSTICS | PROVENANCE
-AFTER_TRAINING = {"predict_adapter", "plot_training"} | AFTER_PREDICTIONS
+CALIBRATION = {"calibrate_systems", "plot_reliability"} | SECOND_AUDIT
+AFTER_PREDICTIONS = (
+    {"measure_accuracy", "compare_systems", "list_errors", "hand_over_adapter"}
+    | PHASES
+    | CALIBRATION
+    | FIGURES_OF_SCORES
+    | TEST_SIZES
+    | EXPERIMENTS
+    | PSYCHOACOUSTICS
+    | PROVENANCE
+)
+OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | CALIBRATION | PHASES | {"ensemble_seeds", "list_errors"}
+AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 AFTER_SPLITS = (
     {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference", "probe_counterfactuals"}
     | SECOND_AUDIT
@@ -71,6 +83,9 @@ def test_touching_every_file_runs_nothing(finished):
     ("path", "expected"),
     [
         ("workflow_scripts/earshot/report/accuracy_figure.py", {"plot_accuracy"} | PAGE),
+        ("workflow_scripts/earshot/report/reliability_figure.py", {"plot_reliability"} | PAGE),
+        ("workflow_scripts/earshot/power.py", {"compare_systems", "plot_leakage", "hand_over_adapter"} | PROVENANCE),
+        ("rules/captions/model_card.md.jinja", {"hand_over_adapter"}),
         ("workflow_scripts/plot_training.py", {"plot_training"} | PAGE),
         ("workflow_scripts/earshot/leakage/report.py", {"render_audit"}),
         ("workflow_scripts/earshot/leakage/report.html.jinja", {"render_audit"}),
@@ -116,7 +131,7 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
         ({"splits": {"extended_test": {"items": [64]}}}, TEST_SIZES | PROVENANCE),
         (
             {"splits": {"row_random": {"stimuli": 100}}},
-            {"split_row_random", "audit_leakage", "render_audit", "gate_leakage", "train_adapter"} | (AFTER_TRAINING - PSYCHOACOUSTICS - TEST_SIZES),
+            {"split_row_random", "audit_leakage", "render_audit", "gate_leakage", "train_adapter"} | (AFTER_TRAINING - OF_HONEST_ADAPTERS),
         ),
         ({"splits": {"test_fraction": 0.3}}, {"split_grouped"} | AFTER_SPLITS),
         ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
