@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,7 @@ from earshot.audio import SAMPLE_RATE, Waveform, encode_flac, read_mono
 from earshot.configuration import complete_config
 from earshot.leakage.audit import audited_files, checks
 from earshot.leakage.evidence import Policy, in_batches
-from earshot.leakage.near_duplicates import OverAudio, Pair, correlated_pairs, fingerprinted
+from earshot.leakage.near_duplicates import Origin, OverAudio, Pair, copies_among, correlated_pairs, fingerprinted
 from earshot.leakage.workers import Workers
 from earshot.randomness import stream
 from earshot.tables.audio import AudioTableWriter
@@ -206,32 +207,33 @@ def compared(audio: dict[str, Waveform], parts: dict[str, int]) -> list[Pair]:
     return correlated_pairs(over(named), fingerprinted(over(named), len(named), "clips"), parts, "clips", Workers())
 
 
-def compared_with_copies(originals: dict[str, Waveform], change: Callable[[Waveform], Waveform]) -> tuple[dict[str, float], list[Pair]]:
-    """The correlation of every original with its changed copy, 0 where it is no candidate, and the other candidates."""
+def compared_with_copies(originals: dict[str, Waveform], change: Callable[[Waveform], Waveform]) -> list[Pair]:
+    """Candidate pairs of originals and changed copies, each named "copy of" its original."""
     copies = {f"copy of {name}": change(waveform) for name, waveform in originals.items()}
-    pairs = compared(originals | copies, dict.fromkeys(originals, 1) | dict.fromkeys(copies, 2))
-    copied = {frozenset((name, f"copy of {name}")): name for name in originals}
-    found = dict.fromkeys(originals, 0.0)
-    others = []
-    for pair in pairs:
-        name = copied.get(frozenset((pair.item_a, pair.item_b)))
-        if name is None:
-            others.append(pair)
-        else:
-            found[name] = pair.correlation
-    return found, others
+    return compared(originals | copies, dict.fromkeys(originals, 1) | dict.fromkeys(copies, 2))
+
+
+def original_of(item: str) -> str:
+    return item.removeprefix("copy of ")
+
+
+def of_a_copy(pair: Pair) -> bool:
+    return original_of(pair.item_a) == original_of(pair.item_b)
 
 
 def detection(n_sources: int) -> None:
     threshold = policy().near_duplicate_correlation
     originals = {f"clip {k}": sound(stream(1, "sound", k)) for k in range(n_sources)}
     for name, change in changes(round(0.3 * SAMPLE_RATE)).items():
-        copied, pairs = compared_with_copies(originals, change)
-        correlations, others = np.array(list(copied.values())), [pair.correlation for pair in pairs]
+        pairs = compared_with_copies(originals, change)
+        found = {original_of(pair.item_a): pair for pair in pairs if of_a_copy(pair)}
+        others = [pair for pair in pairs if not of_a_copy(pair)]
+        correlations = np.array([found[clip].correlation if clip in found else 0.0 for clip in originals])
         lowest = np.percentile(correlations, [5, 50])
         print(
-            f"{name:<28} found {np.mean(correlations >= threshold):6.1%}  correlation (5 %, median) {lowest[0]:.2f} {lowest[1]:.2f}"
-            f"  unrelated: candidates {len(others)}, highest {max(others, default=0):.2f}, alarms {sum(other >= threshold for other in others)}",
+            f"{name:<28} found {sum(pair.alone(threshold) for pair in found.values()) / len(originals):6.1%}"
+            f"  correlation (5 %, median) {lowest[0]:.2f} {lowest[1]:.2f}  unrelated: candidates {len(others)},"
+            f" highest {max((pair.correlation for pair in others), default=0):.2f}, alarms {sum(pair.alone(threshold) for pair in others)}",
             flush=True,
         )
 
@@ -255,28 +257,35 @@ def cut(folders: list[Path], half: str, seconds: float, most: int, source_patter
     return pieces
 
 
-def of_one_source(pair: Pair) -> bool:
-    first, second = (name.removeprefix("copy of ").split("/")[0] for name in (pair.item_a, pair.item_b))
-    return first == second
+def source_of(item: str) -> str:
+    return original_of(item).split("/")[0]
 
 
-def held_out(folders: list[Path], half: str, most: int, source_pattern: str) -> None:
-    """Print, per length and kind of change, the copies found and the pieces of different sources taken for copies."""
+def origin_of(item: str) -> Origin:
+    """Copies are of a source of their own, as they are where a recording is in two corpora."""
+    return Origin(item.split("/")[0], item)
+
+
+def held_out(folders: list[Path], half: str, lengths_s: list[float], most: int, source_pattern: str) -> None:
+    """Print, per length and kind of change, the copies found, the sources of which any was, alone or with others, and the
+    pieces of different sources taken for copies."""
     threshold = policy().near_duplicate_correlation
-    print("| seconds | change | copies found | false alarms among pairs |\n|---:|---|---:|---:|")
-    for seconds, shift_s in PIECES_S.items():
+    print("| seconds | change | copies found alone | sources found | false alarms among pairs |\n|---:|---|---:|---:|---:|")
+    for seconds, shift_s in ((seconds, PIECES_S[seconds]) for seconds in lengths_s):
         pieces = cut(folders, half, seconds, most, source_pattern)
-        _, per_source = np.unique([name.split("/")[0] for name in pieces], return_counts=True)
-        unrelated = (len(pieces) ** 2 - int((per_source**2).sum())) // 2
-        everywhere = dict.fromkeys(pieces, 3)
-        rows = {"none": (None, compared(pieces, everywhere), unrelated)}
+        per_source = Counter(map(source_of, pieces))
+        unrelated = (len(pieces) ** 2 - sum(n**2 for n in per_source.values())) // 2
+        rows = {"none": (compared(pieces, dict.fromkeys(pieces, 3)), unrelated)}
         for name, change in changes(round(shift_s * SAMPLE_RATE)).items():
-            copied, others = compared_with_copies(pieces, change)
-            rows[name] = (sum(correlation >= threshold for correlation in copied.values()), others, 2 * unrelated)
-        for name, (found, others, n_pairs) in rows.items():
-            alarms = [pair for pair in others if pair.correlation >= threshold and not of_one_source(pair)]
-            share = "" if found is None else f"{found} of {len(pieces)} ({found / len(pieces):.1%})"
-            print(f"| {seconds:g} | {name} | {share} | {len(alarms)} of {n_pairs:,} |", flush=True)
+            rows[name] = (compared_with_copies(pieces, change), 2 * unrelated)
+        for name, (pairs, n_pairs) in rows.items():
+            origins = {item: origin_of(item) for pair in pairs for item in (pair.item_a, pair.item_b)}
+            found = copies_among(pairs, origins, threshold)
+            alone = sum(of_a_copy(pair) and pair.alone(threshold) for pair in pairs)
+            sources = {source_of(pair.item_a) for pair in found if of_a_copy(pair)}
+            alarms = [pair for pair in found if source_of(pair.item_a) != source_of(pair.item_b)]
+            shares = [f"{n} of {total} ({n / total:.1%})" for n, total in ((alone, len(pieces)), (len(sources), len(per_source)))]
+            print(f"| {seconds:g} | {name} | {' | '.join(shares if name != 'none' else ['', ''])} | {len(alarms)} of {n_pairs:,} |", flush=True)
             for pair in alarms:
                 print(f"false alarm: {pair.item_a}, {pair.item_b}, correlation {pair.correlation:.2f}", file=sys.stderr)
 
@@ -291,6 +300,7 @@ def main() -> None:
     real.add_argument("--recordings", type=Path, nargs="+", required=True, help="folders of WAV files")
     real.add_argument("--half", choices=["A", "B"], default="B", help="half of the recordings (default: B, which nothing was set on)")
     real.add_argument("--source", default=ESC50_SOURCE, help="regular expression that matches the source in a file's name (default: ESC-50's)")
+    real.add_argument("--seconds", type=float, choices=list(PIECES_S), nargs="+", default=list(PIECES_S), help="lengths of the pieces (default: all)")
     real.add_argument("--pieces", type=int, default=2, help="pieces of a file, at most (default: 2)")
     once = commands.add_parser("once", help="one size, as JSON")
     once.add_argument("size", type=int)
@@ -305,7 +315,7 @@ def main() -> None:
     elif args.command == "detection":
         detection(args.sources)
     elif args.command == "held-out":
-        held_out(args.recordings, args.half, args.pieces, args.source)
+        held_out(args.recordings, args.half, args.seconds, args.pieces, args.source)
     elif args.command == "once":
         audit_once(args.size, args.jobs)
     else:

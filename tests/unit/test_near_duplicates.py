@@ -14,7 +14,16 @@ from scipy import signal
 from earshot.audio import SAMPLE_RATE
 from earshot.leakage import near_duplicates
 from earshot.leakage.evidence import AuditInput, in_batches
-from earshot.leakage.near_duplicates import Pair, aligned_correlation, correlated_pairs, fingerprinted, near_duplicate_audio
+from earshot.leakage.near_duplicates import (
+    MIN_SUPPORTED_INFORMATION,
+    Origin,
+    Pair,
+    aligned_correlation,
+    copies_among,
+    correlated_pairs,
+    fingerprinted,
+    near_duplicate_audio,
+)
 from earshot.leakage.workers import Workers
 from earshot.randomness import stream
 
@@ -129,7 +138,7 @@ def pairs_of(audio: list[tuple[str, np.ndarray]], parts: dict[str, int]) -> list
 
 def duplicates(train: dict, test: dict) -> list[Pair]:
     parts = dict.fromkeys(train, 1) | dict.fromkeys(test, 2)
-    return [pair for pair in pairs_of([*train.items(), *test.items()], parts) if pair.correlation >= THRESHOLD]
+    return [pair for pair in pairs_of([*train.items(), *test.items()], parts) if pair.alone(THRESHOLD)]
 
 
 def takes(count: int, names=SOUNDS) -> dict[str, np.ndarray]:
@@ -171,7 +180,7 @@ def test_a_rumble_is_found_in_noise_that_buries_all_but_its_lowest_octaves():
 def test_one_tone_in_common_is_not_a_copy():
     first, second = siren(stream(1, "a")), siren(stream(1, "b"))
     raw = np.abs(signal.correlate(first, second)).max() / np.sqrt(np.sum(first**2) * np.sum(second**2))
-    assert raw > 0.9 and aligned_correlation(first, second, 0)[0] == 0
+    assert raw > 0.9 and aligned_correlation(first, second, 0).correlation == 0
 
 
 def test_another_sentence_of_the_same_speaker_is_not_a_copy():
@@ -227,6 +236,36 @@ def test_two_thousand_clips_take_seconds_and_raise_no_alarm():
     found = duplicates({f"a{k}": table[k] for k in range(1000)}, {f"b{k}": table[k] for k in range(1000, 2000)} | {"copy": noisy(table[7])})
     assert [(pair.item_a, pair.item_b) for pair in found] == [("a7", "copy")]
     assert time.perf_counter() - start < 20
+
+
+def weak(item_a: str, item_b: str, information: float = 0.6 * MIN_SUPPORTED_INFORMATION, correlation: float = 0.9) -> Pair:
+    return Pair(item_a, item_b, correlation, 0.0, information)
+
+
+ORIGINS = {f"{source}{k}{variant}": Origin(source, f"{source}{k}") for source in "abc" for k in range(3) for variant in ("", "'")}
+
+
+def test_weak_pairs_of_two_sources_are_copies_together_and_no_other():
+    both = [weak("a0", "b0"), weak("a1", "b2")]
+    assert copies_among(both, ORIGINS, THRESHOLD) == both
+    assert copies_among([weak("a0", "b0"), weak("a1", "c0")], ORIGINS, THRESHOLD) == [], "of other sources"
+    assert copies_among([weak("a0", "b0"), weak("a0'", "b1"), weak("a0", "b2")], ORIGINS, THRESHOLD) == [], "of one stretch"
+    assert copies_among([weak("a0", "b0"), weak("a1", "b1", correlation=0.5)], ORIGINS, THRESHOLD) == [], "too different"
+    assert copies_among([weak("a0", "b0", MIN_SUPPORTED_INFORMATION)], ORIGINS, THRESHOLD) != [], "enough alone"
+
+
+def test_short_pieces_in_noise_that_tell_too_little_alone_tell_together():
+    voices = takes(8, ["low voice"])
+    pieces = {f"{name}/{start}": sound[start : start + 6400] for name, sound in voices.items() for start in (0, 6400)}
+    copies = {f"copy of {name}": noisy(piece, 5) for name, piece in pieces.items()}
+    pairs = pairs_of([*pieces.items(), *copies.items()], dict.fromkeys(pieces, 1) | dict.fromkeys(copies, 2))
+    origins = {name: Origin(name.split("/")[0], name) for name in (*pieces, *copies)}
+
+    def sources(found: list[Pair]) -> set[tuple[str, str]]:
+        return {(origins[pair.item_a].source, origins[pair.item_b].source) for pair in found}
+
+    alone, together = sources([pair for pair in pairs if pair.alone(THRESHOLD)]), sources(copies_among(pairs, origins, THRESHOLD))
+    assert len(alone) < len(together) and alone <= together <= {(f"copy of {name}", name) for name in voices}
 
 
 @pytest.fixture
