@@ -29,8 +29,9 @@ def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
     The fitted line is the log-odds of a right answer (of the balanced accuracy) against the logarithm of the number of
     training speakers: every doubling multiplies the odds by the same factor. Nothing in it levels off, so the further
     beyond the largest number trained on, the more it is a guess.
-    Its interval adds three variances: leaving out one test source at a time, from all sizes at once; the seeds'; and how far
-    the measured points lie from the line. t with Satterthwaite's degrees of freedom.
+    Its interval adds the variance over test sources (the jackknife: one left out at a time, from all sizes at once) to that
+    of training: between seeds, or how far the measured points lie from the line, whichever is larger, since both see the
+    same accidents. t with Satterthwaite's degrees of freedom.
     """
     usable = [arm for arm in arms if arm.system.test_set == "unseen" and arm.split != LEAKY_SPLIT]
     tables = []
@@ -71,17 +72,20 @@ def _fitted(points: Sequence[Arm], confidence: float) -> pd.DataFrame:
     observed = log_odds(0.5 * (whole[0] + whole[1]))
     line = weights @ observed
 
-    terms = []
+    terms: list[tuple[FloatArray, FloatArray | float]] = []
     for k, others in ((0, whole[1]), (1, whole[0])):
         n = left_out[k].shape[1]
         shifted = weights @ log_odds(0.5 * (left_out[k] + others[:, None]))
         terms.append(((n - 1) / n * np.sum((shifted - line[:, None]) ** 2, axis=1), n - 1))
+    residuals = observed - line_weights(np.log2(sizes), np.log2(sizes)) @ observed
+    training = np.sum(residuals**2) / (len(sizes) - 2) * np.sum(weights**2, axis=1)
+    training_df = np.full(len(at), len(sizes) - 2.0)
     n_seeds = by_seed[0].shape[1]
     if n_seeds > 1:
-        per_seed = weights @ log_odds(0.5 * (by_seed[0] + by_seed[1]))
-        terms.append((per_seed.var(axis=1, ddof=1) / n_seeds, n_seeds - 1))
-    residuals = observed - line_weights(np.log2(sizes), np.log2(sizes)) @ observed
-    terms.append((np.sum(residuals**2) / (len(sizes) - 2) * np.sum(weights**2, axis=1), len(sizes) - 2))
+        between = (weights @ log_odds(0.5 * (by_seed[0] + by_seed[1]))).var(axis=1, ddof=1) / n_seeds
+        training_df = np.where(between > training, n_seeds - 1.0, training_df)
+        training = np.maximum(between, training)
+    terms.append((training, training_df))
     variance = np.sum([term for term, _ in terms], axis=0)
     spread = np.sum([term**2 / df for term, df in terms], axis=0)
     df = np.divide(variance**2, spread, out=np.ones_like(variance), where=spread > 0)

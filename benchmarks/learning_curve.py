@@ -1,0 +1,62 @@
+"""How often the learning curve's interval holds the truth, in simulated studies whose truth is a line in log-odds. Prints a table."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+
+from earshot.experiments import Arm
+from earshot.learning_curve import learning_curves
+from earshot.outcomes import Outcomes
+from earshot.randomness import stream
+from earshot.tables.columns import LABELS
+
+
+def coverage(studies: int, sources: int, items: int, seeds: int) -> None:
+    """Print, per number of training speakers, the truth, the share of intervals that hold it, and their median width.
+
+    Sources differ by 1 and trainings by 0.15 (standard deviations, in log-odds); every doubling of the speakers adds 0.25.
+    """
+    sizes, targets = (3, 6, 12, 24, 40), (40, 50, 100, 200)
+    random = stream(1, "benchmark", "curve")
+    names = np.repeat([f"{label}{number}" for label in LABELS for number in range(sources)], items)
+    rows = pd.DataFrame({"source_id": names, "label": np.repeat(LABELS, sources * items)})
+    population = random.normal(size=200_000)
+    truth = {target: float(expit(_log_odds(target) + population).mean()) for target in targets}
+    held: dict[int, list[bool]] = {target: [] for target in targets}
+    widths: dict[int, list[float]] = {target: [] for target in targets}
+    for _ in range(studies):
+        by_source = np.repeat(random.normal(size=2 * sources), items)
+        arms = []
+        for size in sizes:
+            right = random.random((seeds, len(rows))) < expit(_log_odds(size) + random.normal(0, 0.15, (seeds, 1)) + by_source)
+            outcomes = Outcomes("a", "-", "unseen", tuple(map(str, range(seeds))), rows, right, 2.0 * right - 1, right.all(axis=0))
+            arms.append(Arm("a", f"train_{size}", (size, size), outcomes, outcomes))
+        line = learning_curves(arms, 0.95).query("kind != 'measured'").set_index("training_speakers")
+        for target in targets:
+            low, high = line.low[target], line.high[target]
+            held[target].append(bool(low < truth[target] < high))
+            widths[target].append(high - low)
+    print(f"{studies} studies, {sources} sources of each class with {items} items, {seeds} seeds, trained on {', '.join(map(str, sizes))} speakers")
+    print("| speakers | truth | intervals that hold it | median width, points |")
+    print("| ---: | ---: | ---: | ---: |")
+    for target in targets:
+        width = 100 * float(np.median(widths[target]))
+        print(f"| {target} | {100 * truth[target]:.1f} % | {100 * np.mean(held[target]):.1f} % | {width:.1f} |")
+
+
+def _log_odds(speakers: int) -> float:
+    return float(0.9 + 0.25 * np.log2(speakers))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for option, default in (("--studies", 300), ("--sources", 28), ("--items", 20), ("--seeds", 3)):
+        parser.add_argument(option, type=int, default=default)
+    args = parser.parse_args()
+    coverage(args.studies, args.sources, args.items, args.seeds)
+
+
+if __name__ == "__main__":
+    main()
