@@ -135,12 +135,13 @@ def errors_of_this_run():
     return errors
 
 
-def record_costs(log):
+def record_costs(logs):
     """Keep this run's log, and a table of what every job used when it last ran; both differ from run to run."""
     folder = Path("results/provenance")
     folder.mkdir(parents=True, exist_ok=True)
+    told = "".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
     with atomic(folder / "run.log") as temporary:
-        temporary.write_text(redacted(Path(log).read_text(encoding="utf-8", errors="replace")), encoding="utf-8")
+        temporary.write_text(redacted(told), encoding="utf-8")
     with atomic(folder / "costs.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
         writer = csv.DictWriter(table, ["rule", "job", "seconds", "memory_mib", "gpu_memory_mib"], lineterminator="\n")
         writer.writeheader()

@@ -36,9 +36,9 @@ class Checkout:
         """Rule -> number of jobs of a dry run."""
         return jobs_planned(self.dry_run(*arguments))
 
-    def study(self, config: str) -> subprocess.CompletedProcess[str]:
+    def study(self, config: str, *targets: str) -> subprocess.CompletedProcess[str]:
         """Run the workflow with a configuration file on two cores."""
-        return self.snakemake("--cores", "2", "--configfile", config)
+        return self.snakemake("--cores", "2", *targets, "--configfile", config)
 
     def overlay(self, settings: dict[str, object]) -> str:
         """The path of a configuration file with these settings, inside the checkout."""

@@ -1,5 +1,6 @@
 """Where each data set, and a folder of noises, keeps its files on disk."""
 
+import re
 from pathlib import Path
 
 from earshot.errors import InputError
@@ -57,9 +58,15 @@ def annotation_files(dataset: str, folder: Path) -> list[Path]:
 
 
 def source_files(dataset: str, folder: Path) -> list[str]:
-    """Every file that the catalogue of a data set depends on."""
-    audio = audio_files(dataset, folder)
-    return [str(path) for path in [*annotation_files(dataset, folder), *audio]]
+    """Every file that the catalogue of a data set depends on.
+
+    Raises InputError where a name holds what Snakemake takes for a variable: braces, or a word in angle brackets.
+    """
+    files = [str(path) for path in [*annotation_files(dataset, folder), *audio_files(dataset, folder)]]
+    for file in files:
+        if variable := re.search(r"[{}]|<[a-z][a-z0-9_]*>", file):
+            raise InputError(f"sources.{dataset}: {file!r}: Snakemake takes {variable.group()} in a name for a variable; rename the file or folder")
+    return files
 
 
 def noise_recordings(folder: Path) -> list[Path]:
