@@ -711,7 +711,7 @@ def _on_file(function: Callable[[Batch], Any], named: tuple[str, Path]) -> Any:
     remedy="Remove the copies, or give the recordings that hold the same audio one source_id, and split again.",
 )
 def near_duplicate_audio(evidence: AuditInput) -> Finding:
-    """Is a louder, shifted, resampled, noisy or re-encoded copy of any audio in another part, under another name?
+    """Is a changed copy (gain, shift, rate, noise, codec) of any audio in another part? Single ones of 0.4 s in noise may be missed.
 
     Compares clips with clips, recordings with recordings where their files are at hand (so that copies are found
     wherever their clips were cut), and stimuli of at least MIN_STIMULUS_S with stimuli. Evidence is the pair that
