@@ -51,7 +51,7 @@ def test_the_published_study_plans_at_full_size(checkout):
         ("stimuli", "audit_stimuli", 0),
         ("audits", "render_audit", 0),
         ("adapters", "train_adapter", 2 * SEEDS),
-        ("detector", "hand_over_adapter", SEEDS),
+        ("detector", "hand_over_adapter", 2 * SEEDS),
         ("ablations", "plot_efficiency", 10 * SEEDS),
         ("cross_validation", "plot_experiment", 1 + 5),
         ("learning_curve", "plot_experiment", (4 + 1) * SEEDS),

@@ -109,13 +109,13 @@ def test_one_class_alone_is_refused():
 
 
 def answers(index, system, stretch, seeds=(None,), shift=0.0):
-    """Log-odds with noise per source and stimulus, the mirror image in the other class, stretched by `stretch` and shifted."""
+    """Log-odds with noise per source (the mirror image in the other class) and stimulus, stretched by `stretch` and shifted."""
     tables = []
     for number in seeds:
         table = predictions(index, system, (number,))
         sign = np.where(index.label == "SPEECH", 1.0, -1.0)
         of_source = index.number.map({name: stream(5, system, number, name).normal() for name in index.number.unique()}).to_numpy()
-        noise = of_source + np.tile(stream(6, system, number).normal(0, 1, len(index) // 2), 2)
+        noise = of_source + stream(6, system, number).normal(0, 1, len(index))
         table["log_odds"] = stretch * sign * (1.5 + noise) + shift
         table["answer"] = np.where(table.log_odds > 0, "SPEECH", "NONSPEECH")
         tables.append(table)

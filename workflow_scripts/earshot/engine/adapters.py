@@ -45,7 +45,8 @@ def load_adapter(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder}: this adapter was made for another base model ({reason}); use the base it was trained on") from error
     with safe_open(folder / "adapter_model.safetensors", "pt") as file:
-        strangers = set(file.keys()) ^ set(get_peft_model_state_dict(wrapped))
+        # Asked for embeddings, the library would look the base up on the network.
+        strangers = set(file.keys()) ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
     if strangers:
         raise InputError(f"{folder}: this adapter was made for another module tree (such as {min(strangers)}); train it again on this base")
     return Checkpoint(base_of(wrapped.eval()), checkpoint.processor)
