@@ -54,7 +54,7 @@ def main() -> None:
     write_table(args.reliability, reliability_table(unseen, fits, args.confidence), RELIABILITY)
     used = split[split.part == "dev"]
     for (system, seed), rows in fits.groupby(["system_id", "seed"]):
-        value = rows.set_index("method")[["slope", "intercept"]].to_dict("index")
+        value = {str(fit.method): {"slope": fit.slope, "intercept": fit.intercept} for fit in rows.itertuples()}
         name = names[system, seed]
         write_json(records[name], fitted_record(calibration_name(name), CALIBRATED_KINDS, value, args.split, used))
 

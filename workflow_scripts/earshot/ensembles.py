@@ -29,7 +29,7 @@ def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
     counts = predictions.groupby("stimulus_id").seed.agg(["size", "nunique"])
     system = str(predictions.system_id.iloc[0])
     if seeds < 2:
-        raise InputError(f"system {system}: an ensemble needs at least two seeds, not {seeds}; add to finetuning.seeds")
+        raise InputError(f"system {system}: an ensemble needs at least two seeds, not {seeds}; name more in the experiment")
     if (predictions.system_id != system).any() or (counts != seeds).any(axis=None):
         raise InputError(f"system {system}: its seeds did not answer the same stimuli, once each; remake their predictions")
 
@@ -38,10 +38,11 @@ def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
     first = grouped[["prompt_id", "n_audio_tokens"]].first()
     votes = grouped.speech.sum()
     leaning = np.where(2 * votes == seeds, np.where(mean.log_odds > 0, 0.25, -0.25), 0.0)
-    log_odds = {"mean": mean.log_odds.astype(float), "vote": np.log((votes + leaning + 0.5) / (seeds - votes - leaning + 0.5)).astype(float)}
+    counted = np.log((votes + leaning + 0.5) / (seeds - votes - leaning + 0.5))
+    log_odds: dict[str, pd.Series] = {"mean": mean.log_odds.astype(float), "vote": counted.astype(float)}
     tables = [
         mean.join(first)
-        .assign(system_id=f"{system}{ENSEMBLE_MARK}{rule}", seed=None, log_odds=values, answer=np.where(values > 0, "SPEECH", "NONSPEECH"))
+        .assign(system_id=f"{system}{ENSEMBLE_MARK}{rule}", seed=None, log_odds=values, answer=np.where(values.to_numpy() > 0, "SPEECH", "NONSPEECH"))
         .reset_index()
         for rule, values in log_odds.items()
     ]
