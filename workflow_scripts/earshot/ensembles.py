@@ -38,11 +38,11 @@ def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
     first = grouped[["prompt_id", "n_audio_tokens"]].first()
     votes = grouped.speech.sum()
     leaning = np.where(2 * votes == seeds, np.where(mean.log_odds > 0, 0.25, -0.25), 0.0)
-    counted = np.log((votes + leaning + 0.5) / (seeds - votes - leaning + 0.5))
-    log_odds: dict[str, pd.Series] = {"mean": mean.log_odds.astype(float), "vote": counted.astype(float)}
+    counted = np.log((votes + leaning + 0.5) / (seeds - votes - leaning + 0.5)).to_numpy(float)
+    log_odds = {"mean": mean.log_odds.to_numpy(float), "vote": counted}
     tables = [
         mean.join(first)
-        .assign(system_id=f"{system}{ENSEMBLE_MARK}{rule}", seed=None, log_odds=values, answer=np.where(values.to_numpy() > 0, "SPEECH", "NONSPEECH"))
+        .assign(system_id=f"{system}{ENSEMBLE_MARK}{rule}", seed=None, log_odds=values, answer=np.where(values > 0, "SPEECH", "NONSPEECH"))
         .reset_index()
         for rule, values in log_odds.items()
     ]
