@@ -38,7 +38,8 @@ def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
     first = grouped[["prompt_id", "n_audio_tokens"]].first()
     votes = grouped.speech.sum()
     leaning = np.where(2 * votes == seeds, np.where(mean.log_odds > 0, 0.25, -0.25), 0.0)
-    counted = np.log((votes + leaning + 0.5) / (seeds - votes - leaning + 0.5)).to_numpy(float)
+    for_speech = votes.to_numpy(float) + leaning
+    counted = np.log((for_speech + 0.5) / (seeds - for_speech + 0.5))
     log_odds = {"mean": mean.log_odds.to_numpy(float), "vote": counted}
     tables = [
         mean.join(first)
