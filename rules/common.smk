@@ -223,6 +223,12 @@ def experiment_splits(wildcards):
     return sorted({"results/splits/grouped.csv", *experiment_files(wildcards.experiment, "results/splits/{split}.csv")})
 
 
+def fold_splits(split):
+    """All folds of the cross-validation where a split is one of them."""
+    folds = [f"results/splits/fold_{fold}.csv" for fold in range(config["splits"]["folds"])]
+    return folds if split.startswith("fold_") else []
+
+
 def experiment_costs(wildcards):
     """What the training of every adapter of an experiment took."""
     return experiment_files(wildcards.experiment, "results/adapters/{recipe}/{split}/seed-{seed}/costs.json")

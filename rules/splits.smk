@@ -108,6 +108,7 @@ rule audit_leakage:
         clips=CLIPS,
         recordings=RECORDINGS,
         shards=STIMULI,
+        folds=lambda wildcards: fold_splits(wildcards.split),
     output:
         certificate="results/audit/{split}/certificate.json",
         evidence="results/audit/{split}/evidence.csv",
@@ -122,7 +123,7 @@ rule audit_leakage:
         "Auditing the {wildcards.split} split for leakage"
     shell:
         "python workflow_scripts/audit_leakage.py {input.split:q} --index {input.index:q} --clips {input.clips:q}"
-        " --recordings {input.recordings:q} --shards {input.shards:q}"
+        " --recordings {input.recordings:q} --shards {input.shards:q} --folds {input.folds:q}"
         " --certificate {output.certificate:q} --evidence {output.evidence:q}"
         " --policy {params.policy:q} --jobs {threads} &> {log:q}"
 
