@@ -55,8 +55,13 @@ RECORDED = {"catalogue_recordings", "select_clips"}
 EVERYTHING = {"make_embedded_corpus", "make_embedded_baseline", "train_tiny_base"} | RECORDED | AFTER_CLIPS | BASELINE
 JOBS_OF_ALL = "all"
 FITTED = {"fit_psychometrics", "plot_psychometrics"}
-STYLED = {"plot_training", "plot_prompts", "plot_psychometrics"} | FIGURES_OF_SCORES | PAGE
-COUNTED = {"measure_accuracy"} | PROMPTS_TESTED | FIGURES_OF_SCORES | PROVENANCE
+STYLED = (
+    {"plot_training", "plot_prompts", "plot_psychometrics", "plot_experiment", "plot_efficiency", "plot_test_sizes", "plot_reliability"}
+    | {"plot_phases", "hand_over_adapter"}
+    | FIGURES_OF_SCORES
+    | PAGE
+)
+COUNTED = {"measure_accuracy", "hand_over_adapter"} | PROMPTS_TESTED | FIGURES_OF_SCORES | PROVENANCE
 SUMMARISED = {"summarise_stimuli"} | PROVENANCE
 
 
