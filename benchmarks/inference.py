@@ -64,10 +64,10 @@ class Population:
     def pairs(self, n_sources: int, rng: np.random.Generator) -> tuple[list[Sample], int, int]:
         """Differences of two equally accurate systems in both classes, and how many stimuli only one of them gets right."""
         samples, only_a, only_b = [], 0, 0
+        spread = self.difference / np.sqrt(2)
         for _ in range(2):
             shared = rng.normal(self.mean, self.source, (n_sources, 1))
-            own = rng.normal(0, self.difference / np.sqrt(2), (2, n_sources, 1))
-            right = [rng.random((n_sources, STIMULI)) < special.expit(shared + part) for part in own]
+            right = [rng.random((n_sources, STIMULI)) < special.expit(shared + rng.normal(0, spread, (n_sources, 1))) for _ in range(2)]
             samples.append(Sample((right[0].astype(float) - right[1]).sum(axis=1)[None], np.full(n_sources, float(STIMULI))))
             only_a += int((right[0] & ~right[1]).sum())
             only_b += int((right[1] & ~right[0]).sum())
