@@ -52,10 +52,14 @@ ENABLED = [name for name, settings in config["finetuning"]["experiments"].items(
 ADAPTERS = list(dict.fromkeys(adapter for name in ENABLED for adapter in EXPERIMENTS[name]))
 ARMS = [(recipe, split, seed) for recipe, split, seed in EXPERIMENTS["main"] if split in ("grouped", "row_random")]
 SEARCHES = [
-    (proposer, seed)
+    (system, proposer, seed)
+    for system in config["prompt_search"]["systems"]
     for proposer in config["prompt_search"]["proposers"] + ["paraphrases"] * bool(config["prompt_search"]["proposers"])
     for seed in config["prompt_search"]["seeds"]
 ]
+CHOOSING = [search for search in SEARCHES if search[:2] == ("base", config["prompt_search"]["use_question_of"])]
+SEARCHED = list(dict.fromkeys(system for system, _, _ in SEARCHES))
+SEARCH_SIZES = ["iterations", "candidates", "stimuli", "development_stimuli", "finalists", "most_characters"]
 
 HONEST = [(recipe, seed) for recipe, split, seed in ARMS if split == "grouped"]
 ENSEMBLED = sorted({recipe for recipe, _ in HONEST if sum(recipe == other for other, _ in HONEST) > 1})
@@ -77,6 +81,7 @@ wildcard_constraints:
     seed=r"\d+",
     detector="silero|webrtc|energy",
     proposer="edits|opro|paraphrases",
+    system=r"base|[a-z][a-z0-9_]*-grouped-seed-\d+",
     stimulus_set="factorial|baseline",
     model="base|proposer",
 
@@ -241,9 +246,61 @@ def experiment_results(experiment):
     return [name.format(experiment) for name in tables + figures if experiment in EXPERIMENTS]
 
 
-def search_files(name):
-    """One file of every prompt search."""
-    return [f"results/prompts/{proposer}/seed-{seed}/{name}" for proposer, seed in SEARCHES]
+def search_files(name, searches=SEARCHES):
+    """One file of every prompt search, or of some."""
+    return [f"results/prompts/{system}/{proposer}/seed-{seed}/{name}" for system, proposer, seed in searches]
+
+
+def chosen_question():
+    """What is asked in the place of the configured question; none where the configuration keeps that."""
+    return ["results/prompts/chosen.json"] * bool(CHOOSING)
+
+
+def question_of_split(wildcards):
+    """What an adapter is trained with and asked; not the chosen question for folds, which test sources that it was chosen on."""
+    return [] if wildcards.split.startswith("fold_") else chosen_question()
+
+
+def question_of_system(wildcards):
+    """The question that a search over a system starts from: for an adapter, the one that it was trained with."""
+    return [] if wildcards.system == "base" else chosen_question()
+
+
+def searches_of_system(wildcards):
+    """The questions of every search over a system."""
+    return search_files("prompts.csv", [search for search in SEARCHES if search[0] == wildcards.system])
+
+
+def adapter_of_system(name):
+    """A file of the adapter that is searched over; none for the base."""
+
+    def files(wildcards):
+        recipe, _, seed = wildcards.system.partition("-grouped-seed-")
+        return [f"results/adapters/{recipe}/grouped/seed-{seed}/{name}"] if seed else []
+
+    return files
+
+
+def recipe_of_system(wildcards):
+    """The recipe of an adapter that is searched over; none for the base."""
+    recipe, _, seed = wildcards.system.partition("-grouped-seed-")
+    return config["finetuning"]["recipes"][recipe] if seed else None
+
+
+def features_of_system(wildcards):
+    """The features that a system hears; none where its adapter changes the audio tower."""
+    recipe = recipe_of_system(wildcards)
+    return feature_files("factorial") if recipe is None or recipe["scope"] == "language_model" else []
+
+
+def shards_of_system(wildcards):
+    """The audio that a system hears where it cannot hear features."""
+    return [] if features_of_system(wildcards) else STIMULI
+
+
+def level_of_system(wildcards):
+    """The level at which a system hears audio."""
+    return as_json_of(level_of(recipe_of_system(wildcards) or {}))
 
 
 def proposer_folder(wildcards):
@@ -304,10 +361,14 @@ def features_of_recipe(stimulus_set):
     return files
 
 
+def level_of(recipe):
+    """What a recipe says of the level of stimuli."""
+    return {key: recipe[key] for key in ("normalisation", "level_dbfs") if key in recipe}
+
+
 def level_of_recipe(wildcards):
     """The level at which a recipe's adapter hears stimuli."""
-    recipe = config["finetuning"]["recipes"][wildcards.recipe]
-    return as_json_of({key: recipe[key] for key in ("normalisation", "level_dbfs")})
+    return as_json_of(level_of(config["finetuning"]["recipes"][wildcards.recipe]))
 
 
 def asked_of(split):

@@ -155,8 +155,8 @@ rule measure_phases:
     input:
         code=code("measure_phases.py"),
         predictions=prediction_files("factorial", ["grouped"]) + ensemble_files("factorial"),
-        prompts=["results/prompts/predictions.parquet"] if SEARCHES else [],
-        gains=PROMPT_TABLES,
+        prompts=["results/prompts/base/predictions.parquet"] if "base" in SEARCHED else [],
+        gains=PROMPT_TABLES if "base" in SEARCHED else [],
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:

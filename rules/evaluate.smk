@@ -14,6 +14,7 @@ rule predict_adapter:
     input:
         code=code("predict_adapter.py"),
         base=base_folder(),
+        question=question_of_split,
         config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
         weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
         shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
@@ -42,7 +43,7 @@ rule predict_adapter:
         "python workflow_scripts/predict_adapter.py {input.shards:q} --features {input.features:q} --study {input.study:q}"
         " --base {input.base:q} --adapter {input.config:q} --splits {input.splits:q} --gates {input.gates:q}"
         " --system {wildcards.recipe}-{wildcards.split} --seed {wildcards.seed}"
-        " --output {output.predictions:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
+        " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --level {params.level:q} --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"
 
 

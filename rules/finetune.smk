@@ -11,6 +11,7 @@ rule train_adapter:
     input:
         code=code("train_adapter.py"),
         base=base_folder(),
+        question=question_of_split,
         shards=STIMULI,
         features=features_of_recipe("factorial"),
         split="results/splits/{split}.csv",
@@ -37,5 +38,5 @@ rule train_adapter:
     shell:
         "python workflow_scripts/train_adapter.py {input.shards:q} --features {input.features:q} --base {input.base:q} --split {input.split:q}"
         " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --history {output.history:q} --costs {output.costs:q}"
-        " --recipe {params.recipe:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
+        " --recipe {params.recipe:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --seed {wildcards.seed} --threads 1 &> {log:q}"

@@ -14,6 +14,7 @@ rule probe_counterfactuals:
     input:
         code=code("probe_counterfactuals.py"),
         base=base_folder(),
+        question=chosen_question(),
         shards=STIMULI,
         split="results/splits/grouped.csv",
     output:
@@ -35,7 +36,7 @@ rule probe_counterfactuals:
         "Asking the base model about changed stimuli"
     shell:
         "python workflow_scripts/probe_counterfactuals.py {input.shards:q} --split {input.split:q} --base {input.base:q}"
-        " --output {output.answers:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
+        " --output {output.answers:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --seed {params.seed} --threads 1 &> {log:q}"
 
 
@@ -50,6 +51,7 @@ rule audit_fitted:
             detector=config["detectors"],
         )
         + search_files("prompts.fitted.json")
+        + ["results/prompts/chosen.fitted.json"] * bool(CHOOSING)
         + CALIBRATION_RECORDS,
         recordings=RECORDINGS,
         counterfactuals="results/tables/counterfactuals.csv",
@@ -65,7 +67,8 @@ rule audit_fitted:
     params:
         base="tiny base" if config["model"]["origin"] == "tiny" else "Qwen2-Audio",
         systems=config["detectors"],
-        searches=[f"{proposer}-seed-{seed}" for proposer, seed in SEARCHES],
+        searches=[f"{system}-{proposer}-seed-{seed}" for system, proposer, seed in SEARCHES]
+        + ["chosen-question"] * bool(CHOOSING),
         calibrated=calibrated_systems(),
         waivers=lambda wildcards: as_json_of({"waivers": config["audit"]["waivers"]}),
     message:

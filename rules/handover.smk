@@ -14,6 +14,7 @@ rule hand_over_adapter:
         adapters=honest_adapters("adapter_config.json"),
         weights=honest_adapters("adapter_model.safetensors"),
         checkpoint=base_folder(),
+        question=chosen_question(),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
         certificate="results/audit/grouped/certificate.json",
@@ -52,4 +53,4 @@ rule hand_over_adapter:
         " --certificate {input.certificate:q} --gate {input.gate:q} --recordings {input.recordings:q} --fits {input.fits:q}"
         " --calibration {input.calibration:q} --accuracy {input.accuracy:q} --comparisons {input.comparisons:q}"
         " --base {params.base:q} --origins {params.origins:q} --quantisation {params.quantisation} --recipes {params.recipes:q}"
-        " --prompt {params.prompt:q} --stimuli {params.stimuli:q} --statistics {params.statistics:q} &> {log:q}"
+        " --prompt {params.prompt:q} --question {input.question:q} --stimuli {params.stimuli:q} --statistics {params.statistics:q} &> {log:q}"

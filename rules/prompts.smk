@@ -1,13 +1,14 @@
 """Prompt search: questions found on train sources, chosen on development sources, reported once on test sources.
 
-in   results/features/factorial/, results/stimuli/factorial/index.parquet, results/splits/grouped.csv, the base model
-out  results/prompts/{proposer}/seed-{seed}/prompts.csv          earshot.tables.prompts.PROMPT_SCORES
-     results/prompts/{proposer}/seed-{seed}/archive.jsonl        every proposal and request, and why it was turned down
-     results/prompts/{proposer}/seed-{seed}/best_prompt.txt      the chosen question
-     results/prompts/{proposer}/seed-{seed}/prompts.fitted.json  what was chosen, and on what
-     results/prompts/predictions.parquet                         earshot.tables.predictions.PREDICTIONS of the test part
+in   results/features/factorial/, results/stimuli/factorial/, results/splits/grouped.csv, the base model, adapters
+out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earshot.tables.prompts.PROMPT_SCORES
+     results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl        every proposal and request, and why it was turned down
+     results/prompts/{system}/{proposer}/seed-{seed}/best_prompt.txt      the chosen question
+     results/prompts/{system}/{proposer}/seed-{seed}/prompts.fitted.json  what was chosen, and on what
+     results/prompts/chosen.json, chosen.fitted.json                      the question that all that follows asks, where use_question_of says so
+     results/prompts/{system}/predictions.parquet                         earshot.tables.predictions.PREDICTIONS of the test part
      results/prompts/history.csv                                 earshot.tables.prompt_gains.PROMPT_HISTORY
-     results/prompts/conditions.csv                              earshot.tables.accuracy.CONDITION_ACCURACY
+     results/prompts/conditions.csv                              earshot.tables.prompt_gains.PROMPT_CONDITIONS
      results/tables/prompts.csv                                  earshot.tables.prompt_gains.PROMPT_GAINS
      results/figures/{prompt_progress,prompt_gains,prompt_length,prompt_conditions}.{svg,png}
 """
@@ -18,17 +19,21 @@ rule search_prompts:
     input:
         code=code("search_prompts.py"),
         base=base_folder(),
-        features=feature_files("factorial"),
+        question=question_of_system,
+        adapter=adapter_of_system("adapter_config.json"),
+        weights=adapter_of_system("adapter_model.safetensors"),
+        features=features_of_system,
+        shards=shards_of_system,
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
         writer=proposer_folder,
     output:
-        scores="results/prompts/{proposer}/seed-{seed}/prompts.csv",
-        archive="results/prompts/{proposer}/seed-{seed}/archive.jsonl",
-        best="results/prompts/{proposer}/seed-{seed}/best_prompt.txt",
-        fitted="results/prompts/{proposer}/seed-{seed}/prompts.fitted.json",
+        scores="results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv",
+        archive="results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl",
+        best="results/prompts/{system}/{proposer}/seed-{seed}/best_prompt.txt",
+        fitted="results/prompts/{system}/{proposer}/seed-{seed}/prompts.fitted.json",
     log:
-        "results/logs/search_prompts/{proposer}-seed-{seed}.log",
+        "results/logs/search_prompts/{system}-{proposer}-seed-{seed}.log",
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -38,37 +43,63 @@ rule search_prompts:
         memory=config["resources"]["memory"],
     params:
         prompt=as_json("prompt"),
+        level=level_of_system,
         quantisation=config["model"]["quantisation"],
         writer_quantisation=lambda wildcards: (
             config["prompt_search"]["opro"]["quantisation"] if wildcards.proposer == "opro" else "none"
         ),
-        settings=as_json_of(
-            {key: value for key, value in config["prompt_search"].items() if key not in ("proposers", "seeds", "opro")}
-        ),
+        settings=as_json_of({key: config["prompt_search"][key] for key in SEARCH_SIZES}),
         seed=config["seed"],
     message:
-        "Searching for a question ({wildcards.proposer}, seed {wildcards.seed})"
+        "Searching for a question to ask {wildcards.system} ({wildcards.proposer}, seed {wildcards.seed})"
     shell:
-        "python workflow_scripts/search_prompts.py {input.features:q} --index {input.index:q} --split {input.split:q}"
+        "python workflow_scripts/search_prompts.py --system {wildcards.system} --adapter {input.adapter:q} --features {input.features:q}"
+        " --shards {input.shards:q} --level {params.level:q} --index {input.index:q} --split {input.split:q}"
         " --proposer {wildcards.proposer} --writer {input.writer:q} --writer-quantisation {params.writer_quantisation}"
         " --scores {output.scores:q} --archive {output.archive:q} --best {output.best:q} --fitted {output.fitted:q}"
-        " --prompt {params.prompt:q} --settings {params.settings:q} --base {input.base:q} --quantisation {params.quantisation}"
+        " --prompt {params.prompt:q} --question {input.question:q} --settings {params.settings:q} --base {input.base:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --search-seed {wildcards.seed} --seed {params.seed}"
         " --threads 1 &> {log:q}"
 
 
+rule choose_prompt:
+    """Of one proposer's searches over the base, the question that does best on the development part: what all that follows asks."""
+    input:
+        code=code("choose_prompt.py"),
+        split="results/splits/grouped.csv",
+        searches=search_files("prompts.csv", CHOOSING),
+        fitted=search_files("prompts.fitted.json", CHOOSING),
+    output:
+        question="results/prompts/chosen.json",
+        record="results/prompts/chosen.fitted.json",
+    log:
+        "results/logs/choose_prompt.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    message:
+        "Choosing the question to go on with"
+    shell:
+        "python workflow_scripts/choose_prompt.py {input.searches:q} --fitted {input.fitted:q} --split {input.split:q}"
+        " --question {output.question:q} --record {output.record:q} &> {log:q}"
+
+
 rule predict_prompts:
-    """The base model's answers to the baseline and every chosen question on the test part, asked once."""
+    """A system's answers to the baseline and every question chosen for it on the test part, asked once."""
     input:
         code=code("predict_prompts.py"),
         base=base_folder(),
-        features=feature_files("factorial"),
+        question=question_of_system,
+        adapter=adapter_of_system("adapter_config.json"),
+        weights=adapter_of_system("adapter_model.safetensors"),
+        features=features_of_system,
+        shards=shards_of_system,
         split="results/splits/grouped.csv",
-        searches=search_files("prompts.csv"),
+        searches=searches_of_system,
     output:
-        predictions="results/prompts/predictions.parquet",
+        predictions="results/prompts/{system}/predictions.parquet",
     log:
-        "results/logs/predict_prompts.log",
+        "results/logs/predict_prompts/{system}.log",
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -78,12 +109,14 @@ rule predict_prompts:
         memory=config["resources"]["memory"],
     params:
         prompt=as_json("prompt"),
+        level=level_of_system,
         quantisation=config["model"]["quantisation"],
     message:
-        "Asking the chosen questions about the test part"
+        "Asking {wildcards.system} the chosen questions about the test part"
     shell:
-        "python workflow_scripts/predict_prompts.py {input.features:q} --searches {input.searches:q} --split {input.split:q}"
-        " --output {output.predictions:q} --prompt {params.prompt:q} --base {input.base:q} --quantisation {params.quantisation}"
+        "python workflow_scripts/predict_prompts.py --system {wildcards.system} --adapter {input.adapter:q}"
+        " --features {input.features:q} --shards {input.shards:q} --level {params.level:q} --searches {input.searches:q} --split {input.split:q}"
+        " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --base {input.base:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --threads 1 &> {log:q}"
 
 
@@ -91,7 +124,7 @@ rule compare_prompts:
     """What each search's chosen question gains over the baseline, with clustered intervals, beside what the search saw."""
     input:
         code=code("compare_prompts.py"),
-        predictions="results/prompts/predictions.parquet",
+        predictions=expand("results/prompts/{system}/predictions.parquet", system=SEARCHED),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
         searches=search_files("prompts.csv"),

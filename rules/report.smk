@@ -214,6 +214,7 @@ rule record_provenance:
         splits=expand("results/splits/{split}.csv", split=SPLITS),
         predictions=prediction_files("factorial", SPLITS)
         + (prediction_files("baseline", ["grouped"]) if BASELINE else []),
+        question=chosen_question(),
     output:
         config="results/provenance/config.yaml",
         run="results/provenance/run.json",
@@ -229,7 +230,7 @@ rule record_provenance:
         "Recording where everything came from"
     shell:
         "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q}"
-        " {input.adapters:q} {input.splits:q} {input.predictions:q} --resolved-config {params.config:q} --config {output.config:q} --run {output.run:q}"
+        " {input.adapters:q} {input.splits:q} {input.predictions:q} {input.question:q} --resolved-config {params.config:q} --config {output.config:q} --run {output.run:q}"
         " --digests {output.digests:q} &> {log:q}"
 
 

@@ -40,6 +40,7 @@ rule predict_zeroshot:
     input:
         code=code("predict_zeroshot.py"),
         base=base_folder(),
+        question=chosen_question(),
         features=lambda wildcards: feature_files(wildcards.stimulus_set),
     output:
         predictions="results/predictions/{stimulus_set}/zeroshot.parquet",
@@ -59,7 +60,7 @@ rule predict_zeroshot:
         "Asking the base model about the {wildcards.stimulus_set} stimuli"
     shell:
         "python workflow_scripts/predict_zeroshot.py {input.features:q} --base {input.base:q}"
-        " --output {output.predictions:q} --prompt {params.prompt:q} --quantisation {params.quantisation}"
+        " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"
 
 
@@ -68,6 +69,7 @@ rule check_generation:
     input:
         code=code("check_generation.py"),
         base=base_folder(),
+        question=chosen_question(),
         features=feature_files("factorial"),
     output:
         table="results/tables/generation.csv",
@@ -87,7 +89,7 @@ rule check_generation:
         "Comparing scores with generate()"
     shell:
         "python workflow_scripts/check_generation.py {input.features:q} --base {input.base:q} --table {output.table:q}"
-        " --prompt {params.prompt:q} --quantisation {params.quantisation} --most {params.most} --seed {params.seed}"
+        " --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation} --most {params.most} --seed {params.seed}"
         " --threads 1 &> {log:q}"
 
 

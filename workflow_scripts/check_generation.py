@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, json_object
+from earshot.arguments import add_model_arguments, add_prompt_arguments
 from earshot.errors import one_line_errors
+from earshot.prompt_search.chosen import asked_prompt
 from earshot.randomness import stream
 from earshot.runtime.devices import leased_devices
 from earshot.tables.files import write_table
@@ -18,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
     parser.add_argument("--table", type=Path, required=True, help="where the agreement goes (CSV)")
-    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    add_prompt_arguments(parser)
     parser.add_argument("--most", type=int, required=True, help="stimuli to compare")
     parser.add_argument("--seed", type=int, required=True)
     add_model_arguments(parser)
@@ -39,7 +40,7 @@ def main() -> None:
         drawn = set(stream(args.seed, "check_generation").permutation(names)[: args.most])
         vectors = [row for _, rows in read_features(checkpoint, args.features, drawn) for row in rows]
         batches = [pad(vectors[start : start + BATCH], checkpoint.model.lm_head.weight.device) for start in range(0, len(vectors), BATCH)]
-        table = compare_with_scores(checkpoint, batches, Prompt(**args.prompt))
+        table = compare_with_scores(checkpoint, batches, Prompt(**asked_prompt(args.prompt, args.question)))
     write_table(args.table, table, GENERATION)
 
 

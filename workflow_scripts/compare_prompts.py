@@ -5,15 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.accuracy import condition_table
 from earshot.errors import one_line_errors
-from earshot.leakage.fitted import load_fitted
-from earshot.prompt_search.gains import Search, assert_unseen, gain_table, outcomes_of
-from earshot.tables.accuracy import CONDITION_ACCURACY
+from earshot.prompt_search.gains import assert_unseen, gain_table, load_searches, outcomes_of, prompt_conditions
 from earshot.tables.files import read_table, write_table
 from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.prompt_gains import PROMPT_GAINS, PROMPT_HISTORY
-from earshot.tables.prompts import PROMPT_SCORES
+from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
 from earshot.tables.splits import SPLIT
 from earshot.tables.stimuli import STIMULI
 
@@ -21,8 +17,8 @@ from earshot.tables.stimuli import STIMULI
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("predictions", type=Path, help="what the base answers to the baseline's and every chosen question (Parquet)")
-    parser.add_argument("--searches", type=Path, nargs="+", required=True, help="scores, .../{proposer}/seed-{seed}/prompts.csv")
+    parser.add_argument("predictions", type=Path, nargs="+", help="what a system answers to its questions, .../{system}/predictions.parquet")
+    parser.add_argument("--searches", type=Path, nargs="+", required=True, help="scores, .../{system}/{proposer}/seed-{seed}/prompts.csv")
     parser.add_argument("--fitted", type=Path, nargs="+", required=True, help="what each of them chose, in the same order (JSON)")
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose test part reports (CSV)")
@@ -32,17 +28,20 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals")
     args = parser.parse_args()
 
-    searches = [
-        Search(scores.parts[-3], int(scores.parts[-2].removeprefix("seed-")), read_table(scores, PROMPT_SCORES), load_fitted(record))
-        for scores, record in zip(args.searches, args.fitted, strict=True)
-    ]
-    split = read_table(args.split, SPLIT)
+    searches, split = load_searches(args.searches, args.fitted), read_table(args.split, SPLIT)
     assert_unseen(searches, split)
-    outcomes = outcomes_of(searches, read_table(args.predictions, PREDICTIONS), read_table(args.index, STIMULI), split)
-    history = pd.concat([search.scores.assign(proposer=search.proposer, search_seed=str(search.seed)) for search in searches])
-    write_table(args.gains, gain_table(searches, outcomes, args.confidence), PROMPT_GAINS)
-    write_table(args.history, history, PROMPT_HISTORY)
-    write_table(args.conditions, condition_table(outcomes), CONDITION_ACCURACY)
+    index = read_table(args.index, STIMULI)
+    gains, conditions = [], []
+    for path in args.predictions:
+        system = path.parent.name
+        over = [search for search in searches if search.system == system]
+        outcomes = outcomes_of(over, read_table(path, PREDICTIONS), index, split)
+        gains.append(gain_table(over, outcomes, args.confidence))
+        conditions.append(prompt_conditions(system, outcomes))
+    history = [s.scores.assign(system_id=s.system, proposer=s.proposer, search_seed=str(s.seed)) for s in searches]
+    write_table(args.gains, pd.concat(gains), PROMPT_GAINS)
+    write_table(args.history, pd.concat(history), PROMPT_HISTORY)
+    write_table(args.conditions, pd.concat(conditions), PROMPT_CONDITIONS)
 
 
 if __name__ == "__main__":

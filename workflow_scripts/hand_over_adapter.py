@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.arguments import json_object
+from earshot.arguments import add_prompt_arguments, json_object
 from earshot.calibration import chosen_calibration
 from earshot.errors import InputError, one_line_errors
 from earshot.files import atomic_folder, sha256_of, write_json
 from earshot.handover import adapter_config_for, detector_record, select_adapter
 from earshot.leakage.certificate import load_certificate, verify_gate
 from earshot.presentation import presentation_of
+from earshot.prompt_search.chosen import asked_prompt
 from earshot.report.model_card import CardInputs, render_card
 from earshot.tables.accuracy import ACCURACY
 from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS
@@ -55,14 +56,14 @@ def main() -> None:
     parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
     parser.add_argument("--origins", type=json_object, required=True, help="data set -> its config sources.<name>.origin (JSON)")
     parser.add_argument("--recipes", type=json_object, required=True, help="config finetuning.recipes (JSON)")
-    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt (JSON)")
+    add_prompt_arguments(parser)
     parser.add_argument("--stimuli", type=json_object, required=True, help="config stimuli (JSON)")
     parser.add_argument("--statistics", type=json_object, required=True, help="config statistics (JSON)")
     args = parser.parse_args()
 
     certificate = load_certificate(args.certificate)
     verify_gate(args.gate, args.split, [])
-    split = read_table(args.split, SPLIT)
+    split, prompt = read_table(args.split, SPLIT), asked_prompt(args.prompt, args.question)
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
     selection = select_adapter(predictions, read_table(args.index, STIMULI), split)
     fits = read_table(args.fits, CALIBRATION_FITS)
@@ -76,7 +77,7 @@ def main() -> None:
         licence=args.base["licence"],
         tiny=args.base["tiny"],
         recipe=recipe,
-        prompt=args.prompt,
+        prompt=prompt,
         stimuli=args.stimuli,
         statistics=args.statistics,
         calibration_method=method,
@@ -95,7 +96,7 @@ def main() -> None:
         shutil.copyfile(adapter / "adapter_model.safetensors", temporary / "adapter_model.safetensors")
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
         write_json(temporary / "adapter_config.json", adapter_config_for(config, args.base))
-        write_json(temporary / "prompt.json", args.prompt)
+        write_json(temporary / "prompt.json", prompt)
         write_json(temporary / "detector.json", record)
         write_json(
             temporary / "calibration.json",

@@ -6,9 +6,8 @@ from pathlib import Path
 from earshot.errors import InputError, one_line_errors
 from earshot.report.prompt_figures import FIGURES, PromptTables
 from earshot.report.style import figure_style, save_figure
-from earshot.tables.accuracy import CONDITION_ACCURACY
 from earshot.tables.files import read_table
-from earshot.tables.prompt_gains import PROMPT_GAINS, PROMPT_HISTORY
+from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
 
 
 @one_line_errors
@@ -21,7 +20,7 @@ def main() -> None:
     args = parser.parse_args()
 
     tables = PromptTables(
-        read_table(args.gains, PROMPT_GAINS), read_table(args.history, PROMPT_HISTORY), read_table(args.conditions, CONDITION_ACCURACY)
+        read_table(args.gains, PROMPT_GAINS), read_table(args.history, PROMPT_HISTORY), read_table(args.conditions, PROMPT_CONDITIONS)
     )
     for svg in args.svg:
         if svg.stem not in FIGURES:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.arguments import add_model_arguments, batch_size, json_object
+from earshot.arguments import add_model_arguments, add_prompt_arguments, batch_size, json_object
 from earshot.errors import InputError, one_line_errors
 from earshot.leakage.certificate import verify_gate
+from earshot.prompt_search.chosen import asked_prompt
 from earshot.runtime.devices import leased_devices
 from earshot.tables.files import read_table, write_table
 from earshot.tables.predictions import PREDICTIONS
@@ -37,7 +38,7 @@ def main() -> None:
     parser.add_argument("--system", required=True, help="system_id of the predictions")
     parser.add_argument("--seed", type=int, required=True, help="the adapter's seed")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
-    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    add_prompt_arguments(parser)
     parser.add_argument("--level", type=json_object, required=True, help="normalisation and level_dbfs of the adapter's recipe")
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
     parser.add_argument("--devices", type=int, default=1, help="GPUs that share the files out among them, if they are free")
@@ -65,7 +66,7 @@ def main() -> None:
             adapter=args.adapter.parent,
             quantisation=args.quantisation,
             memory=args.memory,
-            prompt=Prompt(**args.prompt),
+            prompt=Prompt(**asked_prompt(args.prompt, args.question)),
             system_id=args.system,
             seed=args.seed,
             batch_size=args.batch_size,

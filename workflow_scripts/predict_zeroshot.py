@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, batch_size, json_object
+from earshot.arguments import add_model_arguments, add_prompt_arguments, batch_size
 from earshot.errors import one_line_errors
+from earshot.prompt_search.chosen import asked_prompt
 from earshot.runtime.devices import leased_devices
 from earshot.tables.files import write_table
 from earshot.tables.predictions import PREDICTIONS
@@ -15,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
-    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    add_prompt_arguments(parser)
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
     parser.add_argument("--devices", type=int, default=1, help="GPUs that share the files out among them, if they are free")
     add_model_arguments(parser)
@@ -33,7 +34,7 @@ def main() -> None:
             adapter=None,
             quantisation=args.quantisation,
             memory=args.memory,
-            prompt=Prompt(**args.prompt),
+            prompt=Prompt(**asked_prompt(args.prompt, args.question)),
             system_id="base",
             seed=None,
             batch_size=args.batch_size,

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from earshot.arguments import add_model_arguments, batch_size, json_object
+from earshot.arguments import add_model_arguments, add_prompt_arguments, batch_size
 from earshot.counterfactuals import probed, variants
 from earshot.errors import one_line_errors
+from earshot.prompt_search.chosen import asked_prompt
 from earshot.runtime.devices import leased_devices
 from earshot.tables.audio import iterate_audio
 from earshot.tables.counterfactuals import COUNTERFACTUALS
@@ -23,7 +24,7 @@ def main() -> None:
     parser.add_argument("shards", type=Path, nargs="+", help="stimuli with audio (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose test part is asked about (CSV)")
     parser.add_argument("--output", type=Path, required=True, help="where the answers go (CSV)")
-    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    add_prompt_arguments(parser)
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
     parser.add_argument("--seed", type=int, required=True, help="draws the stimuli and the noise")
     add_model_arguments(parser)
@@ -43,7 +44,7 @@ def main() -> None:
 
         torch.set_num_threads(args.threads)
         checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
-        scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, Prompt(**args.prompt))])
+        scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, Prompt(**asked_prompt(args.prompt, args.question)))])
         longest = checkpoint.processor.feature_extractor.n_samples
         batches = Batches(args.batch_size, checkpoint.model.lm_head.weight.device, args.memory)
         answers = []

@@ -1,14 +1,15 @@
-"""Search for a better question: on sources of the train part, chosen on the development part."""
+"""Search for a better question to ask the base model or an adapter, on sources that neither it nor the test part has."""
 
 import argparse
 import json
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, batch_size, json_object
+from earshot.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, json_object
 from earshot.errors import one_line_errors
 from earshot.files import atomic, sha256_of, write_json
 from earshot.leakage.fitted import fitted_record
-from earshot.prompt_search.draws import draw_stimuli
+from earshot.prompt_search.chosen import asked_prompt
+from earshot.prompt_search.draws import draw_stimuli, split_for_adapter
 from earshot.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
 from earshot.prompt_search.proposers import Proposer
 from earshot.randomness import stream
@@ -24,9 +25,14 @@ STREAM = "search_prompts"
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
+    add_system_arguments(parser)
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
-    parser.add_argument("--split", type=Path, required=True, help="split whose train part is searched on and whose dev part chooses (CSV)")
+    parser.add_argument(
+        "--split",
+        type=Path,
+        required=True,
+        help="split whose train part is searched on and whose dev part chooses; for an adapter, the two halves of its dev part (CSV)",
+    )
     parser.add_argument("--proposer", choices=["edits", "opro", "paraphrases"], required=True)
     parser.add_argument("--writer", type=Path, nargs="?", help="checkpoint folder of the language model that proposes (opro)")
     parser.add_argument("--writer-quantisation", choices=["none", "nf4"], default="none")
@@ -34,7 +40,7 @@ def main() -> None:
     parser.add_argument("--archive", type=Path, required=True, help="where every proposal and request goes (JSON lines)")
     parser.add_argument("--best", type=Path, required=True, help="where the chosen question goes (text)")
     parser.add_argument("--fitted", type=Path, required=True, help="where it goes what was chosen, and on what (JSON)")
-    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    add_prompt_arguments(parser)
     parser.add_argument("--settings", type=json_object, required=True, help="config prompt_search: sizes (JSON)")
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
     parser.add_argument("--search-seed", type=int, required=True)
@@ -46,18 +52,19 @@ def main() -> None:
 
     names = (STREAM, args.search_seed)
     index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
-    sizes = dict(args.settings)
-    draw = draw_stimuli(index, split, "train", sizes.pop("stimuli"), args.seed, *names, "train")
-    development = draw_stimuli(index, split, "dev", sizes.pop("development_stimuli"), args.seed, STREAM, "dev")
+    asked, sizes = asked_prompt(args.prompt, args.question), dict(args.settings)
+    parts = split if args.adapter is None else split_for_adapter(split, args.seed)
+    draw = draw_stimuli(index, parts, "train", sizes.pop("stimuli"), args.seed, *names, "train")
+    development = draw_stimuli(index, parts, "dev", sizes.pop("development_stimuli"), args.seed, STREAM, "dev")
     with leased_devices():
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.asking import from_features
+        from earshot.asking import from_audio, from_features
         from earshot.engine.batching import Batches
-        from earshot.engine.checkpoint import load_checkpoint
         from earshot.engine.prompting import Prompt
-        from earshot.predicting import available_devices
+        from earshot.levels import Level
+        from earshot.predicting import available_devices, load_system
         from earshot.prompt_search.opro import Opro, load_writer
         from earshot.prompt_search.questioning import Questioner
         from earshot.prompt_search.search import Settings, score_table, search
@@ -65,12 +72,15 @@ def main() -> None:
         from earshot.runtime.checkpoints import CheckpointFolder, code_digest
 
         torch.set_num_threads(args.threads)
-        prompt, settings = Prompt(**args.prompt), Settings(**sizes)
+        prompt, settings = Prompt(**asked), Settings(**sizes)
         device = available_devices()[0]
+        adapter = args.adapter and args.adapter.parent
         turns = Turns(one_at_a_time=args.memory == "compact")
         ask = Questioner(
-            lambda: turns.take("asked", lambda: load_checkpoint(args.base, args.quantisation, device, args.memory)),
-            lambda checkpoint: from_features(checkpoint, args.features),
+            lambda: turns.take("asked", lambda: load_system(args.base, adapter, args.quantisation, device, args.memory)),
+            lambda checkpoint: (
+                from_features(checkpoint, args.features) if args.features else from_audio(checkpoint, args.shards, Level(**args.level))
+            ),
             {*draw.ids, *development.ids},
             prompt,
             Batches(args.batch_size, device, args.memory),
@@ -88,11 +98,13 @@ def main() -> None:
             "writer": sorted(sha256_of(path) for path in args.writer.glob("*.safetensors")) if args.writer else [],
             "quantisation": [args.quantisation, args.writer_quantisation],
             "memory": args.memory,
-            "prompt": args.prompt,
+            "prompt": asked,
             "settings": args.settings,
             "seeds": [args.seed, args.search_seed],
             "base": sorted(sha256_of(path) for path in args.base.glob("*.safetensors")),
-            "data": [sha256_of(path) for path in (*args.features, args.index, args.split)],
+            "adapter": sorted(sha256_of(path) for path in adapter.glob("*.safetensors")) if adapter else [],
+            "level": args.level,
+            "data": [sha256_of(path) for path in (*args.features, *args.shards, args.index, args.split)],
             "code": code_digest(),
         }
         resume = CheckpointFolder(args.scores.with_name(".in-progress"), stamp)
@@ -122,7 +134,8 @@ def main() -> None:
     for path, text in ((args.archive, "".join(json.dumps(record) + "\n" for record in found.archive)), (args.best, chosen + "\n")):
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    write_json(args.fitted, fitted_record(f"{args.proposer}-seed-{args.search_seed}", ["prompt"], value, args.split, used, drawn=True))
+    name = f"{args.system}-{args.proposer}-seed-{args.search_seed}"
+    write_json(args.fitted, fitted_record(name, ["prompt"], value, args.split, used, drawn=True))
     resume.remove()
 
 

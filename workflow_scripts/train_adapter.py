@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, json_object
+from earshot.arguments import add_model_arguments, add_prompt_arguments, json_object
 from earshot.errors import one_line_errors
 from earshot.files import atomic_folder, sha256_of, write_json
 from earshot.leakage.certificate import verify_gate
+from earshot.prompt_search.chosen import asked_prompt
 from earshot.runtime.devices import leased_devices
 from earshot.tables.files import read_table
 from earshot.tables.splits import SPLIT
@@ -24,13 +25,13 @@ def main() -> None:
     parser.add_argument("--history", type=Path, required=True, help="where the loss per step goes (CSV)")
     parser.add_argument("--costs", type=Path, required=True, help="where time, memory and size go (JSON)")
     parser.add_argument("--recipe", type=json_object, required=True, help="config finetuning.recipes.<name>")
-    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    add_prompt_arguments(parser)
     parser.add_argument("--seed", type=int, required=True)
     add_model_arguments(parser)
     args = parser.parse_args()
 
     verify_gate(args.gate, args.split, args.shards)
-    split = read_table(args.split, SPLIT)
+    split, prompt = read_table(args.split, SPLIT), asked_prompt(args.prompt, args.question)
     with leased_devices():
         # torch looks at the visible devices when it is imported.
         import torch
@@ -48,7 +49,7 @@ def main() -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
         stamp = {
             "recipe": args.recipe,
-            "prompt": args.prompt,
+            "prompt": prompt,
             "quantisation": args.quantisation,
             "memory": args.memory,
             "seed": args.seed,
@@ -69,7 +70,7 @@ def main() -> None:
         data = training_set(checkpoint, sounds, split, args.recipe["scope"])
         load_s = loading.wall_s()
         training, resumed = Meter(), resume.load()
-        model, history = train_adapter(checkpoint, data, Prompt(**args.prompt), args.recipe, args.seed, resume, args.memory)
+        model, history = train_adapter(checkpoint, data, Prompt(**prompt), args.recipe, args.seed, resume, args.memory)
         with atomic_folder(folder) as temporary:
             model.save_pretrained(str(temporary))
             (temporary / "README.md").unlink()

@@ -114,13 +114,28 @@ def test_two_thousand_recordings_under_twenty_conditions_are_as_many_jobs_as_two
     assert checkout.plan("--configfile", checkout.overlay(settings)) == few
 
 
-PROMPT_RULES = {"search_prompts", "predict_prompts", "compare_prompts", "plot_prompts"}
+PROMPT_RULES = {"search_prompts", "choose_prompt", "predict_prompts", "compare_prompts", "plot_prompts"}
 
 
 def test_the_prompt_search_can_be_left_out(checkout):
     plan = checkout.plan("--configfile", checkout.overlay({"prompt_search": {"proposers": []}}))
     assert not PROMPT_RULES & set(plan)
     assert plan["gate_fitted"] == plan["write_report"] == 1
+
+
+def test_a_search_over_an_adapter_is_one_entry_and_a_search_over_adapters_alone_is_another(checkout):
+    both = checkout.plan("--configfile", checkout.overlay({"prompt_search": {"systems": ["base", "attention-grouped-seed-42"]}}))
+    assert (both["search_prompts"], both["predict_prompts"], both["compare_prompts"]) == (2 * 2 * 3, 2, 1)
+    alone = checkout.plan("--configfile", checkout.overlay({"prompt_search": {"systems": ["attention-grouped-seed-42"]}}))
+    assert (alone["search_prompts"], alone["predict_prompts"]) == (2 * 3, 1)
+
+
+def test_the_searched_question_is_chosen_where_something_asks_it(checkout):
+    assert "choose_prompt" not in checkout.plan()
+    settings = {"prompt_search": {"use_question_of": "edits", "systems": ["base", "attention-grouped-seed-42"]}}
+    plan = checkout.plan("--configfile", checkout.overlay(settings))
+    assert plan["choose_prompt"] == 1
+    assert plan["search_prompts"] == 2 * 2 * 3
 
 
 def test_a_proposing_model_on_disk_is_not_fetched(checkout):

@@ -128,6 +128,11 @@ def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
         ({"statistics": {"confidence": 0.9}}, AFTER_PREDICTIONS | PROMPTS_TESTED),
         ({"prompt_search": {"iterations": 2}}, PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE),
         ({"prompt_search": {"opro": {"quantisation": "nf4"}}}, PROVENANCE),
+        (
+            {"prompt_search": {"use_question_of": "edits"}},
+            {"choose_prompt", "predict_zeroshot", "check_generation", "probe_counterfactuals", "train_adapter"} | SECOND_AUDIT | AFTER_TRAINING,
+        ),
+        ({"prompt_search": {"systems": ["base", "attention-grouped-seed-42"]}}, PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE),
         ({"psychometrics": {"n_bootstrap": 100}}, {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
         ({"finetuning": {"recipe": {"rank": 8}}}, {"train_adapter"} | AFTER_TRAINING),
         ({"finetuning": {"recipes": {"attention": {"rank": 8}}}}, {"train_adapter"} | AFTER_TRAINING),

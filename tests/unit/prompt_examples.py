@@ -1,31 +1,34 @@
 """Made-up tables of a prompt search, for the tests of figures and report."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
 from earshot.randomness import stream
-from earshot.tables.accuracy import CONDITION_ACCURACY
 from earshot.tables.files import validate
-from earshot.tables.prompt_gains import PROMPT_GAINS, PROMPT_HISTORY
+from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
 
 SEEDS = ("1", "2", "3")
 
 
-def gains(proposers=("edits", "paraphrases"), seeds=SEEDS, low=-0.01, hostile="Is it speech?") -> pd.DataFrame:
+def gains(proposers=("edits", "paraphrases"), seeds=SEEDS, low=-0.01, hostile="Is it speech?", systems=("base",)) -> pd.DataFrame:
     rows = []
-    for proposer in proposers:
+    for system, proposer in itertools.product(systems, proposers):
         for seed in (*seeds, "all") if len(seeds) > 1 else seeds:
             question = "-" if seed == "all" else hostile
             counts = [45, 6600] if seed != "all" else [45 * len(seeds), 6600 * len(seeds)]
-            rows.append([proposer, seed, "-", question, *counts, 0.04, 0.03, 0.02, 0.015, 0.77, 0.782, 0.012, low, 0.034, 0.2, 2100, 42, "ok"])
+            rows.append(
+                [system, proposer, seed, "-", question, *counts, 0.04, 0.03, 0.02, 0.015, 0.77, 0.782, 0.012, low, 0.034, 0.2, 2100, 42, "ok"]
+            )
     return validate(pd.DataFrame(rows, columns=list(PROMPT_GAINS.columns)), PROMPT_GAINS)
 
 
-def history(proposers=("edits", "paraphrases"), seeds=SEEDS) -> pd.DataFrame:
+def history(proposers=("edits", "paraphrases"), seeds=SEEDS, systems=("base",)) -> pd.DataFrame:
     rows = []
-    for proposer in proposers:
+    for system, proposer in itertools.product(systems, proposers):
         for seed in seeds:
-            rng = stream(1, proposer, seed)
+            rng = stream(1, system, proposer, seed)
             fixed = [[0, "baseline", "b", "Speech?", 7, 3, 120, 0.7, 1.0, 0.0, 400, 0.7, 1.0, False]]
             fixed += [[0, "direct", "d", "Is it speech?", 13, 5, 120, 0.71, 1.0, 0.01, 400, 0.7, 1.0, True]]
             for iteration in range(1, 6):
@@ -33,15 +36,16 @@ def history(proposers=("edits", "paraphrases"), seeds=SEEDS) -> pd.DataFrame:
                     gain = float(np.round(rng.normal(0, 0.03), 3))
                     text = f"Question {iteration}-{k}?" + "x" * int(rng.integers(200))
                     fixed.append([iteration, "searched", text, text, len(text), 9, asked, 0.7, 1.0, gain, 0, np.nan, np.nan, False])
-            rows += [[proposer, seed, *row] for row in fixed]
+            rows += [[system, proposer, seed, *row] for row in fixed]
     return validate(pd.DataFrame(rows, columns=list(PROMPT_HISTORY.columns)), PROMPT_HISTORY)
 
 
-def conditions(proposers=("edits", "paraphrases")) -> pd.DataFrame:
+def conditions(proposers=("edits", "paraphrases"), systems=("base",)) -> pd.DataFrame:
     rows = [
-        [system, "-", "unseen", duration, snr, 0.6 + duration / 4000 + 0.01 * (system != "base"), 28]
-        for system in ("base", *proposers)
+        [system, proposer, duration, snr, 0.6 + duration / 4000 + 0.01 * (proposer != "-"), 28]
+        for system in systems
+        for proposer in ("-", *proposers)
         for duration in (200, 600, 1000)
         for snr in (0.0, 10.0, 20.0)
     ]
-    return validate(pd.DataFrame(rows, columns=list(CONDITION_ACCURACY.columns)), CONDITION_ACCURACY)
+    return validate(pd.DataFrame(rows, columns=list(PROMPT_CONDITIONS.columns)), PROMPT_CONDITIONS)

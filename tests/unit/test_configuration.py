@@ -80,6 +80,11 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, va
         ("{stimuli: {noise: recorded}}", "stimuli.noise_recordings is not set: stimuli.noise is recorded"),
         ("{model: {origin: path}}", "model.path is not set"),
         ("{prompt_search: {proposers: [opro], opro: {origin: path}}}", "prompt_search.opro.path is not set"),
+        ("{prompt_search: {systems: [attention-row_random-seed-42]}}", "adapters of other splits have heard sources that a search"),
+        ("{prompt_search: {systems: [base, small-grouped-seed-42]}}", 'prompt_search.systems[1] = "small-grouped-seed-42": recipe small'),
+        ("{prompt_search: {use_question_of: opro}}", "prompt_search.use_question_of = opro: no such search; hint: add opro to proposers"),
+        ("{prompt_search: {use_question_of: edits, systems: [attention-grouped-seed-1]}}", "hint: add edits to proposers, and base to systems"),
+        ("{prompt_search: {use_question_of: edits}, baseline: {datasets: [esc50]}}", "questions are searched on esc50, which baseline.datasets"),
         (
             "{finetuning: {experiments: {main: {recipes: [attention, bigger]}}}}",
             'finetuning.experiments.main.recipes[1] = "bigger": is not defined; hint: one of attention',

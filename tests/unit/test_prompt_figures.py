@@ -8,20 +8,30 @@ from earshot.report.prompt_figures import FIGURES, PromptTables, draw_gains, dra
 from earshot.report.prompt_words import PROMPT_FIGURES, prompt_rows, prompt_sentences
 from earshot.report.style import figure_style
 
+BASE, BOTH = ("base",), ("base", "attention-grouped-seed-42")
 
-def tables(names=("edits", "paraphrases"), seeds=examples.SEEDS, **changes):
-    return PromptTables(examples.gains(names, seeds, **changes), examples.history(names, seeds), examples.conditions(names))
+
+def tables(names=("edits", "paraphrases"), seeds=examples.SEEDS, systems=BASE, **changes):
+    gains = examples.gains(names, seeds, systems=systems, **changes)
+    return PromptTables(gains, examples.history(names, seeds, systems), examples.conditions(names, systems))
 
 
 def test_the_page_knows_every_figure():
     assert tuple(FIGURES) == PROMPT_FIGURES
 
 
-@pytest.mark.parametrize(("names", "seeds"), [(("edits", "paraphrases"), ("1",)), (("edits", "opro", "paraphrases"), ("1", "2", "3", "4", "5"))])
+@pytest.mark.parametrize(
+    ("names", "seeds", "systems"),
+    [
+        (("edits", "paraphrases"), ("1",), BASE),
+        (("edits", "opro", "paraphrases"), ("1", "2", "3", "4", "5"), BASE),
+        (("edits", "paraphrases"), ("1", "2"), BOTH),
+    ],
+)
 @pytest.mark.parametrize("figure", PROMPT_FIGURES)
-def test_every_figure_is_drawn_and_its_texts_lie_inside_it(figure, names, seeds):
+def test_every_figure_is_drawn_and_its_texts_lie_inside_it(figure, names, seeds, systems):
     with figure_style():
-        drawn = FIGURES[figure](tables(names, seeds))
+        drawn = FIGURES[figure](tables(names, seeds, systems))
         drawn.set_dpi(50)
         drawn.draw_without_rendering()
         room = drawn.get_tightbbox().padded(-0.02)
@@ -53,8 +63,10 @@ def test_the_control_comes_last():
 
 @pytest.mark.parametrize(("low", "verdict"), [(-0.01, "which covers zero"), (0.002, "which does not cover zero")])
 def test_the_sentence_says_no_more_than_the_interval_does(low, verdict):
-    sentences = prompt_sentences(examples.gains(low=low), 0.95)
+    sentences = prompt_sentences(examples.gains(low=low), 0.95, "none")
     assert len(sentences) == 2 and all(verdict in sentence and "over 3 searches" in sentence for sentence in sentences)
+    assert "over 3 searches of 45 questions and 6,600 answers each" in sentences[0]
     assert "gains +1.2 points" in sentences[0] and "expected to show +3.0" in sentences[0]
-    [single] = prompt_sentences(examples.gains(("edits",), ("1",), low=np.nan), 0.95)
+    assert "asked of the adapter attention, seed 42" in prompt_sentences(examples.gains(systems=BOTH), 0.95, "none")[-1]
+    [single] = prompt_sentences(examples.gains(("edits",), ("1",), low=np.nan), 0.95, "none")
     assert "over one search" in single and "interval" not in single

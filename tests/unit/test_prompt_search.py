@@ -12,7 +12,7 @@ from simulated_prompts import BASELINE, SMALL, answers, draws, predictions, run,
 
 from earshot.errors import InputError
 from earshot.prompt_search.candidates import canonical, fault, gives_answer_away, same
-from earshot.prompt_search.draws import draw_stimuli
+from earshot.prompt_search.draws import draw_stimuli, split_for_adapter
 from earshot.prompt_search.edits import DIRECT_QUESTIONS, PHRASES, Edits, Grammar, Paraphrases, text_of
 from earshot.prompt_search.gains import Search, assert_unseen, gain_table, outcomes_of
 from earshot.prompt_search.honesty import expected_maximum, expected_optimism
@@ -284,12 +284,12 @@ def test_one_prompt_or_one_source_has_no_known_optimism():
     assert np.isnan(expected_optimism(right, speech, sources, 5))
 
 
-def finished(ask, seed, proposer="edits") -> Search:
+def finished(ask, seed, proposer="edits", system="base") -> Search:
     draw, development = draws(seed)
     found = run(ask, seed)
     table = score_table(found, draw, development, lambda text: text, len)
     value = {"search_optimism": found.optimism, "development_optimism": found.development_optimism}
-    return Search(proposer, seed, table, {"sources": sorted({*draw.sources, *development.sources}), "value": value})
+    return Search(system, proposer, seed, table, {"sources": sorted({*draw.sources, *development.sources}), "value": value})
 
 
 def gains(ask, searches):
@@ -332,3 +332,18 @@ def test_a_search_that_saw_a_test_source_is_refused():
     search.record["sources"].append("SPEECH25")
     with pytest.raises(InputError, match="used source SPEECH25 of the test part"):
         assert_unseen([search], split)
+    with pytest.raises(InputError, match=r"over attention-grouped-seed-1 .* of the train part"):
+        assert_unseen([finished(answers(1), 1, system="attention-grouped-seed-1")], split)
+
+
+def test_a_search_over_an_adapter_halves_the_development_sources_and_leaves_out_what_trained_it():
+    _, split = study()
+    parts = split_for_adapter(split, 1)
+    of = {part: set(rows.source_id) for part, rows in parts.groupby("part")}
+    assert of["test"] == set(split.source_id[split.part == "test"])
+    assert of["train"] | of["dev"] == set(split.source_id[split.part == "dev"]) and not of["train"] & of["dev"]
+    assert parts.groupby(["part", "label"]).source_id.nunique().loc[["train", "dev"]].tolist() == [4, 4, 4, 4]
+    assert not split_for_adapter(split, 2).equals(parts)
+    fewer = split[(split.part != "dev") | ~split.source_id.isin([f"SPEECH{k}" for k in range(12, 17)])]
+    with pytest.raises(InputError, match=r"class SPEECH has 3 development sources.*at least 4: raise splits.dev_fraction"):
+        split_for_adapter(fewer, 1)

@@ -26,6 +26,23 @@ def batch_size(text: str) -> int | None:
     return int(text)
 
 
+def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a program needs that asks the study's question: see earshot.prompt_search.chosen.asked_prompt."""
+    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    parser.add_argument("--question", type=Path, nargs="?", help="the searched question that takes the place of the configured one (JSON)")
+
+
+def add_system_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of a program that asks the base model or an adapter: what it hears by features or by audio."""
+    parser.add_argument("--system", required=True, help="base, or the adapter's name")
+    parser.add_argument("--adapter", type=Path, nargs="?", help="the adapter's adapter_config.json; none for the base")
+    parser.add_argument(
+        "--features", type=Path, nargs="*", default=[], help="stimuli encoded by the base, for systems with its audio tower (Parquet)"
+    )
+    parser.add_argument("--shards", type=Path, nargs="*", default=[], help="stimuli with audio, for adapters with a tower of their own (Parquet)")
+    parser.add_argument("--level", type=json_object, default={}, help="at which audio is heard: an adapter's normalisation and level_dbfs")
+
+
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every program that loads a model."""
     parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")

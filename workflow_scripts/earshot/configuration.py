@@ -165,6 +165,19 @@ def _check_across(config: dict[str, Any]) -> None:
     prompt_search = config["prompt_search"]
     if "opro" in prompt_search["proposers"] and prompt_search["opro"]["origin"] == "path" and not prompt_search["opro"]["path"]:
         raise InputError("config: prompt_search.opro.path is not set: its origin is path; hint: name the folder of a causal language model")
+    for position, system in enumerate(prompt_search["systems"]):
+        recipe, _, seed = system.partition("-grouped-seed-")
+        if seed and recipe not in config["finetuning"]["recipes"]:
+            known = ", ".join(config["finetuning"]["recipes"])
+            raise InputError(f"config: prompt_search.systems[{position}] = {_short(system)}: recipe {recipe} is not defined; hint: one of {known}")
+    used = prompt_search["use_question_of"]
+    if used != "none" and (used not in prompt_search["proposers"] or "base" not in prompt_search["systems"]):
+        raise InputError(f"config: prompt_search.use_question_of = {used}: no such search; hint: add {used} to proposers, and base to systems")
+    if used != "none" and (heard := sorted(set(baseline["datasets"]) & set(stimuli["datasets"]))):
+        raise InputError(
+            f"config: prompt_search.use_question_of = {used}: questions are searched on {heard[0]}, which baseline.datasets names too; "
+            "hint: leave it out of one of the two, or use none"
+        )
     clip_s = config["clips"]["duration_s"]
     longest = max(stimuli["durations_ms"])
     if baseline["datasets"]:

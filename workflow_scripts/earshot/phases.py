@@ -30,7 +30,7 @@ def best_question(gains: pd.DataFrame) -> str | None:
 
     None where no search was run.
     """
-    single = gains[gains.search_seed != ALL_SEEDS]
+    single = gains[(gains.system_id == BASE) & (gains.search_seed != ALL_SEEDS)]
     if single.empty:
         return None
     return str(single.sort_values(["development_gain", "proposer", "search_seed"], ascending=[False, True, True], kind="stable").prompt_id.iloc[0])

@@ -12,7 +12,7 @@ import torch
 from earshot.asking import ask, from_audio, from_features
 from earshot.engine.adapters import load_adapter
 from earshot.engine.batching import Batches
-from earshot.engine.checkpoint import Memory, load_checkpoint
+from earshot.engine.checkpoint import Checkpoint, Memory, load_checkpoint
 from earshot.engine.prompting import Prompt
 from earshot.errors import InputError
 from earshot.levels import Level
@@ -65,12 +65,16 @@ def available_devices() -> list[torch.device]:
     return [torch.device("cuda", index) for index in range(torch.cuda.device_count())] or [torch.device("cpu")]
 
 
+def load_system(base: Path, adapter: Path | None, quantisation: str, device: torch.device, memory: Memory) -> Checkpoint:
+    """The base model, or with the adapter of a folder."""
+    checkpoint = load_checkpoint(base, quantisation, device, memory)
+    return checkpoint if adapter is None else load_adapter(checkpoint, adapter)
+
+
 def _predict_on(job: Job, device: torch.device) -> pd.DataFrame:
     torch.set_num_threads(job.threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    checkpoint = load_checkpoint(job.base, job.quantisation, device, job.memory)
-    if job.adapter is not None:
-        checkpoint = load_adapter(checkpoint, job.adapter)
+    checkpoint = load_system(job.base, job.adapter, job.quantisation, device, job.memory)
     sounds = from_features(checkpoint, job.files) if job.features else from_audio(checkpoint, job.files, job.level)
     return ask(checkpoint, sounds, [job.prompt], job.system_id, job.seed, Batches(job.batch_size, device, job.memory), job.only)

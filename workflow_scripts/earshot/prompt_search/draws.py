@@ -24,6 +24,31 @@ class Draw:
     speech: npt.NDArray[np.bool_]
 
 
+FEWEST_SOURCES = 4
+"""Development sources of a class that a search over an adapter needs: two to search on and two to choose on."""
+
+
+def split_for_adapter(split: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The split as a search over an adapter may use it, which must not ask about what the adapter trained on.
+
+    split: earshot.tables.splits.SPLIT, by source. Its train part is left out, and half of each class's development
+    sources, drawn by a hash of seed and name, become the train part.
+    Raises InputError where a class has fewer than FEWEST_SOURCES development sources.
+    """
+    searched: set[str] = set()
+    for label in LABELS:
+        sources = split.source_id[(split.part == "dev") & (split.label == label)].unique()
+        if len(sources) < FEWEST_SOURCES:
+            raise InputError(
+                f"class {label} has {len(sources)} development sources; a search over an adapter halves them and needs at least"
+                f" {FEWEST_SOURCES}: raise splits.dev_fraction, or add recordings"
+            )
+        ordered = sorted(sources, key=lambda source: stream_seed(seed, "search_prompts", "half", source))
+        searched |= set(ordered[: len(sources) // 2])
+    unheard = split[split.part != "train"]
+    return unheard.assign(part=unheard.part.mask(unheard.source_id.isin(searched), "train"))
+
+
 def draw_stimuli(index: pd.DataFrame, split: pd.DataFrame, part: str, count: int, seed: int, *stream: object) -> Draw:
     """Draw `count` stimuli, half of each class, from a part of a split; fewer where a class has too few.
 

@@ -2,27 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from earshot.accuracy import metric_parts
+from earshot.accuracy import condition_table, metric_parts
 from earshot.clustered import estimate, reliability
 from earshot.comparison import compare
 from earshot.errors import InputError
+from earshot.leakage.fitted import load_fitted
 from earshot.outcomes import ALL_SEEDS, BASE, Outcomes, outcomes_on
-from earshot.tables.files import validate
-from earshot.tables.prompt_gains import PROMPT_GAINS
+from earshot.tables.files import read_table, validate
+from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS
+from earshot.tables.prompts import PROMPT_SCORES
 
 TEST_SET = "unseen"
 
 
 @dataclass(frozen=True)
 class Search:
-    """A finished search: its questions (earshot.tables.prompts.PROMPT_SCORES) and its record of what it chose, and on which
-    sources (earshot.leakage.fitted)."""
+    """A finished search over a system, "base" or an adapter: its questions (earshot.tables.prompts.PROMPT_SCORES) and its
+    record of what it chose, and on which sources (earshot.leakage.fitted)."""
 
+    system: str
     proposer: str
     seed: int
     scores: pd.DataFrame
@@ -39,20 +43,36 @@ class Search:
         return self.scores[self.scores.chosen].iloc[0]
 
 
+def load_searches(scores: Sequence[Path], records: Sequence[Path]) -> list[Search]:
+    """Finished searches from .../{system}/{proposer}/seed-{seed}/prompts.csv and their records, in the same order."""
+    searches = []
+    for path, record in zip(scores, records, strict=True):
+        system, proposer, seed = path.parts[-4:-1]
+        searches.append(Search(system, proposer, int(seed.removeprefix("seed-")), read_table(path, PROMPT_SCORES), load_fitted(record)))
+    return searches
+
+
+def best_of(searches: Sequence[Search]) -> Search:
+    """The search whose chosen question has the best balanced accuracy on the development part, of which all searches draw
+    the same stimuli; the first of several such."""
+    return max(searches, key=lambda search: search.chosen.development_balanced_accuracy)
+
+
 def assert_unseen(searches: Sequence[Search], split: pd.DataFrame) -> None:
-    """Raise InputError where a search saw a source of the split's test part."""
-    tested = set(split.source_id[split.part == "test"])
+    """Raise InputError where a search saw a source of the split's test part, or one over an adapter a source that trained it."""
     for search in searches:
-        if shared := sorted(tested & set(search.record["sources"])):
-            raise InputError(
-                f"search {search.proposer}, seed {search.seed}: used source {shared[0]} of the test part; search again with the present split"
-            )
+        for part in ("test",) if search.system == BASE else ("test", "train"):
+            if shared := sorted(set(split.source_id[split.part == part]) & set(search.record["sources"])):
+                raise InputError(
+                    f"search over {search.system} by {search.proposer}, seed {search.seed}: used source {shared[0]} of the {part} part;"
+                    " search again with the present split"
+                )
 
 
 def outcomes_of(searches: Sequence[Search], predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame) -> list[Outcomes]:
     """The baseline's outcomes on the test part, then those of each proposer's chosen questions, one "seed" per search.
 
-    predictions: earshot.tables.predictions.PREDICTIONS of the baseline and of every chosen question.
+    searches: over one system; predictions: earshot.tables.predictions.PREDICTIONS of it, of the baseline and of every chosen question.
     """
 
     def rows(prompt_id: str, system: str, seed: int | None) -> pd.DataFrame:
@@ -65,14 +85,22 @@ def outcomes_of(searches: Sequence[Search], predictions: pd.DataFrame, index: pd
 
 
 def gain_table(searches: Sequence[Search], outcomes: Sequence[Outcomes], confidence: float) -> pd.DataFrame:
-    """earshot.tables.prompt_gains.PROMPT_GAINS; outcomes: as `outcomes_of` returns them."""
+    """earshot.tables.prompt_gains.PROMPT_GAINS; searches: over one system; outcomes: as `outcomes_of` returns them."""
     baseline = outcomes[0]
     rows = []
     for system in outcomes[1:]:
         for part in system.by_seed():
             used = [search for search in searches if search.proposer == system.system_id and part.seed in (ALL_SEEDS, str(search.seed))]
-            rows.append(_told(used) | _tested(part, baseline, confidence) | {"proposer": system.system_id, "search_seed": part.seed})
+            names = {"system_id": searches[0].system, "proposer": system.system_id, "search_seed": part.seed}
+            rows.append(_told(used) | _tested(part, baseline, confidence) | names)
     return validate(pd.DataFrame(rows), PROMPT_GAINS)
+
+
+def prompt_conditions(system: str, outcomes: Sequence[Outcomes]) -> pd.DataFrame:
+    """earshot.tables.prompt_gains.PROMPT_CONDITIONS of one system; outcomes: as `outcomes_of` returns them."""
+    table = condition_table(outcomes)
+    named = table.assign(proposer=table.system_id.replace(BASE, "-"), system_id=system)
+    return validate(named[list(PROMPT_CONDITIONS.columns)], PROMPT_CONDITIONS)
 
 
 def _told(searches: Sequence[Search]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from earshot.report import formats
 from earshot.report.conclusions import VARIANCE_COLUMNS, conclusion_sentences, variance_rows
 from earshot.report.experiment_words import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
 from earshot.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
-from earshot.report.prompt_words import PROMPT_FIGURES, prompt_rows, prompt_sentences, proposer_name
+from earshot.report.prompt_words import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
 from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES, threshold_rows
 from earshot.report.published import published_beside_ours
 from earshot.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
@@ -92,6 +92,7 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         system=system_name,
         label=lambda label: LABEL_NAMES[label],
         proposer=proposer_name,
+        asked=asked_name,
         split=lambda split: _SPLIT_NAMES.get(split, split),
     )
     environment.globals.update(percent_range=formats.percent_range, points_range=formats.points_range)
@@ -136,7 +137,10 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config, inputs.thresholds, inputs.points),
         prompts={"rows": [], "sentences": []}
         if inputs.prompts is None
-        else {"rows": prompt_rows(inputs.prompts), "sentences": prompt_sentences(inputs.prompts, statistics["confidence"])},
+        else {
+            "rows": prompt_rows(inputs.prompts),
+            "sentences": prompt_sentences(inputs.prompts, statistics["confidence"], inputs.config["prompt_search"]["use_question_of"]),
+        },
         mixed_models=_mixed_models(inputs, statistics["confidence"]),
         thresholds=[] if inputs.thresholds is None else threshold_rows(inputs.thresholds),
         run=inputs.run,

@@ -1,17 +1,18 @@
 """The prompt search in figures: its progress, what it gained on unseen sources, score by length, and where the gain lies."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from earshot.report.conditions_figure import draw_heat_map
-from earshot.report.prompt_words import proposer_name
+from earshot.report.prompt_words import asked_name, proposer_name
 from earshot.report.style import GRID, INK, MUTED, WIDTH, rows_of
 
 COLOURS = {"edits": "#0072b2", "opro": "#00795a", "paraphrases": "#b35900"}
@@ -20,7 +21,7 @@ _ORIGINS = {"baseline": ("D", INK, "baseline"), "direct": ("s", MUTED, "written 
 
 @dataclass(frozen=True)
 class PromptTables:
-    """earshot.tables.prompt_gains.PROMPT_GAINS, PROMPT_HISTORY and CONDITION_ACCURACY of the baseline ("base") and of each proposer."""
+    """earshot.tables.prompt_gains: PROMPT_GAINS, PROMPT_HISTORY and PROMPT_CONDITIONS."""
 
     gains: pd.DataFrame
     history: pd.DataFrame
@@ -28,29 +29,19 @@ class PromptTables:
 
 
 def draw_progress(tables: PromptTables) -> Figure:
-    """Gain on the search's stimuli of every question asked about all of them, and the best so far; a panel per proposer."""
-    history = tables.history
-    complete = history[history.n_stimuli == history.groupby(["proposer", "search_seed"]).n_stimuli.transform("max")]
-    names = proposers(history.proposer)
-    figure = Figure(figsize=(WIDTH if len(names) > 1 else 6, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
-    for axes, name in zip(panels, names, strict=True):
-        rows = complete[complete.proposer == name]
-        searched = rows[rows.origin == "searched"]
-        spread = _spread(searched.search_seed)
-        axes.scatter(searched.iteration + spread, 100 * searched.gain, s=22, color=COLOURS[name], alpha=0.55, lw=0)
-        for _, search in rows.groupby("search_seed"):
-            best = search.groupby("iteration").gain.max().cummax()
-            axes.step(best.index, 100 * best, where="post", color=COLOURS[name], lw=1.6, alpha=0.8)
-        expected = tables.gains[(tables.gains.proposer == name) & (tables.gains.search_seed != "all")].search_optimism.mean()
-        if np.isfinite(expected):
-            axes.axhline(100 * expected, color=MUTED, lw=1.2, ls=(0, (4, 3)))
-        axes.axhline(0, color=INK, lw=0.8)
-        axes.set_title(proposer_name(name), color=COLOURS[name])
+    """Gain on the search's stimuli of every question asked about all of them, and the best so far; a panel per system and proposer."""
+    complete = _complete(tables.history)
+    systems, names = list(complete.system_id.unique()), proposers(complete.proposer)
+    figure = Figure(figsize=(WIDTH if len(names) > 1 else 6, 1 + 2.6 * len(systems)), layout="constrained")
+    panels = figure.subplots(len(systems), len(names), squeeze=False, sharey=True, sharex=True)
+    for system, line in zip(systems, panels, strict=True):
+        for axes, name in zip(line, names, strict=True):
+            gains = tables.gains[(tables.gains.system_id == system) & (tables.gains.proposer == name)]
+            _draw_searches(axes, complete[(complete.system_id == system) & (complete.proposer == name)], gains, COLOURS[name])
+            axes.set_title(_titled(proposer_name(name), system, systems), color=COLOURS[name])
+        line[0].set_ylabel("gain over the baseline on\nthe search's stimuli (points)")
+    for axes in panels[-1]:
         axes.set_xlabel("iteration")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(axis="y", color=GRID, lw=0.6)
-    panels[0].set_ylabel("gain over the baseline on\nthe search's stimuli (points)")
     handles = [
         Line2D([], [], color=MUTED, marker="o", ls="", alpha=0.6, label="one question"),
         Line2D([], [], color=MUTED, lw=1.6, label="best so far, one search"),
@@ -60,9 +51,29 @@ def draw_progress(tables: PromptTables) -> Figure:
     return figure
 
 
+def _draw_searches(axes: Axes, rows: pd.DataFrame, gains: pd.DataFrame, colour: str) -> None:
+    searched = rows[rows.origin == "searched"]
+    axes.scatter(searched.iteration + _spread(searched.search_seed), 100 * searched.gain, s=22, color=colour, alpha=0.55, lw=0)
+    for _, search in rows.groupby("search_seed"):
+        best = search.groupby("iteration").gain.max().cummax()
+        axes.step(best.index, 100 * best, where="post", color=colour, lw=1.6, alpha=0.8)
+    expected = gains[gains.search_seed != "all"].search_optimism.mean()
+    if np.isfinite(expected):
+        axes.axhline(100 * expected, color=MUTED, lw=1.2, ls=(0, (4, 3)))
+    axes.axhline(0, color=INK, lw=0.8)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y", color=GRID, lw=0.6)
+
+
 def draw_gains(tables: PromptTables) -> Figure:
     """What each chosen question gains on unseen sources with its interval, beside what the search and the choice saw."""
-    rows = [row for name in proposers(tables.gains.proposer) for row in rows_of(tables.gains[tables.gains.proposer == name])]
+    systems = list(tables.gains.system_id.unique())
+    rows = [
+        row
+        for system in systems
+        for name in proposers(tables.gains.proposer)
+        for row in rows_of(tables.gains[(tables.gains.system_id == system) & (tables.gains.proposer == name)])
+    ]
     figure = Figure(figsize=(WIDTH, 1.5 + 0.42 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
@@ -74,7 +85,7 @@ def draw_gains(tables: PromptTables) -> Figure:
         axes.plot(100 * row.development_gain, place, "s", mfc="white", mec=MUTED, ms=5, zorder=2)
         axes.plot(100 * row.search_optimism, place, "|", color=MUTED, ms=12, mew=1.4)
     axes.axvline(0, color=INK, lw=0.8)
-    axes.set_yticks(range(len(rows)), [f"{proposer_name(row.proposer)}, {_seed_words(row.search_seed)}" for row in rows])
+    axes.set_yticks(range(len(rows)), [f"{_titled(proposer_name(r.proposer), r.system_id, systems)}, {_seed_words(r.search_seed)}" for r in rows])
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(COLOURS[row.proposer])
     axes.set_ylim(len(rows) - 0.4, -0.6)
@@ -92,48 +103,54 @@ def draw_gains(tables: PromptTables) -> Figure:
 
 
 def draw_length(tables: PromptTables) -> Figure:
-    """Gain on the search's stimuli against the length of the question, of those asked about all of them."""
-    history = tables.history
-    complete = history[history.n_stimuli == history.groupby(["proposer", "search_seed"]).n_stimuli.transform("max")]
-    figure = Figure(figsize=(6.6, 4.2), layout="constrained")
-    axes = figure.subplots()
-    searched = complete[complete.origin == "searched"]
-    for name in proposers(history.proposer):
-        rows = searched[searched.proposer == name]
-        axes.scatter(rows.n_characters, 100 * rows.gain, s=26, color=COLOURS[name], alpha=0.65, lw=0, label=proposer_name(name))
-    for origin, (marker, colour, label) in _ORIGINS.items():
-        rows = complete[complete.origin == origin]
-        mean = rows.groupby(["question", "n_characters"], as_index=False).gain.mean()
-        axes.scatter(mean.n_characters, 100 * mean.gain, s=34, marker=marker, color=colour, zorder=3, label=label)
-    axes.axhline(0, color=INK, lw=0.8)
-    axes.set_xlabel("length of the question (characters)")
-    axes.set_ylabel("gain over the baseline on\nthe search's stimuli (points)")
-    axes.grid(color=GRID, lw=0.6)
-    figure.legend(loc="outside lower center", ncols=3)
+    """Gain on the search's stimuli against the length of the question, of those asked about all of them; a panel per system."""
+    complete = _complete(tables.history)
+    systems = list(complete.system_id.unique())
+    figure = Figure(figsize=(6.6, 1 + 3.2 * len(systems)), layout="constrained")
+    panels = figure.subplots(len(systems), 1, squeeze=False, sharex=True)[:, 0]
+    for system, axes in zip(systems, panels, strict=True):
+        asked = complete[complete.system_id == system]
+        searched = asked[asked.origin == "searched"]
+        for name in proposers(complete.proposer):
+            rows = searched[searched.proposer == name]
+            axes.scatter(rows.n_characters, 100 * rows.gain, s=26, color=COLOURS[name], alpha=0.65, lw=0, label=proposer_name(name))
+        for origin, (marker, colour, label) in _ORIGINS.items():
+            rows = asked[asked.origin == origin]
+            mean = rows.groupby(["question", "n_characters"], as_index=False).gain.mean()
+            axes.scatter(mean.n_characters, 100 * mean.gain, s=34, marker=marker, color=colour, zorder=3, label=label)
+        axes.axhline(0, color=INK, lw=0.8)
+        axes.set_title(_titled("", system, systems))
+        axes.set_ylabel("gain over the baseline on\nthe search's stimuli (points)")
+        axes.grid(color=GRID, lw=0.6)
+    panels[-1].set_xlabel("length of the question (characters)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
 def draw_conditions(tables: PromptTables) -> Figure:
-    """Balanced accuracy on the test part by duration and SNR: the baseline, then the gain of each proposer's choices."""
+    """Balanced accuracy on the test part by duration and SNR: the baseline, then the gain of each proposer's choices; a line per system."""
     wide = {
-        system: rows.pivot_table(index="snr_db", columns="duration_ms", values="balanced_accuracy")
-        for system, rows in tables.conditions.groupby("system_id")
+        key: rows.pivot_table(index="snr_db", columns="duration_ms", values="balanced_accuracy")
+        for key, rows in tables.conditions.groupby(["system_id", "proposer"])
     }
-    names = proposers(str(name) for name in wide if name != "base")
-    gains = {name: 100 * (wide[name] - wide["base"]) for name in names}
+    systems = list(tables.conditions.system_id.unique())
+    names = proposers(name for name in tables.conditions.proposer if name != "-")
+    gains = {(system, name): 100 * (wide[system, name] - wide[system, "-"]) for system in systems for name in names}
     most = max(1.0, *(float(np.nanmax(np.abs(gain.to_numpy()))) for gain in gains.values()))
+    lowest = min(50.0, *(10 * np.floor(10 * wide[system, "-"].min().min()) for system in systems))
     width = {1: 7.2}.get(len(names), WIDTH)
-    figure = Figure(figsize=(width, 1.4 + max(1.6, 0.34 * len(wide["base"]))), layout="constrained")
-    panels = figure.subplots(1, 1 + len(names))
-    lowest = min(50.0, 10 * np.floor(10 * wide["base"].min().min()))
-    images = [draw_heat_map(panels[0], 100 * wide["base"], Normalize(lowest, 100), 8.5)]
-    panels[0].set_title("baseline (%)")
-    panels[0].set_ylabel("SNR (dB)")
-    for axes, name in zip(panels[1:], names, strict=True):
-        images.append(draw_heat_map(axes, gains[name], Normalize(-most, most), 8.5, "RdBu", "{:+.1f}"))
-        axes.set_title(f"{proposer_name(name)}:\ngain (points)", color=COLOURS[name])
-        axes.tick_params(labelleft=False)
-    for axes in panels:
+    height = max(1.6, 0.34 * len(wide[systems[0], "-"]))
+    figure = Figure(figsize=(width, 0.6 + len(systems) * (0.8 + height)), layout="constrained")
+    panels = figure.subplots(len(systems), 1 + len(names), squeeze=False)
+    for system, line in zip(systems, panels, strict=True):
+        draw_heat_map(line[0], 100 * wide[system, "-"], Normalize(lowest, 100), 8.5)
+        line[0].set_title(_titled("baseline (%)", system, systems))
+        line[0].set_ylabel("SNR (dB)")
+        for axes, name in zip(line[1:], names, strict=True):
+            draw_heat_map(axes, gains[system, name], Normalize(-most, most), 8.5, "RdBu", "{:+.1f}")
+            axes.set_title(f"{proposer_name(name)}:\ngain (points)", color=COLOURS[name])
+            axes.tick_params(labelleft=False)
+    for axes in panels[-1]:
         axes.set_xlabel("duration (ms)")
     return figure
 
@@ -150,6 +167,16 @@ FIGURES: dict[str, Callable[[PromptTables], Figure]] = {
 def proposers(names: Iterable[str]) -> list[str]:
     """Each proposer once, the control last."""
     return sorted(set(names), key=list(COLOURS).index)
+
+
+def _complete(history: pd.DataFrame) -> pd.DataFrame:
+    """The questions that were asked about all stimuli of their search."""
+    return history[history.n_stimuli == history.groupby(["system_id", "proposer", "search_seed"]).n_stimuli.transform("max")]
+
+
+def _titled(words: str, system: str, systems: Sequence[str]) -> str:
+    """The words, after the system's name where there are several."""
+    return words if len(systems) == 1 else "\n".join(filter(None, [asked_name(system), words]))
 
 
 def _spread(seeds: pd.Series) -> pd.Series:

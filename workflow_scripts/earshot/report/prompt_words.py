@@ -18,29 +18,47 @@ def proposer_name(proposer: str) -> str:
     return _NAMES[proposer]
 
 
+def asked_name(system: str) -> str:
+    """The name of what is asked: the base model, or an adapter without its split, which is the grouped one."""
+    recipe, _, seed = system.partition("-grouped-seed-")
+    return f"adapter {recipe}, seed {seed}" if seed else "base model"
+
+
 def prompt_rows(gains: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Rows of the page's table from earshot.tables.prompt_gains.PROMPT_GAINS, the control last."""
-    order = list(_NAMES)
-    return gains.assign(_order=gains.proposer.map(order.index)).sort_values("_order", kind="stable").drop(columns="_order").to_dict("records")
+    """Rows of the page's table from earshot.tables.prompt_gains.PROMPT_GAINS, by system, the control last."""
+    order = gains.assign(_system=pd.factorize(gains.system_id)[0], _proposer=gains.proposer.map(list(_NAMES).index))
+    return order.sort_values(["_system", "_proposer"], kind="stable").drop(columns=["_system", "_proposer"]).to_dict("records")
 
 
-def prompt_sentences(gains: pd.DataFrame, confidence: float) -> list[str]:
-    """One sentence per proposer: the gain on test sources, whether it is told from zero, and what choosing alone would show."""
+def prompt_sentences(gains: pd.DataFrame, confidence: float, used: str) -> list[str]:
+    """One sentence per system and proposer: the gain on test sources, whether it is told from zero, what choosing alone
+    would show, and what it cost; and which question is used, by the proposer that found it, or "none"."""
     sentences = []
-    for rows in (gains[gains.proposer == name] for name in _NAMES if (gains.proposer == name).any()):
-        together = rows[rows.search_seed == "all"]
-        row = rows_of(together if len(together) else rows)[0]
-        searches = f"{len(rows) - 1} searches" if len(together) else "one search"
-        text = (
-            f"By {proposer_name(row.proposer)}, over {searches}, the chosen question gains {points(row.difference)} points over the baseline's"
-            f" {percent(row.baseline_accuracy)} on test sources"
+    for system, asked in gains.groupby("system_id", sort=False):
+        for rows in (asked[asked.proposer == name] for name in _NAMES if (asked.proposer == name).any()):
+            sentences.append(_sentence(str(system), rows, confidence))
+    if used != "none":
+        sentences.append(
+            f"Zero-shot prediction and fine-tuning ask the question that {proposer_name(used)} found, of its searches the one that did best on the"
+            " development part; folds, which test sources that it was chosen on, ask the configured one."
         )
-        interval = points_range(row.low, row.high)
-        if interval:
-            zero = "covers" if row.low <= 0 <= row.high else "does not cover"
-            text += f" ({100 * confidence:g} % interval {interval}, which {zero} zero)"
-        text += f"; on the search's own stimuli it gained {points(row.search_gain)}"
-        if not pd.isna(row.search_optimism):
-            text += f", where the best of equally good questions is expected to show {points(row.search_optimism)} over their mean"
-        sentences.append(text + ".")
     return sentences
+
+
+def _sentence(system: str, rows: pd.DataFrame, confidence: float) -> str:
+    together = rows[rows.search_seed == "all"]
+    row = rows_of(together if len(together) else rows)[0]
+    n_searches = len(rows) - 1 if len(together) else 1
+    text = (
+        f"By {proposer_name(row.proposer)}, over {'one search' if n_searches == 1 else f'{n_searches} searches'} of"
+        f" {row.n_prompts / n_searches:.0f} questions and {row.n_answers / n_searches:,.0f} answers each, the chosen question gains"
+        f" {points(row.difference)} points over the baseline's {percent(row.baseline_accuracy)} on test sources, asked of the {asked_name(system)}"
+    )
+    interval = points_range(row.low, row.high)
+    if interval:
+        zero = "covers" if row.low <= 0 <= row.high else "does not cover"
+        text += f" ({100 * confidence:g} % interval {interval}, which {zero} zero)"
+    text += f"; on the search's own stimuli it gained {points(row.search_gain)}"
+    if not pd.isna(row.search_optimism):
+        text += f", where the best of equally good questions is expected to show {points(row.search_optimism)} over their mean"
+    return text + "."

@@ -1,0 +1,135 @@
+"""The programs of a prompt search over an adapter: apart in sources, the same after an interruption, and used downstream."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from shards import write_shard
+
+import choose_prompt
+import compare_prompts
+import predict_prompts
+import search_prompts
+from earshot.engine.adapters import attach_adapter
+from earshot.engine.checkpoint import load_checkpoint
+from earshot.engine.tiny_base import QUESTIONS
+from earshot.errors import InputError
+from earshot.leakage.fitted import load_fitted
+from earshot.prompt_search.chosen import asked_prompt
+from earshot.runtime.checkpoints import CheckpointFolder
+from earshot.tables.files import read_table, write_table
+from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS
+from earshot.tables.splits import SPLIT
+from earshot.tables.stimuli import STIMULI
+
+SYSTEM = "attention-grouped-seed-1"
+PROMPT = {"question": QUESTIONS[0], "answer_format": "letters", "audio_position": "before"}
+SIZES = {"iterations": 2, "candidates": 3, "stimuli": 8, "development_stimuli": 8, "finalists": 2, "most_characters": 500}
+PARTS = {"train": range(0, 2), "dev": range(2, 6), "test": range(6, 10)}
+
+
+@pytest.fixture(scope="module")
+def study(folder, tmp_path_factory):
+    """Noise in the place of two stimuli each of ten sources per class, a split, and an adapter of the audio tower too."""
+    path = tmp_path_factory.mktemp("study")
+    part_of = {k: part for part, places in PARTS.items() for k in places}
+    rows = [(f"{label[0]}{k}-{n}", f"{label[0]}{k}", label, part_of[k]) for label in ("SPEECH", "NONSPEECH") for k in part_of for n in range(2)]
+    table = pd.DataFrame(rows, columns=["stimulus_id", "source_id", "label", "part"]).assign(clip_id=lambda t: t.source_id)
+    shard = write_shard(path / "shard.parquet", table.stimulus_id.tolist())
+    index = read_table(shard, STIMULI).drop(columns=["source_id", "label"]).merge(table[["stimulus_id", "source_id", "label"]])
+    write_table(path / "index.parquet", index[list(STIMULI.columns)], STIMULI)
+    write_table(path / "grouped.csv", table, SPLIT)
+    wrapped = attach_adapter(load_checkpoint(folder), ["q_proj", "v_proj"], "published", 2, 4, 0.0)
+    for name, parameter in wrapped.named_parameters():
+        if "lora_B" in name:
+            parameter.data.normal_(0, 0.1)
+    wrapped.save_pretrained(str(path / "adapter"))
+    return path
+
+
+def call(program, monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", [program.__name__, *map(str, arguments)])
+    program.main()
+
+
+def system_of(study, folder):
+    model = ["--base", folder, "--quantisation", "none", "--threads", 1, "--batch-size", 4, "--prompt", json.dumps(PROMPT)]
+    return ["--system", SYSTEM, "--adapter", study / "adapter" / "adapter_config.json", "--shards", study / "shard.parquet", *model]
+
+
+def search(study, folder, output, monkeypatch):
+    output.mkdir(parents=True, exist_ok=True)
+    files = [("--scores", "prompts.csv"), ("--archive", "archive.jsonl"), ("--best", "best_prompt.txt"), ("--fitted", "prompts.fitted.json")]
+    made = [text for option, name in files for text in (option, output / name)]
+    data = ["--index", study / "index.parquet", "--split", study / "grouped.csv"]
+    sizes = ["--proposer", "edits", "--settings", json.dumps(SIZES), "--search-seed", 1, "--seed", 1]
+    call(search_prompts, monkeypatch, *system_of(study, folder), *data, *sizes, *made)
+    return {name: (output / name).read_bytes() for _, name in files}
+
+
+@pytest.fixture(scope="module")
+def searched(study, folder):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return search(study, folder, study / "prompts" / SYSTEM / "edits" / "seed-1", monkeypatch)
+
+
+def test_a_search_over_an_adapter_uses_development_sources_alone(study, searched):
+    record = json.loads(searched["prompts.fitted.json"])
+    assert record["system"] == f"{SYSTEM}-edits-seed-1"
+    assert set(record["sources"]) == {f"{label}{k}" for label in "SN" for k in PARTS["dev"]}
+
+
+def test_an_interrupted_search_over_an_adapter_resumes_to_the_same_bytes(study, folder, searched, tmp_path, monkeypatch):
+    saved = []
+
+    def save_and_die(self, tensors, progress):
+        save(self, tensors, progress)
+        saved.append(progress["done"])
+        raise KeyboardInterrupt
+
+    save = CheckpointFolder.save
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr(CheckpointFolder, "save", save_and_die)
+        search(study, folder, tmp_path, dying)
+    assert saved == [1] and not (tmp_path / "prompts.csv").exists()
+    asked = []
+    gather = CheckpointFolder.load
+    monkeypatch.setattr(CheckpointFolder, "load", lambda self: asked.append(gather(self)) or asked[-1])
+    assert search(study, folder, tmp_path, monkeypatch) == searched
+    assert asked[0] is not None, "it went on from the saved state"
+
+
+def test_what_was_found_is_reported_on_test_sources_with_its_system(study, folder, searched, monkeypatch):
+    found = study / "prompts" / SYSTEM
+    best = found / "edits" / "seed-1"
+    common = ["--searches", best / "prompts.csv", "--split", study / "grouped.csv"]
+    call(predict_prompts, monkeypatch, *system_of(study, folder), *common, "--output", found / "predictions.parquet")
+    outputs = ["--gains", study / "gains.csv", "--history", study / "history.csv", "--conditions", study / "conditions.csv"]
+    options = ["--fitted", best / "prompts.fitted.json", "--index", study / "index.parquet", "--confidence", 0.95]
+    call(compare_prompts, monkeypatch, found / "predictions.parquet", *common, *options, *outputs)
+    gains = read_table(study / "gains.csv", PROMPT_GAINS)
+    assert gains.system_id.tolist() == [SYSTEM] and gains.n_sources.tolist() == [8] and np.isfinite(gains.difference).all()
+    assert set(read_table(study / "conditions.csv", PROMPT_CONDITIONS).system_id) == {SYSTEM}
+
+
+def test_the_best_question_of_several_searches_is_what_is_asked_afterwards(study, searched, tmp_path, monkeypatch):
+    searches, records = [], []
+    for seed, accuracy in ((1, 0.6), (2, 0.9), (3, 0.9)):
+        folder = tmp_path / "base" / "edits" / f"seed-{seed}"
+        shutil.copytree(study / "prompts" / SYSTEM / "edits" / "seed-1", folder)
+        table = pd.read_csv(folder / "prompts.csv")
+        table.loc[table.chosen, ["question", "development_balanced_accuracy"]] = f'Is it "speech" {{{seed}}}? 🗣️', accuracy
+        table.to_csv(folder / "prompts.csv", index=False)
+        searches.append(folder / "prompts.csv")
+        records.append(folder / "prompts.fitted.json")
+    outputs = ["--question", tmp_path / "chosen.json", "--record", tmp_path / "chosen.fitted.json"]
+    call(choose_prompt, monkeypatch, *searches, "--fitted", *records, "--split", study / "grouped.csv", *outputs)
+    assert asked_prompt(PROMPT, tmp_path / "chosen.json") == {**PROMPT, "question": 'Is it "speech" {2}? 🗣️'}
+    assert asked_prompt(PROMPT, None) == PROMPT
+    record = load_fitted(tmp_path / "chosen.fitted.json")
+    assert record["kinds"] == ["prompt"] and record["sources"] == load_fitted(records[0])["sources"]
+    (tmp_path / "chosen.json").write_text("{}")
+    with pytest.raises(InputError, match=r"chosen.json: holds no chosen question \(KeyError\); run choose_prompt again"):
+        asked_prompt(PROMPT, tmp_path / "chosen.json")
