@@ -2,6 +2,7 @@
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pandas as pd
 import torch
 from engine import peak_gib, release, row, seconds, stimuli, table
 from full_size import WRITER, write_full_size, write_writer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from earshot.asking import Sounds, from_features
 from earshot.engine.batching import Batches
@@ -43,6 +45,7 @@ SMALL_WRITER: dict[str, Any] = WRITER | {
     "num_key_value_heads": 2,
     "vocab_size": 4096,
 }
+TINY_WRITER = SMALL_WRITER | {"hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 640}
 N_QUESTIONS, N_STIMULI = 40, 120
 
 
@@ -76,12 +79,45 @@ def compare_proposers(args: argparse.Namespace) -> None:
             tested = [measure(answers, test.speech)[0] for answers in ask([PROMPT.question, chosen.question], test.ids)] if found.best else [0.0, 0.0]
             n_answers = sum(len(trial.log_odds) + len(trial.development) for trial in found.trials)
             rows.append([name, len(found.trials), n_answers, max(scores) - scores[0], found.optimism, tested[1] - tested[0], elapsed])
+            print(*rows[-1], file=sys.stderr, flush=True)
     columns = ["proposer", "questions", "answers", "best on the search's stimuli", "expected of equal questions", "chosen, on test", "seconds"]
     table(*columns)
     for name, group in pd.DataFrame(rows, columns=columns).groupby("proposer", sort=False):
         mean, deviation = group.mean(numeric_only=True), group.std(numeric_only=True)
         gains = [f"{100 * mean[column]:+.2f} ± {100 * deviation[column]:.2f}" for column in columns[3:6]]
         row(name, f"{mean.questions:.1f}", f"{mean.answers:,.0f}", *gains, f"{mean.seconds:.1f}")
+
+
+def train_writer(args: argparse.Namespace) -> None:
+    """Train a tiny language model from scratch to answer OPRO's requests with questions of the grammar, whatever the scores say."""
+    grammar = Grammar(PROMPT.question)
+    texts = [text_of(((slot, phrase),)) for slot, phrases in grammar.phrases.items() for phrase in phrases]
+    request = request_for([Judged(text, 0.7, 0.0, 1.0, N_STIMULI) for text in texts[:SHOWN]], SETTINGS.most_characters)
+    write_writer(args.folder, [*texts, request], TINY_WRITER, torch.device("cpu"))
+    tokenizer = AutoTokenizer.from_pretrained(args.folder)
+    model = AutoModelForCausalLM.from_pretrained(args.folder, dtype=torch.float32).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, total_steps=args.steps)
+    for step in range(args.steps):
+        losses = []
+        for place in range(args.rows):
+            rng = stream(1, "benchmark", "writer", step, place)
+            drawn = [text_of(grammar.draw(rng, list(grammar.phrases))) for _ in range(int(rng.integers(5, SHOWN + 2)))]
+            history = [Judged(text, 0.7, float(rng.normal(0, 0.03)), 1.0, N_STIMULI) for text in drawn[1:]]
+            turn = {"role": "user", "content": request_for(history, SETTINGS.most_characters)}
+            asked = tokenizer.apply_chat_template([turn], add_generation_prompt=True, return_dict=True)["input_ids"]
+            answer = tokenizer.encode(f"<INS>{drawn[0]}</INS><|im_end|>")
+            labels = torch.tensor([[-100] * len(asked) + answer])
+            losses.append(model(input_ids=torch.tensor([asked + answer]), labels=labels).loss / args.rows)
+            losses[-1].backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
+        if step % 50 == 49:
+            print(f"step {step + 1}: loss {sum(loss.item() for loss in losses):.3f}", flush=True)
+    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    model.save_pretrained(args.folder)
 
 
 def full_size(args: argparse.Namespace) -> None:
@@ -190,6 +226,12 @@ def main() -> None:
     proposers.add_argument("--stimuli", type=int, default=120)
     proposers.add_argument("--development", type=int, default=400)
     proposers.add_argument("--test", type=int, default=1000)
+    writer = commands.add_parser("writer", help=train_writer.__doc__)
+    writer.set_defaults(run=train_writer)
+    writer.add_argument("folder", type=Path, help="where the language model goes")
+    writer.add_argument("--steps", type=int, default=300)
+    writer.add_argument("--rows", type=int, default=8, help="requests per step")
+    writer.add_argument("--rate", type=float, default=3e-3, help="peak of the learning rate")
     size = commands.add_parser("full-size", help=full_size.__doc__)
     size.set_defaults(run=full_size)
     size.add_argument("--small", action="store_true", help="small models, to try this program on any machine")
