@@ -19,6 +19,7 @@ rule hand_over_adapter:
         split="results/splits/grouped.csv",
         certificate="results/audit/grouped/certificate.json",
         gate="results/audit/grouped/gate.json",
+        nothing_leaked="results/audit/fitted/gate.json",
         recordings=RECORDINGS,
         fits="results/calibration/fits.csv",
         calibration="results/tables/calibration.csv",

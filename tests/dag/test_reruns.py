@@ -6,7 +6,8 @@ import pytest
 
 PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
-SECOND_AUDIT = {"audit_fitted", "render_audit", "gate_fitted"}
+AFTER_SECOND_GATE = {"hand_over_adapter"} | PAGE
+SECOND_AUDIT = {"audit_fitted", "render_audit", "gate_fitted", "hand_over_adapter"}
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
 PHASES = {"measure_phases", "plot_phases"}
@@ -95,7 +96,7 @@ def test_touching_every_file_runs_nothing(finished):
         ("workflow_scripts/earshot/leakage/report.py", {"render_audit"}),
         ("workflow_scripts/earshot/leakage/report.html.jinja", {"render_audit"}),
         ("config/pretraining_corpora.csv", SECOND_AUDIT | PROVENANCE),
-        ("workflow_scripts/gate_fitted.py", {"gate_fitted"} | PAGE),
+        ("workflow_scripts/gate_fitted.py", {"gate_fitted"} | AFTER_SECOND_GATE),
         ("workflow_scripts/gate_leakage.py", {"gate_leakage", "train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/train_adapter.py", {"train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/check_generation.py", {"check_generation"} | PAGE),
