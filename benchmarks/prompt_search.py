@@ -94,8 +94,8 @@ def train_writer(args: argparse.Namespace) -> None:
     texts = [text_of(((slot, phrase),)) for slot, phrases in grammar.phrases.items() for phrase in phrases]
     request = request_for([Judged(text, 0.7, 0.0, 1.0, N_STIMULI) for text in texts[:SHOWN]], SETTINGS.most_characters)
     write_writer(args.folder, [*texts, request], TINY_WRITER, torch.device("cpu"))
-    tokenizer = AutoTokenizer.from_pretrained(args.folder)
-    model = AutoModelForCausalLM.from_pretrained(args.folder, dtype=torch.float32).train()
+    tokenizer = AutoTokenizer.from_pretrained(args.folder, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(args.folder, dtype=torch.float32, trust_remote_code=False).train()
     optimiser = torch.optim.AdamW(model.parameters(), lr=args.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, args.rate, total_steps=args.steps)
     for step in range(args.steps):

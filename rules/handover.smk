@@ -42,7 +42,7 @@ rule hand_over_adapter:
         base=as_json_of(base_identity()),
         origins=as_json_of({name: config["sources"][name]["origin"] for name in STUDIED}),
         quantisation=config["model"]["quantisation"],
-        recipes=as_json("finetuning", "recipes"),
+        recipes=as_json_of({recipe: config["finetuning"]["recipes"][recipe] for recipe, _ in HONEST}),
         prompt=as_json("prompt"),
         stimuli=as_json_of(factorial_settings()),
         statistics=as_json("statistics"),

@@ -183,7 +183,7 @@ def test_a_wrong_configuration_ends_in_one_line_before_any_job(checkout, setting
     assert len(errors) == 1, result.stderr
     assert errors[0].startswith(message)
     assert "Traceback" not in result.stderr
-    assert not (checkout.folder / "results").exists()
+    assert [path.name for path in (checkout.folder / "results").iterdir()] == ["README.md"]
 
 
 @pytest.mark.parametrize("folder", [".", "results"])

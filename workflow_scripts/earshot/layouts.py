@@ -60,9 +60,10 @@ def annotation_files(dataset: str, folder: Path) -> list[Path]:
 def source_files(dataset: str, folder: Path) -> list[str]:
     """Every file that the catalogue of a data set depends on.
 
-    Raises InputError where a name holds what Snakemake takes for a variable: braces, or a word in angle brackets.
+    Raises InputError where there are none, or a name holds what Snakemake takes for a variable: braces, or a word in angle brackets.
     """
-    files = [str(path) for path in [*annotation_files(dataset, folder), *audio_files(dataset, folder)]]
+    audio = audio_files(dataset, folder)
+    files = [str(path) for path in [*annotation_files(dataset, folder), *audio]]
     for file in files:
         if variable := re.search(r"[{}]|<[a-z][a-z0-9_]*>", file):
             raise InputError(f"sources.{dataset}: {file!r}: Snakemake takes {variable.group()} in a name for a variable; rename the file or folder")

@@ -20,7 +20,7 @@ def draw_reliability(reliability: pd.DataFrame, calibration: pd.DataFrame, fits:
     systems = in_order(reliability.system_id)
     columns = min(3, len(systems))
     lines = -(-len(systems) // columns)
-    figure = Figure(figsize=(WIDTH if columns == 3 else 3.3 * columns, 3.15 * lines + 0.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH if columns == 3 else 3.3 * columns, 3.15 * lines + 0.5 + 0.2 * (3 - columns)), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat)
     for number, (axes, system) in enumerate(zip(panels, systems, strict=False)):
         chosen = fits.method[(fits.system_id == system) & fits.chosen].mode().iloc[0]
@@ -35,7 +35,7 @@ def draw_reliability(reliability: pd.DataFrame, calibration: pd.DataFrame, fits:
             axes.set_ylabel("share that is speech")
     for axes in panels[len(systems) :]:
         axes.set_visible(False)
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=3)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=columns)
     return figure
 
 
