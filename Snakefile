@@ -32,7 +32,7 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        "results/audit/fitted/report.md",
+        audit_reports([*AUDITED, "fitted"]),
         DETECTOR,
 
 
@@ -46,13 +46,14 @@ rule stimuli:
 rule audits:
     """Every split's leakage certificate and report."""
     input:
-        expand("results/audit/{split}/report.md", split=sorted({"row_random", *AUDITED})),
+        audit_reports(["row_random", *AUDITED]),
 
 
 rule adapters:
     """Every adapter of every enabled experiment."""
     input:
         adapter_files("adapter_model.safetensors"),
+        audit_reports(AUDITED),
 
 
 rule ablations:
@@ -77,6 +78,7 @@ rule detector:
     """The folder that detect_speech.py uses: the selected adapter with prompt, calibration and model card."""
     input:
         DETECTOR,
+        audit_reports([*SPLITS, "fitted"]),
 
 
 onsuccess:

@@ -228,6 +228,11 @@ def experiment_splits(wildcards):
     return sorted({"results/splits/grouped.csv", *experiment_files(wildcards.experiment, "results/splits/{split}.csv")})
 
 
+def audit_reports(audits):
+    """The report of each audit; a gate that stops the run points to its own."""
+    return [f"results/audit/{audit}/report.md" for audit in sorted(set(audits))]
+
+
 def fold_splits(split):
     """All folds of the cross-validation where a split is one of them."""
     folds = [f"results/splits/fold_{fold}.csv" for fold in range(config["splits"]["folds"])]
@@ -240,10 +245,11 @@ def experiment_costs(wildcards):
 
 
 def experiment_results(experiment):
-    """The tables and figures of an experiment, enabled or not; nothing where the configuration has none of that name."""
+    """The tables, figures and audits of an experiment, enabled or not; nothing where the configuration has none of that name."""
     tables = ["results/tables/experiments/{}.csv", "results/tables/learning_curves/{}.csv", "results/efficiency/{}.csv"]
     figures = ["results/figures/experiments/{}.svg", "results/efficiency/{}.svg"]
-    return [name.format(experiment) for name in tables + figures if experiment in EXPERIMENTS]
+    made = [name.format(experiment) for name in tables + figures if experiment in EXPERIMENTS]
+    return made + audit_reports(split for _, split, _ in EXPERIMENTS.get(experiment, []))
 
 
 def search_files(name, searches=SEARCHES):

@@ -85,7 +85,6 @@ rule gate_fitted:
     input:
         code=code("gate_fitted.py"),
         certificate="results/audit/fitted/certificate.json",
-        report=ancient("results/audit/fitted/report.md"),
         split="results/splits/grouped.csv",
     output:
         gate="results/audit/fitted/gate.json",

@@ -129,7 +129,7 @@ rule audit_leakage:
 
 
 rule render_audit:
-    """An audit's report; apart from the audit, so that how it looks decides nothing."""
+    """An audit's report; apart from the audit and its gate, so that how it looks decides nothing, and made before the gate opens or not."""
     input:
         code=code("render_audit.py"),
         template="workflow_scripts/earshot/leakage/report.html.jinja",
@@ -145,6 +145,7 @@ rule render_audit:
         page="results/audit/{audit}/report.html",
     log:
         "results/logs/render_audit/{audit}.log",
+    priority: 1
     localrule: True
     conda:
         "../envs/analysis.yaml"
@@ -160,7 +161,6 @@ rule gate_leakage:
     input:
         code=code("gate_leakage.py"),
         certificate="results/audit/{split}/certificate.json",
-        report=ancient("results/audit/{split}/report.md"),
         split="results/splits/{split}.csv",
     output:
         gate="results/audit/{split}/gate.json",

@@ -29,14 +29,12 @@ def parsed(folder: Path) -> Iterator[Any]:
 def reruns_of_code(workflow: Any) -> dict[str, frozenset[str]]:
     """Program or module that some job declares as its code -> rules that run again when it is edited.
 
-    A job runs again with its code, and with every job that it depends on, but for inputs marked ancient.
+    A job runs again with its code, and with every job that it depends on.
     """
     followers: dict[Any, set[Any]] = {}
     for job in workflow.dag.jobs:
-        ancient = {str(path) for path in job.input if path.is_ancient}
-        for earlier, files in workflow.dag.dependencies[job].items():
-            if {str(path) for path in files} - ancient:
-                followers.setdefault(earlier, set()).add(job)
+        for earlier in workflow.dag.dependencies[job]:
+            followers.setdefault(earlier, set()).add(job)
 
     def after(jobs: set[Any]) -> set[Any]:
         seen: set[Any] = set()

@@ -37,6 +37,11 @@ def scripts(rules):
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def test_no_input_is_ancient(workflow):
+    """Of jobs that follow one that runs again, Snakemake asks no reason of their own: behind an ancient input, an edit would be missed."""
+    assert [job.rule.name for job in workflow.dag.jobs for path in job.input if path.is_ancient] == []
+
+
 def test_the_targets_are_the_only_rules_without_a_program(workflow):
     assert {rule.name for rule in workflow.rules if not rule.shellcmd} == TARGETS
 
