@@ -22,7 +22,7 @@ demo: env
 	@echo "$(CURDIR)/results/report.html"
 
 test: $(VENV)/development.stamp
-	$(VENV)/bin/python -m pytest -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not slow and not gpu" -n auto --maxprocesses 4 --dist loadfile
 
 test-cluster: $(VENV)/development.stamp
 	$(VENV)/bin/python -m pytest tests/cluster
