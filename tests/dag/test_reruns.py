@@ -27,7 +27,7 @@ AFTER_PREDICTIONS = (
     | PSYCHOACOUSTICS
     | PROVENANCE
 )
-OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | CALIBRATION | PHASES | {"ensemble_seeds", "list_errors"}
+OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - {"hand_over_adapter"}) | PHASES | {"ensemble_seeds", "list_errors"}
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 AFTER_SPLITS = (
     {"split_row_random", "audit_leakage", "gate_leakage", "train_adapter", "detect_reference", "probe_counterfactuals"}
