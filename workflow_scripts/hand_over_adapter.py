@@ -81,6 +81,7 @@ def main() -> None:
         stimuli=args.stimuli,
         statistics=args.statistics,
         calibration_method=method,
+        informative=calibration.informative,
         split=split,
         recordings=recordings,
         embedded=[name for name, origin in args.origins.items() if origin == "embedded"],

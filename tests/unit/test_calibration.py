@@ -156,11 +156,12 @@ def test_the_intercept_is_chosen_only_where_it_earns_its_place(judged):
         calibration_of(fits, "base", "9", "platt")
 
 
-def test_scores_that_say_the_opposite_are_not_handed_over(judged):
+def test_scores_that_say_the_opposite_are_handed_over_as_knowing_nothing(judged):
     index, split, *_ = judged
     turned = answers(index, "base", -1.0)
-    with pytest.raises(InputError, match="do not rise with speech"):
-        chosen_calibration(fits_of([outcomes_on(turned, index, split, "dev", "development")]), "base", "-")
+    method, calibration = chosen_calibration(fits_of([outcomes_on(turned, index, split, "dev", "development")]), "base", "-")
+    assert method == "temperature" and not calibration.informative
+    assert np.allclose(calibration.probability([-3.0, 0.0, 3.0]), 0.5, atol=0.01)
 
 
 def test_reliability_bins_hold_every_item_once_per_seed_and_their_share(judged):

@@ -27,6 +27,7 @@ class CardInputs:
     stimuli: Mapping[str, Any]
     statistics: Mapping[str, Any]
     calibration_method: str
+    informative: bool
     split: pd.DataFrame
     recordings: pd.DataFrame
     embedded: Sequence[str]
@@ -60,6 +61,7 @@ def render_card(inputs: CardInputs, template: Path) -> str:
         stimuli=inputs.stimuli,
         confidence=f"{100 * inputs.statistics['confidence']:g} %",
         method={"temperature": "temperature", "platt": "Platt's map"}[inputs.calibration_method],
+        informative=inputs.informative,
         system=system,
         seed=seed,
         candidates=[
