@@ -247,6 +247,13 @@ def test_the_summary_warns_of_an_honest_split_that_failed():
     assert "failed its leakage audit, as it should" in summary(certificates=[examples.certificate("row_random", ["v1"])])
 
 
+def test_the_summary_counts_the_splits_of_experiments_and_names_one_that_failed():
+    folds = [examples.certificate(f"fold_{fold}") for fold in range(5)]
+    assert "Of the experiments, 5 further splits passed theirs." in summary(certificates=[examples.certificate(), *folds])
+    text = summary(certificates=[*folds[:4], examples.certificate("fold_4", ["v1"])])
+    assert "The split fold_4 FAILED its leakage audit (source overlap)" in text and "4 further splits" in text
+
+
 def test_the_summary_warns_where_what_was_fitted_failed_its_audit():
     failed = summary(certificates=[examples.certificate(), examples.certificate("fitted", ["v1"])])
     assert "What was fitted (thresholds, statistics) FAILED its leakage audit (source overlap): do not rely on the numbers above." in failed

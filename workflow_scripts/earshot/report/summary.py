@@ -1,11 +1,12 @@
 """The report's plain summary: sentences computed from the tables, so that they cannot say more than the numbers do."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from earshot.leakage.certificate import blocking_checks
-from earshot.report.formats import percent, percent_range, points, points_range
+from earshot.report.formats import counted, percent, percent_range, points, points_range
 from earshot.report.style import LEAKY_SPLIT, headline, in_order, recipe_of, rows_of, system_kind, system_name
 
 _CONCLUSIONS = {
@@ -38,7 +39,7 @@ def summarise(
         sentences.append(f"The best classic detector on these stimuli is {system_name(best)} with {_estimate(main.loc[best])}.")
     for row in rows_of(headline(leakage[leakage.metric == "balanced_accuracy"])):
         sentences.append(_leakage_sentence(row))
-    sentences += [_audit_sentence(certificate) for certificate in certificates]
+    sentences += _audit_sentences(certificates)
     return sentences
 
 
@@ -82,6 +83,17 @@ def _leakage_sentence(row: Any) -> str:
     return f"{text}: {verdict} ({base})."
 
 
+def _audit_sentences(certificates: Sequence[dict[str, Any]]) -> list[str]:
+    """A sentence per audit, but one for all folds and nested training sets that simply passed."""
+    further = [certificate for certificate in certificates if certificate["split"]["name"].startswith(("fold_", "train_")) and _clean(certificate)]
+    sentences = [_audit_sentence(certificate) for certificate in certificates if certificate not in further]
+    return sentences + ([f"Of the experiments, {counted(len(further), 'further split')} passed theirs."] if further else [])
+
+
+def _clean(certificate: dict[str, Any]) -> bool:
+    return certificate["status"] == "pass" and not any(check["waived"] for check in certificate["checks"])
+
+
 def _audit_sentence(certificate: dict[str, Any]) -> str:
     name, passed = certificate["split"]["name"], certificate["status"] == "pass"
     blocking = ", ".join(check["name"] for check in blocking_checks(certificate["checks"]))
@@ -91,7 +103,8 @@ def _audit_sentence(certificate: dict[str, Any]) -> str:
             if passed
             else f"The leaky split failed its leakage audit, as it should ({blocking})."
         )
-    audited = "What was fitted (thresholds, statistics)" if name == "fitted" else "The honest split"
+    known = {"fitted": "What was fitted (thresholds, statistics)", "grouped": "The honest split"}
+    audited = known.get(name, f"The split {name}")
     waived = ", ".join(f"{check['id']} {check['name']}" for check in certificate["checks"] if check["waived"])
     if not passed:
         return f"{audited} FAILED its leakage audit ({blocking}): do not rely on the numbers above."
