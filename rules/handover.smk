@@ -38,7 +38,7 @@ rule hand_over_adapter:
     conda:
         "../envs/analysis.yaml"
     params:
-        folder="results/detector",
+        folder=lambda wildcards, output: str(Path(output.card).parent),
         base=as_json_of(base_identity()),
         origins=as_json_of({name: config["sources"][name]["origin"] for name in STUDIED}),
         quantisation=config["model"]["quantisation"],
