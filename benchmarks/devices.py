@@ -18,31 +18,16 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from recipe import RECIPE
 
 from earshot.audio import SAMPLE_RATE, Waveform
 from earshot.files import sha256_of
 from earshot.runtime.devices import leased_devices, visible_devices
 
 STIMULI = 64
-RECIPE: dict[str, Any] = {
-    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"],
-    "scope": "published",
-    "rank": 16,
-    "alpha": 32,
-    "dropout": 0.05,
-    "loss_on": "answer",
-    "focal_gamma": 0.0,
-    "learning_rate": 1e-4,
-    "batch_size": 16,
-    "micro_batch_size": None,
-    "warmup_fraction": 0.1,
-    "weight_decay": 0.0,
-    "max_gradient_norm": 1.0,
-}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from earshot.engine.checkpoint import Checkpoint, load_checkpoint
 from earshot.engine.features import AudioEmbeddings, hear
 from earshot.engine.generation import generate_answers
 from earshot.engine.prompting import Prompt, TokenisedPrompt, tokenise
-from earshot.engine.reading import embed, splice
+from earshot.engine.reading import embed, splice, texts_of
 from earshot.engine.scoring import Scorer
 from earshot.engine.tiny_base import QUESTIONS
 from earshot.randomness import stream
@@ -45,7 +45,7 @@ def last_logits(
     model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, order: TokenisedPrompt, right_padded: bool = False
 ) -> torch.Tensor:
     """The logits that a careless scorer reads: those at the last place of each row."""
-    embeddings, mask = splice(model, audio, [order] * len(audio.n_tokens))
+    embeddings, mask = splice(model, audio, texts_of(model, [order] * len(audio.n_tokens)))
     if right_padded:
         rows = [row[valid.bool()] for row, valid in zip(embeddings, mask, strict=True)]
         length = max(map(len, rows))

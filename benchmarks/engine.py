@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +18,21 @@ import numpy as np
 import pandas as pd
 import torch
 from full_size import write_full_size
+from recipe import RECIPE
 
 from earshot.asking import Sounds
 from earshot.audio import SAMPLE_RATE
 from earshot.engine.adapters import Scope
 from earshot.engine.batching import Batches
 from earshot.engine.checkpoint import Checkpoint, Memory, load_checkpoint
-from earshot.engine.features import AudioEmbeddings, hear
+from earshot.engine.features import hear
 from earshot.engine.prompting import Prompt, tokenise
 from earshot.engine.scoring import Scorer
 from earshot.engine.tiny_base import QUESTIONS
-from earshot.finetuning import TrainingSet, train_adapter, training_set
+from earshot.finetuning import TrainingBatch, train_adapter, training_set
 from earshot.runtime.checkpoints import CheckpointFolder
 
 PROMPT = Prompt(QUESTIONS[0])
-ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
-RECIPE: dict[str, Any] = {
-    "target_modules": ATTENTION,
-    "rank": 16,
-    "alpha": 32,
-    "dropout": 0.05,
-    "loss_on": "answer",
-    "focal_gamma": 0.0,
-    "learning_rate": 1e-4,
-    "batch_size": 16,
-    "micro_batch_size": None,
-    "warmup_fraction": 0.1,
-    "weight_decay": 0.0,
-    "max_gradient_norm": 1.0,
-}
 
 
 def release() -> None:
@@ -138,8 +125,7 @@ def score_benchmark(nf4: Checkpoint | None, fast: Checkpoint, count: int, repeat
     routes.append(("stock forward, batch 32", lambda: stock_forward(naive, waveforms[:32]), 32))
     batches = {orders: Batches(None, device) for orders in (1, 2)}
     for orders in (1, 2):
-        engine(fast, waveforms, batches[orders], orders)
-        name = f"engine, {'one option order' if orders == 1 else 'both option orders'}, batch {batches[orders].size}"
+        name = f"engine, {'one option order' if orders == 1 else 'both option orders'}"
         routes.append((name, lambda orders=orders: engine(fast, waveforms, batches[orders], orders), len(waveforms)))
     reference = None
     for name, work, size in routes:
@@ -148,6 +134,7 @@ def score_benchmark(nf4: Checkpoint | None, fast: Checkpoint, count: int, repeat
         middle = statistics.median(times)
         reference = reference or middle
         row(name, middle, f"{min(times):.2f}-{max(times):.2f}", reference / middle, peak_gib())
+    print(f"batches that the engine chose by measuring: {batches[1].size} in one order, {batches[2].size} in both")
 
 
 def parts_benchmark(fast: Checkpoint, ceiling: float, repeats: int, batch: int) -> None:
@@ -213,15 +200,15 @@ def train_once(folder: Path, quantisation: str, scope: Scope, memory: Memory, st
     data = training_set(checkpoint, sounds, split, scope)
     rows_per_step = RECIPE["batch_size"]
 
-    def timed(chosen: np.ndarray) -> AudioEmbeddings:
+    def timed(chosen: np.ndarray) -> TrainingBatch:
         synchronise()
         starts.extend([time.perf_counter()] * len(chosen))
-        return data.hear(chosen)
+        return data.collect(chosen)
 
     with tempfile.TemporaryDirectory() as state:
         resume = CheckpointFolder(Path(state) / "state", {})
         recipe = {**RECIPE, "scope": scope, "steps": steps}
-        _, history = train_adapter(checkpoint, TrainingSet(data.is_speech, timed), PROMPT, recipe, 3, resume, memory)
+        _, history = train_adapter(checkpoint, replace(data, collect=timed), PROMPT, recipe, 3, resume, memory)
     return np.diff(starts[::rows_per_step])[1:] * 1000 / rows_per_step, float(history.loss.iloc[-1])
 
 

@@ -9,6 +9,7 @@ import torch
 from full_size import write_full_size
 from shards import write_shard
 
+from earshot import finetuning
 from earshot.asking import Sounds
 from earshot.encoding import encode_shard
 from earshot.engine.adapters import base_of, load_adapter
@@ -99,6 +100,28 @@ def test_an_adapter_trains_on_nf4_weights_and_reloads(folder, tmp_path):
     assert not [module for module in dequantised.model.modules() if type(module).__name__ == "Linear4bit"]
     once = score(load_adapter(dequantised, tmp_path / "adapter"), tones(4), PROMPT).log_odds
     np.testing.assert_allclose(once, trained, rtol=0.05, atol=0.2)
+
+
+@pytest.mark.parametrize("loss_on", ["answer", "text"])
+def test_recorded_passes_train_the_same_adapter(folder, tmp_path, monkeypatch, loss_on):
+    """Dropout included."""
+
+    def trained(name):
+        checkpoint = load_checkpoint(folder)
+        recipe = {**RECIPE, "steps": 12, "micro_batch_size": 4, "loss_on": loss_on}
+        model, history = train_adapter(checkpoint, tones_to_learn(checkpoint, 16), PROMPT, recipe, 3, CheckpointFolder(tmp_path / name, {}))
+        return torch.cat([parameter.detach().flatten() for key, parameter in model.named_parameters() if "lora_" in key]), history
+
+    replayed = []
+    replay = torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: (replayed.append(graph), replay(graph)))
+    weights, history = trained("recorded")
+    assert len(replayed) == 12 * 2 - 2
+    assert len(set(replayed)) == 1
+    monkeypatch.setattr(finetuning, "_records", lambda model, memory: False)
+    unrecorded, expected = trained("unrecorded")
+    pd.testing.assert_frame_equal(history, expected, rtol=1e-5)
+    torch.testing.assert_close(weights, unrecorded, rtol=1e-3, atol=1e-6)
 
 
 def test_the_full_size_architecture_scores_and_trains(full_size, tmp_path):

@@ -16,9 +16,9 @@ from earshot.engine.adapters import attach_adapter, load_adapter
 from earshot.engine.checkpoint import UNQUANTISED, Checkpoint, load_checkpoint
 from earshot.engine.features import AudioEmbeddings, audio_tokens, convolution_length, encode, hear, log_mel
 from earshot.engine.generation import compare_with_scores, generate_answers
-from earshot.engine.losses import Loss, answer_loss
+from earshot.engine.losses import answer_loss, lesson
 from earshot.engine.prompting import Prompt, tokenise
-from earshot.engine.reading import splice
+from earshot.engine.reading import splice, texts_of
 from earshot.engine.scoring import Scorer, score
 from earshot.engine.tiny_base import QUESTIONS
 from earshot.errors import InputError
@@ -205,6 +205,10 @@ def test_a_special_token_in_the_question_is_refused(checkpoint):
         tokenise(checkpoint.processor, Prompt("What is <|AUDIO|>?"))
 
 
+def loss_of(checkpoint, audio, prompts, answers, on="answer", focal_gamma=0.0):
+    return answer_loss(checkpoint.model, audio, lesson(checkpoint.model, audio.n_tokens, prompts, answers, on), focal_gamma)
+
+
 @pytest.mark.parametrize("answer_format", FORMATS)
 def test_the_loss_is_the_cross_entropy_of_the_answer_alone(checkpoint, answer_format):
     prompt = Prompt(QUESTIONS[0], answer_format)
@@ -212,7 +216,7 @@ def test_the_loss_is_the_cross_entropy_of_the_answer_alone(checkpoint, answer_fo
     orders = [tokenise(checkpoint.processor, prompt)[0]] * 2
     mel, lengths = log_mel(checkpoint.processor.feature_extractor, waveforms)
     with torch.no_grad():
-        result = answer_loss(checkpoint.model, encode(checkpoint.model, mel, lengths), orders, [orders[0].speech, orders[1].nonspeech], Loss())
+        result = loss_of(checkpoint, encode(checkpoint.model, mel, lengths), orders, [orders[0].speech, orders[1].nonspeech])
     log_p = []
     for waveform, answer in zip(waveforms, (orders[0].speech, orders[1].nonspeech), strict=True):
         log_p += library_log_probabilities(checkpoint, waveform, orders[0], answer)
@@ -223,8 +227,8 @@ def test_the_loss_on_text_counts_every_token_of_text(checkpoint):
     waveform, prompt = noise(300), tokenise(checkpoint.processor, Prompt(QUESTIONS[0]))[0]
     audio = hear(checkpoint, [waveform])
     with torch.no_grad():
-        result = answer_loss(checkpoint.model, audio, [prompt], [prompt.speech], Loss(on="text"))
-        embeddings, mask = splice(checkpoint.model, audio, [prompt])
+        result = loss_of(checkpoint, audio, [prompt], [prompt.speech], on="text")
+        embeddings, mask = splice(checkpoint.model, audio, texts_of(checkpoint.model, [prompt]))
         logits = checkpoint.model(inputs_embeds=embeddings, attention_mask=mask).logits[0].log_softmax(-1)
     sounds = audio.n_tokens[0]
     targets = [*prompt.before[1:], *[None] * sounds, *prompt.after, *prompt.speech]
@@ -241,8 +245,8 @@ def test_focal_loss_weighs_down_what_is_already_probable(checkpoint):
         single = []
         for i, answer in enumerate(answers):
             one = AudioEmbeddings(audio.vectors[i : i + 1], audio.n_tokens[i : i + 1])
-            single.append(answer_loss(checkpoint.model, one, orders[:1], [answer], Loss()).loss.item())
-        focal = answer_loss(checkpoint.model, audio, orders, answers, Loss(focal_gamma=2.0)).loss.item()
+            single.append(loss_of(checkpoint, one, orders[:1], [answer]).loss.item())
+        focal = loss_of(checkpoint, audio, orders, answers, focal_gamma=2.0).loss.item()
     assert focal == pytest.approx(np.mean([(1 - np.exp(-loss)) ** 2 * loss for loss in single]), rel=1e-4)
 
 

@@ -165,7 +165,7 @@ def test_only_the_train_part_is_read_and_a_missing_stimulus_is_named(folder, stu
     sounds = from_audio(checkpoint, [study[0]])
     data = training_set(checkpoint, sounds, study[1], "published")
     assert data.is_speech.tolist() == [True, False] * 4
-    assert data.hear(np.arange(8)).n_tokens == [5] * 8
+    assert data.collect(np.arange(8)).n_tokens == (5,) * 8
     with pytest.raises(InputError, match=r"stimulus gone .* is in no shard"):
         training_set(checkpoint, sounds, study[1].replace({"stimulus_id": {"s3": "gone"}}), "published")
     with pytest.raises(InputError, match="fewer than two classes"):

@@ -10,6 +10,7 @@ from torch import nn
 from earshot.engine import optimisation
 from earshot.engine.losses import BatchLoss
 from earshot.engine.optimisation import Schedule, learning_rate, optimise
+from earshot.engine.passes import Passes, PassInputs
 from earshot.errors import InputError
 from earshot.runtime.checkpoints import CheckpointFolder
 
@@ -25,16 +26,21 @@ def run(folder, stamp, stop_before=None, most_rows=8, schedule=SCHEDULE):
     model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Linear(8, 1))
     visited = []
 
-    def batch_loss(step, rows):
+    def inputs(step, rows):
         if step == stop_before:
             raise Cut
         if rows.stop - rows.start > most_rows:
             raise torch.OutOfMemoryError
         visited.append(step)
-        x = torch.linspace(-1, 1, 24).reshape(8, 3)[rows] + 0.1 * step
-        return BatchLoss((model(x) - x.sum(1, keepdim=True)).square().mean(), 0.5)
+        return PassInputs({"x": torch.linspace(-1, 1, 24).reshape(8, 3)[rows] + 0.1 * step})
 
-    history = optimise(dict(model.named_parameters()), batch_loss, schedule, seed=7, checkpoint=CheckpointFolder(folder, stamp))
+    def loss(given):
+        x = given.tensors["x"]
+        return BatchLoss((model(x) - x.sum(1, keepdim=True)).square().mean(), torch.tensor(0.5))
+
+    history = optimise(
+        dict(model.named_parameters()), inputs, Passes(loss, recording=False), schedule, seed=7, checkpoint=CheckpointFolder(folder, stamp)
+    )
     return history, torch.cat([parameter.detach().flatten() for parameter in model.parameters()]), visited
 
 

@@ -12,8 +12,9 @@ from transformers import Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 from earshot.audio import SAMPLE_RATE, Waveform, decode_flac, read_mono
 from earshot.conditions import factorial
 from earshot.engine.features import encode, log_mel
-from earshot.engine.losses import BatchLoss, Loss, answer_loss
+from earshot.engine.losses import BatchLoss, Lesson, answer_loss, lesson
 from earshot.engine.optimisation import Schedule, optimise
+from earshot.engine.passes import Passes, PassInputs
 from earshot.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor, training_texts
 from earshot.layouts import audio_files
@@ -108,16 +109,21 @@ def train_tiny_base(
     asked_by_format = [[tokenise(processor, prompt) for prompt in prompts] for prompts in (words, letters)]
     easy, everything = np.flatnonzero(material.is_easy), np.arange(pool)
 
-    def batch_loss(step: int, _: slice) -> BatchLoss:
+    def inputs(step: int, _: slice) -> PassInputs:
         rng = stream(seed, "train_tiny_base", "batch", step)
         first_lesson = step < FIRST_LESSON * steps
         chosen = rng.choice(easy if first_lesson else everything, batch_size, replace=batch_size > len(easy))
         asked = [_draw(asked_by_format[rng.integers(2)], rng, first_lesson) for _ in chosen]
         answers = [(*(prompt.speech if material.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
         lengths = material.lengths[chosen]
-        return answer_loss(model, encode(model, material.mel[chosen], lengths), asked, answers, Loss())
+        given = lesson(model, (lengths // 2).tolist(), asked, answers, "answer")
+        return PassInputs({"mel": material.mel[chosen], "lengths": lengths, **given.tensors}, given.spans)
+
+    def loss(given: PassInputs) -> BatchLoss:
+        audio = encode(model, given.tensors["mel"], given.tensors["lengths"])
+        return answer_loss(model, audio, Lesson(given.layout, given.tensors))
 
     schedule = Schedule(steps, batch_size, batch_size, learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    history = optimise(trainable, batch_loss, schedule, seed, resume)
+    history = optimise(trainable, inputs, Passes(loss, recording=False), schedule, seed, resume)
     return model.eval(), processor, history

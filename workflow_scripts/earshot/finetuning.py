@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from peft import PeftModel
+from transformers import Qwen2AudioForConditionalGeneration
 
 from earshot.asking import Sounds
 from earshot.audio import Waveform
@@ -16,8 +17,9 @@ from earshot.encoding import pad
 from earshot.engine.adapters import Scope, attach_adapter, base_of
 from earshot.engine.checkpoint import Checkpoint, Memory
 from earshot.engine.features import AudioEmbeddings, encode, log_mel
-from earshot.engine.losses import BatchLoss, Loss, answer_loss
+from earshot.engine.losses import BatchLoss, Lesson, answer_loss, lesson
 from earshot.engine.optimisation import Schedule, optimise
+from earshot.engine.passes import Passes, PassInputs
 from earshot.engine.prompting import Prompt, tokenise
 from earshot.errors import InputError
 from earshot.randomness import stream, stream_seed
@@ -27,11 +29,30 @@ COMPACT_ROWS = 8
 
 
 @dataclass(frozen=True)
+class TrainingBatch:
+    """Stimuli on their way to the model.
+
+    content: spectrograms (batch, mel bins, frames) or audio embeddings (batch, longest, hidden size), on the model's device.
+    lengths: valid convolution outputs or audio tokens per stimulus. n_tokens: audio tokens per stimulus.
+    """
+
+    content: torch.Tensor
+    lengths: tuple[int, ...]
+    n_tokens: tuple[int, ...]
+
+
+Collect = Callable[[npt.NDArray[np.int64]], TrainingBatch]
+Hear = Callable[[torch.Tensor, tuple[int, ...]], AudioEmbeddings]
+
+
+@dataclass(frozen=True)
 class TrainingSet:
-    """is_speech: one Boolean per stimulus; hear: audio embeddings of the stimuli with the given indices."""
+    """is_speech: one Boolean per stimulus; collect: the batch of the stimuli with the given indices; hear: audio
+    embeddings of content and lengths of a batch."""
 
     is_speech: npt.NDArray[np.bool_]
-    hear: Callable[[npt.NDArray[np.int64]], AudioEmbeddings]
+    collect: Collect
+    hear: Hear
 
 
 def training_set(checkpoint: Checkpoint, sounds: Sounds, split: pd.DataFrame, scope: Scope) -> TrainingSet:
@@ -52,24 +73,30 @@ def training_set(checkpoint: Checkpoint, sounds: Sounds, split: pd.DataFrame, sc
         raise InputError("the train part has fewer than two classes; make the split again")
     items = [found[name] for name in sorted(found)]
     is_speech = (wanted[sorted(found)] == "SPEECH").to_numpy()
-    hear = _from_vectors(checkpoint, items) if scope == "language_model" else _from_waveforms(checkpoint, items)
-    return TrainingSet(is_speech, hear)
+    if scope == "language_model":
+        return TrainingSet(is_speech, *_from_vectors(checkpoint, items))
+    return TrainingSet(is_speech, *_from_waveforms(checkpoint, items))
 
 
-def _from_vectors(checkpoint: Checkpoint, vectors: list[torch.Tensor]) -> Callable[[npt.NDArray[np.int64]], AudioEmbeddings]:
-    return lambda chosen: pad([vectors[i] for i in chosen], checkpoint.model.lm_head.weight.device)
+def _from_vectors(checkpoint: Checkpoint, vectors: list[torch.Tensor]) -> tuple[Collect, Hear]:
+    def collect(chosen: npt.NDArray[np.int64]) -> TrainingBatch:
+        audio = pad([vectors[i] for i in chosen], checkpoint.model.lm_head.weight.device)
+        return TrainingBatch(audio.vectors, tuple(audio.n_tokens), tuple(audio.n_tokens))
+
+    return collect, lambda content, lengths: AudioEmbeddings(content, list(lengths))
 
 
-def _from_waveforms(checkpoint: Checkpoint, waveforms: list[Waveform]) -> Callable[[npt.NDArray[np.int64]], AudioEmbeddings]:
-    extractor = checkpoint.processor.feature_extractor
+def _from_waveforms(checkpoint: Checkpoint, waveforms: list[Waveform]) -> tuple[Collect, Hear]:
+    extractor, weight = checkpoint.processor.feature_extractor, checkpoint.model.model.audio_tower.conv1.weight
     spectrograms = [log_mel(extractor, [waveform]) for waveform in waveforms]
 
-    def hear(chosen: npt.NDArray[np.int64]) -> AudioEmbeddings:
+    def collect(chosen: npt.NDArray[np.int64]) -> TrainingBatch:
         # Frames beyond a row's own are masked, whatever they hold.
         mel = torch.nn.utils.rnn.pad_sequence([spectrograms[i][0][0].T for i in chosen], batch_first=True).transpose(1, 2)
-        return encode(checkpoint.model, mel, torch.cat([spectrograms[i][1] for i in chosen]))
+        lengths = tuple(int(spectrograms[i][1]) for i in chosen)
+        return TrainingBatch(mel.to(weight.device, weight.dtype), lengths, tuple(length // 2 for length in lengths))
 
-    return hear
+    return collect, lambda content, lengths: encode(checkpoint.model, content, torch.tensor(lengths))
 
 
 def train_adapter(
@@ -95,15 +122,21 @@ def train_adapter(
     model = base_of(wrapped)
     orders = tokenise(checkpoint.processor, prompt)
     size = recipe["batch_size"]
-    kind = Loss(recipe["loss_on"], recipe["focal_gamma"])
     items = presentation_order(data.is_speech, recipe["steps"] * size, seed)
 
-    def batch_loss(step: int, rows: slice) -> BatchLoss:
+    def inputs(step: int, rows: slice) -> PassInputs:
         chosen = items[step * size :][:size][rows]
         drawn = stream(seed, "train_adapter", "option order", step).integers(len(orders), size=size)[rows]
         prompts = [orders[k] for k in drawn]
         answers = [prompt.speech if data.is_speech[i] else prompt.nonspeech for i, prompt in zip(chosen, prompts, strict=True)]
-        return answer_loss(model, data.hear(chosen), prompts, answers, kind)
+        sounds = data.collect(chosen)
+        asked = lesson(model, sounds.n_tokens, prompts, answers, recipe["loss_on"])
+        return PassInputs({"content": sounds.content, **asked.tensors}, (sounds.lengths, asked.spans))
+
+    def loss(given: PassInputs) -> BatchLoss:
+        lengths, spans = given.layout
+        audio = data.hear(given.tensors["content"], lengths)
+        return answer_loss(model, audio, Lesson(spans, given.tensors), recipe["focal_gamma"])
 
     if memory == "compact":
         model.activation_checkpointing_enable({"use_reentrant": False})
@@ -117,8 +150,14 @@ def train_adapter(
         max_gradient_norm=recipe["max_gradient_norm"],
     )
     trainable = {name: parameter for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
-    history = optimise(trainable, batch_loss, schedule, seed, resume)
+    history = optimise(trainable, inputs, Passes(loss, _records(model, memory)), schedule, seed, resume)
     return wrapped.eval(), history
+
+
+def _records(model: Qwen2AudioForConditionalGeneration, memory: Memory) -> bool:
+    """Whether passes are recorded: 4-bit weights and activations computed twice do more than start kernels."""
+    in_4_bits = any(type(module).__name__ == "Linear4bit" for module in model.modules())
+    return model.device.type == "cuda" and memory == "fast" and not in_4_bits
 
 
 def presentation_order(is_speech: np.ndarray, n_draws: int, seed: int) -> np.ndarray:

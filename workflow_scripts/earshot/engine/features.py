@@ -86,7 +86,8 @@ def encode(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths
     hidden = hidden + tower.embed_positions.weight[:longest]
     mask = None
     if int(lengths.min()) < longest:
-        valid = (torch.arange(longest) < lengths[:, None]).long().to(weight.device)
+        # Made on the device, row by row, since a recorded pass must not copy to it.
+        valid = torch.stack([torch.arange(longest, device=weight.device) < length for length in lengths.tolist()]).long()
         mask = create_bidirectional_mask(config=tower.config, inputs_embeds=hidden, attention_mask=valid)
     for layer in tower.layers:
         hidden = layer(hidden, mask)

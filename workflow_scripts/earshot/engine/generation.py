@@ -10,7 +10,7 @@ import torch
 from earshot.engine.checkpoint import Checkpoint
 from earshot.engine.features import AudioEmbeddings
 from earshot.engine.prompting import Prompt, TokenisedPrompt, tokenise
-from earshot.engine.reading import splice
+from earshot.engine.reading import splice, texts_of
 from earshot.engine.scoring import Scorer
 
 
@@ -24,7 +24,7 @@ def generate_answers(checkpoint: Checkpoint, audio: AudioEmbeddings, order: Toke
     model, answers = checkpoint.model, {"SPEECH": order.speech, "NONSPEECH": order.nonspeech}
     longest = max(map(len, answers.values()))
     end = checkpoint.processor.tokenizer.eos_token_id
-    embeddings, mask = splice(model, audio, [order] * len(audio.n_tokens))
+    embeddings, mask = splice(model, audio, texts_of(model, [order] * len(audio.n_tokens)))
 
     def allowed(_: int, written: torch.Tensor) -> list[int]:
         so_far = tuple(written.tolist())

@@ -10,59 +10,71 @@ from transformers import Qwen2AudioForConditionalGeneration
 
 from earshot.engine.features import AudioEmbeddings
 from earshot.engine.prompting import TokenisedPrompt
-from earshot.engine.reading import positions, splice
-
-IGNORED = -100
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What is minimised.
-
-    on: "answer" counts the answer's tokens alone; "text" every token of text, the prompt's too.
-    focal_gamma: 0 is cross-entropy; above 0, tokens that are already probable count less (focal loss, Lin et al. 2017).
-    """
-
-    on: Literal["answer", "text"] = "answer"
-    focal_gamma: float = 0.0
+from earshot.engine.reading import Texts, positions, splice, texts_of
 
 
 @dataclass(frozen=True)
 class BatchLoss:
     """loss: mean over the counted tokens, nats, float32; accuracy: share of rows whose every answer token is the
-    vocabulary's most probable."""
+    vocabulary's most probable. Both without dimensions."""
 
     loss: torch.Tensor
-    accuracy: float
+    accuracy: torch.Tensor
 
 
-def answer_loss(
+@dataclass(frozen=True)
+class Lesson:
+    """Texts that end with their answers, and which of their tokens count.
+
+    spans: as in `earshot.engine.reading.Texts`. tensors: "ids" likewise; "places", where a counted token is predicted, in the
+    padded rows one after another; "targets", these tokens; "rows", the row of each that belongs to the answer, the number
+    of rows for others. The last three are on the device of the language model.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+    tensors: dict[str, torch.Tensor]
+
+
+def lesson(
     model: Qwen2AudioForConditionalGeneration,
-    audio: AudioEmbeddings,
+    n_tokens: Sequence[int],
     prompts: Sequence[TokenisedPrompt],
     answers: Sequence[tuple[int, ...]],
-    kind: Loss,
-) -> BatchLoss:
-    """The loss of each row's answer after its prompt and audio; one prompt and one answer per row.
+    on: Literal["answer", "text"],
+) -> Lesson:
+    """One prompt and one answer per sound of n_tokens audio tokens.
 
-    The whole vocabulary competes, so probability mass also moves onto the answer's format.
+    on: "answer" counts the answer's tokens alone; "text" every token of text, the prompt's too.
     """
-    rows = [replace(prompt, after=prompt.after + answer[:-1]) for prompt, answer in zip(prompts, answers, strict=True)]
-    embeddings, mask = splice(model, audio, rows)
-    targets = torch.full(mask.shape, IGNORED)
-    for target, n_tokens, prompt, answer in zip(targets, audio.n_tokens, prompts, answers, strict=True):
-        text = [*prompt.before, *[IGNORED] * n_tokens, *prompt.after, *answer][1:]
-        counted = len(answer) if kind.on == "answer" else len(text)
-        target[-counted:] = torch.tensor(text[-counted:])
-    targets = targets.to(mask.device)
+    asked = [replace(prompt, after=prompt.after + answer[:-1]) for prompt, answer in zip(prompts, answers, strict=True)]
+    length = max(len(prompt.before) + n + len(prompt.after) for prompt, n in zip(asked, n_tokens, strict=True))
+    counted: list[tuple[int, int, int]] = []
+    for row, (n, prompt, answer) in enumerate(zip(n_tokens, asked, answers, strict=True)):
+        text = [*prompt.before, *[None] * n, *prompt.after, answer[-1]]
+        first = len(text) - len(answer) if on == "answer" else 1
+        for place, token in enumerate(text[first:], start=(row + 1) * length - len(text) + first):
+            if token is not None:
+                counted.append((place, token, row if place > (row + 1) * length - 1 - len(answer) else len(prompts)))
+    places, targets, rows = torch.tensor(counted).T.to(model.lm_head.weight.device)
+    texts = texts_of(model, asked)
+    return Lesson(texts.spans, {"ids": texts.ids, "places": places, "targets": targets, "rows": rows})
+
+
+def answer_loss(model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, lesson: Lesson, focal_gamma: float = 0.0) -> BatchLoss:
+    """The loss of each row's answer after its prompt and audio.
+
+    The whole vocabulary competes, so probability mass also moves onto the answer's format. focal_gamma: 0 is cross-entropy;
+    above 0, tokens that are already probable count less (focal loss, Lin et al. 2017).
+    """
+    places, targets, rows = (lesson.tensors[name] for name in ("places", "targets", "rows"))
+    embeddings, mask = splice(model, audio, Texts(lesson.spans, lesson.tensors["ids"]))
+    padded = len({sum(span) + n for span, n in zip(lesson.spans, audio.n_tokens, strict=True)}) > 1
     hidden = model.model.language_model(
-        inputs_embeds=embeddings, attention_mask=None if bool(mask.all()) else mask, position_ids=positions(mask), use_cache=False
+        inputs_embeds=embeddings, attention_mask=mask if padded else None, position_ids=positions(mask), use_cache=False
     ).last_hidden_state
-    counts = targets != IGNORED
-    logits = model.lm_head(hidden[counts]).float()
-    surprise = nn.functional.cross_entropy(logits, targets[counts], reduction="none")
-    weights = -torch.expm1(-surprise) if kind.focal_gamma else None
-    right = torch.ones_like(counts)
-    right[counts] = logits.argmax(-1) == targets[counts]
-    correct = sum(bool(row[-len(answer) :].all()) for row, answer in zip(right.cpu(), answers, strict=True))
-    return BatchLoss((surprise if weights is None else weights**kind.focal_gamma * surprise).mean(), correct / len(answers))
+    logits = model.lm_head(hidden.flatten(0, 1)[places]).float()
+    surprise = nn.functional.cross_entropy(logits, targets, reduction="none")
+    weights = -torch.expm1(-surprise) if focal_gamma else None
+    wrong = (logits.argmax(-1) != targets).float()
+    wrong_in_row = wrong.new_zeros(len(mask) + 1).index_add(0, rows, wrong)[:-1]
+    return BatchLoss((surprise if weights is None else weights**focal_gamma * surprise).mean(), (wrong_in_row == 0).double().mean())

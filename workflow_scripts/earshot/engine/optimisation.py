@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from tqdm import trange
 
-from earshot.engine.losses import BatchLoss
+from earshot.engine.passes import Passes, PassInputs
 from earshot.errors import InputError
 from earshot.randomness import stream_seed
 from earshot.runtime.checkpoints import CheckpointFolder
@@ -34,9 +34,14 @@ class Schedule:
 
 
 def optimise(
-    parameters: dict[str, nn.Parameter], batch_loss: Callable[[int, slice], BatchLoss], schedule: Schedule, seed: int, checkpoint: CheckpointFolder
+    parameters: dict[str, nn.Parameter],
+    inputs: Callable[[int, slice], PassInputs],
+    passes: Passes,
+    schedule: Schedule,
+    seed: int,
+    checkpoint: CheckpointFolder,
 ) -> pd.DataFrame:
-    """Minimise the mean loss of each step's rows, `batch_loss(step, rows)`.
+    """Minimise the mean loss of each step's rows, `inputs(step, rows)`.
 
     What a step draws from torch depends on the seed and the step alone, so an interrupted and resumed run equals an
     uninterrupted one. Where memory runs out, the step starts again with half as many rows per pass.
@@ -56,14 +61,14 @@ def optimise(
         while True:
             torch.manual_seed(stream_seed(seed, "optimise", step) % 2**63)
             try:
-                loss, accuracy = _gradients(batch_loss, step, schedule.batch_size, rows_per_pass)
+                loss, accuracy = _gradients(inputs, passes, step, schedule.batch_size, rows_per_pass)
                 break
             except torch.OutOfMemoryError:
-                optimiser.zero_grad()
+                optimiser.zero_grad(set_to_none=False)
                 rows_per_pass = _halved(rows_per_pass)
         nn.utils.clip_grad_norm_(parameters.values(), schedule.max_gradient_norm)
         optimiser.step()
-        optimiser.zero_grad()
+        optimiser.zero_grad(set_to_none=False)
         history.append({"step": step + 1, "loss": loss, "learning_rate": rate, "accuracy": accuracy})
         if time.monotonic() - last_saved > CHECKPOINT_INTERVAL_S:
             checkpoint.save(_state(parameters, optimiser), history)
@@ -71,15 +76,14 @@ def optimise(
     return pd.DataFrame(history)
 
 
-def _gradients(batch_loss: Callable[[int, slice], BatchLoss], step: int, rows: int, rows_per_pass: int) -> tuple[float, float]:
+def _gradients(inputs: Callable[[int, slice], PassInputs], passes: Passes, step: int, rows: int, rows_per_pass: int) -> tuple[float, float]:
     """Add the gradients of a step's mean loss; return that loss and the accuracy."""
     loss, accuracy = 0.0, 0.0
     for first in range(0, rows, rows_per_pass):
         chosen = slice(first, min(first + rows_per_pass, rows))
         share = (chosen.stop - chosen.start) / rows
-        result = batch_loss(step, chosen)
-        (result.loss * share).backward()
-        loss, accuracy = loss + share * result.loss.item(), accuracy + share * result.accuracy
+        result = passes(inputs(step, chosen), share)
+        loss, accuracy = loss + share * result.loss.item(), accuracy + share * result.accuracy.item()
     return loss, accuracy
 
 

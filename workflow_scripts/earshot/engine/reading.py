@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache, Qwen2AudioForConditionalGeneration
@@ -11,10 +12,10 @@ from earshot.engine.features import AudioEmbeddings
 from earshot.engine.prompting import TokenisedPrompt
 
 
-def embed(model: Qwen2AudioForConditionalGeneration, ids: Sequence[int]) -> torch.Tensor:
+def embed(model: Qwen2AudioForConditionalGeneration, ids: Sequence[int] | torch.Tensor) -> torch.Tensor:
     """Input embeddings (tokens, hidden size) on the device of the language model, wherever their table is kept."""
     table = model.model.language_model.embed_tokens
-    return table(torch.tensor(ids, dtype=torch.long, device=table.weight.device)).to(model.lm_head.weight.device)
+    return table(torch.as_tensor(ids, dtype=torch.long, device=table.weight.device)).to(model.lm_head.weight.device)
 
 
 def positions(mask: torch.Tensor) -> torch.Tensor:
@@ -22,16 +23,33 @@ def positions(mask: torch.Tensor) -> torch.Tensor:
     return (mask.cumsum(-1) - 1).clamp(min=0)
 
 
-def splice(
-    model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, prompts: Sequence[TokenisedPrompt]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Input embeddings with row i's audio inside row i's prompt, padded on the left.
+@dataclass(frozen=True)
+class Texts:
+    """The text around each sound of a batch.
+
+    spans: each row's numbers of tokens before and after its sound; ids: all these tokens, row after row, where the table
+    of embeddings is.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+    ids: torch.Tensor
+
+
+def texts_of(model: Qwen2AudioForConditionalGeneration, prompts: Sequence[TokenisedPrompt]) -> Texts:
+    """The texts of one prompt per row."""
+    ids = [token for prompt in prompts for token in (*prompt.before, *prompt.after)]
+    device = model.model.language_model.embed_tokens.weight.device
+    return Texts(tuple((len(prompt.before), len(prompt.after)) for prompt in prompts), torch.tensor(ids, dtype=torch.long, device=device))
+
+
+def splice(model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, texts: Texts) -> tuple[torch.Tensor, torch.Tensor]:
+    """Input embeddings with row i's audio inside row i's text, padded on the left.
 
     Returns embeddings (batch, length, hidden) and the attention mask (batch, length).
     """
-    rows = []
-    for vectors, n_tokens, prompt in zip(audio.vectors, audio.n_tokens, prompts, strict=True):
-        before, after = embed(model, prompt.before), embed(model, prompt.after)
+    rows, parts = [], iter(texts.ids.split([size for span in texts.spans for size in span]))
+    for vectors, n_tokens in zip(audio.vectors, audio.n_tokens, strict=True):
+        before, after = embed(model, next(parts)), embed(model, next(parts))
         rows.append(torch.cat([before, vectors[:n_tokens].to(before.dtype), after]))
     length = max(map(len, rows))
     embeddings = torch.stack([torch.nn.functional.pad(row, (0, 0, length - len(row), 0)) for row in rows])
