@@ -11,6 +11,7 @@ with pieces of real recordings, of one half of their sources: limits may be set 
 """
 
 import argparse
+import contextlib
 import io
 import json
 import math
@@ -19,6 +20,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import soundfile
 import soxr
 from scipy import signal
@@ -114,55 +117,70 @@ def make_study(folder: Path, n_clips: int) -> dict[str, Path]:
     return paths
 
 
-def audit_once(n_clips: int, jobs: int) -> None:
-    """Make a study, audit it in this process and `jobs` others, and print what it took as JSON."""
-    with tempfile.TemporaryDirectory() as scratch:
-        # Made in a process of its own, whose memory does not count.
-        subprocess.run([sys.executable, __file__, "make", str(n_clips), scratch], check=True)
-        paths = {path.stem: path for path in Path(scratch).iterdir()}
-        seconds, started = {}, time.perf_counter()
+class MemoryWatch:
+    """The most memory that this process and its children held together (proportional set sizes), looked at twice a second."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "MemoryWatch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        me = psutil.Process()
+        while not self._stop.wait(0.5):
+            held = 0
+            for process in [me, *me.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    held += process.memory_full_info().pss
+            self.peak_bytes = max(self.peak_bytes, held)
+
+
+def audit_once(study: Path, jobs: int) -> None:
+    """Audit a study in this process and `jobs` others, and print what it took as JSON."""
+    paths = {path.stem: path for path in study.iterdir()}
+    seconds, started, findings = {}, time.perf_counter(), {}
+    with MemoryWatch() as memory, Workers(jobs) as workers:
         audited = audited_files(paths["grouped"], paths["index"], [paths["clips"]], [paths["recordings"]], [paths["shard"]], policy())
         seconds["reading"] = time.perf_counter() - started
-        findings = {}
-        with Workers(jobs) as workers:
-            evidence = replace(audited.evidence, workers=workers)
-            for check in checks():
-                before = time.perf_counter()
-                findings[check.id] = check.run(evidence)
-                seconds[check.id] = time.perf_counter() - before
-        total = time.perf_counter() - started
+        evidence = replace(audited.evidence, workers=workers)
+        for check in checks():
+            before = time.perf_counter()
+            findings[check.id] = check.run(evidence)
+            seconds[check.id] = time.perf_counter() - before
+    total = time.perf_counter() - started
     own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    processor = sum(usage.ru_utime + usage.ru_stime for usage in (own, others))
-    # Of the others, only the largest is known.
-    peak_mib = (own.ru_maxrss + (jobs * others.ru_maxrss if jobs > 1 else 0)) / 1024
-    near = findings["L04"]
-    print(
-        json.dumps(
-            {
-                "clips": n_clips,
-                "seconds": total,
-                "processor_s": processor,
-                "peak_mib": peak_mib,
-                "per_check": seconds,
-                "false_alarms": len(near.offenders),
-            }
-        )
-    )
+    result = {
+        "seconds": total,
+        "processor_s": sum(usage.ru_utime + usage.ru_stime for usage in (own, others)),
+        "peak_mib": memory.peak_bytes / 2**20,
+        "per_check": seconds,
+        "false_alarms": len(findings["L04"].offenders),
+    }
+    print(json.dumps(result))
 
 
 def growth(sizes: list[int], jobs: int) -> None:
-    before: dict | None = None
+    before: tuple[int, float] | None = None
     for size in sizes:
-        result = json.loads(
-            subprocess.run([sys.executable, __file__, "once", str(size), "--jobs", str(jobs)], check=True, stdout=subprocess.PIPE).stdout
-        )
+        with tempfile.TemporaryDirectory() as scratch:
+            subprocess.run([sys.executable, __file__, "make", str(size), scratch], check=True)
+            audit = [sys.executable, __file__, "once", scratch, "--jobs", str(jobs)]
+            result = json.loads(subprocess.run(audit, check=True, stdout=subprocess.PIPE).stdout)
         line = f"{size:>8,} clips  {result['seconds']:.1f} s ({result['processor_s']:.1f} s of processor)  {result['peak_mib']:.0f} MiB"
         line += f"  near-duplicate false alarms {result['false_alarms']}"
         if before is not None:
-            line += f"  exponent {math.log(result['seconds'] / before['seconds']) / math.log(size / before['clips']):.2f}"
+            line += f"  exponent {math.log(result['seconds'] / before[1]) / math.log(size / before[0]):.2f}"
         print(line, flush=True)
         print("          " + ", ".join(f"{check} {seconds:.1f} s" for check, seconds in result["per_check"].items() if seconds >= 0.05), flush=True)
-        before = result
+        before = size, result["seconds"]
 
 
 def resampled(waveform: Waveform, rate: int) -> Waveform:
@@ -302,8 +320,8 @@ def main() -> None:
     real.add_argument("--source", default=ESC50_SOURCE, help="regular expression that matches the source in a file's name (default: ESC-50's)")
     real.add_argument("--seconds", type=float, choices=list(PIECES_S), nargs="+", default=list(PIECES_S), help="lengths of the pieces (default: all)")
     real.add_argument("--pieces", type=int, default=2, help="pieces of a file, at most (default: 2)")
-    once = commands.add_parser("once", help="one size, as JSON")
-    once.add_argument("size", type=int)
+    once = commands.add_parser("once", help="one study, as JSON")
+    once.add_argument("study", type=Path)
     for command in (grow, once):
         command.add_argument("--jobs", type=int, default=2, help="processes of the audit (default: 2)")
     make = commands.add_parser("make", help="write a study of one size")
@@ -317,7 +335,7 @@ def main() -> None:
     elif args.command == "held-out":
         held_out(args.recordings, args.half, args.seconds, args.pieces, args.source)
     elif args.command == "once":
-        audit_once(args.size, args.jobs)
+        audit_once(args.study, args.jobs)
     else:
         make_study(args.folder, args.size)
 

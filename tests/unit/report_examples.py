@@ -247,6 +247,7 @@ def certificate(split: str = "grouped", offenders: Sequence[str] = ()) -> dict[s
         return {
             "id": f"L{number}",
             "name": name,
+            "question": f"Is there {name}?",
             "severity": "error",
             "status": "fail" if sources else "pass",
             "n_compared": 28,

@@ -167,6 +167,11 @@ def test_the_main_table_labels_the_leaky_arm_and_the_audit_names_offenders():
     assert "scipy not installed (locked 1.0)" in text and "edits that are not committed" in text
 
 
+def test_what_leakage_buys_is_told_for_each_class_too():
+    section = page().text.split("What leakage buys")[-1].split("Figure 3")[0]
+    assert re.findall(r"(non-speech alone|speech alone)\W*90\.0\W+82\.0\W+8\.0", section) == ["speech alone", "non-speech alone"]
+
+
 def test_a_waiver_stands_beside_every_table_of_results_and_only_where_it_was_used():
     waiver = {"check": "L1", "reason": examples.HOSTILE, "by": "Ada", "expires": "2027-01-31"}
     used = examples.certificate("grouped", ["v1"])

@@ -34,6 +34,7 @@ CERTIFICATE = record_schema(
         "items": record_schema(
             id=TEXT,
             name=TEXT,
+            question=TEXT,
             severity={"enum": ["error", "warn", "info"]},
             status={"enum": ["pass", "fail", "not_run", "not_applicable"]},
             n_compared=COUNT,

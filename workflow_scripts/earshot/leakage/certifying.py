@@ -81,6 +81,7 @@ def _entry(check: Check, finding: Finding, may_fail: bool) -> dict[str, Any]:
     entry = {
         "id": check.id,
         "name": check.name,
+        "question": check.question,
         "severity": check.severity,
         "status": finding.status,
         "n_compared": finding.n_compared,

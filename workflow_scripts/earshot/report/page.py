@@ -115,7 +115,7 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         error_rates=_error_rate_rows(inputs.error_rates),
         errors=inputs.errors,
         errors_of=inputs.errors_of,
-        leakage=headline(inputs.leakage[inputs.leakage.metric == "balanced_accuracy"]).to_dict("records"),
+        leakage=_leakage_rows(inputs.leakage),
         figures={name: _embedded(inputs.figures[name]) for name in inputs.expected_figures},
         test_sizes=size_sentences(inputs.test_sizes, statistics["confidence"], statistics["power"]),
         experiments=[
@@ -147,6 +147,13 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         config_text=inputs.config_text,
         digests=inputs.digests.to_dict("records"),
     )
+
+
+def _leakage_rows(leakage: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Per leaky system: balanced accuracy, then each class."""
+    measures = {"balanced_accuracy": "", "speech_accuracy": LABEL_NAMES["SPEECH"], "nonspeech_accuracy": LABEL_NAMES["NONSPEECH"]}
+    rows = [row for name in measures for row in headline(leakage[leakage.metric == name]).to_dict("records")]
+    return [{**row, "label": measures[row["metric"]]} for row in sorted(rows, key=lambda row: row["system_id"])]
 
 
 def _embedded(svg: str) -> str:
