@@ -82,10 +82,13 @@ rule detector:
 
 
 onsuccess:
-    record_costs(log)
+    record_run(log, Path("results/logs"), Path("results/provenance"))
     print("Report: results/report.html", file=sys.stderr)
 
 
 onerror:
-    record_costs(log)
-    print("\n".join(errors_of_this_run() or ["Failed; the causes are in results/logs/"]), file=sys.stderr)
+    record_run(log, Path("results/logs"), Path("results/provenance"))
+    print(
+        "\n".join(errors_since(Path("results/logs"), STARTED) or ["Failed; the causes are in results/logs/"]),
+        file=sys.stderr,
+    )

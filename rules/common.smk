@@ -1,10 +1,8 @@
 """Helpers and wildcard constraints; no rules."""
 
 import ast
-import csv
 import json
 import os
-import shutil
 import sys
 import time
 from functools import cache
@@ -18,10 +16,8 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 from earshot.configuration import adapters_of, complete_config
 from earshot.errors import InputError
-from earshot.files import atomic
 from earshot.layouts import RECORDED_NOISES, noise_recordings, source_files
-from earshot.secrets import redacted
-from earshot.usage import usage_of_jobs
+from earshot.run_records import errors_since, record_run
 
 try:
     for folder in (".", ".snakemake", "data", "results"):
@@ -125,32 +121,6 @@ def as_json(*keys):
         return as_json_of(value)
 
     return slice_of_config
-
-
-def errors_of_this_run():
-    """The one-line errors that this run's programs ended their logs with."""
-    errors = []
-    for path in sorted(Path("results/logs").rglob("*.log")):
-        if path.stat().st_mtime >= STARTED:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            errors += [f"{line} ({path})" for line in lines[-1:] if line.startswith("error: ")]
-    # On a full disk the programs' own words do not reach their logs.
-    if not errors and shutil.disk_usage(".").free < 2**20:
-        errors.append(f"error: {Path.cwd()}: No space left on device; make room, or work on another disk")
-    return errors
-
-
-def record_costs(logs):
-    """Keep this run's log, and a table of what every job used when it last ran; both differ from run to run."""
-    folder = Path("results/provenance")
-    folder.mkdir(parents=True, exist_ok=True)
-    told = "".join(Path(log).read_text(encoding="utf-8", errors="replace") for log in logs)
-    with atomic(folder / "run.log") as temporary:
-        temporary.write_text(redacted(told), encoding="utf-8")
-    with atomic(folder / "costs.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
-        writer = csv.DictWriter(table, ["rule", "job", "seconds", "memory_mib", "gpu_memory_mib"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(usage_of_jobs(Path("results/logs")))
 
 
 def dataset_folder(name):

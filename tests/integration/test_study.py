@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import pandas as pd
 import pytest
@@ -122,6 +123,22 @@ def test_snakemakes_own_report_can_be_packed(run, tmp_path):
     result = run.snakemake("--cores", "1", "--configfile", str(run.folder / "overlay.yaml"), "--report", str(tmp_path / "report.zip"))
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "report.zip").stat().st_size
+
+
+def test_the_results_can_be_packed_and_verified(run, tmp_path):
+    packed = run.copy(tmp_path / "study")
+    result = packed.snakemake("--cores", "1", "--configfile", str(packed.folder / "overlay.yaml"), "archive")
+    assert result.returncode == 0, result.stdout + result.stderr
+    with zipfile.ZipFile(packed.folder / "results/archive/earshot.crate.zip") as crate:
+        crate.extractall(tmp_path / "crate")
+    described = {part["@id"] for part in json.loads((tmp_path / "crate/ro-crate-metadata.json").read_text())["@graph"]}
+    files = {str(path.relative_to(tmp_path / "crate")) for path in (tmp_path / "crate").rglob("*") if path.is_file()}
+    assert files - {"ro-crate-metadata.json"} <= described
+    assert any(name.endswith("tables/accuracy.csv") for name in files)
+    program = [sys.executable, packed.folder / "workflow_scripts/verify_results.py", "results", "--against", run.folder / "results"]
+    verified = subprocess.run(program, cwd=packed.folder, capture_output=True, text=True)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert verified.stdout.count(" 0 differences") == 2
 
 
 def test_a_killed_run_ends_with_the_same_bytes(run, tmp_path):

@@ -15,8 +15,8 @@ from earshot.configuration import complete_config
 from earshot.crates import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
 from earshot.errors import InputError
 from earshot.provenance import DIGESTS, digest_table
+from earshot.run_records import usage_of_jobs
 from earshot.tables.files import write_table
-from earshot.usage import usage_of_jobs
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 AUTHORS = [{"name": "Ada <b>Ear</b>", "orcid": "https://orcid.org/0000-0002-1825-0097"}, {"name": "Bo", "affiliation": "Here"}]

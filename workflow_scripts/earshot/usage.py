@@ -1,21 +1,17 @@
-"""What a program used of the machine: one line at the end of its log, and the table of all of them.
+"""What a program used of the machine: one line at the end of its log.
 
 Times and memory differ from run to run, so they stay out of every result.
 """
 
 import os
-import re
 import resource
 import stat
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 STARTED = time.monotonic()
 
 LINE = "used {seconds:.1f} s, {memory:.0f} MiB of memory, {gpu:.0f} MiB of GPU memory"
-_LINE = re.compile(r"^used ([\d.]+) s, (\d+) MiB of memory, (\d+) MiB of GPU memory$", re.MULTILINE)
 
 
 def usage_line() -> str:
@@ -37,13 +33,3 @@ def writes_a_log() -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISREG(out.st_mode) and os.path.samestat(out, error)
-
-
-def usage_of_jobs(logs: Path) -> Iterator[dict[str, str]]:
-    """The last use that each log in a folder tells, by rule and job: seconds, memory_mib, gpu_memory_mib."""
-    for path in sorted(logs.rglob("*.log")):
-        told = _LINE.findall(path.read_text(encoding="utf-8", errors="replace"))
-        if told:
-            rule, _, job = path.relative_to(logs).with_suffix("").as_posix().partition("/")
-            seconds, memory, gpu = told[-1]
-            yield {"rule": rule, "job": job, "seconds": seconds, "memory_mib": memory, "gpu_memory_mib": gpu}
