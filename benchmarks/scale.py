@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import csv
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -26,7 +25,7 @@ import numpy as np
 import psutil
 import soundfile
 import yaml
-from checkout import PARTS, ROOT
+from checkout import copy_project
 
 from earshot.audio import SAMPLE_RATE
 from earshot.randomness import stream
@@ -77,11 +76,7 @@ def write_corpus(folder: Path, recordings: int) -> None:
 
 def write_checkout(folder: Path, base: Path, recordings: int, shards: int) -> None:
     """The workflow, its recordings and its settings."""
-    for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".snakemake"))
-        else:
-            shutil.copy2(ROOT / part, folder / part)
+    copy_project(folder)
     write_corpus(folder / "recordings", recordings)
     settings: dict[str, Any] = {
         "sources": {name: {"origin": "path", "path": f"recordings/{name}"} for name in ("voxconverse", "esc50")} | {"fsd50k": {"origin": "none"}},

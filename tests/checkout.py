@@ -57,6 +57,18 @@ class Checkout:
         return Checkout(folder)
 
 
+def copy_project(folder: Path) -> Checkout:
+    """A checkout in an existing folder, with what the workflow needs of the repository."""
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".snakemake"))
+        else:
+            (folder / part).parent.mkdir(exist_ok=True)
+            shutil.copy2(source, folder / part)
+    return Checkout(folder)
+
+
 def jobs_planned(printed: str) -> Counter[str]:
     """Rule -> number of jobs, from what a dry run printed."""
     lines = iter(printed.splitlines())

@@ -1,24 +1,15 @@
 """A copy of the checkout per test."""
 
-import shutil
 from pathlib import Path
 
 import pytest
-from checkout import PARTS, ROOT, Checkout
+from checkout import Checkout, copy_project
 
 
 @pytest.fixture(scope="session")
 def clean_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout that nothing has run in; not to be edited."""
-    folder = tmp_path_factory.mktemp("clean")
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".snakemake"))
-        else:
-            (folder / part).parent.mkdir(exist_ok=True)
-            shutil.copy2(source, folder / part)
-    return Checkout(folder)
+    return copy_project(tmp_path_factory.mktemp("clean"))
 
 
 @pytest.fixture
