@@ -29,7 +29,7 @@ NUMBERS = ["results/tables", "results/predictions", "results/splits", "results/a
 def digests(folder):
     """Path -> bytes of everything that holds a number or draws one."""
     files = [path for part in NUMBERS for path in (folder / part).rglob("*") if path.is_file()]
-    files += (folder / "results/adapters").rglob("adapter_model.safetensors")
+    files += (folder / "results/adapters").rglob("adapter_*")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 

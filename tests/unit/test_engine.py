@@ -290,7 +290,8 @@ def test_modules_that_do_not_exist_are_refused(checkpoint):
 
 def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_path):
     torch.manual_seed(3)
-    wrapped = attach_adapter(load_checkpoint(folder), ["q_proj", "v_proj"], "published", rank=4, alpha=8, dropout=0.0)
+    targets = ["v_proj", "o_proj", "q_proj", "k_proj"]
+    wrapped = attach_adapter(load_checkpoint(folder), targets, "published", rank=4, alpha=8, dropout=0.0)
     for name, parameter in wrapped.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
@@ -311,6 +312,7 @@ def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_
         load_adapter(load_checkpoint(folder), tmp_path / "older")
 
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(targets), "the same bytes in every process"
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
     with pytest.raises(InputError, match="made for another base model"):
         load_adapter(load_checkpoint(folder), tmp_path / "adapter")

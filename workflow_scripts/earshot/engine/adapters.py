@@ -25,9 +25,12 @@ def attach_adapter(checkpoint: Checkpoint, target_modules: list[str], scope: Sco
     targets = names if scope == "published" else rf"model\.language_model\.layers\.\d+\.\w+\.({'|'.join(map(re.escape, names))})"
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none", task_type="CAUSAL_LM")
     try:
-        return get_peft_model(checkpoint.model, config)
+        wrapped = get_peft_model(checkpoint.model, config)
     except ValueError as error:
         raise InputError(f"target_modules {', '.join(names)}: the base model has no such modules; name some of its linear layers") from error
+    # The library keeps a set, which it would save in another order in every process.
+    config.target_modules = targets
+    return wrapped
 
 
 def load_adapter(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
