@@ -1,6 +1,7 @@
 """Results are verified against their digests and against each other, and packed as an RO-Crate."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from earshot.configuration import complete_config
 from earshot.crates import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
 from earshot.errors import InputError
 from earshot.provenance import DIGESTS, digest_table
-from earshot.run_records import usage_of_jobs
+from earshot.run_records import errors_since, record_run, usage_of_jobs
 from earshot.tables.files import write_table
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
@@ -170,3 +171,21 @@ def test_a_program_tells_its_log_what_it_used_and_a_terminal_nothing(tmp_path):
     assert first["gpu_memory_mib"] == "0"
     assert (logs / "verify_results/one.log").read_text().splitlines()[-1].startswith("error: "), "the reason stands last"
     assert "used" not in program("verify_results", tmp_path, folder=tmp_path).stderr
+
+
+def test_the_end_of_a_run_tells_this_runs_errors_and_no_secret(tmp_path):
+    logs, started = tmp_path / "logs", 1_000_000_000.0
+    for name, text, written in (
+        ("old.log", "error: of yesterday", started - 60),
+        ("rule/now.log", "used 1.0 s, 20 MiB of memory, 0 MiB of GPU memory\nerror: of now", started + 60),
+        ("mended.log", "error: at first\nwent on", started + 60),
+    ):
+        path = logs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        os.utime(path, (written, written))
+    assert errors_since(logs, started) == [f"error: of now ({logs / 'rule/now.log'})"]
+    (tmp_path / "snakemake.log").write_text("fetched with hf_abcdefghijklmnopqrstuvwxyz0123456789")
+    record_run([str(tmp_path / "snakemake.log")], logs, tmp_path / "provenance")
+    assert "hf_abc" not in (tmp_path / "provenance/run.log").read_text()
+    assert (tmp_path / "provenance/costs.csv").read_text() == "rule,job,seconds,memory_mib,gpu_memory_mib\nrule,now,1.0,20,0\n"
