@@ -12,6 +12,7 @@ _SECRET = re.compile(
 """Names of settings that may hold a secret; "tokens" and "tokenizer" are a language model's own words."""
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+_HUB_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 """Environment variables that the hub's client reads."""
 
@@ -41,8 +42,8 @@ def plain_address(address: str) -> str:
 
 
 def redacted(text: str) -> str:
-    """Text with every address in it as `plain_address` writes it, and without the hub tokens of this environment."""
+    """Text with every address in it as `plain_address` writes it, and without the hub tokens of this environment or of the hub's form."""
     text = _ADDRESS.sub(lambda found: plain_address(found.group()), text)
     for token in filter(None, map(os.environ.get, TOKENS)):
         text = text.replace(token, "***")
-    return text
+    return _HUB_TOKEN.sub("***", text)
