@@ -15,16 +15,21 @@ import pytest
 from earshot.randomness import stream
 
 MOMENTS = 20
-LONGEST_WAIT_S = 40.0
+LONGEST_WAIT_S = 3.0
 VARIABLE = ("results/logs", "results/provenance", "results/report.html", "data/README.md")
 """What differs between two runs by intent: dates, times, and what shows them."""
 
 
-def finals(folder: Path) -> dict[str, bytes]:
-    """Path -> content of every file under its final name that is the same in every run."""
+def names(folder: Path) -> dict[str, Path]:
+    """Name -> path of every file under its final name that is the same in every run."""
     files = [path for part in ("data", "results") for path in (folder / part).rglob("*") if path.is_file()]
-    names = {path.relative_to(folder): path for path in files}
-    return {str(name): path.read_bytes() for name, path in names.items() if not any(part.startswith(".") for part in name.parts) and not varies(name)}
+    found = {path.relative_to(folder): path for path in files}
+    return {str(name): path for name, path in found.items() if not any(part.startswith(".") for part in name.parts) and not varies(name)}
+
+
+def finals(folder: Path) -> dict[str, bytes]:
+    """Name -> content of these files."""
+    return {name: path.read_bytes() for name, path in names(folder).items()}
 
 
 def varies(name: Path) -> bool:
@@ -54,8 +59,21 @@ def kill_one_job(process: subprocess.Popen, draws) -> str:
     return name
 
 
+def started_until(command: list[str], folder: Path, n_files: int) -> subprocess.Popen:
+    """A workflow that has made as many files and is running a job; where it ends before, its results are removed and it starts again."""
+    while True:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        while process.poll() is None:
+            if len(names(folder)) >= n_files and jobs_of(process):
+                return process
+            time.sleep(0.2)
+        assert process.returncode == 0
+        shutil.rmtree(folder / "results")
+
+
 @pytest.mark.slow
 def test_a_run_killed_at_twenty_moments_ends_with_the_same_bytes(run, tmp_path, capfd):
+    """The moments are drawn over the whole run: each kill waits until a drawn share of the files is there, and then some seconds."""
     whole = finals(run.folder)
     torn = run.copy(tmp_path)
     for part in ("results", "data", ".snakemake"):
@@ -63,29 +81,21 @@ def test_a_run_killed_at_twenty_moments_ends_with_the_same_bytes(run, tmp_path, 
     config = str(torn.folder / "overlay.yaml")
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-incomplete", "--configfile", config]
     draws = stream(20260101, "interruption", "moments")
-    killed = []
-    while len(killed) < MOMENTS:
+    for moment, share in enumerate(sorted(draws.uniform(0, 0.95, MOMENTS))):
         torn.snakemake("--unlock", "--configfile", config)
-        process = subprocess.Popen(command, cwd=torn.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        deadline = time.monotonic() + 120
-        while not jobs_of(process) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.2)
+        process = started_until(command, torn.folder, round(share * len(whole)))
         time.sleep(draws.uniform(0, LONGEST_WAIT_S))
-        if process.poll() == 0:
-            shutil.rmtree(torn.folder / "results")
-            continue
-        if len(killed) % 2:
-            killed.append(kill_one_job(process, draws))
-            process.wait(timeout=600)
-        else:
-            killed.append("everything")
+        killed = "everything"
+        if moment % 2:
+            killed = kill_one_job(process, draws)
+            process.wait(timeout=900)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         now = finals(torn.folder)
-        assert [name for name in now if now[name] != whole.get(name)] == [], f"half-written after {killed}"
+        assert [name for name in now if now[name] != whole.get(name)] == [], f"half-written after {killed} was killed"
         with capfd.disabled():
-            print(f"killed {killed[-1]}: {len(now)} of {len(whole)} files there", file=sys.stderr)
+            print(f"at {share:.0%}: killed {killed}; {len(now)} of {len(whole)} files there", file=sys.stderr)
     torn.snakemake("--unlock", "--configfile", config)
     result = torn.snakemake("--cores", "2", "--rerun-incomplete", "--configfile", config)
     assert result.returncode == 0, result.stdout + result.stderr
