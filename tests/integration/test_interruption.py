@@ -13,27 +13,22 @@ import psutil
 import pytest
 
 from earshot.randomness import stream
+from earshot.verification import results_of
 
 MOMENTS = 20
 LONGEST_WAIT_S = 3.0
-VARIABLE = ("results/logs", "results/provenance", "results/report.html", "data/README.md")
-"""What differs between two runs by intent: dates, times, and what shows them."""
 
 
 def names(folder: Path) -> dict[str, Path]:
     """Name -> path of every file under its final name that is the same in every run."""
-    files = [path for part in ("data", "results") for path in (folder / part).rglob("*") if path.is_file()]
-    found = {path.relative_to(folder): path for path in files}
-    return {str(name): path for name, path in found.items() if not any(part.startswith(".") for part in name.parts) and not varies(name)}
+    made = {f"data/{path.relative_to(folder / 'data')}": path for path in (folder / "data").rglob("*") if path.is_file()}
+    made |= {f"results/{name}": path for name, path in results_of(folder / "results").items()}
+    return {name: path for name, path in made.items() if not any(part.startswith(".") for part in Path(name).parts)}
 
 
 def finals(folder: Path) -> dict[str, bytes]:
     """Name -> content of these files."""
     return {name: path.read_bytes() for name, path in names(folder).items()}
-
-
-def varies(name: Path) -> bool:
-    return name.name == "costs.json" or any(name == Path(part) or Path(part) in name.parents for part in VARIABLE)
 
 
 def jobs_of(process: subprocess.Popen) -> list[psutil.Process]:
@@ -68,7 +63,8 @@ def started_until(command: list[str], folder: Path, n_files: int) -> subprocess.
                 return process
             time.sleep(0.2)
         assert process.returncode == 0
-        shutil.rmtree(folder / "results")
+        for path in (folder / "results").glob("*/"):
+            shutil.rmtree(path)
 
 
 @pytest.mark.slow
@@ -77,7 +73,9 @@ def test_a_run_killed_at_twenty_moments_ends_with_the_same_bytes(run, tmp_path, 
     whole = finals(run.folder)
     torn = run.copy(tmp_path)
     for part in ("results", "data", ".snakemake"):
-        shutil.rmtree(torn.folder / part, ignore_errors=True)
+        shutil.rmtree(torn.folder / part)
+    (torn.folder / "results").mkdir()
+    shutil.copy(run.folder / "results/README.md", torn.folder / "results")
     config = str(torn.folder / "overlay.yaml")
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-incomplete", "--configfile", config]
     draws = stream(20260101, "interruption", "moments")

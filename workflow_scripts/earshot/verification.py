@@ -15,8 +15,7 @@ VARIABLE = (
     "provenance/run.json",
     "provenance/run.log",
     "provenance/costs.csv",
-    "tables/efficiency*.csv",
-    "figures/efficiency*",
+    "efficiency/*",
     "*/costs.json",
 )
 """What differs between two runs of the same study: dates, machines, times, and what shows them."""
