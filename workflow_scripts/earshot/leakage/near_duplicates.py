@@ -574,19 +574,24 @@ def correlated_pairs(over: OverAudio, index: Index, parts: dict[str, int], what:
     """
     best: dict[tuple[str, str], Pair] = {}
     for group in _in_memory(index.candidates(parts), index.lengths_s):
-        held = _fetch(over, index, group)
-        rows = list(zip(group.a, group.b, group["shift"], strict=True))
-        batches = ([(held[a], held[b], int(shift) * HOP) for a, b, shift in rows[k : k + BATCH]] for k in range(0, len(rows), BATCH))
-        measured = itertools.chain.from_iterable(workers.map(_correlations, batches))
-        progress = tqdm(measured, desc=f"Correlating {what}", total=len(rows), unit=" pairs", mininterval=5)
-        for (a, b, _), (correlation, lag, information) in zip(rows, progress, strict=True):
-            shift_s = lag / SAMPLE_RATE + index.starts_s[a] - index.starts_s[b]
-            first, second, shift_s = min((index.names[a], index.names[b], shift_s), (index.names[b], index.names[a], -shift_s))
-            pair = Pair(first, second, correlation, shift_s, information)
+        for pair in _correlated(over, index, group, what, workers):
             known = best.get((pair.item_a, pair.item_b))
-            if known is None or (information, correlation) > (known.information, known.correlation):
+            if known is None or (pair.information, pair.correlation) > (known.information, known.correlation):
                 best[pair.item_a, pair.item_b] = pair
     return [best[key] for key in sorted(best)]
+
+
+def _correlated(over: OverAudio, index: Index, group: pd.DataFrame, what: str, workers: Workers) -> Iterator[Pair]:
+    """The pairs of one group; when they are through, nothing holds its audio any more, before that of the next is read."""
+    held = _fetch(over, index, group)
+    rows = list(zip(group.a, group.b, group["shift"], strict=True))
+    batches = ([(held[a], held[b], int(shift) * HOP) for a, b, shift in rows[k : k + BATCH]] for k in range(0, len(rows), BATCH))
+    measured = itertools.chain.from_iterable(workers.map(_correlations, batches))
+    progress = tqdm(measured, desc=f"Correlating {what}", total=len(rows), unit=" pairs", mininterval=5)
+    for (a, b, _), (correlation, lag, information) in zip(rows, progress, strict=True):
+        shift_s = lag / SAMPLE_RATE + index.starts_s[a] - index.starts_s[b]
+        first, second, shift_s = min((index.names[a], index.names[b], shift_s), (index.names[b], index.names[a], -shift_s))
+        yield Pair(first, second, correlation, shift_s, information)
 
 
 def _correlations(pairs: list[tuple[Pcm, Pcm, int]]) -> list[Alignment]:
