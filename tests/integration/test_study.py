@@ -119,7 +119,7 @@ def test_snakemakes_own_report_can_be_packed(run, tmp_path):
 
 def test_the_results_can_be_packed_and_verified(run, tmp_path):
     packed = run.copy(tmp_path / "study")
-    result = packed.snakemake("--cores", "1", "--configfile", str(packed.folder / "overlay.yaml"), "archive")
+    result = packed.snakemake("--cores", "1", "archive", "--configfile", str(packed.folder / "overlay.yaml"))
     assert result.returncode == 0, result.stdout + result.stderr
     with zipfile.ZipFile(packed.folder / "results/archive/earshot.crate.zip") as crate:
         crate.extractall(tmp_path / "crate")
