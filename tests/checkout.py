@@ -51,6 +51,12 @@ class Checkout:
         table = self.snakemake("--summary", *arguments).stdout.splitlines()
         return {row["output_file"]: row["rule"] for row in csv.DictReader(table, delimiter="\t")}
 
+    def remove_results(self) -> None:
+        """Remove what runs left in results/; its README.md is no result."""
+        shutil.rmtree(self.folder / "results")
+        (self.folder / "results").mkdir()
+        shutil.copy2(ROOT / "results/README.md", self.folder / "results")
+
     def copy(self, folder: Path) -> "Checkout":
         """The same, elsewhere; dates are kept."""
         shutil.copytree(self.folder, folder, dirs_exist_ok=True)

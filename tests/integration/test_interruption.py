@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from checkout import Checkout
 
 from earshot.randomness import stream
 from earshot.verification import results_of
@@ -54,17 +55,16 @@ def kill_one_job(process: subprocess.Popen, draws) -> str:
     return name
 
 
-def started_until(command: list[str], folder: Path, n_files: int) -> subprocess.Popen:
+def started_until(command: list[str], torn: Checkout, n_files: int) -> subprocess.Popen:
     """A workflow that has made as many files and is running a job; where it ends before, its results are removed and it starts again."""
     while True:
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(command, cwd=torn.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         while process.poll() is None:
-            if len(names(folder)) >= n_files and jobs_of(process):
+            if len(names(torn.folder)) >= n_files and jobs_of(process):
                 return process
             time.sleep(0.2)
         assert process.returncode == 0
-        for path in (folder / "results").glob("*/"):
-            shutil.rmtree(path)
+        torn.remove_results()
 
 
 @pytest.mark.slow
@@ -72,16 +72,15 @@ def test_a_run_killed_at_twenty_moments_ends_with_the_same_bytes(run, tmp_path, 
     """The moments are drawn over the whole run: each kill waits until a drawn share of the files is there, and then some seconds."""
     whole = finals(run.folder)
     torn = run.copy(tmp_path)
-    for part in ("results", "data", ".snakemake"):
+    torn.remove_results()
+    for part in ("data", ".snakemake"):
         shutil.rmtree(torn.folder / part)
-    (torn.folder / "results").mkdir()
-    shutil.copy(run.folder / "results/README.md", torn.folder / "results")
     config = str(torn.folder / "overlay.yaml")
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-incomplete", "--configfile", config]
     draws = stream(20260101, "interruption", "moments")
     for moment, share in enumerate(sorted(draws.uniform(0, 0.95, MOMENTS))):
         torn.snakemake("--unlock", "--configfile", config)
-        process = started_until(command, torn.folder, round(share * len(whole)))
+        process = started_until(command, torn, round(share * len(whole)))
         time.sleep(draws.uniform(0, LONGEST_WAIT_S))
         killed = "everything"
         if moment % 2:

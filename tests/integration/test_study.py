@@ -136,8 +136,7 @@ def test_the_results_can_be_packed_and_verified(run, tmp_path):
 def test_a_killed_run_ends_with_the_same_bytes(run, tmp_path):
     """Also that two runs give the same bytes: all but the corpora and the base is made again."""
     again = run.copy(tmp_path)
-    for path in (again.folder / "results").glob("*/"):
-        shutil.rmtree(path)
+    again.remove_results()
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(again.folder / "overlay.yaml")]
     process = subprocess.Popen(command, cwd=again.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 300
