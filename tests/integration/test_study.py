@@ -137,6 +137,7 @@ def test_a_killed_run_ends_with_the_same_bytes(run, tmp_path):
     """Also that two runs give the same bytes: all but the corpora and the base is made again."""
     again = run.copy(tmp_path)
     again.remove_results()
+    shutil.copytree(run.folder / "results/models", again.folder / "results/models")
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", str(again.folder / "overlay.yaml")]
     process = subprocess.Popen(command, cwd=again.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 300
