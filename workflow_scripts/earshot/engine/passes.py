@@ -47,8 +47,10 @@ class Passes:
 
     def __call__(self, inputs: PassInputs, share: float) -> BatchLoss:
         """Add the gradients of `share` times the loss; returns the loss itself, valid until the next pass."""
+        if not self._recording:
+            return self._run(inputs, share)
         kind = (inputs.layout, share, *((name, tensor.shape) for name, tensor in sorted(inputs.tensors.items())))
-        if not self._recording or self._seen[kind] < PASSES_BEFORE_RECORDING:
+        if self._seen[kind] < PASSES_BEFORE_RECORDING:
             self._seen[kind] += 1
             return self._run(inputs, share)
         if kind not in self._recordings:
