@@ -45,7 +45,7 @@ clean:
 $(VENV)/runtime.stamp: envs/requirements.lock
 	@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11 or newer, or name it: make env PYTHON=python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "error: $(PYTHON) is $$($(PYTHON) -V); Earshot needs 3.11 or newer: make env PYTHON=python3.11" >&2; exit 1; }
+		|| { echo "error: $(PYTHON) is $$($(PYTHON) -V); Earwitness needs 3.11 or newer: make env PYTHON=python3.11" >&2; exit 1; }
 	@echo "Installing the pinned packages into $(VENV) (some minutes the first time)"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r envs/requirements.lock

@@ -1,4 +1,4 @@
-"""Earshot: from raw recordings to a report on how well an audio language model hears speech."""
+"""Earwitness: from raw recordings to a report on how well an audio language model hears speech."""
 
 from snakemake.utils import min_version
 
@@ -21,7 +21,7 @@ include: "rules/zeroshot.smk"
 include: "rules/prompts.smk"
 include: "rules/finetune.smk"
 include: "rules/evaluate.smk"
-include: "rules/fitted.smk"
+include: "rules/tuning.smk"
 include: "rules/compare.smk"
 include: "rules/psychometrics.smk"
 include: "rules/handover.smk"
@@ -32,7 +32,7 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        audit_reports([*AUDITED, "fitted"]),
+        audit_reports([*AUDITED, "tuning"]),
         DETECTOR,
 
 
@@ -78,7 +78,7 @@ rule detector:
     """The folder that detect_speech.py uses: the selected adapter with prompt, calibration and model card."""
     input:
         DETECTOR,
-        audit_reports([*SPLITS, "fitted"]),
+        audit_reports([*SPLITS, "tuning"]),
 
 
 onsuccess:

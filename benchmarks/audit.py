@@ -34,19 +34,19 @@ import soundfile
 import soxr
 from scipy import signal
 
-from earshot.audio import SAMPLE_RATE, Waveform, encode_flac, read_mono
-from earshot.configuration import complete_config
-from earshot.leakage.audit import audited_files, checks
-from earshot.leakage.evidence import Policy, in_batches
-from earshot.leakage.near_duplicates import Origin, OverAudio, Pair, copies_among, correlated_pairs, fingerprinted
-from earshot.leakage.workers import Workers
-from earshot.randomness import stream
-from earshot.tables.audio import AudioTableWriter
-from earshot.tables.clips import CLIPS
-from earshot.tables.files import write_table
-from earshot.tables.recordings import RECORDINGS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.audio.io import SAMPLE_RATE, Waveform, encode_flac, read_mono
+from earwitness.config import complete_config
+from earwitness.core.randomness import stream
+from earwitness.leakage.audit import audited_files, checks
+from earwitness.leakage.audit_input import Policy, in_batches
+from earwitness.leakage.checks.near_duplicates import Origin, OverAudio, Pair, copies_among, correlated_pairs, fingerprinted
+from earwitness.leakage.workers import Workers
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.files import write_table
+from earwitness.tables.recordings import RECORDINGS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 CLIPS_PER_SOURCE, BATCH, STIMULUS_S = 5, 1000, 0.4
 PARTS = ("train", "train", "train", "dev", "test")

@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 from recipe import RECIPE
 
-from earshot.audio import SAMPLE_RATE, Waveform
-from earshot.files import sha256_of
-from earshot.runtime.devices import leased_devices, visible_devices
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.core.files import sha256_of
+from earwitness.runtime.devices import leased_devices, visible_devices
 
 STIMULI = 64
 
@@ -54,7 +54,7 @@ def write_base(folder: Path, full_size: bool) -> None:
     import torch
     from full_size import write_full_size
 
-    from earshot.engine.tiny_base import build_model, build_processor, training_texts
+    from earwitness.model.tiny_base import build_model, build_processor, training_texts
 
     if full_size:
         write_full_size(folder)
@@ -72,13 +72,13 @@ def train(base: Path, quantisation: str, steps: int, seed: int, output: Path) ->
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.asking import Sounds
-        from earshot.engine.checkpoint import load_checkpoint
-        from earshot.engine.features import hear
-        from earshot.engine.prompting import Prompt
-        from earshot.engine.tiny_base import QUESTIONS
-        from earshot.finetuning import train_adapter, training_set
-        from earshot.runtime.checkpoints import CheckpointFolder
+        from earwitness.model.engine.features import hear
+        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.finetuning import train_adapter, training_set
+        from earwitness.model.prediction import Sounds
+        from earwitness.model.tiny_base import QUESTIONS
+        from earwitness.runtime.resumption import CheckpointFolder
 
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True, warn_only=True)

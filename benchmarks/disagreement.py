@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from transformers import Qwen2AudioForConditionalGeneration
 
-from earshot.audio import SAMPLE_RATE, Waveform
-from earshot.engine.checkpoint import Checkpoint, load_checkpoint
-from earshot.engine.features import AudioEmbeddings, hear
-from earshot.engine.generation import generate_answers
-from earshot.engine.prompting import Prompt, TokenisedPrompt, tokenise
-from earshot.engine.reading import embed, splice, texts_of
-from earshot.engine.scoring import Scorer
-from earshot.engine.tiny_base import QUESTIONS
-from earshot.randomness import stream
-from earshot.tables.audio import iterate_audio
-from earshot.tables.stimuli import STIMULI
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.core.randomness import stream
+from earwitness.model.engine.features import AudioEmbeddings, hear
+from earwitness.model.engine.generation import generate_answers
+from earwitness.model.engine.loading import Checkpoint, load_checkpoint
+from earwitness.model.engine.prefix_cache import embed, splice, texts_of
+from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
+from earwitness.model.engine.scoring import Scorer
+from earwitness.model.tiny_base import QUESTIONS
+from earwitness.tables.audio import iterate_audio
+from earwitness.tables.stimuli import STIMULI
 
 BATCH = 32
 TYPICAL_LOGIT = 24.0

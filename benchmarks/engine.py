@@ -20,17 +20,17 @@ import torch
 from full_size import write_full_size
 from recipe import RECIPE
 
-from earshot.asking import Sounds
-from earshot.audio import SAMPLE_RATE
-from earshot.engine.adapters import Scope
-from earshot.engine.batching import Batches
-from earshot.engine.checkpoint import Checkpoint, Memory, load_checkpoint
-from earshot.engine.features import hear
-from earshot.engine.prompting import Prompt, tokenise
-from earshot.engine.scoring import Scorer
-from earshot.engine.tiny_base import QUESTIONS
-from earshot.finetuning import TrainingBatch, train_adapter, training_set
-from earshot.runtime.checkpoints import CheckpointFolder
+from earwitness.audio.io import SAMPLE_RATE
+from earwitness.model.engine.adapters import Scope
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.features import hear
+from earwitness.model.engine.loading import Checkpoint, Memory, load_checkpoint
+from earwitness.model.engine.prompting import Prompt, tokenise
+from earwitness.model.engine.scoring import Scorer
+from earwitness.model.finetuning import TrainingBatch, train_adapter, training_set
+from earwitness.model.prediction import Sounds
+from earwitness.model.tiny_base import QUESTIONS
+from earwitness.runtime.resumption import CheckpointFolder
 
 PROMPT = Prompt(QUESTIONS[0])
 

@@ -25,13 +25,13 @@ import yaml
 from engine import PROMPT, release, stimuli, vectors_of
 from full_size import write_full_size, write_small
 
-from earshot.asking import Sounds
-from earshot.configuration import complete_config
-from earshot.engine.checkpoint import Checkpoint, load_checkpoint
-from earshot.engine.features import hear
-from earshot.finetuning import train_adapter, training_set
-from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.runtime.costs import Meter
+from earwitness.config import complete_config
+from earwitness.model.engine.features import hear
+from earwitness.model.engine.loading import Checkpoint, load_checkpoint
+from earwitness.model.finetuning import train_adapter, training_set
+from earwitness.model.prediction import Sounds
+from earwitness.runtime.costs import Meter
+from earwitness.runtime.resumption import CheckpointFolder
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED_SEEDS = [42, 123, 456, 789, 2024]

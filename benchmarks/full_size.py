@@ -14,7 +14,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from earshot.engine.tiny_base import build_model, build_processor, training_texts
+from earwitness.model.tiny_base import build_model, build_processor, training_texts
 
 TEXT = {
     "model_type": "qwen2",

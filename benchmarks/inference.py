@@ -18,9 +18,9 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from scipy import special, stats
 
-from earshot.clustered import Sample, durkalski_p, estimate, mcnemar_p, naive_interval, sign_flip_p
-from earshot.randomness import stream
-from earshot.report.style import GRID, INK, MUTED, figure_style
+from earwitness.core.randomness import stream
+from earwitness.report.style import GRID, INK, MUTED, figure_style
+from earwitness.statistics.clustered import Sample, durkalski_p, estimate, mcnemar_p, naive_interval, sign_flip_p
 
 FloatArray = npt.NDArray[np.float64]
 HALVES = [0.5, 0.5]

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from earshot.experiments import Arm
-from earshot.learning_curve import learning_curves
-from earshot.outcomes import Outcomes
-from earshot.randomness import stream
-from earshot.tables.columns import LABELS
+from earwitness.core.randomness import stream
+from earwitness.evaluation.experiments import Arm
+from earwitness.evaluation.learning_curve import learning_curves
+from earwitness.evaluation.scored_answers import Outcomes
+from earwitness.tables.columns import LABELS
 
 
 def coverage(studies: int, sources: int, items: int, seeds: int) -> None:

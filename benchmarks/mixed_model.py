@@ -15,9 +15,9 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from earshot.mixed_models import Fit, MixedModel, fit, laplace_fit, likelihood_ratio, precision
-from earshot.randomness import stream
-from earshot.response_models import response_model
+from earwitness.core.randomness import stream
+from earwitness.evaluation.response_models import response_model
+from earwitness.statistics.mixed_models import Fit, MixedModel, fit, laplace_fit, likelihood_ratio, precision
 
 DURATIONS_MS, SNRS_DB = (80, 200, 500, 1000), (-10.0, -5.0, 0.0, 5.0, 10.0, 20.0)
 TRUTH = pd.Series(

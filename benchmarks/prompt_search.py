@@ -16,24 +16,24 @@ from engine import peak_gib, release, row, seconds, stimuli, table
 from full_size import WRITER, write_full_size, write_writer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from earshot.asking import Sounds, from_features
-from earshot.engine.batching import Batches
-from earshot.engine.checkpoint import Checkpoint, Memory, load_checkpoint
-from earshot.engine.features import hear
-from earshot.engine.prompting import Prompt
-from earshot.engine.tiny_base import build_model, build_processor, training_texts
-from earshot.predicting import available_devices
-from earshot.prompt_search.draws import draw_stimuli
-from earshot.prompt_search.edits import DIRECT_QUESTIONS, Edits, Grammar, Paraphrases, text_of
-from earshot.prompt_search.opro import NEW_TOKENS, SHOWN, Opro, load_writer, request_for
-from earshot.prompt_search.proposers import Judged, Proposer
-from earshot.prompt_search.questioning import Questioner
-from earshot.prompt_search.search import Settings, measure, search
-from earshot.prompt_search.turns import Turns
-from earshot.randomness import stream
-from earshot.tables.files import read_table
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.randomness import stream
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.features import hear
+from earwitness.model.engine.loading import Checkpoint, Memory, load_checkpoint
+from earwitness.model.engine.prompting import Prompt
+from earwitness.model.prediction import Sounds, from_features
+from earwitness.model.prediction_jobs import available_devices
+from earwitness.model.tiny_base import build_model, build_processor, training_texts
+from earwitness.prompt_search.device_sharing import Turns
+from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits, Grammar, Paraphrases, text_of
+from earwitness.prompt_search.opro import NEW_TOKENS, SHOWN, Opro, load_writer, request_for
+from earwitness.prompt_search.proposers import Judged, Proposer
+from earwitness.prompt_search.question_scores import Questioner
+from earwitness.prompt_search.search import Settings, measure, search
+from earwitness.prompt_search.stimulus_sampling import draw_stimuli
+from earwitness.tables.files import read_table
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 SETTINGS = Settings(iterations=5, candidates=8, finalists=4, most_characters=500)
 PROMPT = Prompt("Does this sound contain human speech?")

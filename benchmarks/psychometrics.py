@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from earshot.psychometrics.evidence import SourceCounts, balanced, clustered_evidence
-from earshot.psychometrics.fitting import fit_curves
-from earshot.psychometrics.functions import Curves, Family, FloatArray
-from earshot.psychometrics.thresholds import Settings, measure_threshold
-from earshot.randomness import stream
+from earwitness.core.randomness import stream
+from earwitness.psychometrics.fitting import fit_curves
+from earwitness.psychometrics.functions import Curves, Family, FloatArray
+from earwitness.psychometrics.responses import SourceCounts, balanced, clustered_evidence
+from earwitness.psychometrics.thresholds import Settings, measure_threshold
 
 LEVELS = np.log10([20.0, 40, 80, 160, 500, 800, 1000])
 SETTINGS = Settings(Family(), target=0.75, confidence=0.95, n_bootstrap=1000)

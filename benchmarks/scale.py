@@ -27,8 +27,8 @@ import soundfile
 import yaml
 from checkout import copy_project
 
-from earshot.audio import SAMPLE_RATE
-from earshot.randomness import stream
+from earwitness.audio.io import SAMPLE_RATE
+from earwitness.core.randomness import stream
 
 CLIPS_PER_RECORDING = 2
 RECORDING_S = 4.0

@@ -21,15 +21,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from earshot.audio import SAMPLE_RATE, encode_flac
-from earshot.conditions import grid
-from earshot.configuration import complete_config
-from earshot.randomness import stream
-from earshot.stimuli import StimulusDesign, shard_clips, write_shard
-from earshot.tables.audio import AudioTableWriter
-from earshot.tables.clips import CLIPS
-from earshot.tables.columns import LABELS
-from earshot.tables.files import read_table
+from earwitness.audio.io import SAMPLE_RATE, encode_flac
+from earwitness.config import complete_config
+from earwitness.core.randomness import stream
+from earwitness.stimuli.conditions import grid
+from earwitness.stimuli.mixing import StimulusDesign, shard_clips, write_shard
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.columns import LABELS
+from earwitness.tables.files import read_table
 
 BATCH = 500
 GRID_CLIPS = 70

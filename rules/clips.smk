@@ -1,17 +1,16 @@
 """Clips: what the recordings are, whether they can be used, and which stretches become clips.
 
 in   a data set's folder
-out  results/recordings/{dataset}.parquet             earshot.tables.recordings.RECORDINGS
-     results/recordings/{dataset}_segments.parquet    earshot.tables.recordings.SEGMENTS
-     results/recordings/{dataset}_audio_check.csv     earshot.tables.recordings.AUDIO_CHECK
-     results/clips/{dataset}.parquet                  earshot.tables.clips.CLIPS and audio
+out  results/recordings/{dataset}.parquet             earwitness.tables.recordings.RECORDINGS
+     results/recordings/{dataset}_segments.parquet    earwitness.tables.recordings.SEGMENTS
+     results/recordings/{dataset}_audio_check.csv     earwitness.tables.recordings.AUDIO_CHECK
+     results/clips/{dataset}.parquet                  earwitness.tables.clips.CLIPS and audio
 """
 
 
 rule catalogue_recordings:
     """Every file is listed and checked; only sound ones, of categories without human voice, go on."""
     input:
-        code=code("catalogue_recordings.py"),
         files=dataset_inputs,
     output:
         recordings="results/recordings/{dataset}.parquet",
@@ -22,6 +21,7 @@ rule catalogue_recordings:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("catalogue_recordings.py"),
         folder=lambda wildcards: dataset_folder(wildcards.dataset),
         licence=lambda wildcards: config["sources"][wildcards.dataset]["licence"],
         check=as_json("check"),
@@ -35,7 +35,6 @@ rule catalogue_recordings:
 rule select_clips:
     """Speech of one speaker alone, or the active part of a sound, as 16 kHz mono."""
     input:
-        code=code("select_clips.py"),
         recordings="results/recordings/{dataset}.parquet",
         segments="results/recordings/{dataset}_segments.parquet",
     output:
@@ -45,6 +44,7 @@ rule select_clips:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("select_clips.py"),
         settings=as_json("clips"),
         seed=config["seed"],
     message:

@@ -1,6 +1,5 @@
 """Helpers and wildcard constraints; no rules."""
 
-import ast
 import json
 import os
 import sys
@@ -14,10 +13,12 @@ sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 # Jobs run the interpreter that runs Snakemake, activated or not; --sdm conda puts its own first.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
-from earshot.configuration import adapters_of, complete_config
-from earshot.errors import InputError
-from earshot.layouts import RECORDED_NOISES, noise_recordings, source_files
-from earshot.run_records import errors_since, record_run
+from earwitness.config import adapters_of, complete_config
+from earwitness.core.code_identity import code_identity
+from earwitness.core.errors import InputError
+from earwitness.audio.noise_folder import RECORDED_NOISES, noise_recordings
+from earwitness.corpora.layouts import source_files
+from earwitness.provenance.run_log import errors_since, record_run
 
 try:
     for folder in (".", ".snakemake", "data", "results"):
@@ -69,7 +70,7 @@ wildcard_constraints:
     corpus="study|base",
     shard=r"\d{3}",
     split=r"grouped|row_random|fold_\d+|train_\d+",
-    audit=r"grouped|row_random|fold_\d+|train_\d+|fitted",
+    audit=r"grouped|row_random|fold_\d+|train_\d+|tuning",
     fold=r"\d+",
     sources=r"\d+",
     experiment="[a-z][a-z0-9_]*",
@@ -83,27 +84,9 @@ wildcard_constraints:
 
 
 @cache
-def code(script):
-    """The script and every local module that it imports, directly or not."""
-    todo, seen = [SCRIPTS / script], set()
-    while todo:
-        path = todo.pop()
-        if path in seen or not path.is_file():
-            continue
-        seen.add(path)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-            else:
-                continue
-            for name in names:
-                parts = name.split(".")
-                for depth in range(1, len(parts) + 1):
-                    base = SCRIPTS.joinpath(*parts[:depth])
-                    todo += [base.with_suffix(".py"), base / "__init__.py"]
-    return sorted(map(str, seen))
+def code(program):
+    """What a job depends on of its program: the meaning of its code and of all that it imports."""
+    return code_identity(SCRIPTS / program)
 
 
 def as_json_of(value):
@@ -165,7 +148,7 @@ def base_identity():
     return {
         "name": model["repository"] if hub else base_folder(),
         "revision": model["revision"] if hub else None,
-        "licence": "MIT, made by Earshot" if tiny else model["licence"],
+        "licence": "MIT, made by Earwitness" if tiny else model["licence"],
         "tiny": tiny,
     }
 
@@ -377,7 +360,7 @@ BASELINE_INDEX = ["results/stimuli/baseline/index.parquet"] if BASELINE_CLIPS el
 PSYCHOMETRIC_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]
 PROMPT_FIGURES = ["prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions"]
 STUDY_TABLES = ["ensembles", "power", "variance", "calibration", "error_rates"]
-CALIBRATION_RECORDS = [f"results/calibration/{name}.fitted.json" for name in calibrated_systems()]
+CALIBRATION_RECORDS = [f"results/calibration/{name}.tuning.json" for name in calibrated_systems()]
 DETECTOR = (
     expand("results/detector/{file}", file=["README.md", "adapter_model.safetensors", "calibration.json"])
     if HONEST

@@ -1,28 +1,27 @@
 """Comparison: how accurate every system is, and which differ, with intervals and tests clustered by source.
 
 in   results/predictions/, results/splits/, results/stimuli/factorial/index.parquet
-out  results/tables/accuracy.csv      earshot.tables.accuracy.ACCURACY
-     results/tables/sources.csv       earshot.tables.accuracy.SOURCE_ACCURACY
-     results/tables/conditions.csv    earshot.tables.accuracy.CONDITION_ACCURACY
-     results/tables/comparisons.csv   earshot.tables.comparisons.COMPARISONS
-     results/tables/leakage.csv       earshot.tables.comparisons.LEAKAGE
-     results/tables/ensembles.csv     earshot.tables.conclusions.ENSEMBLES
-     results/tables/power.csv         earshot.tables.conclusions.POWER
-     results/tables/variance.csv      earshot.tables.conclusions.VARIANCE
-     results/tables/phases.csv        earshot.tables.conclusions.PHASES
-     results/tables/errors.csv        earshot.tables.errors_made.ERRORS
-     results/tables/error_rates.csv   earshot.tables.errors_made.ERROR_RATES
-     results/tables/test_sizes.csv    earshot.tables.experiments.TEST_SIZES
-     results/tables/experiments/{experiment}.csv        earshot.tables.experiments.EXPERIMENT
-     results/tables/learning_curves/{experiment}.csv    earshot.tables.experiments.LEARNING_CURVE
-     results/efficiency/{experiment}.csv                earshot.tables.experiments.EFFICIENCY
+out  results/tables/accuracy.csv      earwitness.tables.accuracy.ACCURACY
+     results/tables/sources.csv       earwitness.tables.accuracy.SOURCE_ACCURACY
+     results/tables/conditions.csv    earwitness.tables.accuracy.CONDITION_ACCURACY
+     results/tables/comparisons.csv   earwitness.tables.comparisons.COMPARISONS
+     results/tables/leakage.csv       earwitness.tables.comparisons.LEAKAGE
+     results/tables/ensembles.csv     earwitness.tables.conclusions.ENSEMBLES
+     results/tables/power.csv         earwitness.tables.conclusions.POWER
+     results/tables/variance.csv      earwitness.tables.conclusions.VARIANCE
+     results/tables/phases.csv        earwitness.tables.conclusions.PHASES
+     results/tables/errors.csv        earwitness.tables.error_analysis.ERRORS
+     results/tables/error_rates.csv   earwitness.tables.error_analysis.ERROR_RATES
+     results/tables/test_sizes.csv    earwitness.tables.experiments.TEST_SIZES
+     results/tables/experiments/{experiment}.csv        earwitness.tables.experiments.EXPERIMENT
+     results/tables/learning_curves/{experiment}.csv    earwitness.tables.experiments.LEARNING_CURVE
+     results/efficiency/{experiment}.csv                earwitness.tables.experiments.EFFICIENCY
 """
 
 
 rule measure_accuracy:
     """Accuracy per system, class, seed and test set, per source, and per condition."""
     input:
-        code=code("measure_accuracy.py"),
         predictions=prediction_files("factorial", SPLITS) + ensemble_files("factorial"),
         index="results/stimuli/factorial/index.parquet",
         splits=expand("results/splits/{split}.csv", split=SPLITS),
@@ -36,6 +35,7 @@ rule measure_accuracy:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("measure_accuracy.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring accuracy"
@@ -48,7 +48,6 @@ rule measure_accuracy:
 rule compare_systems:
     """Paired tests on the same stimuli, clustered and naive side by side, what would settle them, what leakage and ensembles buy."""
     input:
-        code=code("compare_systems.py"),
         predictions=prediction_files("factorial", SPLITS) + ensemble_files("factorial"),
         index="results/stimuli/factorial/index.parquet",
         splits=expand("results/splits/{split}.csv", split=SPLITS),
@@ -66,6 +65,7 @@ rule compare_systems:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("compare_systems.py"),
         settings=as_json("statistics"),
     message:
         "Comparing systems"
@@ -78,7 +78,6 @@ rule compare_systems:
 rule compare_test_sizes:
     """The same systems and test sources with few items and with many, to show what a small test set can resolve."""
     input:
-        code=code("compare_test_sizes.py"),
         predictions=[path for path in prediction_files("factorial", ["grouped"]) if "/detectors/" not in path],
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
@@ -90,6 +89,7 @@ rule compare_test_sizes:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("compare_test_sizes.py"),
         settings=as_json("splits", "extended_test"),
         confidence=config["statistics"]["confidence"],
         power=config["statistics"]["power"],
@@ -104,7 +104,6 @@ rule compare_test_sizes:
 rule measure_experiment:
     """Every recipe and split of an experiment, per seed; folds together test every source; accuracy by training sources."""
     input:
-        code=code("measure_experiment.py"),
         predictions=experiment_predictions,
         index="results/stimuli/factorial/index.parquet",
         splits=experiment_splits,
@@ -122,6 +121,7 @@ rule measure_experiment:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("measure_experiment.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring the recipes of experiment {wildcards.experiment}"
@@ -133,7 +133,6 @@ rule measure_experiment:
 rule measure_efficiency:
     """Time, memory and size of every adapter beside its accuracy; not the same twice, so nothing but its figure reads it."""
     input:
-        code=code("measure_efficiency.py"),
         costs=experiment_costs,
         experiment="results/tables/experiments/{experiment}.csv",
     output:
@@ -143,6 +142,8 @@ rule measure_efficiency:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("measure_efficiency.py"),
     message:
         "Measuring what the recipes of experiment {wildcards.experiment} cost"
     shell:
@@ -153,7 +154,6 @@ rule measure_efficiency:
 rule measure_phases:
     """Balanced accuracy from phase to phase: detectors, zero-shot, the best question, fine-tuned, ensemble."""
     input:
-        code=code("measure_phases.py"),
         predictions=prediction_files("factorial", ["grouped"]) + ensemble_files("factorial"),
         prompts=["results/prompts/base/predictions.parquet"] if "base" in SEARCHED else [],
         gains=PROMPT_TABLES if "base" in SEARCHED else [],
@@ -167,6 +167,7 @@ rule measure_phases:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("measure_phases.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring accuracy over the phases"
@@ -178,7 +179,6 @@ rule measure_phases:
 rule list_errors:
     """Which unseen stimuli the base and every honest adapter get wrong, and the share per class, category, duration and SNR."""
     input:
-        code=code("list_errors.py"),
         predictions=["results/predictions/factorial/zeroshot.parquet"] + honest_predictions(),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
@@ -191,6 +191,7 @@ rule list_errors:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("list_errors.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Listing errors"

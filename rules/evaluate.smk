@@ -1,18 +1,17 @@
 """Evaluation: what every adapter answers to stimuli that it did not train on, its seeds as one, and how far to trust the scores.
 
 in   an adapter, the base model, stimuli, splits and their gates
-out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet    earshot.tables.predictions.PREDICTIONS
-     results/predictions/{stimulus_set}/ensembles/{recipe}-{split}.parquet               earshot.tables.predictions.PREDICTIONS
-     results/calibration/fits.csv, reliability.csv    earshot.tables.calibration.CALIBRATION_FITS, RELIABILITY
-     results/calibration/{system}.fitted.json         what was fitted, and on what
-     results/tables/calibration.csv                   earshot.tables.calibration.CALIBRATION
+out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet    earwitness.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/ensembles/{recipe}-{split}.parquet               earwitness.tables.predictions.PREDICTIONS
+     results/calibration/fits.csv, reliability.csv    earwitness.tables.calibration.CALIBRATION_FITS, RELIABILITY
+     results/calibration/{system}.tuning.json         what was fitted, and on what
+     results/tables/calibration.csv                   earwitness.tables.calibration.CALIBRATION
 """
 
 
 rule predict_adapter:
     """Development and test stimuli of the grouped split and of the adapter's own; in other sets, sources it never trained on."""
     input:
-        code=code("predict_adapter.py"),
         base=base_folder(),
         question=question_of_split,
         config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
@@ -34,6 +33,7 @@ rule predict_adapter:
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
+        code=code("predict_adapter.py"),
         prompt=as_json("prompt"),
         level=level_of_recipe,
         quantisation=config["model"]["quantisation"],
@@ -50,7 +50,6 @@ rule predict_adapter:
 rule ensemble_seeds:
     """The seeds of one recipe as one system: majority vote, and mean log-odds."""
     input:
-        code=code("ensemble_seeds.py"),
         predictions=lambda wildcards: [
             f"results/predictions/{wildcards.stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet"
             for recipe, split, seed in ARMS
@@ -63,6 +62,8 @@ rule ensemble_seeds:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("ensemble_seeds.py"),
     message:
         "Combining the seeds of {wildcards.recipe} trained on {wildcards.split}"
     shell:
@@ -72,7 +73,6 @@ rule ensemble_seeds:
 rule calibrate_systems:
     """Temperature and Platt's map, fitted on development sources; likelihood, Brier score and calibration error on unseen ones."""
     input:
-        code=code("calibrate_systems.py"),
         predictions=prediction_files("factorial", ["grouped"]) + ensemble_files("factorial"),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
@@ -82,13 +82,14 @@ rule calibrate_systems:
         calibration=report(
             "results/tables/calibration.csv", caption="captions/calibration_table.rst", category="Tables"
         ),
-        fitted=CALIBRATION_RECORDS,
+        tuning=CALIBRATION_RECORDS,
     log:
         "results/logs/calibrate_systems.log",
     localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("calibrate_systems.py"),
         confidence=config["statistics"]["confidence"],
         seed=config["seed"],
     message:
@@ -96,4 +97,4 @@ rule calibrate_systems:
     shell:
         "python workflow_scripts/calibrate_systems.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
         " --fits {output.fits:q} --calibration {output.calibration:q} --reliability {output.reliability:q}"
-        " --fitted {output.fitted:q} --confidence {params.confidence} --seed {params.seed} &> {log:q}"
+        " --tuning {output.tuning:q} --confidence {params.confidence} --seed {params.seed} &> {log:q}"

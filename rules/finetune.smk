@@ -9,7 +9,6 @@ out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_
 rule train_adapter:
     """LoRA with the loss on the answer token alone; starts only behind the split's gate."""
     input:
-        code=code("train_adapter.py"),
         base=base_folder(),
         question=question_of_split,
         shards=STIMULI,
@@ -30,6 +29,7 @@ rule train_adapter:
         gpu=1,
         memory=config["resources"]["memory"],
     params:
+        code=code("train_adapter.py"),
         recipe=as_json("finetuning", "recipes", "{recipe}"),
         prompt=as_json("prompt"),
         quantisation=config["model"]["quantisation"],

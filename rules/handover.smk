@@ -8,8 +8,7 @@ out  results/detector/    adapter in peft's layout, prompt.json, calibration.jso
 rule hand_over_adapter:
     """The best recipe's median seed, chosen on development sources of the split that passed its audit."""
     input:
-        code=code("hand_over_adapter.py"),
-        template="rules/captions/model_card.md.jinja",
+        template="workflow_scripts/earwitness/report/model_card.md.jinja",
         predictions=honest_predictions(),
         adapters=honest_adapters("adapter_config.json"),
         weights=honest_adapters("adapter_model.safetensors"),
@@ -19,7 +18,7 @@ rule hand_over_adapter:
         split="results/splits/grouped.csv",
         certificate="results/audit/grouped/certificate.json",
         gate="results/audit/grouped/gate.json",
-        nothing_leaked="results/audit/fitted/gate.json",
+        nothing_leaked="results/audit/tuning/gate.json",
         recordings=RECORDINGS,
         fits="results/calibration/fits.csv",
         calibration="results/tables/calibration.csv",
@@ -38,6 +37,7 @@ rule hand_over_adapter:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("hand_over_adapter.py"),
         folder=lambda wildcards, output: str(Path(output.card).parent),
         base=as_json_of(base_identity()),
         origins=as_json_of({name: config["sources"][name]["origin"] for name in STUDIED}),

@@ -9,7 +9,6 @@ out  data/models/tiny/    a Qwen2-Audio checkpoint in the standard layout, train
 rule train_tiny_base:
     """A real Qwen2AudioForConditionalGeneration, small, from scratch, on sources that no later stage uses."""
     input:
-        code=code("train_tiny_base.py"),
         speech="data/embedded/base/voxconverse",
         sounds="data/embedded/base/esc50",
     output:
@@ -21,6 +20,7 @@ rule train_tiny_base:
         "../envs/gpu.yaml"
     threads: 2
     params:
+        code=code("train_tiny_base.py"),
         settings=as_json("model", "tiny"),
         window_ms=config["stimuli"]["window_ms"],
         seed=config["seed"],
@@ -34,8 +34,6 @@ rule train_tiny_base:
 
 rule fetch_model:
     """A pinned snapshot from the hub: the base model, or the language model that proposes questions."""
-    input:
-        code=code("fetch_model.py"),
     output:
         folder=directory("data/models/hub/{model}"),
     log:
@@ -45,6 +43,7 @@ rule fetch_model:
     conda:
         "../envs/gpu.yaml"
     params:
+        code=code("fetch_model.py"),
         section=lambda wildcards: HUB_MODELS[wildcards.model],
         source=hub_source,
     message:

@@ -1,15 +1,15 @@
 """Prompt search: questions found on train sources, chosen on development sources, reported once on test sources.
 
 in   results/features/factorial/, results/stimuli/factorial/, results/splits/grouped.csv, the base model, adapters
-out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earshot.tables.prompts.PROMPT_SCORES
+out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwitness.tables.prompts.PROMPT_SCORES
      results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl        every proposal and request, and why it was turned down
      results/prompts/{system}/{proposer}/seed-{seed}/best_prompt.txt      the chosen question
-     results/prompts/{system}/{proposer}/seed-{seed}/prompts.fitted.json  what was chosen, and on what
-     results/prompts/chosen.json, chosen.fitted.json                      the question that all that follows asks, where use_question_of says so
-     results/prompts/{system}/predictions.parquet                         earshot.tables.predictions.PREDICTIONS of the test part
-     results/prompts/history.csv                                 earshot.tables.prompt_gains.PROMPT_HISTORY
-     results/prompts/conditions.csv                              earshot.tables.prompt_gains.PROMPT_CONDITIONS
-     results/tables/prompts.csv                                  earshot.tables.prompt_gains.PROMPT_GAINS
+     results/prompts/{system}/{proposer}/seed-{seed}/prompts.tuning.json  what was chosen, and on what
+     results/prompts/chosen.json, chosen.tuning.json                      the question that all that follows asks, where use_question_of says so
+     results/prompts/{system}/predictions.parquet                         earwitness.tables.predictions.PREDICTIONS of the test part
+     results/prompts/history.csv                                 earwitness.tables.prompt_gains.PROMPT_HISTORY
+     results/prompts/conditions.csv                              earwitness.tables.prompt_gains.PROMPT_CONDITIONS
+     results/tables/prompts.csv                                  earwitness.tables.prompt_gains.PROMPT_GAINS
      results/figures/{prompt_progress,prompt_gains,prompt_length,prompt_conditions}.{svg,png}
 """
 
@@ -17,7 +17,6 @@ out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earsho
 rule search_prompts:
     """One search by one proposer: successive halving of its candidates beside the baseline and questions written by hand."""
     input:
-        code=code("search_prompts.py"),
         base=base_folder(),
         question=question_of_system,
         adapter=adapter_of_system("adapter_config.json"),
@@ -31,7 +30,7 @@ rule search_prompts:
         scores="results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv",
         archive="results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl",
         best="results/prompts/{system}/{proposer}/seed-{seed}/best_prompt.txt",
-        fitted="results/prompts/{system}/{proposer}/seed-{seed}/prompts.fitted.json",
+        tuning="results/prompts/{system}/{proposer}/seed-{seed}/prompts.tuning.json",
     log:
         "results/logs/search_prompts/{system}-{proposer}-seed-{seed}.log",
     conda:
@@ -42,6 +41,7 @@ rule search_prompts:
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
+        code=code("search_prompts.py"),
         prompt=as_json("prompt"),
         level=level_of_system,
         quantisation=config["model"]["quantisation"],
@@ -56,7 +56,7 @@ rule search_prompts:
         "python workflow_scripts/search_prompts.py --system {wildcards.system} --adapter {input.adapter:q} --features {input.features:q}"
         " --shards {input.shards:q} --level {params.level:q} --index {input.index:q} --split {input.split:q}"
         " --proposer {wildcards.proposer} --writer {input.writer:q} --writer-quantisation {params.writer_quantisation}"
-        " --scores {output.scores:q} --archive {output.archive:q} --best {output.best:q} --fitted {output.fitted:q}"
+        " --scores {output.scores:q} --archive {output.archive:q} --best {output.best:q} --tuning {output.tuning:q}"
         " --prompt {params.prompt:q} --question {input.question:q} --settings {params.settings:q} --base {input.base:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --search-seed {wildcards.seed} --seed {params.seed}"
         " --threads 1 &> {log:q}"
@@ -65,29 +65,29 @@ rule search_prompts:
 rule choose_prompt:
     """Of one proposer's searches over the base, the question that does best on the development part: what all that follows asks."""
     input:
-        code=code("choose_prompt.py"),
         split="results/splits/grouped.csv",
         searches=search_files("prompts.csv", CHOOSING),
-        fitted=search_files("prompts.fitted.json", CHOOSING),
+        tuning=search_files("prompts.tuning.json", CHOOSING),
     output:
         question="results/prompts/chosen.json",
-        record="results/prompts/chosen.fitted.json",
+        record="results/prompts/chosen.tuning.json",
     log:
         "results/logs/choose_prompt.log",
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("choose_prompt.py"),
     message:
         "Choosing the question to go on with"
     shell:
-        "python workflow_scripts/choose_prompt.py {input.searches:q} --fitted {input.fitted:q} --split {input.split:q}"
+        "python workflow_scripts/choose_prompt.py {input.searches:q} --tuning {input.tuning:q} --split {input.split:q}"
         " --question {output.question:q} --record {output.record:q} &> {log:q}"
 
 
 rule predict_prompts:
     """A system's answers to the baseline and every question chosen for it on the test part, asked once."""
     input:
-        code=code("predict_prompts.py"),
         base=base_folder(),
         question=question_of_system,
         adapter=adapter_of_system("adapter_config.json"),
@@ -108,6 +108,7 @@ rule predict_prompts:
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
+        code=code("predict_prompts.py"),
         prompt=as_json("prompt"),
         level=level_of_system,
         quantisation=config["model"]["quantisation"],
@@ -123,12 +124,11 @@ rule predict_prompts:
 rule compare_prompts:
     """What each search's chosen question gains over the baseline, with clustered intervals, beside what the search saw."""
     input:
-        code=code("compare_prompts.py"),
         predictions=expand("results/prompts/{system}/predictions.parquet", system=SEARCHED),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
         searches=search_files("prompts.csv"),
-        fitted=search_files("prompts.fitted.json"),
+        tuning=search_files("prompts.tuning.json"),
     output:
         gains=report("results/tables/prompts.csv", caption="captions/prompts_table.rst", category="Tables"),
         history="results/prompts/history.csv",
@@ -139,11 +139,12 @@ rule compare_prompts:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("compare_prompts.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Comparing chosen questions with the baseline"
     shell:
-        "python workflow_scripts/compare_prompts.py {input.predictions:q} --searches {input.searches:q} --fitted {input.fitted:q}"
+        "python workflow_scripts/compare_prompts.py {input.predictions:q} --searches {input.searches:q} --tuning {input.tuning:q}"
         " --index {input.index:q} --split {input.split:q} --gains {output.gains:q} --history {output.history:q}"
         " --conditions {output.conditions:q} --confidence {params.confidence} &> {log:q}"
 
@@ -151,7 +152,6 @@ rule compare_prompts:
 rule plot_prompts:
     """How the searches went, what they gained, whether longer questions do better, and where the gain lies."""
     input:
-        code=code("plot_prompts.py"),
         gains="results/tables/prompts.csv",
         history="results/prompts/history.csv",
         conditions="results/prompts/conditions.csv",
@@ -167,6 +167,8 @@ rule plot_prompts:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_prompts.py"),
     message:
         "Drawing the prompt search"
     shell:

@@ -1,11 +1,11 @@
 """Psychometrics: how long and how loud a sound must be before each system hears what it is.
 
 in   results/predictions/baseline/, results/stimuli/baseline/index.parquet, results/splits/grouped.csv
-out  results/tables/thresholds.csv             earshot.tables.psychometrics.THRESHOLDS
-     results/psychometrics/points.csv          earshot.tables.psychometrics.POINTS
-     results/psychometrics/curves.csv          earshot.tables.psychometrics.CURVES
-     results/tables/mixed_model_effects.csv    earshot.tables.mixed_models.MIXED_MODEL_EFFECTS
-     results/tables/mixed_model_fits.csv       earshot.tables.mixed_models.MIXED_MODEL_FITS
+out  results/tables/thresholds.csv             earwitness.tables.psychometrics.THRESHOLDS
+     results/psychometrics/points.csv          earwitness.tables.psychometrics.POINTS
+     results/psychometrics/curves.csv          earwitness.tables.psychometrics.CURVES
+     results/tables/mixed_model_effects.csv    earwitness.tables.mixed_models.MIXED_MODEL_EFFECTS
+     results/tables/mixed_model_fits.csv       earwitness.tables.mixed_models.MIXED_MODEL_FITS
      results/figures/{duration_curves,snr_curves,sensitivity,bands_and_rooms,duration_by_snr}.{svg,png}
 """
 
@@ -13,7 +13,6 @@ out  results/tables/thresholds.csv             earshot.tables.psychometrics.THRE
 rule fit_psychometrics:
     """Curves by duration and SNR, where they reach the target, and how well that is known from so many sources."""
     input:
-        code=code("fit_psychometrics.py"),
         predictions=prediction_files("baseline", ["grouped"]),
         index="results/stimuli/baseline/index.parquet",
         split="results/splits/grouped.csv",
@@ -27,6 +26,7 @@ rule fit_psychometrics:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("fit_psychometrics.py"),
         settings=as_json("psychometrics"),
         confidence=config["statistics"]["confidence"],
         seed=config["seed"],
@@ -41,7 +41,6 @@ rule fit_psychometrics:
 rule fit_mixed_model:
     """Answers by label, duration and SNR with random sources, so that sensitivity and bias come apart."""
     input:
-        code=code("fit_mixed_model.py"),
         predictions=prediction_files("baseline", ["grouped"]),
         index="results/stimuli/baseline/index.parquet",
         split="results/splits/grouped.csv",
@@ -53,6 +52,7 @@ rule fit_mixed_model:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("fit_mixed_model.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Fitting mixed models"
@@ -64,7 +64,6 @@ rule fit_mixed_model:
 rule plot_psychometrics:
     """All systems overlaid by duration and by SNR, their sensitivity and criterion, and accuracy by band and room."""
     input:
-        code=code("plot_psychometrics.py"),
         points="results/psychometrics/points.csv",
         curves="results/psychometrics/curves.csv",
         thresholds="results/tables/thresholds.csv",
@@ -81,6 +80,8 @@ rule plot_psychometrics:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_psychometrics.py"),
     message:
         "Drawing psychometric functions"
     shell:

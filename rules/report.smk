@@ -10,7 +10,6 @@ out  results/figures/{accuracy,phases,conditions,leakage,reliability,training}.{
 rule plot_accuracy:
     """Balanced accuracy of every system on unseen sources, with clustered intervals and a dot per source."""
     input:
-        code=code("plot_accuracy.py"),
         accuracy="results/tables/accuracy.csv",
         sources="results/tables/sources.csv",
     output:
@@ -21,6 +20,8 @@ rule plot_accuracy:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_accuracy.py"),
     message:
         "Drawing accuracy per system"
     shell:
@@ -30,7 +31,6 @@ rule plot_accuracy:
 rule plot_phases:
     """Balanced accuracy from phase to phase: detectors, zero-shot, searched question, fine-tuned, ensemble."""
     input:
-        code=code("plot_phases.py"),
         phases="results/tables/phases.csv",
     output:
         svg=report("results/figures/phases.svg", caption="captions/phases.rst", category="Figures"),
@@ -40,6 +40,8 @@ rule plot_phases:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_phases.py"),
     message:
         "Drawing accuracy over the phases"
     shell:
@@ -49,7 +51,6 @@ rule plot_phases:
 rule plot_reliability:
     """How often what a system calls probable is so, a panel per system."""
     input:
-        code=code("plot_reliability.py"),
         reliability="results/calibration/reliability.csv",
         calibration="results/tables/calibration.csv",
         fits="results/calibration/fits.csv",
@@ -61,6 +62,8 @@ rule plot_reliability:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_reliability.py"),
     message:
         "Drawing reliability diagrams"
     shell:
@@ -71,7 +74,6 @@ rule plot_reliability:
 rule plot_conditions:
     """Balanced accuracy by duration and SNR, a panel per system."""
     input:
-        code=code("plot_conditions.py"),
         conditions="results/tables/conditions.csv",
     output:
         svg=report("results/figures/conditions.svg", caption="captions/conditions.rst", category="Figures"),
@@ -81,6 +83,8 @@ rule plot_conditions:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_conditions.py"),
     message:
         "Drawing accuracy by duration and SNR"
     shell:
@@ -90,7 +94,6 @@ rule plot_conditions:
 rule plot_leakage:
     """The leaky arm on its own test rows and on unseen sources, beside the published numbers."""
     input:
-        code=code("plot_leakage.py"),
         leakage="results/tables/leakage.csv",
         accuracy="results/tables/accuracy.csv",
         published="config/published.csv",
@@ -102,6 +105,8 @@ rule plot_leakage:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_leakage.py"),
     message:
         "Drawing what leakage buys"
     shell:
@@ -112,7 +117,6 @@ rule plot_leakage:
 rule plot_training:
     """Loss against step of every adapter."""
     input:
-        code=code("plot_training.py"),
         histories=adapter_files("history.csv", ARMS),
     output:
         svg=report("results/figures/training.svg", caption="captions/training.rst", category="Figures"),
@@ -122,6 +126,8 @@ rule plot_training:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_training.py"),
     message:
         "Drawing training curves"
     shell:
@@ -131,7 +137,6 @@ rule plot_training:
 rule plot_test_sizes:
     """Accuracy and gain on test sets of several sizes, and what each size could find."""
     input:
-        code=code("plot_test_sizes.py"),
         sizes="results/tables/test_sizes.csv",
     output:
         svg=report("results/figures/test_sizes.svg", caption="captions/test_sizes.rst", category="Figures"),
@@ -141,6 +146,8 @@ rule plot_test_sizes:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_test_sizes.py"),
     message:
         "Drawing what test sets of several sizes resolve"
     shell:
@@ -150,7 +157,6 @@ rule plot_test_sizes:
 rule plot_experiment:
     """Every recipe and split of an experiment, and its learning curves."""
     input:
-        code=code("plot_experiment.py"),
         experiment="results/tables/experiments/{experiment}.csv",
         learning_curve="results/tables/learning_curves/{experiment}.csv",
     output:
@@ -166,6 +172,8 @@ rule plot_experiment:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_experiment.py"),
     message:
         "Drawing experiment {wildcards.experiment}"
     shell:
@@ -175,7 +183,6 @@ rule plot_experiment:
 rule plot_efficiency:
     """Accuracy against parameters, adapter size, training time and memory."""
     input:
-        code=code("plot_efficiency.py"),
         efficiency="results/efficiency/{experiment}.csv",
     output:
         svg=report(
@@ -190,6 +197,8 @@ rule plot_efficiency:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("plot_efficiency.py"),
     message:
         "Drawing what the recipes of experiment {wildcards.experiment} cost"
     shell:
@@ -199,10 +208,9 @@ rule plot_efficiency:
 rule record_provenance:
     """The resolved configuration, versions, hardware, revision, and digests of what went in and came out."""
     input:
-        code=code("record_provenance.py"),
         lock="envs/requirements.lock",
         recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
-        certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "fitted"]),
+        certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "tuning"]),
         tables=expand(
             "results/tables/{table}.csv",
             table=["accuracy", "comparisons", "leakage", "stimuli", "test_sizes"] + STUDY_TABLES,
@@ -225,6 +233,7 @@ rule record_provenance:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("record_provenance.py"),
         config=as_json(),
     message:
         "Recording where everything came from"
@@ -237,8 +246,7 @@ rule record_provenance:
 rule write_report:
     """One page that needs nothing else: tables, figures, the audits' verdicts, provenance, stimuli to listen to."""
     input:
-        code=code("write_report.py"),
-        template="rules/captions/report.html.jinja",
+        template="workflow_scripts/earwitness/report/report.html.jinja",
         figures=expand(
             "results/figures/{figure}.svg",
             figure=["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
@@ -257,8 +265,8 @@ rule write_report:
         experiment_figures=expand("results/figures/experiments/{experiment}.svg", experiment=ENABLED),
         efficiency_figures=expand("results/efficiency/{experiment}.svg", experiment=ENABLED),
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
-        certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "fitted"]),
-        gate="results/audit/fitted/gate.json",
+        certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "tuning"]),
+        gate="results/audit/tuning/gate.json",
         published="config/published.csv",
         run="results/provenance/run.json",
         config="results/provenance/config.yaml",
@@ -274,6 +282,7 @@ rule write_report:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("write_report.py"),
         settings=as_json("report"),
     message:
         "Writing the report"
@@ -289,7 +298,6 @@ rule write_report:
 rule archive:
     """The results of a run as one RO-Crate, to publish; `snakemake archive` makes it."""
     input:
-        code=code("archive.py"),
         page="results/report.html",
         figures=rules.write_report.input.figures,
         readme="results/README.md",
@@ -298,13 +306,14 @@ rule archive:
         config="results/provenance/config.yaml",
         digests="results/provenance/digests.csv",
     output:
-        crate="results/archive/earshot.crate.zip",
+        crate="results/archive/earwitness.crate.zip",
     log:
         "results/logs/archive.log",
     localrule: True
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("archive.py"),
         settings=as_json("archive"),
     message:
         "Packing the results"

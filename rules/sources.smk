@@ -12,8 +12,6 @@ rule make_embedded_corpus:
 
     The base corpus has other languages, variants, sound kinds and rooms than the study corpus.
     """
-    input:
-        code=code("make_embedded_corpus.py"),
     output:
         speech=directory("data/embedded/{corpus}/voxconverse"),
         sounds=directory("data/embedded/{corpus}/esc50"),
@@ -23,6 +21,7 @@ rule make_embedded_corpus:
         "../envs/analysis.yaml"
     threads: 2
     params:
+        code=code("make_embedded_corpus.py"),
         settings=lambda wildcards: as_json_of(corpus_size("base_" if wildcards.corpus == "base" else "")),
         seed=config["seed"],
     message:
@@ -38,8 +37,6 @@ rule make_embedded_baseline:
 
     Its kinds of sounds are the study corpus's, from other draws.
     """
-    input:
-        code=code("make_embedded_baseline.py"),
     output:
         folder=directory("data/embedded/baseline/fsd50k"),
     log:
@@ -48,6 +45,7 @@ rule make_embedded_baseline:
         "../envs/analysis.yaml"
     threads: 2
     params:
+        code=code("make_embedded_baseline.py"),
         settings=as_json_of(corpus_size("baseline_")),
         seed=config["seed"],
     message:
@@ -59,8 +57,6 @@ rule make_embedded_baseline:
 
 rule download_dataset:
     """Every archive fetched (resumed where a part is there), verified and unpacked."""
-    input:
-        code=code("download_dataset.py"),
     output:
         folder=directory("data/downloads/{dataset}"),
     log:
@@ -69,6 +65,7 @@ rule download_dataset:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("download_dataset.py"),
         source=as_json("sources", "{dataset}"),
     message:
         "Downloading {wildcards.dataset}"

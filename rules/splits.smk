@@ -1,7 +1,7 @@
 """Splits: which source trains, tunes and tests; the audit of every split; the gate that training waits for.
 
 in   results/stimuli/factorial/index.parquet
-out  results/splits/{split}.csv                earshot.tables.splits.SPLIT
+out  results/splits/{split}.csv                earwitness.tables.splits.SPLIT
      results/audit/{split}/certificate.json    verdict, checks, digests
      results/audit/{audit}/report.md, .html    the same, to read
      results/audit/{split}/evidence.csv        the offending items of every failed check
@@ -12,7 +12,6 @@ out  results/splits/{split}.csv                earshot.tables.splits.SPLIT
 rule split_grouped:
     """All stimuli of one source stay together, so no test speaker is ever heard in training."""
     input:
-        code=code("split_grouped.py"),
         index="results/stimuli/factorial/index.parquet",
     output:
         split="results/splits/grouped.csv",
@@ -22,6 +21,7 @@ rule split_grouped:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("split_grouped.py"),
         settings=lambda wildcards: as_json_of({key: config["splits"][key] for key in ("dev_fraction", "test_fraction")}),
         seed=config["seed"],
     message:
@@ -37,7 +37,6 @@ rule split_row_random:
     Its sources are never tested by the grouped split, so the same adapter can be tested honestly too.
     """
     input:
-        code=code("split_row_random.py"),
         grouped="results/splits/grouped.csv",
     output:
         split="results/splits/row_random.csv",
@@ -47,6 +46,7 @@ rule split_row_random:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("split_row_random.py"),
         settings=as_json("splits", "row_random"),
         seed=config["seed"],
     message:
@@ -59,7 +59,6 @@ rule split_row_random:
 rule split_fold:
     """A split by source for each fold, so that every source is tested by one adapter that never heard it."""
     input:
-        code=code("split_fold.py"),
         index="results/stimuli/factorial/index.parquet",
     output:
         split="results/splits/fold_{fold}.csv",
@@ -69,6 +68,7 @@ rule split_fold:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("split_fold.py"),
         settings=lambda wildcards: as_json_of({key: config["splits"][key] for key in ("folds", "dev_fraction")}),
         seed=config["seed"],
     message:
@@ -81,7 +81,6 @@ rule split_fold:
 rule split_training_sources:
     """The grouped split with fewer training sources, for the learning curve; a smaller number's are among a larger one's."""
     input:
-        code=code("split_training_sources.py"),
         grouped="results/splits/grouped.csv",
     output:
         split="results/splits/train_{sources}.csv",
@@ -91,6 +90,7 @@ rule split_training_sources:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("split_training_sources.py"),
         seed=config["seed"],
     message:
         "Keeping {wildcards.sources} training sources of each class"
@@ -102,7 +102,6 @@ rule split_training_sources:
 rule audit_leakage:
     """Every check of the registry, with its evidence; written whatever the verdict."""
     input:
-        code=code("audit_leakage.py"),
         split="results/splits/{split}.csv",
         index="results/stimuli/factorial/index.parquet",
         clips=CLIPS,
@@ -118,6 +117,7 @@ rule audit_leakage:
         "../envs/analysis.yaml"
     threads: 2
     params:
+        code=code("audit_leakage.py"),
         policy=as_json("audit"),
     message:
         "Auditing the {wildcards.split} split for leakage"
@@ -131,8 +131,7 @@ rule audit_leakage:
 rule render_audit:
     """An audit's report; apart from the audit and its gate, so that how it looks decides nothing, and made before the gate opens or not."""
     input:
-        code=code("render_audit.py"),
-        template="workflow_scripts/earshot/leakage/report.html.jinja",
+        template="workflow_scripts/earwitness/leakage/report.html.jinja",
         certificate="results/audit/{audit}/certificate.json",
         evidence="results/audit/{audit}/evidence.csv",
     output:
@@ -149,6 +148,8 @@ rule render_audit:
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("render_audit.py"),
     message:
         "Writing the report of the {wildcards.audit} audit"
     shell:
@@ -159,7 +160,6 @@ rule render_audit:
 rule gate_leakage:
     """Stops the run, naming the offending sources, unless the certificate passes; the leaky arm must fail it to go on."""
     input:
-        code=code("gate_leakage.py"),
         certificate="results/audit/{split}/certificate.json",
         split="results/splits/{split}.csv",
     output:
@@ -170,6 +170,7 @@ rule gate_leakage:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("gate_leakage.py"),
         expected=lambda wildcards: "fail" if wildcards.split == "row_random" else "pass",
     message:
         "Gate: the {wildcards.split} split must {params.expected} its audit"

@@ -1,8 +1,8 @@
 """Stimuli: clips under controlled conditions, in a fixed window, at a fixed level.
 
 in   results/clips/{dataset}.parquet
-out  results/stimuli/factorial/shard-{shard}.parquet    earshot.tables.stimuli.STIMULI and audio
-     results/stimuli/factorial/index.parquet            earshot.tables.stimuli.STIMULI
+out  results/stimuli/factorial/shard-{shard}.parquet    earwitness.tables.stimuli.STIMULI and audio
+     results/stimuli/factorial/index.parquet            earwitness.tables.stimuli.STIMULI
      results/tables/stimuli.csv                         counts and largest deviations per condition
      results/stimuli/baseline/, results/tables/baseline_stimuli.csv    the same of the psychoacoustic baseline
 """
@@ -11,7 +11,6 @@ out  results/stimuli/factorial/shard-{shard}.parquet    earshot.tables.stimuli.S
 rule make_factorial_stimuli:
     """Duration x SNR x class; a clip's stimuli stay in one shard, and its shard never depends on the other clips."""
     input:
-        code=code("make_factorial_stimuli.py"),
         clips=CLIPS,
         noises=NOISES_ON_DISK.get("stimuli", []),
     output:
@@ -21,6 +20,7 @@ rule make_factorial_stimuli:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("make_factorial_stimuli.py"),
         settings=as_json_of(factorial_settings()),
         seed=config["seed"],
         shards=len(SHARDS),
@@ -35,7 +35,6 @@ rule make_factorial_stimuli:
 rule make_baseline_stimuli:
     """The grid, one thing varied at a time, and SNR x duration, of clips drawn one per source."""
     input:
-        code=code("make_baseline_stimuli.py"),
         clips=BASELINE_CLIPS,
         noises=NOISES_ON_DISK.get("baseline", []),
     output:
@@ -45,6 +44,7 @@ rule make_baseline_stimuli:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("make_baseline_stimuli.py"),
         settings=as_json_of(baseline_settings()),
         seed=config["seed"],
         shards=len(SHARDS),
@@ -59,7 +59,6 @@ rule make_baseline_stimuli:
 rule audit_stimuli:
     """The achieved SNR and level of every stimulus against the request, within 0.1 dB, and one index of all shards."""
     input:
-        code=code("audit_stimuli.py"),
         shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
     output:
         index="results/stimuli/{stimulus_set}/index.parquet",
@@ -69,6 +68,7 @@ rule audit_stimuli:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("audit_stimuli.py"),
         settings=lambda wildcards: as_json_of(STIMULUS_SETTINGS[wildcards.stimulus_set]()),
     message:
         "Checking the {wildcards.stimulus_set} stimuli against what was asked for"
@@ -80,7 +80,6 @@ rule audit_stimuli:
 rule summarise_stimuli:
     """Per class and condition of each set: how many stimuli, from how many sources, and the largest SNR and level error."""
     input:
-        code=code("summarise_stimuli.py"),
         indexes=["results/stimuli/factorial/index.parquet"] + BASELINE_INDEX,
     output:
         summaries=["results/tables/stimuli.csv"] + ["results/tables/baseline_stimuli.csv"] * BASELINE,
@@ -90,6 +89,7 @@ rule summarise_stimuli:
     conda:
         "../envs/analysis.yaml"
     params:
+        code=code("summarise_stimuli.py"),
         levels=as_json_of({kind: config["stimuli"][f"{kind}_dbfs"] for kind in ("peak", "rms")}),
     message:
         "Counting the stimuli of each condition"

@@ -1,18 +1,17 @@
 """Zero-shot: what the base model and classic voice activity detectors answer to every stimulus.
 
 in   results/stimuli/{stimulus_set}/shard-{shard}.parquet, the base model
-out  results/features/{stimulus_set}/shard-{shard}.parquet              audio embeddings, see earshot.encoding
-     results/predictions/{stimulus_set}/zeroshot.parquet                earshot.tables.predictions.PREDICTIONS
-     results/predictions/{stimulus_set}/detectors/{detector}.parquet    earshot.tables.predictions.PREDICTIONS
-     results/predictions/{stimulus_set}/detectors/{detector}.fitted.json    what was tuned, and on what
-     results/tables/generation.csv                                      earshot.tables.generation.GENERATION
+out  results/features/{stimulus_set}/shard-{shard}.parquet              audio embeddings, see earwitness.model.feature_files
+     results/predictions/{stimulus_set}/zeroshot.parquet                earwitness.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/detectors/{detector}.parquet    earwitness.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/detectors/{detector}.tuning.json    what was tuned, and on what
+     results/tables/generation.csv                                      earwitness.tables.generation.GENERATION
 """
 
 
 rule encode_stimuli:
     """Every stimulus through the base's audio tower once, for all that leaves the tower as it is."""
     input:
-        code=code("encode_stimuli.py"),
         base=base_folder(),
         shard="results/stimuli/{stimulus_set}/shard-{shard}.parquet",
     output:
@@ -27,6 +26,7 @@ rule encode_stimuli:
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
+        code=code("encode_stimuli.py"),
         quantisation=config["model"]["quantisation"],
     message:
         "Encoding the {wildcards.stimulus_set} stimuli, shard {wildcards.shard}"
@@ -38,7 +38,6 @@ rule encode_stimuli:
 rule predict_zeroshot:
     """The base model's log-odds for every stimulus, by one load of the model per GPU."""
     input:
-        code=code("predict_zeroshot.py"),
         base=base_folder(),
         question=chosen_question(),
         features=lambda wildcards: feature_files(wildcards.stimulus_set),
@@ -54,6 +53,7 @@ rule predict_zeroshot:
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
+        code=code("predict_zeroshot.py"),
         prompt=as_json("prompt"),
         quantisation=config["model"]["quantisation"],
     message:
@@ -67,7 +67,6 @@ rule predict_zeroshot:
 rule check_generation:
     """Whether constrained generate() gives the answers that the scores give."""
     input:
-        code=code("check_generation.py"),
         base=base_folder(),
         question=chosen_question(),
         features=feature_files("factorial"),
@@ -81,6 +80,7 @@ rule check_generation:
     resources:
         gpu=1,
     params:
+        code=code("check_generation.py"),
         prompt=as_json("prompt"),
         quantisation=config["model"]["quantisation"],
         most=config["model"]["generation_check"],
@@ -96,19 +96,20 @@ rule check_generation:
 rule detect_reference:
     """A classic detector on the same stimuli; what it needs to tune is tuned on development sources."""
     input:
-        code=code("detect_reference.py"),
         shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
         study=STIMULI,
         split="results/splits/grouped.csv",
     output:
         predictions="results/predictions/{stimulus_set}/detectors/{detector}.parquet",
-        fitted="results/predictions/{stimulus_set}/detectors/{detector}.fitted.json",
+        tuning="results/predictions/{stimulus_set}/detectors/{detector}.tuning.json",
     log:
         "results/logs/detect_reference/{stimulus_set}-{detector}.log",
     conda:
         "../envs/analysis.yaml"
+    params:
+        code=code("detect_reference.py"),
     message:
         "Running the detector {wildcards.detector} on the {wildcards.stimulus_set} stimuli"
     shell:
         "python workflow_scripts/detect_reference.py {input.shards:q} --study {input.study:q} --split {input.split:q}"
-        " --detector {wildcards.detector} --output {output.predictions:q} --fitted {output.fitted:q} &> {log:q}"
+        " --detector {wildcards.detector} --output {output.predictions:q} --tuning {output.tuning:q} &> {log:q}"

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from earshot.audio import encode_flac
-from earshot.files import atomic
-from earshot.tables.audio import AudioTableWriter
-from earshot.tables.stimuli import STIMULI
+from earwitness.audio.io import encode_flac
+from earwitness.core.files import atomic
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.stimuli import STIMULI
 
 MILLISECONDS = [20, 40, 60, 200, 1000, 61]
 """How long the stimuli of a shard are, in turn."""

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import yaml
 
-from earshot.arguments import json_object
-from earshot.crates import crate_names, describe_crate, write_crate
-from earshot.errors import one_line_errors
-from earshot.provenance import DIGESTS
-from earshot.tables.files import read_table
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.provenance.crate import crate_names, describe_crate, write_crate
+from earwitness.provenance.run import DIGESTS
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

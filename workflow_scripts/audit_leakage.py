@@ -11,13 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.files import write_json
-from earshot.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
-from earshot.leakage.audit import audit
-from earshot.leakage.certifying import verdict
-from earshot.tables.evidence import EVIDENCE
-from earshot.tables.files import write_table
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import write_json
+from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
+from earwitness.leakage.audit import audit
+from earwitness.leakage.verdict import verdict
+from earwitness.tables.audit_evidence import EVIDENCE
+from earwitness.tables.files import write_table
 
 RENDERER = Path(__file__).with_name("render_audit.py")
 

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.stimuli import DESIGNS, audit_stimuli
-from earshot.tables.files import write_table
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.stimuli.mixing import DESIGNS, audit_stimuli
+from earwitness.tables.files import write_table
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

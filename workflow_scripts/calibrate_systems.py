@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.calibration import CALIBRATED_KINDS, calibration_name, calibration_table, fits_of, reliability_table
-from earshot.ensembles import score_based
-from earshot.errors import InputError, one_line_errors
-from earshot.files import write_json
-from earshot.leakage.fitted import fitted_record
-from earshot.outcomes import NOT_TRAINED, outcomes_on
-from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.files import write_json
+from earwitness.evaluation.calibration import CALIBRATED_KINDS, calibration_name, calibration_table, fits_of, reliability_table
+from earwitness.evaluation.ensembles import score_based
+from earwitness.evaluation.scored_answers import NOT_TRAINED, outcomes_on
+from earwitness.leakage.tuning_records import tuning_record
+from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True, help="where the measures go (CSV)")
     parser.add_argument("--reliability", type=Path, required=True, help="where the reliability diagrams' bins go (CSV)")
     parser.add_argument(
-        "--fitted", type=Path, nargs="+", required=True, help="where it goes what was fitted on what: {system}[-seed-{seed}].fitted.json each"
+        "--tuning", type=Path, nargs="+", required=True, help="where it goes what was fitted on what: {system}[-seed-{seed}].tuning.json each"
     )
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     parser.add_argument("--seed", type=int, required=True, help="root seed of the draws")
@@ -42,12 +42,12 @@ def main() -> None:
         for part, name in (("dev", "development"), ("test", "unseen"))
     )
     fits = fits_of(development)
-    records = {path.name.removesuffix(".fitted.json"): path for path in args.fitted}
+    records = {path.name.removesuffix(".tuning.json"): path for path in args.tuning}
     names = {
         (system, seed): system if seed == NOT_TRAINED else f"{system}-seed-{seed}" for system, seed in zip(fits.system_id, fits.seed, strict=True)
     }
     if set(names.values()) != set(records):
-        raise InputError(f"--fitted: name exactly {', '.join(f'{name}.fitted.json' for name in sorted(set(names.values())))}")
+        raise InputError(f"--tuning: name exactly {', '.join(f'{name}.tuning.json' for name in sorted(set(names.values())))}")
 
     write_table(args.fits, fits, CALIBRATION_FITS)
     write_table(args.calibration, calibration_table(unseen, fits, args.confidence, args.seed), CALIBRATION)
@@ -56,7 +56,7 @@ def main() -> None:
     for (system, seed), rows in fits.groupby(["system_id", "seed"]):
         value = {str(fit.method): {"slope": fit.slope, "intercept": fit.intercept} for fit in rows.itertuples()}
         name = names[system, seed]
-        write_json(records[name], fitted_record(calibration_name(name), CALIBRATED_KINDS, value, args.split, used))
+        write_json(records[name], tuning_record(calibration_name(name), CALIBRATED_KINDS, value, args.split, used))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.recordings import catalogue, summary
-from earshot.sanity import Limits
-from earshot.tables.files import write_table
-from earshot.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.corpora.catalogue import catalogue, summary
+from earwitness.corpora.file_checks import Limits
+from earwitness.tables.files import write_table
+from earwitness.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
 
 
 @one_line_errors

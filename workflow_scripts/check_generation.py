@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, add_prompt_arguments
-from earshot.errors import one_line_errors
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.randomness import stream
-from earshot.runtime.devices import leased_devices
-from earshot.tables.files import write_table
-from earshot.tables.generation import GENERATION
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments
+from earwitness.core.errors import one_line_errors
+from earwitness.core.randomness import stream
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.runtime.devices import leased_devices
+from earwitness.tables.files import write_table
+from earwitness.tables.generation import GENERATION
 
 BATCH = 64
 
@@ -29,10 +29,10 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.encoding import pad, read_features, stimuli_of
-        from earshot.engine.checkpoint import load_checkpoint
-        from earshot.engine.generation import compare_with_scores
-        from earshot.engine.prompting import Prompt
+        from earwitness.model.engine.generation import compare_with_scores
+        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.feature_files import pad, read_features, stimuli_of
 
         torch.set_num_threads(args.threads)
         checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)

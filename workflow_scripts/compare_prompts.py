@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.errors import one_line_errors
-from earshot.prompt_search.gains import assert_unseen, gain_table, load_searches, outcomes_of, prompt_conditions
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import one_line_errors
+from earwitness.prompt_search.gains import assert_unseen, gain_table, load_searches, outcomes_of, prompt_conditions
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("predictions", type=Path, nargs="+", help="what a system answers to its questions, .../{system}/predictions.parquet")
     parser.add_argument("--searches", type=Path, nargs="+", required=True, help="scores, .../{system}/{proposer}/seed-{seed}/prompts.csv")
-    parser.add_argument("--fitted", type=Path, nargs="+", required=True, help="what each of them chose, in the same order (JSON)")
+    parser.add_argument("--tuning", type=Path, nargs="+", required=True, help="what each of them chose, in the same order (JSON)")
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose test part reports (CSV)")
     parser.add_argument("--gains", type=Path, required=True, help="where the gains go (CSV)")
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals")
     args = parser.parse_args()
 
-    searches, split = load_searches(args.searches, args.fitted), read_table(args.split, SPLIT)
+    searches, split = load_searches(args.searches, args.tuning), read_table(args.split, SPLIT)
     assert_unseen(searches, split)
     index = read_table(args.index, STIMULI)
     gains, conditions = [], []

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.arguments import json_object
-from earshot.comparison import best_adapter, comparison_table, declared_pairs, leakage_table
-from earshot.ensembles import gain_table
-from earshot.errors import one_line_errors
-from earshot.outcomes import score_systems
-from earshot.power import power_table, variance_table
-from earshot.tables.comparisons import COMPARISONS, LEAKAGE
-from earshot.tables.conclusions import ENSEMBLES, POWER, VARIANCE
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.comparison import best_adapter, comparison_table, declared_pairs, leakage_table
+from earwitness.evaluation.ensembles import gain_table
+from earwitness.evaluation.power import power_table, variance_table
+from earwitness.evaluation.scored_answers import score_systems
+from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.conclusions import ENSEMBLES, POWER, VARIANCE
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.extended_tests import size_table
-from earshot.outcomes import score_systems
-from earshot.tables.experiments import TEST_SIZES
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.scored_answers import score_systems
+from earwitness.evaluation.test_set_size import size_table
+from earwitness.tables.experiments import TEST_SIZES
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

@@ -5,13 +5,13 @@ import sys
 import time
 from pathlib import Path
 
-from earshot.detectors import DETECTORS, FITS, detect
-from earshot.errors import one_line_errors
-from earshot.files import write_json
-from earshot.leakage.fitted import fitted_record
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import write_json
+from earwitness.detectors.classic import DETECTORS, FITS, detect
+from earwitness.leakage.tuning_records import tuning_record
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
 
 
 @one_line_errors
@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--split", type=Path, required=True, help="split whose development part tunes the detector (CSV)")
     parser.add_argument("--detector", choices=sorted(DETECTORS), required=True)
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
-    parser.add_argument("--fitted", type=Path, required=True, help="where it goes what was fitted, and on what (JSON)")
+    parser.add_argument("--tuning", type=Path, required=True, help="where it goes what was fitted, and on what (JSON)")
     args = parser.parse_args()
 
     start = time.perf_counter()
@@ -30,7 +30,7 @@ def main() -> None:
     milliseconds = 1000 * (time.perf_counter() - start) / len(predictions)
     print(f"{args.detector}: {len(predictions)} stimuli, {milliseconds:.2f} ms each, reading and tuning included", file=sys.stderr)
     write_table(args.output, predictions, PREDICTIONS)
-    write_json(args.fitted, fitted_record(args.detector, FITS[args.detector], value, args.split, used))
+    write_json(args.tuning, tuning_record(args.detector, FITS[args.detector], value, args.split, used))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import soundfile
 
-from earshot.arguments import batch_size
-from earshot.errors import InputError, one_line_errors
-from earshot.handover import load_detector_folder
-from earshot.presentation import SHORTEST_MS
-from earshot.runtime.devices import leased_devices
+from earwitness.audio.presentation import SHORTEST_MS
+from earwitness.core.arguments import batch_size
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.detectors.folder import load_detector_folder
+from earwitness.runtime.devices import leased_devices
 
 
 def check_files(paths: Sequence[Path]) -> None:
@@ -65,7 +65,7 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.detecting import SpeechDetector, by_file
+        from earwitness.detectors.speech_detector import SpeechDetector, by_file
 
         torch.set_num_threads(args.threads)
         detector = SpeechDetector(folder, args.base, args.quantisation, args.memory, args.batch_size)

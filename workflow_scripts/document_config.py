@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earshot.configuration import option_table
-from earshot.errors import InputError, one_line_errors
-from earshot.files import atomic
+from earwitness.config import option_table
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.files import atomic
 
 START = "<!-- options: written by workflow_scripts/document_config.py, do not edit -->\n"
 END = "<!-- end of options -->\n"

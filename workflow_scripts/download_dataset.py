@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.downloads import download_dataset
-from earshot.errors import one_line_errors
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.corpora.downloads import download_dataset
 
 
 @one_line_errors

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, batch_size
-from earshot.errors import one_line_errors
-from earshot.runtime.devices import leased_devices
+from earwitness.core.arguments import add_model_arguments, batch_size
+from earwitness.core.errors import one_line_errors
+from earwitness.runtime.devices import leased_devices
 
 
 @one_line_errors
@@ -21,9 +21,9 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.encoding import encode_shard
-        from earshot.engine.batching import Batches
-        from earshot.engine.checkpoint import load_checkpoint
+        from earwitness.model.engine.batching import Batches
+        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.feature_files import encode_shard
 
         torch.set_num_threads(args.threads)
         checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)

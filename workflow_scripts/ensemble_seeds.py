@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.ensembles import combine_seeds
-from earshot.errors import one_line_errors
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.ensembles import combine_seeds
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
 
 
 @one_line_errors

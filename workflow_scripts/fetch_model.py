@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.snapshots import fetch_snapshot
+from earwitness.core.errors import one_line_errors
+from earwitness.model.hub import fetch_snapshot
 
 
 @one_line_errors

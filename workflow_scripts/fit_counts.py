@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.errors import InputError, one_line_errors
-from earshot.files import write_json
-from earshot.psychometrics.axes import AXES
-from earshot.psychometrics.counts import checked_counts, fit_counts
-from earshot.psychometrics.functions import SIGMOIDS, Family
-from earshot.psychometrics.thresholds import Settings
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.files import write_json
+from earwitness.psychometrics.axes import AXES
+from earwitness.psychometrics.counts import checked_counts, fit_counts
+from earwitness.psychometrics.functions import SIGMOIDS, Family
+from earwitness.psychometrics.thresholds import Settings
 
 
 def number_in(low: float, high: float, text: str) -> float:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.errors import one_line_errors
-from earshot.response_models import mixed_model_tables
-from earshot.tables.files import read_table, write_table
-from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.response_models import mixed_model_tables
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

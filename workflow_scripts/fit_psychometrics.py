@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.psychometrics.study import collect_answers, fit_study, point_table
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.psychometrics import CURVES, POINTS, THRESHOLDS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.psychometrics.study import collect_answers, fit_study, point_table
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.psychometrics import CURVES, POINTS, THRESHOLDS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.leakage.audit import checks
-from earshot.leakage.certificate import open_gate
+from earwitness.core.errors import one_line_errors
+from earwitness.leakage.audit import checks
+from earwitness.leakage.certificate import open_gate
 
 
 @one_line_errors

@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.arguments import add_prompt_arguments, json_object
-from earshot.calibration import chosen_calibration
-from earshot.errors import InputError, one_line_errors
-from earshot.files import atomic_folder, sha256_of, write_json
-from earshot.handover import adapter_config_for, detector_record, select_adapter
-from earshot.leakage.certificate import load_certificate, verify_gate
-from earshot.presentation import presentation_of
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.report.model_card import CardInputs, render_card
-from earshot.tables.accuracy import ACCURACY
-from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS
-from earshot.tables.comparisons import COMPARISONS
-from earshot.tables.files import read_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.recordings import RECORDINGS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.audio.presentation import presentation_of
+from earwitness.core.arguments import add_prompt_arguments, json_object
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.files import atomic_folder, sha256_of, write_json
+from earwitness.detectors.folder import adapter_config_for, detector_record, select_adapter
+from earwitness.evaluation.calibration import chosen_calibration
+from earwitness.leakage.certificate import load_certificate, verify_gate
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.report.model_card import CardInputs, render_card
+from earwitness.tables.accuracy import ACCURACY
+from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS
+from earwitness.tables.comparisons import COMPARISONS
+from earwitness.tables.files import read_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.recordings import RECORDINGS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 def folder_of(adapters: list[Path], system_id: str, seed: str) -> Path:

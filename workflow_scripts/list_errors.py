@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.errors import one_line_errors
-from earshot.errors_made import error_rate_table, error_table
-from earshot.outcomes import outcomes_on
-from earshot.tables.errors_made import ERROR_RATES, ERRORS
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.error_analysis import error_rate_table, error_table
+from earwitness.evaluation.scored_answers import outcomes_on
+from earwitness.tables.error_analysis import ERROR_RATES, ERRORS
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.stimuli import baseline_design, choose_clips, shard_clips, write_shard
-from earshot.tables.clips import CLIPS
-from earshot.tables.files import read_table
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.stimuli.mixing import baseline_design, choose_clips, shard_clips, write_shard
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

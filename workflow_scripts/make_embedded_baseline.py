@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.files import atomic_folder
-from earshot.synthesis.fsd50k import write_fsd50k
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import atomic_folder
+from earwitness.corpora.synthesis.fsd50k import write_fsd50k
 
 
 @one_line_errors

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.files import atomic_folder
-from earshot.synthesis.corpus import CORPORA, write_corpus
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import atomic_folder
+from earwitness.corpora.synthesis.corpus import CORPORA, write_corpus
 
 
 @one_line_errors

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.stimuli import factorial_design, shard_clips, write_shard
-from earshot.tables.clips import CLIPS
-from earshot.tables.files import read_table
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.stimuli.mixing import factorial_design, shard_clips, write_shard
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.accuracy import accuracy_table, condition_table, source_table
-from earshot.errors import one_line_errors
-from earshot.outcomes import score_systems
-from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.accuracy import accuracy_table, condition_table, source_table
+from earwitness.evaluation.scored_answers import score_systems
+from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

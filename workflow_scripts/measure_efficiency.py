@@ -4,10 +4,10 @@ import argparse
 import json
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.experiments import efficiency_table
-from earshot.tables.experiments import EFFICIENCY, EXPERIMENT
-from earshot.tables.files import read_table, write_table
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.experiments import efficiency_table
+from earwitness.tables.experiments import EFFICIENCY, EXPERIMENT
+from earwitness.tables.files import read_table, write_table
 
 
 @one_line_errors

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.errors import one_line_errors
-from earshot.experiments import arms_of, experiment_table
-from earshot.learning_curve import learning_curves
-from earshot.tables.experiments import EXPERIMENT, LEARNING_CURVE
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.experiments import arms_of, experiment_table
+from earwitness.evaluation.learning_curve import learning_curves
+from earwitness.tables.experiments import EXPERIMENT, LEARNING_CURVE
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

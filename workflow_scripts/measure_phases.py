@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.errors import one_line_errors
-from earshot.outcomes import Outcomes, outcomes_on
-from earshot.phases import best_question, phase_table
-from earshot.tables.conclusions import PHASES
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.prompt_gains import PROMPT_GAINS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.phases import best_question, phase_table
+from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
+from earwitness.tables.conclusions import PHASES
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.prompt_gains import PROMPT_GAINS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.report.accuracy_figure import draw_accuracy
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.accuracy import ACCURACY, SOURCE_ACCURACY
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.report.accuracy_figure import draw_accuracy
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.accuracy import ACCURACY, SOURCE_ACCURACY
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.report.conditions_figure import draw_conditions
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.accuracy import CONDITION_ACCURACY
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.report.conditions_figure import draw_conditions
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.accuracy import CONDITION_ACCURACY
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.report.efficiency_figure import draw_efficiency
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.experiments import EFFICIENCY
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.report.efficiency_figure import draw_efficiency
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.experiments import EFFICIENCY
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.report.experiment_figure import draw_experiment
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.experiments import EXPERIMENT, LEARNING_CURVE
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.report.experiment_figure import draw_experiment
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.experiments import EXPERIMENT, LEARNING_CURVE
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.errors import one_line_errors
-from earshot.report.leakage_figure import draw_leakage
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.accuracy import ACCURACY
-from earshot.tables.comparisons import LEAKAGE
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.report.leakage_figure import draw_leakage
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.accuracy import ACCURACY
+from earwitness.tables.comparisons import LEAKAGE
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

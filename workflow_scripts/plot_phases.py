@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.report.phases_figure import draw_phases
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.conclusions import PHASES
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.report.phases_figure import draw_phases
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.conclusions import PHASES
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import InputError, one_line_errors
-from earshot.report.prompt_figures import FIGURES, PromptTables
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.files import read_table
-from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.report.prompt_figures import FIGURES, PromptTables
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.files import read_table
+from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
 
 
 @one_line_errors

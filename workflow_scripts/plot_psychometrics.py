@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.errors import InputError, one_line_errors
-from earshot.report.psychometric_figures import FIGURES, PsychometricTables
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.files import read_table
-from earshot.tables.psychometrics import CURVES, POINTS, THRESHOLDS
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.report.psychometric_figures import FIGURES, PsychometricTables
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.files import read_table
+from earwitness.tables.psychometrics import CURVES, POINTS, THRESHOLDS
 
 
 @one_line_errors

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.report.reliability_figure import draw_reliability
-from earshot.report.style import figure_style, save_figure
-from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.report.reliability_figure import draw_reliability
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

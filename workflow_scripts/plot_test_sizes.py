@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.report.style import figure_style, save_figure
-from earshot.report.test_sizes_figure import draw_test_sizes
-from earshot.tables.experiments import TEST_SIZES
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.report.style import figure_style, save_figure
+from earwitness.report.test_sizes_figure import draw_test_sizes
+from earwitness.tables.experiments import TEST_SIZES
+from earwitness.tables.files import read_table
 
 
 @one_line_errors

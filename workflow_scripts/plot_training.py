@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.report.style import figure_style, save_figure
-from earshot.report.training_figure import draw_training, read_histories
+from earwitness.core.errors import one_line_errors
+from earwitness.report.style import figure_style, save_figure
+from earwitness.report.training_figure import draw_training, read_histories
 
 
 @one_line_errors

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from earshot.arguments import add_model_arguments, add_prompt_arguments, batch_size, json_object
-from earshot.errors import InputError, one_line_errors
-from earshot.leakage.certificate import verify_gate
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.runtime.devices import leased_devices
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, batch_size, json_object
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.leakage.certificate import verify_gate
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.runtime.devices import leased_devices
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 def unheard(stimuli: pd.DataFrame, splits: list[pd.DataFrame]) -> frozenset[str]:
@@ -52,10 +52,10 @@ def main() -> None:
     asked = unheard(pd.concat([read_table(path, STIMULI) for path in args.shards]), [read_table(path, SPLIT) for path in args.splits])
     with leased_devices(args.devices):
         # torch looks at the visible devices when it is imported.
-        from earshot.encoding import verify_features
-        from earshot.engine.prompting import Prompt
-        from earshot.levels import Level
-        from earshot.predicting import Job, available_devices, predict
+        from earwitness.audio.levels import Level
+        from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.feature_files import verify_features
+        from earwitness.model.prediction_jobs import Job, available_devices, predict
 
         if args.features:
             verify_features(args.features, args.shards)

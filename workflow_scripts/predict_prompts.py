@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size
-from earshot.errors import one_line_errors
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.runtime.devices import leased_devices
-from earshot.tables.files import read_table, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.prompts import PROMPT_SCORES
-from earshot.tables.splits import SPLIT
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size
+from earwitness.core.errors import one_line_errors
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.runtime.devices import leased_devices
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.prompts import PROMPT_SCORES
+from earwitness.tables.splits import SPLIT
 
 
 @one_line_errors
@@ -35,11 +35,11 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.asking import ask, from_audio, from_features
-        from earshot.engine.batching import Batches
-        from earshot.engine.prompting import Prompt
-        from earshot.levels import Level
-        from earshot.predicting import available_devices, load_system
+        from earwitness.audio.levels import Level
+        from earwitness.model.engine.batching import Batches
+        from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.prediction import ask, from_audio, from_features
+        from earwitness.model.prediction_jobs import available_devices, load_system
 
         torch.set_num_threads(args.threads)
         device = available_devices()[0]

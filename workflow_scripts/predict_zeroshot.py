@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, add_prompt_arguments, batch_size
-from earshot.errors import one_line_errors
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.runtime.devices import leased_devices
-from earshot.tables.files import write_table
-from earshot.tables.predictions import PREDICTIONS
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, batch_size
+from earwitness.core.errors import one_line_errors
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.runtime.devices import leased_devices
+from earwitness.tables.files import write_table
+from earwitness.tables.predictions import PREDICTIONS
 
 
 @one_line_errors
@@ -24,8 +24,8 @@ def main() -> None:
 
     with leased_devices(args.devices):
         # torch looks at the visible devices when it is imported.
-        from earshot.engine.prompting import Prompt
-        from earshot.predicting import Job, available_devices, predict
+        from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.prediction_jobs import Job, available_devices, predict
 
         job = Job(
             files=tuple(args.features),

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from earshot.arguments import add_model_arguments, add_prompt_arguments, batch_size
-from earshot.counterfactuals import probed, variants
-from earshot.errors import one_line_errors
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.runtime.devices import leased_devices
-from earshot.tables.audio import iterate_audio
-from earshot.tables.counterfactuals import COUNTERFACTUALS
-from earshot.tables.files import read_table, write_table
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, batch_size
+from earwitness.core.errors import one_line_errors
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.runtime.devices import leased_devices
+from earwitness.stimuli.counterfactuals import probed, variants
+from earwitness.tables.audio import iterate_audio
+from earwitness.tables.counterfactuals import COUNTERFACTUALS
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors
@@ -36,11 +36,11 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.engine.batching import Batches
-        from earshot.engine.checkpoint import load_checkpoint
-        from earshot.engine.features import hear
-        from earshot.engine.prompting import Prompt, tokenise
-        from earshot.engine.scoring import Scorer
+        from earwitness.model.engine.batching import Batches
+        from earwitness.model.engine.features import hear
+        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.engine.prompting import Prompt, tokenise
+        from earwitness.model.engine.scoring import Scorer
 
         torch.set_num_threads(args.threads)
         checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import yaml
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.files import atomic, write_json
-from earshot.provenance import DIGESTS, describe_run, digest_table
-from earshot.secrets import without_secrets
-from earshot.tables.files import write_table
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import atomic, write_json
+from earwitness.core.redaction import without_secrets
+from earwitness.provenance.run import DIGESTS, describe_run, digest_table
+from earwitness.tables.files import write_table
 
 
 @one_line_errors

@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.files import atomic
-from earshot.leakage import audit, fitted_audit
-from earshot.leakage.certificate import load_certificate
-from earshot.leakage.report import render_page, render_report
-from earshot.tables.evidence import EVIDENCE
-from earshot.tables.files import read_table
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import atomic
+from earwitness.leakage import audit, tuning_audit
+from earwitness.leakage.certificate import load_certificate
+from earwitness.leakage.report import render_page, render_report
+from earwitness.tables.audit_evidence import EVIDENCE
+from earwitness.tables.files import read_table
 
 
 @one_line_errors
@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
 
     certificate, evidence = load_certificate(args.certificate), read_table(args.evidence, EVIDENCE)
-    checks = [*audit.checks(), *fitted_audit.checks()]
+    checks = [*audit.checks(), *tuning_audit.checks()]
     for path, render in ((args.report, render_report), (args.html, render_page)):
         if path is not None:
             with atomic(path) as temporary:

@@ -4,20 +4,20 @@ import argparse
 import json
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, json_object
-from earshot.errors import one_line_errors
-from earshot.files import atomic, sha256_of, write_json
-from earshot.leakage.fitted import fitted_record
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.prompt_search.draws import draw_stimuli, split_for_adapter
-from earshot.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
-from earshot.prompt_search.proposers import Proposer
-from earshot.randomness import stream
-from earshot.runtime.devices import leased_devices
-from earshot.tables.files import read_table, write_table
-from earshot.tables.prompts import PROMPT_SCORES
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import atomic, sha256_of, write_json
+from earwitness.core.randomness import stream
+from earwitness.leakage.tuning_records import tuning_record
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
+from earwitness.prompt_search.proposers import Proposer
+from earwitness.prompt_search.stimulus_sampling import draw_stimuli, split_for_adapter
+from earwitness.runtime.devices import leased_devices
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.prompts import PROMPT_SCORES
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 STREAM = "search_prompts"
 
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--scores", type=Path, required=True, help="where every question with its scores goes (CSV)")
     parser.add_argument("--archive", type=Path, required=True, help="where every proposal and request goes (JSON lines)")
     parser.add_argument("--best", type=Path, required=True, help="where the chosen question goes (text)")
-    parser.add_argument("--fitted", type=Path, required=True, help="where it goes what was chosen, and on what (JSON)")
+    parser.add_argument("--tuning", type=Path, required=True, help="where it goes what was chosen, and on what (JSON)")
     add_prompt_arguments(parser)
     parser.add_argument("--settings", type=json_object, required=True, help="config prompt_search: sizes (JSON)")
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
@@ -60,16 +60,16 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.asking import from_audio, from_features
-        from earshot.engine.batching import Batches
-        from earshot.engine.prompting import Prompt
-        from earshot.levels import Level
-        from earshot.predicting import available_devices, load_system
-        from earshot.prompt_search.opro import Opro, load_writer
-        from earshot.prompt_search.questioning import Questioner
-        from earshot.prompt_search.search import Settings, score_table, search
-        from earshot.prompt_search.turns import Turns
-        from earshot.runtime.checkpoints import CheckpointFolder, code_digest
+        from earwitness.audio.levels import Level
+        from earwitness.model.engine.batching import Batches
+        from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.prediction import from_audio, from_features
+        from earwitness.model.prediction_jobs import available_devices, load_system
+        from earwitness.prompt_search.device_sharing import Turns
+        from earwitness.prompt_search.opro import Opro, load_writer
+        from earwitness.prompt_search.question_scores import Questioner
+        from earwitness.prompt_search.search import Settings, score_table, search
+        from earwitness.runtime.resumption import CheckpointFolder, code_digest
 
         torch.set_num_threads(args.threads)
         prompt, settings = Prompt(**asked), Settings(**sizes)
@@ -135,7 +135,7 @@ def main() -> None:
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     name = f"{args.system}-{args.proposer}-seed-{args.search_seed}"
-    write_json(args.fitted, fitted_record(name, ["prompt"], value, args.split, used, drawn=True))
+    write_json(args.tuning, tuning_record(name, ["prompt"], value, args.split, used, drawn=True))
     resume.remove()
 
 

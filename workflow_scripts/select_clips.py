@@ -8,15 +8,15 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from earshot.arguments import json_object
-from earshot.audio import encode_flac
-from earshot.clips import Clip, ClipSettings, select_clips
-from earshot.errors import InputError, one_line_errors
-from earshot.files import atomic
-from earshot.tables.audio import AudioTableWriter
-from earshot.tables.clips import CLIPS
-from earshot.tables.files import read_table
-from earshot.tables.recordings import RECORDINGS, SEGMENTS
+from earwitness.audio.io import encode_flac
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.files import atomic
+from earwitness.corpora.clips import Clip, ClipSettings, select_clips
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.files import read_table
+from earwitness.tables.recordings import RECORDINGS, SEGMENTS
 
 ROWS_PER_GROUP = 64
 

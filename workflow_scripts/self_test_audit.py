@@ -9,10 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.files import write_json
-from earshot.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
-from earshot.leakage.self_test import detection_table, sampled, self_test
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import write_json
+from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
+from earwitness.leakage.self_test import detection_table, sampled, self_test
 
 
 @one_line_errors

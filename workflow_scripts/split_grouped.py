@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.splits import split_by_source
-from earshot.tables.files import read_table, write_table
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.splits import split_by_source
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors

@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.splits import split_by_row
-from earshot.tables.files import read_table, write_table
-from earshot.tables.splits import SPLIT
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.splits import split_by_row
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.splits import SPLIT
 
 
 @one_line_errors

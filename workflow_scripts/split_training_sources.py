@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.splits import split_with_fewer_sources
-from earshot.tables.files import read_table, write_table
-from earshot.tables.splits import SPLIT
+from earwitness.core.errors import one_line_errors
+from earwitness.splits import split_with_fewer_sources
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.splits import SPLIT
 
 
 @one_line_errors

@@ -3,12 +3,12 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import json_object
-from earshot.errors import one_line_errors
-from earshot.stimulus_summary import summarise_stimuli
-from earshot.tables.files import read_table, write_table
-from earshot.tables.stimuli import STIMULI
-from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.stimuli.summary import summarise_stimuli
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.stimuli import STIMULI
+from earwitness.tables.stimulus_summary import STIMULUS_SUMMARY
 
 
 @one_line_errors

@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from earshot.arguments import add_model_arguments, add_prompt_arguments, json_object
-from earshot.errors import one_line_errors
-from earshot.files import atomic_folder, sha256_of, write_json
-from earshot.leakage.certificate import verify_gate
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.runtime.devices import leased_devices
-from earshot.tables.files import read_table
-from earshot.tables.splits import SPLIT
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import atomic_folder, sha256_of, write_json
+from earwitness.leakage.certificate import verify_gate
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.runtime.devices import leased_devices
+from earwitness.tables.files import read_table
+from earwitness.tables.splits import SPLIT
 
 
 @one_line_errors
@@ -36,14 +36,14 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earshot.asking import from_audio, from_features
-        from earshot.encoding import verify_features
-        from earshot.engine.checkpoint import load_checkpoint
-        from earshot.engine.prompting import Prompt
-        from earshot.finetuning import train_adapter, training_set
-        from earshot.levels import Level
-        from earshot.runtime.checkpoints import CheckpointFolder, code_digest
-        from earshot.runtime.costs import Meter
+        from earwitness.audio.levels import Level
+        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.feature_files import verify_features
+        from earwitness.model.finetuning import train_adapter, training_set
+        from earwitness.model.prediction import from_audio, from_features
+        from earwitness.runtime.costs import Meter
+        from earwitness.runtime.resumption import CheckpointFolder, code_digest
 
         torch.set_num_threads(args.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import torch
 
-from earshot.arguments import json_object
-from earshot.base_training import train_tiny_base
-from earshot.errors import one_line_errors
-from earshot.files import atomic, atomic_folder, sha256_of
-from earshot.layouts import source_files
-from earshot.runtime.checkpoints import CheckpointFolder, code_digest
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import atomic, atomic_folder, sha256_of
+from earwitness.corpora.layouts import source_files
+from earwitness.model.tiny_base_training import train_tiny_base
+from earwitness.runtime.resumption import CheckpointFolder, code_digest
 
 
 @one_line_errors

@@ -7,8 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from earshot.errors import one_line_errors
-from earshot.verification import differences_between, differences_from_digests
+from earwitness.core.errors import one_line_errors
+from earwitness.provenance.verification import differences_between, differences_from_digests
 
 
 @one_line_errors

@@ -7,29 +7,29 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from earshot.arguments import json_object
-from earshot.errors import InputError, one_line_errors
-from earshot.files import atomic
-from earshot.leakage.certificate import load_certificate
-from earshot.provenance import DIGESTS
-from earshot.report.experiment_words import ExperimentSection
-from earshot.report.listening import error_examples, listening_examples
-from earshot.report.page import ReportInputs, render_page
-from earshot.report.style import in_order, system_kind
-from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY
-from earshot.tables.calibration import CALIBRATION
-from earshot.tables.comparisons import COMPARISONS, LEAKAGE
-from earshot.tables.conclusions import ENSEMBLES, POWER, VARIANCE
-from earshot.tables.errors_made import ERROR_RATES, ERRORS
-from earshot.tables.experiments import EXPERIMENT, LEARNING_CURVE, TEST_SIZES
-from earshot.tables.files import read_table
-from earshot.tables.generation import GENERATION
-from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.prompt_gains import PROMPT_GAINS
-from earshot.tables.psychometrics import POINTS, THRESHOLDS
-from earshot.tables.recordings import AUDIO_CHECK
-from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.files import atomic
+from earwitness.leakage.certificate import load_certificate
+from earwitness.provenance.run import DIGESTS
+from earwitness.report.experiment_words import ExperimentSection
+from earwitness.report.listening import error_examples, listening_examples
+from earwitness.report.page import ReportInputs, render_page
+from earwitness.report.style import in_order, system_kind
+from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY
+from earwitness.tables.calibration import CALIBRATION
+from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.conclusions import ENSEMBLES, POWER, VARIANCE
+from earwitness.tables.error_analysis import ERROR_RATES, ERRORS
+from earwitness.tables.experiments import EXPERIMENT, LEARNING_CURVE, TEST_SIZES
+from earwitness.tables.files import read_table
+from earwitness.tables.generation import GENERATION
+from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.prompt_gains import PROMPT_GAINS
+from earwitness.tables.psychometrics import POINTS, THRESHOLDS
+from earwitness.tables.recordings import AUDIO_CHECK
+from earwitness.tables.stimulus_summary import STIMULUS_SUMMARY
 
 TABLES = {
     "accuracy": ACCURACY,

@@ -31,8 +31,8 @@ MODULES = """
 ## Programs and modules
 
 A comment in any of these counts as an edit: content decides, not meaning. `tests/dag/test_modules.py` compares this with what Snakemake
-plans. Files of one row stand in the code of the same rules, or of rules that lead to the same; `earshot/` is short for
-`workflow_scripts/earshot/`, and so are the programs without a folder.
+plans. Files of one row stand in the code of the same rules, or of rules that lead to the same; `earwitness/` is short for
+`workflow_scripts/earwitness/`, and so are the programs without a folder.
 
 """
 

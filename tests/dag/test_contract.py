@@ -174,4 +174,4 @@ def third_party_imports(path):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.partition(".")[0])
-    return names - sys.stdlib_module_names - {"earshot"}
+    return names - sys.stdlib_module_names - {"earwitness"}

@@ -6,24 +6,24 @@ import document_reruns
 import pytest
 from parsed import reruns_of_code
 
-from earshot.randomness import stream
+from earwitness.core.randomness import stream
 
 ROOT = Path(__file__).parents[2]
 TRAINING = {"train_tiny_base", "train_adapter"}
 LOOKS = (
-    "workflow_scripts/earshot/report/*.py",
-    "workflow_scripts/earshot/leakage/report.py",
+    "workflow_scripts/earwitness/report/*.py",
+    "workflow_scripts/earwitness/leakage/report.py",
     "workflow_scripts/plot_*.py",
     "workflow_scripts/write_report.py",
     "workflow_scripts/render_audit.py",
     "workflow_scripts/summarise_stimuli.py",
     "workflow_scripts/record_provenance.py",
-    "workflow_scripts/earshot/provenance.py",
+    "workflow_scripts/earwitness/provenance/run.py",
 )
 """Code that decides what is shown and how, and no number that anything is trained on."""
 
 TRAINED_ON = {"columns", "files", "audio", "recordings", "clips", "stimuli", "splits", "predictions", "evidence", "__init__"}
-"""Modules of earshot.tables whose tables training reads, or waits for; all others are tables of results."""
+"""Modules of earwitness.tables whose tables training reads, or waits for; all others are tables of results."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def reruns(workflow):
 
 def test_what_only_looks_never_trains_a_model(clean_checkout, reruns):
     looks = [path for pattern in LOOKS for path in sorted(clean_checkout.folder.glob(pattern))]
-    looks += [path for path in (clean_checkout.folder / "workflow_scripts/earshot/tables").glob("*.py") if path.stem not in TRAINED_ON]
+    looks += [path for path in (clean_checkout.folder / "workflow_scripts/earwitness/tables").glob("*.py") if path.stem not in TRAINED_ON]
     assert len(looks) > 30
     names = [str(path.relative_to(clean_checkout.folder)) for path in looks]
     assert {name: sorted(reruns[name] & TRAINING) for name in names if reruns.get(name, set()) & TRAINING} == {}

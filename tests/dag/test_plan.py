@@ -18,7 +18,7 @@ def test_a_clean_checkout_plans_the_whole_study(checkout):
     assert plan["audit_stimuli"] == 2, "the factorial set and the baseline"
     assert plan["gate_leakage"] == plan["audit_leakage"] == 2
     assert plan["measure_experiment"] == plan["plot_efficiency"] == plan["compare_test_sizes"] == 1
-    assert plan["gate_fitted"] == 1
+    assert plan["gate_tuning"] == 1
     assert plan["ensemble_seeds"] == plan["calibrate_systems"] == plan["hand_over_adapter"] == 1
     assert plan["detect_reference"] == 2 * 3
     assert plan["predict_zeroshot"] == 2
@@ -120,7 +120,7 @@ PROMPT_RULES = {"search_prompts", "choose_prompt", "predict_prompts", "compare_p
 def test_the_prompt_search_can_be_left_out(checkout):
     plan = checkout.plan("--configfile", checkout.overlay({"prompt_search": {"proposers": []}}))
     assert not PROMPT_RULES & set(plan)
-    assert plan["gate_fitted"] == plan["write_report"] == 1
+    assert plan["gate_tuning"] == plan["write_report"] == 1
 
 
 def test_a_search_over_an_adapter_is_one_entry_and_a_search_over_adapters_alone_is_another(checkout):

@@ -7,7 +7,7 @@ import pytest
 PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
 AFTER_SECOND_GATE = {"hand_over_adapter"} | PAGE
-SECOND_AUDIT = {"audit_fitted", "render_audit", "gate_fitted", "hand_over_adapter"}
+SECOND_AUDIT = {"audit_tuning", "render_audit", "gate_tuning", "hand_over_adapter"}
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
 PHASES = {"measure_phases", "plot_phases"}
@@ -55,7 +55,7 @@ BASELINE = (
 RECORDED = {"catalogue_recordings", "select_clips"}
 EVERYTHING = {"make_embedded_corpus", "make_embedded_baseline", "train_tiny_base"} | RECORDED | AFTER_CLIPS | BASELINE
 JOBS_OF_ALL = "all"
-FITTED = {"fit_psychometrics", "plot_psychometrics"}
+TUNING = {"fit_psychometrics", "plot_psychometrics"}
 STYLED = (
     {"plot_training", "plot_prompts", "plot_psychometrics", "plot_experiment", "plot_efficiency", "plot_test_sizes", "plot_reliability"}
     | {"plot_phases", "hand_over_adapter"}
@@ -88,32 +88,32 @@ def test_touching_every_file_runs_nothing(finished):
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("workflow_scripts/earshot/report/accuracy_figure.py", {"plot_accuracy"} | PAGE),
-        ("workflow_scripts/earshot/report/reliability_figure.py", {"plot_reliability"} | PAGE),
-        ("workflow_scripts/earshot/power.py", {"compare_systems", "plot_leakage", "hand_over_adapter"} | TEST_SIZES | PROVENANCE),
-        ("rules/captions/model_card.md.jinja", {"hand_over_adapter"}),
+        ("workflow_scripts/earwitness/report/accuracy_figure.py", {"plot_accuracy"} | PAGE),
+        ("workflow_scripts/earwitness/report/reliability_figure.py", {"plot_reliability"} | PAGE),
+        ("workflow_scripts/earwitness/evaluation/power.py", {"compare_systems", "plot_leakage", "hand_over_adapter"} | TEST_SIZES | PROVENANCE),
+        ("workflow_scripts/earwitness/report/model_card.md.jinja", {"hand_over_adapter"}),
         ("workflow_scripts/plot_training.py", {"plot_training"} | PAGE),
-        ("workflow_scripts/earshot/leakage/report.py", {"render_audit"}),
-        ("workflow_scripts/earshot/leakage/report.html.jinja", {"render_audit"}),
+        ("workflow_scripts/earwitness/leakage/report.py", {"render_audit"}),
+        ("workflow_scripts/earwitness/leakage/report.html.jinja", {"render_audit"}),
         ("config/pretraining_corpora.csv", SECOND_AUDIT | PROVENANCE),
-        ("workflow_scripts/gate_fitted.py", {"gate_fitted"} | AFTER_SECOND_GATE),
+        ("workflow_scripts/gate_tuning.py", {"gate_tuning"} | AFTER_SECOND_GATE),
         ("workflow_scripts/gate_leakage.py", {"gate_leakage", "train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/train_adapter.py", {"train_adapter"} | AFTER_TRAINING),
         ("workflow_scripts/check_generation.py", {"check_generation"} | PAGE),
-        ("workflow_scripts/earshot/splits.py", {"split_grouped"} | AFTER_SPLITS),
-        ("workflow_scripts/earshot/stimuli.py", AFTER_CLIPS | BASELINE | {"train_tiny_base"}),
+        ("workflow_scripts/earwitness/splits.py", {"split_grouped"} | AFTER_SPLITS),
+        ("workflow_scripts/earwitness/stimuli/mixing.py", AFTER_CLIPS | BASELINE | {"train_tiny_base"}),
         ("workflow_scripts/make_baseline_stimuli.py", BASELINE),
-        ("rules/captions/report.html.jinja", PAGE),
-        ("workflow_scripts/earshot/experiments.py", EXPERIMENTS | PROVENANCE),
-        ("workflow_scripts/earshot/report/test_sizes_figure.py", {"plot_test_sizes"} | PAGE),
+        ("workflow_scripts/earwitness/report/report.html.jinja", PAGE),
+        ("workflow_scripts/earwitness/evaluation/experiments.py", EXPERIMENTS | PROVENANCE),
+        ("workflow_scripts/earwitness/report/test_sizes_figure.py", {"plot_test_sizes"} | PAGE),
         ("results/adapters/attention/grouped/seed-42/costs.json", COSTS | PAGE),
         ("config/published.csv", {"plot_leakage", "plot_psychometrics"} | PAGE),
-        ("workflow_scripts/earshot/report/psychometric_figures.py", {"plot_psychometrics"} | PAGE),
-        ("workflow_scripts/earshot/psychometrics/fitting.py", {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
-        ("workflow_scripts/earshot/mixed_models.py", {"fit_mixed_model"} | PROVENANCE),
-        ("workflow_scripts/earshot/prompt_search/edits.py", PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE),
-        ("workflow_scripts/earshot/prompt_search/gains.py", PROMPTS_TESTED | PROVENANCE),
-        ("workflow_scripts/earshot/report/prompt_figures.py", {"plot_prompts"} | PAGE),
+        ("workflow_scripts/earwitness/report/psychometric_figures.py", {"plot_psychometrics"} | PAGE),
+        ("workflow_scripts/earwitness/psychometrics/fitting.py", {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE),
+        ("workflow_scripts/earwitness/statistics/mixed_models.py", {"fit_mixed_model"} | PROVENANCE),
+        ("workflow_scripts/earwitness/prompt_search/edits.py", PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE),
+        ("workflow_scripts/earwitness/prompt_search/gains.py", PROMPTS_TESTED | PROVENANCE),
+        ("workflow_scripts/earwitness/report/prompt_figures.py", {"plot_prompts"} | PAGE),
     ],
 )
 def test_an_edited_file_reruns_what_reads_it(finished, path, expected):
@@ -221,10 +221,10 @@ ADAPTERS = {"train_adapter"} | AFTER_TRAINING
     ("what", "edit", "expected"),
     [
         ("the caption `rules/captions/accuracy.rst`", appended("rules/captions/accuracy.rst"), set()),
-        ("the style of every figure, `earshot/report/style.py`", appended("workflow_scripts/earshot/report/style.py"), STYLED),
-        ("a column of `earshot.tables.accuracy`", appended("workflow_scripts/earshot/tables/accuracy.py"), COUNTED),
-        ("a column of `earshot.tables.psychometrics`", appended("workflow_scripts/earshot/tables/psychometrics.py"), FITTED | PROVENANCE),
-        ("a column of `earshot.tables.stimulus_summary`", appended("workflow_scripts/earshot/tables/stimulus_summary.py"), SUMMARISED),
+        ("the style of every figure, `earwitness/report/style.py`", appended("workflow_scripts/earwitness/report/style.py"), STYLED),
+        ("a column of `earwitness.tables.accuracy`", appended("workflow_scripts/earwitness/tables/accuracy.py"), COUNTED),
+        ("a column of `earwitness.tables.psychometrics`", appended("workflow_scripts/earwitness/tables/psychometrics.py"), TUNING | PROVENANCE),
+        ("a column of `earwitness.tables.stimulus_summary`", appended("workflow_scripts/earwitness/tables/stimulus_summary.py"), SUMMARISED),
         ("the environments' lock, `envs/requirements.lock`", appended("envs/requirements.lock"), PROVENANCE),
         ("the environment `envs/analysis.yaml`, without `--sdm conda`", appended("envs/analysis.yaml"), set()),
         ("a profile, `--workflow-profile`", lambda checkout: ["--workflow-profile", "config/profiles/workstation"], set()),

@@ -9,19 +9,19 @@ import torch
 from full_size import write_full_size
 from shards import write_shard
 
-from earshot import finetuning
-from earshot.asking import Sounds
-from earshot.encoding import encode_shard
-from earshot.engine.adapters import base_of, load_adapter
-from earshot.engine.batching import Batches
-from earshot.engine.checkpoint import UNQUANTISED, Checkpoint, load_checkpoint
-from earshot.engine.features import hear
-from earshot.engine.prompting import Prompt, tokenise
-from earshot.engine.scoring import Scorer, score
-from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
-from earshot.finetuning import train_adapter, training_set
-from earshot.predicting import Job, available_devices, predict
-from earshot.runtime.checkpoints import CheckpointFolder
+from earwitness.model import finetuning
+from earwitness.model.engine.adapters import base_of, load_adapter
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.features import hear
+from earwitness.model.engine.loading import UNQUANTISED, Checkpoint, load_checkpoint
+from earwitness.model.engine.prompting import Prompt, tokenise
+from earwitness.model.engine.scoring import Scorer, score
+from earwitness.model.feature_files import encode_shard
+from earwitness.model.finetuning import train_adapter, training_set
+from earwitness.model.prediction import Sounds
+from earwitness.model.prediction_jobs import Job, available_devices, predict
+from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor
+from earwitness.runtime.resumption import CheckpointFolder
 
 pytestmark = pytest.mark.gpu
 PROMPT = Prompt(QUESTIONS[0])

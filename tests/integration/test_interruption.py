@@ -13,8 +13,8 @@ import psutil
 import pytest
 from checkout import Checkout
 
-from earshot.randomness import stream
-from earshot.verification import results_of
+from earwitness.core.randomness import stream
+from earwitness.provenance.verification import results_of
 
 MOMENTS = 20
 LONGEST_WAIT_S = 3.0

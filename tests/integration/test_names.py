@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from earshot.randomness import stream
-from earshot.tables.files import read_table
-from earshot.tables.recordings import AUDIO_CHECK, RECORDINGS
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.randomness import stream
+from earwitness.tables.files import read_table
+from earwitness.tables.recordings import AUDIO_CHECK, RECORDINGS
+from earwitness.tables.stimuli import STIMULI
 
 NAMES = [
     "-rf",

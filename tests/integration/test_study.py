@@ -17,12 +17,12 @@ from peft import PeftModel
 from small_settings import SETTINGS
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
-from earshot.tables.accuracy import ACCURACY
-from earshot.tables.comparisons import COMPARISONS, LEAKAGE
-from earshot.tables.files import read_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.stimuli import STIMULI
-from earshot.verification import differences_between
+from earwitness.provenance.verification import differences_between
+from earwitness.tables.accuracy import ACCURACY
+from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.files import read_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.stimuli import STIMULI
 
 
 def test_every_promised_file_is_there_and_nothing_half_written(run):
@@ -121,7 +121,7 @@ def test_the_results_can_be_packed_and_verified(run, tmp_path):
     packed = run.copy(tmp_path / "study")
     result = packed.snakemake("--cores", "1", "archive", "--configfile", str(packed.folder / "overlay.yaml"))
     assert result.returncode == 0, result.stdout + result.stderr
-    with zipfile.ZipFile(packed.folder / "results/archive/earshot.crate.zip") as crate:
+    with zipfile.ZipFile(packed.folder / "results/archive/earwitness.crate.zip") as crate:
         crate.extractall(tmp_path / "crate")
     described = {part["@id"] for part in json.loads((tmp_path / "crate/ro-crate-metadata.json").read_text())["@graph"]}
     files = {str(path.relative_to(tmp_path / "crate")) for path in (tmp_path / "crate").rglob("*") if path.is_file()}

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, ndtr, ndtri
 
-from earshot.tables.files import validate
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.tables.files import validate
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 DURATIONS = (20, 40, 80, 160, 500, 800, 1000)
 SNRS = (-10.0, -5.0, 0.0, 5.0, 10.0, 20.0)
@@ -29,7 +29,7 @@ def conditions():
 
 
 def baseline_index(n_speech=32, n_sounds=38):
-    """earshot.tables.stimuli.STIMULI: one clip of every source in every condition."""
+    """earwitness.tables.stimuli.STIMULI: one clip of every source in every condition."""
     rows = []
     for label, number in (("SPEECH", n_speech), ("NONSPEECH", n_sounds)):
         for source, (k, condition) in itertools.product(range(number), enumerate(conditions())):
@@ -41,13 +41,13 @@ def baseline_index(n_speech=32, n_sounds=38):
 
 
 def no_split():
-    """earshot.tables.splits.SPLIT of other stimuli, so that no source is left out."""
+    """earwitness.tables.splits.SPLIT of other stimuli, so that no source is left out."""
     row = {"stimulus_id": "other", "clip_id": "other", "source_id": "other", "label": "SPEECH", "part": "dev"}
     return validate(pd.DataFrame([row]), SPLIT)
 
 
 def observer(index, system, threshold_ms=60.0, threshold_db=0.0, lapse=0.02, criterion=0.0, spread=0.3, seeds=(None,), seed=1):
-    """earshot.tables.predictions.PREDICTIONS of an observer whose d' is 1.349 at the thresholds (the SNR's is at 1 s and grows for shorter ones).
+    """earwitness.tables.predictions.PREDICTIONS of an observer whose d' is 1.349 at the thresholds (the SNR's is at 1 s and grows for shorter ones).
 
     spread: standard deviation of the sources' effects, in logits.
     """

@@ -5,15 +5,15 @@ import pytest
 import torch
 from full_size import write_writer
 
-from earshot.engine.tiny_base import QUESTIONS, build_model, build_processor
+from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor
 
 
 @pytest.fixture(scope="session")
 def real_data():
-    """Folder of real recordings: EARSHOT_REAL_DATA, or shared/data beside the repository."""
-    folder = Path(os.environ.get("EARSHOT_REAL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
+    """Folder of real recordings: EARWITNESS_REAL_DATA, or shared/data beside the repository."""
+    folder = Path(os.environ.get("EARWITNESS_REAL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
     if not folder.is_dir():
-        pytest.skip(f"no real recordings in {folder}; set EARSHOT_REAL_DATA to their folder")
+        pytest.skip(f"no real recordings in {folder}; set EARWITNESS_REAL_DATA to their folder")
     return folder
 
 

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from earshot.randomness import stream
-from earshot.tables.files import validate
-from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
+from earwitness.core.randomness import stream
+from earwitness.tables.files import validate
+from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
 
 SEEDS = ("1", "2", "3")
 

@@ -5,9 +5,9 @@ from functools import cache
 import pandas as pd
 from baseline_answers import baseline_index, no_split, observer
 
-from earshot.psychometrics.study import collect_answers, fit_study, point_table
-from earshot.tables.files import validate
-from earshot.tables.psychometrics import CURVES, POINTS, THRESHOLDS
+from earwitness.psychometrics.study import collect_answers, fit_study, point_table
+from earwitness.tables.files import validate
+from earwitness.tables.psychometrics import CURVES, POINTS, THRESHOLDS
 
 OBSERVERS = {
     "base": {"threshold_ms": 150, "threshold_db": 3},

@@ -6,19 +6,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from earshot.configuration import complete_config
-from earshot.leakage.certificate import SCHEMA_NAME, overall_status
-from earshot.phases import phase_of
-from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
-from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
-from earshot.tables.comparisons import COMPARISONS, LEAKAGE
-from earshot.tables.conclusions import ENSEMBLES, PHASES, POWER, VARIANCE
-from earshot.tables.errors_made import ERROR_RATES
-from earshot.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
-from earshot.tables.files import validate
-from earshot.tables.generation import GENERATION
-from earshot.tables.recordings import AUDIO_CHECK
-from earshot.tables.stimulus_summary import STIMULUS_SUMMARY
+from earwitness.config import complete_config
+from earwitness.evaluation.phases import phase_of
+from earwitness.leakage.certificate import SCHEMA_NAME, overall_status
+from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
+from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
+from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.conclusions import ENSEMBLES, PHASES, POWER, VARIANCE
+from earwitness.tables.error_analysis import ERROR_RATES
+from earwitness.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
+from earwitness.tables.files import validate
+from earwitness.tables.generation import GENERATION
+from earwitness.tables.recordings import AUDIO_CHECK
+from earwitness.tables.stimulus_summary import STIMULUS_SUMMARY
 
 SYSTEMS = ("base", "attention-grouped", "attention-row_random", "silero", "webrtc", "energy")
 SEEDS = ("42", "123", "456")

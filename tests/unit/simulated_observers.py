@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from earshot.randomness import stream
+from earwitness.core.randomness import stream
 
 TRUTH = {
     "intercept": -0.4,

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from earshot.prompt_search.draws import Draw, draw_stimuli
-from earshot.prompt_search.edits import DIRECT_QUESTIONS, Edits
-from earshot.prompt_search.search import Ask, Found, Settings, search
-from earshot.randomness import stream
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
+from earwitness.core.randomness import stream
+from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits
+from earwitness.prompt_search.search import Ask, Found, Settings, search
+from earwitness.prompt_search.stimulus_sampling import Draw, draw_stimuli
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
 
 BASELINE = "Does this sound contain human speech?"
 SMALL = Settings(iterations=3, candidates=6, finalists=3, most_characters=500)
@@ -80,7 +80,7 @@ def run(ask, seed=1, proposer=None, settings=SMALL, checkpoint=None, stimuli=48)
 
 
 def predictions(ask: Ask, question: str, prompt_id: str) -> pd.DataFrame:
-    """earshot.tables.predictions.PREDICTIONS of one question about every stimulus."""
+    """earwitness.tables.predictions.PREDICTIONS of one question about every stimulus."""
     index, _ = study()
     [log_odds] = ask([question], list(index.stimulus_id))
     rows = pd.DataFrame({"stimulus_id": index.stimulus_id, "log_odds": log_odds, "answer": np.where(log_odds > 0, "SPEECH", "NONSPEECH")})

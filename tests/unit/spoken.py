@@ -3,8 +3,8 @@
 import numpy as np
 import soxr
 
-from earshot.audio import SAMPLE_RATE, Waveform
-from earshot.synthesis import voices
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.corpora.synthesis import voices
 
 
 def spoken(seconds: float, speaker: int = 0, seed: int = 0) -> Waveform:

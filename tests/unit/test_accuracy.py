@@ -2,11 +2,11 @@ import pandas as pd
 import pytest
 from small_study import DURATIONS, SNRS, predictions, study
 
-from earshot.accuracy import accuracy_table, condition_table, source_table
-from earshot.errors import InputError
-from earshot.outcomes import score_systems
-from earshot.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
-from earshot.tables.files import validate
+from earwitness.core.errors import InputError
+from earwitness.evaluation.accuracy import accuracy_table, condition_table, source_table
+from earwitness.evaluation.scored_answers import score_systems
+from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
+from earwitness.tables.files import validate
 
 
 @pytest.fixture

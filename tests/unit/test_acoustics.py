@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earshot.acoustics import (
+from earwitness.audio.acoustics import (
     SPEECH_SPECTRUM_DB,
     active_samples,
     coloured_noise,
@@ -17,8 +17,8 @@ from earshot.acoustics import (
     raised_cosine_ramp,
     scale_to_snr,
 )
-from earshot.audio import SAMPLE_RATE, dbfs
-from earshot.errors import InputError
+from earwitness.audio.io import SAMPLE_RATE, dbfs
+from earwitness.core.errors import InputError
 
 seeds = st.integers(0, 2**32 - 1)
 

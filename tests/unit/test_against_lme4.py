@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from simulated_observers import simulated_answers, simulated_index
 
-from earshot.mixed_models import INTERCEPT, MixedModel, RandomIntercept, constant_log_likelihood, fit, laplace_fit, mcfadden, precision
-from earshot.response_models import answered, response_model
+from earwitness.evaluation.response_models import answered, response_model
+from earwitness.statistics.mixed_models import INTERCEPT, MixedModel, RandomIntercept, constant_log_likelihood, fit, laplace_fit, mcfadden, precision
 
 
 def run_r(folder, code):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from earshot.engine import batching
-from earshot.engine.batching import COMPACT_SIZE, CPU_SIZE, Batches
-from earshot.errors import InputError
+from earwitness.core.errors import InputError
+from earwitness.model.engine import batching
+from earwitness.model.engine.batching import COMPACT_SIZE, CPU_SIZE, Batches
 
 CPU = torch.device("cpu")
 

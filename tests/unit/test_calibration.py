@@ -11,7 +11,9 @@ from scipy.special import expit
 from small_study import predictions, study
 
 import calibrate_systems as program
-from earshot.calibration import (
+from earwitness.core.errors import InputError
+from earwitness.core.randomness import stream
+from earwitness.evaluation.calibration import (
     Calibration,
     calibration_error,
     calibration_error_floor,
@@ -24,12 +26,10 @@ from earshot.calibration import (
     fits_of,
     reliability_table,
 )
-from earshot.errors import InputError
-from earshot.leakage.fitted import load_fitted
-from earshot.outcomes import outcomes_on
-from earshot.randomness import stream
-from earshot.tables.calibration import CALIBRATION, CALIBRATION_FITS
-from earshot.tables.files import read_table
+from earwitness.evaluation.scored_answers import outcomes_on
+from earwitness.leakage.tuning_records import load_tuning_record
+from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS
+from earwitness.tables.files import read_table
 
 
 def scores(slope, intercept, n=40_000, seed=1):
@@ -184,18 +184,18 @@ def test_the_program_tells_the_audit_what_it_fitted_on(tmp_path, monkeypatch, ju
     )  # fmt: skip
     full.to_parquet(tmp_path / "index.parquet")
     split.to_csv(tmp_path / "grouped.csv", index=False)
-    records = [str(tmp_path / f"{name}.fitted.json") for name in ("base", "silero")]
+    records = [str(tmp_path / f"{name}.tuning.json") for name in ("base", "silero")]
     command = ["calibrate_systems", "answers.parquet", "--index", "index.parquet", "--split", "grouped.csv", "--fits", "fits.csv"]
     command += ["--calibration", "calibration.csv", "--reliability", "reliability.csv", "--confidence", "0.95", "--seed", "1"]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [*command, "--fitted", *records])
+    monkeypatch.setattr(sys, "argv", [*command, "--tuning", *records])
     program.main()
-    record = load_fitted(tmp_path / "base.fitted.json")
+    record = load_tuning_record(tmp_path / "base.tuning.json")
     assert record["system"] == "calibration-of-base" and set(record["kinds"]) == {"calibration", "temperature", "threshold"}
     assert set(record["sources"]) == set(split.source_id[split.part == "dev"])
     fits = read_table(tmp_path / "fits.csv", CALIBRATION_FITS)
     assert record["value"]["platt"]["slope"] == pytest.approx(fits.slope[fits.method == "platt"].iloc[0])
     assert len(read_table(tmp_path / "calibration.csv", CALIBRATION)) == 6
-    monkeypatch.setattr(sys, "argv", [*command, "--fitted", records[0]])
+    monkeypatch.setattr(sys, "argv", [*command, "--tuning", records[0]])
     with pytest.raises(SystemExit, match=r"name exactly base\.fitted\.json, silero\.fitted\.json"):
         program.main()

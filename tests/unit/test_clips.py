@@ -10,13 +10,13 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earshot.audio import read_mono
-from earshot.clips import ClipSettings, activity, cut, select_clips, sound_starts, speech_starts
-from earshot.errors import InputError
-from earshot.tables.audio import iterate_audio
-from earshot.tables.clips import CLIPS
-from earshot.tables.files import write_table
-from earshot.tables.recordings import RECORDINGS, SEGMENTS
+from earwitness.audio.io import read_mono
+from earwitness.core.errors import InputError
+from earwitness.corpora.clips import ClipSettings, activity, cut, select_clips, sound_starts, speech_starts
+from earwitness.tables.audio import iterate_audio
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.files import write_table
+from earwitness.tables.recordings import RECORDINGS, SEGMENTS
 
 DEFAULTS = {
     "duration_s": 1.0,
@@ -171,7 +171,7 @@ def test_only_the_needed_part_of_a_long_file_is_read(tmp_path, monkeypatch):
         read.append(end_s - start_s)
         return read_mono(path, start_s, end_s)
 
-    monkeypatch.setattr("earshot.clips.read_mono", spy)
+    monkeypatch.setattr("earwitness.corpora.clips.read_mono", spy)
     assert len(chosen(tables)) == 2
     assert max(read) < 1.2
     assert sum(read) < 20

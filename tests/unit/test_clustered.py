@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
-from earshot.clustered import (
+from earwitness.statistics.clustered import (
     Sample,
     durkalski_p,
     estimate,
@@ -147,7 +147,7 @@ def test_sign_flip_counts_every_pattern(values):
 def test_drawn_and_counted_sign_patterns_agree(monkeypatch):
     x = np.random.default_rng(6).normal(0.25, 1, 30)
     counted = sign_flip_p(x)
-    monkeypatch.setattr("earshot.clustered.EXACT_SIGN_FLIP_SOURCES", 10)
+    monkeypatch.setattr("earwitness.statistics.clustered.EXACT_SIGN_FLIP_SOURCES", 10)
     drawn = sign_flip_p(x)
     assert drawn == pytest.approx(counted, abs=0.006)
     assert sign_flip_p(-x[::-1]) == drawn

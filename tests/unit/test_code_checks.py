@@ -1,9 +1,9 @@
 import pandas as pd
 import pytest
 
-from earshot.errors import InputError
-from earshot.leakage.code_checks import fit_before_split, fits_before_splits
-from earshot.leakage.evidence import AuditInput
+from earwitness.core.errors import InputError
+from earwitness.leakage.audit_input import AuditInput
+from earwitness.leakage.checks.code import fit_before_split, fits_before_splits
 
 
 @pytest.mark.parametrize(

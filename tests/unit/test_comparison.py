@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from small_study import predictions, study
 
-from earshot.comparison import best_adapter, compare, comparison_table, declared_pairs, leakage_table
-from earshot.outcomes import score_systems
-from earshot.tables.comparisons import COMPARISONS, LEAKAGE
-from earshot.tables.files import validate
+from earwitness.evaluation.comparison import best_adapter, compare, comparison_table, declared_pairs, leakage_table
+from earwitness.evaluation.scored_answers import score_systems
+from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.files import validate
 
 
 def outcomes_of(tables, n_sources=24, per_condition=4):

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroomacoustics.experimental import measure_rt60
 
-from earshot.audio import SAMPLE_RATE
-from earshot.conditions import BANDS_HZ, ROOMS, factorial, grid, room_response
+from earwitness.audio.io import SAMPLE_RATE
+from earwitness.stimuli.conditions import BANDS_HZ, ROOMS, factorial, grid, room_response
 
 levels = st.lists(st.integers(-40, 60), min_size=1, max_size=6, unique=True)
 durations = st.lists(st.integers(20, 2000), min_size=1, max_size=6, unique=True)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 
 from document_config import README, documented
-from earshot.configuration import adapters_of, complete_config, load_schema
-from earshot.errors import InputError
+from earwitness.config import adapters_of, complete_config, load_schema
+from earwitness.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 

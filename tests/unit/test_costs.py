@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from earshot.runtime.costs import Meter
+from earwitness.runtime.costs import Meter
 
 
 def test_costs_count_what_is_trained_what_is_written_and_the_time_since_the_meter_was_made(tmp_path):

@@ -1,14 +1,14 @@
 import pandas as pd
 import pytest
 
-from earshot.leakage.declaration_checks import DECLARATION, declared_contamination, pretraining_contamination
-from earshot.leakage.fitted_checks import FittedEvidence
-from earshot.tables.files import read_table
-from earshot.tables.pretraining import PRETRAINING_CORPORA
+from earwitness.leakage.checks.declarations import DECLARATION, declared_contamination, pretraining_contamination
+from earwitness.leakage.checks.tuning import TuningInput
+from earwitness.tables.files import read_table
+from earwitness.tables.pretraining import PRETRAINING_CORPORA
 
 
 def check(*datasets: str, base: str = "Qwen2-Audio"):
-    return pretraining_contamination(FittedEvidence(pd.DataFrame(), "", [], {}, pd.Series(datasets), base))
+    return pretraining_contamination(TuningInput(pd.DataFrame(), "", [], {}, pd.Series(datasets), base))
 
 
 def test_a_public_dataset_is_noted_with_what_is_known_and_where_it_is_stated():

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from earshot.audio import SAMPLE_RATE, encode_flac, read_mono
-from earshot.detectors import DETECTORS, detect
-from earshot.errors import InputError
-from earshot.files import atomic
-from earshot.randomness import stream
-from earshot.tables.audio import AudioTableWriter
-from earshot.tables.files import read_table, validate, write_table
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.audio.io import SAMPLE_RATE, encode_flac, read_mono
+from earwitness.core.errors import InputError
+from earwitness.core.files import atomic
+from earwitness.core.randomness import stream
+from earwitness.detectors.classic import DETECTORS, detect
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.files import read_table, validate, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "detect_reference.py"
 
@@ -153,7 +153,7 @@ def test_the_program_writes_the_table_or_one_line(tmp_path):
     shards, split = make_shards(tmp_path)
     write_table(tmp_path / "grouped.csv", split, SPLIT)
     command = [sys.executable, SCRIPT, *shards, "--study", *shards, "--split", tmp_path / "grouped.csv"]
-    command += ["--detector", "energy", "--output", tmp_path / "out.parquet", "--fitted", tmp_path / "out.fitted.json"]
+    command += ["--detector", "energy", "--output", tmp_path / "out.parquet", "--tuning", tmp_path / "out.tuning.json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(read_table(tmp_path / "out.parquet", PREDICTIONS)) == len(split)
     assert "ms each" in done.stderr

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from earshot.runtime.devices import visible_devices
+from earwitness.runtime.devices import visible_devices
 
 HOLD = """
 import sys, time
-from earshot.errors import one_line_errors
-from earshot.runtime.devices import leased_devices
+from earwitness.core.errors import one_line_errors
+from earwitness.runtime.devices import leased_devices
 
 @one_line_errors
 def main():
@@ -27,7 +27,7 @@ def main():
 
 main()
 """
-OURS = ("SLURM_JOB_ID", "SLURM_STEP_ID", "CUDA_VISIBLE_DEVICES", "EARSHOT_JOBS_PER_GPU")
+OURS = ("SLURM_JOB_ID", "SLURM_STEP_ID", "CUDA_VISIBLE_DEVICES", "EARWITNESS_JOBS_PER_GPU")
 
 
 def start(tmp_path, seconds, most=1, **environment):
@@ -95,7 +95,7 @@ def test_a_job_that_may_use_several_devices_takes_what_is_free(tmp_path):
 
 
 def test_devices_are_shared_only_when_told_and_free_ones_go_first(tmp_path):
-    environment = {"CUDA_VISIBLE_DEVICES": "0,1", "EARSHOT_JOBS_PER_GPU": "2"}
+    environment = {"CUDA_VISIBLE_DEVICES": "0,1", "EARWITNESS_JOBS_PER_GPU": "2"}
     jobs = []
     for expected in (["0"], ["1"]):
         jobs.append(start(tmp_path, 60, **environment))
@@ -110,10 +110,10 @@ def test_devices_are_shared_only_when_told_and_free_ones_go_first(tmp_path):
 
 @pytest.mark.parametrize("value", ["0", "-1", "two"])
 def test_a_wrong_number_of_jobs_per_device_ends_in_one_line(tmp_path, value):
-    job = start(tmp_path, 0, CUDA_VISIBLE_DEVICES="0", EARSHOT_JOBS_PER_GPU=value)
+    job = start(tmp_path, 0, CUDA_VISIBLE_DEVICES="0", EARWITNESS_JOBS_PER_GPU=value)
     _, error = job.communicate()
     assert job.returncode != 0
-    assert error == f"error: EARSHOT_JOBS_PER_GPU = {value}: must be a number of jobs, 1 or more; correct it or unset it\n"
+    assert error == f"error: EARWITNESS_JOBS_PER_GPU = {value}: must be a number of jobs, 1 or more; correct it or unset it\n"
 
 
 def test_processes_of_one_slurm_job_share_out_its_devices(tmp_path):
@@ -175,7 +175,7 @@ WORKERS = """
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from earshot.runtime.workers import end_with_parent
+from earwitness.runtime.workers import end_with_parent
 
 if __name__ == "__main__":
     with ProcessPoolExecutor(2, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:

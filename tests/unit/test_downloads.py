@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from earshot.downloads import Archive, Patience, download_dataset, group_parts, open_zip
-from earshot.errors import InputError
+from earwitness.core.errors import InputError
+from earwitness.corpora.downloads import Archive, Patience, download_dataset, group_parts, open_zip
 
 HASTE = Patience(attempts=3, wait_s=0.01, timeout_s=5)
 SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "download_dataset.py"

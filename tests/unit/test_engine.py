@@ -12,16 +12,16 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 from transformers.masking_utils import create_bidirectional_mask
 
-from earshot.engine.adapters import attach_adapter, load_adapter
-from earshot.engine.checkpoint import UNQUANTISED, Checkpoint, load_checkpoint
-from earshot.engine.features import AudioEmbeddings, audio_tokens, convolution_length, encode, hear, log_mel
-from earshot.engine.generation import compare_with_scores, generate_answers
-from earshot.engine.losses import answer_loss, lesson
-from earshot.engine.prompting import Prompt, tokenise
-from earshot.engine.reading import splice, texts_of
-from earshot.engine.scoring import Scorer, score
-from earshot.engine.tiny_base import QUESTIONS
-from earshot.errors import InputError
+from earwitness.core.errors import InputError
+from earwitness.model.engine.adapters import attach_adapter, load_adapter
+from earwitness.model.engine.features import AudioEmbeddings, audio_tokens, convolution_length, encode, hear, log_mel
+from earwitness.model.engine.generation import compare_with_scores, generate_answers
+from earwitness.model.engine.loading import UNQUANTISED, Checkpoint, load_checkpoint
+from earwitness.model.engine.losses import answer_loss, lesson
+from earwitness.model.engine.prefix_cache import splice, texts_of
+from earwitness.model.engine.prompting import Prompt, tokenise
+from earwitness.model.engine.scoring import Scorer, score
+from earwitness.model.tiny_base import QUESTIONS
 
 FORMATS = ("letters", "words", "yes_no")
 

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_study import predictions, study
 
-from earshot.ensembles import combine_seeds, gain_table
-from earshot.errors import InputError
-from earshot.outcomes import score_systems
+from earwitness.core.errors import InputError
+from earwitness.evaluation.ensembles import combine_seeds, gain_table
+from earwitness.evaluation.scored_answers import score_systems
 
 
 def seeds_of(log_odds):

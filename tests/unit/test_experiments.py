@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from scipy.special import expit
 from small_study import predictions, study
 
-from earshot.errors import InputError
-from earshot.experiments import arms_of, efficiency_table, experiment_table
-from earshot.extended_tests import draw_items, size_table
-from earshot.learning_curve import learning_curves, line_weights
-from earshot.outcomes import score_systems
-from earshot.splits import split_into_fold, split_with_fewer_sources
-from earshot.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
-from earshot.tables.files import validate
+from earwitness.core.errors import InputError
+from earwitness.evaluation.experiments import arms_of, efficiency_table, experiment_table
+from earwitness.evaluation.learning_curve import learning_curves, line_weights
+from earwitness.evaluation.scored_answers import score_systems
+from earwitness.evaluation.test_set_size import draw_items, size_table
+from earwitness.splits import split_into_fold, split_with_fewer_sources
+from earwitness.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
+from earwitness.tables.files import validate
 
 FOLDS = 4
 

@@ -10,17 +10,17 @@ import report_examples as examples
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from earshot.errors import InputError
-from earshot.report.accuracy_figure import draw_accuracy
-from earshot.report.conditions_figure import draw_conditions
-from earshot.report.efficiency_figure import draw_efficiency
-from earshot.report.experiment_figure import draw_experiment
-from earshot.report.leakage_figure import draw_leakage, published_drops
-from earshot.report.phases_figure import draw_phases
-from earshot.report.reliability_figure import draw_reliability
-from earshot.report.style import figure_style, headline, in_order, save_figure, system_name
-from earshot.report.test_sizes_figure import draw_test_sizes
-from earshot.report.training_figure import draw_training, read_histories
+from earwitness.core.errors import InputError
+from earwitness.report.accuracy_figure import draw_accuracy
+from earwitness.report.conditions_figure import draw_conditions
+from earwitness.report.efficiency_figure import draw_efficiency
+from earwitness.report.experiment_figure import draw_experiment
+from earwitness.report.leakage_figure import draw_leakage, published_drops
+from earwitness.report.phases_figure import draw_phases
+from earwitness.report.reliability_figure import draw_reliability
+from earwitness.report.style import figure_style, headline, in_order, save_figure, system_name
+from earwitness.report.test_sizes_figure import draw_test_sizes
+from earwitness.report.training_figure import draw_training, read_histories
 
 PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "config" / "published.csv")
 FEW = ("base", "attention-row_random", "silero")

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from mounts import in_own_mounts
 
-from earshot.files import atomic, atomic_folder, write_json
-from earshot.randomness import stream
+from earwitness.core.files import atomic, atomic_folder, write_json
+from earwitness.core.randomness import stream
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 SMALL = "mount -t tmpfs -o size=128k none {folder}"
@@ -52,8 +52,8 @@ def program(folder: Path, table: Path, suffix: str) -> str:
         import matplotlib; matplotlib.use("agg")
         import matplotlib.pyplot as plt, pandas as pd, soundfile
         from safetensors.numpy import save_file
-        from earshot.errors import one_line_errors
-        from earshot.files import atomic
+        from earwitness.core.errors import one_line_errors
+        from earwitness.core.files import atomic
         @one_line_errors
         def main():
             table = pd.read_parquet({str(table)!r})
@@ -122,7 +122,7 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
 KILLED = """
 import os, sys; sys.path.insert(0, {scripts!r})
 from pathlib import Path
-from earshot.files import atomic, atomic_folder
+from earwitness.core.files import atomic, atomic_folder
 with atomic(Path({folder!r}) / "table.csv") as file, atomic_folder(Path({folder!r}) / "model") as folder:
     file.write_text("half")
     (folder / "weights").write_text("half")

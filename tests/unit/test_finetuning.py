@@ -7,20 +7,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earshot.asking import ask, from_audio, from_features
-from earshot.audio import encode_flac
-from earshot.encoding import encode_shard
-from earshot.engine import optimisation
-from earshot.engine.adapters import base_of
-from earshot.engine.batching import Batches
-from earshot.engine.checkpoint import Checkpoint, load_checkpoint
-from earshot.engine.prompting import Prompt
-from earshot.errors import InputError
-from earshot.files import atomic
-from earshot.finetuning import presentation_order, train_adapter, training_set
-from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.tables.audio import AudioTableWriter
-from earshot.tables.stimuli import STIMULI
+from earwitness.audio.io import encode_flac
+from earwitness.core.errors import InputError
+from earwitness.core.files import atomic
+from earwitness.model.engine import optimisation
+from earwitness.model.engine.adapters import base_of
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.loading import Checkpoint, load_checkpoint
+from earwitness.model.engine.prompting import Prompt
+from earwitness.model.feature_files import encode_shard
+from earwitness.model.finetuning import presentation_order, train_adapter, training_set
+from earwitness.model.prediction import ask, from_audio, from_features
+from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.stimuli import STIMULI
 
 CPU = torch.device("cpu")
 PROMPT = Prompt("Does this sound contain human speech?")

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from earshot.psychometrics.functions import Curves, Family
+from earwitness.psychometrics.functions import Curves, Family
 from fit_counts import main
 
 PSIGNIFIT = {

@@ -18,17 +18,17 @@ from small_study import predictions, study
 from transformers import Qwen2AudioForConditionalGeneration
 
 import detect_speech as program
-from earshot.audio import decode_flac
-from earshot.calibration import Calibration
-from earshot.engine.adapters import attach_adapter
-from earshot.engine.checkpoint import load_checkpoint
-from earshot.errors import InputError
-from earshot.files import write_json
-from earshot.fingerprint import BLOCK, BLOCKS, checkpoint_fingerprint
-from earshot.handover import Selection, adapter_config_for, detector_record, load_detector_folder, select_adapter
-from earshot.presentation import Presentation, presentation_of
-from earshot.randomness import stream
-from earshot.stimuli import factorial_design, make_clip_stimuli
+from earwitness.audio.io import decode_flac
+from earwitness.audio.presentation import Presentation, presentation_of
+from earwitness.core.errors import InputError
+from earwitness.core.files import write_json
+from earwitness.core.randomness import stream
+from earwitness.detectors.folder import Selection, adapter_config_for, detector_record, load_detector_folder, select_adapter
+from earwitness.evaluation.calibration import Calibration
+from earwitness.model.engine.adapters import attach_adapter
+from earwitness.model.engine.loading import load_checkpoint
+from earwitness.model.identity import BLOCK, BLOCKS, checkpoint_fingerprint
+from earwitness.stimuli.mixing import factorial_design, make_clip_stimuli
 
 STIMULI = {
     "durations_ms": [200, 400], "snrs_db": [40], "window_ms": 600, "floor_dbfs": -80.0, "ramp_ms": 5.0, "normalisation": "peak",

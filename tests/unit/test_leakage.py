@@ -18,26 +18,26 @@ import audit_leakage
 import gate_leakage
 import predict_adapter
 import train_adapter
-from earshot.audio import encode_flac
-from earshot.errors import InputError
-from earshot.files import write_json
-from earshot.leakage.audio_checks import pcm_digest
-from earshot.leakage.audit import audit, audited_files, checks
-from earshot.leakage.certificate import decide_gate, load_certificate, verify_gate
-from earshot.leakage.evidence import Audited, AuditInput, Policy
-from earshot.leakage.registry import EVIDENCE_COLUMNS, Check, Finding, no_offenders
-from earshot.leakage.report import escape
-from earshot.leakage.self_test import plant_copy, plant_neighbour
-from earshot.leakage.structure_checks import misplaced_in_folds
-from earshot.leakage.waivers import Waiver, read_waivers
-from earshot.leakage.workers import Workers
-from earshot.tables.audio import AudioTableWriter
-from earshot.tables.clips import CLIPS
-from earshot.tables.evidence import EVIDENCE
-from earshot.tables.files import read_table, write_table
-from earshot.tables.recordings import RECORDINGS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.audio.io import encode_flac
+from earwitness.core.errors import InputError
+from earwitness.core.files import write_json
+from earwitness.leakage.audit import audit, audited_files, checks
+from earwitness.leakage.audit_input import Audited, AuditInput, Policy
+from earwitness.leakage.certificate import decide_gate, load_certificate, verify_gate
+from earwitness.leakage.checks.exact_duplicates import pcm_digest
+from earwitness.leakage.checks.structure import misplaced_in_folds
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Check, Finding, no_offenders
+from earwitness.leakage.report import escape
+from earwitness.leakage.self_test import plant_copy, plant_neighbour
+from earwitness.leakage.waivers import Waiver, read_waivers
+from earwitness.leakage.workers import Workers
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.audit_evidence import EVIDENCE
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.recordings import RECORDINGS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 POLICY = Policy(
     adjacency_guard_s=5.0, min_sources_per_class=2, near_duplicate_correlation=0.6, shortcut_auc_warn=0.6, speech_in_nonspeech_probability=0.5

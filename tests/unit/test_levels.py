@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shards import write_shard
 
-from earshot.asking import from_audio
-from earshot.audio import SAMPLE_RATE, dbfs
-from earshot.engine.checkpoint import load_checkpoint
-from earshot.levels import Level
+from earwitness.audio.io import SAMPLE_RATE, dbfs
+from earwitness.audio.levels import Level
+from earwitness.model.engine.loading import load_checkpoint
+from earwitness.model.prediction import from_audio
 
 DURATION_MS = 100
 

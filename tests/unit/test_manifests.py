@@ -11,10 +11,10 @@ import pytest
 import soundfile
 
 import audit_leakage
-from earshot.leakage.audit import checks
-from earshot.leakage.certificate import blocking_checks, load_certificate
-from earshot.tables.evidence import EVIDENCE
-from earshot.tables.files import read_table
+from earwitness.leakage.audit import checks
+from earwitness.leakage.certificate import blocking_checks, load_certificate
+from earwitness.tables.audit_evidence import EVIDENCE
+from earwitness.tables.files import read_table
 
 SPLIT_CHECKS = {"L01", "L02", "L03", "L05", "L06", "L13"}
 OTHERS = sorted({check.id for check in checks()} - SPLIT_CHECKS)

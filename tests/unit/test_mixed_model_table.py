@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 from simulated_observers import TRUTH, simulated_answers, simulated_index
 
-from earshot.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
-from earshot.response_models import mixed_model_tables
-from earshot.tables.files import validate
-from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
-from earshot.tables.splits import SPLIT
+from earwitness.evaluation.response_models import mixed_model_tables
+from earwitness.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
+from earwitness.tables.files import validate
+from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earwitness.tables.splits import SPLIT
 
 NO_SPLIT = pd.DataFrame({name: [] for name in SPLIT.columns})
 

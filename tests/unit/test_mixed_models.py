@@ -9,15 +9,15 @@ from scipy.stats import norm
 from simulated_observers import TRUTH, simulated_answers, simulated_index
 
 import fit_mixed_model
-from earshot.errors import InputError
-from earshot.mixed_models import INTERCEPT, MixedModel, RandomIntercept, fit, is_separated, laplace_fit, precision
-from earshot.quadrature import marginal_likelihood
-from earshot.response_models import Analysis, analyse, answered, fit_row, mixed_model_tables, response_model
-from earshot.tables.files import read_table, validate, write_table
-from earshot.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
-from earshot.tables.predictions import PREDICTIONS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import InputError
+from earwitness.evaluation.response_models import Analysis, analyse, answered, fit_row, mixed_model_tables, response_model
+from earwitness.statistics.mixed_models import INTERCEPT, MixedModel, RandomIntercept, fit, is_separated, laplace_fit, precision
+from earwitness.statistics.quadrature import marginal_likelihood
+from earwitness.tables.files import read_table, validate, write_table
+from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 
 def rows_of(index, answers):

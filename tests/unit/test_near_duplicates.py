@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
-from earshot.audio import SAMPLE_RATE
-from earshot.leakage import near_duplicates
-from earshot.leakage.evidence import AuditInput, in_batches
-from earshot.leakage.near_duplicates import (
+from earwitness.audio.io import SAMPLE_RATE
+from earwitness.core.randomness import stream
+from earwitness.leakage.audit_input import AuditInput, in_batches
+from earwitness.leakage.checks import near_duplicates
+from earwitness.leakage.checks.near_duplicates import (
     MIN_SUPPORTED_INFORMATION,
     Origin,
     Pair,
@@ -24,8 +25,7 @@ from earshot.leakage.near_duplicates import (
     fingerprinted,
     near_duplicate_audio,
 )
-from earshot.leakage.workers import Workers
-from earshot.randomness import stream
+from earwitness.leakage.workers import Workers
 
 THRESHOLD = 0.6
 SHIFT = 4800

@@ -8,11 +8,11 @@ import torch
 from simulated_prompts import BASELINE, answers, run
 from transformers import AutoTokenizer, Qwen2ForCausalLM
 
-from earshot.errors import InputError
-from earshot.prompt_search.opro import SHOWN, Opro, load_writer, parse, request_for
-from earshot.prompt_search.proposers import Judged
-from earshot.prompt_search.search import Settings
-from earshot.randomness import stream
+from earwitness.core.errors import InputError
+from earwitness.core.randomness import stream
+from earwitness.prompt_search.opro import SHOWN, Opro, load_writer, parse, request_for
+from earwitness.prompt_search.proposers import Judged
+from earwitness.prompt_search.search import Settings
 
 CPU = torch.device("cpu")
 

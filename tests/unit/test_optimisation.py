@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from earshot.engine import optimisation
-from earshot.engine.losses import BatchLoss
-from earshot.engine.optimisation import Schedule, learning_rate, optimise
-from earshot.engine.passes import Passes, PassInputs
-from earshot.errors import InputError
-from earshot.runtime.checkpoints import CheckpointFolder
+from earwitness.core.errors import InputError
+from earwitness.model.engine import optimisation
+from earwitness.model.engine.losses import BatchLoss
+from earwitness.model.engine.optimisation import Schedule, learning_rate, optimise
+from earwitness.model.engine.training_pass import Passes, PassInputs
+from earwitness.runtime.resumption import CheckpointFolder
 
 SCHEDULE = Schedule(steps=12, batch_size=8, micro_batch_size=4, learning_rate=0.05, warmup_fraction=0.25, weight_decay=0.01, max_gradient_norm=1.0)
 

@@ -13,21 +13,21 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earshot.audio import decode_flac, encode_flac
-from earshot.errors import InputError
-from earshot.report.experiment_words import ExperimentSection
-from earshot.report.formats import p_value, percent, percent_range, points
-from earshot.report.listening import choose_examples, listening_examples
-from earshot.report.page import FIGURES, ReportInputs, render_page
-from earshot.report.prompt_words import PROMPT_FIGURES
-from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES
-from earshot.report.published import PUBLISHED_MODEL, published_beside_ours
-from earshot.report.summary import summarise
-from earshot.tables.audio import AudioTableWriter
-from earshot.tables.stimuli import STIMULI
+from earwitness.audio.io import decode_flac, encode_flac
+from earwitness.core.errors import InputError
+from earwitness.report.experiment_words import ExperimentSection
+from earwitness.report.formats import p_value, percent, percent_range, points
+from earwitness.report.listening import choose_examples, listening_examples
+from earwitness.report.page import FIGURES, ReportInputs, render_page
+from earwitness.report.prompt_words import PROMPT_FIGURES
+from earwitness.report.published import PUBLISHED_MODEL, published_beside_ours
+from earwitness.report.summary import summarise
+from earwitness.report.threshold_sentences import PSYCHOACOUSTIC_FIGURES
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.stimuli import STIMULI
 
 ROOT = Path(__file__).parents[2]
-TEMPLATE = ROOT / "rules" / "captions" / "report.html.jinja"
+TEMPLATE = ROOT / "workflow_scripts/earwitness/report/report.html.jinja"
 PUBLISHED = pd.read_csv(ROOT / "config" / "published.csv", dtype=str)
 STATISTICS = {"confidence": 0.95, "equivalence_margin": 0.03}
 
@@ -260,14 +260,14 @@ def test_the_summary_counts_the_splits_of_experiments_and_names_one_that_failed(
 
 
 def test_the_summary_warns_where_what_was_fitted_failed_its_audit():
-    failed = summary(certificates=[examples.certificate(), examples.certificate("fitted", ["v1"])])
+    failed = summary(certificates=[examples.certificate(), examples.certificate("tuning", ["v1"])])
     assert "What was fitted (thresholds, statistics) FAILED its leakage audit (source overlap): do not rely on the numbers above." in failed
-    passed = summary(certificates=[examples.certificate("fitted")])
+    passed = summary(certificates=[examples.certificate("tuning")])
     assert "What was fitted (thresholds, statistics) passed its leakage audit (2 checks)." in passed and "gate" not in passed
 
 
 def test_a_failed_audit_of_what_was_fitted_is_said_first_and_blocks_no_training():
-    parsed = page(certificates=[examples.certificate(), examples.certificate("fitted", ["v1"])])
+    parsed = page(certificates=[examples.certificate(), examples.certificate("tuning", ["v1"])])
     assert "FAILED its leakage audit" in parsed.text.split("What was run")[0]
     assert "What was fitted: fail" in parsed.text and "fails the audit" in parsed.text and "blocks training" not in parsed.text
 

@@ -8,10 +8,10 @@ from report_examples import comparisons, power
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from earshot.clustered import Components, Sample, estimate, variance_components
-from earshot.power import Design, detectable_difference, power_of_difference, power_of_equivalence, times_sources
-from earshot.randomness import stream
-from earshot.report.conclusions import conclusion_sentences
+from earwitness.core.randomness import stream
+from earwitness.evaluation.power import Design, detectable_difference, power_of_difference, power_of_equivalence, times_sources
+from earwitness.report.comparison_sentences import conclusion_sentences
+from earwitness.statistics.clustered import Components, Sample, estimate, variance_components
 
 
 @pytest.mark.parametrize("n", [5, 10, 30])

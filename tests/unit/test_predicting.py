@@ -6,15 +6,15 @@ import pytest
 import torch
 from shards import MILLISECONDS, write_shard
 
-from earshot.asking import ask, from_audio, from_features
-from earshot.encoding import encode_shard, read_features, stimuli_of, verify_features
-from earshot.engine.batching import Batches
-from earshot.engine.checkpoint import load_checkpoint
-from earshot.engine.features import audio_tokens
-from earshot.engine.prompting import Prompt
-from earshot.engine.tiny_base import QUESTIONS
-from earshot.errors import InputError
-from earshot.predicting import Job, predict
+from earwitness.core.errors import InputError
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.features import audio_tokens
+from earwitness.model.engine.loading import load_checkpoint
+from earwitness.model.engine.prompting import Prompt
+from earwitness.model.feature_files import encode_shard, read_features, stimuli_of, verify_features
+from earwitness.model.prediction import ask, from_audio, from_features
+from earwitness.model.prediction_jobs import Job, predict
+from earwitness.model.tiny_base import QUESTIONS
 
 CPU = torch.device("cpu")
 

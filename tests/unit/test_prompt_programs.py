@@ -12,17 +12,17 @@ import choose_prompt
 import compare_prompts
 import predict_prompts
 import search_prompts
-from earshot.engine.adapters import attach_adapter
-from earshot.engine.checkpoint import load_checkpoint
-from earshot.engine.tiny_base import QUESTIONS
-from earshot.errors import InputError
-from earshot.leakage.fitted import load_fitted
-from earshot.prompt_search.chosen import asked_prompt
-from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.tables.files import read_table, write_table
-from earshot.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS
-from earshot.tables.splits import SPLIT
-from earshot.tables.stimuli import STIMULI
+from earwitness.core.errors import InputError
+from earwitness.leakage.tuning_records import load_tuning_record
+from earwitness.model.engine.adapters import attach_adapter
+from earwitness.model.engine.loading import load_checkpoint
+from earwitness.model.tiny_base import QUESTIONS
+from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
 
 SYSTEM = "attention-grouped-seed-1"
 PROMPT = {"question": QUESTIONS[0], "answer_format": "letters", "audio_position": "before"}
@@ -61,7 +61,7 @@ def system_of(study, folder):
 
 def search(study, folder, output, monkeypatch):
     output.mkdir(parents=True, exist_ok=True)
-    files = [("--scores", "prompts.csv"), ("--archive", "archive.jsonl"), ("--best", "best_prompt.txt"), ("--fitted", "prompts.fitted.json")]
+    files = [("--scores", "prompts.csv"), ("--archive", "archive.jsonl"), ("--best", "best_prompt.txt"), ("--tuning", "prompts.tuning.json")]
     made = [text for option, name in files for text in (option, output / name)]
     data = ["--index", study / "index.parquet", "--split", study / "grouped.csv"]
     sizes = ["--proposer", "edits", "--settings", json.dumps(SIZES), "--search-seed", 1, "--seed", 1]
@@ -76,7 +76,7 @@ def searched(study, folder):
 
 
 def test_a_search_over_an_adapter_uses_development_sources_alone(study, searched):
-    record = json.loads(searched["prompts.fitted.json"])
+    record = json.loads(searched["prompts.tuning.json"])
     assert record["system"] == f"{SYSTEM}-edits-seed-1"
     assert set(record["sources"]) == {f"{label}{k}" for label in "SN" for k in PARTS["dev"]}
 
@@ -107,7 +107,7 @@ def test_what_was_found_is_reported_on_test_sources_with_its_system(study, folde
     common = ["--searches", best / "prompts.csv", "--split", study / "grouped.csv"]
     call(predict_prompts, monkeypatch, *system_of(study, folder), *common, "--output", found / "predictions.parquet")
     outputs = ["--gains", study / "gains.csv", "--history", study / "history.csv", "--conditions", study / "conditions.csv"]
-    options = ["--fitted", best / "prompts.fitted.json", "--index", study / "index.parquet", "--confidence", 0.95]
+    options = ["--tuning", best / "prompts.tuning.json", "--index", study / "index.parquet", "--confidence", 0.95]
     call(compare_prompts, monkeypatch, found / "predictions.parquet", *common, *options, *outputs)
     gains = read_table(study / "gains.csv", PROMPT_GAINS)
     assert gains.system_id.tolist() == [SYSTEM] and gains.n_sources.tolist() == [8] and np.isfinite(gains.difference).all()
@@ -123,13 +123,13 @@ def test_the_best_question_of_several_searches_is_what_is_asked_afterwards(study
         table.loc[table.chosen, ["question", "development_balanced_accuracy"]] = f'Is it "speech" {{{seed}}}? 🗣️', accuracy
         table.to_csv(folder / "prompts.csv", index=False)
         searches.append(folder / "prompts.csv")
-        records.append(folder / "prompts.fitted.json")
-    outputs = ["--question", tmp_path / "chosen.json", "--record", tmp_path / "chosen.fitted.json"]
-    call(choose_prompt, monkeypatch, *searches, "--fitted", *records, "--split", study / "grouped.csv", *outputs)
+        records.append(folder / "prompts.tuning.json")
+    outputs = ["--question", tmp_path / "chosen.json", "--record", tmp_path / "chosen.tuning.json"]
+    call(choose_prompt, monkeypatch, *searches, "--tuning", *records, "--split", study / "grouped.csv", *outputs)
     assert asked_prompt(PROMPT, tmp_path / "chosen.json") == {**PROMPT, "question": 'Is it "speech" {2}? 🗣️'}
     assert asked_prompt(PROMPT, None) == PROMPT
-    record = load_fitted(tmp_path / "chosen.fitted.json")
-    assert record["kinds"] == ["prompt"] and record["sources"] == load_fitted(records[0])["sources"]
+    record = load_tuning_record(tmp_path / "chosen.tuning.json")
+    assert record["kinds"] == ["prompt"] and record["sources"] == load_tuning_record(records[0])["sources"]
     (tmp_path / "chosen.json").write_text("{}")
     with pytest.raises(InputError, match=r"chosen.json: holds no chosen question \(KeyError\); run choose_prompt again"):
         asked_prompt(PROMPT, tmp_path / "chosen.json")

@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from scipy import stats
 from simulated_prompts import BASELINE, SMALL, answers, draws, predictions, run, study
 
-from earshot.errors import InputError
-from earshot.prompt_search.candidates import canonical, fault, gives_answer_away, same
-from earshot.prompt_search.draws import draw_stimuli, split_for_adapter
-from earshot.prompt_search.edits import DIRECT_QUESTIONS, PHRASES, Edits, Grammar, Paraphrases, text_of
-from earshot.prompt_search.gains import Search, assert_unseen, gain_table, outcomes_of
-from earshot.prompt_search.honesty import expected_maximum, expected_optimism
-from earshot.prompt_search.proposers import Judged, Proposal
-from earshot.prompt_search.search import Settings, gather, measure, race, rungs, score_table
-from earshot.randomness import stream
-from earshot.runtime.checkpoints import CheckpointFolder
-from earshot.tables.files import read_table, write_table
-from earshot.tables.prompts import PROMPT_SCORES
+from earwitness.core.errors import InputError
+from earwitness.core.randomness import stream
+from earwitness.prompt_search.candidates import canonical, fault, gives_answer_away, same
+from earwitness.prompt_search.edits import DIRECT_QUESTIONS, PHRASES, Edits, Grammar, Paraphrases, text_of
+from earwitness.prompt_search.gains import Search, assert_unseen, gain_table, outcomes_of
+from earwitness.prompt_search.proposers import Judged, Proposal
+from earwitness.prompt_search.search import Settings, gather, measure, race, rungs, score_table
+from earwitness.prompt_search.selection_bias import expected_maximum, expected_optimism
+from earwitness.prompt_search.stimulus_sampling import draw_stimuli, split_for_adapter
+from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.prompts import PROMPT_SCORES
 
 HOSTILE = {
     "{question} {0} {{}} %s": None,

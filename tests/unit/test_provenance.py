@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earshot.errors import InputError
-from earshot.files import sha256_of
-from earshot.provenance import digest_table, git_state, locked_versions, package_versions
-from earshot.secrets import without_secrets
+from earwitness.core.errors import InputError
+from earwitness.core.files import sha256_of
+from earwitness.core.redaction import without_secrets
+from earwitness.provenance.run import digest_table, git_state, locked_versions, package_versions
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,10 +8,10 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from earshot.errors import InputError
-from earshot.report.psychoacoustics import PSYCHOACOUSTIC_FIGURES, interval_words, threshold_rows, threshold_words
-from earshot.report.psychometric_figures import FIGURES, PsychometricTables
-from earshot.report.style import figure_style, save_figure
+from earwitness.core.errors import InputError
+from earwitness.report.psychometric_figures import FIGURES, PsychometricTables
+from earwitness.report.style import figure_style, save_figure
+from earwitness.report.threshold_sentences import PSYCHOACOUSTIC_FIGURES, interval_words, threshold_rows, threshold_words
 
 PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "config" / "published.csv", dtype=str)
 LONG_NAMES = {"base": "attention_and_mlp_of_a_long_name_1-grouped", "silero": "attention_and_mlp_of_a_long_name_2-grouped"}

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 from sklearn.isotonic import IsotonicRegression
 
-from earshot.clustered import Sample, estimate
-from earshot.errors import InputError
-from earshot.psychometrics.evidence import (
+from earwitness.core.errors import InputError
+from earwitness.psychometrics.fitting import deviance, fit_curves
+from earwitness.psychometrics.functions import SIGMOIDS, Curves, Family
+from earwitness.psychometrics.isotonic import crossing, isotonic_fit
+from earwitness.psychometrics.responses import (
     SourceCounts,
     balanced,
     clustered_evidence,
@@ -20,13 +22,11 @@ from earshot.psychometrics.evidence import (
     sensitivity_and_criterion,
     unbiased,
 )
-from earshot.psychometrics.fitting import deviance, fit_curves
-from earshot.psychometrics.functions import SIGMOIDS, Curves, Family
-from earshot.psychometrics.isotonic import crossing, isotonic_fit
-from earshot.psychometrics.study import collect_answers, curves_of, fit_study, point_table
-from earshot.psychometrics.thresholds import Settings, measure_threshold
-from earshot.tables.files import validate
-from earshot.tables.psychometrics import CURVES, POINTS, THRESHOLDS
+from earwitness.psychometrics.study import collect_answers, curves_of, fit_study, point_table
+from earwitness.psychometrics.thresholds import Settings, measure_threshold
+from earwitness.statistics.clustered import Sample, estimate
+from earwitness.tables.files import validate
+from earwitness.tables.psychometrics import CURVES, POINTS, THRESHOLDS
 
 LEVELS = np.log10([20.0, 40, 80, 160, 500, 800, 1000])
 SETTINGS = Settings(Family(), target=0.75, confidence=0.95, n_bootstrap=400)

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from earshot.configuration import complete_config
-from earshot.crates import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
-from earshot.errors import InputError
-from earshot.provenance import DIGESTS, digest_table
-from earshot.run_records import errors_since, record_run, usage_of_jobs
-from earshot.tables.files import write_table
+from earwitness.config import complete_config
+from earwitness.core.errors import InputError
+from earwitness.provenance.crate import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
+from earwitness.provenance.run import DIGESTS, digest_table
+from earwitness.provenance.run_log import errors_since, record_run, usage_of_jobs
+from earwitness.tables.files import write_table
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 AUTHORS = [{"name": "Ada <b>Ear</b>", "orcid": "https://orcid.org/0000-0002-1825-0097"}, {"name": "Bo", "affiliation": "Here"}]
@@ -134,7 +134,7 @@ def test_a_client_of_the_standard_reads_the_archive(study):
     rocrate = pytest.importorskip("rocrate.rocrate", reason="the package rocrate is not installed")
     pack(study)
     crate = rocrate.ROCrate(study / "crate.zip")
-    assert crate.name == "Results of an Earshot run"
+    assert crate.name == "Results of an Earwitness run"
     assert len(crate.data_entities) == len(zipfile.ZipFile(study / "crate.zip").namelist()) - 1
 
 

@@ -10,18 +10,18 @@ import torch
 from shards import write_shard
 from transformers import Qwen2AudioForConditionalGeneration, Qwen2ForCausalLM
 
-from earshot.asking import ask, from_features
-from earshot.encoding import encode_shard
-from earshot.engine.batching import Batches
-from earshot.engine.checkpoint import load_checkpoint
-from earshot.engine.prompting import Prompt
-from earshot.engine.tiny_base import QUESTIONS
-from earshot.errors import InputError
-from earshot.prompt_search.opro import Opro, load_writer
-from earshot.prompt_search.proposers import Judged
-from earshot.prompt_search.questioning import Questioner
-from earshot.prompt_search.turns import Turns
-from earshot.randomness import stream
+from earwitness.core.errors import InputError
+from earwitness.core.randomness import stream
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.loading import load_checkpoint
+from earwitness.model.engine.prompting import Prompt
+from earwitness.model.feature_files import encode_shard
+from earwitness.model.prediction import ask, from_features
+from earwitness.model.tiny_base import QUESTIONS
+from earwitness.prompt_search.device_sharing import Turns
+from earwitness.prompt_search.opro import Opro, load_writer
+from earwitness.prompt_search.proposers import Judged
+from earwitness.prompt_search.question_scores import Questioner
 
 CPU = torch.device("cpu")
 PROMPT = Prompt(QUESTIONS[0])

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from earshot.errors import InputError
-from earshot.recordings import catalogue
-from earshot.sanity import Limits
-from earshot.tables.files import read_table, validate
-from earshot.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
+from earwitness.core.errors import InputError
+from earwitness.corpora.catalogue import catalogue
+from earwitness.corpora.file_checks import Limits
+from earwitness.tables.files import read_table, validate
+from earwitness.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
 
 SETTINGS = {"strict": False, "min_duration_s": 0.3, "max_clipped_fraction": 0.01, "max_dc_offset": 0.05, "silence_dbfs": -60.0}
 LIMITS = Limits(**{name: value for name, value in SETTINGS.items() if name != "strict"})

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earshot.errors import InputError
-from earshot.rttm import EmptyRttmError, Turn, read_rttm, single_speaker_stretches
+from earwitness.core.errors import InputError
+from earwitness.corpora.rttm import EmptyRttmError, Turn, read_rttm, single_speaker_stretches
 
 GOOD = "SPEAKER abc 1 0.50 2.25 <NA> <NA> spk00 <NA> <NA>\n"
 

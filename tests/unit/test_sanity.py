@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from earshot.sanity import Limits, check_audio
+from earwitness.corpora.file_checks import Limits, check_audio
 
 LIMITS = Limits(min_duration_s=0.3, max_clipped_fraction=0.01, max_dc_offset=0.05, silence_dbfs=-60.0)
 RATE = 22_050
@@ -51,7 +51,7 @@ def test_measures_do_not_depend_on_the_block_size(tmp_path, monkeypatch):
     samples = np.random.default_rng(1).normal(0.02, 0.4, (RATE, 2)).clip(-1, 1)
     path = wav(tmp_path, samples)
     whole = check_audio(path, LIMITS)
-    monkeypatch.setattr("earshot.sanity.BLOCK_FRAMES", 1000)
+    monkeypatch.setattr("earwitness.corpora.file_checks.BLOCK_FRAMES", 1000)
     pieces = check_audio(path, LIMITS)
     assert pieces.row() == pytest.approx(whole.row())
     assert whole.clipped_fraction == pytest.approx(np.mean(np.abs(samples) >= 0.999), abs=1e-4)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from earshot.downloads import Archive, unpack
-from earshot.errors import InputError
-from earshot.secrets import redacted
+from earwitness.core.errors import InputError
+from earwitness.core.redaction import redacted
+from earwitness.corpora.downloads import Archive, unpack
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for part in ("workflow_scripts", "envs", "benchmarks") for path in sorted((ROOT / part).rglob("*.py"))]
@@ -76,7 +76,7 @@ def test_no_program_reads_pickles_or_runs_what_it_reads():
 
 
 def test_snapshots_fetch_neither_pickles_nor_code():
-    from earshot.snapshots import PATTERNS
+    from earwitness.model.hub import PATTERNS
 
     assert PATTERNS and not [pattern for pattern in PATTERNS if re.search(r"\.(py|bin|pt|pth|pkl|ckpt|h5)$|^\*$", pattern)]
 
@@ -93,7 +93,7 @@ def bomb(declared: int) -> bytes:
 
 def test_an_archive_that_would_fill_the_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch):
     (tmp_path / "a.zip").write_bytes(bomb(2**20))
-    monkeypatch.setattr("earshot.downloads.shutil.disk_usage", lambda path: type("usage", (), {"free": 2**19})())
+    monkeypatch.setattr("earwitness.corpora.downloads.shutil.disk_usage", lambda path: type("usage", (), {"free": 2**19})())
     with pytest.raises(InputError, match="1048576 bytes when unpacked, and the disk has room for 524288"):
         unpack([tmp_path / "a.zip"], Archive("https://x.org/a.zip", "sha256:0"), tmp_path / "set")
     assert not (tmp_path / "set").exists()

@@ -12,14 +12,14 @@ import soundfile
 from spoken import spoken
 
 import self_test_audit
-from earshot.audio import SAMPLE_RATE
-from earshot.configuration import complete_config
-from earshot.leakage import self_test as library
-from earshot.leakage import shortcut_checks
-from earshot.leakage.audit import checks
-from earshot.leakage.evidence import Policy
-from earshot.leakage.manifests import Columns, audited_manifests
-from earshot.leakage.self_test import LEAKS, Leak, plant_neighbour, sampled, self_test
+from earwitness.audio.io import SAMPLE_RATE
+from earwitness.config import complete_config
+from earwitness.leakage import self_test as library
+from earwitness.leakage.audit import checks
+from earwitness.leakage.audit_input import Policy
+from earwitness.leakage.checks import shortcuts as shortcut_checks
+from earwitness.leakage.manifests import Columns, audited_manifests
+from earwitness.leakage.self_test import LEAKS, Leak, plant_neighbour, sampled, self_test
 
 SOURCES = 5
 BY_TABLES = {"L01", "L02", "L05", "L06", "L13"}

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from earshot.leakage import shortcut_checks
-from earshot.leakage.evidence import AuditInput, Policy
-from earshot.leakage.shortcut_checks import (
+from earwitness.leakage.audit_input import AuditInput, Policy
+from earwitness.leakage.checks import shortcuts as shortcut_checks
+from earwitness.leakage.checks.shortcuts import (
     CONDITIONS,
     MOST_ITEMS,
     MOST_PER_SOURCE,

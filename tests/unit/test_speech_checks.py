@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from spoken import spoken
 
-from earshot.leakage.evidence import AuditInput, Policy
-from earshot.leakage.speech_checks import longest_run, speech_in_clips, speech_in_nonspeech
+from earwitness.leakage.audit_input import AuditInput, Policy
+from earwitness.leakage.checks.speech_content import longest_run, speech_in_clips, speech_in_nonspeech
 
 POLICY = Policy(**dict.fromkeys((key.name for key in fields(Policy)), 1) | {"speech_in_nonspeech_probability": 0.5})
 RATE = 16_000

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from earshot.errors import InputError
-from earshot.splits import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources
-from earshot.tables.columns import LABELS
-from earshot.tables.files import read_table, validate, write_table
-from earshot.tables.splits import SPLIT
+from earwitness.core.errors import InputError
+from earwitness.splits import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources
+from earwitness.tables.columns import LABELS
+from earwitness.tables.files import read_table, validate, write_table
+from earwitness.tables.splits import SPLIT
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=15, deadline=None)

@@ -15,13 +15,13 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from earshot.acoustics import active_samples, mean_square, peak_dbfs, power_ratio_db, raised_cosine_ramp
-from earshot.audio import SAMPLE_RATE, dbfs, decode_flac, encode_flac, read_mono
-from earshot.conditions import factorial
-from earshot.configuration import complete_config
-from earshot.errors import InputError
-from earshot.files import atomic
-from earshot.stimuli import (
+from earwitness.audio.acoustics import active_samples, mean_square, peak_dbfs, power_ratio_db, raised_cosine_ramp
+from earwitness.audio.io import SAMPLE_RATE, dbfs, decode_flac, encode_flac, read_mono
+from earwitness.config import complete_config
+from earwitness.core.errors import InputError
+from earwitness.core.files import atomic
+from earwitness.stimuli.conditions import factorial
+from earwitness.stimuli.mixing import (
     StimulusDesign,
     audit_stimuli,
     baseline_design,
@@ -32,11 +32,11 @@ from earshot.stimuli import (
     shard_of,
     write_shard,
 )
-from earshot.stimulus_summary import summarise_stimuli
-from earshot.tables.audio import AudioTableWriter, iterate_audio, iterate_encoded_audio
-from earshot.tables.clips import CLIPS
-from earshot.tables.files import read_table, validate
-from earshot.tables.stimuli import STIMULI
+from earwitness.stimuli.summary import summarise_stimuli
+from earwitness.tables.audio import AudioTableWriter, iterate_audio, iterate_encoded_audio
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.files import read_table, validate
+from earwitness.tables.stimuli import STIMULI
 
 DESIGN = StimulusDesign(factorial([200, 1000], [0.0, 20.0]), "white", 1200, -80.0, 5.0, "peak", -1.0, -26.0)
 

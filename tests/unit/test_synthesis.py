@@ -14,11 +14,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earshot.errors import InputError
-from earshot.recordings import FSD50K_HUMAN_VOICE, catalogue
-from earshot.rttm import Turn
-from earshot.sanity import Limits
-from earshot.synthesis import corpus, fsd50k, rooms, sounds, voices
+from earwitness.core.errors import InputError
+from earwitness.corpora.catalogue import FSD50K_HUMAN_VOICE, catalogue
+from earwitness.corpora.file_checks import Limits
+from earwitness.corpora.rttm import Turn
+from earwitness.corpora.synthesis import corpus, fsd50k, rooms, sounds, voices
 
 SEED = 7
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "make_embedded_corpus.py"

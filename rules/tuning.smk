@@ -1,0 +1,100 @@
+"""The second audit, after training: what was fitted on what, and what the base model does and may have heard.
+
+in   results/splits/grouped.csv, results/predictions/**.tuning.json, results/prompts/**.tuning.json,
+     results/calibration/*.tuning.json, the base model
+out  results/tables/counterfactuals.csv          earwitness.tables.counterfactuals.COUNTERFACTUALS
+     results/audit/tuning/certificate.json       verdict, checks, digests
+     results/audit/tuning/evidence.csv           the faults of every failed check
+     results/audit/tuning/gate.json              written only where the report may be
+"""
+
+
+rule probe_counterfactuals:
+    """Some test stimuli moved in their window, softer, louder, and with noise in their place: the answer should follow the class."""
+    input:
+        base=base_folder(),
+        question=chosen_question(),
+        shards=STIMULI,
+        split="results/splits/grouped.csv",
+    output:
+        answers="results/tables/counterfactuals.csv",
+    log:
+        "results/logs/probe_counterfactuals.log",
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+        batch_size=str(config["resources"]["batch_size"]),
+        memory=config["resources"]["memory"],
+    params:
+        code=code("probe_counterfactuals.py"),
+        prompt=as_json("prompt"),
+        quantisation=config["model"]["quantisation"],
+        seed=config["seed"],
+    message:
+        "Asking the base model about changed stimuli"
+    shell:
+        "python workflow_scripts/probe_counterfactuals.py {input.shards:q} --split {input.split:q} --base {input.base:q}"
+        " --output {output.answers:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
+        " --memory {resources.memory} --batch-size {resources.batch_size} --seed {params.seed} --threads 1 &> {log:q}"
+
+
+rule audit_tuning:
+    """Was anything fitted on test sources, does the base model's answer follow the class, and may it know the recordings?"""
+    input:
+        split="results/splits/grouped.csv",
+        tuning=expand(
+            "results/predictions/{stimulus_set}/detectors/{detector}.tuning.json",
+            stimulus_set=["factorial"] + ["baseline"] * BASELINE,
+            detector=config["detectors"],
+        )
+        + search_files("prompts.tuning.json")
+        + ["results/prompts/chosen.tuning.json"] * bool(CHOOSING)
+        + CALIBRATION_RECORDS,
+        recordings=RECORDINGS,
+        counterfactuals="results/tables/counterfactuals.csv",
+        corpora="config/pretraining_corpora.csv",
+    output:
+        certificate="results/audit/tuning/certificate.json",
+        evidence="results/audit/tuning/evidence.csv",
+    log:
+        "results/logs/audit_tuning.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code("audit_tuning.py"),
+        base="tiny base" if config["model"]["origin"] == "tiny" else "Qwen2-Audio",
+        systems=config["detectors"],
+        searches=[f"{system}-{proposer}-seed-{seed}" for system, proposer, seed in SEARCHES]
+        + ["chosen-question"] * bool(CHOOSING),
+        calibrated=calibrated_systems(),
+        waivers=lambda wildcards: as_json_of({"waivers": config["audit"]["waivers"]}),
+    message:
+        "Auditing what was fitted"
+    shell:
+        "python workflow_scripts/audit_tuning.py {input.split:q} --tuning {input.tuning:q} --systems {params.systems}"
+        " --searches {params.searches} --calibrated {params.calibrated:q}"
+        " --recordings {input.recordings:q} --base {params.base:q} --counterfactuals {input.counterfactuals:q}"
+        " --waivers {params.waivers:q} --certificate {output.certificate:q} --evidence {output.evidence:q} &> {log:q}"
+
+
+rule gate_tuning:
+    """Stops the run before its report where anything was fitted on test sources, or is not shown not to have been."""
+    input:
+        certificate="results/audit/tuning/certificate.json",
+        split="results/splits/grouped.csv",
+    output:
+        gate="results/audit/tuning/gate.json",
+    log:
+        "results/logs/gate_tuning.log",
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code("gate_tuning.py"),
+    message:
+        "Gate: nothing may be fitted outside its part"
+    shell:
+        "python workflow_scripts/gate_tuning.py {input.certificate:q} {output.gate:q} --split {input.split:q} &> {log:q}"

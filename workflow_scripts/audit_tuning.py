@@ -1,0 +1,66 @@
+"""Audit what was fitted, and the base model: certificate and evidence, written whatever the verdict."""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from earwitness.core.arguments import json_object
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import sha256_of, write_json
+from earwitness.detectors.classic import FITS
+from earwitness.evaluation.calibration import CALIBRATED_KINDS, calibration_name
+from earwitness.leakage.checks.tuning import TuningInput
+from earwitness.leakage.registry import CHECK_IDS
+from earwitness.leakage.tuning_audit import audit_tuning, checks
+from earwitness.leakage.tuning_records import load_tuning_record
+from earwitness.leakage.verdict import subject_of
+from earwitness.leakage.waivers import iso_day, read_waivers
+from earwitness.tables.audit_evidence import EVIDENCE
+from earwitness.tables.counterfactuals import COUNTERFACTUALS
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.recordings import RECORDINGS
+from earwitness.tables.splits import SPLIT
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("split", type=Path, help="the split whose test part nothing may be fitted on (CSV)")
+    parser.add_argument("--tuning", type=Path, nargs="*", default=[], help="what every system fitted (JSON)")
+    parser.add_argument("--systems", nargs="*", choices=sorted(FITS), default=[], help="systems that must tell what they fitted")
+    parser.add_argument("--searches", nargs="*", default=[], help="prompt searches that must tell what they chose, and on what")
+    parser.add_argument("--calibrated", nargs="*", default=[], help="systems that must tell what their calibration was fitted on")
+    parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
+    parser.add_argument("--base", required=True, help="the base model's name in config/pretraining_corpora.csv")
+    parser.add_argument("--counterfactuals", type=Path, help="what the base model answered to changed stimuli (CSV)")
+    parser.add_argument("--waivers", type=json_object, default={"waivers": []}, help="the configuration's audit, of which the waivers count (JSON)")
+    parser.add_argument("--today", default=date.today().isoformat(), help="the day on which waivers must not have expired (default: today)")
+    parser.add_argument("--certificate", type=Path, required=True, help="where the certificate goes (JSON)")
+    parser.add_argument("--evidence", type=Path, required=True, help="where the evidence goes (CSV)")
+    args = parser.parse_args()
+
+    recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
+    evidence = TuningInput(
+        split=read_table(args.split, SPLIT),
+        split_sha256=sha256_of(args.split),
+        records=[load_tuning_record(path) for path in args.tuning],
+        needed={system: FITS[system] for system in args.systems}
+        | dict.fromkeys(args.searches, ("prompt",))
+        | dict.fromkeys(map(calibration_name, args.calibrated), CALIBRATED_KINDS),
+        datasets=recordings.dataset,
+        base=args.base,
+        counterfactuals=None if args.counterfactuals is None else read_table(args.counterfactuals, COUNTERFACTUALS),
+    )
+    counterfactuals = [] if args.counterfactuals is None else [args.counterfactuals]
+    files = {"split": [args.split], "tuning": args.tuning, "recordings": args.recordings, "counterfactuals": counterfactuals}
+    ours = {check.id for check in checks()}
+    waivers = [waiver for waiver in read_waivers(args.waivers["waivers"], CHECK_IDS, iso_day(args.today, "--today")) if waiver.check in ours]
+    certificate, table = audit_tuning(evidence, subject_of(files), waivers)
+    write_table(args.evidence, table, EVIDENCE)
+    write_json(args.certificate, certificate)
+
+
+if __name__ == "__main__":
+    main()

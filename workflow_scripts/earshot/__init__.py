@@ -1,1 +1,0 @@
-"""Earshot: how well an audio language model hears speech, measured without fooling oneself."""

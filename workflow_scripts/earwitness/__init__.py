@@ -1,0 +1,1 @@
+"""Earwitness: how well an audio language model hears speech, measured without fooling oneself."""

@@ -1,0 +1,1 @@
+"""Waveforms: reading and writing, levels, noises, and the window in which a sound is heard."""

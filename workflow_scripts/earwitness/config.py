@@ -1,0 +1,246 @@
+"""The configuration: one strict schema, errors that name the key, defaults filled in, and the table of options."""
+
+import copy
+import difflib
+import functools
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema
+import yaml
+
+from earwitness.audio.noise_folder import RECORDED_NOISES
+from earwitness.core.errors import InputError
+
+SCHEMA_PATH = Path(__file__).parents[2] / "config" / "schema" / "config.schema.yaml"
+
+_DEMANDS = {
+    "type": "must be of type {}",
+    "enum": "must be one of {}",
+    "minimum": "must be at least {}",
+    "exclusiveMinimum": "must be more than {}",
+    "maximum": "must be at most {}",
+    "exclusiveMaximum": "must be less than {}",
+    "minItems": "needs at least {} item",
+    "minLength": "needs at least {} character",
+    "minProperties": "needs at least {} key",
+    "uniqueItems": "must not repeat an item",
+    "required": "needs the keys {}",
+    "pattern": "must match {}",
+}
+"""Keyword of the schema -> what it asks for."""
+
+
+@functools.cache
+def load_schema() -> dict[str, Any]:
+    """The JSON schema of the configuration; shared, not to be changed."""
+    return yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
+
+
+def complete_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Check a configuration and return a copy with every default filled in, whole floats given for integers made
+    integers, and `~` in paths expanded.
+
+    Raises InputError naming the key, its value and a hint where a key is unknown, a value is of the wrong type or out
+    of range, or two keys do not go together.
+    """
+    schema = load_schema()
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(config))
+    if errors:
+        raise InputError("config: " + _explain(min(errors, key=_severity)))
+    completed = _complete(_overlaid_recipes(config, schema), schema, schema, "")
+    for section in [*completed["sources"].values(), completed["model"], completed["prompt_search"]["opro"]]:
+        if section["path"]:
+            section["path"] = str(Path(section["path"]).expanduser())
+    if folder := completed["stimuli"]["noise_recordings"]:
+        completed["stimuli"]["noise_recordings"] = str(Path(folder).expanduser())
+    _check_across(completed)
+    return completed
+
+
+def _overlaid_recipes(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A copy in which every recipe has the default recipe's given keys below its own."""
+    config = copy.deepcopy(config)
+    finetuning = config.setdefault("finetuning", {})
+    recipes = finetuning.get("recipes", schema["properties"]["finetuning"]["properties"]["recipes"]["default"])
+    finetuning["recipes"] = {name: copy.deepcopy({**finetuning.get("recipe", {}), **overlay}) for name, overlay in recipes.items()}
+    return config
+
+
+def adapters_of(experiment: dict[str, Any], splits: dict[str, Any]) -> list[tuple[str, str, int]]:
+    """Recipe, split and seed of every adapter of an experiment.
+
+    experiment: one of the completed config finetuning.experiments. splits: the completed config splits, which says what
+    "folds" (fold_0, fold_1, ...) and "learning_curve" (train_3, ..., grouped) stand for.
+    """
+    stand_for = {
+        "folds": [f"fold_{fold}" for fold in range(splits["folds"])],
+        "learning_curve": [*(f"train_{count}" for count in sorted(splits["training_sources"])), "grouped"],
+    }
+    trained_on = dict.fromkeys(split for name in experiment["splits"] for split in stand_for.get(name, [name]))
+    return [(recipe, split, seed) for recipe in experiment["recipes"] for split in trained_on for seed in experiment["seeds"]]
+
+
+def _severity(error: jsonschema.ValidationError) -> tuple[bool, str]:
+    """Misspelt keys first, since they explain what else is wrong; then in a fixed order."""
+    return error.validator != "additionalProperties", error.json_path
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    reference = node.get("$ref")
+    return schema["$defs"][reference.rsplit("/", 1)[1]] if reference else node
+
+
+def _complete(value: Any, node: dict[str, Any], schema: dict[str, Any], where: str) -> Any:
+    node = _resolve(node, schema)
+    if isinstance(value, dict):
+        properties = {key: _resolve(child, schema) for key, child in node.get("properties", {}).items()}
+        defaults = {key: copy.deepcopy(child["default"]) for key, child in properties.items() if "default" in child}
+        anything_else = node.get("additionalProperties") or {}
+        return {key: _complete(item, properties.get(key, anything_else), schema, f"{where}.{key}") for key, item in {**defaults, **value}.items()}
+    if isinstance(value, list):
+        return [_complete(item, node["items"], schema, f"{where}[{position}]") for position, item in enumerate(value)]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputError(f"config: {where.lstrip('.')} = {value}: must be finite; hint: give a number")
+        if node.get("type") == "integer":
+            return int(value)
+    return value
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    node, value, asked = cast(dict[str, Any], error.schema), cast(Any, error.instance), cast(Any, error.validator_value)
+    where = error.json_path.removeprefix("$").lstrip(".")
+    if error.validator == "additionalProperties":
+        known = list(node.get("properties", {}))
+        unknown = next(key for key in value if key not in known)
+        close = difflib.get_close_matches(str(unknown), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+        name = str(unknown) if str(unknown).isprintable() else repr(unknown)
+        return f"unknown key {'.'.join(filter(None, [where, name]))} = {_short(value[unknown])}; hint: {hint}"
+    hint = node.get("description", "see config/README.md")
+    if value is None:
+        hint = "give it a value, or remove the key to use the default"
+    elif error.validator == "type" and isinstance(value, str) and _is_number(value):
+        hint = "YAML reads this as text; write 1.0e-4, not 1e-4, and no quotes"
+    elif error.validator == "enum" and (close := difflib.get_close_matches(str(value), asked, n=1)):
+        hint = f"did you mean {close[0]}?"
+    if isinstance(asked, list):
+        asked = (" or " if error.validator == "type" else ", ").join(map(str, asked))
+    demand = _DEMANDS[str(error.validator)].format(asked)
+    return f"{where or 'top level'} = {_short(value)}: {demand}; hint: {hint}"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_across(config: dict[str, Any]) -> None:
+    sources, model, stimuli, baseline, splits = (config[section] for section in ("sources", "model", "stimuli", "baseline", "splits"))
+    for name, source in sources.items():
+        if source["origin"] == "path" and not source["path"]:
+            raise InputError(f"config: sources.{name}.path is not set: origin is path; hint: name the folder, or set origin to none")
+        if source["origin"] == "download" and not source["archives"]:
+            raise InputError(f"config: sources.{name}.archives = []: origin is download; hint: config/reproduction.yaml lists the archives")
+    for section in (stimuli, baseline):
+        for name in section["datasets"]:
+            if sources[name]["origin"] == "none":
+                where = "stimuli.datasets" if section is stimuli else "baseline.datasets"
+                hint = "set its origin, or leave it out here" + ("" if section is stimuli else "; [] leaves the baseline out")
+                raise InputError(f"config: {where} = {_short(section['datasets'])}: sources.{name}.origin is none; hint: {hint}")
+    if model["origin"] == "path" and not model["path"]:
+        raise InputError("config: model.path is not set: model.origin is path; hint: name a checkpoint folder")
+    prompt_search = config["prompt_search"]
+    if "opro" in prompt_search["proposers"] and prompt_search["opro"]["origin"] == "path" and not prompt_search["opro"]["path"]:
+        raise InputError("config: prompt_search.opro.path is not set: its origin is path; hint: name the folder of a causal language model")
+    for position, system in enumerate(prompt_search["systems"]):
+        recipe, _, seed = system.partition("-grouped-seed-")
+        if seed and recipe not in config["finetuning"]["recipes"]:
+            known = ", ".join(config["finetuning"]["recipes"])
+            raise InputError(f"config: prompt_search.systems[{position}] = {_short(system)}: recipe {recipe} is not defined; hint: one of {known}")
+    used = prompt_search["use_question_of"]
+    if used != "none" and (used not in prompt_search["proposers"] or "base" not in prompt_search["systems"]):
+        raise InputError(f"config: prompt_search.use_question_of = {used}: no such search; hint: add {used} to proposers, and base to systems")
+    if used != "none" and (heard := sorted(set(baseline["datasets"]) & set(stimuli["datasets"]))):
+        raise InputError(
+            f"config: prompt_search.use_question_of = {used}: questions are searched on {heard[0]}, which baseline.datasets names too; "
+            "hint: leave it out of one of the two, or use none"
+        )
+    clip_s = config["clips"]["duration_s"]
+    longest = max(stimuli["durations_ms"])
+    if baseline["datasets"]:
+        longest = max([longest, *baseline["durations_ms"], *baseline["stratified"]["durations_ms"]])
+    if longest > stimuli["window_ms"]:
+        raise InputError(f"config: stimuli.window_ms = {stimuli['window_ms']}: shorter than the longest stimulus; hint: at least {longest}")
+    if longest > 1000 * clip_s:
+        raise InputError(f"config: clips.duration_s = {clip_s}: shorter than the longest stimulus; hint: at least {longest / 1000}")
+    for section, where in ((stimuli, "stimuli"), (baseline, "baseline")):
+        if section["noise"] in RECORDED_NOISES and section["datasets"] and not stimuli["noise_recordings"]:
+            raise InputError(f"config: stimuli.noise_recordings is not set: {where}.noise is {section['noise']}; hint: name a folder of recordings")
+    if splits["dev_fraction"] + splits["test_fraction"] >= 1:
+        raise InputError("config: splits: dev_fraction + test_fraction leave nothing to train on; hint: keep their sum below 1")
+    recipes = config["finetuning"]["recipes"]
+    for name, recipe in recipes.items():
+        if recipe["scope"] == "language_model" and recipe["normalisation"] != "stimuli":
+            raise InputError(
+                f"config: finetuning.recipes.{name}.normalisation = {_short(recipe['normalisation'])}: scope language_model hears audio that "
+                "was encoded once, as it was made; hint: set it to stimuli, or scope to published"
+            )
+    experiments = config["finetuning"]["experiments"]
+    if not experiments["main"]["enabled"]:
+        raise InputError("config: finetuning.experiments.main.enabled = false: its adapters are what the report compares; hint: name other recipes")
+    for name, experiment in experiments.items():
+        for position, recipe in enumerate(experiment["recipes"]):
+            if recipe not in recipes:
+                known = ", ".join(recipes)
+                where = f"finetuning.experiments.{name}.recipes[{position}]"
+                raise InputError(f"config: {where} = {_short(recipe)}: is not defined; hint: one of {known}")
+
+
+def option_table() -> str:
+    """Every option as a Markdown table: key, type, default, meaning; generated from the schema."""
+    schema = load_schema()
+    lines = ["| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for key, node in _options(schema, schema, ""):
+        if "properties" in node and "default" in node:
+            lines.append(f"| **`{key}`** | | | {node.get('description', '')} |")
+            continue
+        default = f"`{json.dumps(node['default'], ensure_ascii=False)}`" if "default" in node else "required"
+        lines.append(f"| `{key}` | {_type_name(node)} | {default} | {node.get('description', '')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _options(node: dict[str, Any], schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for key, child in node.get("properties", {}).items():
+        child = _resolve(child, schema)
+        name = f"{prefix}{key}"
+        yield name, child
+        if "properties" in child:
+            yield from _options(child, schema, f"{name}.")
+        elif isinstance(child.get("additionalProperties"), dict):
+            yield from _options(child["additionalProperties"], schema, f"{name}.NAME.")
+        elif "properties" in child.get("items", {}):
+            yield from _options(child["items"], schema, f"{name}[].")
+
+
+def _type_name(node: dict[str, Any]) -> str:
+    if "enum" in node:
+        return " \\| ".join(map(str, node["enum"]))
+    kind = node["type"]
+    if kind == "array":
+        return f"list of {_type_name(node['items'])}"
+    words = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"), ("exclusiveMaximum", "<"))
+    bounds = [f"{symbol} {node[word]}" for word, symbol in words if word in node]
+    return " or ".join(kind if isinstance(kind, list) else [kind]) + (f" ({', '.join(bounds)})" if bounds else "")

@@ -1,0 +1,51 @@
+"""Arguments that several programs share."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parse a command-line argument that must be a JSON object."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise argparse.ArgumentTypeError(f"expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+def batch_size(text: str) -> int | None:
+    """A whole number of stimuli, at least 1, or None for "auto"."""
+    if text == "auto":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number from 1")
+    return int(text)
+
+
+def add_prompt_arguments(parser: argparse.ArgumentParser) -> None:
+    """What a program needs that asks the study's question: see earwitness.prompt_search.chosen_question.asked_prompt."""
+    parser.add_argument("--prompt", type=json_object, required=True, help="config prompt")
+    parser.add_argument("--question", type=Path, nargs="?", help="the searched question that takes the place of the configured one (JSON)")
+
+
+def add_system_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of a program that asks the base model or an adapter: what it hears by features or by audio."""
+    parser.add_argument("--system", required=True, help="base, or the adapter's name")
+    parser.add_argument("--adapter", type=Path, nargs="?", help="the adapter's adapter_config.json; none for the base")
+    parser.add_argument(
+        "--features", type=Path, nargs="*", default=[], help="stimuli encoded by the base, for systems with its audio tower (Parquet)"
+    )
+    parser.add_argument("--shards", type=Path, nargs="*", default=[], help="stimuli with audio, for adapters with a tower of their own (Parquet)")
+    parser.add_argument("--level", type=json_object, default={}, help="at which audio is heard: an adapter's normalisation and level_dbfs")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of every program that loads a model."""
+    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
+    parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
+    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")

@@ -1,0 +1,37 @@
+"""Small JSON files that one program writes and others rely on: their schemas, and reading them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from earwitness.core.errors import InputError
+
+TEXT = {"type": "string", "minLength": 1}
+DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+COUNT = {"type": "integer", "minimum": 0}
+
+
+def record_schema(optional: Mapping[str, Any] | None = None, **properties: Any) -> dict[str, Any]:
+    """JSON schema of an object with these properties, all but the `optional` ones required, and no other."""
+    return {"type": "object", "required": list(properties), "properties": properties | dict(optional or {}), "additionalProperties": False}
+
+
+def load_record(path: Path, schema: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
+    """Read a JSON file of a schema.
+
+    what: is named, with its article, in the error; remedy: what the user does about it.
+    Raises InputError where the file is missing, no JSON, or not of the schema.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; {remedy}") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not {what} ({error}); {remedy}") from error
+    problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
+    if problem is not None:
+        raise InputError(f"{path}: not {what} (at {problem.json_path}: {problem.message[:120]}); {remedy}")
+    return content

@@ -1,0 +1,237 @@
+"""Classic voice activity detectors, asked the same question about the same stimuli: speech or not?
+
+They were made to mark the speech in long recordings, so each needs a rule that turns its frames into one answer:
+
+silero   The highest speech probability of any 32 ms chunk, SPEECH from its default threshold of 0.5. Nothing is tuned.
+webrtc   The share of voiced 20 ms frames in the sounding part, at aggressiveness 3. Its thresholds are absolute levels
+         made for telephone speech, and after near-silence it calls any loud sound voiced, so it hears the sounding part
+         alone, at one of four levels. The level and the boundary of the share are tuned on development sources.
+energy   How the level moves over the sounding part: its spread, its mean change from frame to frame, and its peak above its
+         mean, in dB. After peak normalisation the level itself tells nothing. Logistic regression on development sources.
+
+The sounding part runs from the first to the last 20 ms frame within 30 dB of the loudest.
+"""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow.parquet as parquet
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from tqdm import tqdm
+
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.core.errors import InputError
+from earwitness.tables.audio import iterate_audio
+from earwitness.tables.columns import LABELS
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.stimuli import STIMULI
+
+FloatArray = npt.NDArray[np.float64]
+Measure = Callable[[Sequence[Waveform]], FloatArray]
+"""Waveforms of 16 kHz mono to features, shape (n_waveforms, n_features)."""
+Decide = Callable[[FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]], tuple[FloatArray, dict[str, Any]]]
+"""Features of all stimuli, which of them are for development, and which are speech, to the log-odds of speech of all, and
+the numbers that were fitted."""
+
+MAX_LOG_ODDS = 15.0
+FRAME = SAMPLE_RATE // 50
+ACTIVE_RANGE_DB = 30.0
+WEBRTC_AGGRESSIVENESS = 3
+WEBRTC_LEVELS_DBFS = (-26.0, -32.0, -38.0, -44.0)
+SILERO_CHUNK, SILERO_CONTEXT = 512, 64
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What is measured on each stimulus, and how the measures of all become log-odds."""
+
+    measure: Measure
+    decide: Decide
+
+
+def silero_probabilities() -> Callable[[Sequence[Waveform]], list[npt.NDArray[np.float32]]]:
+    """Silero VAD (snakers4/silero-vad) through its packaged ONNX model, one thread, state reset for every waveform.
+
+    Returns a function from waveforms of 16 kHz mono to the speech probability of each of their 32 ms chunks, of which the
+    last is filled with zeros. Waveforms of one length are computed together.
+    Raises InputError where the package is not installed.
+    """
+    import onnxruntime
+
+    # The package itself imports torch, which its ONNX model does not need.
+    package = importlib.util.find_spec("silero_vad")
+    if package is None or package.origin is None:
+        raise InputError("the package silero-vad is not installed; install it or remove silero from detectors")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    model = str(Path(package.origin).parent / "data" / "silero_vad.onnx")
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    rate = np.array(SAMPLE_RATE, dtype=np.int64)
+
+    def of_chunks(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        end = batch.shape[1] + -batch.shape[1] % SILERO_CHUNK
+        padded = np.pad(batch, ((0, 0), (SILERO_CONTEXT, end - batch.shape[1])))
+        state = np.zeros((2, len(batch), 128), dtype=np.float32)
+        probabilities = np.zeros((len(batch), end // SILERO_CHUNK), dtype=np.float32)
+        for start in range(0, end, SILERO_CHUNK):
+            chunk = np.ascontiguousarray(padded[:, start : start + SILERO_CONTEXT + SILERO_CHUNK])
+            probability, state = session.run(None, {"input": chunk, "state": state, "sr": rate})
+            probabilities[:, start // SILERO_CHUNK] = probability[:, 0]
+        return probabilities
+
+    def of_waveforms(waveforms: Sequence[Waveform]) -> list[npt.NDArray[np.float32]]:
+        lengths = np.array([len(waveform) for waveform in waveforms])
+        result = [np.zeros(0, dtype=np.float32)] * len(waveforms)
+        for length in np.unique(lengths):
+            places = np.flatnonzero(lengths == length)
+            for place, chunks in zip(places, of_chunks(np.stack([waveforms[int(place)] for place in places])), strict=True):
+                result[int(place)] = chunks
+        return result
+
+    return of_waveforms
+
+
+def silero() -> Detector:
+    """The highest speech probability of any chunk that Silero VAD gives."""
+    probabilities = silero_probabilities()
+
+    def measure(waveforms: Sequence[Waveform]) -> FloatArray:
+        probability = np.array([chunks.max(initial=0.0) for chunks in probabilities(waveforms)], dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            log_odds = np.log(probability) - np.log1p(-probability)
+        return np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[:, None]
+
+    return Detector(measure, lambda features, development, speech: (features[:, 0], {}))
+
+
+def webrtc() -> Detector:
+    """The Gaussian-mixture VAD of WebRTC (webrtcvad), a fresh one for every stimulus and level."""
+    import webrtcvad
+
+    def voiced_share(samples: Waveform) -> float:
+        detector = webrtcvad.Vad(WEBRTC_AGGRESSIVENESS)
+        pcm = np.round(np.clip(samples, -1, 1) * 32767).astype("<i2")
+        frames = [detector.is_speech(pcm[start : start + FRAME].tobytes(), SAMPLE_RATE) for start in range(0, len(pcm) - FRAME + 1, FRAME)]
+        return float(np.mean(frames))
+
+    def measure(waveforms: Sequence[Waveform]) -> FloatArray:
+        shares = np.zeros((len(waveforms), len(WEBRTC_LEVELS_DBFS)))
+        for row, waveform in enumerate(waveforms):
+            first, last = _sounding(_frame_levels(waveform))
+            part = waveform[first * FRAME : last * FRAME]
+            part = part / max(float(np.sqrt(np.mean(np.square(part, dtype=np.float64)))), 1e-9)
+            shares[row] = [voiced_share(part * 10 ** (level / 20)) for level in WEBRTC_LEVELS_DBFS]
+        return shares
+
+    def decide(shares: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> tuple[FloatArray, dict[str, Any]]:
+        candidates = [_fit(shares[:, [level]], development, speech) for level in range(shares.shape[1])]
+        scores = [balanced_accuracy_score(speech[development], log_odds[development] >= 0) for log_odds, _ in candidates]
+        best = int(np.argmax(scores))
+        log_odds, fitted = candidates[best]
+        return log_odds, fitted | {"level_dbfs": WEBRTC_LEVELS_DBFS[best]}
+
+    return Detector(measure, decide)
+
+
+def energy() -> Detector:
+    """Movement of the level over the sounding part; no spectrum, no learned representation."""
+
+    def measure(waveforms: Sequence[Waveform]) -> FloatArray:
+        features = np.zeros((len(waveforms), 3))
+        for row, waveform in enumerate(waveforms):
+            levels = _frame_levels(waveform)
+            first, last = _sounding(levels)
+            levels = levels[first:last]
+            change = np.abs(np.diff(levels)).mean() if len(levels) > 1 else 0.0
+            features[row] = levels.std(), change, levels.max() - levels.mean()
+        return features
+
+    return Detector(measure, _fit)
+
+
+DETECTORS: dict[str, Callable[[], Detector]] = {"silero": silero, "webrtc": webrtc, "energy": energy}
+
+FITS: dict[str, tuple[str, ...]] = {"silero": (), "webrtc": ("statistics", "threshold"), "energy": ("statistics", "threshold")}
+"""What each detector fits to development sources, in the words of earwitness.leakage.tuning_records.KINDS."""
+
+
+def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequence[Path]) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
+    """Answer every stimulus of the shards with one detector; memory holds a batch of audio and the features of all.
+
+    name: a key of DETECTORS. shards: Parquet files of stimuli with audio. study: those that the split divides, which may be
+    the same. split: earwitness.tables.splits.SPLIT; only stimuli of its part "dev" are used to tune.
+    Returns earwitness.tables.predictions.PREDICTIONS in the order of the shards, the numbers that were fitted, and the rows of the split
+    that they were fitted on. SPEECH is answered from log-odds of 0, which stay within +-15.
+    Raises InputError where a detector that must be tuned finds only one class in the development part.
+    """
+    detector = DETECTORS[name]()
+    tuning = set(split.stimulus_id[split.part == "dev"])
+    rows, features = [], []
+    others = [shard for shard in study if shard not in shards]
+    total = sum(parquet.ParquetFile(shard).metadata.num_rows for shard in shards)
+    with tqdm(total=total, desc=name, unit="stimulus", mininterval=5) as progress:
+        for shard in [*shards, *others]:
+            keep = None if shard in shards else lambda stimuli: stimuli.stimulus_id.isin(tuning)
+            for stimuli, waveforms in iterate_audio(shard, STIMULI, keep=keep):
+                if stimuli.empty:
+                    continue
+                rows.append(stimuli[["stimulus_id", "label"]].assign(asked=shard in shards))
+                features.append(detector.measure(waveforms))
+                progress.update(len(stimuli) * (shard in shards))
+    stimuli = pd.concat(rows, ignore_index=True)
+    development = stimuli.stimulus_id.isin(tuning).to_numpy()
+    log_odds, fitted = detector.decide(np.concatenate(features), development, (stimuli.label == "SPEECH").to_numpy())
+    log_odds = np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[stimuli.asked]
+    used = split[split.stimulus_id.isin(stimuli.stimulus_id[development])] if FITS[name] else split.iloc[:0]
+    stimuli = stimuli[stimuli.asked]
+    predictions = pd.DataFrame(
+        {
+            "stimulus_id": stimuli.stimulus_id,
+            "system_id": name,
+            "prompt_id": "-",
+            "seed": pd.array([None] * len(stimuli), dtype="Int64"),
+            "log_odds": log_odds,
+            "answer": np.where(log_odds >= 0, *LABELS),
+            "coverage": np.nan,
+            "letter_bias": np.nan,
+            "n_audio_tokens": pd.array([None] * len(stimuli), dtype="Int64"),
+        },
+        columns=list(PREDICTIONS.columns),
+    )
+    return predictions, fitted, used
+
+
+def _frame_levels(waveform: Waveform) -> FloatArray:
+    """Level of every 20 ms frame in dB relative to full scale, not below -120; the last frame is filled with zeros."""
+    frames = np.pad(waveform, (0, -len(waveform) % FRAME)).reshape(-1, FRAME)
+    return 10 * np.log10(np.maximum(np.mean(np.square(frames, dtype=np.float64), axis=1), 1e-12))
+
+
+def _sounding(levels: FloatArray) -> tuple[int, int]:
+    """First frame and last frame plus one that are within 30 dB of the loudest."""
+    active = np.flatnonzero(levels >= levels.max() - ACTIVE_RANGE_DB)
+    return int(active[0]), int(active[-1]) + 1
+
+
+def _fit(features: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> tuple[FloatArray, dict[str, Any]]:
+    """Log-odds of speech of all rows by logistic regression on the development rows, with both classes weighing the same;
+    and its means, scales, weights and intercept."""
+    if len(np.unique(speech[development])) < 2:
+        raise InputError(
+            "the development part of the split does not hold both classes among these stimuli; raise splits.dev_fraction or add recordings"
+        )
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    scaler, regression = model.fit(features[development], speech[development])
+    fitted = {"means": scaler.mean_.tolist(), "scales": scaler.scale_.tolist()}
+    fitted |= {"weights": regression.coef_[0].tolist(), "intercept": float(regression.intercept_[0])}
+    return model.decision_function(features), fitted

@@ -1,0 +1,130 @@
+"""The detector's folder: one adapter in peft's layout with prompt, calibration, and what it was made for."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from earwitness.audio.levels import Level
+from earwitness.audio.presentation import Presentation
+from earwitness.core.errors import InputError
+from earwitness.core.json_files import DIGEST, TEXT, load_record, record_schema
+from earwitness.evaluation.accuracy import metric_parts
+from earwitness.evaluation.calibration import METHODS, Calibration
+from earwitness.evaluation.scored_answers import outcomes_on
+from earwitness.model.identity import checkpoint_fingerprint
+from earwitness.statistics.clustered import estimate
+
+SCHEMA_NAME = "earwitness-detector/1"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+_NUMBER = {"type": "number"}
+_LEVEL = record_schema(normalisation={"enum": ["stimuli", "peak", "rms"]}, level_dbfs=_NUMBER)
+_PRESENTATION = dict.fromkeys(("window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs", "shortest_ms", "longest_ms"), _NUMBER)
+
+_FILES = {
+    "detector.json": record_schema(
+        schema={"const": SCHEMA_NAME},
+        base=record_schema(name=TEXT, revision={"type": ["string", "null"]}, fingerprint=DIGEST),
+        quantisation={"enum": ["none", "nf4"]},
+        presentation=record_schema(**_PRESENTATION, normalisation={"enum": ["peak", "rms"]}, level=_LEVEL),
+        selected=record_schema(system_id=TEXT, seed=TEXT, development_balanced_accuracy={"type": "object"}),
+    ),
+    "prompt.json": record_schema(question=TEXT, answer_format=TEXT, audio_position=TEXT),
+    "calibration.json": record_schema(
+        method={"enum": list(METHODS)},
+        slope={"type": "number", "exclusiveMinimum": 0},
+        intercept=_NUMBER,
+        temperature=_NUMBER,
+        threshold_log_odds=_NUMBER,
+        fitted_on=record_schema(part=TEXT, split_sha256=DIGEST, sources={"type": "array", "items": TEXT}),
+    ),
+}
+"""JSON schema of each file."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The adapter to hand over. development: balanced accuracy on development sources, system -> seed -> share."""
+
+    system_id: str
+    seed: str
+    development: Mapping[str, Mapping[str, float]]
+
+
+def select_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> Selection:
+    """The recipe with the best mean over seeds on development sources, and of its seeds the median one.
+
+    predictions: earwitness.tables.predictions.PREDICTIONS of adapters trained on the grouped split, without ensembles. The first name wins a
+    tie; of an even number of seeds the lower middle one is taken. The best seed would be the luckiest one: the median's accuracy is
+    what to expect. Raises InputError as earwitness.evaluation.scored_answers.outcomes_on does.
+    """
+    development = {}
+    for name, rows in predictions.groupby("system_id"):
+        outcomes = outcomes_on(rows, index, grouped, "dev", "development")
+        singles = outcomes.by_seed()[: len(outcomes.seeds)]
+        development[str(name)] = {one.seed: estimate(*metric_parts(one, "balanced_accuracy")).value for one in singles}
+    best = max(development, key=lambda name: sum(development[name].values()) / len(development[name]))
+    ranked = sorted(development[best], key=lambda seed: development[best][seed])
+    return Selection(best, ranked[(len(ranked) - 1) // 2], development)
+
+
+@dataclass(frozen=True)
+class DetectorFolder:
+    """What a detector's folder says, checked. base_name and revision: for people; fingerprint: earwitness.model.identity."""
+
+    folder: Path
+    base_name: str
+    revision: str | None
+    fingerprint: str
+    quantisation: str
+    prompt: dict[str, str]
+    calibration: Calibration
+    presentation: Presentation
+
+    def verify_base(self, base: Path) -> None:
+        """Raise InputError where a checkpoint is not the one that the adapter was trained on."""
+        if checkpoint_fingerprint(base) != self.fingerprint:
+            wanted = self.base_name + (f" at revision {self.revision}" if self.revision else "")
+            raise InputError(f"{base}: not the base that the adapter in {self.folder} was trained on; give {wanted}")
+
+
+def load_detector_folder(folder: Path) -> DetectorFolder:
+    """Read a detector's folder.
+
+    Raises InputError where a file is missing or is not what the detector needs.
+    """
+    for name in ADAPTER_FILES:
+        if not (folder / name).is_file():
+            raise InputError(f"{folder}: no detector here ({name} is missing); name a folder that hand_over_adapter made")
+    content = {name: load_record(folder / name, schema, "a file of a detector", "run hand_over_adapter again") for name, schema in _FILES.items()}
+    detector, calibration = content["detector.json"], content["calibration.json"]
+    presentation = detector["presentation"]
+    return DetectorFolder(
+        folder=folder,
+        base_name=detector["base"]["name"],
+        revision=detector["base"]["revision"],
+        fingerprint=detector["base"]["fingerprint"],
+        quantisation=detector["quantisation"],
+        prompt=content["prompt.json"],
+        calibration=Calibration(calibration["slope"], calibration["intercept"]),
+        presentation=Presentation(**(presentation | {"level": Level(**presentation["level"])})),
+    )
+
+
+def detector_record(base: Mapping[str, Any], checkpoint: Path, quantisation: str, presentation: Presentation, selection: Selection) -> dict[str, Any]:
+    """The content of detector.json. base: name and revision of the base model; checkpoint: its folder."""
+    return {
+        "schema": SCHEMA_NAME,
+        "base": {"name": base["name"], "revision": base["revision"], "fingerprint": checkpoint_fingerprint(checkpoint)},
+        "quantisation": quantisation,
+        "presentation": asdict(presentation),
+        "selected": {"system_id": selection.system_id, "seed": selection.seed, "development_balanced_accuracy": selection.development},
+    }
+
+
+def adapter_config_for(config: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """An adapter's configuration that names its base as others can get it."""
+    return dict(config) | {"base_model_name_or_path": base["name"], "revision": base["revision"]}

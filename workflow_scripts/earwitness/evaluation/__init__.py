@@ -1,0 +1,1 @@
+"""What systems answer, scored: accuracy, comparison, ensembles, calibration, experiments, errors."""

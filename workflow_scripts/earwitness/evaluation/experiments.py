@@ -1,0 +1,148 @@
+"""One experiment: every recipe on every split, per seed, against the base and against the experiment's first recipe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from earwitness.core.errors import InputError
+from earwitness.evaluation.accuracy import metric_parts
+from earwitness.evaluation.comparison import difference
+from earwitness.evaluation.scored_answers import BASE, HONEST_SPLIT, LEAKY_SPLIT, Outcomes, outcomes_on
+from earwitness.statistics.clustered import estimate, reliability
+from earwitness.tables.columns import LABELS
+from earwitness.tables.experiments import EXPERIMENT
+
+ALL_FOLDS, EVERY_SOURCE = "folds", "every_source"
+"""Split and test set of the cross-validated system, in which each source's answers are those of the adapter that never
+heard it."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One recipe trained on one split, on one test set, and the base on the same stimuli.
+
+    training: per class of LABELS, how many sources it trained on; over folds, the fewest.
+    """
+
+    recipe: str
+    split: str
+    training: tuple[int, int]
+    system: Outcomes
+    base: Outcomes
+
+
+def arms_of(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]) -> list[Arm]:
+    """Every arm of an experiment, in the order of the adapters' predictions.
+
+    predictions, index: earwitness.tables.predictions.PREDICTIONS of the base and the adapters, called recipe-split, and STIMULI. splits:
+    SPLIT by name, those trained on and "grouped".
+    Test sets: "unseen" (test part of the grouped split); of the leaky split also its own; of a fold its own; of a recipe
+    whose folds were trained also "every_source", where the arm's split is "folds".
+    Raises InputError where a split is missing, a system lacks an answer, or folds do not test every source.
+    """
+    arms = []
+    base = predictions[predictions.system_id == BASE]
+    folds: dict[str, list[tuple[str, pd.DataFrame]]] = {}
+    for system_id in pd.unique(predictions.system_id[predictions.system_id != BASE]):
+        recipe, _, split = system_id.rpartition("-")
+        for name in {HONEST_SPLIT, split} - set(splits):
+            raise InputError(f"no split called {name} among {', '.join(splits) or 'none'}; {system_id} needs it: add it")
+        rows = predictions[predictions.system_id == system_id]
+        is_fold = split.startswith("fold_")
+        test_sets = {split: split} if is_fold else {"unseen": HONEST_SPLIT} | ({LEAKY_SPLIT: LEAKY_SPLIT} if split == LEAKY_SPLIT else {})
+        for test_set, tested in test_sets.items():
+            pair = [outcomes_on(answers, index, splits[tested], "test", test_set) for answers in (rows, base)]
+            arms.append(Arm(recipe, split, _training_sources(splits[split]), *pair))
+        if is_fold:
+            tested_rows = rows[rows.stimulus_id.isin(splits[split].stimulus_id[splits[split].part == "test"])]
+            folds.setdefault(recipe, []).append((split, tested_rows))
+    return arms + [_cross_validated(recipe, members, base, index, splits) for recipe, members in folds.items()]
+
+
+def _training_sources(split: pd.DataFrame) -> tuple[int, int]:
+    train = split[split.part == "train"]
+    speech, nonspeech = (int(train.source_id[train.label == label].nunique()) for label in LABELS)
+    return speech, nonspeech
+
+
+def _cross_validated(
+    recipe: str, folds: Sequence[tuple[str, pd.DataFrame]], base: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]
+) -> Arm:
+    """The folds' answers to their test parts as those of one system to every stimulus."""
+    answers = pd.concat([rows for _, rows in folds]).assign(system_id=f"{recipe}-{ALL_FOLDS}")
+    whole = splits[folds[0][0]].assign(part="test")
+    training = np.min([_training_sources(splits[name]) for name, _ in folds], axis=0)
+    pair = [outcomes_on(rows, index, whole, "test", EVERY_SOURCE) for rows in (answers, base)]
+    return Arm(recipe, ALL_FOLDS, (int(training[0]), int(training[1])), *pair)
+
+
+def experiment_table(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
+    """earwitness.tables.experiments.EXPERIMENT: balanced accuracy of every arm, per seed and over all of them.
+
+    gain is the accuracy minus the base's on the same stimuli; against_first is that minus the first recipe's, trained on
+    the same split with the same seeds.
+    """
+    first = {(arm.split, arm.system.test_set): arm for arm in reversed(arms) if arm.recipe == arms[0].recipe}
+    rows = []
+    for arm in arms:
+        reference = first.get((arm.split, arm.system.test_set))
+        for outcomes in arm.system.by_seed():
+            samples, weights = metric_parts(outcomes, "balanced_accuracy")
+            result = estimate(samples, weights)
+            low, high = result.interval(confidence, 0, 1)
+            rows.append(
+                {
+                    "recipe": arm.recipe,
+                    "split": arm.split,
+                    "test_set": outcomes.test_set,
+                    "seed": outcomes.seed,
+                    "train_speech_sources": arm.training[0],
+                    "train_nonspeech_sources": arm.training[1],
+                    "balanced_accuracy": result.value,
+                    "low": low,
+                    "high": high,
+                    **_against(outcomes, arm.base, "gain", confidence),
+                    **_against(outcomes, _same_seeds(reference, arm, outcomes), "against_first", confidence),
+                    "interval": result.method,
+                    "n_items": len(outcomes.items),
+                    "n_speech_sources": samples[0].n_sources,
+                    "n_nonspeech_sources": samples[1].n_sources,
+                    "reliability": reliability(min(sample.n_sources for sample in samples)),
+                }
+            )
+    return pd.DataFrame(rows, columns=list(EXPERIMENT.columns))
+
+
+def _same_seeds(reference: Arm | None, arm: Arm, outcomes: Outcomes) -> Outcomes | None:
+    """The first recipe's outcomes with the same seeds; None for itself and where it lacks them."""
+    if reference is None or reference.recipe == arm.recipe or set(outcomes.seeds) - set(reference.system.seeds):
+        return None
+    rows = [reference.system.seeds.index(seed) for seed in outcomes.seeds]
+    first = reference.system
+    return replace(first, seeds=outcomes.seeds, correct=first.correct[rows], log_odds=first.log_odds[rows])
+
+
+def _against(outcomes: Outcomes, other: Outcomes | None, name: str, confidence: float) -> dict[str, float]:
+    if other is None:
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high"), np.nan)
+    result = difference(outcomes, other)
+    low, high = result.interval(confidence, -1, 1)
+    return {name: result.value, f"{name}_low": low, f"{name}_high": high}
+
+
+def efficiency_table(costs: Mapping[tuple[str, str, str], Mapping[str, object]], accuracy: pd.DataFrame) -> pd.DataFrame:
+    """earwitness.tables.experiments.EFFICIENCY: what each adapter cost beside its balanced accuracy on sources that it never heard.
+
+    costs: what train_adapter measured, by recipe, split and seed. accuracy: EXPERIMENT.
+    """
+    own = accuracy[accuracy.test_set != LEAKY_SPLIT].set_index(["recipe", "split", "seed"])
+    kept = ("trainable_parameters", "adapter_bytes", "load_s", "wall_s", "processor_s", "samples", "ms_per_sample", "peak_memory_bytes", "device")
+    return pd.DataFrame(
+        [
+            {"recipe": key[0], "split": key[1], "seed": key[2], "balanced_accuracy": own.balanced_accuracy[key]}
+            | {name: measured[name] for name in kept}
+            for key, measured in costs.items()
+        ]
+    )

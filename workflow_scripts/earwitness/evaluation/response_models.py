@@ -1,0 +1,275 @@
+"""What moves a system's answers: its sensitivity and its bias, by duration and signal-to-noise ratio.
+
+The response is modelled, not whether it is right: P(says SPEECH) on the probit scale, with label +-0.5. Then label terms are
+d' and how d' changes, the other terms are minus the criterion and how it changes (DeCarlo 1998). Duration enters as
+log10(duration / 100 ms), SNR as SNR / 10 dB. Sources are random and of two kinds: speech sources and other sources have
+variances of their own. Every seed of a system is fitted on its own: seeds answer the same stimuli, so their answers are not
+independent, and a random effect of the stimulus that allowed for it would change the scale of d'.
+"""
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from earwitness.core.errors import InputError
+from earwitness.evaluation.scored_answers import NOT_TRAINED
+from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, reliability
+from earwitness.statistics.mixed_models import (
+    INTERCEPT,
+    LARGEST_STEP,
+    Fit,
+    MixedModel,
+    Precision,
+    RandomIntercept,
+    constant_log_likelihood,
+    fit,
+    is_separated,
+    latent_r2,
+    likelihood_ratio,
+    mcfadden,
+    precision,
+    runs_off,
+)
+from earwitness.tables.columns import LABELS
+from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+
+LABEL, LOG_DURATION, SNR = "label", "logdur", "snr"
+
+AXES = {"noisy": "duration_x_snr", "clean": "duration"}
+"""Set of stimuli: the design axis it is taken from. Stimuli without noise have no SNR, so the sets have models of their own."""
+
+SPEECH_SOURCES, NONSPEECH_SOURCES, CLIPS = "speech_sources", "nonspeech_sources", "clips"
+
+ROUGH_DEVIATION = 2.0
+"""Beyond this standard deviation of a random intercept the Laplace approximation can be off by standard errors."""
+
+_REFERENCE = {LOG_DURATION: "100 ms", SNR: "0 dB"}
+_UNIT = {LOG_DURATION: "per tenfold duration", SNR: "per 10 dB"}
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A fitted model of one system's answers to one set of stimuli.
+
+    status: "ok"; "separated", where some combination of the effects predicts answers perfectly and estimates are infinite;
+    "not_converged". known, reduced and null are None unless "ok". reduced: the refit without each label term.
+    """
+
+    model: MixedModel
+    status: str
+    fitted: Fit | None
+    known: Precision | None
+    reduced: dict[str, Fit]
+    null: Fit | None
+
+
+def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame, confidence: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """earwitness.tables.mixed_models.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS: every system and seed on the noisy and on the clean stimuli.
+
+    predictions: PREDICTIONS of all systems. index: STIMULI; the axes "duration_x_snr" (with an SNR) and "duration" (without)
+    are used. split: SPLIT; left out are the sources of its parts train and dev. confidence: of the intervals.
+    Raises InputError where there is no such stimulus, or where a set cannot carry a model (see `response_model`).
+    """
+    stimuli = index[~index.source_id.isin(split.source_id[split.part != "test"])]
+    by_seed = predictions.groupby(["system_id", predictions.seed.astype("string").fillna(NOT_TRAINED)], sort=True)
+    effects, fits = [], []
+    for name, axis in AXES.items():
+        chosen = stimuli[(stimuli.axis == axis) & (stimuli.snr_db.notna() if name == "noisy" else stimuli.snr_db.isna())]
+        for (system, seed), answers in by_seed if len(chosen) else ():
+            where = f"system {system}, seed {seed}, {name} stimuli"
+            rows = answered(answers, chosen, where)
+            analysis = analyse(response_model(rows, where))
+            testable = fewest_sources(rows) >= MIN_SOURCES_FOR_TESTS
+            effects.append(effect_rows(analysis, confidence, testable).assign(system_id=str(system), seed=str(seed), stimuli=name))
+            fits.append({"system_id": system, "seed": seed, "stimuli": name} | fit_row(analysis, rows))
+    if not fits:
+        raise InputError("no stimulus of the axes duration_x_snr or duration of a source outside train and dev; check the index and the split")
+    return pd.concat(effects, ignore_index=True)[list(MIXED_MODEL_EFFECTS.columns)], pd.DataFrame(fits)[list(MIXED_MODEL_FITS.columns)]
+
+
+def answered(answers: pd.DataFrame, stimuli: pd.DataFrame, where: str) -> pd.DataFrame:
+    """One row per stimulus: its clip, source, label, duration and SNR, and `said_speech`, 0 or 1.
+
+    answers: PREDICTIONS of one system and seed; answers to other stimuli are ignored. where: what they are, for messages.
+    Raises InputError where an answer is missing or repeated.
+    """
+    columns = ["stimulus_id", "clip_id", "source_id", "label", "duration_ms", "snr_db"]
+    rows = stimuli[columns].merge(answers[["stimulus_id", "answer"]], on="stimulus_id")
+    repeated = int(rows.stimulus_id.duplicated().sum())
+    missing = len(stimuli) - len(rows) + repeated
+    if repeated or missing:
+        problem = f"{repeated} answers are repeated" if repeated else f"{missing} answers are missing"
+        raise InputError(f"{where}: {problem}; remake the predictions from the present stimuli")
+    return rows.assign(said_speech=(rows.answer == LABELS[0]).astype(float))
+
+
+def response_model(rows: pd.DataFrame, where: str) -> MixedModel:
+    """label x log duration x SNR with random sources, and random clips where a source has several.
+
+    rows: columns source_id, clip_id, label, duration_ms, snr_db, said_speech. A predictor that takes one value only,
+    or is empty, is left out with its interactions. where: what the rows are, for messages.
+    Raises InputError where a class is missing or has one source only, where a source is in both classes, or where
+    duration and SNR do not vary independently.
+    """
+    sources = rows.groupby("label").source_id.unique()
+    for name in LABELS:
+        n_sources = len(sources.get(name, ()))
+        if n_sources < 2:
+            told = "one source only" if n_sources else "no stimulus"
+            raise InputError(f"{where}: class {name} has {told}; a mixed model needs at least 2 sources in each class: add recordings")
+    if shared := sorted(set(sources[LABELS[0]]) & set(sources[LABELS[1]])):
+        raise InputError(f"{where}: source {shared[0]} is in both classes; give every source one label")
+
+    label = np.where(rows.label == LABELS[0], 0.5, -0.5)
+    predictors = {LOG_DURATION: np.log10(rows.duration_ms.to_numpy(dtype=float) / 100), SNR: rows.snr_db.to_numpy(dtype=float) / 10}
+    varying = {name: values for name, values in predictors.items() if np.ptp(values) > 0}
+    condition = {INTERCEPT: np.ones(len(rows))}
+    for size in range(1, len(varying) + 1):
+        for names in itertools.combinations(varying, size):
+            condition[":".join(names)] = np.prod([varying[name] for name in names], axis=0)
+    columns = condition | {_with_label(name): values * label for name, values in condition.items()}
+    design = pd.DataFrame(columns)
+    if np.linalg.matrix_rank(design.to_numpy()) < design.shape[1]:
+        raise InputError(f"{where}: duration and SNR do not vary independently in each class; cross the durations with the SNRs")
+
+    groups = rows.source_id.to_numpy()
+    random = [RandomIntercept(SPEECH_SOURCES, groups, label > 0), RandomIntercept(NONSPEECH_SOURCES, groups, label < 0)]
+    if rows.clip_id.nunique() > rows.source_id.nunique():
+        random.append(RandomIntercept(CLIPS, rows.clip_id.to_numpy()))
+    return MixedModel(rows.said_speech.to_numpy(dtype=float), design, tuple(random))
+
+
+def _with_label(term: str) -> str:
+    return LABEL if term == INTERCEPT else f"{LABEL}:{term}"
+
+
+def label_terms(model: MixedModel) -> list[str]:
+    """The declared family of tests: d' and everything that changes it."""
+    return [term for term in model.design.columns if term.split(":")[0] == LABEL]
+
+
+def analyse(model: MixedModel) -> Analysis:
+    """Fit, standard errors, a refit without each label term, and the intercept-only mixed model.
+
+    "not_converged": the optimiser stopped early, a Newton step of more than 0.05 standard errors is left, or a model with
+    fewer terms fits better.
+    """
+    if is_separated(model):
+        return Analysis(model, "separated", None, None, {}, None)
+    fitted = fit(model)
+    known = precision(model, fitted)
+    if runs_off(fitted, known):
+        return Analysis(model, "separated", fitted, known, {}, None)
+    reduced = {term: fit(model.without(term), fitted) for term in label_terms(model)}
+    refits_agree = all(other.converged and other.log_likelihood < fitted.log_likelihood + 0.01 for other in reduced.values())
+    converged = fitted.converged and known.largest_step < LARGEST_STEP and refits_agree
+    return Analysis(model, "ok" if converged else "not_converged", fitted, known, reduced, fit(model.intercept_only()))
+
+
+def effect_rows(analysis: Analysis, confidence: float, testable: bool) -> pd.DataFrame:
+    """One row per fixed effect: MIXED_MODEL_EFFECTS without what names the fit; empty estimates unless the status is "ok".
+
+    testable: whether there are enough sources for p-values. Holm's method runs over the label terms.
+    """
+    terms = list(analysis.model.design.columns)
+    predictors = [name for name in _REFERENCE if name in terms]
+    table = pd.DataFrame({"term": terms, "meaning": [meaning(term, predictors) for term in terms]})
+    table[["estimate", "standard_error", "low", "high", "z", "p_wald", "likelihood_ratio", "p_likelihood_ratio", "p_holm"]] = math.nan
+    if analysis.status != "ok" or analysis.fitted is None or analysis.known is None:
+        return table
+    table = table.set_index("term")
+    table["estimate"] = analysis.fitted.coefficients
+    table["standard_error"] = analysis.known.errors
+    half = stats.norm.ppf((1 + confidence) / 2) * table.standard_error
+    table["low"], table["high"] = table.estimate - half, table.estimate + half
+    table["z"] = table.estimate / table.standard_error
+    if testable:
+        table["p_wald"] = 2 * stats.norm.sf(table.z.abs())
+        for term, reduced in analysis.reduced.items():
+            table.loc[term, ["likelihood_ratio", "p_likelihood_ratio"]] = likelihood_ratio(analysis.fitted, reduced)
+        family = list(analysis.reduced)
+        table.loc[family, "p_holm"] = multipletests(table.p_likelihood_ratio[family].to_numpy(dtype=float), method="holm")[1]
+    return table.reset_index()
+
+
+def meaning(term: str, predictors: list[str]) -> str:
+    """What a coefficient says in words; predictors: those in the model, which are at their reference unless in the term."""
+    parts = [part for part in term.split(":") if part not in (LABEL, INTERCEPT)]
+    quantity = "d'" if term.split(":")[0] == LABEL else "minus the criterion (positive leans towards SPEECH)"
+    places = " and ".join(_REFERENCE[name] for name in predictors if name not in parts)
+    if len(parts) == 2:
+        return f"change {_UNIT[parts[1]]} of the change {_UNIT[parts[0]]} of {quantity}"
+    text = f"change {_UNIT[parts[0]]} of {quantity}" if parts else quantity
+    return f"{text}, at {places}" if places else text
+
+
+def fit_row(analysis: Analysis, rows: pd.DataFrame) -> dict[str, Any]:
+    """The row of MIXED_MODEL_FITS without what names the fit; empty numbers unless the status is "ok"."""
+    model = analysis.model
+    counts = rows.groupby("label").source_id.nunique()
+    row: dict[str, Any] = {name: math.nan for name, column in MIXED_MODEL_FITS.columns.items() if column.nullable}
+    row |= {
+        "formula": formula(model),
+        "status": analysis.status,
+        "method": analysis.fitted.method if analysis.fitted else "-",
+        "note": "; ".join(notes(rows, analysis.fitted)) or "-",
+        "n_answers": len(rows),
+        "n_clips": rows.clip_id.nunique(),
+        "n_speech_sources": counts[LABELS[0]],
+        "n_nonspeech_sources": counts[LABELS[1]],
+        "reliability": reliability(fewest_sources(rows)),
+        "singular": None,
+    }
+    if analysis.known is not None:
+        row["largest_step"] = analysis.known.largest_step if math.isfinite(analysis.known.largest_step) else math.nan
+    if analysis.status != "ok" or analysis.fitted is None or analysis.null is None:
+        return row
+    fitted, constant = analysis.fitted, constant_log_likelihood(model.outcome)
+    row |= {f"sd_{name}": deviation for name, deviation in fitted.deviations.items()}
+    row["singular"] = fitted.singular
+    row["log_likelihood"] = fitted.log_likelihood
+    row["log_likelihood_constant"] = constant
+    row["log_likelihood_constant_mixed"] = analysis.null.log_likelihood
+    row["mcfadden_against_constant"] = mcfadden(fitted, constant)
+    if analysis.null.converged:
+        row["mcfadden_against_constant_mixed"] = mcfadden(fitted, analysis.null.log_likelihood)
+    row["r2_marginal"], row["r2_conditional"] = latent_r2(model, fitted)
+    return row
+
+
+def formula(model: MixedModel) -> str:
+    """The model in lme4's notation."""
+    crossed = " * ".join(name for name in (LABEL, LOG_DURATION, SNR) if name in model.design)
+    notation = {
+        SPEECH_SOURCES: "(0 + is_speech | source)",
+        NONSPEECH_SOURCES: "(0 + is_nonspeech | source)",
+        CLIPS: "(1 | clip)",
+    }
+    return f"said_speech ~ {crossed} + " + " + ".join(notation[intercept.name] for intercept in model.random)
+
+
+def notes(rows: pd.DataFrame, fitted: Fit | None) -> list[str]:
+    """What the model leaves out, and what its numbers do not support."""
+    found = []
+    if rows.clip_id.nunique() <= rows.source_id.nunique():
+        found.append("one clip per source, so no clip effect")
+    if np.ptp(rows.duration_ms) == 0:
+        found.append("one duration only")
+    if np.ptp(rows.snr_db) == 0:
+        found.append("one SNR only")
+    if fewest_sources(rows) < MIN_SOURCES_FOR_TESTS:
+        found.append(f"fewer than {MIN_SOURCES_FOR_TESTS} sources in a class, so no p-values")
+    if fitted is not None and fitted.method == "laplace" and fitted.deviations.max() > ROUGH_DEVIATION:
+        found.append(f"a standard deviation above {ROUGH_DEVIATION:g}, where the Laplace approximation is rough")
+    return found
+
+
+def fewest_sources(rows: pd.DataFrame) -> int:
+    """Sources of the class that has fewer."""
+    return int(rows.groupby("label").source_id.nunique().min())

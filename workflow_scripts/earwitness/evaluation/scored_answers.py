@@ -1,0 +1,120 @@
+"""Predictions joined with what each stimulus is and with who tests on it: right or wrong, per seed and stimulus."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earwitness.core.errors import InputError
+from earwitness.statistics.clustered import Sample, sample_by_source
+from earwitness.tables.columns import LABELS
+
+HONEST_SPLIT, LEAKY_SPLIT = "grouped", "row_random"
+TEST_SETS = {"unseen": HONEST_SPLIT, "row_random": LEAKY_SPLIT}
+"""Test set: the split whose part `test` it is. Every system is tested on "unseen"; on "row_random" only the base and
+the systems trained on that split."""
+
+BASE = "base"
+NOT_TRAINED = "-"
+ALL_SEEDS = "all"
+ENSEMBLE_MARK = "+"
+"""Stands between an adapter's system_id and how its seeds were combined."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What one system got right on one test set.
+
+    seeds: one text per row of `correct`; ("-",) for a system without training. items: stimulus_id, source_id, label,
+    duration_ms, snr_db, sorted by stimulus_id. correct: bool, shape (n_seeds, n_items). log_odds: SPEECH minus NONSPEECH in
+    nats, the same shape. majority: bool, shape (n_items,): whether the majority of the seeds' answers is right, ties decided
+    by the sum of their log-odds.
+    """
+
+    system_id: str
+    trained_on: str
+    test_set: str
+    seeds: tuple[str, ...]
+    items: pd.DataFrame
+    correct: npt.NDArray[np.bool_]
+    log_odds: npt.NDArray[np.float64]
+    majority: npt.NDArray[np.bool_]
+
+    def by_seed(self) -> list["Outcomes"]:
+        """This, once per seed, and once over all seeds where there are several (with seeds as they are)."""
+        single = [
+            replace(self, seeds=(seed,), correct=self.correct[[k]], log_odds=self.log_odds[[k]], majority=self.correct[k])
+            for k, seed in enumerate(self.seeds)
+        ]
+        return [*single, self] if len(self.seeds) > 1 else single
+
+    @property
+    def seed(self) -> str:
+        """The seed, or "all" where there are several."""
+        return self.seeds[0] if len(self.seeds) == 1 else ALL_SEEDS
+
+    def sample(self, label: str) -> Sample:
+        """The answers to one class, by source."""
+        chosen = (self.items.label == label).to_numpy()
+        return sample_by_source(self.correct[:, chosen], self.items.source_id[chosen].to_numpy())
+
+
+def trained_on(system_id: str) -> str:
+    """The split that a system trained on: adapters are called recipe-split, ensembles of them recipe-split+rule; "-" for all others."""
+    split = system_id.partition(ENSEMBLE_MARK)[0].rpartition("-")[2]
+    return split if split in TEST_SETS.values() else NOT_TRAINED
+
+
+def score_systems(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]) -> list[Outcomes]:
+    """Every system on every test set that it is tested on.
+
+    predictions, index: earwitness.tables.predictions.PREDICTIONS of all systems, and STIMULI. splits: SPLIT by name; "grouped" is needed.
+    Sorted: base, adapters, detectors, each by name; "unseen" before "row_random".
+    Raises InputError where the grouped split is absent, a split lacks a class, or a system lacks or repeats an answer.
+    """
+    if HONEST_SPLIT not in splits:
+        raise InputError(f"no split called {HONEST_SPLIT} among {', '.join(splits) or 'none'}; every system is tested on it: add it")
+    systems = sorted(predictions.system_id.unique(), key=lambda name: (name != BASE, trained_on(name) == NOT_TRAINED, name))
+    found = []
+    for system in systems:
+        rows = predictions[predictions.system_id == system]
+        for test_set, split in TEST_SETS.items():
+            tested = split == HONEST_SPLIT or (split in splits and (system == BASE or trained_on(system) == split))
+            if tested:
+                found.append(outcomes_on(rows, index, splits[split], "test", test_set))
+    return found
+
+
+def outcomes_on(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame, part: str, test_set: str) -> Outcomes:
+    """One system's outcomes on one part of a split; `test_set` is the name they will carry.
+
+    Raises InputError where the part lacks a class, or the system lacks or repeats an answer.
+    """
+    system = str(predictions.system_id.iloc[0])
+    wanted = split.loc[split.part == part, "stimulus_id"]
+    items = index.loc[index.stimulus_id.isin(wanted), ["stimulus_id", "source_id", "label", "duration_ms", "snr_db"]]
+    items = items.sort_values("stimulus_id", ignore_index=True)
+    for label in LABELS:
+        if not (items.label == label).any():
+            raise InputError(f"test set {test_set}: part {part} has no {label} stimulus; use more sources or a larger part")
+
+    rows = predictions[predictions.stimulus_id.isin(items.stimulus_id)]
+    seeds, texts = pd.factorize(rows.seed.astype("string").fillna(NOT_TRAINED), sort=True)
+    places = pd.Index(items.stimulus_id).get_indexer(rows.stimulus_id)
+    count = np.zeros((len(texts), len(items)), dtype=np.int64)
+    np.add.at(count, (seeds, places), 1)
+    if not len(texts) or (count != 1).any():
+        missing = int((count == 0).sum()) if len(texts) else len(items)
+        problem = f"{missing} of {max(count.size, len(items))} answers are missing" if missing else "some stimuli are answered more than once"
+        raise InputError(f"system {system}, test set {test_set}: {problem}; remake its predictions from the present stimuli and splits")
+
+    speech = (items.label == "SPEECH").to_numpy()
+    correct = np.zeros(count.shape, dtype=bool)
+    correct[seeds, places] = (rows.answer == "SPEECH").to_numpy() == speech[places]
+    log_odds = np.zeros(count.shape)
+    log_odds[seeds, places] = rows.log_odds.to_numpy(dtype=np.float64)
+    right = 2 * correct.sum(axis=0) - len(texts)
+    majority = np.where(right == 0, (log_odds.sum(axis=0) > 0) == speech, right > 0)
+    return Outcomes(system, trained_on(system), test_set, tuple(map(str, texts)), items, correct, log_odds, majority)

@@ -1,0 +1,1 @@
+"""The checks of the audit, a family of checks per module."""

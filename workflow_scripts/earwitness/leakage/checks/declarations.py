@@ -1,0 +1,51 @@
+"""What no look at the data can settle, and so must be declared: what the base model may have heard before."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from earwitness.leakage.checks.tuning import TuningInput
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earwitness.tables.files import read_table
+from earwitness.tables.pretraining import PRETRAINING_CORPORA
+
+DECLARATION = Path(__file__).resolve().parents[4] / "config" / "pretraining_corpora.csv"
+"""What is publicly known about the training data of base models (earwitness.tables.pretraining.PRETRAINING_CORPORA)."""
+
+
+def declared_contamination(datasets: pd.Series, declaration: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a declaration about these datasets, those that do not exclude contamination first.
+
+    datasets: names, in any case. declaration: earwitness.tables.pretraining.PRETRAINING_CORPORA.
+    """
+    about = declaration[declaration.dataset.isin(datasets.str.lower())]
+    return about.assign(excluded=about.certainty == "excluded").sort_values(["excluded", "model", "dataset"]).reset_index(drop=True)
+
+
+@check(
+    id="L12",
+    name="pretraining_contamination",
+    severity="info",
+    units="datasets",
+    stage="tuning",
+    remedy="Report it with the results. Recordings that were made or published after the model, or never published, settle the question; "
+    "add what you know about other models and datasets to config/pretraining_corpora.csv.",
+)
+def pretraining_contamination(evidence: TuningInput) -> Finding:
+    """Might the base model have heard the recordings when it was trained?
+
+    No audit of the data can tell, so this compares the datasets of the recordings, by name, with a table of what is
+    publicly known about the base model in use. It is noted where the table has a dataset as stated, likely or unknown;
+    the statistic counts these entries. A dataset that the table does not have passes: it is taken for recordings of the
+    user's own. A model that the table does not have does not run.
+    """
+    declaration = read_table(DECLARATION, PRETRAINING_CORPORA)
+    of_base = declaration[declaration.model == evidence.base]
+    if of_base.empty:
+        return Finding("not_run", 0, None, 0, f"config/pretraining_corpora.csv says nothing about the base model {evidence.base}", no_offenders())
+    about = declared_contamination(evidence.datasets, of_base)
+    n_open = int((~about.excluded).sum())
+    rows = [("", "", row.dataset, row.model, "", "", f"{row.certainty}: {row.known} Source: {row.stated}") for row in about.itertuples() if n_open]
+    offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
+    reason = f"that {evidence.base} heard {', '.join(sorted(about.dataset[~about.excluded].unique()))} in training is not excluded"
+    return judge(offenders, evidence.datasets.nunique(), n_open, 0, reason)

@@ -1,0 +1,104 @@
+"""Was anything that was fitted (statistics, prompts, thresholds, temperatures) fitted on sources of the test part?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earwitness.leakage.tuning_records import digest_of
+
+ALLOWED_PARTS = ("train", "dev")
+
+
+@dataclass(frozen=True, eq=False)
+class TuningInput:
+    """What the checks of fitted artefacts and of the base model receive.
+
+    split: earwitness.tables.splits.SPLIT; split_sha256: its file's. records: earwitness.leakage.tuning_records.TUNING.
+    needed: system -> kinds that it must have fitted, and so must have a record of.
+    datasets: of all recordings. base: the model's name in the declaration of pre-training corpora.
+    counterfactuals: earwitness.tables.counterfactuals.COUNTERFACTUALS; None where the model was not asked.
+    """
+
+    split: pd.DataFrame
+    split_sha256: str
+    records: Sequence[dict[str, Any]]
+    needed: Mapping[str, Sequence[str]]
+    datasets: pd.Series
+    base: str
+    counterfactuals: pd.DataFrame | None = None
+
+
+def _fitted_elsewhere(evidence: TuningInput, kinds: set[str]) -> Finding:
+    """The faults of the records of some kinds, and the systems that lack one."""
+    records = [record for record in evidence.records if kinds & set(record["kinds"])]
+    rows = [fault for record in records for fault in _faults(record, evidence)]
+    told = {(record["system"], kind) for record in records for kind in record["kinds"]}
+    needed = {(system, kind) for system, wanted in evidence.needed.items() for kind in wanted if kind in kinds}
+    rows += [("", "", system, "", "", "", f"no record of what its {kind} was fitted on") for system, kind in sorted(needed - told)]
+    if not records and not rows:
+        return Finding("not_applicable", 0, None, 0, f"no system fits {' or '.join(sorted(kinds))}", no_offenders())
+    offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
+    systems = ", ".join(sorted(set(offenders.item_a)))
+    return judge(offenders, len(records) + len(needed - told), len(rows), 0, f"what {systems} fitted is not shown to be apart from the test part")
+
+
+def _faults(record: dict[str, Any], evidence: TuningInput) -> list[tuple[str, ...]]:
+    system, split = record["system"], evidence.split
+
+    def row(detail: str, part: str = "", source: str = "") -> tuple[str, ...]:
+        return ("", part, system, "", "", source, f"{', '.join(record['kinds'])}: {detail}")
+
+    if record["split_sha256"] != evidence.split_sha256:
+        return [row("fitted by another split than this")]
+    parts = split.drop_duplicates(["source_id", "part"]).groupby("source_id").part.agg(set)
+    strangers = [source for source in record["sources"] if source not in parts.index]
+    tested = [source for source in record["sources"] if source in parts.index and not parts[source] <= set(ALLOWED_PARTS)]
+    rows = [row("fitted on a source of the test part", "test", source) for source in tested]
+    rows += [row("fitted on a source that the split does not have", source=source) for source in strangers]
+    if not record["stimuli"]:
+        rows.append(row("fitted on nothing"))
+    allowed = [split[split.part == part].stimulus_id for part in ALLOWED_PARTS]
+    whole = {digest_of(ids) for ids in (*allowed, pd.concat(allowed))}
+    if "drawn" in record:
+        if set(record["drawn"]) - set(pd.concat(allowed)) or digest_of(record["drawn"]) != record["stimuli_sha256"]:
+            rows.append(row("fitted on stimuli outside the train and development parts, or not on those that it names"))
+    elif not rows and record["stimuli_sha256"] not in whole:
+        rows.append(row("fitted on other stimuli than the whole train or development part"))
+    return rows
+
+
+def _register(id: str, name: str, kinds: tuple[str, ...], question: str, remedy: str) -> None:
+    """Register the check that `kinds` were fitted inside the training and development parts."""
+
+    def fitted_outside(evidence: TuningInput) -> Finding:
+        return _fitted_elsewhere(evidence, set(kinds))
+
+    fitted_outside.__doc__ = question
+    told = f"{remedy}, and let the program tell so (earwitness.leakage.tuning_records)."
+    check(id=id, name=name, severity="error", units="systems", stage="tuning", remedy=told)(fitted_outside)
+
+
+_register(
+    "L07",
+    "statistics_fitted_outside",
+    ("statistics",),
+    "Were any statistics (means, scales) fitted outside the training and development parts?",
+    "Fit means and scales on the training or development part",
+)
+_register(
+    "L08",
+    "prompt_chosen_outside",
+    ("prompt",),
+    "Was any prompt chosen by its score outside the training and development parts?",
+    "Choose prompts by their scores on the development part",
+)
+_register(
+    "L09",
+    "decision_fitted_outside",
+    ("threshold", "temperature", "calibration"),
+    "Was any threshold, temperature or calibration fitted outside the training and development parts?",
+    "Fit thresholds, temperatures and calibrations on the development part",
+)

@@ -1,0 +1,213 @@
+"""Splits that Earwitness did not make: manifests of audio files, one for each part, brought into the form that the audit reads."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from tqdm import tqdm
+
+from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs, encode_flac, read_mono
+from earwitness.core.errors import InputError
+from earwitness.core.files import sha256_of
+from earwitness.leakage.audit_input import Audited, AuditInput, Policy
+from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.clips import CLIPS
+from earwitness.tables.columns import joint_schema
+from earwitness.tables.files import validate
+from earwitness.tables.recordings import RECORDINGS
+from earwitness.tables.stimuli import STIMULI
+
+TEXT_COLUMNS = ("recording", "noise")
+TIME_COLUMNS = ("start_s", "end_s")
+ITEM = joint_schema("items", STIMULI, CLIPS)
+"""Every item is its own clip and its own stimulus."""
+
+BATCH_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the manifests call their columns, and which label is the class that is told from the rest."""
+
+    path: str = "path"
+    label: str = "label"
+    group: str = "group"
+    speech_label: str = "SPEECH"
+
+
+def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFrame:
+    """One row per item of every part: part, path (as given), file (where it is), located (relative to
+    the first manifest's folder), label, group, and optional columns.
+
+    manifests: part ("train", "dev", "test") -> CSV or Parquet. Paths are relative to the manifest's folder. Optional
+    columns are used where every manifest has them: recording; noise ("" for none); start_s and end_s, seconds in the
+    recording. Without `recording` a file is the recording, and an item with times is that stretch of it.
+    Raises InputError where a manifest is missing, malformed, empty or names an item twice, a file is missing, or there
+    is one class only.
+    """
+    tables = [_read_manifest(path, columns).assign(part=part) for part, path in manifests.items()]
+    shared = set.intersection(*(set(table.columns) for table in tables))
+    items = pd.concat([table[[name for name in table.columns if name in shared]] for table in tables], ignore_index=True)
+    labels = sorted(items.label.unique())
+    if len(labels) < 2:
+        raise InputError(f"{_names(manifests)}: all items are of one class ({labels[0]}); an audit needs both classes")
+    if columns.speech_label not in labels:
+        some = ", ".join(labels[:10])
+        raise InputError(f"{_names(manifests)}: no item has the label {columns.speech_label}; name one of {some} with --speech-label")
+    # Relative, so that the same data elsewhere give the same certificate.
+    base = next(iter(manifests.values())).parent.resolve()
+    located = [Path(os.path.relpath(file.resolve(), base)).as_posix() for file in items.file]
+    return items.assign(label=np.where(items.label == columns.speech_label, "SPEECH", "NONSPEECH"), located=located)
+
+
+def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: Policy, folder: Path) -> Audited:
+    """What the audit reads, made from manifests (see read_manifests); audio is compared as 16 kHz mono, 16 bits.
+
+    folder: where the decoded audio is kept while the audit runs.
+    Raises InputError where the manifests cannot be read or an audio file cannot be decoded, is empty, or ends before an item.
+    """
+    items = read_manifests(manifests, columns)
+    path = folder / "items.parquet"
+    rows, digests = [], {}
+    with AudioTableWriter(path, ITEM) as writer:
+        progress = tqdm(total=len(items), desc="Reading audio", unit="file", mininterval=5)
+        for first in range(0, len(items), BATCH_ROWS):
+            batch, audio = [], []
+            for item in items.iloc[first : first + BATCH_ROWS].to_dict("records"):
+                waveform = _read_item(item)
+                batch.append(_item_row(item, waveform))
+                audio.append(encode_flac(np.clip(waveform, -1, 1)))
+                if item["file"] not in digests:
+                    digests[item["file"]] = sha256_of(item["file"])
+                progress.update()
+            table = validate(pd.DataFrame(batch), ITEM)
+            writer.write(table, audio, [f"{first + k}.flac" for k in range(len(table))])
+            rows.append(table)
+    stimuli = pd.concat(rows, ignore_index=True)
+    recordings = _recordings(stimuli, items, digests)
+    evidence = AuditInput(stimuli[list(STIMULI.columns)].assign(part=items.part), (path,), policy, recordings, (path,))
+    return Audited(evidence, " / ".join(file.name for file in manifests.values()), _subject(manifests, items, digests), _impossible(items))
+
+
+def _read_manifest(path: Path, columns: Columns) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; name a manifest (CSV or Parquet)") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as {'Parquet' if path.suffix == '.parquet' else 'CSV'} ({error})") from error
+    asked = {"path": columns.path, "label": columns.label, "group": columns.group}
+    for role, name in asked.items():
+        if name not in table:
+            raise InputError(f"{path}: no column {name} (has {', '.join(map(str, table.columns))}); name it with --{role}-column")
+    if table.empty:
+        raise InputError(f"{path}: has no rows; an audit needs items in every part")
+    table = table.rename(columns={name: role for role, name in asked.items()})
+    if ("start_s" in table) != ("end_s" in table):
+        raise InputError(f"{path}: start_s and end_s go together; give both columns or none")
+    kept = table[[name for name in (*asked, *TEXT_COLUMNS, *TIME_COLUMNS) if name in table]].copy()
+    for name in [name for name in kept.columns if name not in TIME_COLUMNS]:
+        kept[name] = kept[name].astype("string").fillna("").astype(str).str.strip()
+        if name != "noise":
+            _refuse(path, kept[name] == "", f"has no {asked.get(name, name)}")
+    for name in TIME_COLUMNS:
+        if name in kept:
+            kept[name] = pd.to_numeric(kept[name], errors="coerce").astype(float)
+            _refuse(path, ~np.isfinite(kept[name]), f"has no number as {name}")
+    if "start_s" in kept:
+        _refuse(path, (kept.start_s < 0) | (kept.end_s <= kept.start_s), "ends before it starts, or starts below 0")
+    item = ["path"] if "recording" in kept or "start_s" not in kept else ["path", *TIME_COLUMNS]
+    _refuse(path, kept.duplicated(item), "repeats the path of an earlier row")
+    kept["file"] = [path.parent / name for name in kept.path]
+    _refuse(path, ~pd.Series([file.is_file() for file in kept.file], index=kept.index), "names a file that does not exist", kept.path)
+    return kept
+
+
+def _refuse(path: Path, broken: pd.Series, fault: str, what: pd.Series | None = None) -> None:
+    """Raise InputError naming the first broken row (the first below a CSV's header is 1) and how many there are."""
+    if broken.any():
+        first = int(np.flatnonzero(broken)[0])
+        named = "" if what is None else f" ({what.iloc[first]}; paths are relative to the manifest's folder)"
+        more = f" (and {int(broken.sum()) - 1} more)" if broken.sum() > 1 else ""
+        raise InputError(f"{path}: row {first + 1} {fault}{named}{more}; repair the manifest")
+
+
+def _names(manifests: Mapping[str, Path]) -> str:
+    return ", ".join(path.name for path in manifests.values())
+
+
+def _read_item(item: dict) -> Waveform:
+    cut = "start_s" in item and "recording" not in item
+    waveform = read_mono(item["file"], item["start_s"], item["end_s"]) if cut else read_mono(item["file"])
+    if not len(waveform) or not np.isfinite(waveform).all():
+        fault = "holds samples that are no numbers" if len(waveform) else "has no audio" + (f" from {item['start_s']:g} s on" if cut else "")
+        raise InputError(f"{item['file']}: {fault}; repair or leave out the item")
+    if cut and len(waveform) < (item["end_s"] - item["start_s"]) * SAMPLE_RATE - SAMPLE_RATE * 0.1:
+        raise InputError(f"{item['file']}: ends before {item['end_s']:g} s; repair end_s")
+    return waveform
+
+
+def _item_row(item: dict, waveform: Waveform) -> dict[str, object]:
+    timed, noise = "start_s" in item, item.get("noise", "")
+    name = f"{item['part']}:{item['path']}" + (f"@{item['start_s']:g}-{item['end_s']:g}" if timed and "recording" not in item else "")
+    duration = len(waveform) / SAMPLE_RATE
+    start, end = (item["start_s"], item["end_s"]) if timed else (0.0, duration)
+    return {
+        "stimulus_id": name,
+        "clip_id": name,
+        "recording_id": item.get("recording", item["located"]),
+        "source_id": item["group"],
+        "label": item["label"],
+        "category": "unknown",
+        "noise_id": noise or "none",
+        "design": "factorial",
+        "axis": "none",
+        "duration_ms": max(1, round(1000 * duration)),
+        "snr_db": 0.0 if noise else np.nan,
+        "band": "full",
+        "room": "none",
+        "normalisation": "peak",
+        "achieved_snr_db": np.nan,
+        "achieved_level_dbfs": max(dbfs(waveform), -200.0),
+        "segment_start_s": start,
+        "segment_end_s": end,
+        "start_s": start,
+        "end_s": end,
+        "active_fraction": 1.0,
+    }
+
+
+def _recordings(stimuli: pd.DataFrame, items: pd.DataFrame, digests: dict[Path, str]) -> pd.DataFrame:
+    """One row per recording: of several files of one recording, the first."""
+    firsts = stimuli.assign(file=items.file, path=stimuli.stimulus_id).drop_duplicates("recording_id").reset_index(drop=True)
+    headers = [soundfile.info(file) for file in firsts.file]
+    firsts["sha256"] = [digests[file] for file in firsts.file]
+    firsts["sample_rate"] = [header.samplerate for header in headers]
+    firsts["duration_s"] = [header.duration for header in headers]
+    return validate(firsts.assign(dataset="manifest", licence="unknown"), RECORDINGS)
+
+
+def _subject(manifests: Mapping[str, Path], items: pd.DataFrame, digests: dict[Path, str]) -> list[dict[str, str]]:
+    """The manifests, and one digest over the digests of all audio files, ordered by path."""
+    heard = {path: digests[file] for path, file in zip(items.located, items.file, strict=True)}
+    lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(heard.items()))
+    audio = {"role": "audio", "name": f"{len(heard)} audio files", "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+    return [{"role": "manifest", "name": path.name, "sha256": sha256_of(path)} for path in manifests.values()] + [audio]
+
+
+def _impossible(items: pd.DataFrame) -> dict[str, str]:
+    """Checks that the columns do not allow, with the reason."""
+    reasons = {}
+    timed = "start_s" in items
+    if "recording" not in items and not timed:
+        reasons["L02"] = "the manifests have no column recording"
+    if "noise" not in items:
+        reasons["L05"] = "the manifests have no column noise"
+    if not timed:
+        reasons["L06"] = "the manifests have no columns start_s and end_s"
+    return reasons

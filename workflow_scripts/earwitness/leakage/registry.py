@@ -1,0 +1,105 @@
+"""What a check is, and which checks there are.
+
+A check is a function from the evidence to a finding, registered with `check`. The module that holds it is named in
+earwitness.leakage.audit.FAMILIES.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+import pandas as pd
+
+Severity = Literal["error", "warn", "info"]
+Evidence = TypeVar("Evidence")
+Status = Literal["pass", "fail", "not_run", "not_applicable"]
+Stage = Literal["split", "tuning"]
+"""Before training: what a split's data show. After it: what was fitted, and what the model does."""
+Function = Callable[[Any], "Finding"]
+"""From earwitness.leakage.audit_input.AuditInput (split) or earwitness.leakage.checks.tuning.TuningInput (tuning)."""
+
+CHECK_IDS = tuple(f"L{number:02d}" for number in range(1, 16))
+"""The ids of all checks, of both stages."""
+
+EVIDENCE_COLUMNS = ("part_a", "part_b", "item_a", "item_b", "source_a", "source_b", "detail")
+"""Columns of a finding's offenders; "" where one does not apply."""
+
+
+def no_offenders() -> pd.DataFrame:
+    """An empty table of offenders."""
+    return pd.DataFrame(columns=list(EVIDENCE_COLUMNS), dtype=str)
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What a check found.
+
+    n_compared: how many things were looked at, in the check's units; 0 never counts as a pass.
+    statistic, threshold: the number that decides and its limit; None where there is none.
+    reason: one clause that says why the check did not pass; "" where it did.
+    offenders: one row per offending pair or item, columns EVIDENCE_COLUMNS.
+    """
+
+    status: Status
+    n_compared: int
+    statistic: float | None
+    threshold: float | None
+    reason: str
+    offenders: pd.DataFrame
+
+
+def judge(offenders: pd.DataFrame, n_compared: int, statistic: float | None, threshold: float | None, reason: str) -> Finding:
+    """A finding that fails, for `reason`, where there are offenders."""
+    failed = len(offenders) > 0
+    return Finding("fail" if failed else "pass", n_compared, statistic, threshold, reason if failed else "", offenders)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A registered check. severity "error" stops training; "warn" and "info" are only reported."""
+
+    id: str
+    name: str
+    severity: Severity
+    units: str
+    question: str
+    remedy: str
+    stage: Stage
+    function: Function
+
+    def run(self, evidence: Any) -> Finding:
+        """The finding, where a pass over nothing becomes a failure (severity error) or not_run (otherwise)."""
+        finding = self.function(evidence)
+        if finding.n_compared == 0 and finding.status == "pass":
+            status: Status = "fail" if self.severity == "error" else "not_run"
+            return replace(finding, status=status, reason=f"nothing was compared (0 {self.units})")
+        return finding
+
+
+_CHECKS: dict[str, Check] = {}
+
+
+def check(
+    *, id: str, name: str, severity: Severity, units: str, remedy: str, stage: Stage = "split"
+) -> Callable[[Callable[[Evidence], Finding]], Callable[[Evidence], Finding]]:
+    """Register a check.
+
+    id, name: "L01" and a short name in snake case; units: what n_compared counts, in the plural; remedy: what a user
+    does about a failure; stage: which audit runs it. The first line of the function's docstring is the question that the report prints.
+    """
+
+    def register(function: Callable[[Evidence], Finding]) -> Callable[[Evidence], Finding]:
+        if id in _CHECKS:
+            raise ValueError(f"check {id} is registered twice")
+        question = (function.__doc__ or "").strip().splitlines()
+        if not question:
+            raise ValueError(f"check {id} has no docstring; its first line is the question that the report prints")
+        _CHECKS[id] = Check(id, name, severity, units, question[0], remedy, stage, function)
+        return function
+
+    return register
+
+
+def registered(stage: Stage) -> list[Check]:
+    """Every check of a stage, ordered by id."""
+    return [_CHECKS[id] for id in sorted(_CHECKS) if _CHECKS[id].stage == stage]

@@ -1,0 +1,88 @@
+"""Prompts: what the model is asked, and which tokens count as which answer."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transformers import Qwen2AudioProcessor
+
+from earwitness.core.errors import InputError
+
+WORDS = {"SPEECH": "SPEECH", "NONSPEECH": "NON-SPEECH"}
+YES_NO = {"SPEECH": "Yes", "NONSPEECH": "No"}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A question about a sound.
+
+    answer_format: "letters" (A or B, scored in both orders), "words" (SPEECH or NON-SPEECH) or "yes_no".
+    audio_position: whether the sound comes "before" or "after" the question.
+    """
+
+    question: str
+    answer_format: str = "letters"
+    audio_position: str = "before"
+
+    @property
+    def prompt_id(self) -> str:
+        """Ten hexadecimal digits that name this prompt."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True)
+class TokenisedPrompt:
+    """A prompt as token ids around the place of the audio embeddings, and the ids of both answers."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    speech: tuple[int, ...]
+    nonspeech: tuple[int, ...]
+
+
+def tokenise(processor: Qwen2AudioProcessor, prompt: Prompt) -> list[TokenisedPrompt]:
+    """Render a prompt with the checkpoint's own chat template, once per option order.
+
+    Letters have two orders (A means speech, then B means speech); the other formats have one.
+    Raises InputError where the question holds one of the tokenizer's special tokens, where an answer letter is not one
+    token, or where one answer begins with the other.
+    """
+    tokenizer = processor.tokenizer
+    special = [token for token in tokenizer.get_added_vocab() if token in prompt.question]
+    if special:
+        raise InputError(f"prompt.question holds the special token {special[0]}; take it out")
+    if prompt.answer_format == "letters":
+        orders = [{"SPEECH": "A", "NONSPEECH": "B"}, {"SPEECH": "B", "NONSPEECH": "A"}]
+    else:
+        orders = [WORDS if prompt.answer_format == "words" else YES_NO]
+    return [_tokenise_order(processor, prompt, answers) for answers in orders]
+
+
+def instruction(prompt: Prompt, answers: dict[str, str]) -> str:
+    """The user's turn in words: the question and how to answer it."""
+    if prompt.answer_format == "letters":
+        meaning = {answers["SPEECH"]: "speech", answers["NONSPEECH"]: "no speech"}
+        return f"{prompt.question}\nA: {meaning['A']}\nB: {meaning['B']}\nAnswer A or B."
+    return f"{prompt.question}\nAnswer {answers['SPEECH']} or {answers['NONSPEECH']}."
+
+
+def _tokenise_order(processor: Qwen2AudioProcessor, prompt: Prompt, answers: dict[str, str]) -> TokenisedPrompt:
+    tokenizer = processor.tokenizer
+    content = [{"type": "audio", "audio_url": "stimulus"}, {"type": "text", "text": instruction(prompt, answers)}]
+    if prompt.audio_position == "after":
+        content.reverse()
+    conversation: list[Any] = [{"role": "user", "content": content}]
+    text = processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+    before, after = text.split(processor.audio_token)
+
+    def encode(part: str) -> tuple[int, ...]:
+        return tuple(tokenizer.encode(part, add_special_tokens=False))
+
+    speech, nonspeech = encode(answers["SPEECH"]), encode(answers["NONSPEECH"])
+    if prompt.answer_format == "letters" and (len(speech), len(nonspeech)) != (1, 1):
+        raise InputError("this checkpoint's tokenizer has no single token for A or for B; use another prompt.answer_format")
+    shared = min(len(speech), len(nonspeech))
+    if speech[:shared] == nonspeech[:shared]:
+        raise InputError("one answer begins with the other in this checkpoint's tokens; use another prompt.answer_format")
+    return TokenisedPrompt(encode(before), encode(after), speech, nonspeech)

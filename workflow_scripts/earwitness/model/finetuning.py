@@ -1,0 +1,171 @@
+"""Fine-tuning an adapter: which stimuli, in which order, with which letters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from peft import PeftModel
+from transformers import Qwen2AudioForConditionalGeneration
+
+from earwitness.audio.io import Waveform
+from earwitness.core.errors import InputError
+from earwitness.core.randomness import stream, stream_seed
+from earwitness.model.engine.adapters import Scope, attach_adapter, base_of
+from earwitness.model.engine.features import AudioEmbeddings, encode, log_mel
+from earwitness.model.engine.loading import Checkpoint, Memory
+from earwitness.model.engine.losses import BatchLoss, Lesson, answer_loss, lesson
+from earwitness.model.engine.optimisation import Schedule, optimise
+from earwitness.model.engine.prompting import Prompt, tokenise
+from earwitness.model.engine.training_pass import Passes, PassInputs
+from earwitness.model.feature_files import pad
+from earwitness.model.prediction import Sounds
+from earwitness.runtime.resumption import CheckpointFolder
+
+COMPACT_ROWS = 8
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """Stimuli on their way to the model.
+
+    content: spectrograms (batch, mel bins, frames) or audio embeddings (batch, longest, hidden size), on the model's device.
+    lengths: valid convolution outputs or audio tokens per stimulus. n_tokens: audio tokens per stimulus.
+    """
+
+    content: torch.Tensor
+    lengths: tuple[int, ...]
+    n_tokens: tuple[int, ...]
+
+
+Collect = Callable[[npt.NDArray[np.int64]], TrainingBatch]
+Hear = Callable[[torch.Tensor, tuple[int, ...]], AudioEmbeddings]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """is_speech: one Boolean per stimulus; collect: the batch of the stimuli with the given indices; hear: audio
+    embeddings of content and lengths of a batch."""
+
+    is_speech: npt.NDArray[np.bool_]
+    collect: Collect
+    hear: Hear
+
+
+def training_set(checkpoint: Checkpoint, sounds: Sounds, split: pd.DataFrame, scope: Scope) -> TrainingSet:
+    """A split's train part, ordered by stimulus_id.
+
+    scope: with "published" the adapter reaches the audio tower, so sounds are waveforms, kept as spectrograms and encoded at
+    every step; with "language_model" they are features.
+    Raises InputError where a stimulus of the split is not there, or a class is missing.
+    """
+    wanted = split[split.part == "train"].set_index("stimulus_id").label
+    found: dict[str, Any] = {}
+    for names, items in sounds.blocks(set(wanted.index)):
+        found |= zip(names, items, strict=True)
+    missing = sorted(set(wanted.index) - set(found))
+    if missing:
+        raise InputError(f"stimulus {missing[0]} of the split (and {len(missing) - 1} more) is in no shard; make the split again from these stimuli")
+    if wanted.nunique() < 2:
+        raise InputError("the train part has fewer than two classes; make the split again")
+    items = [found[name] for name in sorted(found)]
+    is_speech = (wanted[sorted(found)] == "SPEECH").to_numpy()
+    if scope == "language_model":
+        return TrainingSet(is_speech, *_from_vectors(checkpoint, items))
+    return TrainingSet(is_speech, *_from_waveforms(checkpoint, items))
+
+
+def _from_vectors(checkpoint: Checkpoint, vectors: list[torch.Tensor]) -> tuple[Collect, Hear]:
+    def collect(chosen: npt.NDArray[np.int64]) -> TrainingBatch:
+        audio = pad([vectors[i] for i in chosen], checkpoint.model.lm_head.weight.device)
+        return TrainingBatch(audio.vectors, tuple(audio.n_tokens), tuple(audio.n_tokens))
+
+    return collect, lambda content, lengths: AudioEmbeddings(content, list(lengths))
+
+
+def _from_waveforms(checkpoint: Checkpoint, waveforms: list[Waveform]) -> tuple[Collect, Hear]:
+    extractor, weight = checkpoint.processor.feature_extractor, checkpoint.model.model.audio_tower.conv1.weight
+    spectrograms = [log_mel(extractor, [waveform]) for waveform in waveforms]
+
+    def collect(chosen: npt.NDArray[np.int64]) -> TrainingBatch:
+        # Frames beyond a row's own are masked, whatever they hold.
+        mel = torch.nn.utils.rnn.pad_sequence([spectrograms[i][0][0].T for i in chosen], batch_first=True).transpose(1, 2)
+        lengths = tuple(int(spectrograms[i][1]) for i in chosen)
+        return TrainingBatch(mel.to(weight.device, weight.dtype), lengths, tuple(length // 2 for length in lengths))
+
+    return collect, lambda content, lengths: encode(checkpoint.model, content, torch.tensor(lengths))
+
+
+def train_adapter(
+    checkpoint: Checkpoint,
+    data: TrainingSet,
+    prompt: Prompt,
+    recipe: Mapping[str, Any],
+    seed: int,
+    resume: CheckpointFolder,
+    memory: Memory = "fast",
+) -> tuple[PeftModel, pd.DataFrame]:
+    """Train one adapter.
+
+    recipe: the settings of config finetuning.recipes. The classes take turns, however unequal they are, and within a
+    class every stimulus is seen once before any is seen again, in an order drawn from the seed; the option order (which
+    letter means speech) is drawn anew each time. memory: "compact" computes activations a second time instead of keeping
+    them, and passes few rows at a time.
+    Returns the model with its adapter, in evaluation mode, and the history of `earwitness.model.engine.optimisation.optimise`.
+    """
+    torch.manual_seed(stream_seed(seed, "train_adapter", "initial") % 2**63)
+    wrapped = attach_adapter(checkpoint, recipe["target_modules"], recipe["scope"], recipe["rank"], recipe["alpha"], recipe["dropout"])
+    wrapped.train()
+    model = base_of(wrapped)
+    orders = tokenise(checkpoint.processor, prompt)
+    size = recipe["batch_size"]
+    items = presentation_order(data.is_speech, recipe["steps"] * size, seed)
+
+    def inputs(step: int, rows: slice) -> PassInputs:
+        chosen = items[step * size :][:size][rows]
+        drawn = stream(seed, "train_adapter", "option order", step).integers(len(orders), size=size)[rows]
+        prompts = [orders[k] for k in drawn]
+        answers = [prompt.speech if data.is_speech[i] else prompt.nonspeech for i, prompt in zip(chosen, prompts, strict=True)]
+        sounds = data.collect(chosen)
+        asked = lesson(model, sounds.n_tokens, prompts, answers, recipe["loss_on"])
+        return PassInputs({"content": sounds.content, **asked.tensors}, (sounds.lengths, asked.spans))
+
+    def loss(given: PassInputs) -> BatchLoss:
+        lengths, spans = given.layout
+        audio = data.hear(given.tensors["content"], lengths)
+        return answer_loss(model, audio, Lesson(spans, given.tensors), recipe["focal_gamma"])
+
+    if memory == "compact":
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    schedule = Schedule(
+        steps=recipe["steps"],
+        batch_size=size,
+        micro_batch_size=min(size, recipe["micro_batch_size"] or (COMPACT_ROWS if memory == "compact" else size)),
+        learning_rate=recipe["learning_rate"],
+        warmup_fraction=recipe["warmup_fraction"],
+        weight_decay=recipe["weight_decay"],
+        max_gradient_norm=recipe["max_gradient_norm"],
+    )
+    trainable = {name: parameter for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
+    history = optimise(trainable, inputs, Passes(loss, _records(model, memory)), schedule, seed, resume)
+    return wrapped.eval(), history
+
+
+def _records(model: Qwen2AudioForConditionalGeneration, memory: Memory) -> bool:
+    """Whether passes are recorded: 4-bit weights and activations computed twice do more than start kernels."""
+    in_4_bits = any(type(module).__name__ == "Linear4bit" for module in model.modules())
+    return model.device.type == "cuda" and memory == "fast" and not in_4_bits
+
+
+def presentation_order(is_speech: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+    """Indices of the stimuli in the order they are presented: the classes in turn, each in whole epochs of drawn order."""
+    order = np.empty(n_draws, dtype=np.int64)
+    for turn, label in enumerate((True, False)):
+        members = np.flatnonzero(is_speech == label)
+        places = order[turn::2]
+        epochs = [stream(seed, "train_adapter", "epoch", label, epoch).permutation(members) for epoch in range(-(-len(places) // len(members)))]
+        places[:] = np.concatenate(epochs)[: len(places)] if epochs else []
+    return order

@@ -1,0 +1,101 @@
+"""Asking a model about every stimulus of a set, shard by shard, into prediction rows."""
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from earwitness.audio.levels import Level
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.features import AudioEmbeddings, hear
+from earwitness.model.engine.loading import Checkpoint
+from earwitness.model.engine.prompting import Prompt, tokenise
+from earwitness.model.engine.scoring import Scorer, Scores
+from earwitness.model.feature_files import BLOCK, pad, read_features
+from earwitness.tables.audio import iterate_audio
+from earwitness.tables.files import validate
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.stimuli import STIMULI
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Stimuli on disk as a model gets them.
+
+    blocks: yields stimulus ids and items (waveforms, or vectors of features) that fit into memory; hear: embeds a batch of items.
+    """
+
+    blocks: Callable[[Set[str] | None], Iterator[tuple[list[str], list[Any]]]]
+    hear: Callable[[Sequence[Any]], AudioEmbeddings]
+
+
+def from_audio(checkpoint: Checkpoint, shards: Sequence[Path], level: Level | None = None) -> Sounds:
+    """The stimuli of shards with audio, brought to a level and encoded by the checkpoint's own tower, adapters included.
+
+    level: None leaves them as they are.
+    """
+    level = level or Level()
+
+    def blocks(only: Set[str] | None) -> Iterator[tuple[list[str], list[Any]]]:
+        keep = None if only is None else lambda rows: rows.stimulus_id.isin(only)
+        for shard in shards:
+            for rows, waveforms in iterate_audio(shard, STIMULI, BLOCK, keep):
+                heard = [level.applied(waveform, duration) for waveform, duration in zip(waveforms, rows.duration_ms, strict=True)]
+                # Sounds of one length need no padding.
+                order = np.argsort([len(waveform) for waveform in heard], kind="stable")
+                yield rows.stimulus_id.iloc[order].tolist(), [heard[i] for i in order]
+
+    return Sounds(blocks, lambda waveforms: hear(checkpoint, waveforms))
+
+
+def from_features(checkpoint: Checkpoint, files: Sequence[Path]) -> Sounds:
+    """The stimuli of files of features, for a model whose audio tower made them."""
+
+    return Sounds(lambda only: read_features(checkpoint, files, only), lambda vectors: pad(vectors, checkpoint.model.lm_head.weight.device))
+
+
+def ask(
+    checkpoint: Checkpoint,
+    sounds: Sounds,
+    prompts: Sequence[Prompt],
+    system_id: str,
+    seed: int | None,
+    batches: Batches,
+    only: Set[str] | None = None,
+) -> pd.DataFrame:
+    """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of every stimulus and prompt, sorted by stimulus and then in the prompts' order.
+
+    only: the stimuli to ask about, where they are there; None asks about all. A tie answers NONSPEECH. Each sound is heard
+    once, however many prompts there are.
+    """
+    scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, prompt) for prompt in prompts])
+    parts = []
+    with tqdm(total=None if only is None else len(only), unit="stimulus", mininterval=5, desc=system_id) as progress:
+        for names, items in sounds.blocks(only):
+            done = 0
+            for answers in batches.run(lambda batch: scorer(sounds.hear(batch)), items):
+                size = len(answers[0].log_odds)
+                parts += [_rows(names[done : done + size], prompt, scores) for prompt, scores in zip(prompts, answers, strict=True)]
+                done += size
+            progress.update(len(names))
+    empty = pd.DataFrame(columns=[name for name in PREDICTIONS.columns if name not in ("system_id", "seed")])
+    table = pd.concat(parts or [empty], ignore_index=True).sort_values("stimulus_id", kind="stable", ignore_index=True)
+    return validate(table.assign(system_id=system_id, seed=seed), PREDICTIONS)
+
+
+def _rows(names: list[str], prompt: Prompt, scores: Scores) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "stimulus_id": names,
+            "prompt_id": prompt.prompt_id,
+            "log_odds": scores.log_odds,
+            "answer": np.where(scores.log_odds > 0, "SPEECH", "NONSPEECH"),
+            "coverage": scores.coverage,
+            "letter_bias": scores.letter_bias,
+            "n_audio_tokens": scores.n_audio_tokens,
+        }
+    )

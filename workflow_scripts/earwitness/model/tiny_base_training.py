@@ -1,0 +1,129 @@
+"""Training the tiny base from scratch: random stimuli of the base corpus, every question, format and option order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import trange
+from transformers import Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
+
+from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
+from earwitness.core.randomness import stream, stream_seed
+from earwitness.corpora.layouts import audio_files
+from earwitness.model.engine.features import encode, log_mel
+from earwitness.model.engine.losses import BatchLoss, Lesson, answer_loss, lesson
+from earwitness.model.engine.optimisation import Schedule, optimise
+from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
+from earwitness.model.engine.training_pass import Passes, PassInputs
+from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
+from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.stimuli.conditions import factorial
+from earwitness.stimuli.mixing import StimulusDesign, make_clip_stimuli
+
+FIRST_LESSON = 0.25
+"""Share of the steps that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
+because which letter means speech decides nothing until the sounds can be told apart."""
+
+CLIP_S = 1.0
+
+SOFTEST_DB = 24.0
+"""How far below the factorial set's level a sound may be; the baseline set is presented some 20 dB softer."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Stimuli to learn from.
+
+    mel: (stimuli, mel bins, frames); lengths: valid convolution lengths; is_speech; is_easy: at least 300 ms and 5 dB.
+    """
+
+    mel: torch.Tensor
+    lengths: torch.Tensor
+    is_speech: np.ndarray
+    is_easy: np.ndarray
+
+
+def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window_ms: int, size: int, seed: int) -> Pool:
+    """`size` random stretches, half of each class, at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels.
+
+    speech, sounds: the base corpus in VoxConverse's and ESC-50's layouts. They are presented as the study's stimuli are.
+    """
+    material = {
+        "SPEECH": [read_mono(path) for path in audio_files("voxconverse", speech)],
+        "NONSPEECH": [read_mono(path) for path in audio_files("esc50", sounds)],
+    }
+    waveforms = []
+    is_speech, is_easy = np.arange(size) % 2 == 0, np.zeros(size, dtype=bool)
+    for i in trange(size, mininterval=5, desc="stimuli to learn from"):
+        rng = stream(seed, "train_tiny_base", "stimulus", i)
+        label = "SPEECH" if is_speech[i] else "NONSPEECH"
+        samples = _random_stretch(material[label][rng.integers(len(material[label]))], rng)
+        clip = pd.Series({"clip_id": f"base-{i}", "recording_id": "", "source_id": "", "label": label, "category": "", "start_s": 0.0})
+        duration_ms, snr_db = round(float(np.exp(rng.uniform(np.log(40), np.log(1000))))), float(rng.uniform(-10, 20))
+        is_easy[i] = duration_ms >= 300 and snr_db >= 5
+        design = StimulusDesign(
+            conditions=factorial([duration_ms], [snr_db]),
+            noise="white" if rng.random() < 0.5 else "pink",
+            window_ms=window_ms,
+            floor_dbfs=-85.0,
+            ramp_ms=5.0,
+            normalisation="peak",
+            peak_dbfs=float(rng.uniform(-8, -0.5)),
+            rms_dbfs=-34.0,
+        )
+        [(_, flac)] = make_clip_stimuli(clip, samples, design, seed)
+        waveforms.append(decode_flac(flac) * np.float32(10 ** (-rng.uniform(0, SOFTEST_DB) / 20)))
+    batches = [log_mel(processor.feature_extractor, waveforms[start : start + 256]) for start in range(0, size, 256)]
+    mel, lengths = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return Pool(mel, lengths, is_speech, is_easy)
+
+
+def _random_stretch(samples: Waveform, rng: np.random.Generator) -> Waveform:
+    """A stretch of CLIP_S around a random 20 ms frame that is within 25 dB of the loudest."""
+    frame = SAMPLE_RATE // 50
+    power = np.square(samples[: len(samples) // frame * frame], dtype=np.float64).reshape(-1, frame).mean(axis=1)
+    middle = int(rng.choice(np.flatnonzero(power >= power.max() * 10**-2.5))) * frame
+    length = round(CLIP_S * SAMPLE_RATE)
+    start = int(np.clip(middle - length // 2, 0, max(len(samples) - length, 0)))
+    return samples[start : start + length]
+
+
+def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_order_only: bool) -> TokenisedPrompt:
+    orders = prompts[rng.integers(len(prompts))]
+    return orders[0] if first_order_only else orders[rng.integers(len(orders))]
+
+
+def train_tiny_base(
+    speech: Path, sounds: Path, steps: int, batch_size: int, pool: int, learning_rate: float, window_ms: int, seed: int, resume: CheckpointFolder
+) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor, pd.DataFrame]:
+    """Train the tiny base; returns it in evaluation mode with its processor and the history."""
+    processor = build_processor(training_texts())
+    torch.manual_seed(stream_seed(seed, "train_tiny_base", "initial") % 2**63)
+    model = build_model(processor).train()
+    material = make_pool(processor, speech, sounds, window_ms, pool, seed)
+    end_of_turn = processor.tokenizer.eos_token_id
+    words = [Prompt(question, name, place) for question in QUESTIONS for name in ("words", "yes_no") for place in ("before", "before", "after")]
+    letters = [Prompt(question, "letters", place) for question in QUESTIONS for place in ("before", "before", "after")]
+    asked_by_format = [[tokenise(processor, prompt) for prompt in prompts] for prompts in (words, letters)]
+    easy, everything = np.flatnonzero(material.is_easy), np.arange(pool)
+
+    def inputs(step: int, _: slice) -> PassInputs:
+        rng = stream(seed, "train_tiny_base", "batch", step)
+        first_lesson = step < FIRST_LESSON * steps
+        chosen = rng.choice(easy if first_lesson else everything, batch_size, replace=batch_size > len(easy))
+        asked = [_draw(asked_by_format[rng.integers(2)], rng, first_lesson) for _ in chosen]
+        answers = [(*(prompt.speech if material.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
+        lengths = material.lengths[chosen]
+        given = lesson(model, (lengths // 2).tolist(), asked, answers, "answer")
+        return PassInputs({"mel": material.mel[chosen], "lengths": lengths, **given.tensors}, given.spans)
+
+    def loss(given: PassInputs) -> BatchLoss:
+        audio = encode(model, given.tensors["mel"], given.tensors["lengths"])
+        return answer_loss(model, audio, Lesson(given.layout, given.tensors))
+
+    schedule = Schedule(steps, batch_size, batch_size, learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    history = optimise(trainable, inputs, Passes(loss, recording=False), schedule, seed, resume)
+    return model.eval(), processor, history

@@ -1,0 +1,22 @@
+"""The question that everything after a prompt search asks."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from earwitness.core.errors import InputError
+
+
+def asked_prompt(prompt: Mapping[str, str], chosen: Path | None) -> dict[str, str]:
+    """The configuration's prompt, with the question that a search found in the place of its own where there is one.
+
+    chosen: what choose_prompt wrote; None keeps the configured question.
+    Raises InputError where the file holds no question.
+    """
+    if chosen is None:
+        return dict(prompt)
+    try:
+        question = json.loads(chosen.read_text(encoding="utf-8"))["question"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{chosen}: holds no chosen question ({type(error).__name__}); run choose_prompt again") from error
+    return {**prompt, "question": question}

@@ -1,0 +1,129 @@
+"""A local language model proposes questions from the scores of earlier ones (OPRO: Yang et al., 2024, arXiv 2309.03409)."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from earwitness.core.errors import InputError
+from earwitness.prompt_search.candidates import TAGS
+from earwitness.prompt_search.proposers import Judged, Proposal
+
+Write = Callable[[str, int, int], list[str]]
+"""Request, how many texts, seed -> texts."""
+
+SHOWN = 20
+"""The best questions that a request shows, as many as in the paper."""
+TEMPERATURE = 1.0
+NEW_TOKENS = 192
+
+_TASK = (
+    "A listening model hears a short recording, often with noise, and is asked one question about it: does it hold human speech or"
+    " some other sound? The question is yours to write. Below are questions that were tried, each with its score from 0 to 100, the"
+    " worst first and the best last; 50 is guessing."
+)
+_ORDER = (
+    "Write one question that differs from all of these and that should score higher. It may be several sentences, at most {most}"
+    " characters in all. It must not say which answer is right, nor how to write the answer: that is added to it. Give only the"
+    " question, between {opening} and {closing}."
+)
+
+
+def request_for(history: Sequence[Judged], most_characters: int) -> str:
+    """The meta-prompt: the task, the best questions in ascending order of their scores, and what to write.
+
+    Scores are what the baseline reached plus the gain on the same stimuli, so that those of questions that were
+    dropped early can be compared with the others; whole numbers, as in the paper.
+    """
+    # Every history begins with the baseline, asked about all stimuli.
+    level = history[0].balanced_accuracy
+    shown = sorted(history, key=lambda judged: (judged.gain, judged.margin))[-SHOWN:]
+    opening, closing = TAGS
+    tried = [f"question: {opening}{judged.question}{closing}\nscore: {round(100 * min(1, max(0, level + judged.gain)))}" for judged in shown]
+    return "\n\n".join([_TASK, *tried, _ORDER.format(most=most_characters, opening=opening, closing=closing)])
+
+
+def parse(raw: str) -> tuple[str | None, str]:
+    """The one question between the tags, or None and why there is none."""
+    opening, closing = TAGS
+    if (raw.count(opening), raw.count(closing)) != (1, 1):
+        return None, f"not exactly one pair of {opening} and {closing}"
+    found = re.search(f"{re.escape(opening)}(.*){re.escape(closing)}", raw, re.DOTALL)
+    return (found[1], "") if found else (None, f"{closing} before {opening}")
+
+
+class Opro:
+    """Asks a language model for each candidate, all with one request."""
+
+    def __init__(self, write: Write, most_characters: int):
+        self._write = write
+        self._most = most_characters
+
+    def propose(self, history: Sequence[Judged], count: int, rng: np.random.Generator) -> list[Proposal]:
+        request = request_for(history, self._most)
+        proposals = []
+        for raw in self._write(request, count, int(rng.integers(2**63))):
+            text, fault = parse(raw)
+            proposals.append(Proposal(text, raw, request, fault))
+        return proposals
+
+
+def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
+    """A local causal language model with a chat template, as a writer of texts.
+
+    folder: a checkpoint in safetensors; no code in it is run, and nothing is fetched. quantisation: "none" or "nf4".
+    The same seed gives the same texts on the same device. Raises InputError where the folder holds no such model.
+    """
+    _check_folder(folder)
+    options: dict[str, Any] = {"dtype": torch.float32 if device.type == "cpu" else "auto"}
+    if quantisation == "nf4":
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.float32 if device.type == "cpu" else torch.bfloat16,
+        )
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if not tokenizer.chat_template:
+        raise InputError(f"{folder}: its tokenizer has no chat template; name an instruction-tuned model")
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, device_map={"": device}, **options
+    ).eval()
+    model.requires_grad_(False)
+
+    @torch.inference_mode()
+    def write(request: str, count: int, seed: int) -> list[str]:
+        conversation = [{"role": "user", "content": request}]
+        inputs: Any = tokenizer.apply_chat_template(conversation, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+        inputs = inputs.to(device)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            tokens = model.generate(
+                **inputs,
+                do_sample=True,
+                temperature=TEMPERATURE,
+                top_k=0,
+                top_p=1.0,
+                max_new_tokens=NEW_TOKENS,
+                num_return_sequences=count,
+                pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
+            )
+        return tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+
+    return write
+
+
+def _check_folder(folder: Path) -> None:
+    remedy = "set prompt_search.opro.path to a checkpoint folder of a causal language model"
+    config = folder / "config.json"
+    if not config.is_file():
+        raise InputError(f"{folder}: no checkpoint here (config.json is missing); {remedy}")
+    if "auto_map" in json.loads(config.read_text(encoding="utf-8")):
+        raise InputError(f"{folder}: this model needs code of its own, which is never run; {remedy}")
+    if not any(folder.glob("*.safetensors")):
+        raise InputError(f"{folder}: no *.safetensors weights; other formats can run code when loaded and are refused")

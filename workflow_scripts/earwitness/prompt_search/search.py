@@ -1,0 +1,229 @@
+"""The race of questions: proposed, asked about more and more stimuli while they do well, and chosen on other sources."""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from earwitness.core.errors import InputError
+from earwitness.prompt_search.candidates import canonical, fault, same
+from earwitness.prompt_search.proposers import Judged, Proposal, Proposer
+from earwitness.prompt_search.selection_bias import expected_optimism
+from earwitness.prompt_search.stimulus_sampling import Draw
+from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.tables.files import validate
+from earwitness.tables.prompts import PROMPT_SCORES
+
+Ask = Callable[[Sequence[str], Sequence[str]], npt.NDArray[np.float64]]
+"""Questions and stimulus ids -> log-odds of speech, shape (questions, stimuli)."""
+
+RUNGS = (0.25, 0.5, 1.0)
+"""Shares of the stimuli after which the worse half of an iteration's candidates is dropped."""
+ATTEMPTS = 3
+"""How often a proposer is asked in one iteration for what is missing after duplicates and faults."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """iterations and candidates: rounds, and new questions in each. finalists: questions that reach the development
+    part, besides the baseline and those written by hand. most_characters: of a question."""
+
+    iterations: int
+    candidates: int
+    finalists: int
+    most_characters: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A question and its answers: log_odds about the first stimuli of the search's draw, development about those of the
+    other draw, where it got so far. origin: "baseline", "direct" (written by hand) or "searched"."""
+
+    question: str
+    origin: str
+    iteration: int
+    log_odds: tuple[float, ...]
+    development: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """trials: all questions, the baseline first. best: the place of the chosen one. archive: one record per proposal, with
+    the request, what came back and why it was turned down. optimism, development_optimism: gains expected without any
+    difference between prompts, of the best of all on the search's stimuli and of the best finalist on the others."""
+
+    trials: tuple[Trial, ...]
+    best: int
+    archive: tuple[dict[str, Any], ...]
+    optimism: float
+    development_optimism: float
+
+
+def measure(log_odds: npt.ArrayLike, speech: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Balanced accuracy, and the mean log-odds of the right answer in nats with classes weighing the same.
+
+    speech: the classes of at least as many stimuli; those of the first count. A tie answers "no speech".
+    """
+    values = np.asarray(log_odds, dtype=np.float64)
+    of_class = speech[: len(values)]
+    right = (values > 0) == of_class
+    towards = np.where(of_class, values, -values)
+    accuracy, margin = (float((part[of_class].mean() + part[~of_class].mean()) / 2) for part in (right, towards))
+    return accuracy, margin
+
+
+def judge(trials: Sequence[Trial], speech: npt.NDArray[np.bool_]) -> list[Judged]:
+    """What proposers see of the trials; the first of them is the baseline, asked about every stimulus."""
+    judged = []
+    for trial in trials:
+        count = len(trial.log_odds)
+        accuracy, margin = measure(trial.log_odds, speech)
+        gain = round(accuracy - measure(trials[0].log_odds[:count], speech)[0], 12)
+        judged.append(Judged(trial.question, accuracy, gain, margin, count))
+    return judged
+
+
+def rungs(count: int) -> list[int]:
+    """After how many of `count` stimuli candidates are dropped; all even, so that both classes are there."""
+    return sorted({min(count, max(2, 2 * math.ceil(share * count / 2))) for share in RUNGS})
+
+
+def race(questions: Sequence[str], ask: Ask, draw: Draw) -> list[tuple[float, ...]]:
+    """Log-odds of each question about as many stimuli as it was kept for.
+
+    Successive halving (Karnin et al., 2013): after each rung the better half goes on, ranked by balanced accuracy and
+    then by margin, so that nothing is asked twice and most is spent on what does well.
+    """
+    answers: list[tuple[float, ...]] = [()] * len(questions)
+    running = list(range(len(questions)))
+    asked = 0
+    for rung in rungs(len(draw.ids)):
+        found = ask([questions[k] for k in running], draw.ids[asked:rung])
+        for k, row in zip(running, found, strict=True):
+            answers[k] += tuple(map(float, row))
+        asked = rung
+        ranked = sorted(running, key=lambda k: measure(answers[k], draw.speech), reverse=True)
+        running = sorted(ranked[: math.ceil(len(ranked) / 2)])
+    return answers
+
+
+def gather(
+    proposer: Proposer, history: Sequence[Judged], settings: Settings, special_tokens: Collection[str], rng: np.random.Generator
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """New valid questions, and a record of every proposal."""
+    known = {same(judged.question) for judged in history}
+    questions: list[str] = []
+    records = []
+    for attempt in range(ATTEMPTS):
+        missing = settings.candidates - len(questions)
+        for proposal in proposer.propose(history, missing, rng) if missing else ():
+            reason = _turned_down(proposal, known, settings.most_characters, special_tokens)
+            if not reason and len(questions) == settings.candidates:
+                reason = "more than was asked for"
+            if not reason:
+                questions.append(canonical(proposal.text or ""))
+                known.add(same(proposal.text or ""))
+            records.append({"attempt": attempt} | asdict(proposal) | {"fault": reason})
+    return questions, records
+
+
+def _turned_down(proposal: Proposal, known: Collection[str], most_characters: int, special_tokens: Collection[str]) -> str:
+    if proposal.text is None:
+        return proposal.fault
+    text = canonical(proposal.text)
+    return fault(text, most_characters, special_tokens) or ("asked before" if same(text) in known else "")
+
+
+def search(
+    proposer: Proposer,
+    ask: Ask,
+    draw: Draw,
+    development: Draw,
+    baseline: str,
+    direct: Sequence[str],
+    settings: Settings,
+    special_tokens: Collection[str],
+    rng_of: Callable[[int], np.random.Generator],
+    checkpoint: CheckpointFolder | None = None,
+) -> Found:
+    """Search for a question on `draw`, and choose among the best on `development`, which must hold other sources.
+
+    baseline, direct: questions that are asked about every stimulus of both draws, whatever they score. rng_of: the random
+    stream of an iteration. checkpoint: where the state goes after every iteration; a search that finds one goes on from
+    there to the same result. The choice is by balanced accuracy, then margin; the earlier question wins a tie.
+    Raises InputError where the two draws share a source.
+    """
+    if shared := sorted(set(draw.sources) & set(development.sources)):
+        raise InputError(f"source {shared[0]} is both searched and chosen on; make the split again")
+    saved = None if checkpoint is None else checkpoint.load()
+    if saved is None:
+        fixed = [baseline, *(text for text in direct if same(text) != same(baseline))]
+        answers = ask(fixed, draw.ids)
+        origins = ["baseline"] + ["direct"] * (len(fixed) - 1)
+        trials = [Trial(text, origin, 0, tuple(map(float, row))) for text, origin, row in zip(fixed, origins, answers, strict=True)]
+        archive: list[dict[str, Any]] = []
+        done = 0
+    else:
+        progress = saved[1]
+        trials = [Trial(**(trial | {"log_odds": tuple(trial["log_odds"]), "development": ()})) for trial in progress["trials"]]
+        archive, done = progress["archive"], progress["done"]
+    for iteration in range(done + 1, settings.iterations + 1):
+        questions, records = gather(proposer, judge(trials, draw.speech), settings, special_tokens, rng_of(iteration))
+        archive += [{"iteration": iteration} | record for record in records]
+        answered = race(questions, ask, draw) if questions else []
+        trials += [Trial(text, "searched", iteration, row) for text, row in zip(questions, answered, strict=True)]
+        if checkpoint is not None:
+            checkpoint.save({}, {"done": iteration, "trials": [asdict(trial) for trial in trials], "archive": archive})
+    return _choose(trials, archive, ask, draw, development, settings.finalists)
+
+
+def _choose(trials: list[Trial], archive: list[dict[str, Any]], ask: Ask, draw: Draw, development: Draw, finalists: int) -> Found:
+    complete = [k for k, trial in enumerate(trials) if len(trial.log_odds) == len(draw.ids)]
+    searched = [k for k in complete if trials[k].origin == "searched"]
+    searched.sort(key=lambda k: measure(trials[k].log_odds, draw.speech), reverse=True)
+    chosen = sorted([k for k in complete if trials[k].origin != "searched"] + searched[:finalists])
+    for k, row in zip(chosen, ask([trials[k].question for k in chosen], development.ids), strict=True):
+        trials[k] = replace(trials[k], development=tuple(map(float, row)))
+    best = max(chosen, key=lambda k: (measure(trials[k].development, development.speech), -k))
+    return Found(
+        tuple(trials),
+        best,
+        tuple(archive),
+        expected_optimism([_right(trials[k].log_odds, draw) for k in complete], draw.speech, draw.sources, len(trials)),
+        expected_optimism([_right(trials[k].development, development) for k in chosen], development.speech, development.sources, len(chosen)),
+    )
+
+
+def _right(log_odds: Sequence[float], draw: Draw) -> npt.NDArray[np.bool_]:
+    return (np.array(log_odds) > 0) == draw.speech
+
+
+def score_table(found: Found, draw: Draw, development: Draw, name: Callable[[str], str], length: Callable[[str], int]) -> pd.DataFrame:
+    """earwitness.tables.prompts.PROMPT_SCORES without proposer and seed; name and length: a question's prompt_id and its tokens."""
+    rows = []
+    judged = judge(found.trials, draw.speech)
+    for place, (trial, score) in enumerate(zip(found.trials, judged, strict=True)):
+        later = measure(trial.development, development.speech) if trial.development else (math.nan, math.nan)
+        rows.append(
+            {
+                "iteration": trial.iteration,
+                "origin": trial.origin,
+                "prompt_id": name(trial.question),
+                "question": trial.question,
+                "n_characters": len(trial.question),
+                "n_tokens": length(trial.question),
+                "n_stimuli": score.n_stimuli,
+                "balanced_accuracy": score.balanced_accuracy,
+                "margin": score.margin,
+                "gain": score.gain,
+                "n_development": len(trial.development),
+                "development_balanced_accuracy": later[0],
+                "development_margin": later[1],
+                "chosen": place == found.best,
+            }
+        )
+    return validate(pd.DataFrame(rows), PROMPT_SCORES)

@@ -1,0 +1,57 @@
+"""What recipes cost against how accurate they are."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from earwitness.report.style import GRID, KIND_COLOURS, LEAKY_SPLIT, MUTED, WIDTH
+
+_PANELS = (
+    ("trainable_parameters", 1e-3, "trainable parameters (thousands)"),
+    ("adapter_bytes", 1e-6, "adapter on disk (MB)"),
+    ("ms_per_sample", 1.0, "training time per stimulus (ms)"),
+    ("peak_memory_bytes", 2.0**-30, "peak memory (GiB)"),
+)
+CHARACTERS = 90
+"""What fits beside each other below the panels."""
+
+NARROWEST = 4.0
+"""Points of accuracy that the vertical axis spans at least."""
+
+
+def draw_efficiency(efficiency: pd.DataFrame) -> Figure:
+    """Balanced accuracy against each cost: a numbered disc per recipe (mean over seeds), a small dot per seed.
+
+    efficiency: table of earwitness.tables.experiments.EFFICIENCY; where the honest split is among its splits, that alone is drawn, and
+    otherwise the first.
+    """
+    splits = [split for split in efficiency.split if split != LEAKY_SPLIT] or list(efficiency.split)
+    chosen = "grouped" if "grouped" in splits else splits[0]
+    rows = efficiency[efficiency.split == chosen]
+    means = rows.groupby("recipe", sort=False).mean(numeric_only=True)
+    figure = Figure(figsize=(WIDTH, 6.2 + 0.16 * len(means)), layout="constrained")
+    for axes, (column, unit, label) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
+        _draw_cost(axes, rows, means, column, unit)
+        axes.set_xlabel(label)
+    names = [f"{number}  {str(recipe).replace('_', ' ')}" for number, recipe in enumerate(means.index, start=1)]
+    columns = max(1, min(5, CHARACTERS // max(map(len, names))))
+    figure.legend([Line2D([], [], ls="")] * len(names), names, loc="outside lower center", ncols=columns, handlelength=0, handletextpad=0)
+    figure.suptitle(f"Measured on: {'; '.join(sorted(rows.device.unique()))}", fontsize=9, color=MUTED)
+    return figure
+
+
+def _draw_cost(axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, column: str, unit: float) -> None:
+    colour = KIND_COLOURS["honest"]
+    axes.plot(unit * rows[column].astype(float), 100 * rows.balanced_accuracy, ".", color=colour, alpha=0.35, ms=5)
+    axes.plot(unit * means[column], 100 * means.balanced_accuracy, "o", color=colour, ms=15, mec="white", alpha=0.85)
+    for number, (x, y) in enumerate(zip(unit * means[column], 100 * means.balanced_accuracy, strict=True), start=1):
+        axes.annotate(str(number), (x, y), ha="center", va="center_baseline", color="white", fontsize=8.5, fontweight="bold")
+    axes.margins(0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    low, high = axes.get_ylim()
+    spare = max(0.0, NARROWEST - (high - low)) / 2
+    axes.set_ylim(low - spare, high + spare)
+    axes.grid(color=GRID, lw=0.6)
+    axes.set_ylabel("balanced accuracy (%)")

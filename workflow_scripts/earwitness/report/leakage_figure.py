@@ -1,0 +1,157 @@
+"""What leakage buys: the leaky arm on its own test rows and on unseen sources, beside the published drop."""
+
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from earwitness.report.style import (
+    GRID,
+    INK,
+    KIND_COLOURS,
+    LABEL_COLOURS,
+    LABEL_NAMES,
+    LEAKY_SPLIT,
+    MUTED,
+    WIDTH,
+    headline,
+    in_order,
+    recipe_of,
+    rows_of,
+    system_kind,
+    without_value,
+)
+
+_CLASS_METRICS = {"speech_accuracy": ("SPEECH", -0.2), "nonspeech_accuracy": ("NONSPEECH", 0.2)}
+_PUBLISHED = re.compile(r"accuracy, (speakers shared|unseen speakers), (.+)")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One line of the left panel; without a test set it is a heading."""
+
+    system_id: str
+    test_set: str | None
+    text: str
+
+
+def published_drops(published: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Recipe -> published accuracy (%) with speakers shared and on unseen speakers, from the table of published numbers."""
+    found: dict[str, dict[str, float]] = {}
+    for quantity, value in zip(published.quantity, published.value, strict=True):
+        match = _PUBLISHED.fullmatch(str(quantity))
+        if match:
+            found.setdefault(match[2], {})[match[1]] = float(value)
+    return {recipe: (pair["speakers shared"], pair["unseen speakers"]) for recipe, pair in found.items() if len(pair) == 2}
+
+
+def draw_leakage(leakage: pd.DataFrame, accuracy: pd.DataFrame, published: pd.DataFrame) -> Figure:
+    """Left, this study with intervals and classes; right, the published study's drop, which is another model and data.
+
+    leakage, accuracy: tables of earwitness.tables.comparisons.LEAKAGE and ACCURACY. published: columns quantity, value.
+    Where no leaky arm was trained, the left panel says so.
+    """
+    drops = published_drops(published)
+    rows = _rows(accuracy)
+    lines = max(len(rows), 4)
+    figure = Figure(figsize=(WIDTH, 1.7 + 0.52 * lines), layout="constrained")
+    if drops:
+        left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
+        _draw_published(right, drops, lines)
+    else:
+        left = figure.subplots()
+    left.set_title("This study", loc="left")
+    if rows:
+        _draw_ours(left, rows, accuracy, headline(leakage[leakage.metric == "balanced_accuracy"]).set_index("system_id"))
+        figure.legend(handles=_legend(), loc="outside lower center", ncols=3, handlelength=1.8, columnspacing=1.6)
+    else:
+        left.text(0.5, 0.5, "No leaky arm in this run", transform=left.transAxes, ha="center", va="center", color=MUTED)
+        left.set_axis_off()
+    return figure
+
+
+def _rows(accuracy: pd.DataFrame) -> list[_Row]:
+    """What to draw, from top to bottom; empty where no leaky arm was tested."""
+    present = set(zip(accuracy.system_id, accuracy.test_set, strict=True))
+    leaky = [name for name in in_order(accuracy.system_id) if system_kind(name) == "leaky" and (name, LEAKY_SPLIT) in present]
+    if not leaky:
+        return []
+    rows = []
+    for name in leaky:
+        recipe = recipe_of(name)
+        if len(leaky) > 1:
+            rows.append(_Row(name, None, recipe.replace("_", " ")))
+        rows += [
+            _Row(name, LEAKY_SPLIT, "leaky arm,\nits own test rows"),
+            _Row(name, "unseen", "leaky arm,\nunseen sources"),
+            _Row(f"{recipe}-grouped", "unseen", "honest arm,\nunseen sources"),
+        ]
+    rows += [_Row("base", LEAKY_SPLIT, "base model,\nleaky arm's test rows"), _Row("base", "unseen", "base model,\nunseen sources")]
+    return [row for row in rows if row.test_set is None or (row.system_id, row.test_set) in present]
+
+
+def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, inflation: pd.DataFrame) -> None:
+    for position, row in enumerate(rows):
+        found = accuracy[(accuracy.system_id == row.system_id) & (accuracy.test_set == row.test_set)]
+        colour = KIND_COLOURS[system_kind(row.system_id)]
+        for metric, (label, shift) in _CLASS_METRICS.items():
+            for item in rows_of(headline(found[found.metric == metric])):
+                if not without_value(item.low) and not without_value(item.high):
+                    axes.plot([100 * item.low, 100 * item.high], [position + shift] * 2, color=LABEL_COLOURS[label], lw=1, alpha=0.8)
+                axes.plot([100 * item.estimate], [position + shift], "o", color=LABEL_COLOURS[label], ms=4)
+        for item in rows_of(headline(found[found.metric == "balanced_accuracy"])):
+            if not without_value(item.low) and not without_value(item.high):
+                axes.plot([100 * item.low, 100 * item.high], [position] * 2, color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
+            leaked = row.test_set == LEAKY_SPLIT
+            axes.plot([100 * item.estimate], [position], "o", color=colour, mfc="white" if leaked else colour, mec=colour, mew=1.8, ms=7, zorder=5)
+            axes.text(1.01, position, f"{100 * item.estimate:.1f}", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
+        if row.test_set == LEAKY_SPLIT and row.system_id in inflation.index:
+            gain = inflation.loc[row.system_id]
+            interval = "" if without_value(gain.low) or without_value(gain.high) else f"\n[{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+            note = f"{100 * gain.inflation:+.1f} points{interval}"
+            axes.text(1.01, position + 0.5, note, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour, linespacing=1.05)
+    axes.set_yticks(range(len(rows)), [textwrap.fill(row.text, 24) if row.test_set is None else row.text for row in rows])
+    for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
+        tick.set_color(KIND_COLOURS[system_kind(row.system_id)] if row.test_set else INK)
+        tick.set_fontweight("normal" if row.test_set else "bold")
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(10 * (min(50.0, axes.dataLim.x0) // 10) - 2, 102)
+    axes.set_xlabel("balanced accuracy, small marks: accuracy of one class (%)")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=GRID, lw=0.6)
+
+
+def _draw_published(axes: Axes, drops: dict[str, tuple[float, float]], lines: int) -> None:
+    for number, (recipe, (shared, unseen)) in enumerate(drops.items()):
+        position = 0.5 + 2 * number
+        arrow = {"arrowstyle": "->", "color": MUTED, "lw": 1.2, "shrinkA": 6, "shrinkB": 6}
+        axes.annotate("", (unseen, position), (shared, position), arrowprops=arrow)
+        axes.plot([shared], [position], "o", mfc="white", mec=MUTED, mew=1.8, ms=7)
+        axes.plot([unseen], [position], "o", color=MUTED, ms=7)
+        for value in (shared, unseen):
+            axes.text(value, position - 0.28, f"{value:.1f}", ha="center", va="bottom", fontsize=9)
+        axes.text((shared + unseen) / 2, position + 0.3, recipe, ha="center", va="top", fontsize=9, color=MUTED)
+    axes.set_ylim(max(lines, 2 * len(drops)) - 0.5, -0.5)
+    values = [value for pair in drops.values() for value in pair]
+    axes.set_xlim(min(values) - 6, max(101, max(values) + 4))
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_facecolor("#f6f6f6")
+    axes.set_xlabel("accuracy (%)")
+    axes.set_title("Published study\n(another model and\ndata: not comparable\nin level)", loc="left", fontweight="normal", color=MUTED)
+
+
+def _legend() -> list[Line2D]:
+    bar: dict[str, Any] = {"color": "#929292", "lw": 4, "marker": "o", "ms": 7, "mec": INK, "mew": 1.8}
+    return [
+        Line2D([], [], **bar, mfc="white", label="on the leaky split's own test rows"),
+        Line2D([], [], **bar, mfc=INK, label="on unseen sources"),
+        *[Line2D([], [], color=LABEL_COLOURS[label], lw=1, marker="o", ms=4, label=f"{LABEL_NAMES[label]} alone") for label in LABEL_COLOURS],
+        Line2D([], [], ls="", label="bars: intervals clustered by source"),
+    ]

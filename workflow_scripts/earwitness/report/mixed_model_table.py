@@ -1,0 +1,127 @@
+"""What the mixed models say, in words: what moves sensitivity, by how much, and how sure that is."""
+
+from typing import Any
+
+import pandas as pd
+
+from earwitness.evaluation.scored_answers import NOT_TRAINED
+from earwitness.report.formats import MISSING, decimal, p_value
+from earwitness.report.style import in_order, rows_of, system_name, without_value
+
+_TERMS = {
+    "label": "sensitivity (d′) at {reference}",
+    "label:logdur": "gain in d′ per tenfold duration{at_snr}",
+    "label:snr": "gain in d′ per 10 dB{at_duration}",
+    "label:logdur:snr": "change, per tenfold duration, of the gain in d′ per 10 dB",
+    "intercept": "leaning towards “speech” at {reference}",
+}
+"""The terms that the report shows, in its order; `_effect` fills in the reference."""
+
+_PROBLEMS = {
+    "separated": "its answers are predicted perfectly, so that sensitivity has no finite estimate",
+    "not_converged": "the fit did not converge, so that no estimate is given",
+}
+
+_SETS = {"noisy": "in noise", "clean": "without noise"}
+
+
+def mixed_model_rows(effects: pd.DataFrame, fits: pd.DataFrame) -> list[dict[str, str]]:
+    """The rows of the page's table: system, stimuli, effect, estimate, interval, p, remark; all text.
+
+    effects, fits: earwitness.tables.mixed_models.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS. A fit without estimates has one row, which says why.
+    """
+    rows = []
+    for fitted in _ordered(fits):
+        shown = {"system": _name(fitted), "stimuli": _SETS[fitted.stimuli]}
+        if fitted.status != "ok":
+            empty = {"effect": _PROBLEMS[fitted.status], "estimate": MISSING, "interval": MISSING, "p": MISSING}
+            rows.append(shown | empty | {"remark": _remark(fitted)})
+            continue
+        own = _of_fit(effects, fitted)
+        for term in [term for term in _TERMS if term in own.index]:
+            row: Any = own.loc[term]
+            rows.append(
+                shown
+                | {
+                    "effect": _effect(term, "snr" in own.index, "logdur" in own.index),
+                    "estimate": decimal(row.estimate),
+                    "interval": _interval(row),
+                    "p": p_value(row.p_holm),
+                    "remark": _remark(fitted),
+                }
+            )
+    return rows
+
+
+def mixed_model_sentences(effects: pd.DataFrame, fits: pd.DataFrame, confidence: float) -> list[str]:
+    """One sentence or two per fit: whether duration and SNR move sensitivity, and whether one matters more with the other.
+
+    effects, fits: as for `mixed_model_rows`. confidence: of the intervals; 1 - confidence is the level of the tests, on
+    p-values that Holm's method adjusted over the label terms of the fit.
+    """
+    return [f"{_name(fitted)}, {_SETS[fitted.stimuli]}: {_finding(_of_fit(effects, fitted), fitted, confidence)}" for fitted in _ordered(fits)]
+
+
+def _ordered(fits: pd.DataFrame) -> list[Any]:
+    systems = in_order(fits.system_id)
+    keys = fits.assign(_system=fits.system_id.map(systems.index), _stimuli=fits.stimuli.map(list(_SETS).index))
+    return rows_of(keys.sort_values(["_system", "seed", "_stimuli"], kind="stable")[list(fits.columns)])
+
+
+def _of_fit(effects: pd.DataFrame, fitted: Any) -> pd.DataFrame:
+    own = (effects.system_id == fitted.system_id) & (effects.seed == fitted.seed) & (effects.stimuli == fitted.stimuli)
+    return effects[own].set_index("term")
+
+
+def _name(fitted: Any) -> str:
+    name = system_name(fitted.system_id)
+    return name if fitted.seed == NOT_TRAINED else f"{name}, seed {fitted.seed}"
+
+
+def _effect(term: str, with_snr: bool, with_duration: bool) -> str:
+    places = [place for place, there in (("100 ms", with_duration), ("0 dB", with_snr)) if there]
+    return _TERMS[term].format(
+        reference=" and ".join(places) or "the only condition",
+        at_snr=", at 0 dB" if with_snr else "",
+        at_duration=", at 100 ms" if with_duration else "",
+    )
+
+
+def _interval(row: Any) -> str:
+    return MISSING if without_value(row.low) else f"[{decimal(row.low)},\N{NO-BREAK SPACE}{decimal(row.high)}]"
+
+
+def _remark(fitted: Any) -> str:
+    few = {"few_sources": "few sources", "descriptive_only": "describes these sources only"}
+    singular = not without_value(fitted.singular) and bool(fitted.singular)
+    remarks = [few.get(fitted.reliability, ""), "singular fit" if singular else "", "" if fitted.note == "-" else fitted.note]
+    return "; ".join(remark for remark in remarks if remark)
+
+
+def _finding(own: pd.DataFrame, fitted: Any, confidence: float) -> str:
+    if fitted.status != "ok":
+        return f"{_PROBLEMS[fitted.status]}."
+    parts = []
+    for term, what in (("label:logdur", "a tenfold duration"), ("label:snr", "10 dB more")):
+        if term in own.index:
+            parts.append(f"{what} {_change(own.loc[term])}")
+    text = " and ".join(parts) + (" (at the reference of 100 ms and 0 dB)" if len(parts) == 2 else "") if parts else "one condition only"
+    if "label:logdur:snr" in own.index:
+        text += f". {_interaction(own.loc['label:logdur:snr'], 1 - confidence)}"
+    if fitted.reliability == "descriptive_only":
+        text += ". With so few sources this describes these sources only"
+    return f"{text}."
+
+
+def _change(row: Any) -> str:
+    return f"changes d′ by {decimal(row.estimate)} {_interval(row)}"
+
+
+def _interaction(row: Any, level: float) -> str:
+    numbers = f"{decimal(row.estimate)} {_interval(row)} in d′ per 10 dB and tenfold duration"
+    if without_value(row.p_holm):
+        return f"Whether a higher SNR helps more at short durations is not tested ({numbers})"
+    numbers += f"; p = {p_value(row.p_holm)} after Holm" if row.p_holm >= 0.001 else f"; p {p_value(row.p_holm)} after Holm"
+    if row.p_holm >= level:
+        return f"Whether a higher SNR helps more at short or at long durations these data do not settle ({numbers})"
+    return f"A higher SNR helps more at {'short' if row.estimate < 0 else 'long'} durations ({numbers})"

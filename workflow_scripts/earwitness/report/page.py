@@ -1,0 +1,256 @@
+"""The report: one HTML page that needs nothing else."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from earwitness.core.errors import InputError
+from earwitness.leakage.certificate import blocking_checks
+from earwitness.report import formats
+from earwitness.report.comparison_sentences import VARIANCE_COLUMNS, conclusion_sentences, variance_rows
+from earwitness.report.experiment_words import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
+from earwitness.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
+from earwitness.report.prompt_words import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
+from earwitness.report.published import published_beside_ours
+from earwitness.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
+from earwitness.report.summary import summarise
+from earwitness.report.threshold_sentences import PSYCHOACOUSTIC_FIGURES, threshold_rows
+
+FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")
+"""Names of the figures that the page shows, in order."""
+
+_MOST_SOURCES = 12
+_MOST_CATEGORIES = 5
+_SPLIT_NAMES = {"grouped": "grouped (honest)", LEAKY_SPLIT: "row-random (leaky)", "-": formats.MISSING}
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything that the page shows; the tables are those of earwitness.tables. errors: examples of what the system errors_of
+    gets wrong. Without the baseline set, thresholds, points and the mixed models' tables are None; without a prompt search, prompts is."""
+
+    settings: dict[str, Any]
+    figures: Mapping[str, str]
+    accuracy: pd.DataFrame
+    comparisons: pd.DataFrame
+    leakage: pd.DataFrame
+    conditions: pd.DataFrame
+    stimuli: pd.DataFrame
+    generation: pd.DataFrame
+    checks: Mapping[str, pd.DataFrame]
+    certificates: Sequence[dict[str, Any]]
+    published: pd.DataFrame
+    run: dict[str, Any]
+    config: dict[str, Any]
+    config_text: str
+    digests: pd.DataFrame
+    examples: Sequence[dict[str, Any]]
+    test_sizes: pd.DataFrame
+    experiments: Sequence[ExperimentSection]
+    ensembles: pd.DataFrame
+    power: pd.DataFrame
+    variance: pd.DataFrame
+    calibration: pd.DataFrame
+    error_rates: pd.DataFrame
+    errors: Sequence[dict[str, Any]]
+    errors_of: str
+    thresholds: pd.DataFrame | None = None
+    points: pd.DataFrame | None = None
+    mixed_model_effects: pd.DataFrame | None = None
+    mixed_model_fits: pd.DataFrame | None = None
+    prompts: pd.DataFrame | None = None
+
+    @property
+    def expected_figures(self) -> tuple[str, ...]:
+        psychoacoustic = PSYCHOACOUSTIC_FIGURES if self.thresholds is not None else ()
+        return FIGURES + psychoacoustic + (PROMPT_FIGURES if self.prompts is not None else ())
+
+
+def render_page(inputs: ReportInputs, template: Path) -> str:
+    """Fill the template; every text is escaped, so that names out of the data stay text.
+
+    Raises InputError where a figure is missing.
+    """
+    missing = [name for name in inputs.expected_figures if name not in inputs.figures]
+    if missing:
+        program = f"plot_{missing[0]}" if missing[0] in FIGURES else "plot_prompts" if missing[0] in PROMPT_FIGURES else "plot_psychometrics"
+        raise InputError(f"report: no figure {missing[0]}.svg; run {program}")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(
+        percent=formats.percent,
+        points=formats.points,
+        p_value=formats.p_value,
+        decimal=formats.decimal,
+        counted=formats.counted,
+        system=system_name,
+        label=lambda label: LABEL_NAMES[label],
+        proposer=proposer_name,
+        asked=asked_name,
+        split=lambda split: _SPLIT_NAMES.get(split, split),
+    )
+    environment.globals.update(percent_range=formats.percent_range, points_range=formats.points_range)
+    statistics = inputs.config["statistics"]
+    certificates = sorted(inputs.certificates, key=lambda certificate: certificate["split"]["name"])
+    return environment.get_template(template.name).render(
+        title=inputs.settings["title"],
+        sentences=summarise(inputs.accuracy, inputs.comparisons, inputs.leakage, certificates, statistics),
+        confidence=f"{100 * statistics['confidence']:g} %",
+        margin=f"{100 * statistics['equivalence_margin']:g}",
+        config=inputs.config,
+        tiny=inputs.config["model"]["origin"] == "tiny",
+        few_sources_on=sorted(set(inputs.accuracy.test_set[inputs.accuracy.reliability != "ok"])),
+        systems=_system_rows(inputs.accuracy),
+        comparisons=inputs.comparisons.to_dict("records"),
+        conclusions=conclusion_sentences(inputs.comparisons, inputs.power, statistics),
+        variance={"columns": VARIANCE_COLUMNS, "rows": variance_rows(inputs.variance)},
+        ensembles=inputs.ensembles.to_dict("records"),
+        calibration=_calibration_rows(inputs.calibration),
+        error_rates=_error_rate_rows(inputs.error_rates),
+        errors=inputs.errors,
+        errors_of=inputs.errors_of,
+        leakage=_leakage_rows(inputs.leakage),
+        figures={name: _embedded(inputs.figures[name]) for name in inputs.expected_figures},
+        test_sizes=size_sentences(inputs.test_sizes, statistics["confidence"], statistics["power"]),
+        experiments=[
+            {
+                "name": section.name,
+                "rows": experiment_rows(section.experiment),
+                "sentences": experiment_sentences(section.experiment, section.learning_curve, statistics["confidence"]),
+                "figure": _embedded(section.figure),
+                "efficiency": _embedded(section.efficiency),
+            }
+            for section in inputs.experiments
+        ],
+        waivers=_used_waivers(certificates),
+        audits=[_audit(certificate) for certificate in certificates],
+        checks=[_check_summary(name, table, inputs.config) for name, table in inputs.checks.items()],
+        stimuli=_stimulus_summary(inputs.stimuli),
+        generation=inputs.generation.to_dict("records"),
+        examples=inputs.examples,
+        published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config, inputs.thresholds, inputs.points),
+        prompts={"rows": [], "sentences": []}
+        if inputs.prompts is None
+        else {
+            "rows": prompt_rows(inputs.prompts),
+            "sentences": prompt_sentences(inputs.prompts, statistics["confidence"], inputs.config["prompt_search"]["use_question_of"]),
+        },
+        mixed_models=_mixed_models(inputs, statistics["confidence"]),
+        thresholds=[] if inputs.thresholds is None else threshold_rows(inputs.thresholds),
+        run=inputs.run,
+        config_text=inputs.config_text,
+        digests=inputs.digests.to_dict("records"),
+    )
+
+
+def _leakage_rows(leakage: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Per leaky system: balanced accuracy, then each class."""
+    measures = {"balanced_accuracy": "", "speech_accuracy": LABEL_NAMES["SPEECH"], "nonspeech_accuracy": LABEL_NAMES["NONSPEECH"]}
+    rows = [row for name in measures for row in headline(leakage[leakage.metric == name]).to_dict("records")]
+    return [{**row, "label": measures[row["metric"]]} for row in sorted(rows, key=lambda row: row["system_id"])]
+
+
+def _embedded(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
+
+
+def _mixed_models(inputs: ReportInputs, confidence: float) -> dict[str, Any]:
+    effects, fits = inputs.mixed_model_effects, inputs.mixed_model_fits
+    if effects is None or fits is None:
+        return {"rows": [], "sentences": []}
+    return {"rows": mixed_model_rows(effects, fits), "sentences": mixed_model_sentences(effects, fits, confidence)}
+
+
+def _system_rows(accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
+    unseen = accuracy[accuracy.test_set == "unseen"]
+    metrics = {metric: headline(rows).set_index("system_id") for metric, rows in unseen.groupby("metric")}
+    rows: list[dict[Any, Any]] = []
+    for system in in_order(metrics["balanced_accuracy"].index):
+        per_metric: dict[Any, Any] = {metric: table.loc[system].to_dict() for metric, table in metrics.items() if system in table.index}
+        rows.append({"system_id": system, "kind": system_kind(system), **per_metric})
+    return rows
+
+
+def _calibration_rows(calibration: pd.DataFrame) -> list[dict[Any, Any]]:
+    """One row per system and method, all seeds together."""
+    per_method = {method: headline(rows).set_index("system_id") for method, rows in calibration.groupby("method")}
+    return [
+        per_method[method].loc[system].to_dict() | {"system_id": system, "method": method}
+        for system in in_order(calibration.system_id)
+        for method in ("none", "temperature", "platt")
+    ]
+
+
+def _error_rate_rows(rates: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row per system and class: the rate overall, and per factor its values, categories by how often they are wrong."""
+    rows = []
+    for system in in_order(rates.system_id):
+        for label in LABEL_NAMES:
+            chosen = rates[(rates.system_id == system) & (rates.label == label)]
+            by_factor = {str(factor): table.to_dict("records") for factor, table in chosen.groupby("factor")}
+            worst = chosen[chosen.factor == "category"].sort_values("error_rate", ascending=False, kind="stable").head(_MOST_CATEGORIES)
+            rows.append({"system_id": system, "label": label, **by_factor, "all": by_factor["all"][0], "category": worst.to_dict("records")})
+    return rows
+
+
+def _used_waivers(certificates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row per check that a waiver let through and split: the numbers on this page rest on these."""
+    rows = []
+    for certificate in certificates:
+        waivers = {waiver["check"]: waiver for waiver in certificate["waivers"]}
+        rows += [
+            waivers[check["id"]] | {"name": check["name"], "found": check["reason"], "split": certificate["split"]["name"]}
+            for check in certificate["checks"]
+            if check["waived"]
+        ]
+    return rows
+
+
+def _audit(certificate: dict[str, Any]) -> dict[str, Any]:
+    blocking = {check["id"] for check in blocking_checks(certificate["checks"])}
+    checks = []
+    for check in certificate["checks"]:
+        sources = check["offending_sources"]
+        checks.append(
+            check | {"blocks": check["id"] in blocking, "sources": sources[:_MOST_SOURCES], "more_sources": max(0, len(sources) - _MOST_SOURCES)}
+        )
+    return {
+        "name": certificate["split"]["name"],
+        "leaky": certificate["split"]["name"] == LEAKY_SPLIT,
+        "status": certificate["status"],
+        "parts": certificate["parts"],
+        "failed": [check for check in checks if check["status"] not in ("pass", "not_applicable") or check["blocks"]],
+        "passed": [check for check in checks if check["status"] in ("pass", "not_applicable") and not check["blocks"]],
+    }
+
+
+def _check_summary(dataset: str, table: pd.DataFrame, config: dict[str, Any]) -> dict[str, Any]:
+    source = config["sources"].get(dataset, {})
+    counts = table.verdict.value_counts()
+    broken = table[table.verdict == "broken"]
+    return {
+        "dataset": dataset,
+        "origin": source.get("origin", formats.MISSING),
+        "licence": "synthesised here" if source.get("origin") == "embedded" else source.get("licence", formats.MISSING),
+        **{verdict: int(counts.get(verdict, 0)) for verdict in ("ok", "broken", "excluded")},
+        "faults": broken[["path", "reason"]].head(_MOST_SOURCES).to_dict("records"),
+        "more_faults": max(0, len(broken) - _MOST_SOURCES),
+    }
+
+
+def _stimulus_summary(summary: pd.DataFrame) -> list[dict[Any, Any]]:
+    grouped = summary.groupby("label", as_index=False).agg(
+        n=("n", "sum"),
+        n_sources=("n_sources", "max"),
+        conditions=("n", "size"),
+        fewest=("n", "min"),
+        snr_error=("max_abs_snr_error_db", "max"),
+        level_error=("max_abs_level_error_db", "max"),
+    )
+    return grouped.to_dict("records")

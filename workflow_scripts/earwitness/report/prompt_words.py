@@ -1,0 +1,64 @@
+"""The prompt search in words and table rows, as the page prints them."""
+
+from typing import Any
+
+import pandas as pd
+
+from earwitness.report.formats import percent, points, points_range
+from earwitness.report.style import rows_of
+
+PROMPT_FIGURES = ("prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions")
+"""Names of the figures of the prompt search, in the page's order."""
+
+_NAMES = {"edits": "edits", "opro": "language model (OPRO)", "paraphrases": "paraphrases (control)"}
+
+
+def proposer_name(proposer: str) -> str:
+    """The name to print."""
+    return _NAMES[proposer]
+
+
+def asked_name(system: str) -> str:
+    """The name of what is asked: the base model, or an adapter without its split, which is the grouped one."""
+    recipe, _, seed = system.partition("-grouped-seed-")
+    return f"adapter {recipe}, seed {seed}" if seed else "base model"
+
+
+def prompt_rows(gains: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows of the page's table from earwitness.tables.prompt_gains.PROMPT_GAINS, by system, the control last."""
+    order = gains.assign(_system=pd.factorize(gains.system_id)[0], _proposer=gains.proposer.map(list(_NAMES).index))
+    return order.sort_values(["_system", "_proposer"], kind="stable").drop(columns=["_system", "_proposer"]).to_dict("records")
+
+
+def prompt_sentences(gains: pd.DataFrame, confidence: float, used: str) -> list[str]:
+    """One sentence per system and proposer: the gain on test sources, whether it is told from zero, what choosing alone
+    would show, and what it cost; and which question is used, by the proposer that found it, or "none"."""
+    sentences = []
+    for system, asked in gains.groupby("system_id", sort=False):
+        for rows in (asked[asked.proposer == name] for name in _NAMES if (asked.proposer == name).any()):
+            sentences.append(_sentence(str(system), rows, confidence))
+    if used != "none":
+        sentences.append(
+            f"Zero-shot prediction and fine-tuning ask the question that {proposer_name(used)} found, of its searches the one that did best on the"
+            " development part; folds, which test sources that it was chosen on, ask the configured one."
+        )
+    return sentences
+
+
+def _sentence(system: str, rows: pd.DataFrame, confidence: float) -> str:
+    together = rows[rows.search_seed == "all"]
+    row = rows_of(together if len(together) else rows)[0]
+    n_searches = len(rows) - 1 if len(together) else 1
+    text = (
+        f"By {proposer_name(row.proposer)}, over {'one search' if n_searches == 1 else f'{n_searches} searches'} of"
+        f" {row.n_prompts / n_searches:.0f} questions and {row.n_answers / n_searches:,.0f} answers each, the chosen question gains"
+        f" {points(row.difference)} points over the baseline's {percent(row.baseline_accuracy)} on test sources, asked of the {asked_name(system)}"
+    )
+    interval = points_range(row.low, row.high)
+    if interval:
+        zero = "covers" if row.low <= 0 <= row.high else "does not cover"
+        text += f" ({100 * confidence:g} % interval {interval}, which {zero} zero)"
+    text += f"; on the search's own stimuli it gained {points(row.search_gain)}"
+    if not pd.isna(row.search_optimism):
+        text += f", where the best of equally good questions is expected to show {points(row.search_optimism)} over their mean"
+    return text + "."

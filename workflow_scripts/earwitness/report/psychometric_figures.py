@@ -1,0 +1,357 @@
+"""Psychometric functions of all systems: by duration, by SNR, d' and criterion, and accuracy by band and room."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from earwitness.core.errors import InputError
+from earwitness.report.conditions_figure import draw_conditions
+from earwitness.report.style import GRID, INK, MUTED, WIDTH, in_order, rows_of, system_name, wrapped_name
+from earwitness.report.threshold_sentences import interval_words, threshold_words
+
+_COLOURS = ("#222222", "#0072b2", "#b04a00", "#00795a", "#a8437f", "#8a6d00", "#3d8fc4", "#6b6b6b")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1.5, 1.5)))
+_TARGET = 75.0
+_MINUS = "\N{MINUS SIGN}"
+_NOTE: dict[str, Any] = {"fontsize": 8, "color": MUTED, "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one system is drawn in every panel; colour, marker and dashes each tell it from its neighbours."""
+
+    colour: str
+    marker: str
+    dashes: Any
+
+
+@dataclass(frozen=True)
+class PsychometricTables:
+    """What the figures show: tables of earwitness.tables.psychometrics.POINTS, CURVES and THRESHOLDS, and config/published.csv."""
+
+    points: pd.DataFrame
+    curves: pd.DataFrame
+    thresholds: pd.DataFrame
+    published: pd.DataFrame
+
+    @property
+    def systems(self) -> list[str]:
+        return in_order(self.points.system_id)
+
+    @property
+    def looks(self) -> dict[str, Look]:
+        return {
+            system: Look(_COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)], _DASHES[k % len(_DASHES)]) for k, system in enumerate(self.systems)
+        }
+
+    def published_value(self, quantity: str) -> str | None:
+        """The value that the published study stated, as it stands in the table; None where it states none."""
+        found = self.published.loc[self.published.quantity == quantity, "value"]
+        return None if found.empty else str(found.iloc[0])
+
+
+def draw_duration_curves(tables: PsychometricTables) -> Figure:
+    """Balanced accuracy by duration with fitted curves; below, every system's threshold with its interval.
+
+    Raises InputError where no system was tested at several durations without noise.
+    """
+    points = tables.points[(tables.points.design == "grid") & (tables.points.axis == "duration")]
+    if points.empty:
+        raise InputError("table points: no duration axis; run fit_psychometrics again")
+    thresholds = tables.thresholds[(tables.thresholds.axis == "duration") & (tables.thresholds.measure == "balanced_accuracy")]
+    curves = _curves(tables, "duration", "balanced_accuracy")
+    systems = tables.systems
+    most_lines = max(_short(system).count("\n") + 1 for system in systems)
+    strip = len(systems) * (0.2 + 0.13 * most_lines)
+    figure = Figure(figsize=(WIDTH, 5.0 + strip), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, strip])
+    _draw_proportions(top, tables, points, curves, "duration_ms")
+    top.set_ylabel("balanced accuracy (%)")
+    top.set_xscale("log")
+    _draw_thresholds(bottom, tables, thresholds)
+    _level_ticks(bottom, sorted(points.duration_ms.unique()))
+    bottom.set_xlabel("duration (ms), logarithmic")
+    bottom.set_title("duration at 75 % balanced accuracy, with interval clustered by source", loc="left", fontsize=9, fontweight="normal")
+    if (stated := tables.published_value("DT75")) is not None:
+        for axes in (top, bottom):
+            axes.axvline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
+        _note(top, (float(stated), 0.995), f"published: {stated} ms", "top", top.get_xaxis_transform())
+    return figure
+
+
+def draw_snr_curves(tables: PsychometricTables) -> Figure:
+    """Balanced accuracy by SNR, a panel per duration of the stratified set.
+
+    Raises InputError where there is no stratified set.
+    """
+    points = tables.points[tables.points.design == "factorial"]
+    if points.empty:
+        raise InputError("table points: no stratified set; run fit_psychometrics again")
+    curves = _curves(tables, "snr", "balanced_accuracy")
+    curves = curves[curves.design == "factorial"]
+    durations = sorted(points.duration_ms.unique())
+    columns = min(2, len(durations))
+    lines = -(-len(durations) // columns)
+    figure = Figure(figsize=(WIDTH, 3.0 * lines + 0.28 * -(-len(tables.systems) // 3)), layout="constrained")
+    panels = list(figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat)
+    for number, (axes, duration) in enumerate(zip(panels, durations, strict=False)):
+        _draw_proportions(axes, tables, points[points.duration_ms == duration], curves[curves.held_duration_ms == duration], "snr_db")
+        axes.set_title(f"{duration} ms")
+        stated = tables.published_value(f"SNR-75 at {duration} ms")
+        if stated is not None:
+            _mark_published(axes, stated, float(points.snr_db.max()))
+        if number % columns == 0:
+            axes.set_ylabel("balanced accuracy (%)")
+        if number + columns >= len(durations):
+            axes.set_xlabel("SNR (dB)")
+            axes.tick_params(labelbottom=True)
+    for axes in panels[len(durations) :]:
+        axes.set_visible(False)
+    _legend(figure, tables)
+    return figure
+
+
+def draw_sensitivity(tables: PsychometricTables) -> Figure:
+    """d' (above) and criterion (below), by duration without noise (left) and by SNR at the longest stratified duration (right).
+
+    Raises InputError where neither was tested.
+    """
+    points = tables.points
+    noisy = points[points.design == "factorial"]
+    longest = int(noisy.duration_ms.max()) if len(noisy) else 0
+    sides = {
+        "duration_ms": points[(points.design == "grid") & (points.axis == "duration")],
+        "snr_db": noisy[noisy.duration_ms == longest],
+    }
+    shown = {level: rows for level, rows in sides.items() if len(rows)}
+    if not shown:
+        raise InputError("table points: neither a duration axis nor a stratified set; run fit_psychometrics again")
+    curves = {"duration_ms": _curves(tables, "duration", "d_prime"), "snr_db": _curves(tables, "snr", "d_prime")}
+    curves["snr_db"] = curves["snr_db"][(curves["snr_db"].design == "factorial") & (curves["snr_db"].held_duration_ms == longest)]
+    figure = Figure(figsize=(WIDTH, 6.2 + 0.28 * -(-len(tables.systems) // 3)), layout="constrained")
+    grid = figure.subplots(2, len(shown), squeeze=False, sharex="col", sharey="row")
+    for column, (level, rows) in enumerate(shown.items()):
+        above, below = grid[:, column]
+        for name, axes in (("d_prime", above), ("criterion", below)):
+            for system, look, shift in _dodged(tables, rows[level], level == "duration_ms"):
+                own = rows[rows.system_id == system].sort_values(level)
+                _draw_points(axes, shift(own[level]), own[name], own[f"{name}_low"], own[f"{name}_high"], look)
+                if name == "criterion":
+                    axes.plot(shift(own[level]), own[name], color=look.colour, ls=look.dashes, lw=1)
+        for system, look in tables.looks.items():
+            line = curves[level][curves[level].system_id == system]
+            above.plot(line.level, line.fitted, color=look.colour, ls=look.dashes, lw=1.4)
+        above.axhline(1.349, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+        below.axhline(0, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+        above.set_title("by duration, no noise" if level == "duration_ms" else f"by SNR at {longest} ms")
+        if level == "duration_ms":
+            below.set_xscale("log")
+        _level_ticks(below, sorted(rows[level].unique()))
+        below.set_xlabel("duration (ms)" if level == "duration_ms" else "SNR (dB)")
+    grid[0, 0].set_ylabel("sensitivity d′")
+    grid[1, 0].set_ylabel("criterion c\n(above 0: says speech too rarely)")
+    grid[0, 1].annotate(
+        "75 %\nif unbiased", (1, 1.349), xycoords=grid[0, 1].get_yaxis_transform(), xytext=(4, 0), textcoords="offset points", **_NOTE, va="center"
+    )
+    _legend(figure, tables)
+    return figure
+
+
+def draw_bands_and_rooms(tables: PsychometricTables) -> Figure:
+    """Balanced accuracy of the full-length stimuli by band limit and by room, beside the unmodified reference.
+
+    Raises InputError where none of these was tested.
+    """
+    points = tables.points[(tables.points.design == "grid") & tables.points.axis.isin(["reference", "band", "room"])]
+    if points.empty:
+        raise InputError("table points: no reference, band or room; run fit_psychometrics again")
+    labels = points.apply(_condition_label, axis=1)
+    places = {label: place for place, label in enumerate(dict.fromkeys(label for label in _CONDITION_ORDER if label in set(labels)))}
+    places |= {label: len(places) + k for k, label in enumerate(sorted(set(labels) - set(places)))}
+    figure = Figure(figsize=(WIDTH, 4.2 + 0.28 * -(-len(tables.systems) // 3)), layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.76 / max(1, len(tables.systems))
+    for number, (system, look) in enumerate(tables.looks.items()):
+        own = points[points.system_id == system]
+        x = labels[own.index].map(places) + (number - (len(tables.systems) - 1) / 2) * width
+        _draw_points(axes, x, 100 * own.balanced_accuracy, 100 * own.low, 100 * own.high, look)
+    for edge in range(1, len(places)):
+        axes.axvline(edge - 0.5, color=GRID, lw=0.6)
+    axes.axhline(50, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+    _note(axes, (0.003, 50), "chance", "bottom", axes.get_yaxis_transform())
+    if (stated := tables.published_value("zero-shot baseline accuracy")) is not None:
+        axes.axhline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
+        axes.text(
+            1.005,
+            float(stated),
+            f"published\nbaseline,\nall conditions:\n{stated} %",
+            transform=axes.get_yaxis_transform(),
+            **_NOTE,
+            va="center",
+        )
+    axes.set_xticks(list(places.values()), list(places))
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.5, len(places) - 0.5)
+    axes.set_ylim(min(45.0, 100 * float(points.low.min(skipna=True)) - 2 if points.low.notna().any() else 45.0), 102)
+    axes.set_ylabel("balanced accuracy (%)")
+    _legend(figure, tables)
+    return figure
+
+
+def draw_duration_by_snr(tables: PsychometricTables) -> Figure:
+    """Heat maps of balanced accuracy by duration and SNR of the stratified set, a panel per system.
+
+    Raises InputError where there is no stratified set.
+    """
+    rows = tables.points[tables.points.design == "factorial"]
+    if rows.empty:
+        raise InputError("table points: no stratified set; run fit_psychometrics again")
+    return draw_conditions(rows[["system_id", "duration_ms", "snr_db", "balanced_accuracy"]].assign(test_set="unseen"))
+
+
+FIGURES: dict[str, Callable[[PsychometricTables], Figure]] = {
+    "duration_curves": draw_duration_curves,
+    "snr_curves": draw_snr_curves,
+    "sensitivity": draw_sensitivity,
+    "bands_and_rooms": draw_bands_and_rooms,
+    "duration_by_snr": draw_duration_by_snr,
+}
+
+_CONDITION_NAMES = {
+    "reference": "unmodified",
+    "telephone": "telephone\nband",
+    "am_radio": "AM radio\nband",
+    "clean": "full band",
+    "anechoic": "anechoic\nroom",
+    "small_room": "small\nroom",
+    "large_hall": "large\nhall",
+}
+_CONDITION_ORDER = tuple(_CONDITION_NAMES.values())
+
+
+def _condition_label(row: Any) -> str:
+    key = "reference" if row.axis == "reference" else row[row.axis]
+    return _CONDITION_NAMES.get(key, key.replace("_", " "))
+
+
+def _curves(tables: PsychometricTables, axis: str, measure: str) -> pd.DataFrame:
+    return tables.curves[(tables.curves.axis == axis) & (tables.curves.measure == measure)]
+
+
+def _draw_proportions(axes: Axes, tables: PsychometricTables, points: pd.DataFrame, curves: pd.DataFrame, level: str) -> None:
+    """Raw points with intervals and fitted curves with bands, in per cent."""
+    for system, look, shift in _dodged(tables, points[level], level == "duration_ms"):
+        own = points[points.system_id == system].sort_values(level)
+        line = curves[curves.system_id == system]
+        axes.fill_between(line.level, 100 * line.low, 100 * line.high, color=look.colour, alpha=0.1, lw=0)
+        axes.plot(line.level, 100 * line.fitted, color=look.colour, ls=look.dashes, lw=1.6)
+        _draw_points(axes, shift(own[level]), 100 * own.balanced_accuracy, 100 * own.low, 100 * own.high, look)
+    axes.axhline(_TARGET, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+    axes.grid(axis="y", color=GRID, lw=0.6)
+    axes.set_ylim(min(40.0, 100 * float(points.balanced_accuracy.min()) - 3), 102)
+    if level == "snr_db":
+        _level_ticks(axes, sorted(points[level].unique()))
+
+
+def _draw_points(axes: Axes, x: pd.Series, values: pd.Series, low: pd.Series, high: pd.Series, look: Look) -> None:
+    axes.vlines(x, low, high, color=look.colour, lw=0.9, alpha=0.6)
+    axes.plot(x, values, look.marker, color=look.colour, ms=4.5, mec="white", mew=0.5, ls="")
+
+
+def _dodged(tables: PsychometricTables, levels: pd.Series, logarithmic: bool) -> list[tuple[str, Look, Callable[[pd.Series], pd.Series]]]:
+    """Every system with its look and how its points step aside so that intervals do not cover each other."""
+    unique = np.sort(levels.unique().astype(float))
+    places = np.log10(unique) if logarithmic else unique
+    room = 0.5 * float(np.diff(places).min()) if len(places) > 1 else 0.0
+    n_systems = len(tables.systems)
+    steps = [(k - (n_systems - 1) / 2) / max(1, n_systems) * room for k in range(n_systems)]
+
+    def moved(step: float) -> Callable[[pd.Series], pd.Series]:
+        return lambda values: values * 10**step if logarithmic else values + step
+
+    return [(system, look, moved(step)) for (system, look), step in zip(tables.looks.items(), steps, strict=True)]
+
+
+def _draw_thresholds(axes: Axes, tables: PsychometricTables, thresholds: pd.DataFrame) -> None:
+    systems = tables.systems
+    for row in rows_of(thresholds):
+        look, place = tables.looks[row.system_id], systems.index(row.system_id)
+        ends = np.clip([row.low, row.high], row.lowest_level, row.highest_level)
+        if row.status in ("ok", "right_censored", "left_censored"):
+            axes.plot(ends, [place, place], color=look.colour, lw=2.2, alpha=0.5, solid_capstyle="butt")
+            for end, edge, arrow in ((row.low, row.lowest_level, "<"), (row.high, row.highest_level, ">")):
+                if np.isinf(end):
+                    axes.plot([edge], [place], arrow, color=look.colour, ms=6, mew=0)
+        if row.status == "ok":
+            axes.plot([row.threshold], [place], look.marker, color=look.colour, ms=6.5, mec="white", mew=0.7)
+        axes.text(
+            1.01, place, f"{threshold_words(row)} {interval_words(row)}".strip(), transform=axes.get_yaxis_transform(), fontsize=8.5, va="center"
+        )
+    axes.set_ylim(len(systems) - 0.5, -0.5)
+    axes.set_yticks(range(len(systems)), [f"{_glyph(tables.looks[system])} {_short(system)}" for system in systems])
+    for label, look in zip(axes.get_yticklabels(), tables.looks.values(), strict=True):
+        label.set_color(look.colour)
+        label.set_fontsize(8.5)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=GRID, lw=0.6)
+
+
+_GLYPHS = dict(zip(_MARKERS, "●■▲◆▼✚✖◀▶", strict=True))
+
+
+def _glyph(look: Look) -> str:
+    return _GLYPHS[look.marker]
+
+
+def _short(system: str) -> str:
+    return wrapped_name(system, 34) if len(system_name(system)) > 34 else system_name(system)
+
+
+def _level_ticks(axes: Axes, levels: Sequence[float]) -> None:
+    """A tick at every level; of two that stand close to each other only the higher is labelled."""
+    places = np.log10(levels) if axes.get_xscale() == "log" else np.array(levels)
+    apart = [*np.diff(places), np.inf] > 0.07 * (places[-1] - places[0])
+    axes.set_xticks(levels, [f"{level:g}".replace("-", _MINUS) if clear else "" for level, clear in zip(levels, apart, strict=True)])
+    axes.xaxis.minorticks_off()
+
+
+def _mark_published(axes: Axes, stated: str, highest: float) -> None:
+    """A thin line at a stated SNR, or a note with an arrow to the right where it was only bounded."""
+    text = "published: " + stated.replace("-", _MINUS) + " dB"
+    if stated.startswith(">"):
+        axes.annotate(
+            text + " \N{RIGHTWARDS ARROW}",
+            (1, 0),
+            xycoords="axes fraction",
+            xytext=(-3, 3),
+            textcoords="offset points",
+            ha="right",
+            **_NOTE,
+        )
+        return
+    axes.axvline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
+    left = float(stated) > highest / 2
+    place: dict[str, Any] = {"xytext": (-3 if left else 3, 3), "ha": "right" if left else "left"}
+    axes.annotate(text, (float(stated), 0), xycoords=("data", "axes fraction"), textcoords="offset points", va="bottom", **_NOTE, **place)
+
+
+def _note(axes: Axes, place: tuple[float, float], text: str, vertical: str, transform: Any) -> None:
+    shift = (3, 2 if vertical == "bottom" else -2)
+    axes.annotate(text, place, xycoords=transform, xytext=shift, textcoords="offset points", **_NOTE, va=vertical)
+
+
+def _legend(figure: Figure, tables: PsychometricTables) -> None:
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, ls=look.dashes, ms=5, mec="white", mew=0.5, label=system_name(system))
+        for system, look in tables.looks.items()
+    ]
+    columns = 3 if max(len(system_name(system)) for system in tables.systems) < 36 else 2
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=2.6, columnspacing=1.6, labelcolor=INK)

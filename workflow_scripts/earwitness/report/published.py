@@ -1,0 +1,106 @@
+"""Published numbers beside ours, and whether the two may be compared."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from earwitness.report.formats import MISSING, percent
+from earwitness.report.style import LEAKY_SPLIT, headline, recipe_of, rows_of, system_kind
+from earwitness.report.threshold_sentences import interval_words, threshold_words
+
+PUBLISHED_MODEL = "Qwen/Qwen2-Audio-7B-Instruct"
+_ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
+_MLP = {"gate_proj", "up_proj", "down_proj"}
+
+
+_STUDY_DATASETS = ("voxconverse", "esc50")
+
+
+def published_beside_ours(
+    published: pd.DataFrame,
+    accuracy: pd.DataFrame,
+    config: dict[str, Any],
+    thresholds: pd.DataFrame | None = None,
+    points: pd.DataFrame | None = None,
+) -> list[dict[str, str]]:
+    """One row per published quantity: quantity, published, stated, ours, ours_is, comparable.
+
+    published: columns quantity, value, unit, stated. accuracy: table of earwitness.tables.accuracy.ACCURACY. config: the resolved configuration.
+    thresholds, points: tables of THRESHOLDS and POINTS where the baseline set was run.
+    `comparable` is "yes" only where model and data are the same; otherwise it says what differs.
+    """
+    ours = {
+        quantity: (percent(value), meaning, _comparable(config, same_stimuli, _STUDY_DATASETS))
+        for quantity, (value, meaning, same_stimuli) in _our_accuracies(accuracy, config).items()
+    }
+    if thresholds is not None and points is not None:
+        comparable = _comparable(config, True, config["baseline"]["datasets"])
+        ours |= {quantity: (value, meaning, comparable) for quantity, (value, meaning) in _our_baseline(thresholds, points).items()}
+    rows = []
+    for row in rows_of(published):
+        value, meaning, comparable = ours.get(row.quantity, (MISSING, "not measured in this run", MISSING))
+        rows.append(
+            {
+                "quantity": row.quantity,
+                "published": f"{row.value} {row.unit}",
+                "stated": row.stated,
+                "ours": value,
+                "ours_is": meaning,
+                "comparable": comparable,
+            }
+        )
+    return rows
+
+
+def recipe_scope(recipe: dict[str, Any]) -> str:
+    """What a recipe adapts, in the published study's words: "attention only", "attention and MLP", or "other"."""
+    targets = set(recipe["target_modules"])
+    if targets and targets <= _ATTENTION:
+        return "attention only"
+    return "attention and MLP" if targets & _ATTENTION and targets & _MLP and targets <= _ATTENTION | _MLP else "other"
+
+
+def _our_accuracies(accuracy: pd.DataFrame, config: dict[str, Any]) -> dict[str, tuple[float, str, bool]]:
+    """Published quantity -> our value, what it is, and whether it was measured on the published kind of stimuli."""
+    rows = accuracy[accuracy.metric == "accuracy"]
+    unseen = headline(rows[rows.test_set == "unseen"])
+    leaked = headline(rows[rows.test_set == LEAKY_SPLIT])
+    found: dict[str, tuple[float, str, bool]] = {}
+    for row in rows_of(unseen[unseen.system_id == "base"]):
+        found["zero-shot baseline accuracy"] = (row.estimate, "base model, factorial stimuli of unseen sources", False)
+    for row in rows_of(unseen):
+        if system_kind(row.system_id) == "honest":
+            scope = recipe_scope(config["finetuning"]["recipes"][recipe_of(row.system_id)])
+            found.setdefault(f"accuracy, unseen speakers, {scope}", (row.estimate, "honest arm, unseen sources", True))
+    for row in rows_of(leaked):
+        if system_kind(row.system_id) == "leaky":
+            scope = recipe_scope(config["finetuning"]["recipes"][recipe_of(row.system_id)])
+            found.setdefault(f"accuracy, speakers shared, {scope}", (row.estimate, "leaky arm, its own test rows", True))
+    return found
+
+
+def _our_baseline(thresholds: pd.DataFrame, points: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Published quantity -> the base model's value on the baseline set, in words, and what it is."""
+    found: dict[str, tuple[str, str]] = {}
+    grid = points[(points.system_id == "base") & (points.design == "grid")]
+    if len(grid):
+        right = (grid.hits + grid.n_nonspeech - grid.false_alarms).sum()
+        accuracy = float(right / (grid.n_speech + grid.n_nonspeech).sum())
+        found["zero-shot baseline accuracy"] = percent(accuracy), "base model, all conditions of the psychoacoustic grid"
+    ours = thresholds[(thresholds.system_id == "base") & (thresholds.measure == "balanced_accuracy") & (thresholds.target == 0.75)]
+    for row in rows_of(ours):
+        value = f"{threshold_words(row)} {interval_words(row)}".strip()
+        if row.axis == "duration":
+            found["DT75"] = value, "base model, balanced accuracy without noise"
+        elif row.design == "factorial":
+            found[f"SNR-75 at {row.held_duration_ms} ms"] = value, "base model, balanced accuracy, stratified set"
+    return found
+
+
+def _comparable(config: dict[str, Any], same_stimuli: bool, datasets: Sequence[str]) -> str:
+    model = config["model"]
+    same_model = model["origin"] == "hub" and model["repository"] == PUBLISHED_MODEL
+    same_data = all(config["sources"][name]["origin"] == "download" for name in datasets)
+    differs = [name for name, same in (("model", same_model), ("data", same_data), ("stimuli", same_stimuli)) if not same]
+    return f"no: other {' and '.join(differs)}" if differs else "yes"

@@ -1,0 +1,61 @@
+"""What test sets of different sizes can resolve."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from earwitness.report.style import GRID, INK, KIND_COLOURS, MUTED, WIDTH, in_order, rows_of, system_kind, wrapped_name
+
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+
+def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
+    """Left, accuracy of every system on test sets of each size; right, what adapters gain over the base on the same.
+
+    sizes: table of earwitness.tables.experiments.TEST_SIZES. Thick: the usual interval; thin: where 95 % of drawn test sets put the estimate.
+    """
+    systems = in_order(sizes.system_id)
+    steps = sorted(sizes.n_items.unique())
+    figure = Figure(figsize=(WIDTH, 4.4 + 0.4 * -(-(len(systems) + 3) // 3)), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, system in enumerate(systems):
+        colour, marker = KIND_COLOURS[system_kind(system)], _MARKERS[number % len(_MARKERS)]
+        shift = 0.16 * (number - (len(systems) - 1) / 2)
+        for row in rows_of(sizes[sizes.system_id == system]):
+            place = steps.index(row.n_items) + shift
+            middle = 100 * row.balanced_accuracy
+            left.plot(
+                [place] * 2,
+                [middle - 100 * row.half_width, min(100, middle + 100 * row.half_width)],
+                color=colour,
+                lw=4,
+                alpha=0.45,
+                solid_capstyle="butt",
+            )
+            if row.draws > 1:
+                left.plot([place] * 2, [100 * row.lowest, 100 * row.highest], color=INK, lw=0.9)
+            left.plot([place], [middle], marker, color=colour, ms=6, mec="white")
+            if system != "base":
+                gain, half = 100 * row.gain, 100 * row.gain_half_width
+                right.plot([place] * 2, [gain - half, gain + half], color=colour, lw=4, alpha=0.45, solid_capstyle="butt")
+                right.plot([place], [gain], marker, color=colour, ms=6, mec="white")
+                right.plot([place], [100 * row.minimum_detectable_gain], "_", color=colour, ms=14, mew=1.6)
+    right.axhline(0, color=MUTED, lw=0.8)
+    for axes in (left, right):
+        axes.set_xticks(range(len(steps)), [f"{step:,}" for step in steps])
+        axes.set_xlim(-0.6, len(steps) - 0.4)
+        axes.set_xlabel("items in the test set (from the same sources)")
+        axes.grid(axis="y", color=GRID, lw=0.6)
+    left.set_ylabel("balanced accuracy (%)")
+    right.set_ylabel("gain over the base (points)")
+    handles = [
+        Line2D([], [], ls="", marker=_MARKERS[k % len(_MARKERS)], color=KIND_COLOURS[system_kind(system)], label=wrapped_name(system, 30))
+        for k, system in enumerate(systems)
+    ]
+    handles += [
+        Line2D([], [], color="#929292", lw=4, label="usual interval, clustered by source"),
+        Line2D([], [], color=INK, lw=0.9, label="95 % of drawn test sets"),
+        Line2D([], [], ls="", marker="_", color=INK, ms=14, mew=1.6, label="smallest gain likely to be found"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, columnspacing=1.4)
+    return figure

@@ -1,0 +1,85 @@
+"""Thresholds in words: how a table, a figure and a sentence print them."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from earwitness.report.formats import MISSING, decimal
+from earwitness.report.style import in_order, rows_of
+
+PSYCHOACOUSTIC_FIGURES = ("duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr")
+"""Names of the figures of the baseline set, in the page's order."""
+
+UNITS = {"duration": "ms", "snr": "dB"}
+MEASURE_NAMES = {"balanced_accuracy": "balanced accuracy", "d_prime": "d′"}
+_SPACE = "\N{NO-BREAK SPACE}"
+_REASONS = {
+    "never": "never: levels off below the target",
+    "flat": "none: does not rise",
+    "non_monotone": "none: falls along the axis",
+}
+
+
+def threshold_words(row: Any) -> str:
+    """A row of earwitness.tables.psychometrics.THRESHOLDS as its value, a limit of the tested range, or why there is none."""
+    unit = UNITS[row.axis]
+    if row.status == "ok":
+        return f"{level_text(row.threshold, row.axis)}{_SPACE}{unit}"
+    if row.status == "right_censored":
+        return f">{_SPACE}{level_text(row.highest_level, row.axis)}{_SPACE}{unit}"
+    if row.status == "left_censored":
+        return f"<{_SPACE}{level_text(row.lowest_level, row.axis)}{_SPACE}{unit}"
+    return _REASONS[row.status]
+
+
+def interval_words(row: Any) -> str:
+    """The interval of a threshold; ends outside the tested range as limits; empty where there is no threshold."""
+    if row.status in _REASONS or math.isnan(row.low) or math.isnan(row.high):
+        return ""
+    return f"[{_end(row.low, row)},{_SPACE}{_end(row.high, row)}]"
+
+
+def level_text(value: float, axis: str) -> str:
+    """A duration in whole milliseconds, an SNR with one decimal."""
+    return decimal(value, 1 if axis == "snr" and value % 1 else 0)
+
+
+def curve_name(row: Any) -> str:
+    """What a row of THRESHOLDS or CURVES was measured on."""
+    if row.axis == "duration":
+        return "duration, no noise"
+    return f"SNR at {row.held_duration_ms}{_SPACE}ms" + (", grid" if row.design == "grid" else "")
+
+
+def threshold_rows(thresholds: pd.DataFrame) -> list[dict[str, Any]]:
+    """The page's table, a row per system and curve: name, then value and interval in each measure, lapse rate, slope and fit."""
+    rows = []
+    order = {system: place for place, system in enumerate(in_order(thresholds.system_id))}
+    keys = ["system_id", "axis", "design", "held_duration_ms"]
+    for _, group in thresholds.assign(_order=thresholds.system_id.map(order)).groupby(["_order", *keys], dropna=False, sort=True):
+        by_measure = {row.measure: row for row in rows_of(group)}
+        main = by_measure["balanced_accuracy"]
+        slope = None if np.isnan(main.slope) else 100 * main.slope
+        rows.append(
+            {
+                "system_id": main.system_id,
+                "curve": curve_name(main),
+                "measures": [{"value": threshold_words(row), "interval": interval_words(row)} for row in map(by_measure.get, MEASURE_NAMES)],
+                "isotonic": _end(main.isotonic, main) if main.status != "non_monotone" and not math.isnan(main.isotonic) else MISSING,
+                "lapse_rate": main.lapse_rate,
+                "slope": slope,
+                "slope_unit": "decade" if main.axis == "duration" else "dB",
+                "p": main.goodness_of_fit_p_assumes_independent_items,
+                "method": {"jackknife_t": "jackknife, t", "cluster_bootstrap": "cluster bootstrap"}[main.interval],
+            }
+        )
+    return rows
+
+
+def _end(value: float, row: Any) -> str:
+    if math.isinf(value):
+        sign, level = (">", row.highest_level) if value > 0 else ("<", row.lowest_level)
+        return f"{sign}{_SPACE}{level_text(level, row.axis)}"
+    return level_text(value, row.axis)

@@ -1,0 +1,165 @@
+"""Who trains, who tunes, who tests."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from earwitness.core.errors import InputError
+from earwitness.core.randomness import stream_seed
+from earwitness.tables.files import validate
+from earwitness.tables.splits import SPLIT
+
+
+def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: float, seed: int) -> pd.DataFrame:
+    """Assign whole sources, class by class, to train, dev and test.
+
+    stimuli: one row per stimulus, with stimulus_id, clip_id, source_id and label.
+    dev_fraction, test_fraction: shares of each class's sources, in (0, 1), together below 1; every part gets at least
+    one source of each class.
+
+    Each class's sources are ordered by a hash of the seed and their own name, and the parts are stretches of that order:
+    the order of rows plays no role, and a new source moves at most a few others from one part to the next.
+    Returns a SPLIT table sorted by stimulus_id.
+    Raises InputError where a class has fewer than 3 sources, or a source has stimuli of both classes.
+    """
+    parts: dict[str, str] = {}
+    for label, sources in _sources_by_class(stimuli).items():
+        ordered = _by_key(sources, seed, "split_grouped")
+        count = len(ordered)
+        if count < 3:
+            raise InputError(
+                f"class {label} has {count} source{'s' if count > 1 else ''}; train, dev and test need at least one each: "
+                f"add recordings of {label} from other sources"
+            )
+        test = min(max(1, round(test_fraction * count)), count - 2)
+        dev = min(max(1, round(dev_fraction * count)), count - 1 - test)
+        parts |= dict(zip(ordered, ["test"] * test + ["dev"] * dev + ["train"] * (count - test - dev), strict=True))
+    split = _finish(stimuli.assign(part=stimuli.source_id.map(parts)))
+    for part in ("train", "dev", "test"):
+        _assert_both_classes(split, part)
+    return split
+
+
+def split_into_fold(stimuli: pd.DataFrame, folds: int, fold: int, dev_fraction: float, seed: int) -> pd.DataFrame:
+    """One of the splits by source that together test every source exactly once.
+
+    stimuli: as for `split_by_source`. fold: 0, 1, ..., folds - 1. The fold tests every `folds`-th source of each class, in
+    an order that depends on the seed and the sources' names alone. dev_fraction: share of each class's sources, drawn anew
+    for each fold from those it does not test, at least one; the rest trains.
+    Returns a SPLIT table sorted by stimulus_id.
+    Raises InputError where a class has too few sources for a test source in every fold and one to tune and one to train on
+    beside it, or a source has stimuli of both classes.
+    """
+    parts: dict[str, str] = {}
+    for label, sources in _sources_by_class(stimuli).items():
+        count = len(sources)
+        if count < folds:
+            raise InputError(
+                f"class {label} has {count} source{'s' if count > 1 else ''}, fewer than splits.folds = {folds}; "
+                f"lower it to {count} or less (at least 3), or add recordings of {label} from other sources"
+            )
+        test = _by_key(sources, seed, "split_fold")[fold::folds]
+        others = _by_key(set(sources) - set(test), seed, "split_fold", "dev", str(fold))
+        dev = min(max(1, round(dev_fraction * count)), len(others) - 1)
+        parts |= dict.fromkeys(test, "test") | dict.fromkeys(others[:dev], "dev") | dict.fromkeys(others[dev:], "train")
+    return _finish(stimuli.assign(part=stimuli.source_id.map(parts)))
+
+
+def split_with_fewer_sources(grouped: pd.DataFrame, sources: int, seed: int) -> pd.DataFrame:
+    """A split by source (SPLIT) whose train part keeps so many of its sources of each class; dev and test stay.
+
+    The sources kept are the first in an order that depends on the seed and their names alone, so a smaller number keeps a
+    subset of a larger one's.
+    Returns a SPLIT table sorted by stimulus_id.
+    Raises InputError where the train part has fewer sources of a class.
+    """
+    train = grouped[grouped.part == "train"]
+    kept: set[str] = set()
+    for label, names in _sources_by_class(train).items():
+        if len(names) < sources:
+            raise InputError(
+                f"the train part of the grouped split has {len(names)} {label} sources, splits.training_sources asks for {sources}; "
+                f"lower it to {len(names)} or less, or add recordings of {label}"
+            )
+        kept |= set(_by_key(names, seed, "split_training_sources")[:sources])
+    return _finish(grouped[(grouped.part != "train") | grouped.source_id.isin(kept)])
+
+
+def split_by_row(grouped: pd.DataFrame, speech_sources: int, sound_sources: int, stimuli: int, test_fraction: float, seed: int) -> pd.DataFrame:
+    """The published study's mistake: rows go to train and test at random, whatever their source.
+
+    It is kept only to show its leak. The same speakers and sounds stand on both sides, so a test on this split measures
+    recognition of sources heard in training: never report it as how well a model does on new ones.
+
+    grouped: a split by source (SPLIT); only sources of its train part are used, so that its dev and test parts stay
+    unheard and can test the same adapter honestly.
+    speech_sources, sound_sources: how many SPEECH and NONSPEECH sources take part, drawn at random from those with enough
+    rows for an equal share, and where these do not suffice from those with the most.
+    stimuli: how many rows, half of each class (SPEECH gets the odd one), as evenly over the sources as their rows allow.
+    test_fraction: share of each class's rows that goes to test, in (0, 1); at least one row; the rest trains, none is dev.
+    Returns a SPLIT table sorted by stimulus_id.
+    Raises InputError where there are too few sources or rows, or where by chance no source is shared.
+    """
+    train = grouped[grouped.part == "train"]
+    chosen = []
+    for label, n_sources, n_rows, key in (
+        ("SPEECH", speech_sources, stimuli - stimuli // 2, "speech_sources"),
+        ("NONSPEECH", sound_sources, stimuli // 2, "sound_sources"),
+    ):
+        rows = train[train.label == label]
+        shares = rows.source_id.value_counts().clip(upper=-(-n_rows // n_sources))
+        sources = sorted(_by_key(shares.index, seed, "split_row_random", "source"), key=lambda source: -shares[source])
+        if len(sources) < n_sources:
+            raise InputError(
+                f"the train part of the grouped split has {len(sources)} {label} sources, splits.row_random.{key} asks for {n_sources}; "
+                f"lower it to {len(sources)} or less, or add recordings of {label}"
+            )
+        if n_rows < n_sources:
+            raise InputError(
+                f"splits.row_random.stimuli = {stimuli} gives class {label} {n_rows} stimuli, fewer than its {n_sources} sources; "
+                f"raise it to at least {2 * n_sources}, or lower splits.row_random.{key}"
+            )
+        rows = rows[rows.source_id.isin(sources[:n_sources])]
+        if len(rows) < n_rows:
+            raise InputError(
+                f"the {n_sources} {label} sources with the most stimuli in the train part have {len(rows)}, "
+                f"splits.row_random.stimuli = {stimuli} needs {n_rows} of them; "
+                f"lower it to {2 * len(rows)} or less, or raise splits.row_random.{key} or clips.per_source"
+            )
+        names = pd.Series(_by_key(rows.stimulus_id, seed, "split_row_random", "draw"))
+        sources_of = rows.set_index("stimulus_id").source_id
+        turn = names.groupby(names.map(sources_of)).cumcount()
+        drawn = names[turn.sort_values(kind="stable").index[:n_rows]]
+        test = set(_by_key(drawn, seed, "split_row_random", "part")[: min(max(1, round(test_fraction * n_rows)), n_rows - 1)])
+        rows = rows[rows.stimulus_id.isin(drawn)]
+        chosen.append(rows.assign(part=["test" if name in test else "train" for name in rows.stimulus_id]))
+    split = _finish(pd.concat(chosen))
+    for part in ("train", "test"):
+        _assert_both_classes(split, part)
+    if set(split.source_id[split.part == "train"]).isdisjoint(split.source_id[split.part == "test"]):
+        raise InputError("the row-random split shares no source between train and test, so it shows no leak; raise splits.row_random.stimuli")
+    return split
+
+
+def _sources_by_class(stimuli: pd.DataFrame) -> dict[str, list[str]]:
+    sources = stimuli[["source_id", "label"]].drop_duplicates()
+    if (both := sources.source_id.duplicated()).any():
+        raise InputError(
+            f"source {sources.source_id[both].iloc[0]} has stimuli of both classes, so no split can be stratified; give them separate source_ids"
+        )
+    return {str(label): sorted(group.source_id) for label, group in sources.groupby("label")}
+
+
+def _by_key(names: Iterable[str], seed: int, *stream: str) -> list[str]:
+    """Names in an order that depends on the seed and the names alone."""
+    return sorted(names, key=lambda name: (stream_seed(seed, *stream, name), name))
+
+
+def _finish(split: pd.DataFrame) -> pd.DataFrame:
+    return validate(split.sort_values("stimulus_id"), SPLIT)
+
+
+def _assert_both_classes(split: pd.DataFrame, part: str) -> None:
+    labels = sorted(split.label[split.part == part].unique())
+    if labels != ["NONSPEECH", "SPEECH"]:
+        raise InputError(f"part {part} of the split has {' and '.join(labels) or 'no stimuli'}; every part needs both classes: add recordings")

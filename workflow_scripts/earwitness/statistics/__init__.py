@@ -1,0 +1,1 @@
+"""Statistics of clustered answers: arrays in, numbers out."""

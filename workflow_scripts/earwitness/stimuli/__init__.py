@@ -1,0 +1,1 @@
+"""Stimuli: designs, mixing, what was achieved, and counterfactual variants."""

@@ -1,0 +1,46 @@
+"""How tables are checked, written and read."""
+
+from pathlib import Path
+
+import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
+import pyarrow
+import pyarrow.parquet as parquet
+
+from earwitness.core.errors import InputError
+from earwitness.core.files import atomic
+
+
+def validate(table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Return `table` with the schema's column order and types; raise InputError naming the first violation."""
+    missing = [name for name in schema.columns if name not in table]
+    if missing:
+        raise InputError(f"table {schema.name}: missing column {missing[0]}; has {', '.join(map(str, table.columns))}")
+    try:
+        return schema.validate(table[list(schema.columns)].reset_index(drop=True))
+    except pandera.errors.SchemaError as error:
+        raise InputError(f"table {schema.name}: {error}") from error
+
+
+def write_table(path: Path, table: pd.DataFrame, schema: pa.DataFrameSchema) -> None:
+    """Validate `table` and write it atomically, as CSV or Parquet by the suffix of `path`."""
+    valid = validate(table, schema)
+    with atomic(path) as temporary:
+        if path.suffix == ".csv":
+            valid.to_csv(temporary, index=False, lineterminator="\n")
+        else:
+            valid.to_parquet(temporary, index=False)
+
+
+def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Read the schema's columns of a table (CSV or Parquet); an `audio` column is left on disk."""
+    if path.suffix == ".csv":
+        text = {name: str for name, column in schema.columns.items() if str(column.dtype).startswith("str")}
+        empty = {name: [""] for name in schema.columns if name not in text}
+        return validate(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty), schema)
+    try:
+        there = parquet.read_schema(path).names
+    except pyarrow.ArrowInvalid as error:
+        raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from error
+    return validate(pd.read_parquet(path, columns=[name for name in schema.columns if name in there]), schema)
