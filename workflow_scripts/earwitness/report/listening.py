@@ -63,8 +63,9 @@ def listening_examples(shards: Sequence[Path], predictions: pd.DataFrame, count:
 def error_examples(shards: Sequence[Path], errors: pd.DataFrame, count: int) -> list[dict[Any, Any]]:
     """At most `count` of the stimuli that one system gets wrong, with their FLAC audio as base64.
 
-    errors: rows of earwitness.tables.error_analysis.ERRORS of one system. Classes take turns; in a class, sources not chosen
-    yet come first, then what most seeds get wrong, then the most confident error. Returns one dict per stimulus: the columns of errors, flac (base64 text).
+    errors: rows of earwitness.tables.error_analysis.ERRORS of one system. Classes take turns. In a class, sources that are not
+    chosen yet come first, then what most seeds get wrong, then the most confident error.
+    Returns one dict per stimulus: the columns of errors, flac (base64 text).
     """
     table = errors.assign(sure=errors.log_odds.abs()).sort_values(["n_wrong", "sure", "stimulus_id"], ascending=[False, False, True])
     table = table.assign(again=table.groupby(["label", "source_id"]).cumcount())
