@@ -150,10 +150,10 @@ def audit_once(study: Path, jobs: int) -> None:
     with MemoryWatch() as memory, Workers(jobs) as workers:
         audited = audited_files(paths["grouped"], paths["index"], [paths["clips"]], [paths["recordings"]], [paths["shard"]], policy())
         seconds["reading"] = time.perf_counter() - started
-        evidence = replace(audited.evidence, workers=workers)
+        data = replace(audited.data, workers=workers)
         for check in checks():
             before = time.perf_counter()
-            findings[check.id] = check.run(evidence)
+            findings[check.id] = check.run(data)
             seconds[check.id] = time.perf_counter() - before
     total = time.perf_counter() - started
     own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))

@@ -95,7 +95,7 @@ class Study:
     def planted(self, folder: Path, plant: Callable[[AuditInput], AuditInput]) -> Audited:
         """The study with a leak of the self-test."""
         audited = audited_from(self.save(folder))
-        return replace(audited, evidence=plant(audited.evidence))
+        return replace(audited, data=plant(audited.data))
 
     def stimulus(self, part: str, label: str = "SPEECH", nth: int = 0) -> pd.Series:
         return self.stimuli[(self.parts == part) & (self.stimuli.label == label)].iloc[nth]
@@ -179,10 +179,10 @@ def test_two_processes_find_what_one_finds(tmp_path):
     study = make_study()
     study.audio[study.stimulus("train").clip_id] = np.random.default_rng(4).uniform(-0.5, 0.5, 16_000).astype(np.float32)
     # Audio that is altered as it is read would be left to one process.
-    study.audio = dict(study.planted(tmp_path, plant_copy).evidence.clip_audio())
+    study.audio = dict(study.planted(tmp_path, plant_copy).data.clip_audio())
     audited = audited_from(study.save(tmp_path))
     with Workers(2) as workers:
-        shared = audit(replace(audited, evidence=replace(audited.evidence, workers=workers)))
+        shared = audit(replace(audited, data=replace(audited.data, workers=workers)))
     alone = audit(audited)
     assert shared[0] == alone[0] and {"L03", "L04"} <= failed(alone[0])
     pd.testing.assert_frame_equal(shared[1], alone[1])

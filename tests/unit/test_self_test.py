@@ -90,29 +90,29 @@ def test_a_leak_that_is_missed_or_seen_by_the_wrong_check_is_told(audited, monke
 
 
 def test_a_leak_is_found_in_a_split_that_has_such_a_leak_already(audited):
-    stimuli = audited.evidence.stimuli
+    stimuli = audited.data.stimuli
     shared = stimuli.source_id.replace("speech-test-3", "speech-train-4")
-    leaky = quick(replace(audited, evidence=replace(audited.evidence, stimuli=stimuli.assign(source_id=shared))))
+    leaky = quick(replace(audited, data=replace(audited.data, stimuli=stimuli.assign(source_id=shared))))
     row = next(row for row in self_test(leaky)["leaks"] if row["check"] == "L01")
     assert row["result"] == "detected" and row["found_by"] == ["L01"]
 
 
 def test_what_cannot_be_planted_is_told_and_nothing_planted_is_no_pass(audited):
-    stimuli = audited.evidence.stimuli
-    bare = replace(audited.evidence, stimuli=stimuli[stimuli.part == "train"].assign(snr_db=np.nan).reset_index(drop=True))
-    result = self_test(quick(replace(audited, evidence=bare)))
+    stimuli = audited.data.stimuli
+    bare = replace(audited.data, stimuli=stimuli[stimuli.part == "train"].assign(snr_db=np.nan).reset_index(drop=True))
+    result = self_test(quick(replace(audited, data=bare)))
     reasons = {row["check"]: row["reason"] for row in result["leaks"] if row["check"] in BY_TABLES}
     assert reasons["L01"] == "the test part has no SPEECH" and reasons["L05"] == "no noise is mixed into train and test"
     assert result["planted"] == 0 and not result["passed"]
 
 
 def test_planting_changes_the_copy_only(audited):
-    before = audited.evidence.stimuli.copy()
+    before = audited.data.stimuli.copy()
     self_test(quick(audited))
-    pd.testing.assert_frame_equal(audited.evidence.stimuli, before)
+    pd.testing.assert_frame_equal(audited.data.stimuli, before)
 
 
 def test_a_sample_keeps_every_part_and_class_and_whole_rows(audited):
-    sample = sampled(audited, sources=2, stimuli=1).evidence.stimuli
+    sample = sampled(audited, sources=2, stimuli=1).data.stimuli
     assert sample.groupby(["part", "label"]).source_id.nunique().tolist() == [2, 2, 2, 2] and len(sample) == 8
-    assert len(sample.merge(audited.evidence.stimuli)) == 8
+    assert len(sample.merge(audited.data.stimuli)) == 8

@@ -68,7 +68,7 @@ def audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waive
     if args.jobs < 1:
         raise InputError(f"--jobs: {args.jobs}; give at least 1")
     with Workers(args.jobs) as workers, _audited_from(args) as (audited, waivers):
-        yield replace(audited, evidence=replace(audited.evidence, workers=workers)), waivers
+        yield replace(audited, data=replace(audited.data, workers=workers)), waivers
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def _audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waiv
             if not args.code.is_dir():
                 raise InputError(f"--code: {args.code} is no folder; name the folder of the scripts")
             scripts = {"code": sorted(args.code.rglob("*.py"))}
-            audited = replace(audited, evidence=replace(audited.evidence, code=args.code), subject=audited.subject + subject_of(scripts))
+            audited = replace(audited, data=replace(audited.data, code=args.code), subject=audited.subject + subject_of(scripts))
         reasons = dict.fromkeys(args.skip, "skipped on the command line") | dict(audited.impossible)
         yield replace(audited, impossible=reasons), waivers
 

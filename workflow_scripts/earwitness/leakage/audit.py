@@ -1,4 +1,4 @@
-"""The audit: every check over one split, as a certificate and a table of evidence."""
+"""The audit: every check over one split, as a certificate and a table of data."""
 
 from collections.abc import Sequence, Set
 from dataclasses import asdict, replace
@@ -9,14 +9,30 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.leakage.audit_input import Audited, Policy, load_audit_input
-from earwitness.leakage.checks import code, exact_duplicates, near_duplicates, provenance, shortcuts, speech_content, structure
+from earwitness.leakage.checks import (
+    code,
+    exact_duplicates,
+    near_duplicates,
+    provenance,
+    shortcuts,
+    speech_content,
+    structure,
+)
 from earwitness.leakage.registry import Check, Finding, no_offenders, registered
 from earwitness.leakage.verdict import certify, parts_of, subject_of
 from earwitness.leakage.waivers import Waiver
 from earwitness.tables.files import read_table
 from earwitness.tables.splits import SPLIT
 
-FAMILIES = (provenance, exact_duplicates, near_duplicates, structure, shortcuts, speech_content, code)
+FAMILIES = (
+    provenance,
+    exact_duplicates,
+    near_duplicates,
+    structure,
+    shortcuts,
+    speech_content,
+    code,
+)
 """The modules whose checks run; importing one registers them."""
 
 
@@ -39,12 +55,12 @@ def audited_files(
     folds: the files of all folds (earwitness.tables.splits.SPLIT) where the split is one of a cross-validation.
     Raises InputError too where the split is not among its folds, or a fold is missing or malformed.
     """
-    evidence = load_audit_input(split, index, clip_files, recording_files, shards, policy)
+    data = load_audit_input(split, index, clip_files, recording_files, shards, policy)
     files = {"split": [split], "index": [index], "clips": clip_files, "recordings": recording_files, "shards": shards, "fold": folds}
     if folds and split.resolve() not in {path.resolve() for path in folds}:
         raise InputError(f"--folds: {split} is not among them; name all folds of its cross-validation")
-    evidence = replace(evidence, folds={path.stem: read_table(path, SPLIT) for path in folds})
-    return Audited(evidence, split.stem, subject_of(files))
+    data = replace(data, folds={path.stem: read_table(path, SPLIT) for path in folds})
+    return Audited(data, split.stem, subject_of(files))
 
 
 def audit(audited: Audited, waivers: Sequence[Waiver] = ()) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -54,8 +70,8 @@ def audit(audited: Audited, waivers: Sequence[Waiver] = ()) -> tuple[dict[str, A
     Returns the certificate (earwitness.leakage.certificate.CERTIFICATE) and the evidence (earwitness.tables.audit_evidence.EVIDENCE), which
     depend on nothing but the content of the files, their base names, the policy and the waivers.
     """
-    settings = asdict(audited.evidence.policy)
-    return certify(audited.name, audited.subject, settings, parts_of(audited.evidence.stimuli), run_checks(audited), waivers)
+    settings = asdict(audited.data.policy)
+    return certify(audited.name, audited.subject, settings, parts_of(audited.data.stimuli), run_checks(audited), waivers)
 
 
 def run_checks(audited: Audited, only: Set[str] | None = None) -> list[tuple[Check, Finding]]:
@@ -63,7 +79,7 @@ def run_checks(audited: Audited, only: Set[str] | None = None) -> list[tuple[Che
     return [
         (check, Finding("not_run", 0, None, None, audited.impossible[check.id], no_offenders()))
         if check.id in audited.impossible
-        else (check, check.run(audited.evidence))
+        else (check, check.run(audited.data))
         for check in checks()
         if only is None or check.id in only
     ]

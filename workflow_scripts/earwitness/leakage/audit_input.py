@@ -57,7 +57,7 @@ class Policy:
 
 @dataclass(frozen=True, eq=False)
 class AuditInput:
-    """The evidence that every check receives.
+    """The audited data, as every check of a split receives them.
 
     stimuli: one row per stimulus of the split; columns of earwitness.tables.stimuli.STIMULI and `part`.
     clip_files: tables of clips with audio (earwitness.tables.clips.CLIPS) that hold every clip of `stimuli`.
@@ -168,7 +168,7 @@ class Audited:
     impossible: check -> why this split cannot tell; such a check is not run.
     """
 
-    evidence: AuditInput
+    data: AuditInput
     name: str
     subject: list[dict[str, str]]
     impossible: Mapping[str, str] = field(default_factory=dict)

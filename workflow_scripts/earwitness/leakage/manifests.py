@@ -90,8 +90,8 @@ def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: P
             rows.append(table)
     stimuli = pd.concat(rows, ignore_index=True)
     recordings = _recordings(stimuli, items, digests)
-    evidence = AuditInput(stimuli[list(STIMULI.columns)].assign(part=items.part), (path,), policy, recordings, (path,))
-    return Audited(evidence, " / ".join(file.name for file in manifests.values()), _subject(manifests, items, digests), _impossible(items))
+    data = AuditInput(stimuli[list(STIMULI.columns)].assign(part=items.part), (path,), policy, recordings, (path,))
+    return Audited(data, " / ".join(file.name for file in manifests.values()), _subject(manifests, items, digests), _impossible(items))
 
 
 def _read_manifest(path: Path, columns: Columns) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What a check is, and which checks there are.
 
-A check is a function from the evidence to a finding, registered with `check`. The module that holds it is named in
-earwitness.leakage.audit.FAMILIES.
+A check is a function from the audited data to a finding, registered with `check`. The module that holds it is named in
+earwitness.leakage.audit.FAMILIES (checks of a split) or earwitness.leakage.tuning_audit.FAMILIES (checks of what was fitted).
 """
 
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from typing import Any, Literal, TypeVar
 import pandas as pd
 
 Severity = Literal["error", "warn", "info"]
-Evidence = TypeVar("Evidence")
+Data = TypeVar("Data")
 Status = Literal["pass", "fail", "not_run", "not_applicable"]
 Stage = Literal["split", "tuning"]
 """Before training: what a split's data show. After it: what was fitted, and what the model does."""
 Function = Callable[[Any], "Finding"]
 """From earwitness.leakage.audit_input.AuditInput (split) or earwitness.leakage.checks.tuning.TuningInput (tuning)."""
 
-CHECK_IDS = tuple(f"L{number:02d}" for number in range(1, 16))
+CHECK_IDS = tuple(f"L{number:02d}" for number in range(1, 19))
 """The ids of all checks, of both stages."""
 
 EVIDENCE_COLUMNS = ("part_a", "part_b", "item_a", "item_b", "source_a", "source_b", "detail")
@@ -67,9 +67,9 @@ class Check:
     stage: Stage
     function: Function
 
-    def run(self, evidence: Any) -> Finding:
+    def run(self, data: Any) -> Finding:
         """The finding, where a pass over nothing becomes a failure (severity error) or not_run (otherwise)."""
-        finding = self.function(evidence)
+        finding = self.function(data)
         if finding.n_compared == 0 and finding.status == "pass":
             status: Status = "fail" if self.severity == "error" else "not_run"
             return replace(finding, status=status, reason=f"nothing was compared (0 {self.units})")
@@ -80,21 +80,18 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(
-    *, id: str, name: str, severity: Severity, units: str, remedy: str, stage: Stage = "split"
-) -> Callable[[Callable[[Evidence], Finding]], Callable[[Evidence], Finding]]:
+    *, id: str, name: str, severity: Severity, units: str, question: str, remedy: str, stage: Stage = "split"
+) -> Callable[[Callable[[Data], Finding]], Callable[[Data], Finding]]:
     """Register a check.
 
-    id, name: "L01" and a short name in snake case; units: what n_compared counts, in the plural; remedy: what a user
-    does about a failure; stage: which audit runs it. The first line of the function's docstring is the question that the report prints.
+    id, name: "L01" and a short name in snake case; units: what n_compared counts, in the plural; question: what the check asks, as
+    certificate and report print it; remedy: what a user does about a failure; stage: which audit runs it.
     """
 
-    def register(function: Callable[[Evidence], Finding]) -> Callable[[Evidence], Finding]:
+    def register(function: Callable[[Data], Finding]) -> Callable[[Data], Finding]:
         if id in _CHECKS:
             raise ValueError(f"check {id} is registered twice")
-        question = (function.__doc__ or "").strip().splitlines()
-        if not question:
-            raise ValueError(f"check {id} has no docstring; its first line is the question that the report prints")
-        _CHECKS[id] = Check(id, name, severity, units, question[0], remedy, stage, function)
+        _CHECKS[id] = Check(id, name, severity, units, question, remedy, stage, function)
         return function
 
     return register

@@ -38,12 +38,12 @@ class Leak:
 
 def sampled(audited: Audited, sources: int, stimuli: int) -> Audited:
     """The first sources of every part and class, and the first stimuli of each, in the order of their ids."""
-    rows = audited.evidence.stimuli.sort_values("stimulus_id")
+    rows = audited.data.stimuli.sort_values("stimulus_id")
     rows = rows[rows.groupby(["part", "label"]).source_id.rank("dense") <= sources]
     rows = rows.groupby(["part", "source_id"]).head(stimuli).sort_index().reset_index(drop=True)
-    recordings = audited.evidence.recordings
+    recordings = audited.data.recordings
     used = recordings[recordings.recording_id.isin(rows.recording_id)].reset_index(drop=True)
-    return replace(audited, evidence=replace(audited.evidence, stimuli=rows, recordings=used))
+    return replace(audited, data=replace(audited.data, stimuli=rows, recordings=used))
 
 
 def self_test(audited: Audited) -> dict[str, Any]:
@@ -67,13 +67,13 @@ def self_test(audited: Audited) -> dict[str, Any]:
             rows.append(row | {"result": "not planted", "reason": f"the check does not run: {finding.reason}"})
             continue
         try:
-            copy = leaks[id].plant(audited.evidence)
+            copy = leaks[id].plant(audited.data)
         except CannotPlant as error:
             rows.append(row | {"result": "not planted", "reason": str(error)})
             continue
         # What failed before tells nothing by failing again, unless it is the leak's own check.
         telling = {check.id for check, finding in before.values() if finding.status != "fail"} | {id}
-        after = {check.id: finding for check, finding in run_checks(replace(audited, evidence=copy), telling)}
+        after = {check.id: finding for check, finding in run_checks(replace(audited, data=copy), telling)}
         rows.append(row | _judged(leaks[id], before, after))
     planted = [row for row in rows if row["result"] != "not planted"]
     detected = [row for row in planted if row["result"] == "detected"]
@@ -110,100 +110,100 @@ def detection_table(result: dict[str, Any]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def plant_source(evidence: AuditInput) -> AuditInput:
+def plant_source(data: AuditInput) -> AuditInput:
     """A test stimulus is of a speaker (or sound) of the training part."""
-    return _edited(evidence, _one(evidence, "test"), source_id=_one(evidence, "train").source_id)
+    return _edited(data, _one(data, "test"), source_id=_one(data, "train").source_id)
 
 
-def plant_recording(evidence: AuditInput) -> AuditInput:
+def plant_recording(data: AuditInput) -> AuditInput:
     """A test stimulus is cut from a recording of the training part, long after its last training segment."""
-    return _moved(evidence, gap_s=evidence.policy.adjacency_guard_s + 60)
+    return _moved(data, gap_s=data.policy.adjacency_guard_s + 60)
 
 
-def plant_neighbour(evidence: AuditInput) -> AuditInput:
+def plant_neighbour(data: AuditInput) -> AuditInput:
     """A test stimulus overlaps a training segment by 10 ms."""
-    return _moved(evidence, gap_s=-0.01)
+    return _moved(data, gap_s=-0.01)
 
 
-def plant_noise(evidence: AuditInput) -> AuditInput:
+def plant_noise(data: AuditInput) -> AuditInput:
     """A test stimulus has the noise of a training stimulus."""
-    noisy = evidence.stimuli[evidence.stimuli.snr_db.notna()]
+    noisy = data.stimuli[data.stimuli.snr_db.notna()]
     if not {"train", "test"} <= set(noisy.part):
         raise CannotPlant("no noise is mixed into train and test")
     taken = noisy[noisy.part == "train"].iloc[0]
-    return _edited(evidence, noisy[(noisy.part == "test") & (noisy.noise_id != taken.noise_id)].iloc[0], noise_id=taken.noise_id)
+    return _edited(data, noisy[(noisy.part == "test") & (noisy.noise_id != taken.noise_id)].iloc[0], noise_id=taken.noise_id)
 
 
-def plant_copy(evidence: AuditInput) -> AuditInput:
+def plant_copy(data: AuditInput) -> AuditInput:
     """A test clip is a training clip with other zero padding."""
-    _, copied = _longest_clip(evidence, "train", "SPEECH")
-    return _with_clip(evidence, _one(evidence, "test").clip_id, np.pad(copied, (37, 11)))
+    _, copied = _longest_clip(data, "train", "SPEECH")
+    return _with_clip(data, _one(data, "test").clip_id, np.pad(copied, (37, 11)))
 
 
-def plant_disguised_copy(evidence: AuditInput) -> AuditInput:
+def plant_disguised_copy(data: AuditInput) -> AuditInput:
     """A test clip is a training clip, half as loud, shifted, with noise at 20 dB."""
-    name, copied = _longest_clip(evidence, "train", "SPEECH")
+    name, copied = _longest_clip(data, "train", "SPEECH")
     noise = stream(0, "self_test", name).standard_normal(len(copied)) * np.sqrt(np.mean(np.square(copied, dtype=np.float64))) / 10
-    return _with_clip(evidence, _one(evidence, "test").clip_id, np.pad(0.5 * (copied + noise), (123, 0)).astype(np.float32))
+    return _with_clip(data, _one(data, "test").clip_id, np.pad(0.5 * (copied + noise), (123, 0)).astype(np.float32))
 
 
-def plant_soft_class(evidence: AuditInput) -> AuditInput:
+def plant_soft_class(data: AuditInput) -> AuditInput:
     """All non-speech is 40 dB softer than it was."""
-    sounds = evidence.stimuli[evidence.stimuli.label == "NONSPEECH"]
+    sounds = data.stimuli[data.stimuli.label == "NONSPEECH"]
     softer = {*sounds.clip_id, *sounds.stimulus_id}
-    return replace(evidence, altered=lambda item, stored: 0.01 * stored if item in softer else stored)
+    return replace(data, altered=lambda item, stored: 0.01 * stored if item in softer else stored)
 
 
-def plant_missing_sources(evidence: AuditInput) -> AuditInput:
+def plant_missing_sources(data: AuditInput) -> AuditInput:
     """The test part has too few speech sources."""
-    _one(evidence, "test")
-    stimuli = evidence.stimuli
+    _one(data, "test")
+    stimuli = data.stimuli
     speech = (stimuli.part == "test") & (stimuli.label == "SPEECH")
-    kept = sorted(stimuli.source_id[speech].unique())[: max(0, int(evidence.policy.min_sources_per_class) - 1)]
-    return replace(evidence, stimuli=stimuli[~speech | stimuli.source_id.isin(kept)].reset_index(drop=True))
+    kept = sorted(stimuli.source_id[speech].unique())[: max(0, int(data.policy.min_sources_per_class) - 1)]
+    return replace(data, stimuli=stimuli[~speech | stimuli.source_id.isin(kept)].reset_index(drop=True))
 
 
-def plant_speech_as_sound(evidence: AuditInput) -> AuditInput:
+def plant_speech_as_sound(data: AuditInput) -> AuditInput:
     """A non-speech clip of the training part holds the audio of one of its speech clips."""
-    _, spoken = _longest_clip(evidence, "train", "SPEECH")
-    return _with_clip(evidence, _one(evidence, "train", "NONSPEECH").clip_id, spoken)
+    _, spoken = _longest_clip(data, "train", "SPEECH")
+    return _with_clip(data, _one(data, "train", "NONSPEECH").clip_id, spoken)
 
 
-def _one(evidence: AuditInput, part: str, label: str = "SPEECH") -> pd.Series:
+def _one(data: AuditInput, part: str, label: str = "SPEECH") -> pd.Series:
     """The first stimulus of the source that has most in a part, so that losing it costs the part no source."""
-    rows = evidence.stimuli[(evidence.stimuli.part == part) & (evidence.stimuli.label == label)]
+    rows = data.stimuli[(data.stimuli.part == part) & (data.stimuli.label == label)]
     if rows.empty:
         raise CannotPlant(f"the {part} part has no {label}")
     source = rows.source_id.value_counts().sort_index().idxmax()
     return rows[rows.source_id == source].sort_values("stimulus_id").iloc[0]
 
 
-def _edited(evidence: AuditInput, stimulus: pd.Series, **values: Any) -> AuditInput:
+def _edited(data: AuditInput, stimulus: pd.Series, **values: Any) -> AuditInput:
     """A copy in which one stimulus has other values."""
-    stimuli = evidence.stimuli
+    stimuli = data.stimuli
     it = stimuli.stimulus_id == stimulus.stimulus_id
     stimuli = stimuli.assign(**{column: stimuli[column].mask(it, value) for column, value in values.items()})
-    return replace(evidence, stimuli=stimuli)
+    return replace(data, stimuli=stimuli)
 
 
-def _moved(evidence: AuditInput, gap_s: float) -> AuditInput:
+def _moved(data: AuditInput, gap_s: float) -> AuditInput:
     """A copy in which a test stimulus starts `gap_s` after the last training segment of a training recording."""
-    stimulus, recording_id = _one(evidence, "test"), _one(evidence, "train").recording_id
-    end = evidence.stimuli.segment_end_s[evidence.stimuli.recording_id == recording_id].max()
+    stimulus, recording_id = _one(data, "test"), _one(data, "train").recording_id
+    end = data.stimuli.segment_end_s[data.stimuli.recording_id == recording_id].max()
     length = stimulus.segment_end_s - stimulus.segment_start_s
-    return _edited(evidence, stimulus, recording_id=recording_id, segment_start_s=end + gap_s, segment_end_s=end + gap_s + length)
+    return _edited(data, stimulus, recording_id=recording_id, segment_start_s=end + gap_s, segment_end_s=end + gap_s + length)
 
 
-def _with_clip(evidence: AuditInput, clip_id: str, waveform: Waveform) -> AuditInput:
+def _with_clip(data: AuditInput, clip_id: str, waveform: Waveform) -> AuditInput:
     """A copy in which a clip, and what was cut from it, sounds like `waveform`."""
-    changed = {clip_id, *evidence.stimuli.stimulus_id[evidence.stimuli.clip_id == clip_id]}
-    return replace(evidence, altered=lambda item, stored: waveform if item in changed else stored)
+    changed = {clip_id, *data.stimuli.stimulus_id[data.stimuli.clip_id == clip_id]}
+    return replace(data, altered=lambda item, stored: waveform if item in changed else stored)
 
 
-def _longest_clip(evidence: AuditInput, part: str, label: str) -> tuple[str, Waveform]:
-    wanted = set(evidence.stimuli.clip_id[(evidence.stimuli.part == part) & (evidence.stimuli.label == label)])
+def _longest_clip(data: AuditInput, part: str, label: str) -> tuple[str, Waveform]:
+    wanted = set(data.stimuli.clip_id[(data.stimuli.part == part) & (data.stimuli.label == label)])
     name, longest = "", np.zeros(0, np.float32)
-    for clip_id, waveform in evidence.clip_audio():
+    for clip_id, waveform in data.clip_audio():
         if clip_id in wanted and len(waveform) > len(longest):
             name, longest = clip_id, waveform
     if not longest.any():
@@ -211,19 +211,15 @@ def _longest_clip(evidence: AuditInput, part: str, label: str) -> tuple[str, Wav
     return name, longest
 
 
-def _leak(check: str, plant: Callable[[AuditInput], AuditInput], *also: str) -> Leak:
-    return Leak(check, (plant.__doc__ or "").strip().rstrip("."), frozenset(also), plant)
-
-
 LEAKS = (
-    _leak("L01", plant_source),
-    _leak("L02", plant_recording),
-    _leak("L03", plant_copy, "L04"),
-    _leak("L04", plant_disguised_copy),
-    _leak("L05", plant_noise),
-    _leak("L06", plant_neighbour, "L02"),
-    _leak("L10", plant_soft_class),
-    _leak("L13", plant_missing_sources),
-    _leak("L14", plant_speech_as_sound),
+    Leak("L01", "A test stimulus is of a speaker (or sound) of the training part", frozenset(), plant_source),
+    Leak("L02", "A test stimulus is cut from a recording of the training part, long after its last training segment", frozenset(), plant_recording),
+    Leak("L03", "A test clip is a training clip with other zero padding", frozenset({"L04"}), plant_copy),
+    Leak("L04", "A test clip is a training clip, half as loud, shifted, with noise at 20 dB", frozenset(), plant_disguised_copy),
+    Leak("L05", "A test stimulus has the noise of a training stimulus", frozenset(), plant_noise),
+    Leak("L06", "A test stimulus overlaps a training segment by 10 ms", frozenset({"L02"}), plant_neighbour),
+    Leak("L10", "All non-speech is 40 dB softer than it was", frozenset(), plant_soft_class),
+    Leak("L13", "The test part has too few speech sources", frozenset(), plant_missing_sources),
+    Leak("L14", "A non-speech clip of the training part holds the audio of one of its speech clips", frozenset(), plant_speech_as_sound),
 )
 """Every leak that can be planted by editing tables or audio. A neighbour is in the same recording; an exact copy is also a near one."""

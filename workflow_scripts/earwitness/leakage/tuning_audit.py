@@ -21,8 +21,8 @@ def checks() -> list[Check]:
     return registered("tuning")
 
 
-def audit_tuning(evidence: TuningInput, subject: list[dict[str, str]], waivers: Sequence[Waiver] = ()) -> tuple[dict[str, Any], pd.DataFrame]:
+def audit_tuning(data: TuningInput, subject: list[dict[str, str]], waivers: Sequence[Waiver] = ()) -> tuple[dict[str, Any], pd.DataFrame]:
     """Run every check; returns what earwitness.leakage.audit.audit returns. subject: see earwitness.leakage.verdict.certify."""
-    settings = {"systems": {system: sorted(kinds) for system, kinds in evidence.needed.items()}, "base": evidence.base}
-    findings = [(check, check.run(evidence)) for check in checks()]
-    return certify(TUNING, subject, settings, parts_of(evidence.split), findings, waivers)
+    settings = {"systems": {system: sorted(kinds) for system, kinds in data.needed.items()}, "base": data.base}
+    findings = [(check, check.run(data)) for check in checks()]
+    return certify(TUNING, subject, settings, parts_of(data.split), findings, waivers)

@@ -51,19 +51,20 @@ def _called(function: ast.expr) -> str:
     name="fit_before_split",
     severity="warn",
     units="scripts",
+    question="Does any script call a fit before it calls a split?",
     remedy="Split first, then fit on the training part alone; a pipeline inside cross-validation does so by itself.",
 )
-def fit_before_split(evidence: AuditInput) -> Finding:
+def fit_before_split(data: AuditInput) -> Finding:
     """Does any script call a fit before it calls a split?
 
     Reads the Python files of the folder given with --code, runs nothing, and knows names only: a list to look at, not a
     proof. Functions that are called one after another are not followed.
     """
-    if evidence.code is None:
+    if data.code is None:
         return Finding("not_applicable", 0, None, 0, "no folder of scripts was named (--code)", no_offenders())
-    scripts, rows = sorted(evidence.code.rglob("*.py")), []
+    scripts, rows = sorted(data.code.rglob("*.py")), []
     for script in scripts:
-        name = script.relative_to(evidence.code).as_posix()
+        name = script.relative_to(data.code).as_posix()
         rows += [("", "", name, "", "", "", f"line {fit}: fits; line {split}: splits") for fit, split in _read(script)]
     offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
     return judge(offenders, len(scripts), len(rows), 0, f"{len(rows)} call{'s' if len(rows) > 1 else ''} of a fit before a split")

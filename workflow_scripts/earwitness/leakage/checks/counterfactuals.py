@@ -24,10 +24,11 @@ def _balanced(outcomes: pd.Series, table: pd.DataFrame) -> Estimate:
     name="counterfactual_answers",
     severity="warn",
     units="answers",
+    question="Does the base model's answer change with what should not matter, or tell the class of noise?",
     stage="tuning",
     remedy="Look at what differs between the classes besides speech (L10), and level, pad and cut both classes alike.",
 )
-def counterfactual_answers(evidence: TuningInput) -> Finding:
+def counterfactual_answers(data: TuningInput) -> Finding:
     """Does the base model's answer change with what should not matter, or tell the class of noise?
 
     Test stimuli earlier and later in their window, in a shorter and a longer one, 6 dB softer and louder: noted where balanced accuracy drops by more
@@ -35,7 +36,7 @@ def counterfactual_answers(evidence: TuningInput) -> Finding:
     level: noted where the clustered 95 % interval of its balanced accuracy excludes 50 %. The statistic is the largest
     drop. A few sources show large drops only; below 6 sources in a class nothing is judged.
     """
-    answers = evidence.counterfactuals
+    answers = data.counterfactuals
     if answers is None:
         return Finding("not_run", 0, None, LARGEST_DROP, "the model was not asked", no_offenders())
     fewest = min(answers[answers.label == label].source_id.nunique() for label in LABELS)

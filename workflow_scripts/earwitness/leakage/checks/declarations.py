@@ -27,11 +27,12 @@ def declared_contamination(datasets: pd.Series, declaration: pd.DataFrame) -> pd
     name="pretraining_contamination",
     severity="info",
     units="datasets",
+    question="Might the base model have heard the recordings when it was trained?",
     stage="tuning",
     remedy="Report it with the results. Recordings that were made or published after the model, or never published, settle the question; "
     "add what you know about other models and datasets to config/pretraining_corpora.csv.",
 )
-def pretraining_contamination(evidence: TuningInput) -> Finding:
+def pretraining_contamination(data: TuningInput) -> Finding:
     """Might the base model have heard the recordings when it was trained?
 
     No audit of the data can tell, so this compares the datasets of the recordings, by name, with a table of what is
@@ -40,12 +41,12 @@ def pretraining_contamination(evidence: TuningInput) -> Finding:
     user's own. A model that the table does not have does not run.
     """
     declaration = read_table(DECLARATION, PRETRAINING_CORPORA)
-    of_base = declaration[declaration.model == evidence.base]
+    of_base = declaration[declaration.model == data.base]
     if of_base.empty:
-        return Finding("not_run", 0, None, 0, f"config/pretraining_corpora.csv says nothing about the base model {evidence.base}", no_offenders())
-    about = declared_contamination(evidence.datasets, of_base)
+        return Finding("not_run", 0, None, 0, f"config/pretraining_corpora.csv says nothing about the base model {data.base}", no_offenders())
+    about = declared_contamination(data.datasets, of_base)
     n_open = int((~about.excluded).sum())
     rows = [("", "", row.dataset, row.model, "", "", f"{row.certainty}: {row.known} Source: {row.stated}") for row in about.itertuples() if n_open]
     offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
-    reason = f"that {evidence.base} heard {', '.join(sorted(about.dataset[~about.excluded].unique()))} in training is not excluded"
-    return judge(offenders, evidence.datasets.nunique(), n_open, 0, reason)
+    reason = f"that {data.base} heard {', '.join(sorted(about.dataset[~about.excluded].unique()))} in training is not excluded"
+    return judge(offenders, data.datasets.nunique(), n_open, 0, reason)

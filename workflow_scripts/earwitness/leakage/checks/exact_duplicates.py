@@ -26,22 +26,23 @@ def _digests(batch: Batch) -> dict[str, str]:
     name="exact_duplicate_audio",
     severity="error",
     units="clips",
+    question="Is the same audio (decoded, zero padding stripped) in more than one part, under whatever name?",
     remedy="Remove the copies from the sources, or give them one source_id, and run again.",
 )
-def exact_duplicate_audio(evidence: AuditInput) -> Finding:
+def exact_duplicate_audio(data: AuditInput) -> Finding:
     """Is the same audio (decoded, zero padding stripped) in more than one part, under whatever name?
 
     Compares the clips that the stimuli were cut from. Gain is not normalised: louder copies are near duplicates.
     """
-    n_clips = evidence.stimuli.clip_id.nunique()
+    n_clips = data.stimuli.clip_id.nunique()
     digests: dict[str, str] = {}
     with tqdm(desc="Hashing clips", total=n_clips, unit="clip", mininterval=5) as progress:
-        for batch in evidence.over_clips(_digests):
+        for batch in data.over_clips(_digests):
             digests |= batch
             progress.update(len(batch))
     if len(digests) < n_clips:
         return Finding("not_run", len(digests), None, 0, f"{n_clips - len(digests)} of {n_clips} clips have no audio", no_offenders())
-    stimuli = evidence.stimuli.assign(digest=evidence.stimuli.clip_id.map(digests).astype(str))
+    stimuli = data.stimuli.assign(digest=data.stimuli.clip_id.map(digests).astype(str))
     n_shared = int(stimuli.groupby("digest").part.nunique().gt(1).sum())
     reason = f"{n_shared} piece{'s' if n_shared > 1 else ''} of audio {'are' if n_shared > 1 else 'is'} in more than one part"
     return judge(shared_between_parts(stimuli, "digest", "audio", item="clip_id"), n_clips, n_shared, 0, reason)

@@ -676,31 +676,31 @@ class _Kind:
         return table.drop_duplicates(place).sort_values([*place, "item_a", "item_b"])[list(EVIDENCE_COLUMNS)]
 
 
-def _kinds(evidence: AuditInput) -> Iterator[_Kind]:
-    stimuli = evidence.stimuli
+def _kinds(data: AuditInput) -> Iterator[_Kind]:
+    stimuli = data.stimuli
 
     def rows(items: pd.DataFrame, key: str, stretch: str) -> pd.DataFrame:
         return pd.DataFrame({"item": items[key], "part": items.part, "source": items.source_id, "stretch": items[stretch]})
 
-    yield _Kind("clips", rows(stimuli, "clip_id", "clip_id"), evidence.over_clips)
+    yield _Kind("clips", rows(stimuli, "clip_id", "clip_id"), data.over_clips)
 
-    files = {name: Path(path) for name, path in zip(evidence.recordings.recording_id, evidence.recordings.path, strict=True) if Path(path).is_file()}
+    files = {name: Path(path) for name, path in zip(data.recordings.recording_id, data.recordings.path, strict=True) if Path(path).is_file()}
     cut_from = stimuli[stimuli.recording_id.isin(files)]
     wanted = sorted(cut_from.recording_id.unique())
     if wanted:
 
         def over_recordings(function: Callable[[Batch], Any], only: Set[str] | None) -> Iterator[Any]:
             chosen = [(name, files[name]) for name in wanted if only is None or name in only]
-            return evidence.workers.map(partial(_on_file, function), chosen)
+            return data.workers.map(partial(_on_file, function), chosen)
 
         yield _Kind("recordings", rows(cut_from, "recording_id", "recording_id"), over_recordings)
 
     long = stimuli[stimuli.duration_ms >= 1000 * MIN_STIMULUS_S]
     names = set(long.stimulus_id)
-    if evidence.shards and names:
+    if data.shards and names:
         # Stimuli of one clip are cut from one another's place.
         of_clips = rows(long, "stimulus_id", "clip_id")
-        yield _Kind("stimuli", of_clips, lambda function, only: evidence.over_stimuli(function, names if only is None else only))
+        yield _Kind("stimuli", of_clips, lambda function, only: data.over_stimuli(function, names if only is None else only))
 
 
 def _on_file(function: Callable[[Batch], Any], named: tuple[str, Path]) -> Any:
@@ -713,9 +713,10 @@ def _on_file(function: Callable[[Batch], Any], named: tuple[str, Path]) -> Any:
     name="near_duplicate_audio",
     severity="error",
     units="clips, recordings and stimuli",
+    question="Is a changed copy (gain, shift, rate, noise, codec) of any audio in another part? Single ones of 0.4 s in noise may be missed.",
     remedy="Remove the copies, or give the recordings that hold the same audio one source_id, and split again.",
 )
-def near_duplicate_audio(evidence: AuditInput) -> Finding:
+def near_duplicate_audio(data: AuditInput) -> Finding:
     """Is a changed copy (gain, shift, rate, noise, codec) of any audio in another part? Single ones of 0.4 s in noise may be missed.
 
     Compares clips with clips, recordings with recordings where their files are at hand (so that copies are found
@@ -723,9 +724,9 @@ def near_duplicate_audio(evidence: AuditInput) -> Finding:
     correlates best per two sources and parts. A single copy of 0.4 s in noise at 10 dB is missed one time in six, and
     more often of tones and clicks; several of one pair of sources tell together.
     """
-    threshold = evidence.policy.near_duplicate_correlation
+    threshold = data.policy.near_duplicate_correlation
     offenders, correlations, n_compared, n_pairs = [no_offenders()], list[float](), 0, 0
-    for kind in _kinds(evidence):
+    for kind in _kinds(data):
         parts = kind.parts()
         index = fingerprinted(kind.over, len(parts), kind.what)
         missing = len(parts.keys() - set(index.names))
@@ -733,7 +734,7 @@ def near_duplicate_audio(evidence: AuditInput) -> Finding:
         if missing:
             reason = f"{missing} of {len(parts)} {kind.what} have no audio"
             return Finding("not_run", n_compared, None, threshold, reason, no_offenders())
-        pairs = correlated_pairs(kind.over, index, parts, kind.what, evidence.workers)
+        pairs = correlated_pairs(kind.over, index, parts, kind.what, data.workers)
         alike = copies_among(pairs, kind.origins(), threshold)
         correlations += [pair.correlation for pair in pairs if pair in alike or pair.information >= MIN_SUPPORTED_INFORMATION]
         n_pairs += len(alike)

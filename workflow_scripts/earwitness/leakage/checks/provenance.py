@@ -21,11 +21,12 @@ def _shared(stimuli: pd.DataFrame, key: str, noun: str) -> Finding:
     name="source_overlap",
     severity="error",
     units="sources",
+    question="Is any source (speaker, sound) in more than one part?",
     remedy="Split by source_id, so that every stimulus of a speaker or sound is in one part.",
 )
-def source_overlap(evidence: AuditInput) -> Finding:
+def source_overlap(data: AuditInput) -> Finding:
     """Is any source (speaker, sound) in more than one part?"""
-    return _shared(evidence.stimuli, "source_id", "source")
+    return _shared(data.stimuli, "source_id", "source")
 
 
 @check(
@@ -33,11 +34,12 @@ def source_overlap(evidence: AuditInput) -> Finding:
     name="recording_overlap",
     severity="error",
     units="recordings",
+    question="Is any recording in more than one part, under whatever source?",
     remedy="Give the recording one source_id, or keep all its stimuli in one part: they share speaker, microphone and room.",
 )
-def recording_overlap(evidence: AuditInput) -> Finding:
+def recording_overlap(data: AuditInput) -> Finding:
     """Is any recording in more than one part, under whatever source?"""
-    return _shared(evidence.stimuli, "recording_id", "recording")
+    return _shared(data.stimuli, "recording_id", "recording")
 
 
 @check(
@@ -45,14 +47,15 @@ def recording_overlap(evidence: AuditInput) -> Finding:
     name="shared_noise",
     severity="error",
     units="noises",
+    question="Is any noise, or any recording that noises are made of, mixed into stimuli of more than one part?",
     remedy="Draw the noise of every stimulus on its own, or keep the stimuli that share a noise in one part.",
 )
-def shared_noise(evidence: AuditInput) -> Finding:
+def shared_noise(data: AuditInput) -> Finding:
     """Is any noise, or any recording that noises are made of, mixed into stimuli of more than one part?
 
     Mixing defeats comparisons of audio, so this rests on noise_id. A stimulus without an SNR has no noise added.
     """
-    noisy = evidence.stimuli[evidence.stimuli.snr_db.notna()]
+    noisy = data.stimuli[data.stimuli.snr_db.notna()]
     return _shared(noisy.assign(noise_id=noisy.noise_id.map(noise_parts)).explode("noise_id"), "noise_id", "noise")
 
 
@@ -61,18 +64,19 @@ def shared_noise(evidence: AuditInput) -> Finding:
     name="temporal_adjacency",
     severity="error",
     units="segments",
+    question="Do segments of one recording that are in different parts overlap, or lie closer than the guard?",
     remedy="Keep neighbouring segments of a recording in one part, or drop those within the guard (audit.adjacency_guard_s).",
 )
-def temporal_adjacency(evidence: AuditInput) -> Finding:
+def temporal_adjacency(data: AuditInput) -> Finding:
     """Do segments of one recording that are in different parts overlap, or lie closer than the guard?
 
     One sweep per part over the segments sorted by recording and start: of the earlier segments of another part only the
     one that ends last can be the nearest, so no pairs are enumerated. Evidence is the closest pair per recording and
     pair of parts.
     """
-    guard = evidence.policy.adjacency_guard_s
+    guard = data.policy.adjacency_guard_s
     span = ["recording_id", "segment_start_s", "segment_end_s", "part"]
-    segments = evidence.stimuli.sort_values([*span, "stimulus_id"]).drop_duplicates(span).reset_index(drop=True)
+    segments = data.stimuli.sort_values([*span, "stimulus_id"]).drop_duplicates(span).reset_index(drop=True)
     part, recording, stimulus, source = (segments[name].to_numpy() for name in ("part", "recording_id", "stimulus_id", "source_id"))
     start, end = segments.segment_start_s, segments.segment_end_s
 

@@ -105,9 +105,9 @@ def acoustic_features(samples: Waveform) -> dict[str, float]:
     }
 
 
-def stimulus_features(evidence: AuditInput) -> Features:
+def stimulus_features(data: AuditInput) -> Features:
     """Trivial acoustics of a sample of the split's stimuli, without those that have no audio."""
-    sampled = replace(evidence, stimuli=sample_items(evidence.stimuli, "stimulus_id", CONDITIONS))
+    sampled = replace(data, stimuli=sample_items(data.stimuli, "stimulus_id", CONDITIONS))
     audio = tqdm(sampled.stimulus_audio(), desc="Trivial acoustics", total=len(sampled.stimuli), unit="stimulus", mininterval=5)
     measured = {stimulus_id: acoustic_features(waveform) for stimulus_id, waveform in audio if len(waveform)}
     stimuli = sampled.stimuli[sampled.stimuli.stimulus_id.isin(measured)]
@@ -231,10 +231,11 @@ def _reason(kind: str, model: str, auc: Estimate) -> str:
     name="shortcut_features",
     severity="warn",
     units="recordings and stimuli",
+    question="Can the class be told from file headers and names, or from level, silence and bandwidth alone?",
     remedy="Read which property tells the class, make it the same for both (record, trim, filter or level both classes alike), "
     "or compare the system with a classifier that has only this property.",
 )
-def shortcut_features(evidence: AuditInput) -> Finding:
+def shortcut_features(data: AuditInput) -> Finding:
     """Can the class be told from file headers and names, or from level, silence and bandwidth alone?
 
     Two families are judged apart: metadata of recordings (sample rate, duration, pattern of the file name) and trivial
@@ -248,13 +249,13 @@ def shortcut_features(evidence: AuditInput) -> Finding:
     speech and other sounds by nature, and datasets that differ in sample rate always fail on metadata. The evidence lists
     every property of the family with the AUC that it reaches alone, best first.
     """
-    stimuli = evidence.stimuli
+    stimuli = data.stimuli
     fewest = min(stimuli[stimuli.label == label].source_id.nunique() for label in LABELS)
     if fewest < MIN_SOURCES_FOR_TESTS:
         reason = f"the class with fewer sources has {fewest}; {MIN_SOURCES_FOR_TESTS} are needed to tell a shortcut from chance"
         return Finding("not_run", 0, None, None, reason, no_offenders())
-    families = [metadata_features(sample_items(evidence.recordings, "recording_id")), stimulus_features(evidence)]
-    limit, compared, highest, reasons, rows = evidence.policy.shortcut_auc_warn, 0, 0.0, [], []
+    families = [metadata_features(sample_items(data.recordings, "recording_id")), stimulus_features(data)]
+    limit, compared, highest, reasons, rows = data.policy.shortcut_auc_warn, 0, 0.0, [], []
     for family in families:
         values, speech, sources = family.table.to_numpy(float), family.speech, family.sources
         found = best_auc(values, speech, sources) if len(speech) else None

@@ -54,9 +54,10 @@ def _detector() -> Callable[[Sequence[Waveform]], list[npt.NDArray[np.float32]]]
     name="speech_in_nonspeech",
     severity="warn",
     units="clips",
+    question="Does an independent detector hear speech in NONSPEECH clips, or none in SPEECH clips?",
     remedy="Listen to the clips; leave out those of the wrong class, or state that the class NONSPEECH means something else here.",
 )
-def speech_in_nonspeech(evidence: AuditInput) -> Finding:
+def speech_in_nonspeech(data: AuditInput) -> Finding:
     """Does an independent detector hear speech in NONSPEECH clips, or none in SPEECH clips?
 
     Silero VAD, on the clips before noise is added. A NONSPEECH clip is noted where the chunks with at least the policy's
@@ -64,11 +65,11 @@ def speech_in_nonspeech(evidence: AuditInput) -> Finding:
     clip is shorter than 0.25 s, since missing speech in so little says nothing. The detector errs too, on singing and
     animal voices above all, so this is a list to listen to; the statistic is its length.
     """
-    stimuli = evidence.stimuli
+    stimuli = data.stimuli
     clips = stimuli.drop_duplicates("clip_id").sort_values("clip_id")[["clip_id", "source_id", "label", "part"]]
     heard: list[Heard] = []
     with tqdm(desc="Looking for speech", total=len(clips), unit="clip", mininterval=5) as progress:
-        for batch in evidence.over_clips(partial(speech_in_clips, probability=evidence.policy.speech_in_nonspeech_probability)):
+        for batch in data.over_clips(partial(speech_in_clips, probability=data.policy.speech_in_nonspeech_probability)):
             heard += batch
             progress.update(len(batch))
     if len(heard) < len(clips):

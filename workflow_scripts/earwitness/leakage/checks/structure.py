@@ -33,27 +33,28 @@ def misplaced_in_folds(folds: Mapping[str, pd.DataFrame]) -> list[tuple[str, str
     name="class_structure",
     severity="error",
     units="classes of parts, and sources of folds",
+    question="Are there a train and a test part, has every part enough sources of both classes, and is every source in the test part of one fold?",
     remedy="Add recordings, or change the fractions of the split, until every part has enough sources of both classes; "
     "of folds, make all anew from one list of sources.",
 )
-def class_structure(evidence: AuditInput) -> Finding:
+def class_structure(data: AuditInput) -> Finding:
     """Are there a train and a test part, has every part enough sources of both classes, and is every source in the test part of one fold?
 
     The last is asked where the split is a fold of a cross-validation.
     """
-    stimuli, wanted = evidence.stimuli, evidence.policy.min_sources_per_class
+    stimuli, wanted = data.stimuli, data.policy.min_sources_per_class
     parts = sorted(stimuli.part.unique())
     sources = stimuli.groupby(["part", "label"]).source_id.nunique()
     counts = {(part, label): int(sources.get((part, label), 0)) for part in parts for label in LABELS}
     # A class without a source is a failure even where the policy asks for none.
     details = [(part, label, f"{n} sources, needs {max(wanted, 1)}") for (part, label), n in counts.items() if n < max(wanted, 1)]
     details += [(part, "", "the part has no stimuli") for part in REQUIRED_PARTS if part not in parts]
-    misplaced = misplaced_in_folds(evidence.folds)
+    misplaced = misplaced_in_folds(data.folds)
     rows = [(part, "", label, "", "", "", detail) for part, label, detail in details]
     rows += [("test", "", "", "", source, "", detail) for source, detail in misplaced]
     offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
     reasons = [f"{' '.join(filter(None, [part, label]))}: {detail}" for part, label, detail in details]
     if misplaced:
         reasons.append(f"{len(misplaced)} source{'s are' if len(misplaced) > 1 else ' is'} not tested in exactly one fold")
-    in_folds = len({source for rows in evidence.folds.values() for source in rows.source_id})
+    in_folds = len({source for rows in data.folds.values() for source in rows.source_id})
     return judge(offenders, len(counts) + in_folds, min(counts.values(), default=0), wanted, "; ".join(reasons))

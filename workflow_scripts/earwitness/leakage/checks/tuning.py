@@ -31,12 +31,12 @@ class TuningInput:
     counterfactuals: pd.DataFrame | None = None
 
 
-def _fitted_elsewhere(evidence: TuningInput, kinds: set[str]) -> Finding:
+def _fitted_elsewhere(data: TuningInput, kinds: set[str]) -> Finding:
     """The faults of the records of some kinds, and the systems that lack one."""
-    records = [record for record in evidence.records if kinds & set(record["kinds"])]
-    rows = [fault for record in records for fault in _faults(record, evidence)]
+    records = [record for record in data.records if kinds & set(record["kinds"])]
+    rows = [fault for record in records for fault in _faults(record, data)]
     told = {(record["system"], kind) for record in records for kind in record["kinds"]}
-    needed = {(system, kind) for system, wanted in evidence.needed.items() for kind in wanted if kind in kinds}
+    needed = {(system, kind) for system, wanted in data.needed.items() for kind in wanted if kind in kinds}
     rows += [("", "", system, "", "", "", f"no record of what its {kind} was fitted on") for system, kind in sorted(needed - told)]
     if not records and not rows:
         return Finding("not_applicable", 0, None, 0, f"no system fits {' or '.join(sorted(kinds))}", no_offenders())
@@ -45,13 +45,13 @@ def _fitted_elsewhere(evidence: TuningInput, kinds: set[str]) -> Finding:
     return judge(offenders, len(records) + len(needed - told), len(rows), 0, f"what {systems} fitted is not shown to be apart from the test part")
 
 
-def _faults(record: dict[str, Any], evidence: TuningInput) -> list[tuple[str, ...]]:
-    system, split = record["system"], evidence.split
+def _faults(record: dict[str, Any], data: TuningInput) -> list[tuple[str, ...]]:
+    system, split = record["system"], data.split
 
     def row(detail: str, part: str = "", source: str = "") -> tuple[str, ...]:
         return ("", part, system, "", "", source, f"{', '.join(record['kinds'])}: {detail}")
 
-    if record["split_sha256"] != evidence.split_sha256:
+    if record["split_sha256"] != data.split_sha256:
         return [row("fitted by another split than this")]
     parts = split.drop_duplicates(["source_id", "part"]).groupby("source_id").part.agg(set)
     strangers = [source for source in record["sources"] if source not in parts.index]
@@ -73,12 +73,11 @@ def _faults(record: dict[str, Any], evidence: TuningInput) -> list[tuple[str, ..
 def _register(id: str, name: str, kinds: tuple[str, ...], question: str, remedy: str) -> None:
     """Register the check that `kinds` were fitted inside the training and development parts."""
 
-    def fitted_outside(evidence: TuningInput) -> Finding:
-        return _fitted_elsewhere(evidence, set(kinds))
+    def fitted_outside(data: TuningInput) -> Finding:
+        return _fitted_elsewhere(data, set(kinds))
 
-    fitted_outside.__doc__ = question
     told = f"{remedy}, and let the program tell so (earwitness.leakage.tuning_records)."
-    check(id=id, name=name, severity="error", units="systems", stage="tuning", remedy=told)(fitted_outside)
+    check(id=id, name=name, severity="error", units="systems", question=question, remedy=told, stage="tuning")(fitted_outside)
 
 
 _register(
