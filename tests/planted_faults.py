@@ -1,0 +1,92 @@
+"""Do the tests bite? Plant one small fault at a time into a copy of the project, and see whether the unit tests named for it fail.
+
+python tests/planted_faults.py [WORD ...] [--jobs 2]
+
+WORD: only faults whose file or tests contain it. Prints one line per fault and the share that was caught; ends with 1 where fewer
+than FEWEST_CAUGHT were. Each fault changes one place that must exist exactly once, so that a moved line is noticed.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from faults import FAULTS, Fault
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = "workflow_scripts/earwitness"
+FEWEST_CAUGHT = 0.95
+COPIED = ("workflow_scripts", "tests", "config", "rules", "envs", "benchmarks", "Snakefile", "pyproject.toml", "LICENSE", "README.md")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the tests said of a fault: caught, survived, or misplaced where the text is not there exactly once."""
+
+    fault: Fault
+    verdict: str
+
+
+def copy_of_project(folder: Path) -> Path:
+    """The parts of the project that unit tests read."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def outcome_of(fault: Fault, project: Path) -> Outcome:
+    """Plant a fault, run its tests, and take it out again."""
+    path = project / LIBRARY / fault.file
+    before = path.read_text(encoding="utf-8")
+    if before.count(fault.right) != 1:
+        return Outcome(fault, "misplaced")
+    path.write_text(before.replace(fault.right, fault.wrong), encoding="utf-8")
+    tests = [f"tests/unit/{name}.py" for name in fault.tests]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not gpu", *tests],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    path.write_text(before, encoding="utf-8")
+    if result.returncode not in (0, 1):
+        raise RuntimeError(f"{fault.file}: the tests did not run\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
+    return Outcome(fault, "caught" if result.returncode else "survived")
+
+
+def outcomes_of(faults: list[Fault]) -> list[Outcome]:
+    """The outcomes of some faults, one after another in one copy."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = copy_of_project(Path(folder))
+        found = []
+        for fault in faults:
+            found.append(outcome_of(fault, project))
+            print(f"{found[-1].verdict:9}  {fault.file}: {fault.meaning}", flush=True)
+        return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="*", help="only faults whose file or tests contain one of these")
+    parser.add_argument("--jobs", type=int, default=2, help="copies that are worked on at once")
+    args = parser.parse_args()
+    chosen = [fault for fault in FAULTS if not args.words or any(word in " ".join((fault.file, *fault.tests)) for word in args.words)]
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        outcomes = [outcome for found in pool.map(outcomes_of, [chosen[k :: args.jobs] for k in range(args.jobs)]) for outcome in found]
+    caught = sum(outcome.verdict == "caught" for outcome in outcomes)
+    print(f"{caught} of {len(outcomes)} planted faults caught")
+    sys.exit(caught < FEWEST_CAUGHT * len(outcomes))
+
+
+if __name__ == "__main__":
+    main()
