@@ -12,10 +12,9 @@ import argparse
 import json
 from pathlib import Path
 
-import pandas as pd
-
-from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.errors import one_line_errors
 from earwitness.core.files import write_json
+from earwitness.corpora.text_tables import read_text_table
 from earwitness.psychometrics.axes import AXES
 from earwitness.psychometrics.counts import checked_counts, fit_counts
 from earwitness.psychometrics.functions import SIGMOIDS, Family
@@ -60,10 +59,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="root of the random draws (default 1)")
     args = parser.parse_args()
 
-    try:
-        table = pd.read_csv(args.counts, dtype=str, skipinitialspace=True)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{args.counts}: cannot be read as CSV ({error}); give a table with columns level, correct, total") from error
+    table = read_text_table(args.counts).apply(lambda column: column.str.strip())
     settings = Settings(Family(args.sigmoid, args.guess_rate, args.lapse_rate), args.target, args.confidence, args.bootstrap)
     result = fit_counts(checked_counts(table, args.axis), args.axis, settings, args.seed)
     if args.output:

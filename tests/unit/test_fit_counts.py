@@ -90,6 +90,13 @@ def test_a_threshold_beyond_the_levels_is_null_and_named(fitted):
     assert fitted(low | {"correct": [190, 195, 190, 195]})["status"] == "left_censored"
 
 
+def test_sources_called_like_missing_values_count_like_any_others(fitted):
+    levels = {"level": [1, 2, 4, 8] * 4, "correct": [5, 6, 8, 10, 4, 7, 9, 9, 6, 6, 7, 10, 5, 8, 9, 10], "total": 10}
+    names = [["A", "B", "C", "D"], ["NA", "None", "nan", "null"]]
+    plain, missing = (fitted({**levels, "source": [name for name in four for _ in range(4)]}) for four in names)
+    assert plain == missing
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
@@ -105,7 +112,7 @@ def test_a_threshold_beyond_the_levels_is_null_and_named(fitted):
         ("level,correct,total,source\n1,2,3,a\n2,3,3,a\n3,3,3,a\n", [], "a class has a single source"),
         ("level,correct,total,source\n1,2,3,a\n2,3,3,\n3,3,3,b\n", [], "row 2: no source"),
         ("level,correct,total\n1,2,3\n2,3,3\n3,3,3\n", ["--target", "0.4"], "target 0.4 is not between the guess rate 0.5 and"),
-        ("", [], "cannot be read as CSV"),
+        ("", [], "not a readable CSV table (it is empty)"),
     ],
 )
 def test_bad_input_ends_in_one_line_that_says_where(run, text, options, message):

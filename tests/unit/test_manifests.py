@@ -103,6 +103,30 @@ def test_a_leak_ends_with_exit_code_2_and_names_both_items(manifests, planted, e
     assert set(evidence.item_a) == {f"test:{item}"} and set(evidence.item_b) == {"train:audio/train-dog-0-0.wav"}
 
 
+@pytest.mark.parametrize("same", ["12.0", " 12 ", "12.00"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_one_group_written_in_two_ways_is_one_group(manifests, same, suffix):
+    change(manifests / "train.csv", group="12")
+    change(manifests / "test.csv", group=same)
+    pd.read_csv(manifests / "train.csv", dtype=str, keep_default_na=False).to_parquet(manifests / "train.parquet", index=False)
+    assert run(manifests, train=f"train.{suffix}") == 2
+    assert set(failures(manifests)) == {"L01"}
+
+
+@pytest.mark.parametrize("name", ["NA", "None", "null", "nan"])
+def test_a_group_may_have_the_name_of_a_missing_value(manifests, name):
+    change(manifests / "train.csv", group=name)
+    change(manifests / "test.csv", group=name)
+    assert run(manifests) == 2
+    assert set(read_table(manifests / "evidence.csv", EVIDENCE).source_a) == {name.lower()}
+
+
+def test_a_label_in_another_case_is_the_same_label(manifests):
+    change(manifests / "train.csv", label="Dog ")
+    assert run(manifests, label="DOG") == 0
+    assert load_certificate(manifests / "certificate.json")["parts"]["train"]["speech_sources"] == 3
+
+
 def test_what_the_columns_do_not_allow_fails_closed_until_it_is_skipped(manifests):
     drop(manifests, "recording", "start_s", "end_s", "noise")
     assert run(manifests) == 2
@@ -220,7 +244,7 @@ def nothing(folder: Path) -> None:
         (backwards, "train.csv: row 2 ends before it starts"),
         (half_a_time, "train.csv: start_s and end_s go together"),
         (no_rows, "train.csv: has no rows"),
-        (nothing, "train.csv: cannot be read as CSV"),
+        (nothing, "train.csv: not a readable CSV table (it is empty)"),
     ],
 )
 def test_bad_input_ends_in_one_line_and_writes_nothing(manifests, damage, message):
@@ -232,7 +256,7 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(manifests, damage, messag
 
 def test_wrong_arguments_are_bad_input_not_leaks(manifests):
     assert "no item has the label SPEECH; name one of cat, dog with --speech-label" in str(run(manifests, label="SPEECH"))
-    assert "nowhere.csv: no such file" in str(run(manifests, train="nowhere.csv"))
+    assert "nowhere.csv: cannot be read (No such file or directory)" in str(run(manifests, train="nowhere.csv"))
     assert "invalid choice: 'L99'" in str(run(manifests, skip=["L99"]))
     assert "or manifests with --train and --test" in str(run(manifests, "--index", manifests / "index.parquet"))
     mixed = run(manifests, "--today", "2026-01-01", manifests / "split.csv")

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from tqdm import tqdm
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs, encode_flac, read_mono
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
+from earwitness.core.names import canonical_name
+from earwitness.corpora.text_tables import file_named, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.clips import CLIPS
@@ -56,13 +59,14 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
     labels = sorted(items.label.unique())
     if len(labels) < 2:
         raise InputError(f"{_names(manifests)}: all items are of one class ({labels[0]}); an audit needs both classes")
-    if columns.speech_label not in labels:
+    speech = canonical_name(columns.speech_label)
+    if speech not in labels:
         some = ", ".join(labels[:10])
         raise InputError(f"{_names(manifests)}: no item has the label {columns.speech_label}; name one of {some} with --speech-label")
     # Relative, so that the same data elsewhere give the same certificate.
     base = next(iter(manifests.values())).parent.resolve()
     located = [Path(os.path.relpath(file.resolve(), base)).as_posix() for file in items.file]
-    return items.assign(label=np.where(items.label == columns.speech_label, "SPEECH", "NONSPEECH"), located=located)
+    return items.assign(label=np.where(items.label == speech, "SPEECH", "NONSPEECH"), located=located)
 
 
 def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: Policy, folder: Path) -> Audited:
@@ -95,12 +99,7 @@ def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: P
 
 
 def _read_manifest(path: Path, columns: Columns) -> pd.DataFrame:
-    try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; name a manifest (CSV or Parquet)") from error
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as {'Parquet' if path.suffix == '.parquet' else 'CSV'} ({error})") from error
+    table = read_text_table(path)
     asked = {"path": columns.path, "label": columns.label, "group": columns.group}
     for role, name in asked.items():
         if name not in table:
@@ -112,9 +111,11 @@ def _read_manifest(path: Path, columns: Columns) -> pd.DataFrame:
         raise InputError(f"{path}: start_s and end_s go together; give both columns or none")
     kept = table[[name for name in (*asked, *TEXT_COLUMNS, *TIME_COLUMNS) if name in table]].copy()
     for name in [name for name in kept.columns if name not in TIME_COLUMNS]:
-        kept[name] = kept[name].astype("string").fillna("").astype(str).str.strip()
+        kept[name] = kept[name].str.strip()
         if name != "noise":
             _refuse(path, kept[name] == "", f"has no {asked.get(name, name)}")
+        if name != "path":
+            kept[name] = kept[name].map(canonical_name)
     for name in TIME_COLUMNS:
         if name in kept:
             kept[name] = pd.to_numeric(kept[name], errors="coerce").astype(float)
@@ -123,7 +124,7 @@ def _read_manifest(path: Path, columns: Columns) -> pd.DataFrame:
         _refuse(path, (kept.start_s < 0) | (kept.end_s <= kept.start_s), "ends before it starts, or starts below 0")
     item = ["path"] if "recording" in kept or "start_s" not in kept else ["path", *TIME_COLUMNS]
     _refuse(path, kept.duplicated(item), "repeats the path of an earlier row")
-    kept["file"] = [path.parent / name for name in kept.path]
+    kept["file"] = kept.path.map(partial(file_named, path.parent)).astype(object)
     _refuse(path, ~pd.Series([file.is_file() for file in kept.file], index=kept.index), "names a file that does not exist", kept.path)
     return kept
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from earwitness.core.errors import InputError
+from earwitness.core.names import canonical_name
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.axes import from_axis, to_axis
 from earwitness.psychometrics.fitting import fit_curves
@@ -44,7 +45,7 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
             raise InputError(f"counts, row {row + 1} (level {table.level.iloc[row]}): {problem}; correct the table")
     if "source" in table and (nameless := table.source.isna() | (table.source.astype(str) == "")).any():
         raise InputError(f"counts, row {int(np.argmax(nameless)) + 1}: no source; name it, or leave the column out")
-    source = table.source.astype(str) if "source" in table else _INDEPENDENT
+    source = table.source.map(canonical_name) if "source" in table else _INDEPENDENT
     summed = numbers.assign(source=source).groupby(["source", "level"], as_index=False)[["correct", "total"]].sum()
     trials = summed.groupby("level").total.sum()
     if (trials == 0).any():

@@ -1,0 +1,69 @@
+import unicodedata
+
+import pandas as pd
+import pytest
+
+from earwitness.core.errors import InputError
+from earwitness.corpora.text_tables import file_named, read_text_table
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\na.wav,dog\nb.wav,NA\n",
+        "\ufeffpath;label\r\na.wav;dog\r\nb.wav;NA\r\n",
+        "path\tlabel\ra.wav\tdog\rb.wav\tNA",
+        "path,label,\na.wav,dog,\n\n,,\nb.wav,NA,,,\n",
+        "path , label\na.wav,dog\nb.wav,NA\n",
+        'path,label\n"a.wav","dog"\n"b.wav",NA\n',
+    ],
+)
+def test_unambiguous_tables_are_read(tmp_path, text):
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    table = read_text_table(path, ["path", "label"])
+    assert table.to_numpy().tolist() == [["a.wav", "dog"], ["b.wav", "NA"]]
+
+
+def test_the_index_is_the_line_also_after_blank_lines_and_values_of_several_lines(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('path,note\na,"two\nlines"\n\nb,\u2028\n', encoding="utf-8")
+    assert list(read_text_table(path).index) == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"", r"it is empty"),
+        (b"path,label\na,b,c\n", r"table\.csv:2: 3 values, but 2 columns \(path, label\); put a value"),
+        (b"path,label\na,b\nc\n", r"table\.csv:3: 1 values, but 2 columns"),
+        (b"path,path,label\n", r"column path is there twice"),
+        (b"path,,label\n", r"column 2 has no name"),
+        (b"path,kind\na,b\n", r"no column label; it has path, kind"),
+        (b"path,label\n\xe9,dog\n", r"table\.csv:2: not UTF-8 text \(byte 0xe9\)"),
+        (b"path,label\na\0,b\n", r"null bytes"),
+        (b'path,label\na,b\n"c,d\n', r"table\.csv:3: not a readable CSV"),
+    ],
+)
+def test_what_would_be_a_guess_is_refused_by_file_and_line(tmp_path, text, message):
+    path = tmp_path / "table.csv"
+    path.write_bytes(text)
+    with pytest.raises(InputError, match=message):
+        read_text_table(path, ["path", "label"])
+
+
+def test_a_parquet_table_is_text_without_its_audio_and_a_number_keeps_its_form(tmp_path):
+    path = tmp_path / "table.parquet"
+    rows = {"path": ["a", "b"], "source": [12, None], "start_s": [0.25, 1.0], "audio": [{"bytes": b"x", "path": "a"}] * 2, "raw": [b"x"] * 2}
+    pd.DataFrame(rows).to_parquet(path, index=False)
+    table = read_text_table(path, ["path"])
+    assert table.to_numpy().tolist() == [["a", "12.0", "0.25"], ["b", "", "1.0"]]
+    path.write_bytes(b"PAR1 not")
+    with pytest.raises(InputError, match=r"cannot be read as Parquet"):
+        read_text_table(path)
+
+
+def test_a_name_with_composed_letters_finds_its_file_with_decomposed_ones(tmp_path):
+    (tmp_path / unicodedata.normalize("NFD", "café.wav")).write_bytes(b"")
+    assert file_named(tmp_path, "café.wav").exists()
+    assert not file_named(tmp_path, "tea.wav").exists()

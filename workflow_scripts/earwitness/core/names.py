@@ -1,0 +1,80 @@
+"""When two names are one: the only place that decides it, for splits, audits, manifests and annotations."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+
+FEWEST_LETTERS = 5
+"""Shorter names at an edit distance of one are too often two names."""
+
+SERIES = 3
+"""So many names that differ in one and the same place are a series (roomA, roomB, roomC), not misspellings."""
+
+
+def canonical_name(name: object) -> str:
+    """The one spelling of a name: composed letters (Unicode NFC), no surrounding space, no difference of case, 12 for 12.0.
+
+    A column of numbers that once held a gap is written 12.0 by many programs. "007" is not "7"; see `similar_names`. Every
+    text is a name, NA, None, null and nan too.
+    """
+    folded = unicodedata.normalize("NFD", str(name).strip()).casefold()
+    text = unicodedata.normalize("NFC", folded)
+    whole = re.fullmatch(r"([+-]?\d+)\.0+", text)
+    return whole.group(1) if whole else text
+
+
+def term_key(term: str) -> str:
+    """What a term of a fixed vocabulary is looked up by: its letters and digits, without case, space and punctuation."""
+    return "".join(character for character in unicodedata.normalize("NFKC", term).casefold() if character.isalnum())
+
+
+def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs of different canonical names that may be one name, each and all of them sorted.
+
+    A pair is similar where nothing differs but leading zeros, accents, spaces and punctuation, or where the numbers are the
+    same and the letters, at least FEWEST_LETTERS, are one insertion, deletion, substitution or swap of neighbours apart
+    (Damerau-Levenshtein distance 1). Names that differ in a number are numbered, not misspelt. The cost grows with the number
+    of names, not of pairs.
+    """
+    distinct = sorted(set(names))
+    pairs: set[tuple[str, str]] = set()
+    alike = defaultdict[str, list[str]](list)
+    for name in distinct:
+        alike[_bare(name)].append(name)
+    for bare, group in alike.items():
+        if bare:
+            pairs |= {(first, second) for position, first in enumerate(group) for second in group[position + 1 :]}
+
+    near = defaultdict[tuple[tuple[str, ...], str], set[str]](set)
+    for bare in filter(None, alike):
+        numbers, letters = tuple(re.findall(r"\d+", bare)), re.sub(r"\d+", "0", bare)
+        if sum(character.isalpha() for character in letters) >= FEWEST_LETTERS:
+            for shorter in {letters, *(letters[:k] + letters[k + 1 :] for k in range(len(letters)))}:
+                near[numbers, shorter].add(bare)
+    for group_of_bare in near.values():
+        if 1 < len(group_of_bare) < SERIES:
+            first, second = sorted(group_of_bare)
+            if _one_edit_apart(re.sub(r"\d+", "0", first), re.sub(r"\d+", "0", second)):
+                pairs |= {(min(a, b), max(a, b)) for a in alike[first] for b in alike[second]}
+    return sorted(pairs)
+
+
+def _bare(name: str) -> str:
+    """Letters without accents and numbers without leading zeros; a point between two numbers."""
+    plain = "".join(character for character in unicodedata.normalize("NFKD", name) if not unicodedata.combining(character))
+    tokens = [token.lstrip("0") or "0" if token.isdigit() else token for token in re.findall(r"\d+|[^\W\d_]+", plain)]
+    joined = ""
+    for token in tokens:
+        joined += ("." if joined[-1:].isdigit() and token[0].isdigit() else "") + token
+    return joined
+
+
+def _one_edit_apart(first: str, second: str) -> bool:
+    if len(first) > len(second):
+        first, second = second, first
+    start = next((k for k, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), len(first))
+    if len(first) < len(second):
+        return first[start:] == second[start + 1 :]
+    swapped = first[:start] + first[start : start + 2][::-1] + first[start + 2 :]
+    return first[start + 1 :] == second[start + 1 :] or swapped == second

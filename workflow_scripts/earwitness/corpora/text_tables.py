@@ -1,0 +1,134 @@
+"""Tables that people wrote: CSV with commas, semicolons or tabs, or Parquet, read as text without guessing."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow
+import pyarrow.parquet as parquet
+
+from earwitness.core.errors import InputError
+
+SEPARATORS = (",", ";", "\t")
+
+
+def read_text_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
+    """Every cell as text, "" where it is empty or null; the index is the line of the file (CSV) or the row from 1 (Parquet).
+
+    path: *.parquet, or CSV in UTF-8 with a header. required: columns that there must be; the separator is the one of comma,
+    semicolon and tab by which the header has them. Empty cells at the end of a row beyond the header are passed over. NA, None,
+    null and nan are texts. Columns of a Parquet file that hold bytes, lists or structures are left out.
+    Raises InputError naming the file, and the line where there is one, where the table cannot be read without a guess.
+    """
+    needed = list(required)
+    if path.suffix.lower() == ".parquet":
+        table = _read_parquet(path)
+        if missing := [name for name in needed if name not in table]:
+            raise InputError(f"{path}: no column {missing[0]}; it has {', '.join(table.columns) or 'none'}")
+        return table
+    text = read_text(path)
+    if not text.strip():
+        raise InputError(f"{path}: not a readable CSV table (it is empty); give a table with a header")
+    header, separator = _header(path, text, needed)
+    rows, lines = [], []
+    reader = _cells(text, separator)
+    line = 1
+    try:
+        next(reader)
+        line = reader.line_num + 1
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append(_fitted(cells, header, f"{path}:{line}"))
+                lines.append(line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}:{line}: not a readable CSV table ({error}); repair the line") from error
+    named = [name for name in header if name]
+    table = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=str)
+    return table[named]
+
+
+def read_text(path: Path) -> str:
+    """A file's text. Raises InputError where it is missing, is not UTF-8 (with or without a byte order mark), or holds a null byte."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name, or the link") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}:{line}: not UTF-8 text (byte 0x{content[error.start]:02x}); save the file as UTF-8") from error
+    if "\0" in text:
+        raise InputError(f"{path}: not a text file (it holds null bytes); save it as UTF-8 text")
+    return text
+
+
+def file_named(folder: Path, name: str) -> Path:
+    """The file of that name below a folder, also where one of the two has composed letters and the other decomposed ones."""
+    for spelling in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
+        if (path := folder / spelling).exists():
+            return path
+    return folder / name
+
+
+def _cells(text: str, separator: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+
+
+def _header(path: Path, text: str, needed: Sequence[str]) -> tuple[list[str], str]:
+    found: dict[str, list[str]] = {}
+    for separator in SEPARATORS:
+        try:
+            cells = next(_cells(text, separator))
+        except (csv.Error, StopIteration) as error:
+            raise InputError(f"{path}: not a readable CSV table ({error}); give a table with a header") from error
+        found[separator] = [cell.strip() for cell in cells]
+    fitting = [separator for separator, cells in found.items() if set(needed) <= set(cells)]
+    # Without required columns, or with one alone, several separators can fit: the one that divides most is meant.
+    separator = max(fitting or SEPARATORS, key=lambda separator: len(found[separator]))
+    header = found[separator]
+    if not fitting:
+        absent = next(name for name in needed if name not in header)
+        raise InputError(f"{path}: no column {absent}; it has {', '.join(filter(None, header))}")
+    while header and not header[-1]:
+        header.pop()
+    if "" in header:
+        raise InputError(f"{path}:1: column {header.index('') + 1} has no name; name it, or remove the separator too many")
+    if double := [name for name in header if header.count(name) > 1]:
+        raise InputError(f"{path}:1: column {double[0]} is there twice; rename one")
+    return header, separator
+
+
+def _fitted(cells: list[str], header: list[str], where: str) -> list[str]:
+    """A row with as many cells as the header."""
+    if len(cells) > len(header) and not any(cell.strip() for cell in cells[len(header) :]):
+        cells = cells[: len(header)]
+    if len(cells) != len(header):
+        more = len(cells) > len(header)
+        hint = "put a value that holds the separator in double quotes" if more else "an unclosed quote or a missing separator shifts the values"
+        raise InputError(f"{where}: {len(cells)} values, but {len(header)} columns ({', '.join(header)}); {hint}")
+    return cells
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        with parquet.ParquetFile(path) as file:
+            plain = [field.name for field in file.schema_arrow if _is_plain(field.type)]
+            table = file.read(columns=plain)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the name, or the link") from error
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from error
+    # A null is the one thing that is no text: a number that is NaN reads "nan", which no check of numbers lets pass.
+    texts = {name: ["" if value is None else str(value) for value in table[name].to_pylist()] for name in plain}
+    return pd.DataFrame(texts, index=pd.RangeIndex(1, table.num_rows + 1, name="line"), columns=plain, dtype=str)
+
+
+def _is_plain(kind: pyarrow.DataType) -> bool:
+    binary = pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or pyarrow.types.is_fixed_size_binary(kind)
+    return not (binary or pyarrow.types.is_nested(kind))
