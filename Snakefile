@@ -32,53 +32,52 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        audit_reports([*AUDITED, "tuning"]),
-        DETECTOR,
+        paths.audit_reports([*plan.audited_splits, "tuning"]),
+        plan.detector_files,
 
 
 rule stimuli:
     """The stimuli alone, with no model."""
     input:
-        "results/stimuli/factorial/index.parquet",
-        BASELINE_INDEX,
+        expand("results/stimuli/{stimulus_set}/index.parquet", stimulus_set=plan.stimulus_sets),
 
 
 rule audits:
     """Every split's leakage certificate and report."""
     input:
-        audit_reports(["row_random", *AUDITED]),
+        paths.audit_reports(sorted({"row_random", *plan.audited_splits})),
 
 
 rule adapters:
     """Every adapter of every enabled experiment."""
     input:
-        adapter_files("adapter_model.safetensors"),
-        audit_reports(AUDITED),
+        paths.adapters(plan.adapters, "adapter_model.safetensors"),
+        paths.audit_reports(plan.audited_splits),
 
 
 rule ablations:
     """What each change of the recipe gains or costs, enabled or not."""
     input:
-        experiment_results("ablations"),
+        paths.experiment_results(plan.named("ablations")),
 
 
 rule cross_validation:
     """Every source tested once, by an adapter that never heard it, enabled or not."""
     input:
-        experiment_results("cross_validation"),
+        paths.experiment_results(plan.named("cross_validation")),
 
 
 rule learning_curve:
     """Accuracy against the number of training speakers, enabled or not."""
     input:
-        experiment_results("learning_curve"),
+        paths.experiment_results(plan.named("learning_curve")),
 
 
 rule detector:
     """The folder that detect_speech.py uses: the selected adapter with prompt, calibration and model card."""
     input:
-        DETECTOR,
-        audit_reports([*SPLITS, "tuning"]),
+        plan.detector_files,
+        paths.audit_reports([*plan.splits, "tuning"]),
 
 
 onsuccess:

@@ -22,9 +22,9 @@ out  results/tables/accuracy.csv      earwitness.tables.accuracy.ACCURACY
 rule measure_accuracy:
     """Accuracy per system, class, seed and test set, per source, and per condition."""
     input:
-        predictions=prediction_files("factorial", SPLITS) + ensemble_files("factorial"),
+        predictions=paths.predictions("factorial", plan.compared),
         index="results/stimuli/factorial/index.parquet",
-        splits=expand("results/splits/{split}.csv", split=SPLITS),
+        splits=expand("results/splits/{split}.csv", split=plan.splits),
     output:
         accuracy=report("results/tables/accuracy.csv", caption="captions/accuracy_table.rst", category="Tables"),
         sources="results/tables/sources.csv",
@@ -48,9 +48,9 @@ rule measure_accuracy:
 rule compare_systems:
     """Paired tests on the same stimuli, clustered and naive side by side, what would settle them, what leakage and ensembles buy."""
     input:
-        predictions=prediction_files("factorial", SPLITS) + ensemble_files("factorial"),
+        predictions=paths.predictions("factorial", plan.compared),
         index="results/stimuli/factorial/index.parquet",
-        splits=expand("results/splits/{split}.csv", split=SPLITS),
+        splits=expand("results/splits/{split}.csv", split=plan.splits),
     output:
         comparisons=report(
             "results/tables/comparisons.csv", caption="captions/comparisons_table.rst", category="Tables"
@@ -78,7 +78,7 @@ rule compare_systems:
 rule compare_test_sizes:
     """The same systems and test sources with few items and with many, to show what a small test set can resolve."""
     input:
-        predictions=[path for path in prediction_files("factorial", ["grouped"]) if "/detectors/" not in path],
+        predictions=paths.predictions("factorial", [BASE, *plan.honest_arms]),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:
@@ -104,9 +104,13 @@ rule compare_test_sizes:
 rule measure_experiment:
     """Every recipe and split of an experiment, per seed; folds together test every source; accuracy by training sources."""
     input:
-        predictions=experiment_predictions,
+        predictions=lambda wildcards: paths.predictions(
+            "factorial", [BASE, *plan.experiment(wildcards.experiment).adapters]
+        ),
         index="results/stimuli/factorial/index.parquet",
-        splits=experiment_splits,
+        splits=lambda wildcards: expand(
+            "results/splits/{split}.csv", split=sorted({"grouped", *plan.experiment(wildcards.experiment).splits})
+        ),
     output:
         experiment=report(
             "results/tables/experiments/{experiment}.csv",
@@ -133,7 +137,7 @@ rule measure_experiment:
 rule measure_efficiency:
     """Time, memory and size of every adapter beside its accuracy; not the same twice, so nothing but its figure reads it."""
     input:
-        costs=experiment_costs,
+        costs=lambda wildcards: paths.adapters(plan.experiment(wildcards.experiment).adapters, "costs.json"),
         experiment="results/tables/experiments/{experiment}.csv",
     output:
         efficiency="results/efficiency/{experiment}.csv",
@@ -154,9 +158,9 @@ rule measure_efficiency:
 rule measure_phases:
     """Balanced accuracy from phase to phase: detectors, zero-shot, the best question, fine-tuned, ensemble."""
     input:
-        predictions=prediction_files("factorial", ["grouped"]) + ensemble_files("factorial"),
-        prompts=["results/prompts/base/predictions.parquet"] if "base" in SEARCHED else [],
-        gains=PROMPT_TABLES if "base" in SEARCHED else [],
+        predictions=paths.predictions("factorial", plan.honest_systems),
+        prompts=["results/prompts/base/predictions.parquet"] * (BASE in plan.searched_systems),
+        gains=["results/tables/prompts.csv"] * (BASE in plan.searched_systems),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:
@@ -179,7 +183,7 @@ rule measure_phases:
 rule list_errors:
     """Which unseen stimuli the base and every honest adapter get wrong, and the share per class, category, duration and SNR."""
     input:
-        predictions=["results/predictions/factorial/zeroshot.parquet"] + honest_predictions(),
+        predictions=paths.predictions("factorial", [BASE, *plan.honest_arms]),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:

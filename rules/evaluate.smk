@@ -12,15 +12,15 @@ out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.pa
 rule predict_adapter:
     """Development and test stimuli of the grouped split and of the adapter's own; in other sets, sources it never trained on."""
     input:
-        base=base_folder(),
-        question=question_of_split,
+        base=plan.base_folder,
+        question=lambda wildcards: plan.question_trained_with(adapter_of(wildcards)),
         config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
         weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
-        shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
-        features=features_of_recipe("{stimulus_set}"),
-        study=STIMULI,
-        splits=lambda wildcards: [f"results/splits/{split}.csv" for split in asked_of(wildcards.split)],
-        gates=lambda wildcards: [f"results/audit/{split}/gate.json" for split in asked_of(wildcards.split)],
+        shards=lambda wildcards: paths.stimuli(wildcards.stimulus_set, plan.shards),
+        features=lambda wildcards: plan.features_of(adapter_of(wildcards), wildcards.stimulus_set),
+        study=AUDIO,
+        splits=lambda wildcards: expand("results/splits/{split}.csv", split=asked_splits(wildcards.split)),
+        gates=lambda wildcards: expand("results/audit/{split}/gate.json", split=asked_splits(wildcards.split)),
     output:
         predictions="results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet",
     log:
@@ -35,7 +35,7 @@ rule predict_adapter:
     params:
         code=code("predict_adapter.py"),
         prompt=as_json("prompt"),
-        level=level_of_recipe,
+        level=lambda wildcards: as_json_of(plan.level_of(adapter_of(wildcards))),
         quantisation=config["model"]["quantisation"],
     message:
         "Asking {wildcards.recipe} trained on {wildcards.split}, seed {wildcards.seed}, about the {wildcards.stimulus_set} stimuli"
@@ -50,11 +50,9 @@ rule predict_adapter:
 rule ensemble_seeds:
     """The seeds of one recipe as one system: majority vote, and mean log-odds."""
     input:
-        predictions=lambda wildcards: [
-            f"results/predictions/{wildcards.stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet"
-            for recipe, split, seed in ARMS
-            if (recipe, split) == (wildcards.recipe, wildcards.split)
-        ],
+        predictions=lambda wildcards: paths.predictions(
+            wildcards.stimulus_set, plan.seeds_of(wildcards.recipe, wildcards.split)
+        ),
     output:
         predictions="results/predictions/{stimulus_set}/ensembles/{recipe}-{split}.parquet",
     log:
@@ -73,7 +71,7 @@ rule ensemble_seeds:
 rule calibrate_systems:
     """Temperature and Platt's map, fitted on development sources; likelihood, Brier score and calibration error on unseen ones."""
     input:
-        predictions=prediction_files("factorial", ["grouped"]) + ensemble_files("factorial"),
+        predictions=paths.predictions("factorial", plan.honest_systems),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:
@@ -82,7 +80,7 @@ rule calibrate_systems:
         calibration=report(
             "results/tables/calibration.csv", caption="captions/calibration_table.rst", category="Tables"
         ),
-        tuning=CALIBRATION_RECORDS,
+        tuning=paths.calibration_records(plan.calibrated_systems),
     log:
         "results/logs/calibrate_systems.log",
     localrule: True

@@ -9,10 +9,10 @@ out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_
 rule train_adapter:
     """LoRA with the loss on the answer token alone; starts only behind the split's gate."""
     input:
-        base=base_folder(),
-        question=question_of_split,
-        shards=STIMULI,
-        features=features_of_recipe("factorial"),
+        base=plan.base_folder,
+        question=lambda wildcards: plan.question_trained_with(adapter_of(wildcards)),
+        shards=AUDIO,
+        features=lambda wildcards: plan.features_of(adapter_of(wildcards), "factorial"),
         split="results/splits/{split}.csv",
         gate="results/audit/{split}/gate.json",
     output:

@@ -44,10 +44,9 @@ rule fetch_model:
         "../envs/gpu.yaml"
     params:
         code=code("fetch_model.py"),
-        section=lambda wildcards: HUB_MODELS[wildcards.model],
-        source=hub_source,
+        source=lambda wildcards: plan.hub_source(wildcards.model),
     message:
         "Fetching {params.source[repository]}"
     shell:
-        "python workflow_scripts/fetch_model.py {output.folder:q} --section {params.section}"
+        "python workflow_scripts/fetch_model.py {output.folder:q} --section {params.source[section]}"
         " --repository {params.source[repository]:q} --revision {params.source[revision]:q} &> {log:q}"

@@ -17,15 +17,15 @@ out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwit
 rule search_prompts:
     """One search by one proposer: successive halving of its candidates beside the baseline and questions written by hand."""
     input:
-        base=base_folder(),
-        question=question_of_system,
-        adapter=adapter_of_system("adapter_config.json"),
-        weights=adapter_of_system("adapter_model.safetensors"),
-        features=features_of_system,
-        shards=shards_of_system,
+        base=plan.base_folder,
+        question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
+        adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
+        weights=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_model.safetensors"),
+        features=lambda wildcards: plan.features_of(system_of(wildcards), "factorial"),
+        shards=lambda wildcards: plan.audio_of(system_of(wildcards), "factorial"),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
-        writer=proposer_folder,
+        writer=lambda wildcards: plan.writer_folder(wildcards.proposer),
     output:
         scores="results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv",
         archive="results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl",
@@ -43,12 +43,10 @@ rule search_prompts:
     params:
         code=code("search_prompts.py"),
         prompt=as_json("prompt"),
-        level=level_of_system,
+        level=lambda wildcards: as_json_of(plan.level_of(system_of(wildcards))),
         quantisation=config["model"]["quantisation"],
-        writer_quantisation=lambda wildcards: (
-            config["prompt_search"]["opro"]["quantisation"] if wildcards.proposer == "opro" else "none"
-        ),
-        settings=as_json_of({key: config["prompt_search"][key] for key in SEARCH_SIZES}),
+        writer_quantisation=lambda wildcards: plan.writer_quantisation(wildcards.proposer),
+        settings=as_json_of(plan.search_settings),
         seed=config["seed"],
     message:
         "Searching for a question to ask {wildcards.system} ({wildcards.proposer}, seed {wildcards.seed})"
@@ -66,8 +64,8 @@ rule choose_prompt:
     """Of one proposer's searches over the base, the question that does best on the development part: what all that follows asks."""
     input:
         split="results/splits/grouped.csv",
-        searches=search_files("prompts.csv", CHOOSING),
-        tuning=search_files("prompts.tuning.json", CHOOSING),
+        searches=paths.searches(plan.choosing_searches, "prompts.csv"),
+        tuning=paths.searches(plan.choosing_searches, "prompts.tuning.json"),
     output:
         question="results/prompts/chosen.json",
         record="results/prompts/chosen.tuning.json",
@@ -88,14 +86,14 @@ rule choose_prompt:
 rule predict_prompts:
     """A system's answers to the baseline and every question chosen for it on the test part, asked once."""
     input:
-        base=base_folder(),
-        question=question_of_system,
-        adapter=adapter_of_system("adapter_config.json"),
-        weights=adapter_of_system("adapter_model.safetensors"),
-        features=features_of_system,
-        shards=shards_of_system,
+        base=plan.base_folder,
+        question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
+        adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
+        weights=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_model.safetensors"),
+        features=lambda wildcards: plan.features_of(system_of(wildcards), "factorial"),
+        shards=lambda wildcards: plan.audio_of(system_of(wildcards), "factorial"),
         split="results/splits/grouped.csv",
-        searches=searches_of_system,
+        searches=lambda wildcards: paths.searches(plan.searches_of(system_of(wildcards)), "prompts.csv"),
     output:
         predictions="results/prompts/{system}/predictions.parquet",
     log:
@@ -110,7 +108,7 @@ rule predict_prompts:
     params:
         code=code("predict_prompts.py"),
         prompt=as_json("prompt"),
-        level=level_of_system,
+        level=lambda wildcards: as_json_of(plan.level_of(system_of(wildcards))),
         quantisation=config["model"]["quantisation"],
     message:
         "Asking {wildcards.system} the chosen questions about the test part"
@@ -124,11 +122,11 @@ rule predict_prompts:
 rule compare_prompts:
     """What each search's chosen question gains over the baseline, with clustered intervals, beside what the search saw."""
     input:
-        predictions=expand("results/prompts/{system}/predictions.parquet", system=SEARCHED),
+        predictions=expand("results/prompts/{system}/predictions.parquet", system=plan.searched_systems),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
-        searches=search_files("prompts.csv"),
-        tuning=search_files("prompts.tuning.json"),
+        searches=paths.searches(plan.searches, "prompts.csv"),
+        tuning=paths.searches(plan.searches, "prompts.tuning.json"),
     output:
         gains=report("results/tables/prompts.csv", caption="captions/prompts_table.rst", category="Tables"),
         history="results/prompts/history.csv",

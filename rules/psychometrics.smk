@@ -13,7 +13,7 @@ out  results/tables/thresholds.csv             earwitness.tables.psychometrics.T
 rule fit_psychometrics:
     """Curves by duration and SNR, where they reach the target, and how well that is known from so many sources."""
     input:
-        predictions=prediction_files("baseline", ["grouped"]),
+        predictions=paths.predictions("baseline", plan.predictions("baseline")),
         index="results/stimuli/baseline/index.parquet",
         split="results/splits/grouped.csv",
     output:
@@ -41,7 +41,7 @@ rule fit_psychometrics:
 rule fit_mixed_model:
     """Answers by label, duration and SNR with random sources, so that sensitivity and bias come apart."""
     input:
-        predictions=prediction_files("baseline", ["grouped"]),
+        predictions=paths.predictions("baseline", plan.predictions("baseline")),
         index="results/stimuli/baseline/index.parquet",
         split="results/splits/grouped.csv",
     output:
@@ -70,11 +70,11 @@ rule plot_psychometrics:
         published="config/published.csv",
     output:
         svg=report(
-            expand("results/figures/{figure}.svg", figure=PSYCHOMETRIC_FIGURES),
+            expand("results/figures/{figure}.svg", figure=BASELINE_FIGURES),
             caption="captions/psychometrics.rst",
             category="Figures",
         ),
-        png=expand("results/figures/{figure}.png", figure=PSYCHOMETRIC_FIGURES),
+        png=expand("results/figures/{figure}.png", figure=BASELINE_FIGURES),
     log:
         "results/logs/plot_psychometrics.log",
     localrule: True

@@ -6,6 +6,9 @@ out  results/figures/{accuracy,phases,conditions,leakage,reliability,training}.{
      results/report.html
 """
 
+STUDY_TABLES = ["ensembles", "power", "variance", "calibration", "error_rates"]
+ENABLED = [experiment.name for experiment in plan.enabled_experiments]
+
 
 rule plot_accuracy:
     """Balanced accuracy of every system on unseen sources, with clustered intervals and a dot per source."""
@@ -117,7 +120,7 @@ rule plot_leakage:
 rule plot_training:
     """Loss against step of every adapter."""
     input:
-        histories=adapter_files("history.csv", ARMS),
+        histories=paths.adapters(plan.arms, "history.csv"),
     output:
         svg=report("results/figures/training.svg", caption="captions/training.rst", category="Figures"),
         png="results/figures/training.png",
@@ -209,20 +212,19 @@ rule record_provenance:
     """The resolved configuration, versions, hardware, revision, and digests of what went in and came out."""
     input:
         lock="envs/requirements.lock",
-        recordings=expand("results/recordings/{dataset}.parquet", dataset=DATASETS),
-        certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "tuning"]),
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets(*plan.stimulus_sets)),
+        certificates=expand("results/audit/{audit}/certificate.json", audit=[*plan.audited_splits, "tuning"]),
         tables=expand(
             "results/tables/{table}.csv",
             table=["accuracy", "comparisons", "leakage", "stimuli", "test_sizes"] + STUDY_TABLES,
         )
         + expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED)
-        + BASELINE_TABLES
-        + PROMPT_TABLES,
-        adapters=adapter_files("adapter_model.safetensors") + adapter_files("adapter_config.json"),
-        splits=expand("results/splits/{split}.csv", split=SPLITS),
-        predictions=prediction_files("factorial", SPLITS)
-        + (prediction_files("baseline", ["grouped"]) if BASELINE else []),
-        question=chosen_question(),
+        + plan.baseline_and_prompt_tables,
+        adapters=paths.adapters(plan.adapters, "adapter_model.safetensors")
+        + paths.adapters(plan.adapters, "adapter_config.json"),
+        splits=expand("results/splits/{split}.csv", split=plan.splits),
+        predictions=[path for name in plan.stimulus_sets for path in paths.predictions(name, plan.predictions(name))],
+        question=plan.chosen_question,
     output:
         config="results/provenance/config.yaml",
         run="results/provenance/run.json",
@@ -249,29 +251,26 @@ rule write_report:
         template="workflow_scripts/earwitness/report/report.html.jinja",
         figures=expand(
             "results/figures/{figure}.svg",
-            figure=["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
-            + (PSYCHOMETRIC_FIGURES if BASELINE else [])
-            + (PROMPT_FIGURES if SEARCHES else []),
+            figure=plan.figures,
         ),
         tables=expand(
             "results/tables/{table}.csv",
             table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation", "test_sizes"]
             + STUDY_TABLES,
         )
-        + BASELINE_TABLES
-        + PROMPT_TABLES,
+        + plan.baseline_and_prompt_tables,
         experiments=expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED),
         learning_curves=expand("results/tables/learning_curves/{experiment}.csv", experiment=ENABLED),
         experiment_figures=expand("results/figures/experiments/{experiment}.svg", experiment=ENABLED),
         efficiency_figures=expand("results/efficiency/{experiment}.svg", experiment=ENABLED),
-        checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=DATASETS),
-        certificates=expand("results/audit/{audit}/certificate.json", audit=[*AUDITED, "tuning"]),
+        checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=plan.datasets(*plan.stimulus_sets)),
+        certificates=expand("results/audit/{audit}/certificate.json", audit=[*plan.audited_splits, "tuning"]),
         gate="results/audit/tuning/gate.json",
         published="config/published.csv",
         run="results/provenance/run.json",
         config="results/provenance/config.yaml",
         digests="results/provenance/digests.csv",
-        shards=STIMULI,
+        shards=AUDIO,
         zeroshot="results/predictions/factorial/zeroshot.parquet",
         errors="results/tables/errors.csv",
     output:

@@ -22,7 +22,7 @@ rule make_embedded_corpus:
     threads: 2
     params:
         code=code("make_embedded_corpus.py"),
-        settings=lambda wildcards: as_json_of(corpus_size("base_" if wildcards.corpus == "base" else "")),
+        settings=lambda wildcards: as_json_of(plan.corpus_size(wildcards.corpus)),
         seed=config["seed"],
     message:
         "Synthesising the {wildcards.corpus} corpus"
@@ -46,7 +46,7 @@ rule make_embedded_baseline:
     threads: 2
     params:
         code=code("make_embedded_baseline.py"),
-        settings=as_json_of(corpus_size("baseline_")),
+        settings=as_json_of(plan.corpus_size("baseline")),
         seed=config["seed"],
     message:
         "Synthesising the baseline corpus"

@@ -104,10 +104,10 @@ rule audit_leakage:
     input:
         split="results/splits/{split}.csv",
         index="results/stimuli/factorial/index.parquet",
-        clips=CLIPS,
-        recordings=RECORDINGS,
-        shards=STIMULI,
-        folds=lambda wildcards: fold_splits(wildcards.split),
+        clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("factorial")),
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
+        shards=AUDIO,
+        folds=lambda wildcards: expand("results/splits/{split}.csv", split=plan.siblings_of(wildcards.split)),
     output:
         certificate="results/audit/{split}/certificate.json",
         evidence="results/audit/{split}/evidence.csv",
@@ -171,7 +171,7 @@ rule gate_leakage:
         "../envs/analysis.yaml"
     params:
         code=code("gate_leakage.py"),
-        expected=lambda wildcards: "fail" if wildcards.split == "row_random" else "pass",
+        expected=lambda wildcards: expected_verdict(wildcards.split),
     message:
         "Gate: the {wildcards.split} split must {params.expected} its audit"
     shell:

@@ -11,7 +11,7 @@ out  results/stimuli/factorial/shard-{shard}.parquet    earwitness.tables.stimul
 rule make_factorial_stimuli:
     """Duration x SNR x class; a clip's stimuli stay in one shard, and its shard never depends on the other clips."""
     input:
-        clips=CLIPS,
+        clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("factorial")),
         noises=NOISES_ON_DISK.get("stimuli", []),
     output:
         shard="results/stimuli/factorial/shard-{shard}.parquet",
@@ -21,9 +21,9 @@ rule make_factorial_stimuli:
         "../envs/analysis.yaml"
     params:
         code=code("make_factorial_stimuli.py"),
-        settings=as_json_of(factorial_settings()),
+        settings=as_json_of(plan.stimulus_settings("factorial")),
         seed=config["seed"],
-        shards=len(SHARDS),
+        shards=len(plan.shards),
     message:
         "Making factorial stimuli, shard {wildcards.shard}"
     shell:
@@ -35,7 +35,7 @@ rule make_factorial_stimuli:
 rule make_baseline_stimuli:
     """The grid, one thing varied at a time, and SNR x duration, of clips drawn one per source."""
     input:
-        clips=BASELINE_CLIPS,
+        clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("baseline")),
         noises=NOISES_ON_DISK.get("baseline", []),
     output:
         shard="results/stimuli/baseline/shard-{shard}.parquet",
@@ -45,9 +45,9 @@ rule make_baseline_stimuli:
         "../envs/analysis.yaml"
     params:
         code=code("make_baseline_stimuli.py"),
-        settings=as_json_of(baseline_settings()),
+        settings=as_json_of(plan.stimulus_settings("baseline")),
         seed=config["seed"],
-        shards=len(SHARDS),
+        shards=len(plan.shards),
     message:
         "Making baseline stimuli, shard {wildcards.shard}"
     shell:
@@ -59,7 +59,7 @@ rule make_baseline_stimuli:
 rule audit_stimuli:
     """The achieved SNR and level of every stimulus against the request, within 0.1 dB, and one index of all shards."""
     input:
-        shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
+        shards=lambda wildcards: paths.stimuli(wildcards.stimulus_set, plan.shards),
     output:
         index="results/stimuli/{stimulus_set}/index.parquet",
     log:
@@ -69,7 +69,7 @@ rule audit_stimuli:
         "../envs/analysis.yaml"
     params:
         code=code("audit_stimuli.py"),
-        settings=lambda wildcards: as_json_of(STIMULUS_SETTINGS[wildcards.stimulus_set]()),
+        settings=lambda wildcards: as_json_of(plan.stimulus_settings(wildcards.stimulus_set)),
     message:
         "Checking the {wildcards.stimulus_set} stimuli against what was asked for"
     shell:
@@ -80,9 +80,10 @@ rule audit_stimuli:
 rule summarise_stimuli:
     """Per class and condition of each set: how many stimuli, from how many sources, and the largest SNR and level error."""
     input:
-        indexes=["results/stimuli/factorial/index.parquet"] + BASELINE_INDEX,
+        indexes=expand("results/stimuli/{stimulus_set}/index.parquet", stimulus_set=plan.stimulus_sets),
     output:
-        summaries=["results/tables/stimuli.csv"] + ["results/tables/baseline_stimuli.csv"] * BASELINE,
+        summaries=["results/tables/stimuli.csv"]
+        + ["results/tables/baseline_stimuli.csv"] * ("baseline" in plan.stimulus_sets),
     log:
         "results/logs/summarise_stimuli.log",
     localrule: True

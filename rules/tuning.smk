@@ -12,9 +12,9 @@ out  results/tables/counterfactuals.csv          earwitness.tables.counterfactua
 rule probe_counterfactuals:
     """Some test stimuli moved in their window, softer, louder, and with noise in their place: the answer should follow the class."""
     input:
-        base=base_folder(),
-        question=chosen_question(),
-        shards=STIMULI,
+        base=plan.base_folder,
+        question=plan.chosen_question,
+        shards=AUDIO,
         split="results/splits/grouped.csv",
     output:
         answers="results/tables/counterfactuals.csv",
@@ -44,15 +44,11 @@ rule audit_tuning:
     """Was anything fitted on test sources, does the base model's answer follow the class, and may it know the recordings?"""
     input:
         split="results/splits/grouped.csv",
-        tuning=expand(
-            "results/predictions/{stimulus_set}/detectors/{detector}.tuning.json",
-            stimulus_set=["factorial"] + ["baseline"] * BASELINE,
-            detector=config["detectors"],
-        )
-        + search_files("prompts.tuning.json")
-        + ["results/prompts/chosen.tuning.json"] * bool(CHOOSING)
-        + CALIBRATION_RECORDS,
-        recordings=RECORDINGS,
+        tuning=paths.detector_tuning(plan.stimulus_sets, plan.detectors)
+        + paths.searches(plan.searches, "prompts.tuning.json")
+        + ["results/prompts/chosen.tuning.json"] * bool(plan.chosen_question)
+        + paths.calibration_records(plan.calibrated_systems),
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
         counterfactuals="results/tables/counterfactuals.csv",
         corpora="config/pretraining_corpora.csv",
     output:
@@ -67,9 +63,8 @@ rule audit_tuning:
         code=code("audit_tuning.py"),
         base="tiny base" if config["model"]["origin"] == "tiny" else "Qwen2-Audio",
         systems=config["detectors"],
-        searches=[f"{system}-{proposer}-seed-{seed}" for system, proposer, seed in SEARCHES]
-        + ["chosen-question"] * bool(CHOOSING),
-        calibrated=calibrated_systems(),
+        searches=[str(search) for search in plan.searches] + ["chosen-question"] * bool(plan.chosen_question),
+        calibrated=[str(system) for system in plan.calibrated_systems],
         waivers=lambda wildcards: as_json_of({"waivers": config["audit"]["waivers"]}),
     message:
         "Auditing what was fitted"

@@ -12,7 +12,7 @@ out  results/features/{stimulus_set}/shard-{shard}.parquet              audio em
 rule encode_stimuli:
     """Every stimulus through the base's audio tower once, for all that leaves the tower as it is."""
     input:
-        base=base_folder(),
+        base=plan.base_folder,
         shard="results/stimuli/{stimulus_set}/shard-{shard}.parquet",
     output:
         features="results/features/{stimulus_set}/shard-{shard}.parquet",
@@ -38,9 +38,9 @@ rule encode_stimuli:
 rule predict_zeroshot:
     """The base model's log-odds for every stimulus, by one load of the model per GPU."""
     input:
-        base=base_folder(),
-        question=chosen_question(),
-        features=lambda wildcards: feature_files(wildcards.stimulus_set),
+        base=plan.base_folder,
+        question=plan.chosen_question,
+        features=lambda wildcards: paths.features(wildcards.stimulus_set, plan.shards),
     output:
         predictions="results/predictions/{stimulus_set}/zeroshot.parquet",
     log:
@@ -67,9 +67,9 @@ rule predict_zeroshot:
 rule check_generation:
     """Whether constrained generate() gives the answers that the scores give."""
     input:
-        base=base_folder(),
-        question=chosen_question(),
-        features=feature_files("factorial"),
+        base=plan.base_folder,
+        question=plan.chosen_question,
+        features=ENCODED,
     output:
         table="results/tables/generation.csv",
     log:
@@ -96,8 +96,8 @@ rule check_generation:
 rule detect_reference:
     """A classic detector on the same stimuli; what it needs to tune is tuned on development sources."""
     input:
-        shards=lambda wildcards: stimulus_shards(wildcards.stimulus_set),
-        study=STIMULI,
+        shards=lambda wildcards: paths.stimuli(wildcards.stimulus_set, plan.shards),
+        study=AUDIO,
         split="results/splits/grouped.csv",
     output:
         predictions="results/predictions/{stimulus_set}/detectors/{detector}.parquet",

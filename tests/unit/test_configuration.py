@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 
 from document_config import README, documented
-from earwitness.config import adapters_of, complete_config, load_schema
+from earwitness.config import complete_config, load_schema
 from earwitness.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -133,26 +133,6 @@ def test_a_recipe_is_the_default_recipe_with_its_own_keys_in_place():
     assert recipes["mine"]["steps"] == recipes["plain"]["steps"] == 9
     assert {key: value for key, value in recipes["mine"].items() if key != "rank"} == {k: v for k, v in recipes["plain"].items() if k != "rank"}
     assert complete_config({"finetuning": {"recipe": {"rank": 8}}})["finetuning"]["recipes"]["rank_4"]["rank"] == 4
-
-
-SPLIT_NAMES = ["grouped", "row_random", "folds", "learning_curve"]
-
-
-@given(
-    st.lists(st.sampled_from(SPLIT_NAMES), min_size=1, unique=True),
-    st.lists(st.sampled_from(["attention", "rms"]), min_size=1, unique=True),
-    st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True),
-    st.integers(3, 6),
-    st.lists(st.integers(2, 40), min_size=1, max_size=4, unique=True),
-)
-def test_an_experiment_is_every_combination_of_its_lists_once(splits, recipes, seeds, folds, sizes):
-    adapters = adapters_of({"recipes": recipes, "splits": splits, "seeds": seeds}, {"folds": folds, "training_sources": sizes})
-    assert len(adapters) == len(set(adapters))
-    names = {split for _, split, _ in adapters}
-    assert len(adapters) == len(recipes) * len(names) * len(seeds)
-    assert sum(name.startswith("fold_") for name in names) == (folds if "folds" in splits else 0)
-    assert {int(name.removeprefix("train_")) for name in names if name.startswith("train_")} == (set(sizes) if "learning_curve" in splits else set())
-    assert ("grouped" in names) == bool({"grouped", "learning_curve"} & set(splits)), "the whole train part ends the learning curve"
 
 
 def test_an_archive_gets_its_defaults():

@@ -70,20 +70,6 @@ def _overlaid_recipes(config: dict[str, Any], schema: dict[str, Any]) -> dict[st
     return config
 
 
-def adapters_of(experiment: dict[str, Any], splits: dict[str, Any]) -> list[tuple[str, str, int]]:
-    """Recipe, split and seed of every adapter of an experiment.
-
-    experiment: one of the completed config finetuning.experiments. splits: the completed config splits, which says what
-    "folds" (fold_0, fold_1, ...) and "learning_curve" (train_3, ..., grouped) stand for.
-    """
-    stand_for = {
-        "folds": [f"fold_{fold}" for fold in range(splits["folds"])],
-        "learning_curve": [*(f"train_{count}" for count in sorted(splits["training_sources"])), "grouped"],
-    }
-    trained_on = dict.fromkeys(split for name in experiment["splits"] for split in stand_for.get(name, [name]))
-    return [(recipe, split, seed) for recipe in experiment["recipes"] for split in trained_on for seed in experiment["seeds"]]
-
-
 def _severity(error: jsonschema.ValidationError) -> tuple[bool, str]:
     """Misspelt keys first, since they explain what else is wrong; then in a fixed order."""
     return error.validator != "additionalProperties", error.json_path

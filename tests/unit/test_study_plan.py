@@ -1,0 +1,242 @@
+"""What small configurations ask for; every expectation is worked out by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earwitness.config import complete_config
+from earwitness.core.errors import InputError
+from earwitness.plan import paths
+from earwitness.plan.study import Plan, adapters_of, asked_splits, expected_verdict
+from earwitness.plan.values import Search
+from earwitness.systems import BASE, System
+
+SEEDS = (42, 123, 456)
+
+
+def plan_of(**sections):
+    return Plan(complete_config(sections))
+
+
+def experiments(**named):
+    """Sections of a configuration with these experiments, main among them."""
+    return {"finetuning": {"experiments": {"main": {}} | named}}
+
+
+def texts(systems):
+    return [str(system) for system in systems]
+
+
+def test_the_default_trains_one_recipe_honestly_and_leakily_with_three_seeds():
+    plan = plan_of()
+    assert texts(plan.adapters) == [f"attention-{split}-seed-{seed}" for split in ("grouped", "row_random") for seed in SEEDS]
+    assert plan.arms == plan.adapters
+    assert texts(plan.honest_arms) == [f"attention-grouped-seed-{seed}" for seed in SEEDS]
+    assert plan.splits == plan.audited_splits == ["grouped", "row_random"]
+
+
+def test_the_leaky_arm_answers_the_factorial_set_alone():
+    plan = plan_of(detectors=["energy"])
+    honest = [f"attention-grouped-seed-{seed}" for seed in SEEDS]
+    leaky = [f"attention-row_random-seed-{seed}" for seed in SEEDS]
+    assert texts(plan.predictions("factorial")) == ["base", "energy", *honest, *leaky]
+    assert texts(plan.predictions("baseline")) == ["base", "energy", *honest]
+
+
+def test_votes_are_compared_but_not_calibrated_and_the_leaky_arm_is_no_honest_system():
+    plan = plan_of(detectors=[], finetuning={"experiments": {"main": {"splits": ["grouped", "row_random"], "seeds": [1, 2]}}})
+    arms = ["attention-grouped-seed-1", "attention-grouped-seed-2", "attention-row_random-seed-1", "attention-row_random-seed-2"]
+    ensembles = ["attention-grouped+vote", "attention-grouped+mean"]
+    assert texts(plan.compared) == ["base", *arms, *ensembles]
+    assert texts(plan.honest_systems) == ["base", *arms[:2], *ensembles]
+    assert texts(plan.calibrated_systems) == ["base", *arms[:2], "attention-grouped+mean"]
+
+
+def test_one_seed_is_no_ensemble():
+    plan = plan_of(finetuning={"experiments": {"main": {"recipes": ["rms", "attention"], "seeds": [7]}}})
+    assert plan.ensembles == []
+    assert "rms-grouped-seed-7" in texts(plan.calibrated_systems)
+
+
+def test_seeds_of_other_recipes_do_not_make_an_ensemble_and_recipes_have_one_each_by_name():
+    plan = plan_of(finetuning={"experiments": {"main": {"recipes": ["rms", "attention"], "seeds": [7, 8]}}})
+    assert texts(plan.ensembles) == ["attention-grouped+vote", "attention-grouped+mean", "rms-grouped+vote", "rms-grouped+mean"]
+    assert texts(plan.seeds_of("rms", "grouped")) == ["rms-grouped-seed-7", "rms-grouped-seed-8"]
+
+
+def test_an_experiment_that_is_disabled_trains_nothing_but_can_be_asked_for():
+    plan = plan_of(**experiments(folds={"enabled": False, "splits": ["folds"], "seeds": [1]}), splits={"folds": 3})
+    assert not any(adapter.split.startswith("fold_") for adapter in plan.adapters)
+    assert "fold_0" not in plan.audited_splits
+    assert texts(plan.experiment("folds").adapters) == [f"attention-fold_{fold}-seed-1" for fold in range(3)]
+    assert [found.name for found in plan.named("folds")] == ["folds"]
+    assert "folds" not in [found.name for found in plan.enabled_experiments]
+
+
+def test_what_two_experiments_share_is_trained_once():
+    plan = plan_of(**experiments(main={"seeds": [1]}, rates={"recipes": ["attention", "rate_third"], "seeds": [1, 2]}))
+    assert texts(plan.adapters) == [
+        "attention-grouped-seed-1",
+        "attention-grouped-seed-2",
+        "rate_third-grouped-seed-1",
+        "rate_third-grouped-seed-2",
+    ]
+
+
+def test_an_experiment_that_is_not_there_is_named_and_its_target_is_empty():
+    plan = plan_of(**experiments())
+    with pytest.raises(InputError, match=r"no experiment ablations; finetuning.experiments has main$"):
+        plan.experiment("ablations")
+    assert plan.named("ablations") == []
+
+
+def test_the_learning_curve_ends_with_the_whole_train_part_and_the_report_compares_only_that():
+    plan = plan_of(finetuning={"experiments": {"main": {"splits": ["learning_curve"], "seeds": [1]}}}, splits={"training_sources": [6, 3]})
+    assert [adapter.split for adapter in plan.adapters] == ["train_3", "train_6", "grouped"]
+    assert [arm.split for arm in plan.arms] == plan.splits == ["grouped"]
+    assert plan.audited_splits == ["grouped", "train_3", "train_6"]
+
+
+@given(
+    st.lists(st.sampled_from(["grouped", "row_random", "folds", "learning_curve"]), min_size=1, unique=True),
+    st.lists(st.sampled_from(["attention", "rms"]), min_size=1, unique=True),
+    st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True),
+    st.integers(3, 6),
+    st.lists(st.integers(2, 40), min_size=1, max_size=4, unique=True),
+)
+def test_an_experiment_is_every_combination_of_its_lists_once(splits, recipes, seeds, folds, sizes):
+    adapters = adapters_of({"recipes": recipes, "splits": splits, "seeds": seeds}, {"folds": folds, "training_sources": sizes})
+    assert len(adapters) == len(set(adapters))
+    names = {adapter.split for adapter in adapters}
+    assert len(adapters) == len(recipes) * len(names) * len(seeds)
+    assert sum(name.startswith("fold_") for name in names) == (folds if "folds" in splits else 0)
+    assert {int(name.removeprefix("train_")) for name in names if name.startswith("train_")} == (set(sizes) if "learning_curve" in splits else set())
+    assert ("grouped" in names) == bool({"grouped", "learning_curve"} & set(splits)), "the whole train part ends the learning curve"
+
+
+@pytest.mark.parametrize(
+    ("split", "asked", "verdict"),
+    [
+        ("grouped", ["grouped"], "pass"),
+        ("row_random", ["row_random", "grouped"], "fail"),
+        ("train_3", ["train_3", "grouped"], "pass"),
+        ("fold_1", ["fold_1"], "pass"),
+    ],
+)
+def test_an_adapter_is_asked_only_about_parts_that_it_did_not_train_on_and_only_the_leaky_split_may_fail(split, asked, verdict):
+    assert asked_splits(split) == asked
+    assert expected_verdict(split) == verdict
+
+
+def test_a_fold_is_audited_beside_all_folds():
+    plan = plan_of(splits={"folds": 4})
+    assert plan.siblings_of("fold_2") == ["fold_0", "fold_1", "fold_2", "fold_3"]
+    assert plan.siblings_of("grouped") == plan.siblings_of("train_3") == []
+
+
+def test_every_search_is_run_for_each_system_and_seed_beside_its_control():
+    plan = plan_of(prompt_search={"proposers": ["edits"], "systems": ["base", "attention-grouped-seed-42"], "seeds": [1, 2]})
+    adapter = System("adapter", "attention", "grouped", 42)
+    expected = [Search(system, proposer, seed) for system in (BASE, adapter) for proposer in ("edits", "paraphrases") for seed in (1, 2)]
+    assert plan.searches == expected
+    assert plan.searches_of(adapter) == expected[4:]
+    assert plan.searched_systems == [BASE, adapter]
+    assert str(expected[4]) == "attention-grouped-seed-42-edits-seed-1"
+
+
+def test_without_a_proposer_nothing_is_searched_tabled_or_drawn():
+    plan = plan_of(prompt_search={"proposers": []}, baseline={"datasets": []})
+    assert plan.searches == plan.searched_systems == plan.chosen_question == plan.baseline_and_prompt_tables == []
+    assert "accuracy" in plan.figures
+    assert not any(figure.startswith("prompt_") for figure in plan.figures)
+
+
+def test_the_searched_question_takes_the_configured_ones_place_but_for_folds_which_test_sources_it_was_chosen_on():
+    asking = {"proposers": ["edits", "opro"], "use_question_of": "edits", "seeds": [3, 4], "systems": ["base", "attention-grouped-seed-42"]}
+    plan = plan_of(prompt_search=asking)
+    assert plan.choosing_searches == [Search(BASE, "edits", 3), Search(BASE, "edits", 4)]
+    assert plan.chosen_question == [paths.CHOSEN_QUESTION]
+    for split, asked in (("grouped", True), ("row_random", True), ("train_3", True), ("fold_0", False)):
+        assert plan.question_trained_with(System("adapter", "attention", split, 42)) == plan.chosen_question * asked, split
+    assert plan.question_trained_with(BASE) == [], "its own searches start from the configured question"
+
+
+def test_the_configured_question_stays_where_no_search_is_to_be_used():
+    plan = plan_of(prompt_search={"proposers": ["edits"], "use_question_of": "none"})
+    assert plan.chosen_question == plan.question_trained_with(System("adapter", "attention", "grouped", 42)) == []
+
+
+def test_only_opro_needs_a_writer():
+    hub = plan_of(prompt_search={"proposers": ["opro"], "opro": {"quantisation": "nf4"}})
+    disk = plan_of(prompt_search={"proposers": ["opro"], "opro": {"origin": "path", "path": "writers/small"}})
+    assert (hub.writer_folder("opro"), hub.writer_quantisation("opro")) == (["data/models/hub/proposer"], "nf4")
+    assert disk.writer_folder("opro") == ["writers/small"]
+    assert (hub.writer_folder("edits"), hub.writer_quantisation("edits")) == ([], "none")
+
+
+def test_an_adapter_that_changes_the_audio_tower_hears_audio_and_any_other_hears_features():
+    plan = plan_of(resources={"stimulus_shards": 2})
+    tower, language = System("adapter", "attention", "grouped", 42), System("adapter", "language_model", "grouped", 42)
+    audio = ["results/stimuli/baseline/shard-000.parquet", "results/stimuli/baseline/shard-001.parquet"]
+    features = ["results/features/baseline/shard-000.parquet", "results/features/baseline/shard-001.parquet"]
+    assert (plan.features_of(tower, "baseline"), plan.audio_of(tower, "baseline")) == ([], audio)
+    for system in (language, BASE):
+        assert (plan.features_of(system, "baseline"), plan.audio_of(system, "baseline")) == (features, [])
+
+
+def test_an_adapter_hears_the_level_of_its_recipe_and_the_base_the_stimulis_own():
+    plan = plan_of(finetuning={"recipes": {"quiet": {"normalisation": "rms", "level_dbfs": -50.0}}, "experiments": {"main": {"recipes": ["quiet"]}}})
+    assert plan.level_of(System("adapter", "quiet", "grouped", 1)) == {"normalisation": "rms", "level_dbfs": -50.0}
+    assert plan.level_of(BASE) == {}
+
+
+def test_the_baseline_is_left_out_with_its_figures_and_tables():
+    plan = plan_of(baseline={"datasets": []}, sources={"fsd50k": {"origin": "none"}})
+    assert plan.stimulus_sets == ["factorial"]
+    assert plan.datasets(*plan.stimulus_sets) == ["voxconverse", "esc50"]
+    assert "duration_curves" not in plan.figures
+    assert not any("thresholds" in table for table in plan.baseline_and_prompt_tables)
+
+
+def test_the_baseline_has_its_levels_from_the_factorial_set_and_its_conditions_of_its_own():
+    plan = plan_of(stimuli={"window_ms": 1500, "rms_dbfs": -30.0, "normalisation": "peak"}, baseline={"normalisation": "rms", "durations_ms": [20]})
+    settings = plan.stimulus_settings("baseline")
+    assert (settings["window_ms"], settings["rms_dbfs"], settings["normalisation"], settings["durations_ms"]) == (1500, -30.0, "rms", [20])
+    assert "datasets" not in settings, "which recordings are used must not remake stimuli of the others"
+    assert plan.stimulus_settings("factorial")["normalisation"] == "peak"
+
+
+@pytest.mark.parametrize(
+    ("model", "folder", "name", "tiny"),
+    [
+        ({"origin": "tiny"}, "data/models/tiny", "data/models/tiny", True),
+        ({"origin": "hub", "repository": "Qwen/Qwen2-Audio-7B-Instruct"}, "data/models/hub/base", "Qwen/Qwen2-Audio-7B-Instruct", False),
+        ({"origin": "path", "path": "models/mine"}, "models/mine", "models/mine", False),
+    ],
+)
+def test_the_base_model_is_where_its_origin_says(model, folder, name, tiny):
+    plan = plan_of(model=model)
+    assert plan.base_folder == folder
+    assert (plan.base_description["name"], plan.base_description["tiny"]) == (name, tiny)
+
+
+def test_a_fetched_model_is_the_one_of_its_own_section():
+    plan = plan_of(model={"repository": "one/base", "revision": "a" * 40}, prompt_search={"opro": {"repository": "two/writer", "revision": "b" * 40}})
+    assert plan.hub_source("base") == {"section": "model", "repository": "one/base", "revision": "a" * 40}
+    assert plan.hub_source("proposer") == {"section": "prompt_search.opro", "repository": "two/writer", "revision": "b" * 40}
+
+
+def test_nothing_is_handed_over_where_nothing_trained_honestly():
+    assert plan_of(finetuning={"experiments": {"main": {"splits": ["row_random"]}}}).detector_files == []
+    assert "results/detector/calibration.json" in plan_of().detector_files
+
+
+def test_every_system_answers_in_a_file_of_its_kind_and_the_ensembles_of_a_recipe_in_one():
+    systems = [BASE, *(System.parse(text) for text in ("energy", "attention-grouped-seed-42", "attention-grouped+vote", "attention-grouped+mean"))]
+    assert paths.predictions("factorial", systems) == [
+        "results/predictions/factorial/zeroshot.parquet",
+        "results/predictions/factorial/detectors/energy.parquet",
+        "results/predictions/factorial/adapters/attention-grouped-seed-42.parquet",
+        "results/predictions/factorial/ensembles/attention-grouped.parquet",
+    ]
+    assert paths.adapters(systems, "history.csv") == ["results/adapters/attention/grouped/seed-42/history.csv"]

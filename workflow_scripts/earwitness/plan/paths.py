@@ -1,0 +1,72 @@
+"""Where the results of systems, searches and experiments lie; each list keeps the order of what it is asked for."""
+
+from collections.abc import Iterable, Sequence
+
+from earwitness.plan.values import Experiment, Search
+from earwitness.systems import System
+
+CHOSEN_QUESTION = "results/prompts/chosen.json"
+"""The question that takes the configured one's place."""
+
+
+def stimuli(stimulus_set: str, shards: Iterable[str]) -> list[str]:
+    """The stimuli of a set, with audio."""
+    return [f"results/stimuli/{stimulus_set}/shard-{shard}.parquet" for shard in shards]
+
+
+def features(stimulus_set: str, shards: Iterable[str]) -> list[str]:
+    """The stimuli of a set as the base model's audio tower encodes them."""
+    return [f"results/features/{stimulus_set}/shard-{shard}.parquet" for shard in shards]
+
+
+def predictions(stimulus_set: str, systems: Iterable[System]) -> list[str]:
+    """What systems answer to a set of stimuli; the ensembles of one recipe and split share a file."""
+    return list(dict.fromkeys(f"results/predictions/{stimulus_set}/{_predictions_of(system)}.parquet" for system in systems))
+
+
+def _predictions_of(system: System) -> str:
+    if system.kind == "base":
+        return "zeroshot"
+    return f"{system.kind}s/{system.of_all_seeds() if system.kind == 'ensemble' else system}"
+
+
+def detector_tuning(stimulus_sets: Iterable[str], detectors: Sequence[System]) -> list[str]:
+    """What was tuned of every detector, and on what."""
+    return [path.removesuffix(".parquet") + ".tuning.json" for name in stimulus_sets for path in predictions(name, detectors)]
+
+
+def adapters(systems: Iterable[System], name: str) -> list[str]:
+    """One file of every adapter among some systems."""
+    trained = [system for system in systems if system.kind == "adapter"]
+    return [f"results/adapters/{system.name}/{system.split}/seed-{system.seed}/{name}" for system in trained]
+
+
+def searches(searches: Iterable[Search], name: str) -> list[str]:
+    """One file of every prompt search."""
+    return [f"results/prompts/{search.system}/{search.proposer}/seed-{search.seed}/{name}" for search in searches]
+
+
+def calibration_records(systems: Iterable[System]) -> list[str]:
+    """What was fitted to calibrate each system, and on what."""
+    return [f"results/calibration/{system}.tuning.json" for system in systems]
+
+
+def audit_reports(audits: Iterable[str]) -> list[str]:
+    """The report of each audit; a gate that stops the run points to its own."""
+    return [f"results/audit/{audit}/report.md" for audit in audits]
+
+
+def experiment_results(experiments: Iterable[Experiment]) -> list[str]:
+    """The tables, figures and audits of experiments."""
+    return [
+        path
+        for experiment in experiments
+        for path in [
+            f"results/tables/experiments/{experiment.name}.csv",
+            f"results/tables/learning_curves/{experiment.name}.csv",
+            f"results/efficiency/{experiment.name}.csv",
+            f"results/figures/experiments/{experiment.name}.svg",
+            f"results/efficiency/{experiment.name}.svg",
+            *audit_reports(experiment.splits),
+        ]
+    ]

@@ -1,0 +1,293 @@
+"""The study plan: what is trained, asked, searched, compared, calibrated, audited and drawn, from a configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from earwitness.core.errors import InputError
+from earwitness.plan import paths
+from earwitness.plan.values import Experiment, Search
+from earwitness.systems import BASE, HONEST_SPLIT, LEAKY_SPLIT, System
+
+STIMULUS_SETS = {"factorial": "stimuli", "baseline": "baseline"}
+"""Set of stimuli -> its section of the configuration."""
+
+HUB_MODELS = {"base": ("model",), "proposer": ("prompt_search", "opro")}
+"""Model that may be fetched -> where the configuration has its repository and revision."""
+
+STUDY_FIGURES = ["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
+BASELINE_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]
+PROMPT_FIGURES = ["prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions"]
+
+
+def adapters_of(experiment: dict[str, Any], splits: dict[str, Any]) -> tuple[System, ...]:
+    """Every adapter of an experiment: each recipe on each split with each seed, seeds varying fastest.
+
+    experiment: one of the completed config finetuning.experiments. splits: the completed config splits, which says what
+    "folds" (fold_0, fold_1, ...) and "learning_curve" (train_3, ..., grouped) stand for.
+    """
+    stand_for = {
+        "folds": [f"fold_{fold}" for fold in range(splits["folds"])],
+        "learning_curve": [*(f"train_{count}" for count in sorted(splits["training_sources"])), HONEST_SPLIT],
+    }
+    trained_on = dict.fromkeys(split for name in experiment["splits"] for split in stand_for.get(name, [name]))
+    return tuple(System("adapter", recipe, split, seed) for recipe in experiment["recipes"] for split in trained_on for seed in experiment["seeds"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study does.
+
+    config: the completed configuration (earwitness.config.complete_config).
+    """
+
+    config: dict[str, Any]
+
+    @property
+    def stimulus_sets(self) -> list[str]:
+        """The sets of stimuli that there are: factorial, and baseline unless it is left out."""
+        return [name for name in STIMULUS_SETS if self.datasets(name)]
+
+    def datasets(self, *stimulus_sets: str) -> list[str]:
+        """The data sets that sets of stimuli are drawn from, in the configuration's order of sources."""
+        used = {name for stimulus_set in stimulus_sets for name in self.config[STIMULUS_SETS[stimulus_set]]["datasets"]}
+        return [name for name in self.config["sources"] if name in used]
+
+    @property
+    def shards(self) -> list[str]:
+        """The names of the files that each set of stimuli is divided into."""
+        return [f"{shard:03d}" for shard in range(self.config["resources"]["stimulus_shards"])]
+
+    def stimulus_settings(self, stimulus_set: str) -> dict[str, Any]:
+        """What a set's stimuli depend on; the baseline has its window, floor, ramps and levels from the factorial set."""
+        shared = ("noise_recordings", "window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs")
+        own = {key: value for key, value in self.config[STIMULUS_SETS[stimulus_set]].items() if key != "datasets"}
+        return {key: self.config["stimuli"][key] for key in shared} | own
+
+    @cached_property
+    def experiments(self) -> dict[str, Experiment]:
+        """Name -> experiment, enabled or not."""
+        return {
+            name: Experiment(name, settings["enabled"], adapters_of(settings, self.config["splits"]))
+            for name, settings in self.config["finetuning"]["experiments"].items()
+        }
+
+    @property
+    def enabled_experiments(self) -> list[Experiment]:
+        """The experiments that the report shows."""
+        return [experiment for experiment in self.experiments.values() if experiment.enabled]
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of a name; raises InputError where there is none."""
+        if name not in self.experiments:
+            raise InputError(f"no experiment {name}; finetuning.experiments has {', '.join(self.experiments)}")
+        return self.experiments[name]
+
+    def named(self, name: str) -> list[Experiment]:
+        """The experiment of a name, enabled or not; none where the configuration has none."""
+        return [experiment for experiment in self.experiments.values() if experiment.name == name]
+
+    @property
+    def adapters(self) -> list[System]:
+        """Every adapter of the enabled experiments, once."""
+        return list(dict.fromkeys(adapter for experiment in self.enabled_experiments for adapter in experiment.adapters))
+
+    @property
+    def arms(self) -> list[System]:
+        """The adapters that the report compares: the main experiment's on the grouped split and on rows drawn at random."""
+        return [adapter for adapter in self.experiments["main"].adapters if adapter.is_honest or adapter.is_leaky]
+
+    @property
+    def honest_arms(self) -> list[System]:
+        """The arms of the grouped split."""
+        return [adapter for adapter in self.arms if adapter.is_honest]
+
+    @property
+    def ensembles(self) -> list[System]:
+        """The seeds of a recipe of the grouped split as one system, by vote and by mean; of recipes with more than one seed."""
+        recipes = [adapter.name for adapter in self.honest_arms]
+        several = sorted({recipe for recipe in recipes if recipes.count(recipe) > 1})
+        return [System("ensemble", recipe, HONEST_SPLIT, combination=rule) for recipe in several for rule in ("vote", "mean")]
+
+    def seeds_of(self, recipe: str, split: str) -> list[System]:
+        """The arms of one recipe and split."""
+        return [arm for arm in self.arms if (arm.name, arm.split) == (recipe, split)]
+
+    @property
+    def detectors(self) -> list[System]:
+        """The classic detectors."""
+        return [System("detector", name) for name in self.config["detectors"]]
+
+    def predictions(self, stimulus_set: str) -> list[System]:
+        """Every system that answers a set; the leaky arm only the factorial set, whose rows it trained on."""
+        return [BASE, *self.detectors, *(self.arms if stimulus_set == "factorial" else self.honest_arms)]
+
+    @property
+    def compared(self) -> list[System]:
+        """Every system that the tables of accuracy and of comparisons hold."""
+        return [*self.predictions("factorial"), *self.ensembles]
+
+    @property
+    def honest_systems(self) -> list[System]:
+        """What is compared, without the leaky arm."""
+        return [system for system in self.compared if not system.is_leaky]
+
+    @property
+    def calibrated_systems(self) -> list[System]:
+        """Every system whose probabilities are calibrated; votes have none."""
+        return [system for system in self.honest_systems if system.combination != "vote"]
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits that the report compares on: the grouped one, and the leaky arm's."""
+        return sorted({HONEST_SPLIT} | {arm.split for arm in self.arms})
+
+    @property
+    def audited_splits(self) -> list[str]:
+        """Every split that something trains on, and the grouped one."""
+        return sorted({HONEST_SPLIT} | {adapter.split for adapter in self.adapters})
+
+    def siblings_of(self, split: str) -> list[str]:
+        """All folds of the cross-validation where a split is one of them."""
+        return [f"fold_{fold}" for fold in range(self.config["splits"]["folds"])] if _is_fold(split) else []
+
+    @cached_property
+    def searches(self) -> list[Search]:
+        """Every prompt search; paraphrases are the control of every proposer."""
+        settings = self.config["prompt_search"]
+        proposers = settings["proposers"] + ["paraphrases"] * bool(settings["proposers"])
+        return [
+            Search(System.parse(system), proposer, seed) for system in settings["systems"] for proposer in proposers for seed in settings["seeds"]
+        ]
+
+    def searches_of(self, system: System) -> list[Search]:
+        """The searches for a system."""
+        return [search for search in self.searches if search.system == system]
+
+    @property
+    def searched_systems(self) -> list[System]:
+        """The systems that questions are searched for."""
+        return list(dict.fromkeys(search.system for search in self.searches))
+
+    @property
+    def choosing_searches(self) -> list[Search]:
+        """The searches that the question in the configured one's place is chosen from; none where that one stays."""
+        return [search for search in self.searches_of(BASE) if search.proposer == self.config["prompt_search"]["use_question_of"]]
+
+    @property
+    def chosen_question(self) -> list[str]:
+        """The file of the question that is asked in the configured one's place; none where that one stays."""
+        return [paths.CHOSEN_QUESTION] * bool(self.choosing_searches)
+
+    def question_trained_with(self, system: System) -> list[str]:
+        """The file of the question that a system is trained with in the configured one's place.
+
+        None for a fold's adapter: folds test sources that the question was chosen on. None for the base, which is not trained.
+        """
+        return [] if _is_fold(system.split) or system == BASE else self.chosen_question
+
+    @property
+    def search_settings(self) -> dict[str, Any]:
+        """The sizes of every search."""
+        sizes = ("iterations", "candidates", "stimuli", "development_stimuli", "finalists", "most_characters")
+        return {key: self.config["prompt_search"][key] for key in sizes}
+
+    def writer_folder(self, proposer: str) -> list[str]:
+        """The checkpoint of the language model that a proposer asks; none for proposers without one."""
+        settings = self.config["prompt_search"]["opro"]
+        return [settings["path"] if settings["origin"] == "path" else "data/models/hub/proposer"] * (proposer == "opro")
+
+    def writer_quantisation(self, proposer: str) -> str:
+        """How that model is quantised; "none" too for proposers without one."""
+        return self.config["prompt_search"]["opro"]["quantisation"] if proposer == "opro" else "none"
+
+    def recipe_of(self, system: System) -> dict[str, Any] | None:
+        """The settings of an adapter's training; None for the base."""
+        return None if system == BASE else self.config["finetuning"]["recipes"][system.name]
+
+    def recipes_of(self, systems: Sequence[System]) -> dict[str, Any]:
+        """Name -> settings of the recipes of adapters."""
+        return {system.name: self.recipe_of(system) for system in systems}
+
+    def hears_features(self, system: System) -> bool:
+        """Can a system hear stimuli as the base's audio tower encoded them? Not where its adapter changes the tower."""
+        recipe = self.recipe_of(system)
+        return recipe is None or recipe["scope"] == "language_model"
+
+    def features_of(self, system: System, stimulus_set: str) -> list[str]:
+        """The encoded stimuli that a system hears; none where it hears audio."""
+        return paths.features(stimulus_set, self.shards) if self.hears_features(system) else []
+
+    def audio_of(self, system: System, stimulus_set: str) -> list[str]:
+        """The stimuli that a system hears as audio; none where it hears features."""
+        return [] if self.hears_features(system) else paths.stimuli(stimulus_set, self.shards)
+
+    def level_of(self, system: System) -> dict[str, Any]:
+        """The level at which a system hears audio; empty where that is the stimuli's own."""
+        recipe = self.recipe_of(system)
+        return {} if recipe is None else {key: recipe[key] for key in ("normalisation", "level_dbfs")}
+
+    @property
+    def base_folder(self) -> str:
+        """The checkpoint of the base model."""
+        model = self.config["model"]
+        return {"tiny": "data/models/tiny", "hub": "data/models/hub/base"}.get(model["origin"], model["path"])
+
+    @property
+    def base_description(self) -> dict[str, Any]:
+        """What the detector's folder says of the base model: name, revision, licence, tiny."""
+        model = self.config["model"]
+        hub, tiny = model["origin"] == "hub", model["origin"] == "tiny"
+        return {
+            "name": model["repository"] if hub else self.base_folder,
+            "revision": model["revision"] if hub else None,
+            "licence": "MIT, made by Earwitness" if tiny else model["licence"],
+            "tiny": tiny,
+        }
+
+    def hub_source(self, model: str) -> dict[str, str]:
+        """Section of the configuration, repository and revision of a model that is fetched."""
+        section = self.config
+        for key in HUB_MODELS[model]:
+            section = section[key]
+        return {"section": ".".join(HUB_MODELS[model]), "repository": section["repository"], "revision": section["revision"]}
+
+    def corpus_size(self, corpus: str) -> dict[str, int]:
+        """How many speakers and sounds an embedded corpus has: study, base or baseline."""
+        prefix = "" if corpus == "study" else f"{corpus}_"
+        return {size: self.config["embedded"][prefix + size] for size in ("speakers", "sounds")}
+
+    @property
+    def figures(self) -> list[str]:
+        """The names of the figures that the report shows, in order."""
+        return [*STUDY_FIGURES, *BASELINE_FIGURES * ("baseline" in self.stimulus_sets), *PROMPT_FIGURES * bool(self.searches)]
+
+    @property
+    def baseline_and_prompt_tables(self) -> list[str]:
+        """The tables of the baseline and of the prompt searches, where there are any."""
+        thresholds = [f"results/tables/{table}.csv" for table in ("thresholds", "mixed_model_effects", "mixed_model_fits")]
+        baseline = [*thresholds, "results/psychometrics/points.csv"] * ("baseline" in self.stimulus_sets)
+        return baseline + ["results/tables/prompts.csv"] * bool(self.searches)
+
+    @property
+    def detector_files(self) -> list[str]:
+        """What is handed over of the selected adapter; nothing where none trained on the grouped split."""
+        return [f"results/detector/{name}" for name in ("README.md", "adapter_model.safetensors", "calibration.json")] * bool(self.honest_arms)
+
+
+def asked_splits(split: str) -> list[str]:
+    """The splits whose development and test parts an adapter is asked about: its own, and the grouped one.
+
+    Not the grouped one for a fold's adapter, which trained on sources of the grouped split's test part.
+    """
+    return [split] if split == HONEST_SPLIT or _is_fold(split) else [split, HONEST_SPLIT]
+
+
+def expected_verdict(split: str) -> str:
+    """What the audit of a split must say for training to go on: the leaky arm's must fail."""
+    return "fail" if split == LEAKY_SPLIT else "pass"
+
+
+def _is_fold(split: str) -> bool:
+    return split.startswith("fold_")
