@@ -197,5 +197,5 @@ def test_the_program_tells_the_audit_what_it_fitted_on(tmp_path, monkeypatch, ju
     assert record["value"]["platt"]["slope"] == pytest.approx(fits.slope[fits.method == "platt"].iloc[0])
     assert len(read_table(tmp_path / "calibration.csv", CALIBRATION)) == 6
     monkeypatch.setattr(sys, "argv", [*command, "--tuning", records[0]])
-    with pytest.raises(SystemExit, match=r"name exactly base\.fitted\.json, silero\.fitted\.json"):
+    with pytest.raises(SystemExit, match=r"name exactly base\.tuning\.json, silero\.tuning\.json"):
         program.main()
