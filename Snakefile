@@ -81,12 +81,12 @@ rule detector:
 
 
 onsuccess:
-    record_run(log, Path("results/logs"), Path("results/provenance"))
+    record_run(log, Path("results/benchmarks"), Path("results/provenance"))
     print("Report: results/report.html", file=sys.stderr)
 
 
 onerror:
-    record_run(log, Path("results/logs"), Path("results/provenance"))
+    record_run(log, Path("results/benchmarks"), Path("results/provenance"))
     print(
         "\n".join(errors_since(Path("results/logs"), STARTED) or ["Failed; the causes are in results/logs/"]),
         file=sys.stderr,

@@ -18,8 +18,13 @@ rule catalogue_recordings:
         check="results/recordings/{dataset}_audio_check.csv",
     log:
         "results/logs/catalogue_recordings/{dataset}.log",
+    benchmark:
+        "results/benchmarks/catalogue_recordings/{dataset}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
     params:
         code=code("catalogue_recordings.py"),
         folder=lambda wildcards: dataset_folder(wildcards.dataset),
@@ -28,8 +33,11 @@ rule catalogue_recordings:
     message:
         "Checking every recording of {wildcards.dataset}"
     shell:
-        "python workflow_scripts/catalogue_recordings.py {params.folder:q} {output.recordings:q} {output.segments:q}"
-        " {output.check:q} --dataset {wildcards.dataset} --licence {params.licence:q} --check {params.check:q} &> {log:q}"
+        "python workflow_scripts/catalogue_recordings.py {params.folder:q} {output.recordings:q} {output.segments:q} {output.check:q}"
+        " --dataset {wildcards.dataset}"
+        " --licence {params.licence:q}"
+        " --check {params.check:q}"
+        " &> {log:q}"
 
 
 rule select_clips:
@@ -41,8 +49,13 @@ rule select_clips:
         clips="results/clips/{dataset}.parquet",
     log:
         "results/logs/select_clips/{dataset}.log",
+    benchmark:
+        "results/benchmarks/select_clips/{dataset}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         code=code("select_clips.py"),
         settings=as_json("clips"),
@@ -51,4 +64,6 @@ rule select_clips:
         "Selecting clips of {wildcards.dataset}"
     shell:
         "python workflow_scripts/select_clips.py {input.recordings:q} {input.segments:q} {output.clips:q}"
-        " --settings {params.settings:q} --seed {params.seed} &> {log:q}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
+        " &> {log:q}"

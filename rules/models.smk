@@ -16,9 +16,14 @@ rule train_tiny_base:
         history="results/models/tiny_history.csv",
     log:
         "results/logs/train_tiny_base.log",
+    benchmark:
+        "results/benchmarks/train_tiny_base.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         code=code("train_tiny_base.py"),
         settings=as_json("model", "tiny"),
@@ -28,8 +33,12 @@ rule train_tiny_base:
         "Training the tiny base"
     shell:
         "python workflow_scripts/train_tiny_base.py {input.speech:q} {input.sounds:q} {output.folder:q}"
-        " --history {output.history:q} --settings {params.settings:q} --window-ms {params.window_ms}"
-        " --seed {params.seed} --threads 2 &> {log:q}"
+        " --history {output.history:q}"
+        " --settings {params.settings:q}"
+        " --window-ms {params.window_ms}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule fetch_model:
@@ -38,15 +47,23 @@ rule fetch_model:
         folder=directory("data/models/hub/{model}"),
     log:
         "results/logs/fetch_model/{model}.log",
+    benchmark:
+        "results/benchmarks/fetch_model/{model}.tsv"
     retries: 3
     localrule: True
     conda:
         "../envs/gpu.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=720,
     params:
         code=code("fetch_model.py"),
         source=lambda wildcards: plan.hub_source(wildcards.model),
     message:
         "Fetching {params.source[repository]}"
     shell:
-        "python workflow_scripts/fetch_model.py {output.folder:q} --section {params.source[section]}"
-        " --repository {params.source[repository]:q} --revision {params.source[revision]:q} &> {log:q}"
+        "python workflow_scripts/fetch_model.py {output.folder:q}"
+        " --section {params.source[section]}"
+        " --repository {params.source[repository]:q}"
+        " --revision {params.source[revision]:q}"
+        " &> {log:q}"

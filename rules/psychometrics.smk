@@ -22,9 +22,13 @@ rule fit_psychometrics:
         curves="results/psychometrics/curves.csv",
     log:
         "results/logs/fit_psychometrics.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/fit_psychometrics.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("fit_psychometrics.py"),
         settings=as_json("psychometrics"),
@@ -33,9 +37,16 @@ rule fit_psychometrics:
     message:
         "Fitting psychometric functions"
     shell:
-        "python workflow_scripts/fit_psychometrics.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
-        " --thresholds {output.thresholds:q} --points {output.points:q} --curves {output.curves:q}"
-        " --settings {params.settings:q} --confidence {params.confidence} --seed {params.seed} &> {log:q}"
+        "python workflow_scripts/fit_psychometrics.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --thresholds {output.thresholds:q}"
+        " --points {output.points:q}"
+        " --curves {output.curves:q}"
+        " --settings {params.settings:q}"
+        " --confidence {params.confidence}"
+        " --seed {params.seed}"
+        " &> {log:q}"
 
 
 rule fit_mixed_model:
@@ -49,16 +60,26 @@ rule fit_mixed_model:
         fits="results/tables/mixed_model_fits.csv",
     log:
         "results/logs/fit_mixed_model.log",
+    benchmark:
+        "results/benchmarks/fit_mixed_model.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         code=code("fit_mixed_model.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Fitting mixed models"
     shell:
-        "python workflow_scripts/fit_mixed_model.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
-        " --effects {output.effects:q} --fits {output.fits:q} --confidence {params.confidence} &> {log:q}"
+        "python workflow_scripts/fit_mixed_model.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --effects {output.effects:q}"
+        " --fits {output.fits:q}"
+        " --confidence {params.confidence}"
+        " &> {log:q}"
 
 
 rule plot_psychometrics:
@@ -77,13 +98,23 @@ rule plot_psychometrics:
         png=expand("results/figures/{figure}.png", figure=BASELINE_FIGURES),
     log:
         "results/logs/plot_psychometrics.log",
+    benchmark:
+        "results/benchmarks/plot_psychometrics.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_psychometrics.py"),
     message:
         "Drawing psychometric functions"
     shell:
-        "python workflow_scripts/plot_psychometrics.py --points {input.points:q} --curves {input.curves:q}"
-        " --thresholds {input.thresholds:q} --published {input.published:q} --svg {output.svg:q} &> {log:q}"
+        "python workflow_scripts/plot_psychometrics.py"
+        " --points {input.points:q}"
+        " --curves {input.curves:q}"
+        " --thresholds {input.thresholds:q}"
+        " --published {input.published:q}"
+        " --svg {output.svg:q}"
+        " &> {log:q}"

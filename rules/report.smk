@@ -20,15 +20,21 @@ rule plot_accuracy:
         png="results/figures/accuracy.png",
     log:
         "results/logs/plot_accuracy.log",
+    benchmark:
+        "results/benchmarks/plot_accuracy.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_accuracy.py"),
     message:
         "Drawing accuracy per system"
     shell:
-        "python workflow_scripts/plot_accuracy.py {input.accuracy:q} {input.sources:q} {output.svg:q} {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_accuracy.py {input.accuracy:q} {input.sources:q} {output.svg:q} {output.png:q}"
+        " &> {log:q}"
 
 
 rule plot_phases:
@@ -40,15 +46,20 @@ rule plot_phases:
         png="results/figures/phases.png",
     log:
         "results/logs/plot_phases.log",
+    benchmark:
+        "results/benchmarks/plot_phases.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_phases.py"),
     message:
         "Drawing accuracy over the phases"
     shell:
-        "python workflow_scripts/plot_phases.py {input.phases:q} {output.svg:q} {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_phases.py {input.phases:q} {output.svg:q} {output.png:q}" " &> {log:q}"
 
 
 rule plot_reliability:
@@ -62,16 +73,21 @@ rule plot_reliability:
         png="results/figures/reliability.png",
     log:
         "results/logs/plot_reliability.log",
+    benchmark:
+        "results/benchmarks/plot_reliability.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_reliability.py"),
     message:
         "Drawing reliability diagrams"
     shell:
-        "python workflow_scripts/plot_reliability.py {input.reliability:q} {input.calibration:q} {input.fits:q}"
-        " {output.svg:q} {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_reliability.py {input.reliability:q} {input.calibration:q} {input.fits:q} {output.svg:q} {output.png:q}"
+        " &> {log:q}"
 
 
 rule plot_conditions:
@@ -83,15 +99,20 @@ rule plot_conditions:
         png="results/figures/conditions.png",
     log:
         "results/logs/plot_conditions.log",
+    benchmark:
+        "results/benchmarks/plot_conditions.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_conditions.py"),
     message:
         "Drawing accuracy by duration and SNR"
     shell:
-        "python workflow_scripts/plot_conditions.py {input.conditions:q} {output.svg:q} {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_conditions.py {input.conditions:q} {output.svg:q} {output.png:q}" " &> {log:q}"
 
 
 rule plot_leakage:
@@ -105,16 +126,21 @@ rule plot_leakage:
         png="results/figures/leakage.png",
     log:
         "results/logs/plot_leakage.log",
+    benchmark:
+        "results/benchmarks/plot_leakage.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_leakage.py"),
     message:
         "Drawing what leakage buys"
     shell:
-        "python workflow_scripts/plot_leakage.py {input.leakage:q} {input.accuracy:q} {input.published:q}"
-        " {output.svg:q} {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_leakage.py {input.leakage:q} {input.accuracy:q} {input.published:q} {output.svg:q} {output.png:q}"
+        " &> {log:q}"
 
 
 rule plot_training:
@@ -126,15 +152,23 @@ rule plot_training:
         png="results/figures/training.png",
     log:
         "results/logs/plot_training.log",
+    benchmark:
+        "results/benchmarks/plot_training.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_training.py"),
     message:
         "Drawing training curves"
     shell:
-        "python workflow_scripts/plot_training.py {input.histories:q} --svg {output.svg:q} --png {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_training.py {input.histories:q}"
+        " --svg {output.svg:q}"
+        " --png {output.png:q}"
+        " &> {log:q}"
 
 
 rule plot_test_sizes:
@@ -146,15 +180,20 @@ rule plot_test_sizes:
         png="results/figures/test_sizes.png",
     log:
         "results/logs/plot_test_sizes.log",
+    benchmark:
+        "results/benchmarks/plot_test_sizes.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_test_sizes.py"),
     message:
         "Drawing what test sets of several sizes resolve"
     shell:
-        "python workflow_scripts/plot_test_sizes.py {input.sizes:q} {output.svg:q} {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_test_sizes.py {input.sizes:q} {output.svg:q} {output.png:q}" " &> {log:q}"
 
 
 rule plot_experiment:
@@ -172,15 +211,21 @@ rule plot_experiment:
         png="results/figures/experiments/{experiment}.png",
     log:
         "results/logs/plot_experiment/{experiment}.log",
+    benchmark:
+        "results/benchmarks/plot_experiment/{experiment}.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_experiment.py"),
     message:
         "Drawing experiment {wildcards.experiment}"
     shell:
-        "python workflow_scripts/plot_experiment.py {input.experiment:q} {input.learning_curve:q} {output.svg:q} {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_experiment.py {input.experiment:q} {input.learning_curve:q} {output.svg:q} {output.png:q}"
+        " &> {log:q}"
 
 
 rule plot_efficiency:
@@ -197,15 +242,20 @@ rule plot_efficiency:
         png="results/efficiency/{experiment}.png",
     log:
         "results/logs/plot_efficiency/{experiment}.log",
+    benchmark:
+        "results/benchmarks/plot_efficiency/{experiment}.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_efficiency.py"),
     message:
         "Drawing what the recipes of experiment {wildcards.experiment} cost"
     shell:
-        "python workflow_scripts/plot_efficiency.py {input.efficiency:q} {output.svg:q} {output.png:q} &> {log:q}"
+        "python workflow_scripts/plot_efficiency.py {input.efficiency:q} {output.svg:q} {output.png:q}" " &> {log:q}"
 
 
 rule record_provenance:
@@ -231,18 +281,25 @@ rule record_provenance:
         digests="results/provenance/digests.csv",
     log:
         "results/logs/record_provenance.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/record_provenance.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         code=code("record_provenance.py"),
         config=as_json(),
     message:
         "Recording where everything came from"
     shell:
-        "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q}"
-        " {input.adapters:q} {input.splits:q} {input.predictions:q} {input.question:q} --resolved-config {params.config:q} --config {output.config:q} --run {output.run:q}"
-        " --digests {output.digests:q} &> {log:q}"
+        "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q} {input.adapters:q} {input.splits:q} {input.predictions:q} {input.question:q}"
+        " --resolved-config {params.config:q}"
+        " --config {output.config:q}"
+        " --run {output.run:q}"
+        " --digests {output.digests:q}"
+        " &> {log:q}"
 
 
 rule write_report:
@@ -277,21 +334,39 @@ rule write_report:
         page="results/report.html",
     log:
         "results/logs/write_report.log",
+    benchmark:
+        "results/benchmarks/write_report.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         code=code("write_report.py"),
         settings=as_json("report"),
     message:
         "Writing the report"
     shell:
-        "python workflow_scripts/write_report.py {output.page:q} --template {input.template:q} --figures {input.figures:q}"
-        " --tables {input.tables:q} --experiments {input.experiments:q} --learning-curves {input.learning_curves:q}"
-        " --experiment-figures {input.experiment_figures:q} --efficiency-figures {input.efficiency_figures:q}"
-        " --checks {input.checks:q} --certificates {input.certificates:q}"
-        " --published {input.published:q} --run {input.run:q} --config {input.config:q} --digests {input.digests:q}"
-        " --shards {input.shards:q} --zeroshot {input.zeroshot:q} --errors {input.errors:q} --settings {params.settings:q} &> {log:q}"
+        "python workflow_scripts/write_report.py {output.page:q}"
+        " --template {input.template:q}"
+        " --figures {input.figures:q}"
+        " --tables {input.tables:q}"
+        " --experiments {input.experiments:q}"
+        " --learning-curves {input.learning_curves:q}"
+        " --experiment-figures {input.experiment_figures:q}"
+        " --efficiency-figures {input.efficiency_figures:q}"
+        " --checks {input.checks:q}"
+        " --certificates {input.certificates:q}"
+        " --published {input.published:q}"
+        " --run {input.run:q}"
+        " --config {input.config:q}"
+        " --digests {input.digests:q}"
+        " --shards {input.shards:q}"
+        " --zeroshot {input.zeroshot:q}"
+        " --errors {input.errors:q}"
+        " --settings {params.settings:q}"
+        " &> {log:q}"
 
 
 rule archive:
@@ -308,9 +383,13 @@ rule archive:
         crate="results/archive/earwitness.crate.zip",
     log:
         "results/logs/archive.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/archive.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("archive.py"),
         settings=as_json("archive"),
@@ -318,4 +397,8 @@ rule archive:
         "Packing the results"
     shell:
         "python workflow_scripts/archive.py {output.crate:q} {input.page:q} {input.figures:q} {input.readme:q} {input.licence:q}"
-        " --digests {input.digests:q} --run {input.run:q} --config {input.config:q} --settings {params.settings:q} &> {log:q}"
+        " --digests {input.digests:q}"
+        " --run {input.run:q}"
+        " --config {input.config:q}"
+        " --settings {params.settings:q}"
+        " &> {log:q}"

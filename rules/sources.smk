@@ -17,9 +17,14 @@ rule make_embedded_corpus:
         sounds=directory("data/embedded/{corpus}/esc50"),
     log:
         "results/logs/make_embedded_corpus/{corpus}.log",
+    benchmark:
+        "results/benchmarks/make_embedded_corpus/{corpus}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         code=code("make_embedded_corpus.py"),
         settings=lambda wildcards: as_json_of(plan.corpus_size(wildcards.corpus)),
@@ -28,8 +33,11 @@ rule make_embedded_corpus:
         "Synthesising the {wildcards.corpus} corpus"
     shell:
         "python workflow_scripts/make_embedded_corpus.py {output.speech:q} {output.sounds:q}"
-        " --corpus {wildcards.corpus} --settings {params.settings:q} --seed {params.seed}"
-        " --threads {threads} &> {log:q}"
+        " --corpus {wildcards.corpus}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule make_embedded_baseline:
@@ -41,9 +49,14 @@ rule make_embedded_baseline:
         folder=directory("data/embedded/baseline/fsd50k"),
     log:
         "results/logs/make_embedded_baseline.log",
+    benchmark:
+        "results/benchmarks/make_embedded_baseline.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         code=code("make_embedded_baseline.py"),
         settings=as_json_of(plan.corpus_size("baseline")),
@@ -52,7 +65,10 @@ rule make_embedded_baseline:
         "Synthesising the baseline corpus"
     shell:
         "python workflow_scripts/make_embedded_baseline.py {output.folder:q}"
-        " --settings {params.settings:q} --seed {params.seed} --threads {threads} &> {log:q}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule download_dataset:
@@ -61,13 +77,19 @@ rule download_dataset:
         folder=directory("data/downloads/{dataset}"),
     log:
         "results/logs/download_dataset/{dataset}.log",
+    benchmark:
+        "results/benchmarks/download_dataset/{dataset}.tsv"
+    retries: 3
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=1440,
     params:
         code=code("download_dataset.py"),
         source=as_json("sources", "{dataset}"),
     message:
         "Downloading {wildcards.dataset}"
     shell:
-        "python workflow_scripts/download_dataset.py {output.folder:q}" " --source {params.source:q} &> {log:q}"
+        "python workflow_scripts/download_dataset.py {output.folder:q}" " --source {params.source:q}" " &> {log:q}"

@@ -17,9 +17,13 @@ rule split_grouped:
         split="results/splits/grouped.csv",
     log:
         "results/logs/split_grouped.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/split_grouped.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("split_grouped.py"),
         settings=lambda wildcards: as_json_of({key: config["splits"][key] for key in ("dev_fraction", "test_fraction")}),
@@ -28,7 +32,9 @@ rule split_grouped:
         "Splitting by source"
     shell:
         "python workflow_scripts/split_grouped.py {input.index:q} {output.split:q}"
-        " --settings {params.settings:q} --seed {params.seed} &> {log:q}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
+        " &> {log:q}"
 
 
 rule split_row_random:
@@ -42,9 +48,13 @@ rule split_row_random:
         split="results/splits/row_random.csv",
     log:
         "results/logs/split_row_random.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/split_row_random.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("split_row_random.py"),
         settings=as_json("splits", "row_random"),
@@ -53,7 +63,9 @@ rule split_row_random:
         "Splitting rows at random (the leaky arm)"
     shell:
         "python workflow_scripts/split_row_random.py {input.grouped:q} {output.split:q}"
-        " --settings {params.settings:q} --seed {params.seed} &> {log:q}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
+        " &> {log:q}"
 
 
 rule split_fold:
@@ -64,9 +76,13 @@ rule split_fold:
         split="results/splits/fold_{fold}.csv",
     log:
         "results/logs/split_fold/{fold}.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/split_fold/{fold}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("split_fold.py"),
         settings=lambda wildcards: as_json_of({key: config["splits"][key] for key in ("folds", "dev_fraction")}),
@@ -74,8 +90,11 @@ rule split_fold:
     message:
         "Splitting by source, fold {wildcards.fold}"
     shell:
-        "python workflow_scripts/split_fold.py {input.index:q} {output.split:q} --fold {wildcards.fold}"
-        " --settings {params.settings:q} --seed {params.seed} &> {log:q}"
+        "python workflow_scripts/split_fold.py {input.index:q} {output.split:q}"
+        " --fold {wildcards.fold}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
+        " &> {log:q}"
 
 
 rule split_training_sources:
@@ -86,9 +105,13 @@ rule split_training_sources:
         split="results/splits/train_{sources}.csv",
     log:
         "results/logs/split_training_sources/{sources}.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/split_training_sources/{sources}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("split_training_sources.py"),
         seed=config["seed"],
@@ -96,7 +119,9 @@ rule split_training_sources:
         "Keeping {wildcards.sources} training sources of each class"
     shell:
         "python workflow_scripts/split_training_sources.py {input.grouped:q} {output.split:q}"
-        " --sources {wildcards.sources} --seed {params.seed} &> {log:q}"
+        " --sources {wildcards.sources}"
+        " --seed {params.seed}"
+        " &> {log:q}"
 
 
 rule audit_leakage:
@@ -113,19 +138,31 @@ rule audit_leakage:
         evidence="results/audit/{split}/evidence.csv",
     log:
         "results/logs/audit_leakage/{split}.log",
+    benchmark:
+        "results/benchmarks/audit_leakage/{split}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=120,
     params:
         code=code("audit_leakage.py"),
         policy=as_json("audit"),
     message:
         "Auditing the {wildcards.split} split for leakage"
     shell:
-        "python workflow_scripts/audit_leakage.py {input.split:q} --index {input.index:q} --clips {input.clips:q}"
-        " --recordings {input.recordings:q} --shards {input.shards:q} --folds {input.folds:q}"
-        " --certificate {output.certificate:q} --evidence {output.evidence:q}"
-        " --policy {params.policy:q} --jobs {threads} &> {log:q}"
+        "python workflow_scripts/audit_leakage.py {input.split:q}"
+        " --index {input.index:q}"
+        " --clips {input.clips:q}"
+        " --recordings {input.recordings:q}"
+        " --shards {input.shards:q}"
+        " --folds {input.folds:q}"
+        " --certificate {output.certificate:q}"
+        " --evidence {output.evidence:q}"
+        " --policy {params.policy:q}"
+        " --jobs {threads}"
+        " &> {log:q}"
 
 
 rule render_audit:
@@ -144,17 +181,24 @@ rule render_audit:
         page="results/audit/{audit}/report.html",
     log:
         "results/logs/render_audit/{audit}.log",
+    benchmark:
+        "results/benchmarks/render_audit/{audit}.tsv"
     priority: 1
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("render_audit.py"),
     message:
         "Writing the report of the {wildcards.audit} audit"
     shell:
         "python workflow_scripts/render_audit.py {input.certificate:q} {input.evidence:q}"
-        " --report {output.report:q} --html {output.page:q} &> {log:q}"
+        " --report {output.report:q}"
+        " --html {output.page:q}"
+        " &> {log:q}"
 
 
 rule gate_leakage:
@@ -166,14 +210,20 @@ rule gate_leakage:
         gate="results/audit/{split}/gate.json",
     log:
         "results/logs/gate_leakage/{split}.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/gate_leakage/{split}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("gate_leakage.py"),
         expected=lambda wildcards: expected_verdict(wildcards.split),
     message:
         "Gate: the {wildcards.split} split must {params.expected} its audit"
     shell:
-        "python workflow_scripts/gate_leakage.py {input.certificate:q} {output.gate:q} --split {input.split:q}"
-        " --expected {params.expected} &> {log:q}"
+        "python workflow_scripts/gate_leakage.py {input.certificate:q} {output.gate:q}"
+        " --split {input.split:q}"
+        " --expected {params.expected}"
+        " &> {log:q}"

@@ -17,8 +17,13 @@ rule make_factorial_stimuli:
         shard="results/stimuli/factorial/shard-{shard}.parquet",
     log:
         "results/logs/make_factorial_stimuli/shard-{shard}.log",
+    benchmark:
+        "results/benchmarks/make_factorial_stimuli/shard-{shard}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
     params:
         code=code("make_factorial_stimuli.py"),
         settings=as_json_of(plan.stimulus_settings("factorial")),
@@ -27,8 +32,12 @@ rule make_factorial_stimuli:
     message:
         "Making factorial stimuli, shard {wildcards.shard}"
     shell:
-        "python workflow_scripts/make_factorial_stimuli.py {input.clips:q} --output {output.shard:q}"
-        " --shard {wildcards.shard} --shards {params.shards} --settings {params.settings:q} --seed {params.seed}"
+        "python workflow_scripts/make_factorial_stimuli.py {input.clips:q}"
+        " --output {output.shard:q}"
+        " --shard {wildcards.shard}"
+        " --shards {params.shards}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
         " &> {log:q}"
 
 
@@ -41,8 +50,13 @@ rule make_baseline_stimuli:
         shard="results/stimuli/baseline/shard-{shard}.parquet",
     log:
         "results/logs/make_baseline_stimuli/shard-{shard}.log",
+    benchmark:
+        "results/benchmarks/make_baseline_stimuli/shard-{shard}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         code=code("make_baseline_stimuli.py"),
         settings=as_json_of(plan.stimulus_settings("baseline")),
@@ -51,8 +65,12 @@ rule make_baseline_stimuli:
     message:
         "Making baseline stimuli, shard {wildcards.shard}"
     shell:
-        "python workflow_scripts/make_baseline_stimuli.py {input.clips:q} --output {output.shard:q}"
-        " --shard {wildcards.shard} --shards {params.shards} --settings {params.settings:q} --seed {params.seed}"
+        "python workflow_scripts/make_baseline_stimuli.py {input.clips:q}"
+        " --output {output.shard:q}"
+        " --shard {wildcards.shard}"
+        " --shards {params.shards}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
         " &> {log:q}"
 
 
@@ -64,17 +82,24 @@ rule audit_stimuli:
         index="results/stimuli/{stimulus_set}/index.parquet",
     log:
         "results/logs/audit_stimuli/{stimulus_set}.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/audit_stimuli/{stimulus_set}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("audit_stimuli.py"),
         settings=lambda wildcards: as_json_of(plan.stimulus_settings(wildcards.stimulus_set)),
     message:
         "Checking the {wildcards.stimulus_set} stimuli against what was asked for"
     shell:
-        "python workflow_scripts/audit_stimuli.py {input.shards:q} --index {output.index:q}"
-        " --design {wildcards.stimulus_set} --settings {params.settings:q} &> {log:q}"
+        "python workflow_scripts/audit_stimuli.py {input.shards:q}"
+        " --index {output.index:q}"
+        " --design {wildcards.stimulus_set}"
+        " --settings {params.settings:q}"
+        " &> {log:q}"
 
 
 rule summarise_stimuli:
@@ -86,14 +111,20 @@ rule summarise_stimuli:
         + ["results/tables/baseline_stimuli.csv"] * ("baseline" in plan.stimulus_sets),
     log:
         "results/logs/summarise_stimuli.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/summarise_stimuli.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         code=code("summarise_stimuli.py"),
         levels=as_json_of({kind: config["stimuli"][f"{kind}_dbfs"] for kind in ("peak", "rms")}),
     message:
         "Counting the stimuli of each condition"
     shell:
-        "python workflow_scripts/summarise_stimuli.py {input.indexes:q} --summaries {output.summaries:q}"
-        " --levels {params.levels:q} &> {log:q}"
+        "python workflow_scripts/summarise_stimuli.py {input.indexes:q}"
+        " --summaries {output.summaries:q}"
+        " --levels {params.levels:q}"
+        " &> {log:q}"

@@ -16,7 +16,7 @@ from earwitness.config import complete_config
 from earwitness.core.errors import InputError
 from earwitness.provenance.crate import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
 from earwitness.provenance.run import DIGESTS, digest_table
-from earwitness.provenance.run_log import errors_since, record_run, usage_of_jobs
+from earwitness.provenance.run_log import errors_since, record_run
 from earwitness.tables.files import write_table
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
@@ -159,25 +159,11 @@ def test_without_authors_the_archive_names_none():
     assert "author" not in root
 
 
-def test_a_program_tells_its_log_what_it_used_and_a_terminal_nothing(tmp_path):
-    logs = tmp_path / "logs"
-    (logs / "verify_results").mkdir(parents=True)
-    for job in ("one", "two"):
-        with (logs / f"verify_results/{job}.log").open("w") as log:
-            subprocess.run([sys.executable, SCRIPTS / "verify_results.py", tmp_path], stdout=log, stderr=subprocess.STDOUT)
-    first, second = usage_of_jobs(logs)
-    assert (first["rule"], first["job"], second["job"]) == ("verify_results", "one", "two")
-    assert 0 < float(first["seconds"]) < 600 and 10 < int(first["memory_mib"]) < 100_000
-    assert first["gpu_memory_mib"] == "0"
-    assert (logs / "verify_results/one.log").read_text().splitlines()[-1].startswith("error: "), "the reason stands last"
-    assert "used" not in program("verify_results", tmp_path, folder=tmp_path).stderr
-
-
-def test_the_end_of_a_run_tells_this_runs_errors_and_no_secret(tmp_path):
+def test_the_end_of_a_run_tells_this_runs_errors(tmp_path):
     logs, started = tmp_path / "logs", 1_000_000_000.0
     for name, text, written in (
         ("old.log", "error: of yesterday", started - 60),
-        ("rule/now.log", "used 1.0 s, 20 MiB of memory, 0 MiB of GPU memory\nerror: of now", started + 60),
+        ("rule/now.log", "went on\nerror: of now", started + 60),
         ("mended.log", "error: at first\nwent on", started + 60),
     ):
         path = logs / name
@@ -185,7 +171,30 @@ def test_the_end_of_a_run_tells_this_runs_errors_and_no_secret(tmp_path):
         path.write_text(text)
         os.utime(path, (written, written))
     assert errors_since(logs, started) == [f"error: of now ({logs / 'rule/now.log'})"]
+
+
+def benchmark(s, max_rss, cpu_time):
+    """A benchmark file as Snakemake writes it."""
+    header = "s h:m:s max_rss max_vms max_uss max_pss io_in io_out mean_load cpu_time"
+    row = f"{s} 0:00:12 {max_rss} 900.1 400.2 410.3 0.5 1.5 98.2 {cpu_time}"
+    return "\n".join("\t".join(line.split()) for line in (header, row)) + "\n"
+
+
+def test_the_record_of_a_run_holds_what_every_job_cost_and_no_secret(tmp_path):
+    benchmarks = tmp_path / "benchmarks"
+    (benchmarks / "train_adapter").mkdir(parents=True)
+    (benchmarks / "train_adapter/attention-grouped-seed-42.tsv").write_text(benchmark("12.3456", "512.25", "11.90"))
+    (benchmarks / "gate_tuning.tsv").write_text(benchmark("0.2100", "NA", "NA"))
     (tmp_path / "snakemake.log").write_text("fetched with hf_abcdefghijklmnopqrstuvwxyz0123456789")
-    record_run([str(tmp_path / "snakemake.log")], logs, tmp_path / "provenance")
+    record_run([str(tmp_path / "snakemake.log")], benchmarks, tmp_path / "provenance")
     assert "hf_abc" not in (tmp_path / "provenance/run.log").read_text()
-    assert (tmp_path / "provenance/costs.csv").read_text() == "rule,job,seconds,memory_mib,gpu_memory_mib\nrule,now,1.0,20,0\n"
+    assert (tmp_path / "provenance/costs.csv").read_text().splitlines() == [
+        "rule,job,seconds,processor_s,memory_mib",
+        "gate_tuning,,0.2100,,",
+        "train_adapter,attention-grouped-seed-42,12.3456,11.90,512.25",
+    ]
+
+
+def test_a_run_that_measured_nothing_is_recorded_too(tmp_path):
+    record_run([], tmp_path / "benchmarks", tmp_path / "provenance")
+    assert (tmp_path / "provenance/costs.csv").read_text() == "rule,job,seconds,processor_s,memory_mib\n"

@@ -9,8 +9,8 @@ import functools
 import hashlib
 from pathlib import Path
 
-COSMETIC = frozenset({"earwitness/core/errors.py", "earwitness/core/redaction.py", "earwitness/core/usage.py"})
-"""Modules that decide how errors and costs are told, and no result; relative to the folder of the programs."""
+COSMETIC = frozenset({"earwitness/core/errors.py", "earwitness/core/redaction.py"})
+"""Modules that decide how errors are told, and no result; relative to the folder of the programs."""
 
 _TOLD = frozenset({"help", "description", "epilog", "metavar", "desc", "unit", "mininterval"})
 """Keyword arguments that only a person reads."""

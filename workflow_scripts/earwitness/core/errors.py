@@ -7,8 +7,6 @@ import re
 import sys
 from collections.abc import Callable
 
-from earwitness.core.usage import usage_line, writes_a_log
-
 
 class InputError(Exception):
     """The user's data or settings are wrong; the message says what, where, and what to do."""
@@ -42,19 +40,12 @@ def system_error_number(error: BaseException) -> int | None:
 
 
 def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
-    """End the program with exit code 1 and one line on stderr where `main` raises InputError, or the system refuses a file.
-
-    Where the program writes a log, what it used of the machine stands in it, before the error.
-    """
+    """End the program with exit code 1 and one line on stderr where `main` raises InputError, or the system refuses a file."""
 
     @functools.wraps(main)
     def run() -> None:
         try:
-            try:
-                main()
-            finally:
-                if writes_a_log():
-                    print(usage_line(), file=sys.stderr)
+            main()
         except InputError as error:
             sys.exit("error: " + " ".join(str(error).split()))
         except Exception as error:

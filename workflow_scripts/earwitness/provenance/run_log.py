@@ -1,7 +1,6 @@
-"""What is told at the end of a run: the errors of its programs, its log, and what every job used."""
+"""What is told at the end of a run: the errors of its programs, its log, and what every job cost."""
 
 import csv
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,8 +8,8 @@ from pathlib import Path
 from earwitness.core.files import atomic
 from earwitness.core.redaction import redacted
 
-_USED = re.compile(r"^used ([\d.]+) s, (\d+) MiB of memory, (\d+) MiB of GPU memory$", re.MULTILINE)
-"""As earwitness.core.usage writes it."""
+_MEASURED = {"seconds": "s", "processor_s": "cpu_time", "memory_mib": "max_rss"}
+"""Column of costs.csv -> column of Snakemake's benchmark files."""
 
 
 def errors_since(logs: Path, started: float) -> list[str]:
@@ -26,25 +25,27 @@ def errors_since(logs: Path, started: float) -> list[str]:
     return errors
 
 
-def record_run(snakemake_logs: Iterable[str], logs: Path, folder: Path) -> None:
-    """Write run.log, what Snakemake said, and costs.csv, what every job used when it last ran; both differ from run to run."""
+def record_run(snakemake_logs: Iterable[str], benchmarks: Path, folder: Path) -> None:
+    """Write run.log, what Snakemake said, and costs.csv, what every job cost when it last ran; both differ from run to run."""
     folder.mkdir(parents=True, exist_ok=True)
     with atomic(folder / "run.log") as temporary:
         temporary.write_text(redacted("".join(_text(Path(log)) for log in snakemake_logs)), encoding="utf-8")
     with atomic(folder / "costs.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as table:
-        writer = csv.DictWriter(table, ["rule", "job", "seconds", "memory_mib", "gpu_memory_mib"], lineterminator="\n")
+        writer = csv.DictWriter(table, ["rule", "job", *_MEASURED], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(usage_of_jobs(logs))
+        writer.writerows(costs_of_jobs(benchmarks))
 
 
-def usage_of_jobs(logs: Path) -> Iterator[dict[str, str]]:
-    """The last use that each log in a folder tells, by rule and job: seconds, memory_mib, gpu_memory_mib."""
-    for path in sorted(logs.rglob("*.log")):
-        told = _USED.findall(_text(path))
-        if told:
-            rule, _, job = path.relative_to(logs).with_suffix("").as_posix().partition("/")
-            seconds, memory, gpu = told[-1]
-            yield {"rule": rule, "job": job, "seconds": seconds, "memory_mib": memory, "gpu_memory_mib": gpu}
+def costs_of_jobs(benchmarks: Path) -> Iterator[dict[str, str]]:
+    """Rule, job, seconds, processor_s and memory_mib (the peak of all its processes together) of every benchmark in a folder.
+
+    benchmarks: holds RULE.tsv or RULE/JOB.tsv as Snakemake writes them. Empty where a job was too short to be measured.
+    """
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        rule, _, job = path.relative_to(benchmarks).with_suffix("").as_posix().partition("/")
+        for row in list(csv.DictReader(_text(path).splitlines(), delimiter="\t"))[-1:]:
+            measured = {column: row[name] for column, name in _MEASURED.items()}
+            yield {"rule": rule, "job": job} | {column: value if value not in ("NA", "-") else "" for column, value in measured.items()}
 
 
 def _text(path: Path) -> str:

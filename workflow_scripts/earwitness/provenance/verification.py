@@ -10,6 +10,7 @@ from earwitness.tables.files import read_table
 
 VARIABLE = (
     "logs/*",
+    "benchmarks/*",
     "archive/*",
     "report.html",
     "provenance/run.json",
