@@ -39,7 +39,8 @@ from earwitness.config import complete_config
 from earwitness.core.randomness import stream
 from earwitness.leakage.audit import audited_files, checks
 from earwitness.leakage.audit_input import Policy, in_batches
-from earwitness.leakage.checks.near_duplicates import Origin, OverAudio, Pair, copies_among, correlated_pairs, fingerprinted
+from earwitness.leakage.fingerprints.comparison import OverAudio, correlated_pairs, fingerprinted
+from earwitness.leakage.fingerprints.grouping import Origin, Pair, copies_among
 from earwitness.leakage.workers import Workers
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.clips import CLIPS

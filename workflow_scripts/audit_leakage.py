@@ -15,6 +15,7 @@ from earwitness.core.errors import one_line_errors
 from earwitness.core.files import write_json
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
+from earwitness.leakage.certificate import printable
 from earwitness.leakage.verdict import verdict
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.files import write_table
@@ -41,7 +42,7 @@ def main() -> None:
         # A program of its own, whose code is none of this one's: how a report looks must not decide when to audit again.
         subprocess.run([sys.executable, RENDERER, args.certificate, args.evidence, *reports], check=True)
     if args.train is not None:
-        print(verdict(certificate))
+        print(printable(verdict(certificate)))
         sys.exit(0 if certificate["status"] == "pass" else 2)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
 from earwitness.leakage.audit import checks
-from earwitness.leakage.certificate import open_gate
+from earwitness.leakage.gate import open_gate
 
 
 @one_line_errors

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
-from earwitness.leakage.certificate import open_gate
+from earwitness.leakage.gate import open_gate
 from earwitness.leakage.tuning_audit import checks
 
 

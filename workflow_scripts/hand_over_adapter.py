@@ -13,7 +13,8 @@ from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic_folder, sha256_of, write_json
 from earwitness.detectors.folder import adapter_config_for, detector_record, select_adapter
 from earwitness.evaluation.calibration import chosen_calibration
-from earwitness.leakage.certificate import load_certificate, verify_gate
+from earwitness.leakage.certificate import load_certificate
+from earwitness.leakage.gate import verify_gate
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.report.model_card import CardInputs, render_card
 from earwitness.tables.accuracy import ACCURACY

@@ -7,7 +7,7 @@ import pandas as pd
 
 from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, batch_size, json_object
 from earwitness.core.errors import InputError, one_line_errors
-from earwitness.leakage.certificate import verify_gate
+from earwitness.leakage.gate import verify_gate
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
 from earwitness.tables.files import read_table, write_table

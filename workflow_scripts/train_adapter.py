@@ -6,7 +6,7 @@ from pathlib import Path
 from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.core.files import atomic_folder, sha256_of, write_json
-from earwitness.leakage.certificate import verify_gate
+from earwitness.leakage.gate import verify_gate
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
 from earwitness.tables.files import read_table

@@ -257,6 +257,7 @@ def certificate(split: str = "grouped", offenders: Sequence[str] = ()) -> dict[s
             "reason": f"{len(sources)} sources are in two parts" if sources else None,
             "offenders": len(sources),
             "offending_sources": list(sources),
+            "remarks": [],
             "waived": False,
         }
 

@@ -13,7 +13,9 @@ def check(*datasets: str, base: str = "Qwen2-Audio"):
 
 def test_a_public_dataset_is_noted_with_what_is_known_and_where_it_is_stated():
     finding = check("esc50", "ESC50", "own")
-    assert finding.status == "fail" and finding.n_compared == 3 and finding.statistic == 1
+    assert (
+        finding.status == "fail" and finding.n_compared == 1 and finding.remarks == ("The table says nothing about own.",) and finding.statistic == 1
+    )
     first = finding.offenders.iloc[0]
     assert (first.item_a, first.item_b) == ("esc50", "Qwen2-Audio") and first.detail.startswith("unknown: ") and "Source: " in first.detail
     assert finding.reason == "that Qwen2-Audio heard esc50 in training is not excluded"
@@ -25,9 +27,9 @@ def test_a_base_that_cannot_have_heard_it_passes_and_an_undeclared_base_is_not_r
     assert other.status == "not_run" and "says nothing about the base model another" in other.reason
 
 
-def test_recordings_of_the_users_own_pass():
+def test_of_recordings_that_nobody_declared_nothing_is_told():
     finding = check("my recordings")
-    assert finding.status == "pass" and finding.offenders.empty and finding.reason == ""
+    assert finding.status == "not_run" and finding.offenders.empty and "says nothing about my recordings and Qwen2-Audio" in finding.reason
 
 
 def test_a_dataset_that_is_excluded_for_every_model_passes():

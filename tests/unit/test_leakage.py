@@ -23,9 +23,10 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
 from earwitness.leakage.audit import audit, audited_files, checks
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
-from earwitness.leakage.certificate import decide_gate, load_certificate, verify_gate
+from earwitness.leakage.certificate import load_certificate, overall_status
 from earwitness.leakage.checks.exact_duplicates import pcm_digest
 from earwitness.leakage.checks.structure import misplaced_in_folds
+from earwitness.leakage.gate import decide_gate, verify_gate
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Check, Finding, no_offenders
 from earwitness.leakage.report import escape
 from earwitness.leakage.self_test import plant_copy, plant_neighbour
@@ -271,13 +272,14 @@ def grouped_splits(draw):
         part = draw(st.sampled_from(["train", "dev", "test"]))
         rows += [(f"source{source}", f"recording{source}-{k % 2}", part) for k in range(draw(st.integers(2, 6)))]
     table = pd.DataFrame(rows, columns=["source_id", "recording_id", "part"])
-    return table.assign(stimulus_id=[f"s{k}" for k in range(len(table))])
+    return table.assign(stimulus_id=[f"s{k}" for k in range(len(table))], label="SPEECH")
 
 
 @given(grouped_splits(), st.data())
 @settings(deadline=None, max_examples=40)
 def test_grouped_splits_pass_and_any_moved_row_of_a_shared_source_fails_by_name(split, data):
-    assert {run_check(id, AuditInput(split, (), POLICY)).status for id in ("L01", "L02")} == {"pass"}
+    expected = {"L01": "pass", "L02": "pass" if split.recording_id.duplicated().any() else "not_run"}
+    assert {id: run_check(id, AuditInput(split, (), POLICY)).status for id in expected} == expected
     row = data.draw(st.sampled_from(list(split.index)))
     split.loc[row, "part"] = data.draw(st.sampled_from(sorted({"train", "dev", "test"} - {split.part[row]})))
     finding = run_check("L01", AuditInput(split, (), POLICY))
@@ -340,11 +342,57 @@ def test_a_split_needs_no_development_part(tmp_path):
     assert failed(make_study(("train", "test")).audit(tmp_path)[0]) == set()
 
 
-def test_a_check_over_nothing_fails_where_it_binds_and_is_not_run_where_it_informs():
-    empty = Check("X", "x", "error", "things", "?", "!", "split", lambda evidence: Finding("pass", 0, None, None, "", no_offenders()))
-    nothing = AuditInput(pd.DataFrame(), (), POLICY)
-    assert empty.run(nothing).status == "fail"
-    assert replace(empty, severity="warn").run(nothing).status == "not_run"
+def test_a_pass_over_nothing_is_none():
+    empty = Check("X", "x", "error", "things", "?", "!", "split", lambda data: Finding("pass", 0, None, None, "", no_offenders()))
+    finding = empty.run(AuditInput(pd.DataFrame(), (), POLICY))
+    assert (finding.status, finding.reason) == ("not_run", "nothing was compared (0 things)")
+    entry = {"id": "X", "severity": "error", "status": "not_applicable", "n_compared": 0, "waived": False}
+    assert overall_status([entry]) == "fail" and overall_status([entry, entry | {"status": "pass", "n_compared": 1}]) == "pass"
+
+
+def items(*rows: tuple[str, str]) -> AuditInput:
+    """Speech of which a source and a part are known, in one recording each."""
+    table = pd.DataFrame(rows, columns=["source_id", "part"])
+    names = [f"s{k}" for k in range(len(table))]
+    return AuditInput(table.assign(stimulus_id=names, recording_id=names, label="SPEECH", snr_db=np.nan, noise_id="none"), (), POLICY)
+
+
+def test_a_grouping_that_cannot_be_wrong_does_not_pass():
+    alone = items(("a", "train"), ("b", "train"), ("c", "test"))
+    assert {id: run_check(id, alone).status for id in ("L01", "L02", "L05", "L06")} == dict.fromkeys(["L01", "L02", "L06"], "not_run") | {
+        "L05": "not_applicable"
+    }
+    assert "no source has two items" in run_check("L01", alone).reason
+    some = run_check("L01", items(("a", "train"), ("a", "train"), ("b", "train"), ("c", "test")))
+    assert (some.status, some.n_compared) == ("pass", 1) and some.remarks == (
+        "2 of 3 SPEECH sources have one item, and so could not be in two parts.",
+    )
+
+
+def test_sources_that_are_named_after_their_part_are_remarked():
+    named = run_check("L01", items(("Train-1", "train"), ("Train-1", "train"), ("x/test-1", "test"), ("x/test-1", "test")))
+    assert named.status == "pass" and named.remarks == ("Every source is named after its part, so no name could be in two.",)
+    assert run_check("L01", items(("train-1", "train"), ("train-1", "train"), ("1", "test"), ("1", "test"))).remarks == ()
+
+
+def test_silent_clips_are_no_copies_of_each_other_and_are_named(tmp_path):
+    study = make_study()
+    for part, silence in (("train", np.zeros(800)), ("test", np.full(900, 0.1))):
+        study.audio[study.stimulus(part).clip_id] = silence.astype(np.float32)
+    certificate, _ = study.audit(tmp_path)
+    assert certificate["status"] == "pass"
+    entry = next(check for check in certificate["checks"] if check["id"] == "L03")
+    names = sorted(study.stimulus(part).clip_id for part in ("train", "test"))
+    assert entry["n_compared"] == 70 and entry["remarks"] == [f"2 of 72 clips are silent and were not compared: {', '.join(names)}."]
+    assert all(name in remark for check in certificate["checks"] if check["id"] == "L04" for name in names for remark in check["remarks"][:1])
+
+
+def test_a_study_of_silence_passes_no_check_that_listens(tmp_path):
+    study = make_study()
+    study.audio = {name: np.zeros(800, np.float32) for name in study.audio}
+    study.stimulus_audio = lambda row: np.zeros(800, np.float32)
+    statuses = {check["id"]: check["status"] for check in study.audit(tmp_path)[0]["checks"]}
+    assert (statuses["L03"], statuses["L04"]) == ("not_run", "not_run")
 
 
 def test_audio_that_is_missing_is_never_taken_as_compared():
@@ -660,6 +708,13 @@ def test_the_same_files_give_the_same_bytes(clean, tmp_path):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
 
+def test_a_gate_is_no_leave_to_use_nothing(clean):
+    paths, folder = clean
+    assert run_gate(paths, folder, "pass") == ""
+    with pytest.raises(InputError, match="no stimuli were named"):
+        verify_gate(folder / "gate.json", paths["split"], [])
+
+
 def test_a_certificate_of_another_split_is_refused(clean, tmp_path):
     paths, folder = clean
     changed = tmp_path / "split.csv"
@@ -680,7 +735,7 @@ def tampered(change: str, certificate: dict) -> dict:
     elif change == "waived by nobody":
         checks[0] |= {"status": "fail", "waived": True}
     elif change == "other schema":
-        certificate["schema"] = "leakage-certificate/2"
+        certificate["schema"] = "leakage-certificate/9"
     return certificate
 
 

@@ -23,7 +23,7 @@ FORMATS = ("wav", "flac", "ogg")
 
 @pytest.fixture
 def manifests(tmp_path):
-    """A train and a test manifest of 3 groups of each class and 2 files of each group, every file of its own noise."""
+    """A train and a test manifest of 3 groups of each class, each of one recording and one noise, cut into 2 files."""
     for part in ("train", "test"):
         rows = []
         for label in ("dog", "cat"):
@@ -35,7 +35,8 @@ def manifests(tmp_path):
                     path = tmp_path / "audio" / f"{name}.{FORMATS[group]}"
                     path.parent.mkdir(exist_ok=True)
                     soundfile.write(path, rng.uniform(-0.5, 0.5, (rate // 4, channels)), rate)
-                    rows.append((f"audio/{path.name}", label, f"{part}-{label}-{group}", f"r-{name}", 1.0, 1.25, f"noise-{name}"))
+                    source = f"{part}-{label}-{group}"
+                    rows.append((f"audio/{path.name}", label, source, f"r-{source}", 1.0 + k, 1.25 + k, f"noise-{source}"))
         columns = ["path", "label", "group", "recording", "start_s", "end_s", "noise"]
         pd.DataFrame(rows, columns=columns).to_csv(tmp_path / f"{part}.csv", index=False)
     return tmp_path
@@ -88,9 +89,9 @@ def test_parquet_and_columns_of_other_names_are_read(manifests):
     ("planted", "expected"),
     [
         ({"group": "train-dog-0"}, {"L01"}),
-        ({"recording": "r-train-dog-0-0", "start_s": 100, "end_s": 100.25}, {"L02"}),
-        ({"recording": "r-train-dog-0-0", "start_s": 5, "end_s": 5.25}, {"L02", "L06"}),
-        ({"noise": "noise-train-dog-0-0"}, {"L05"}),
+        ({"recording": "r-train-dog-0", "start_s": 100, "end_s": 100.25}, {"L02"}),
+        ({"recording": "r-train-dog-0", "start_s": 0.5, "end_s": 0.75}, {"L02", "L06"}),
+        ({"noise": "noise-train-dog-0"}, {"L05"}),
         ({"path": "audio/train-dog-0-0.wav"}, {"L03"}),
     ],
 )
@@ -142,10 +143,11 @@ def test_what_the_columns_do_not_allow_fails_closed_until_it_is_skipped(manifest
 def test_without_recordings_times_are_stretches_of_the_file(manifests):
     drop(manifests, "recording", "noise")
     for part in ("train", "test"):
-        table = pd.read_csv(manifests / f"{part}.csv").assign(start_s=0.1, end_s=0.2)
-        table.to_csv(manifests / f"{part}.csv", index=False)
+        table = pd.read_csv(manifests / f"{part}.csv")
+        halves = [table.assign(start_s=start, end_s=start + 0.1) for start in (0.0, 0.1)]
+        pd.concat(halves).to_csv(manifests / f"{part}.csv", index=False)
     assert run(manifests, skip=[*OTHERS, "L05"]) == 0
-    change(manifests / "test.csv", path="audio/train-dog-0-0.wav", start_s=0.0, end_s=0.1)
+    change(manifests / "test.csv", path="audio/train-dog-0-0.wav", start_s=0.05, end_s=0.15)
     assert run(manifests, skip=[*OTHERS, "L05"]) == 2
     assert set(failures(manifests)) == {"L02", "L06"}
     change(manifests / "test.csv", end_s=9)
@@ -215,7 +217,7 @@ def no_time(folder: Path) -> None:
 
 
 def backwards(folder: Path) -> None:
-    change(folder / "train.csv", 1, start_s=2)
+    change(folder / "train.csv", 1, start_s=3)
 
 
 def half_a_time(folder: Path) -> None:
@@ -261,3 +263,27 @@ def test_wrong_arguments_are_bad_input_not_leaks(manifests):
     assert "or manifests with --train and --test" in str(run(manifests, "--index", manifests / "index.parquet"))
     mixed = run(manifests, "--today", "2026-01-01", manifests / "split.csv")
     assert "needs --index, --clips, --recordings, --shards, and takes no manifest" in str(mixed)
+
+
+def test_a_manifest_in_which_every_row_is_its_own_group_and_noise_does_not_pass(manifests, capsys):
+    for part in ("train", "test"):
+        table = pd.read_csv(manifests / f"{part}.csv")
+        table.assign(group=[f"{part}{k}" for k in range(len(table))], noise=[f"{part} noise {k}" for k in range(len(table))]).to_csv(
+            manifests / f"{part}.csv", index=False
+        )
+    assert run(manifests) == 2
+    assert set(failures(manifests)) == {"L01", "L05"} and "no source has two items" in failures(manifests)["L01"]
+    told = capsys.readouterr().out
+    assert told.startswith("Verdict: FAIL. 2 of") and "checks could not tell: L01 source_overlap (no source has two items" in told
+
+
+def test_an_inverted_and_softer_copy_is_found(manifests):
+    rng = np.random.default_rng(1)
+    sound = np.cumsum(rng.normal(size=16_000))
+    sound = 0.6 * (sound - sound.mean()) / np.abs(sound).max() + 0.2 * rng.uniform(-1, 1, 16_000)
+    soundfile.write(manifests / "audio" / "train-dog-0-0.wav", sound, 16_000)
+    soundfile.write(manifests / "audio" / "test-dog-0-0.wav", -0.7 * sound, 16_000)
+    assert run(manifests, skip=[id for id in OTHERS if id != "L04"]) == 2
+    assert set(failures(manifests)) == {"L04"}
+    evidence = read_table(manifests / "evidence.csv", EVIDENCE)
+    assert evidence.item_a.tolist()[0] == "test:audio/test-dog-0-0.wav" and "inverted" in evidence.detail[0]

@@ -14,17 +14,11 @@ from scipy import signal
 from earwitness.audio.io import SAMPLE_RATE
 from earwitness.core.randomness import stream
 from earwitness.leakage.audit_input import AuditInput, in_batches
-from earwitness.leakage.checks import near_duplicates
-from earwitness.leakage.checks.near_duplicates import (
-    MIN_SUPPORTED_INFORMATION,
-    Origin,
-    Pair,
-    aligned_correlation,
-    copies_among,
-    correlated_pairs,
-    fingerprinted,
-    near_duplicate_audio,
-)
+from earwitness.leakage.checks.near_duplicates import near_duplicate_audio
+from earwitness.leakage.fingerprints import comparison
+from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, aligned_correlation
+from earwitness.leakage.fingerprints.comparison import correlated_pairs, fingerprinted
+from earwitness.leakage.fingerprints.grouping import Origin, Pair, copies_among
 from earwitness.leakage.workers import Workers
 
 THRESHOLD = 0.6
@@ -112,6 +106,7 @@ def noisy(sound: np.ndarray, snr_db: float = 10) -> np.ndarray:
 
 COPIES = {
     "quieter": lambda sound: sound / 10,
+    "inverted": lambda sound: -0.7 * sound,
     "louder and clipped": lambda sound: np.clip(3 * sound, -1, 1),
     "later": lambda sound: np.concatenate([np.zeros(SHIFT, np.float32), sound[:-SHIFT]]),
     "earlier": lambda sound: sound[SHIFT:],
@@ -312,5 +307,5 @@ def test_candidates_that_do_not_fit_into_memory_are_verified_in_turns(monkeypatc
     originals = takes(2)
     copies = {f"copy of {name}": sound / 2 for name, sound in originals.items()}
     at_once = duplicates(originals, copies)
-    monkeypatch.setattr(near_duplicates, "HELD_S", 3)
+    monkeypatch.setattr(comparison, "HELD_S", 3)
     assert duplicates(originals, copies) == at_once and len(at_once) == len(originals)

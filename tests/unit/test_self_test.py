@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
                 group = f"{label.lower()}-{part}-{source}"
                 for k, half in enumerate(np.array_split(waveform, 2)):
                     soundfile.write(folder / f"{group}-{k}.flac", half, SAMPLE_RATE)
-                    rows.append((f"{group}-{k}.flac", label, group, f"r-{group}", 10.0 + k, 10.8 + k, f"noise-{group}-{k}"))
+                    rows.append((f"{group}-{k}.flac", label, group, f"r-{group}", 10.0 + k, 10.8 + k, f"noise-{group}"))
         pd.DataFrame(rows, columns=["path", "label", "group", "recording", "start_s", "end_s", "noise"]).to_csv(folder / f"{part}.csv", index=False)
     return folder
 

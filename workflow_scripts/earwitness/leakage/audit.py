@@ -18,7 +18,7 @@ from earwitness.leakage.checks import (
     speech_content,
     structure,
 )
-from earwitness.leakage.registry import Check, Finding, no_offenders, registered
+from earwitness.leakage.registry import Check, Finding, not_run, registered
 from earwitness.leakage.verdict import certify, parts_of, subject_of
 from earwitness.leakage.waivers import Waiver
 from earwitness.tables.files import read_table
@@ -77,9 +77,7 @@ def audit(audited: Audited, waivers: Sequence[Waiver] = ()) -> tuple[dict[str, A
 def run_checks(audited: Audited, only: Set[str] | None = None) -> list[tuple[Check, Finding]]:
     """Every check, or those with the ids `only`, with what it found, ordered by id; those that are impossible are not run."""
     return [
-        (check, Finding("not_run", 0, None, None, audited.impossible[check.id], no_offenders()))
-        if check.id in audited.impossible
-        else (check, check.run(audited.data))
+        (check, not_run(audited.impossible[check.id])) if check.id in audited.impossible else (check, check.run(audited.data))
         for check in checks()
         if only is None or check.id in only
     ]

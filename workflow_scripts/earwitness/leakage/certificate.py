@@ -1,32 +1,30 @@
-"""What a certificate is, and the gate that only a certificate opens.
+"""What a certificate is, and the verdict that follows from its checks.
 
-Training imports this module, so it knows nothing of single checks: a new check must not retrain a model.
+Training reads gates that certificates opened, so this module knows nothing of single checks: a new check must not retrain a model.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import sha256_of, write_json
 from earwitness.core.json_files import COUNT, DIGEST, TEXT, load_record, record_schema
 
-SCHEMA_NAME = "leakage-certificate/1"
+SCHEMA_NAME = "leakage-certificate/2"
 
 TUNING = "tuning"
 """The name of the audit of what was fitted, where a split's audit has that of the split."""
 
-_STATUS = {"enum": ["pass", "fail"]}
+STATUS = {"enum": ["pass", "fail"]}
 
 ROLES = ("split", "index", "clips", "recordings", "shards", "fold", "manifest", "audio", "tuning", "counterfactuals", "corpora", "code")
 """What the files are for that an audit looks at; manifests and their audio where the split is not Earwitness's own."""
 
-_SUBJECT = {"type": "array", "minItems": 1, "items": record_schema(role={"enum": list(ROLES)}, name=TEXT, sha256=DIGEST)}
+SUBJECT = {"type": "array", "minItems": 1, "items": record_schema(role={"enum": list(ROLES)}, name=TEXT, sha256=DIGEST)}
 
 CERTIFICATE = record_schema(
     schema={"const": SCHEMA_NAME},
     split=record_schema(name=TEXT, sha256=DIGEST),
-    subject=_SUBJECT,
+    subject=SUBJECT,
     policy=record_schema(settings={"type": "object"}, sha256=DIGEST),
     parts={"type": "object", "additionalProperties": record_schema(stimuli=COUNT, speech_sources=COUNT, nonspeech_sources=COUNT)},
     checks={
@@ -44,17 +42,15 @@ CERTIFICATE = record_schema(
             reason={"type": ["string", "null"]},
             offenders=COUNT,
             offending_sources={"type": "array", "items": {"type": "string"}},
+            remarks={"type": "array", "items": TEXT},
             waived={"type": "boolean"},
         ),
     },
     waivers={"type": "array", "items": record_schema(check=TEXT, reason=TEXT, by=TEXT, expires=TEXT)},
-    status=_STATUS,
+    status=STATUS,
     fail_closed={"const": True},
 )
 """JSON schema of a certificate."""
-
-GATE = record_schema(subject=_SUBJECT, certificate_sha256=DIGEST, status=_STATUS, expected=_STATUS)
-"""JSON schema of an open gate; `subject` is that of the certificate."""
 
 
 def binds_and_fails(check: dict[str, Any]) -> bool:
@@ -69,9 +65,9 @@ def blocking_checks(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def overall_status(checks: list[dict[str, Any]]) -> str:
-    """The verdict that follows from a certificate's checks; without any check of severity error it is "fail"."""
-    binding = any(check["severity"] == "error" for check in checks)
-    return "pass" if binding and not blocking_checks(checks) else "fail"
+    """The verdict that follows from a certificate's checks; "fail" where none of severity error looked at anything."""
+    looked = any(check["severity"] == "error" and check["n_compared"] > 0 for check in checks)
+    return "pass" if looked and not blocking_checks(checks) else "fail"
 
 
 def printable(text: str) -> str:
@@ -93,71 +89,3 @@ def load_certificate(path: Path) -> dict[str, Any]:
         if check["waived"] != (check["id"] in waived and binds_and_fails(check)):
             raise InputError(f"{path}: that {check['id']} is waived does not follow from its waivers; run the audit again")
     return certificate
-
-
-def decide_gate(certificate_path: Path, split_path: Path, expected: str, required_checks: list[str]) -> dict[str, Any]:
-    """The content of a gate file (GATE), where the certificate says what is expected of it.
-
-    split_path: the split that was audited, or by which was fitted what was audited.
-    expected: "pass", or "fail" for a split that is kept to show a leak: then a check must fail that names sources.
-    required_checks: ids that the certificate must hold.
-    Raises InputError naming the failed checks and the first offending sources where training must not go on.
-    """
-    certificate = load_certificate(certificate_path)
-    name, digest = printable(certificate["split"]["name"]), sha256_of(_existing(split_path))
-    if certificate["split"]["sha256"] != digest:
-        raise InputError(f"{certificate_path}: certifies another split than {split_path} (its digest differs); run the audit again")
-    missing = sorted(set(required_checks) - {check["id"] for check in certificate["checks"]})
-    if missing:
-        raise InputError(f"{certificate_path}: lacks check {', '.join(missing)}; run the audit again")
-
-    blocking = blocking_checks(certificate["checks"])
-    if expected == "pass" and certificate["status"] != "pass":
-        raise InputError(_refusal(name, blocking, certificate_path.with_name("report.md")))
-    if expected == "fail" and not any(check["offending_sources"] for check in blocking):
-        how = "unexpectedly passed" if certificate["status"] == "pass" else "failed without a leak between sources"
-        raise InputError(f"the {name} split {how}; it no longer shows a leak; use more stimuli per source (splits.row_random) or drop its arm")
-    return {
-        "subject": certificate["subject"],
-        "certificate_sha256": sha256_of(certificate_path),
-        "status": certificate["status"],
-        "expected": expected,
-    }
-
-
-def open_gate(gate: Path, certificate: Path, split: Path, expected: str, required_checks: list[str]) -> None:
-    """Write a gate's file; arguments and errors are those of decide_gate."""
-    # A gate that an earlier audit opened must not outlive a refusal.
-    gate.unlink(missing_ok=True)
-    write_json(gate, decide_gate(certificate, split, expected, required_checks))
-
-
-def verify_gate(gate_path: Path, split: Path, shards: Sequence[Path]) -> None:
-    """Make sure that a gate was opened for exactly the data that a program is about to use.
-
-    split: the split in use; shards: the stimuli with audio in use. Their digests are computed afresh.
-    Raises InputError where the gate is missing or malformed or was opened against its certificate, or naming the first
-    file that is not the one that was audited.
-    """
-    gate = load_record(gate_path, GATE, "a leakage gate", "run gate_leakage again")
-    if gate["status"] != gate["expected"]:
-        raise InputError(f"{gate_path}: the audit's status is {gate['status']}, expected {gate['expected']}; run gate_leakage again")
-    for role, paths in (("split", [split]), ("shards", shards)):
-        audited = {file["sha256"] for file in gate["subject"] if file["role"] == role}
-        for path in paths:
-            if sha256_of(_existing(path)) not in audited:
-                raise InputError(f"{gate_path}: was opened for other data: {path} is not the file that was audited; run the audit and its gate again")
-
-
-def _refusal(name: str, blocking: list[dict[str, Any]], report: Path, most_sources: int = 5) -> str:
-    failed = "; ".join(f"{check['id']} {check['name']}: {printable(check['reason'] or check['status'])}" for check in blocking)
-    sources = sorted({source for check in blocking for source in check["offending_sources"]})
-    named = ", ".join(map(printable, sources[:most_sources])) + (", ..." if len(sources) > most_sources else "")
-    audited = "what was fitted" if name == TUNING else f"the {name} split"
-    return f"{audited} fails its leakage audit ({failed}){f'; offending sources: {named}' if sources else ''}; see {report}"
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; the gate needs the files that were audited")
-    return path

@@ -209,6 +209,9 @@ def _impossible(items: pd.DataFrame) -> dict[str, str]:
         reasons["L02"] = "the manifests have no column recording"
     if "noise" not in items:
         reasons["L05"] = "the manifests have no column noise"
+    elif (noises := items.noise[items.noise != ""]).is_unique and len(noises):
+        # The workflow's noises are named by the program that drew them; here a name of its own for every item is all there is.
+        reasons["L05"] = "no noise has two items, so none could be in two parts; name the recording that each noise was cut from"
     if not timed:
         reasons["L06"] = "the manifests have no columns start_s and end_s"
     return reasons

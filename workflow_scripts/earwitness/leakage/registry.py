@@ -4,7 +4,7 @@ A check is a function from the audited data to a finding, registered with `check
 earwitness.leakage.audit.FAMILIES (checks of a split) or earwitness.leakage.tuning_audit.FAMILIES (checks of what was fitted).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -34,10 +34,11 @@ def no_offenders() -> pd.DataFrame:
 class Finding:
     """What a check found.
 
-    n_compared: how many things were looked at, in the check's units; 0 never counts as a pass.
+    n_compared: how many things were looked at that could have shown a leak, in the check's units; 0 is never a pass.
     statistic, threshold: the number that decides and its limit; None where there is none.
     reason: one clause that says why the check did not pass; "" where it did.
     offenders: one row per offending pair or item, columns EVIDENCE_COLUMNS.
+    remarks: what the check could not see, a sentence each, whatever its status.
     """
 
     status: Status
@@ -46,12 +47,31 @@ class Finding:
     threshold: float | None
     reason: str
     offenders: pd.DataFrame
+    remarks: tuple[str, ...] = ()
 
 
-def judge(offenders: pd.DataFrame, n_compared: int, statistic: float | None, threshold: float | None, reason: str) -> Finding:
+def judge(
+    offenders: pd.DataFrame, n_compared: int, statistic: float | None, threshold: float | None, reason: str, remarks: Sequence[str] = ()
+) -> Finding:
     """A finding that fails, for `reason`, where there are offenders."""
     failed = len(offenders) > 0
-    return Finding("fail" if failed else "pass", n_compared, statistic, threshold, reason if failed else "", offenders)
+    return Finding("fail" if failed else "pass", n_compared, statistic, threshold, reason if failed else "", offenders, tuple(remarks))
+
+
+def not_run(reason: str, n_compared: int = 0, threshold: float | None = None, remarks: Sequence[str] = ()) -> Finding:
+    """A check that could not tell, or could not have failed: of severity error it stops training."""
+    return Finding("not_run", n_compared, None, threshold, reason, no_offenders(), tuple(remarks))
+
+
+def not_applicable(reason: str) -> Finding:
+    """A check that has no subject here: it neither passes nor stops anything."""
+    return Finding("not_applicable", 0, None, None, reason, no_offenders())
+
+
+def some(names: Iterable[str], most: int = 5) -> str:
+    """The first names of a list, in order, for a sentence."""
+    names = sorted(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 @dataclass(frozen=True)
@@ -68,11 +88,10 @@ class Check:
     function: Function
 
     def run(self, data: Any) -> Finding:
-        """The finding, where a pass over nothing becomes a failure (severity error) or not_run (otherwise)."""
+        """The finding; a pass over nothing is not_run."""
         finding = self.function(data)
         if finding.n_compared == 0 and finding.status == "pass":
-            status: Status = "fail" if self.severity == "error" else "not_run"
-            return replace(finding, status=status, reason=f"nothing was compared (0 {self.units})")
+            return replace(finding, status="not_run", reason=f"nothing was compared (0 {self.units})")
         return finding
 
 

@@ -43,6 +43,7 @@ def render_report(certificate: dict[str, Any], evidence: pd.DataFrame, checks: l
     for check in entries:
         if check["status"] not in ("pass", "not_applicable"):
             sections += _failure(check, registered[check["id"]], evidence[evidence.check == check["id"]])
+    sections += _remarks(certificate)
     sections += [
         "## What was audited",
         _table(["what", "file", "SHA-256"], [[file["role"], file["name"], file["sha256"]] for file in certificate["subject"]]),
@@ -72,6 +73,7 @@ def render_page(certificate: dict[str, Any], evidence: pd.DataFrame, checks: lis
         parts=_part_rows(certificate),
         checks=_check_rows(certificate),
         failures=failures,
+        remarks=_remark_rows(certificate),
         files=[[file["role"], file["name"], file["sha256"]] for file in certificate["subject"]],
     )
 
@@ -107,6 +109,16 @@ def _waivers(certificate: dict[str, Any]) -> list[str]:
     """The waivers, used or not; no section where there are none."""
     rows = _waiver_rows(certificate)
     return ["## Waivers", _table(["check", "reason", "by", "expires", "used"], rows)] if rows else []
+
+
+def _remark_rows(certificate: dict[str, Any]) -> list[list[str]]:
+    return [[f"{check['id']} {check['name']}", remark] for check in certificate["checks"] for remark in check["remarks"]]
+
+
+def _remarks(certificate: dict[str, Any]) -> list[str]:
+    """What checks could not see; no section where there is nothing."""
+    rows = _remark_rows(certificate)
+    return ["## What the checks could not see", _table(["check", "remark"], rows)] if rows else []
 
 
 def _failure(check: dict[str, Any], registered: Check, evidence: pd.DataFrame) -> list[str]:

@@ -67,9 +67,12 @@ def verdict(certificate: dict[str, Any]) -> str:
     """The verdict in one line."""
     entries, blocking = certificate["checks"], blocking_checks(certificate["checks"])
     waived = [check["id"] for check in entries if check["waived"]]
+    failed = [f"{check['id']} {check['name']}" for check in blocking if check["status"] == "fail"]
+    untold = [f"{check['id']} {check['name']} ({check['reason'] or 'nothing was compared'})" for check in blocking if check["status"] != "fail"]
     if blocking:
-        names = ", ".join(f"{check['id']} {check['name']}" for check in blocking)
-        return f"Verdict: FAIL. {len(blocking)} of {len(entries)} checks failed: {names}. Do not trust results that rest on what was audited."
+        told = [f"{len(failed)} of {len(entries)} checks failed: {', '.join(failed)}."] if failed else []
+        told += [f"{len(untold)} of {len(entries)} checks could not tell: {'; '.join(untold)}."] if untold else []
+        return f"Verdict: FAIL. {' '.join(told)} Do not trust results that rest on what was audited."
     if waived:
         return f"Verdict: PASS, with {len(waived)} of {len(entries)} checks waived ({', '.join(waived)}). Quote no result without its waivers."
     return f"Verdict: PASS. None of the {len(entries)} checks found a leak."
@@ -91,5 +94,6 @@ def _entry(check: Check, finding: Finding, may_fail: bool) -> dict[str, Any]:
         "reason": finding.reason or None,
         "offenders": len(offenders),
         "offending_sources": sources[:MOST_SOURCES_NAMED],
+        "remarks": list(finding.remarks),
     }
     return entry | {"waived": may_fail and binds_and_fails(entry)}

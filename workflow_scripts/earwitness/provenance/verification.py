@@ -26,7 +26,8 @@ def differences_from_digests(folder: Path) -> tuple[list[str], int]:
     """What of a result folder is not as its provenance recorded it: one line per file, and the number of files compared.
 
     Files outside `results/` are looked for beside the folder and passed over where they are not there: a folder that was
-    published holds results, not what they were made of. Raises InputError where the folder records no digests.
+    published holds results, not what they were made of. Raises InputError where the folder records no digests, or none of
+    a file that could be compared or missed: nothing compared is not a pass.
     """
     record = folder / "provenance" / "digests.csv"
     if not record.is_file():
@@ -44,12 +45,19 @@ def differences_from_digests(folder: Path) -> tuple[list[str], int]:
             differences.append(f"differs: {row.path} ({path.stat().st_size} bytes instead of {row.bytes})")
         elif sha256_of(path) != row.sha256:
             differences.append(f"differs: {row.path} (as long, other content)")
+    if not compared and not differences:
+        raise InputError(f"{record}: records no file of {folder}, so nothing was verified; name the results folder of a finished run")
     return differences, compared
 
 
 def differences_between(folder: Path, other: Path) -> tuple[list[str], int]:
-    """What two result folders do not share, but for what varies from run to run (VARIABLE), and the number of files compared."""
+    """What two result folders do not share, but for what varies from run to run (VARIABLE), and the number of files compared.
+
+    Raises InputError where a folder is missing, or neither holds a result.
+    """
     ours, theirs = results_of(folder), results_of(other)
+    if not ours and not theirs:
+        raise InputError(f"{folder} and {other}: neither holds a result, so nothing was compared; name result folders of finished runs")
     differences = [f"only in {folder}: {name}" for name in sorted(ours.keys() - theirs.keys())]
     differences += [f"only in {other}: {name}" for name in sorted(theirs.keys() - ours.keys())]
     both = sorted(ours.keys() & theirs.keys())

@@ -34,11 +34,18 @@ def write_table(path: Path, table: pd.DataFrame, schema: pa.DataFrameSchema) -> 
 
 
 def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
-    """Read the schema's columns of a table (CSV or Parquet); an `audio` column is left on disk."""
+    """Read the schema's columns of a table (CSV or Parquet); an `audio` column is left on disk.
+
+    Raises InputError where the file cannot be read as a table, or naming the first violation of the schema.
+    """
     if path.suffix == ".csv":
         text = {name: str for name, column in schema.columns.items() if str(column.dtype).startswith("str")}
         empty = {name: [""] for name in schema.columns if name not in text}
-        return validate(pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty), schema)
+        try:
+            table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty)
+        except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read as CSV ({error}); make it again") from error
+        return validate(table, schema)
     try:
         there = parquet.read_schema(path).names
     except pyarrow.ArrowInvalid as error:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.leakage.audit_input import AuditInput
-from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_applicable
 
 FITTING = ("fit", "fit_transform", "fit_resample", "partial_fit")
 
@@ -61,7 +61,7 @@ def fit_before_split(data: AuditInput) -> Finding:
     proof. Functions that are called one after another are not followed.
     """
     if data.code is None:
-        return Finding("not_applicable", 0, None, 0, "no folder of scripts was named (--code)", no_offenders())
+        return not_applicable("no folder of scripts was named (--code)")
     scripts, rows = sorted(data.code.rglob("*.py")), []
     for script in scripts:
         name = script.relative_to(data.code).as_posix()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from earwitness.leakage.checks.tuning import TuningInput
-from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, estimate, sample_by_source
 from earwitness.stimuli.counterfactuals import CARRIER, CHANGES
 from earwitness.tables.columns import LABELS
@@ -38,11 +38,11 @@ def counterfactual_answers(data: TuningInput) -> Finding:
     """
     answers = data.counterfactuals
     if answers is None:
-        return Finding("not_run", 0, None, LARGEST_DROP, "the model was not asked", no_offenders())
+        return not_run("the model was not asked", threshold=LARGEST_DROP)
     fewest = min(answers[answers.label == label].source_id.nunique() for label in LABELS)
     if fewest < MIN_SOURCES_FOR_TESTS:
         reason = f"the class with fewer sources has {fewest}; {MIN_SOURCES_FOR_TESTS} are needed"
-        return Finding("not_run", 0, None, LARGEST_DROP, reason, no_offenders())
+        return not_run(reason, threshold=LARGEST_DROP)
     right = answers.assign(right=np.where(answers.label == LABELS[0], answers.log_odds > 0, answers.log_odds <= 0).astype(float))
     wide = right.pivot_table(index=["stimulus_id", "source_id", "label"], columns="variant", values="right").reset_index()
     drops = {variant: _balanced(wide["original"] - wide[variant], wide) for variant in CHANGES}

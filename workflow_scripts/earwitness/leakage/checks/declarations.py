@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from earwitness.leakage.checks.tuning import TuningInput
-from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run, some
 from earwitness.tables.files import read_table
 from earwitness.tables.pretraining import PRETRAINING_CORPORA
 
@@ -37,16 +37,19 @@ def pretraining_contamination(data: TuningInput) -> Finding:
 
     No audit of the data can tell, so this compares the datasets of the recordings, by name, with a table of what is
     publicly known about the base model in use. It is noted where the table has a dataset as stated, likely or unknown;
-    the statistic counts these entries. A dataset that the table does not have passes: it is taken for recordings of the
-    user's own. A model that the table does not have does not run.
+    the statistic counts these entries. Of a dataset or a model that the table does not have, nothing can be told.
     """
     declaration = read_table(DECLARATION, PRETRAINING_CORPORA)
     of_base = declaration[declaration.model == data.base]
     if of_base.empty:
-        return Finding("not_run", 0, None, 0, f"config/pretraining_corpora.csv says nothing about the base model {data.base}", no_offenders())
+        return not_run(f"config/pretraining_corpora.csv says nothing about the base model {data.base}")
     about = declared_contamination(data.datasets, of_base)
+    unknown = set(data.datasets.str.lower()) - set(about.dataset)
+    if about.empty:
+        return not_run(f"config/pretraining_corpora.csv says nothing about {some(unknown)} and {data.base}")
     n_open = int((~about.excluded).sum())
     rows = [("", "", row.dataset, row.model, "", "", f"{row.certainty}: {row.known} Source: {row.stated}") for row in about.itertuples() if n_open]
     offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
     reason = f"that {data.base} heard {', '.join(sorted(about.dataset[~about.excluded].unique()))} in training is not excluded"
-    return judge(offenders, data.datasets.nunique(), n_open, 0, reason)
+    remarks = [f"The table says nothing about {some(unknown)}."] if unknown else []
+    return judge(offenders, about.dataset.nunique(), n_open, 0, reason, remarks)

@@ -1,19 +1,30 @@
 """Checks of where stimuli come from: sources, recordings, noises, and stretches of one recording."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from earwitness.audio.noise_folder import noise_parts
 from earwitness.leakage.audit_input import AuditInput
-from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_applicable, not_run
 from earwitness.leakage.shared_items import shared_between_parts
 
+MOSTLY = 0.5
+"""Share of a class's sources; where more than this have a single item, that is remarked."""
 
-def _shared(stimuli: pd.DataFrame, key: str, noun: str) -> Finding:
+
+def _shared(stimuli: pd.DataFrame, key: str, noun: str, remarks: Sequence[str] = ()) -> Finding:
+    """Is any value of a column in more than one part? noun: what a value is called."""
     offenders = shared_between_parts(stimuli, key, noun)
     n_shared = int(stimuli.groupby(key).part.nunique().gt(1).sum())
     reason = f"{n_shared} {noun}{'s are' if n_shared > 1 else ' is'} in more than one part"
-    return judge(offenders, stimuli[key].nunique(), n_shared, 0, reason)
+    return judge(offenders, stimuli[key].nunique(), n_shared, 0, reason, remarks)
+
+
+def _of_several(stimuli: pd.DataFrame, key: str) -> pd.DataFrame:
+    """The stimuli whose value of a column others have too: what one stimulus has alone cannot be in two parts."""
+    return stimuli[stimuli.groupby(key)[key].transform("size") > 1]
 
 
 @check(
@@ -26,7 +37,18 @@ def _shared(stimuli: pd.DataFrame, key: str, noun: str) -> Finding:
 )
 def source_overlap(data: AuditInput) -> Finding:
     """Is any source (speaker, sound) in more than one part?"""
-    return _shared(data.stimuli, "source_id", "source")
+    several = _of_several(data.stimuli, "source_id")
+    if several.empty and len(data.stimuli):
+        return not_run("no source has two items, so none could be in two parts: every item has a source of its own; name who speaks, or what sounds")
+    remarks = []
+    for label, rows in data.stimuli.groupby("label"):
+        alone = set(rows.source_id) - set(several.source_id)
+        if len(alone) > MOSTLY * rows.source_id.nunique():
+            remarks.append(f"{len(alone)} of {rows.source_id.nunique()} {label} sources have one item, and so could not be in two parts.")
+    parts = zip(data.stimuli.source_id.astype(str), data.stimuli.part.astype(str), strict=True)
+    if all(part.casefold() in source.casefold() for source, part in parts):
+        remarks.append("Every source is named after its part, so no name could be in two.")
+    return _shared(several, "source_id", "source", remarks)
 
 
 @check(
@@ -39,7 +61,10 @@ def source_overlap(data: AuditInput) -> Finding:
 )
 def recording_overlap(data: AuditInput) -> Finding:
     """Is any recording in more than one part, under whatever source?"""
-    return _shared(data.stimuli, "recording_id", "recording")
+    several = _of_several(data.stimuli, "recording_id")
+    if several.empty and len(data.stimuli):
+        return not_run("no recording has two items, so none could be in two parts; name the recording that each item was cut from")
+    return _shared(several, "recording_id", "recording")
 
 
 @check(
@@ -56,6 +81,8 @@ def shared_noise(data: AuditInput) -> Finding:
     Mixing defeats comparisons of audio, so this rests on noise_id. A stimulus without an SNR has no noise added.
     """
     noisy = data.stimuli[data.stimuli.snr_db.notna()]
+    if noisy.empty and len(data.stimuli):
+        return not_applicable("no noise was added to any stimulus")
     return _shared(noisy.assign(noise_id=noisy.noise_id.map(noise_parts)).explode("noise_id"), "noise_id", "noise")
 
 
@@ -76,7 +103,12 @@ def temporal_adjacency(data: AuditInput) -> Finding:
     """
     guard = data.policy.adjacency_guard_s
     span = ["recording_id", "segment_start_s", "segment_end_s", "part"]
-    segments = data.stimuli.sort_values([*span, "stimulus_id"]).drop_duplicates(span).reset_index(drop=True)
+    several = _of_several(data.stimuli, "recording_id")
+    if several.empty and len(data.stimuli):
+        return not_run(
+            "no recording has two items, so none could lie beside another; name the recording that each item was cut from", threshold=guard
+        )
+    segments = several.sort_values([*span, "stimulus_id"]).drop_duplicates(span).reset_index(drop=True)
     part, recording, stimulus, source = (segments[name].to_numpy() for name in ("part", "recording_id", "stimulus_id", "source_id"))
     start, end = segments.segment_start_s, segments.segment_end_s
 

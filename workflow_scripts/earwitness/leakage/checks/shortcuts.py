@@ -22,7 +22,7 @@ from earwitness.audio.acoustics import peak_dbfs
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs
 from earwitness.core.randomness import stream
 from earwitness.leakage.audit_input import AuditInput
-from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, estimate, sample_by_source
 from earwitness.tables.columns import LABELS
 
@@ -253,7 +253,7 @@ def shortcut_features(data: AuditInput) -> Finding:
     fewest = min(stimuli[stimuli.label == label].source_id.nunique() for label in LABELS)
     if fewest < MIN_SOURCES_FOR_TESTS:
         reason = f"the class with fewer sources has {fewest}; {MIN_SOURCES_FOR_TESTS} are needed to tell a shortcut from chance"
-        return Finding("not_run", 0, None, None, reason, no_offenders())
+        return not_run(reason)
     families = [metadata_features(sample_items(data.recordings, "recording_id")), stimulus_features(data)]
     limit, compared, highest, reasons, rows = data.policy.shortcut_auc_warn, 0, 0.0, [], []
     for family in families:
@@ -261,7 +261,7 @@ def shortcut_features(data: AuditInput) -> Finding:
         found = best_auc(values, speech, sources) if len(speech) else None
         if found is None:
             reason = f"{family.kind}: {len(speech)} items do not allow folds with both classes"
-            return Finding("not_run", compared, None, limit, reason, no_offenders())
+            return not_run(reason, compared, limit)
         model, auc, scores = found
         compared, highest = compared + len(speech), max(highest, auc)
         known = clustered_auc(scores, speech, sources)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.detectors.classic import SILERO_CHUNK, silero_probabilities
 from earwitness.leakage.audit_input import AuditInput, Batch
-from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 
 MIN_SPEECH_S = 0.25
 """The shortest stretch that the detector's own package takes for speech, by its defaults."""
@@ -73,7 +73,7 @@ def speech_in_nonspeech(data: AuditInput) -> Finding:
             heard += batch
             progress.update(len(batch))
     if len(heard) < len(clips):
-        return Finding("not_run", len(heard), None, 0, f"{len(clips) - len(heard)} of {len(clips)} clips have no audio", no_offenders())
+        return not_run(f"{len(clips) - len(heard)} of {len(clips)} clips have no audio", len(heard), 0)
     clips = clips.merge(pd.DataFrame(heard, columns=list(Heard._fields)), on="clip_id", validate="one_to_one")
     enough = np.minimum(MIN_SPEECH_S, clips.duration_s)
     unexpected = clips[(clips.label == "NONSPEECH") & (clips.speech_s >= enough) & (clips.speech_s > 0)].sort_values(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders
+from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_applicable
 from earwitness.leakage.tuning_records import digest_of
 
 ALLOWED_PARTS = ("train", "dev")
@@ -39,7 +39,7 @@ def _fitted_elsewhere(data: TuningInput, kinds: set[str]) -> Finding:
     needed = {(system, kind) for system, wanted in data.needed.items() for kind in wanted if kind in kinds}
     rows += [("", "", system, "", "", "", f"no record of what its {kind} was fitted on") for system, kind in sorted(needed - told)]
     if not records and not rows:
-        return Finding("not_applicable", 0, None, 0, f"no system fits {' or '.join(sorted(kinds))}", no_offenders())
+        return not_applicable(f"no system fits {' or '.join(sorted(kinds))}")
     offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
     systems = ", ".join(sorted(set(offenders.item_a)))
     return judge(offenders, len(records) + len(needed - told), len(rows), 0, f"what {systems} fitted is not shown to be apart from the test part")

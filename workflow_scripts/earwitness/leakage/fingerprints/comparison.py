@@ -1,0 +1,106 @@
+"""From named audio to the pairs that may be copies: fingerprints, candidates from the index, correlation of each."""
+
+import itertools
+from collections.abc import Callable, Iterator, Set
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from tqdm import tqdm
+
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.leakage.audit_input import BATCH, Batch
+from earwitness.leakage.fingerprints.alignment import Alignment, aligned_correlation
+from earwitness.leakage.fingerprints.grouping import Pair
+from earwitness.leakage.fingerprints.index import Index, fingerprints_of, pieces
+from earwitness.leakage.fingerprints.landmarks import HOP
+from earwitness.leakage.workers import Workers
+
+HELD_S = 30_000
+"""Seconds of candidates' audio held in memory at once (16 bits a sample, so 1 GB)."""
+
+Pcm = npt.NDArray[np.int16]
+OverAudio = Callable[[Callable[[Batch], Any], Set[str] | None], Iterator[Any]]
+"""Applies a function to batches of named 16 kHz mono waveforms, of those named only where names are given."""
+
+
+def fingerprinted(over: OverAudio, n_items: int, what: str) -> Index:
+    """The index of named audio. what: names the items in the progress bar."""
+    index = Index()
+    with tqdm(desc=f"Fingerprinting {what}", total=n_items, unit=f" {what}", mininterval=5) as progress:
+        for batch in over(fingerprints_of, None):
+            index.add(batch)
+            progress.update(len(set(batch.names)))
+    return index
+
+
+def correlated_pairs(over: OverAudio, index: Index, parts: dict[str, int], what: str, workers: Workers) -> list[Pair]:
+    """Candidate near duplicates among indexed audio of different parts with their correlations, sorted by name.
+
+    over: applies a function to the audio that was indexed. parts: a bit per part that holds the name; names in one and the
+    same part are not paired. Unrelated pairs that the index does not propose are not in the result.
+    """
+    best: dict[tuple[str, str], Pair] = {}
+    for group in _in_memory(index.candidates(parts), index.lengths_s):
+        for pair in _correlated(over, index, group, what, workers):
+            known = best.get((pair.item_a, pair.item_b))
+            if known is None or (pair.information, pair.correlation) > (known.information, known.correlation):
+                best[pair.item_a, pair.item_b] = pair
+    return [best[key] for key in sorted(best)]
+
+
+def _correlated(over: OverAudio, index: Index, group: pd.DataFrame, what: str, workers: Workers) -> Iterator[Pair]:
+    """The pairs of one group; when they are through, nothing holds its audio any more, before that of the next is read."""
+    held = _fetch(over, index, group)
+    rows = list(zip(group.a, group.b, group["shift"], strict=True))
+    batches = ([(held[a], held[b], int(shift) * HOP) for a, b, shift in rows[k : k + BATCH]] for k in range(0, len(rows), BATCH))
+    measured = itertools.chain.from_iterable(workers.map(_correlations, batches))
+    progress = tqdm(measured, desc=f"Correlating {what}", total=len(rows), unit=" pairs", mininterval=5)
+    for (a, b, _), (correlation, lag, information, inverted) in zip(rows, progress, strict=True):
+        shift_s = lag / SAMPLE_RATE + index.starts_s[a] - index.starts_s[b]
+        first, second, shift_s = min((index.names[a], index.names[b], shift_s), (index.names[b], index.names[a], -shift_s))
+        yield Pair(first, second, correlation, shift_s, information, inverted)
+
+
+def _correlations(pairs: list[tuple[Pcm, Pcm, int]]) -> list[Alignment]:
+    return [aligned_correlation(_waveform(a), _waveform(b), shift) for a, b, shift in pairs]
+
+
+def _waveform(pcm: Pcm) -> Waveform:
+    return pcm.astype(np.float32) / np.float32(32768)
+
+
+def _in_memory(candidates: pd.DataFrame, lengths_s: list[float]) -> Iterator[pd.DataFrame]:
+    """Cut candidates into groups whose audio fits into memory."""
+    start, held, seconds = 0, set[int](), 0.0
+    for row, pair in enumerate(zip(candidates.a, candidates.b, strict=True)):
+        new = set(pair) - held
+        needed = sum(lengths_s[number] for number in new)
+        if seconds + needed > HELD_S:
+            yield candidates.iloc[start:row]
+            start, held, seconds, new, needed = row, set(), 0.0, set(pair), sum(lengths_s[number] for number in pair)
+        held |= new
+        seconds += needed
+    if start < len(candidates):
+        yield candidates.iloc[start:]
+
+
+def _fetch(over: OverAudio, index: Index, group: pd.DataFrame) -> dict[int, Pcm]:
+    """The audio of the pieces in a group of candidates, by number."""
+    wanted = {(index.names[number], index.starts_s[number]): number for number in {*group.a, *group.b}}
+    held: dict[int, Pcm] = {}
+    for places, lengths, pcm in over(_pcm_of, {name for name, _ in wanted}):
+        ends = np.cumsum(lengths)
+        # Views of one large array leave no gaps in memory, as long as nothing else is in it.
+        whole = all(place in wanted for place in places)
+        cut = ((place, pcm[end - length : end]) for place, length, end in zip(places, lengths, ends, strict=True) if place in wanted)
+        held |= {wanted[place]: piece if whole else piece.copy() for place, piece in cut}
+    return held
+
+
+def _pcm_of(batch: Batch) -> tuple[list[tuple[str, int]], list[int], Pcm]:
+    """Name and start of every piece of a batch, how many samples it has, and the audio of all one after the other."""
+    cut = [((name, start_s), piece) for name, waveform in batch for start_s, piece in pieces(waveform)]
+    audio = np.concatenate([piece for _, piece in cut])
+    return [place for place, _ in cut], [len(piece) for _, piece in cut], np.clip(np.rint(audio * 32768), -32768, 32767).astype(np.int16)
