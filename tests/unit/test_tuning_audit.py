@@ -63,7 +63,7 @@ def answers(split: pd.DataFrame, shift: float = 0.0, carrier_tells: bool = False
 
 def evidence(tmp_path, split, records, needed=None, counterfactuals=None) -> TuningInput:
     needed = {"energy": ("statistics", "threshold"), "silero": ()} if needed is None else needed
-    return TuningInput(split, sha256_of(tmp_path / "grouped.csv"), records, needed, pd.Series(["own"]), "tiny base", counterfactuals)
+    return TuningInput(split, sha256_of(tmp_path / "grouped.csv"), records, needed, pd.Series(["esc50"]), "tiny base", counterfactuals)
 
 
 def statuses(tmp_path, split, records, **others) -> dict[str, str]:
