@@ -72,24 +72,25 @@ def train(base: Path, quantisation: str, steps: int, seed: int, output: Path) ->
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earwitness.model.engine.features import hear
-        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.engine.features import encode_waveforms
+        from earwitness.model.engine.loading import load_model
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.finetuning import train_adapter, training_set
-        from earwitness.model.prediction import Sounds
+        from earwitness.model.identity import identified
+        from earwitness.model.prediction import StimulusSource
         from earwitness.model.tiny_base import QUESTIONS
-        from earwitness.runtime.resumption import CheckpointFolder
+        from earwitness.runtime.saved_state import SavedState
 
         torch.set_num_threads(1)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        checkpoint = load_checkpoint(base, quantisation)
+        loaded = load_model(identified(base), quantisation)
         loaded = time.time()
         names = [f"{number:02d}" for number in range(STIMULI)]
-        sounds = Sounds(lambda _: iter([(names, tones())]), lambda waveforms: hear(checkpoint, waveforms))
+        sounds = StimulusSource(lambda _: iter([(names, tones())]), lambda waveforms: encode_waveforms(loaded, waveforms))
         split = pd.DataFrame({"stimulus_id": names, "label": ["SPEECH", "NONSPEECH"] * (STIMULI // 2), "part": "train"})
-        data = training_set(checkpoint, sounds, split, "published")
-        resume = CheckpointFolder(output / "in-progress", {"seed": seed})
-        model, _ = train_adapter(checkpoint, data, Prompt(QUESTIONS[0]), {**RECIPE, "steps": steps}, seed, resume)
+        data = training_set(loaded, sounds, split, "published")
+        resume = SavedState(output / "in-progress", {"seed": seed})
+        model, _ = train_adapter(loaded, data, Prompt(QUESTIONS[0]), {**RECIPE, "steps": steps}, seed, resume)
         model.save_pretrained(str(output))
         return Run(seed, devices, leased, loaded, time.time(), sha256_of(output / "adapter_model.safetensors"))
 

@@ -11,12 +11,13 @@ from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.randomness import stream
-from earwitness.model.engine.features import AudioEmbeddings, hear
+from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
 from earwitness.model.engine.generation import generate_answers
-from earwitness.model.engine.loading import Checkpoint, load_checkpoint
-from earwitness.model.engine.prefix_cache import embed, splice, texts_of
+from earwitness.model.engine.key_value_cache import embed, splice, texts_of
+from earwitness.model.engine.loading import LoadedModel, load_model
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.scoring import Scorer
+from earwitness.model.identity import identified
 from earwitness.model.tiny_base import QUESTIONS
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
@@ -68,10 +69,10 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.set_num_threads(1)
-    checkpoint = load_checkpoint(args.base)
+    loaded = load_model(identified(args.base))
     waveforms, speech = answers_of(args.shards, args.stimuli)
-    batches = [hear(checkpoint, waveforms[start : start + BATCH]) for start in range(0, len(waveforms), BATCH)]
-    rows = routes(checkpoint, batches)
+    batches = [encode_waveforms(loaded, waveforms[start : start + BATCH]) for start in range(0, len(waveforms), BATCH)]
+    rows = routes(loaded, batches)
     generated = rows["constrained generate()"]
     print(f"{len(speech)} stimuli, option order A: speech\n")
     print("| route | same answer as constrained generate() | says speech | balanced accuracy |")
@@ -80,10 +81,10 @@ def main() -> None:
         print(f"| {name} | {100 * np.mean(says == generated):.1f} % | {100 * says.mean():.1f} % | {100 * balanced_accuracy(says, speech):.1f} % |")
 
 
-def routes(checkpoint: Checkpoint, batches: Sequence[AudioEmbeddings]) -> dict[str, np.ndarray]:
+def routes(loaded: LoadedModel, batches: Sequence[AudioEmbeddings]) -> dict[str, np.ndarray]:
     """Route -> whether it says speech, per stimulus."""
-    model, tokenizer = checkpoint.model, checkpoint.processor.tokenizer
-    orders = tokenise(checkpoint.processor, Prompt(QUESTIONS[0]))
+    model, tokenizer = loaded.model, loaded.processor.tokenizer
+    orders = tokenise(loaded.processor, Prompt(QUESTIONS[0]))
     order = orders[0]
     a, b = order.speech[0], order.nonspeech[0]
     turn = tuple(tokenizer.encode("<|im_start|>assistant\n", add_special_tokens=False))
@@ -102,7 +103,7 @@ def routes(checkpoint: Checkpoint, batches: Sequence[AudioEmbeddings]) -> dict[s
     averaged = [Scorer(model, [orders])(audio)[0].log_odds for audio in batches]
     rounded = [(logits - logits[:, [a, b]].mean(1, keepdim=True) + TYPICAL_LOGIT).bfloat16() for logits in whole]
     found = {
-        "constrained generate()": np.concatenate([np.array(generate_answers(checkpoint, audio, order)) == "SPEECH" for audio in batches]),
+        "constrained generate()": np.concatenate([np.array(generate_answers(loaded, audio, order)) == "SPEECH" for audio in batches]),
         "exact scores, this order": np.concatenate(scored) > 0,
         "no generation prompt": compare([last_logits(model, audio, unprompted) for audio in batches], a, b),
         "right padding, last place": compare([last_logits(model, audio, order, right_padded=True) for audio in batches], a, b),

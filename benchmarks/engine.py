@@ -23,14 +23,15 @@ from recipe import RECIPE
 from earwitness.audio.io import SAMPLE_RATE
 from earwitness.model.engine.adapters import Scope
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import hear
-from earwitness.model.engine.loading import Checkpoint, Memory, load_checkpoint
+from earwitness.model.engine.features import encode_waveforms
+from earwitness.model.engine.loading import LoadedModel, Memory, load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer
 from earwitness.model.finetuning import TrainingBatch, train_adapter, training_set
-from earwitness.model.prediction import Sounds
+from earwitness.model.identity import identified
+from earwitness.model.prediction import StimulusSource
 from earwitness.model.tiny_base import QUESTIONS
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.runtime.saved_state import SavedState
 
 PROMPT = Prompt(QUESTIONS[0])
 
@@ -85,34 +86,34 @@ def matrix_product_ceiling() -> float:
     return 2 * 8192**3 / statistics.median(seconds(lambda: left @ right, 20)) / 1e12
 
 
-def stock_inputs(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> dict[str, Any]:
+def stock_inputs(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> dict[str, Any]:
     """What the library's processor makes of the prompt and the sounds, for its own audio path."""
-    processor, order = checkpoint.processor, tokenise(checkpoint.processor, PROMPT)[0]
+    processor, order = loaded.processor, tokenise(loaded.processor, PROMPT)[0]
     decode = processor.tokenizer.decode
     text = decode(order.before) + processor.audio_token + decode(order.after)
     inputs = processor(text=[text] * len(waveforms), audio=list(waveforms), sampling_rate=SAMPLE_RATE, return_tensors="pt", padding=True)
-    return {name: tensor.to(checkpoint.model.lm_head.weight.device) for name, tensor in inputs.items()}
+    return {name: tensor.to(loaded.device) for name, tensor in inputs.items()}
 
 
 @torch.inference_mode()
-def stock_generate(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> None:
-    generate: Any = checkpoint.model.generate
-    generate(**stock_inputs(checkpoint, waveforms), max_new_tokens=4, min_new_tokens=4, do_sample=False)
+def stock_generate(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> None:
+    generate: Any = loaded.model.generate
+    generate(**stock_inputs(loaded, waveforms), max_new_tokens=4, min_new_tokens=4, do_sample=False)
 
 
 @torch.inference_mode()
-def stock_forward(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> np.ndarray:
-    logits = checkpoint.model(**stock_inputs(checkpoint, waveforms)).logits[:, -1].float().log_softmax(-1)
-    order = tokenise(checkpoint.processor, PROMPT)[0]
+def stock_forward(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> np.ndarray:
+    logits = loaded.model(**stock_inputs(loaded, waveforms)).logits[:, -1].float().log_softmax(-1)
+    order = tokenise(loaded.processor, PROMPT)[0]
     return (logits[:, order.speech[0]] - logits[:, order.nonspeech[0]]).cpu().numpy()
 
 
-def engine(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray], batches: Batches, orders: int) -> np.ndarray:
-    scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, PROMPT)[:orders]])
-    return np.concatenate([scores[0].log_odds for scores in batches.run(lambda batch: scorer(hear(checkpoint, batch)), waveforms)])
+def engine(loaded: LoadedModel, waveforms: Sequence[np.ndarray], batches: Batches, orders: int) -> np.ndarray:
+    scorer = Scorer(loaded.model, [tokenise(loaded.processor, PROMPT)[:orders]])
+    return np.concatenate([scores[0].log_odds for scores in batches.run(lambda batch: scorer(encode_waveforms(loaded, batch)), waveforms)])
 
 
-def score_benchmark(nf4: Checkpoint | None, fast: Checkpoint, count: int, repeats: int) -> None:
+def score_benchmark(nf4: LoadedModel | None, fast: LoadedModel, count: int, repeats: int) -> None:
     waveforms = stimuli(count, 1.0)
     device = fast.model.lm_head.weight.device
     before, after = (len(part) for part in (tokenise(fast.processor, PROMPT)[0].before, tokenise(fast.processor, PROMPT)[0].after))
@@ -137,10 +138,10 @@ def score_benchmark(nf4: Checkpoint | None, fast: Checkpoint, count: int, repeat
     print(f"batches that the engine chose by measuring: {batches[1].size} in one order, {batches[2].size} in both")
 
 
-def parts_benchmark(fast: Checkpoint, ceiling: float, repeats: int, batch: int) -> None:
+def parts_benchmark(fast: LoadedModel, ceiling: float, repeats: int, batch: int) -> None:
     """Where the time goes, and what share of the ceiling each part reaches."""
     waveforms = stimuli(batch, 1.0)
-    audio = hear(fast, waveforms)
+    audio = encode_waveforms(fast, waveforms)
     order = tokenise(fast.processor, PROMPT)[0]
     scorer = Scorer(fast.model, [[order]])
     table("part", "ms per stimulus", "GFLOP per stimulus", "share of the ceiling")
@@ -150,14 +151,14 @@ def parts_benchmark(fast: Checkpoint, ceiling: float, repeats: int, batch: int) 
     tower = sum(module.in_features * module.out_features for module in fast.model.model.audio_tower.modules() if isinstance(module, torch.nn.Linear))
     tokens = audio.n_tokens[0] + len(order.after)
     for name, work, gflop in (
-        ("features and tower", lambda: hear(fast, waveforms), 2 * tower * 50 / 1e9),
+        ("features and tower", lambda: encode_waveforms(fast, waveforms), 2 * tower * 50 / 1e9),
         (f"language model on {tokens} tokens", lambda: scorer(audio), (2 * linear * tokens + 2 * fast.model.lm_head.weight.numel()) / 1e9),
     ):
         elapsed = statistics.median(seconds(work, repeats)) / batch
         row(name, 1000 * elapsed, gflop, gflop / 1000 / elapsed / ceiling)
 
 
-def sweep_benchmark(fast: Checkpoint, n_prompts: int, n_stimuli: int, repeats: int) -> None:
+def sweep_benchmark(fast: LoadedModel, n_prompts: int, n_stimuli: int, repeats: int) -> None:
     questions = [f"{QUESTIONS[k % len(QUESTIONS)]} Attempt {k}." for k in range(n_prompts)]
     waveforms = stimuli(n_stimuli, 1.0)
     both = [tokenise(fast.processor, Prompt(question)) for question in questions]
@@ -167,10 +168,10 @@ def sweep_benchmark(fast: Checkpoint, n_prompts: int, n_stimuli: int, repeats: i
         table("route", "ms per (prompt, stimulus)", "seconds in all", "largest difference in log-odds")
 
         def separate(prompts: Sequence[Any] = prompts) -> list[np.ndarray]:
-            return [Scorer(fast.model, [orders])(hear(fast, waveforms))[0].log_odds for orders in prompts]
+            return [Scorer(fast.model, [orders])(encode_waveforms(fast, waveforms))[0].log_odds for orders in prompts]
 
         def sweep(prompts: Sequence[Any] = prompts) -> list[np.ndarray]:
-            return [scores.log_odds for scores in Scorer(fast.model, prompts)(hear(fast, waveforms))]
+            return [scores.log_odds for scores in Scorer(fast.model, prompts)(encode_waveforms(fast, waveforms))]
 
         difference = float(np.abs(np.array(separate()) - np.array(sweep())).max())
         for route, work in (("a pass per prompt", separate), ("one sweep", sweep)):
@@ -190,14 +191,14 @@ def training_benchmark(folder: Path, quantisation: str, memories: Sequence[Memor
 
 def train_once(folder: Path, quantisation: str, scope: Scope, memory: Memory, steps: int) -> tuple[np.ndarray, float]:
     """Milliseconds per stimulus of each step but the first, and the last loss."""
-    checkpoint = load_checkpoint(folder, quantisation, memory=memory)
+    loaded = load_model(identified(folder), quantisation, memory=memory)
     waveforms = stimuli(64, 1.0)
-    items = waveforms if scope == "published" else vectors_of(checkpoint, waveforms)
+    items = waveforms if scope == "published" else vectors_of(loaded, waveforms)
     names = [str(place) for place in range(len(items))]
-    sounds = Sounds(lambda _: iter([(names, list(items))]), lambda _: hear(checkpoint, waveforms))
+    sounds = StimulusSource(lambda _: iter([(names, list(items))]), lambda _: encode_waveforms(loaded, waveforms))
     split = pd.DataFrame({"stimulus_id": names, "label": ["SPEECH", "NONSPEECH"] * (len(names) // 2), "part": "train"})
     starts: list[float] = []
-    data = training_set(checkpoint, sounds, split, scope)
+    data = training_set(loaded, sounds, split, scope)
     rows_per_step = RECIPE["batch_size"]
 
     def timed(chosen: np.ndarray) -> TrainingBatch:
@@ -206,14 +207,14 @@ def train_once(folder: Path, quantisation: str, scope: Scope, memory: Memory, st
         return data.collect(chosen)
 
     with tempfile.TemporaryDirectory() as state:
-        resume = CheckpointFolder(Path(state) / "state", {})
+        resume = SavedState(Path(state) / "state", {})
         recipe = {**RECIPE, "scope": scope, "steps": steps}
-        _, history = train_adapter(checkpoint, replace(data, collect=timed), PROMPT, recipe, 3, resume, memory)
+        _, history = train_adapter(loaded, replace(data, collect=timed), PROMPT, recipe, 3, resume, memory)
     return np.diff(starts[::rows_per_step])[1:] * 1000 / rows_per_step, float(history.loss.iloc[-1])
 
 
-def vectors_of(checkpoint: Checkpoint, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
-    audio = hear(checkpoint, waveforms)
+def vectors_of(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:
+    audio = encode_waveforms(loaded, waveforms)
     return [row[:n].clone() for row, n in zip(audio.vectors.cpu(), audio.n_tokens, strict=True)]
 
 
@@ -246,10 +247,10 @@ def main() -> None:
             write_full_size(folder)
         quantised = on_gpu and args.base is None
         started = time.perf_counter()
-        fast = load_checkpoint(folder, "nf4" if quantised else "none")
+        fast = load_model(identified(folder), "nf4" if quantised else "none")
         print(f"loaded in {time.perf_counter() - started:.1f} s, {peak_gib():.1f} GiB at most")
         if "score" in args.only:
-            nf4 = load_checkpoint(folder, "nf4", memory="compact") if quantised else None
+            nf4 = load_model(identified(folder), "nf4", memory="compact") if quantised else None
             if nf4 is not None:
                 nf4.model.get_input_embeddings().to("cuda")
             score_benchmark(nf4, fast, args.stimuli, args.repeats)
@@ -270,16 +271,16 @@ def main() -> None:
             }
             del fast
             release()
-            fast = load_checkpoint(folder, "nf4" if quantised else "none", memory="compact")
+            fast = load_model(identified(folder), "nf4" if quantised else "none", memory="compact")
             answers["NF4, kept in 4 bits"] = engine(fast, waveforms, Batches(64, device), 2)
             del fast
             release()
-            fast = load_checkpoint(folder)
+            fast = load_model(identified(folder))
             answers["bfloat16"] = engine(fast, waveforms, Batches(64, device), 2)
             agreement_benchmark(answers)
             if args.tiny:
                 places = [torch.device("cpu"), torch.device("cuda")]
-                small = [engine(load_checkpoint(args.tiny, device=place), waveforms, Batches(64, place), 2) for place in places]
+                small = [engine(load_model(identified(args.tiny), device=place), waveforms, Batches(64, place), 2) for place in places]
                 agreement_benchmark(dict(zip(["CPU", "GPU"], small, strict=True)))
         if "train" in args.only:
             del fast

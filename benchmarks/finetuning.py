@@ -26,12 +26,13 @@ from engine import PROMPT, release, stimuli, vectors_of
 from full_size import write_full_size, write_small
 
 from earwitness.config import complete_config
-from earwitness.model.engine.features import hear
-from earwitness.model.engine.loading import Checkpoint, load_checkpoint
+from earwitness.model.engine.features import encode_waveforms
+from earwitness.model.engine.loading import LoadedModel, load_model
 from earwitness.model.finetuning import train_adapter, training_set
-from earwitness.model.prediction import Sounds
+from earwitness.model.identity import identified
+from earwitness.model.prediction import StimulusSource
 from earwitness.runtime.costs import Meter
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.runtime.saved_state import SavedState
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED_SEEDS = [42, 123, 456, 789, 2024]
@@ -68,7 +69,9 @@ class Study:
     def model_arguments(self) -> list[Any]:
         model = self.config["model"]
         base = model["path"] if model["origin"] == "path" else self.folder / "data/models" / model["origin"]
-        return ["--base", base, "--quantisation", model["quantisation"], "--memory", self.config["resources"]["memory"], "--threads", 1]
+        identity = self.folder / "results/models/base.identity.json"
+        options = ["--quantisation", model["quantisation"], "--memory", self.config["resources"]["memory"], "--threads", 1]
+        return ["--base", base, "--identity", identity, *options]
 
     def in_tower(self, recipe: str) -> bool:
         return self.config["finetuning"]["recipes"][recipe]["scope"] != "language_model"
@@ -94,12 +97,12 @@ def encode(study: Study, stimulus_set: str) -> None:
 def train(study: Study, recipe: str, split: str, seed: int) -> None:
     """One adapter as rule train_adapter makes it."""
     folder = study.adapter(recipe, split, seed)
-    files = [folder / name for name in ("adapter_config.json", "adapter_model.safetensors", "history.csv", "costs.json")]
+    files = [folder / name for name in ("adapter_config.json", "adapter_model.safetensors", "base.json", "history.csv", "costs.json")]
     if all(file.exists() for file in files):
         return
     arguments = [*study.shards("factorial"), "--features", *([] if study.in_tower(recipe) else study.features("factorial"))]
     arguments += ["--split", study.split(split), "--gate", study.gate(split), "--seed", seed, *study.model_arguments()]
-    for option, file in zip(("--adapter-config", "--adapter-weights", "--history", "--costs"), files, strict=True):
+    for option, file in zip(("--adapter-config", "--adapter-weights", "--adapter-base", "--history", "--costs"), files, strict=True):
         arguments += [option, file]
     arguments += ["--recipe", json.dumps(study.config["finetuning"]["recipes"][recipe], sort_keys=True)]
     arguments += ["--prompt", json.dumps(study.config["prompt"], sort_keys=True)]
@@ -157,28 +160,28 @@ def full_size(base: Path, scratch: Path, recipes: dict[str, dict[str, Any]], see
     for name, recipe in recipes.items():
         for seed in seeds:
             loading = Meter()
-            checkpoint = load_checkpoint(base, "nf4" if on_gpu else "none")
+            loaded = load_model(identified(base), "nf4" if on_gpu else "none")
             load_s = loading.wall_s()
-            costs, loss = train_once(checkpoint, scratch / f"{name}-{seed}", recipe, seed)
+            costs, loss = train_once(loaded, scratch / f"{name}-{seed}", recipe, seed)
             print(
                 f"| {name} | {seed} | {load_s:.1f} | {costs['wall_s']:.1f} | {costs['ms_per_sample']:.1f} | {costs['trainable_parameters']:,}"
                 f" | {costs['adapter_bytes'] / 1e6:.1f} | {costs['peak_memory_bytes'] / 2**30:.1f} | {loss:.3f} |",
                 flush=True,
             )
-            del checkpoint
+            del loaded
             release()
 
 
-def train_once(checkpoint: Checkpoint, folder: Path, recipe: dict[str, Any], seed: int) -> tuple[dict[str, Any], float]:
+def train_once(loaded: LoadedModel, folder: Path, recipe: dict[str, Any], seed: int) -> tuple[dict[str, Any], float]:
     """Costs from the waveforms to the adapter on disk, and the last loss."""
     names = [f"{number:03d}" for number in range(ITEMS)]
     split = pd.DataFrame({"stimulus_id": names, "label": ["SPEECH", "NONSPEECH"] * (ITEMS // 2), "part": "train"})
     waveforms = stimuli(ITEMS, 1.0)
     meter = Meter()
-    items = waveforms if recipe["scope"] == "published" else vectors_of(checkpoint, waveforms)
-    sounds = Sounds(lambda _: iter([(names, list(items))]), lambda batch: hear(checkpoint, batch))
-    data = training_set(checkpoint, sounds, split, recipe["scope"])
-    model, history = train_adapter(checkpoint, data, PROMPT, recipe, seed, CheckpointFolder(folder / "state", {}))
+    items = waveforms if recipe["scope"] == "published" else vectors_of(loaded, waveforms)
+    sounds = StimulusSource(lambda _: iter([(names, list(items))]), lambda batch: encode_waveforms(loaded, batch))
+    data = training_set(loaded, sounds, split, recipe["scope"])
+    model, history = train_adapter(loaded, data, PROMPT, recipe, seed, SavedState(folder / "state", {}))
     model.save_pretrained(str(folder))
     return meter.costs(model, len(history) * recipe["batch_size"], folder / "adapter_model.safetensors"), float(history.loss.iloc[-1])
 

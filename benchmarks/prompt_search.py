@@ -18,17 +18,18 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from earwitness.core.randomness import stream
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import hear
-from earwitness.model.engine.loading import Checkpoint, Memory, load_checkpoint
+from earwitness.model.engine.features import encode_waveforms
+from earwitness.model.engine.loading import LoadedModel, Memory, load_model
 from earwitness.model.engine.prompting import Prompt
-from earwitness.model.prediction import Sounds, from_features
+from earwitness.model.identity import identified
+from earwitness.model.prediction import StimulusSource, from_features
 from earwitness.model.prediction_jobs import available_devices
 from earwitness.model.tiny_base import build_model, build_processor, training_texts
-from earwitness.prompt_search.device_sharing import Turns
 from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits, Grammar, Paraphrases, text_of
+from earwitness.prompt_search.model_switch import ModelSwitch
 from earwitness.prompt_search.opro import NEW_TOKENS, SHOWN, Opro, load_writer, request_for
-from earwitness.prompt_search.proposers import Judged, Proposer
-from earwitness.prompt_search.question_scores import Questioner
+from earwitness.prompt_search.proposers import Proposer, ScoredQuestion
+from earwitness.prompt_search.question_scorer import QuestionScorer
 from earwitness.prompt_search.search import Settings, measure, search
 from earwitness.prompt_search.stimulus_sampling import draw_stimuli
 from earwitness.tables.files import read_table
@@ -55,10 +56,10 @@ def compare_proposers(args: argparse.Namespace) -> None:
     draws = [draw_stimuli(index, split, "train", args.stimuli, 1, "benchmark", seed) for seed in range(args.seeds)]
     development = draw_stimuli(index, split, "dev", args.development, 1, "benchmark")
     test = draw_stimuli(index, split, "test", args.test, 1, "benchmark")
-    checkpoint = load_checkpoint(args.base)
-    device = checkpoint.model.lm_head.weight.device
+    loaded = load_model(identified(args.base))
+    device = loaded.device
     wanted = {name for draw in (*draws, development, test) for name in draw.ids}
-    ask = Questioner(lambda: checkpoint, lambda model: from_features(model, args.features), wanted, PROMPT, Batches(None, device))
+    ask = QuestionScorer(lambda: loaded, lambda model: from_features(model, args.features), wanted, PROMPT, Batches(None, device))
     proposers: dict[str, Proposer] = {"edits": Edits(PROMPT.question), "paraphrases": Paraphrases(PROMPT.question)}
     if args.writer is not None:
         proposers["opro"] = Opro(load_writer(args.writer, "none", device), SETTINGS.most_characters)
@@ -92,7 +93,7 @@ def train_writer(args: argparse.Namespace) -> None:
     """Train a tiny language model from scratch to answer OPRO's requests with questions of the grammar, whatever the scores say."""
     grammar = Grammar(PROMPT.question)
     texts = [text_of(((slot, phrase),)) for slot, phrases in grammar.phrases.items() for phrase in phrases]
-    request = request_for([Judged(text, 0.7, 0.0, 1.0, N_STIMULI) for text in texts[:SHOWN]], SETTINGS.most_characters)
+    request = request_for([ScoredQuestion(text, 0.7, 0.0, 1.0, N_STIMULI) for text in texts[:SHOWN]], SETTINGS.most_characters)
     write_writer(args.folder, [*texts, request], TINY_WRITER, torch.device("cpu"))
     tokenizer = AutoTokenizer.from_pretrained(args.folder, trust_remote_code=False)
     model = AutoModelForCausalLM.from_pretrained(args.folder, dtype=torch.float32, trust_remote_code=False).train()
@@ -103,7 +104,7 @@ def train_writer(args: argparse.Namespace) -> None:
         for place in range(args.rows):
             rng = stream(1, "benchmark", "writer", step, place)
             drawn = [text_of(grammar.draw(rng, list(grammar.phrases))) for _ in range(int(rng.integers(5, SHOWN + 2)))]
-            history = [Judged(text, 0.7, float(rng.normal(0, 0.03)), 1.0, N_STIMULI) for text in drawn[1:]]
+            history = [ScoredQuestion(text, 0.7, float(rng.normal(0, 0.03)), 1.0, N_STIMULI) for text in drawn[1:]]
             turn = {"role": "user", "content": request_for(history, SETTINGS.most_characters)}
             asked = tokenizer.apply_chat_template([turn], add_generation_prompt=True, return_dict=True)["input_ids"]
             answer = tokenizer.encode(f"<INS>{drawn[0]}</INS><|im_end|>")
@@ -126,7 +127,9 @@ def full_size(args: argparse.Namespace) -> None:
     # On a CPU, bitsandbytes takes only some shapes.
     quantised = "none" if args.small else "nf4"
     questions = drawn_questions(N_QUESTIONS)
-    request = request_for([Judged(question, 0.7, k / 1000, 1.0, N_STIMULI) for k, question in enumerate(questions[:SHOWN])], SETTINGS.most_characters)
+    request = request_for(
+        [ScoredQuestion(question, 0.7, k / 1000, 1.0, N_STIMULI) for k, question in enumerate(questions[:SHOWN])], SETTINGS.most_characters
+    )
     print(f"{torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}; torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as temporary:
         audio, writer = Path(temporary) / "audio", Path(temporary) / "writer"
@@ -172,23 +175,23 @@ def time_sweep(folder: Path, questions: list[str], device: torch.device, variant
     for quantisation, memory in dict.fromkeys(variants):
         release()
         started = time.perf_counter()
-        checkpoint = load_checkpoint(folder, quantisation, device, memory)
-        ask, names = questioner(lambda checkpoint=checkpoint: checkpoint, device, memory)
+        loaded = load_model(identified(folder), quantisation, device, memory)
+        ask, names = questioner(lambda loaded=loaded: loaded, device, memory)
         loaded = time.perf_counter() - started
         times = seconds(lambda ask=ask, names=names: ask(questions, names), repeats)
         middle = statistics.median(times)
         row(quantisation, memory, loaded, peak_gib(), middle, f"{min(times):.2f}-{max(times):.2f}", 1000 * middle / len(questions) / len(names))
-        del ask, checkpoint
+        del ask, loaded
 
 
 def time_turns(audio: Path, writer: Path, request: str, questions: list[str], device: torch.device, quantisation: str, repeats: int) -> None:
     """One iteration of a search with compact memory: the models are loaded by turns."""
     release()
-    turns = Turns(one_at_a_time=True)
-    ask, names = questioner(lambda: turns.take("audio", lambda: load_checkpoint(audio, quantisation, device, "compact")), device, "compact")
+    switch = ModelSwitch(one_at_a_time=True)
+    ask, names = questioner(lambda: switch.get("audio", lambda: load_model(identified(audio), quantisation, device, "compact")), device, "compact")
 
     def iteration() -> None:
-        turns.take("writer", lambda: load_writer(writer, quantisation, device))(request, len(questions), 1)
+        switch.get("writer", lambda: load_writer(writer, quantisation, device))(request, len(questions), 1)
         ask(questions, names)
 
     times = seconds(iteration, repeats)
@@ -197,15 +200,15 @@ def time_turns(audio: Path, writer: Path, request: str, questions: list[str], de
     row(peak_gib(), statistics.median(times), f"{min(times):.2f}-{max(times):.2f}")
 
 
-def questioner(model: Callable[[], Checkpoint], device: torch.device, memory: Memory) -> tuple[Questioner, list[str]]:
+def questioner(model: Callable[[], LoadedModel], device: torch.device, memory: Memory) -> tuple[QuestionScorer, list[str]]:
     """Who asks about noise of 1 s, and the names of the stimuli."""
     names = [f"{k:03d}" for k in range(N_STIMULI)]
     noise = stimuli(N_STIMULI, 1.0)
 
-    def sounds(checkpoint: Checkpoint) -> Sounds:
-        return Sounds(lambda only: iter([(names, noise)]), lambda waveforms: hear(checkpoint, waveforms))
+    def sounds(loaded: LoadedModel) -> StimulusSource:
+        return StimulusSource(lambda only: iter([(names, noise)]), lambda waveforms: encode_waveforms(loaded, waveforms))
 
-    return Questioner(model, sounds, set(names), PROMPT, Batches(None, device, memory)), names
+    return QuestionScorer(model, sounds, set(names), PROMPT, Batches(None, device, memory)), names
 
 
 def held_gib() -> float:

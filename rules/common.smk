@@ -18,6 +18,7 @@ from earwitness.core.code_identity import code_identity
 from earwitness.core.errors import InputError
 from earwitness.audio.noise_folder import RECORDED_NOISES, noise_recordings
 from earwitness.corpora.layouts import source_files
+from earwitness.model.identity import model_files
 from earwitness.plan import paths
 from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, asked_splits, expected_verdict
 from earwitness.provenance.run_log import errors_since, record_run
@@ -96,6 +97,23 @@ def dataset_folder(name):
 def dataset_inputs(wildcards):
     """What the catalogue of a data set depends on: every file of a folder on disk, or the folder that a rule makes."""
     return FILES_ON_DISK.get(wildcards.dataset, dataset_folder(wildcards.dataset))
+
+
+def model_folder(model):
+    """The base or the proposer. The date of a folder on disk says nothing; its identity follows its files."""
+    folder = plan.model_folder(model)
+    return ancient(folder) if plan.model_is_on_disk(model) else folder
+
+
+def files_of_model(wildcards):
+    """What the identity of a model depends on: every file of a folder on disk, or the folder that a rule makes."""
+    folder = plan.model_folder(wildcards.model)
+    return list(map(str, model_files(Path(folder)))) if plan.model_is_on_disk(wildcards.model) else folder
+
+
+def writer_of(wildcards):
+    """The language model that a proposer asks, and its identity; nothing for proposers without one."""
+    return [model_folder("proposer"), paths.model_identity("proposer")] if wildcards.proposer == "opro" else []
 
 
 def adapter_of(wildcards):

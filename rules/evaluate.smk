@@ -12,7 +12,8 @@ out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.pa
 rule predict_adapter:
     """Development and test stimuli of the grouped split and of the adapter's own; in other sets, sources it never trained on."""
     input:
-        base=plan.base_folder,
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
         question=lambda wildcards: plan.question_trained_with(adapter_of(wildcards)),
         config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
         weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
@@ -41,7 +42,7 @@ rule predict_adapter:
         "Asking {wildcards.recipe} trained on {wildcards.split}, seed {wildcards.seed}, about the {wildcards.stimulus_set} stimuli"
     shell:
         "python workflow_scripts/predict_adapter.py {input.shards:q} --features {input.features:q} --study {input.study:q}"
-        " --base {input.base:q} --adapter {input.config:q} --splits {input.splits:q} --gates {input.gates:q}"
+        " --base {input.base:q} --identity {input.identity:q} --adapter {input.config:q} --splits {input.splits:q} --gates {input.gates:q}"
         " --system {wildcards.recipe}-{wildcards.split} --seed {wildcards.seed}"
         " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --level {params.level:q} --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"

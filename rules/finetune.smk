@@ -2,14 +2,15 @@
 
 in   the base model, stimuli (encoded once, for recipes outside the audio tower), a split and its gate
 out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_model.safetensors (peft's layout), history.csv,
-     costs.json (time, memory, size; not the same twice)
+     base.json (earwitness.model.identity.IDENTITY), costs.json (time, memory, size; not the same twice)
 """
 
 
 rule train_adapter:
     """LoRA with the loss on the answer token alone; starts only behind the split's gate."""
     input:
-        base=plan.base_folder,
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
         question=lambda wildcards: plan.question_trained_with(adapter_of(wildcards)),
         shards=AUDIO,
         features=lambda wildcards: plan.features_of(adapter_of(wildcards), "factorial"),
@@ -18,6 +19,7 @@ rule train_adapter:
     output:
         config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
         weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
+        base="results/adapters/{recipe}/{split}/seed-{seed}/base.json",
         history="results/adapters/{recipe}/{split}/seed-{seed}/history.csv",
         costs="results/adapters/{recipe}/{split}/seed-{seed}/costs.json",
     log:
@@ -36,7 +38,7 @@ rule train_adapter:
     message:
         "Fine-tuning {wildcards.recipe} on {wildcards.split}, seed {wildcards.seed}"
     shell:
-        "python workflow_scripts/train_adapter.py {input.shards:q} --features {input.features:q} --base {input.base:q} --split {input.split:q}"
-        " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --history {output.history:q} --costs {output.costs:q}"
+        "python workflow_scripts/train_adapter.py {input.shards:q} --features {input.features:q} --base {input.base:q} --identity {input.identity:q} --split {input.split:q}"
+        " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --adapter-base {output.base:q} --history {output.history:q} --costs {output.costs:q}"
         " --recipe {params.recipe:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --seed {wildcards.seed} --threads 1 &> {log:q}"

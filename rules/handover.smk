@@ -12,7 +12,7 @@ rule hand_over_adapter:
         predictions=paths.predictions("factorial", plan.honest_arms),
         adapters=paths.adapters(plan.honest_arms, "adapter_config.json"),
         weights=paths.adapters(plan.honest_arms, "adapter_model.safetensors"),
-        checkpoint=plan.base_folder,
+        base=paths.model_identity("base"),
         question=plan.chosen_question,
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
@@ -39,7 +39,7 @@ rule hand_over_adapter:
     params:
         code=code("hand_over_adapter.py"),
         folder=lambda wildcards, output: str(Path(output.card).parent),
-        base=as_json_of(plan.base_description),
+        terms=as_json_of(plan.base_terms),
         origins=as_json_of({name: config["sources"][name]["origin"] for name in plan.datasets("factorial")}),
         quantisation=config["model"]["quantisation"],
         recipes=as_json_of(plan.recipes_of(plan.honest_arms)),
@@ -50,8 +50,8 @@ rule hand_over_adapter:
         "Handing over the selected adapter"
     shell:
         "python workflow_scripts/hand_over_adapter.py {params.folder:q} --template {input.template:q} --predictions {input.predictions:q}"
-        " --adapters {input.adapters:q} --checkpoint {input.checkpoint:q} --index {input.index:q} --split {input.split:q}"
+        " --adapters {input.adapters:q} --base {input.base:q} --index {input.index:q} --split {input.split:q}"
         " --certificate {input.certificate:q} --gate {input.gate:q} --recordings {input.recordings:q} --fits {input.fits:q}"
         " --calibration {input.calibration:q} --accuracy {input.accuracy:q} --comparisons {input.comparisons:q}"
-        " --base {params.base:q} --origins {params.origins:q} --quantisation {params.quantisation} --recipes {params.recipes:q}"
+        " --terms {params.terms:q} --origins {params.origins:q} --quantisation {params.quantisation} --recipes {params.recipes:q}"
         " --prompt {params.prompt:q} --question {input.question:q} --stimuli {params.stimuli:q} --statistics {params.statistics:q} &> {log:q}"

@@ -3,6 +3,8 @@
 out  data/models/tiny/    a Qwen2-Audio checkpoint in the standard layout, trained on the embedded base corpus
      data/models/hub/{model}/    a pinned snapshot: the base, or the proposer
      results/models/tiny_history.csv    step, loss, learning_rate
+     results/models/{model}.identity.json    earwitness.model.identity.IDENTITY
+     results/models/{model}.identity.json    earwitness.model.identity.IDENTITY
 """
 
 
@@ -66,4 +68,26 @@ rule fetch_model:
         " --section {params.source[section]}"
         " --repository {params.source[repository]:q}"
         " --revision {params.source[revision]:q}"
+        " &> {log:q}"
+
+
+rule identify_model:
+    """Which model a folder holds: its files are read here, and nowhere else in the study."""
+    input:
+        files=files_of_model,
+    output:
+        identity="results/models/{model}.identity.json",
+    log:
+        "results/logs/identify_model/{model}.log",
+    conda:
+        "../envs/analysis.yaml"
+    params:
+        code=code("identify_model.py"),
+        folder=lambda wildcards: plan.model_folder(wildcards.model),
+        name=lambda wildcards: plan.model_name(wildcards.model),
+    message:
+        "Identifying the {wildcards.model} model"
+    shell:
+        "python workflow_scripts/identify_model.py {params.folder:q} {output.identity:q}"
+        " --name {params.name:q}"
         " &> {log:q}"

@@ -17,7 +17,8 @@ out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwit
 rule search_prompts:
     """One search by one proposer: successive halving of its candidates beside the baseline and questions written by hand."""
     input:
-        base=plan.base_folder,
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
         question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
         adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
         weights=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_model.safetensors"),
@@ -25,7 +26,7 @@ rule search_prompts:
         shards=lambda wildcards: plan.audio_of(system_of(wildcards), "factorial"),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
-        writer=lambda wildcards: plan.writer_folder(wildcards.proposer),
+        writer=writer_of,
     output:
         scores="results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv",
         archive="results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl",
@@ -55,7 +56,7 @@ rule search_prompts:
         " --shards {input.shards:q} --level {params.level:q} --index {input.index:q} --split {input.split:q}"
         " --proposer {wildcards.proposer} --writer {input.writer:q} --writer-quantisation {params.writer_quantisation}"
         " --scores {output.scores:q} --archive {output.archive:q} --best {output.best:q} --tuning {output.tuning:q}"
-        " --prompt {params.prompt:q} --question {input.question:q} --settings {params.settings:q} --base {input.base:q} --quantisation {params.quantisation}"
+        " --prompt {params.prompt:q} --question {input.question:q} --settings {params.settings:q} --base {input.base:q} --identity {input.identity:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --search-seed {wildcards.seed} --seed {params.seed}"
         " --threads 1 &> {log:q}"
 
@@ -86,7 +87,8 @@ rule choose_prompt:
 rule predict_prompts:
     """A system's answers to the baseline and every question chosen for it on the test part, asked once."""
     input:
-        base=plan.base_folder,
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
         question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
         adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
         weights=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_model.safetensors"),
@@ -115,7 +117,7 @@ rule predict_prompts:
     shell:
         "python workflow_scripts/predict_prompts.py --system {wildcards.system} --adapter {input.adapter:q}"
         " --features {input.features:q} --shards {input.shards:q} --level {params.level:q} --searches {input.searches:q} --split {input.split:q}"
-        " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --base {input.base:q} --quantisation {params.quantisation}"
+        " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --base {input.base:q} --identity {input.identity:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --threads 1 &> {log:q}"
 
 

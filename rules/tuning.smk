@@ -12,7 +12,8 @@ out  results/tables/counterfactuals.csv          earwitness.tables.counterfactua
 rule probe_counterfactuals:
     """Some test stimuli moved in their window, softer, louder, and with noise in their place: the answer should follow the class."""
     input:
-        base=plan.base_folder,
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
         question=plan.chosen_question,
         shards=AUDIO,
         split="results/splits/grouped.csv",
@@ -35,7 +36,7 @@ rule probe_counterfactuals:
     message:
         "Asking the base model about changed stimuli"
     shell:
-        "python workflow_scripts/probe_counterfactuals.py {input.shards:q} --split {input.split:q} --base {input.base:q}"
+        "python workflow_scripts/probe_counterfactuals.py {input.shards:q} --split {input.split:q} --base {input.base:q} --identity {input.identity:q}"
         " --output {output.answers:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --seed {params.seed} --threads 1 &> {log:q}"
 
@@ -71,7 +72,7 @@ rule audit_tuning:
     shell:
         "python workflow_scripts/audit_tuning.py {input.split:q} --tuning {input.tuning:q} --systems {params.systems}"
         " --searches {params.searches} --calibrated {params.calibrated:q}"
-        " --recordings {input.recordings:q} --base {params.base:q} --counterfactuals {input.counterfactuals:q}"
+        " --recordings {input.recordings:q} --corpora {input.corpora:q} --base {params.base:q} --counterfactuals {input.counterfactuals:q}"
         " --waivers {params.waivers:q} --certificate {output.certificate:q} --evidence {output.evidence:q} &> {log:q}"
 
 

@@ -12,7 +12,8 @@ out  results/features/{stimulus_set}/shard-{shard}.parquet              audio em
 rule encode_stimuli:
     """Every stimulus through the base's audio tower once, for all that leaves the tower as it is."""
     input:
-        base=plan.base_folder,
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
         shard="results/stimuli/{stimulus_set}/shard-{shard}.parquet",
     output:
         features="results/features/{stimulus_set}/shard-{shard}.parquet",
@@ -31,14 +32,15 @@ rule encode_stimuli:
     message:
         "Encoding the {wildcards.stimulus_set} stimuli, shard {wildcards.shard}"
     shell:
-        "python workflow_scripts/encode_stimuli.py {input.shard:q} {output.features:q} --base {input.base:q}"
+        "python workflow_scripts/encode_stimuli.py {input.shard:q} {output.features:q} --base {input.base:q} --identity {input.identity:q}"
         " --quantisation {params.quantisation} --memory {resources.memory} --batch-size {resources.batch_size} --threads 1 &> {log:q}"
 
 
 rule predict_zeroshot:
     """The base model's log-odds for every stimulus, by one load of the model per GPU."""
     input:
-        base=plan.base_folder,
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
         question=plan.chosen_question,
         features=lambda wildcards: paths.features(wildcards.stimulus_set, plan.shards),
     output:
@@ -59,7 +61,7 @@ rule predict_zeroshot:
     message:
         "Asking the base model about the {wildcards.stimulus_set} stimuli"
     shell:
-        "python workflow_scripts/predict_zeroshot.py {input.features:q} --base {input.base:q}"
+        "python workflow_scripts/predict_zeroshot.py {input.features:q} --base {input.base:q} --identity {input.identity:q}"
         " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"
 
@@ -67,7 +69,8 @@ rule predict_zeroshot:
 rule check_generation:
     """Whether constrained generate() gives the answers that the scores give."""
     input:
-        base=plan.base_folder,
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
         question=plan.chosen_question,
         features=ENCODED,
     output:
@@ -79,6 +82,7 @@ rule check_generation:
     threads: 1
     resources:
         gpu=1,
+        memory=config["resources"]["memory"],
     params:
         code=code("check_generation.py"),
         prompt=as_json("prompt"),
@@ -88,9 +92,9 @@ rule check_generation:
     message:
         "Comparing scores with generate()"
     shell:
-        "python workflow_scripts/check_generation.py {input.features:q} --base {input.base:q} --table {output.table:q}"
+        "python workflow_scripts/check_generation.py {input.features:q} --base {input.base:q} --identity {input.identity:q} --table {output.table:q}"
         " --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation} --most {params.most} --seed {params.seed}"
-        " --threads 1 &> {log:q}"
+        " --memory {resources.memory} --threads 1 &> {log:q}"
 
 
 rule detect_reference:

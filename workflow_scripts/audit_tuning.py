@@ -20,6 +20,7 @@ from earwitness.leakage.waivers import iso_day, read_waivers
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.counterfactuals import COUNTERFACTUALS
 from earwitness.tables.files import read_table, write_table
+from earwitness.tables.pretraining import PRETRAINING_CORPORA
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.splits import SPLIT
 
@@ -33,7 +34,8 @@ def main() -> None:
     parser.add_argument("--searches", nargs="*", default=[], help="prompt searches that must tell what they chose, and on what")
     parser.add_argument("--calibrated", nargs="*", default=[], help="systems that must tell what their calibration was fitted on")
     parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
-    parser.add_argument("--base", required=True, help="the base model's name in config/pretraining_corpora.csv")
+    parser.add_argument("--corpora", type=Path, required=True, help="what is publicly known about the training data of base models (CSV)")
+    parser.add_argument("--base", required=True, help="the base model's name there")
     parser.add_argument("--counterfactuals", type=Path, help="what the base model answered to changed stimuli (CSV)")
     parser.add_argument("--waivers", type=json_object, default={"waivers": []}, help="the configuration's audit, of which the waivers count (JSON)")
     parser.add_argument("--today", default=date.today().isoformat(), help="the day on which waivers must not have expired (default: today)")
@@ -50,11 +52,18 @@ def main() -> None:
         | dict.fromkeys(args.searches, ("prompt",))
         | dict.fromkeys(map(calibration_name, args.calibrated), CALIBRATED_KINDS),
         datasets=recordings.dataset,
+        corpora=read_table(args.corpora, PRETRAINING_CORPORA),
         base=args.base,
         counterfactuals=None if args.counterfactuals is None else read_table(args.counterfactuals, COUNTERFACTUALS),
     )
     counterfactuals = [] if args.counterfactuals is None else [args.counterfactuals]
-    files = {"split": [args.split], "tuning": args.tuning, "recordings": args.recordings, "counterfactuals": counterfactuals}
+    files = {
+        "split": [args.split],
+        "tuning": args.tuning,
+        "recordings": args.recordings,
+        "corpora": [args.corpora],
+        "counterfactuals": counterfactuals,
+    }
     ours = {check.id for check in checks()}
     waivers = [waiver for waiver in read_waivers(args.waivers["waivers"], CHECK_IDS, iso_day(args.today, "--today")) if waiver.check in ours]
     certificate, table = audit_tuning(evidence, subject_of(files), waivers)

@@ -30,17 +30,18 @@ def main() -> None:
         import torch
 
         from earwitness.model.engine.generation import compare_with_scores
-        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.engine.loading import load_model
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.feature_files import pad, read_features, stimuli_of
+        from earwitness.model.identity import recorded
 
         torch.set_num_threads(args.threads)
-        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
+        loaded = load_model(recorded(args.base, args.identity), args.quantisation, memory=args.memory)
         names = sorted(name for file in args.features for name in stimuli_of(file))
         drawn = set(stream(args.seed, "check_generation").permutation(names)[: args.most])
-        vectors = [row for _, rows in read_features(checkpoint, args.features, drawn) for row in rows]
-        batches = [pad(vectors[start : start + BATCH], checkpoint.model.lm_head.weight.device) for start in range(0, len(vectors), BATCH)]
-        table = compare_with_scores(checkpoint, batches, Prompt(**asked_prompt(args.prompt, args.question)))
+        vectors = [row for _, rows in read_features(loaded, args.features, drawn) for row in rows]
+        batches = [pad(vectors[start : start + BATCH], loaded.device) for start in range(0, len(vectors), BATCH)]
+        table = compare_with_scores(loaded, batches, Prompt(**asked_prompt(args.prompt, args.question)))
     write_table(args.table, table, GENERATION)
 
 

@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the detector's folder, such as results/detector")
     parser.add_argument("clips", type=Path, nargs="+", help="audio files (WAV, FLAC, Ogg, MP3), any rate; channels are averaged")
-    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder of the base model that the adapter was trained on")
+    parser.add_argument("--base", type=Path, required=True, help="folder of the base model that the adapter was trained on")
     parser.add_argument("--format", choices=["csv", "json"], default="csv", help="what is printed (default: csv)")
     parser.add_argument("--stretches", action="store_true", help="a row for every stretch of a long file, not its most speech-like one alone")
     parser.add_argument("--threshold", type=share, default=0.5, help="probability from which the answer is SPEECH (default: 0.5)")

@@ -22,13 +22,14 @@ def main() -> None:
         import torch
 
         from earwitness.model.engine.batching import Batches
-        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.engine.loading import load_model
         from earwitness.model.feature_files import encode_shard
+        from earwitness.model.identity import recorded
 
         torch.set_num_threads(args.threads)
-        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
-        batches = Batches(args.batch_size, checkpoint.model.lm_head.weight.device, args.memory)
-        encoded = encode_shard(checkpoint, args.shard, args.features, batches)
+        loaded = load_model(recorded(args.base, args.identity), args.quantisation, memory=args.memory)
+        batches = Batches(args.batch_size, loaded.device, args.memory)
+        encoded = encode_shard(loaded, args.shard, args.features, batches)
     print(f"{args.features}: {encoded} stimuli")
 
 

@@ -15,6 +15,7 @@ from earwitness.detectors.folder import adapter_config_for, detector_record, sel
 from earwitness.evaluation.calibration import chosen_calibration
 from earwitness.leakage.certificate import load_certificate
 from earwitness.leakage.gate import verify_gate
+from earwitness.model.identity import load_identity
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.report.model_card import CardInputs, render_card
 from earwitness.tables.accuracy import ACCURACY
@@ -43,7 +44,6 @@ def main() -> None:
     parser.add_argument("--template", type=Path, required=True, help="the model card's Jinja template")
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions of the adapters to choose from (Parquet)")
     parser.add_argument("--adapters", type=Path, nargs="+", required=True, help="their adapter_config.json files")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of the base model")
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose dev part chooses (CSV)")
     parser.add_argument("--certificate", type=Path, required=True, help="the split's leakage certificate (JSON)")
@@ -53,7 +53,8 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True, help="how well probabilities hold (CSV)")
     parser.add_argument("--accuracy", type=Path, required=True, help="accuracy per system (CSV)")
     parser.add_argument("--comparisons", type=Path, required=True, help="paired tests (CSV)")
-    parser.add_argument("--base", type=json_object, required=True, help="name, revision and licence of the base model; whether it is tiny (JSON)")
+    parser.add_argument("--base", type=Path, required=True, help="the base model's identity (JSON)")
+    parser.add_argument("--terms", type=json_object, required=True, help="licence of the base model, and whether it is the tiny one (JSON)")
     parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
     parser.add_argument("--origins", type=json_object, required=True, help="data set -> its config sources.<name>.origin (JSON)")
     parser.add_argument("--recipes", type=json_object, required=True, help="config finetuning.recipes (JSON)")
@@ -70,13 +71,14 @@ def main() -> None:
     fits = read_table(args.fits, CALIBRATION_FITS)
     method, calibration = chosen_calibration(fits, selection.system_id, selection.seed)
     recipe = args.recipes[selection.system_id.rpartition("-")[0]]
-    record = detector_record(args.base, args.checkpoint, args.quantisation, presentation_of(args.stimuli, recipe), selection)
+    base = load_identity(args.base)
+    record = detector_record(base, args.quantisation, presentation_of(args.stimuli, recipe), selection)
     adapter = folder_of(args.adapters, selection.system_id, selection.seed)
     recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
     card = CardInputs(
         detector=record,
-        licence=args.base["licence"],
-        tiny=args.base["tiny"],
+        licence=args.terms["licence"],
+        tiny=args.terms["tiny"],
         recipe=recipe,
         prompt=prompt,
         stimuli=args.stimuli,
@@ -97,7 +99,7 @@ def main() -> None:
     with atomic_folder(args.folder) as temporary:
         shutil.copyfile(adapter / "adapter_model.safetensors", temporary / "adapter_model.safetensors")
         config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-        write_json(temporary / "adapter_config.json", adapter_config_for(config, args.base))
+        write_json(temporary / "adapter_config.json", adapter_config_for(config, base))
         write_json(temporary / "prompt.json", prompt)
         write_json(temporary / "detector.json", record)
         write_json(

@@ -55,14 +55,15 @@ def main() -> None:
         from earwitness.audio.levels import Level
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.feature_files import verify_features
-        from earwitness.model.prediction_jobs import Job, available_devices, predict
+        from earwitness.model.identity import recorded
+        from earwitness.model.prediction_jobs import PredictionJob, available_devices, predict
 
         if args.features:
             verify_features(args.features, args.shards)
-        job = Job(
+        job = PredictionJob(
             files=tuple(args.features or args.shards),
             features=bool(args.features),
-            base=args.base,
+            base=recorded(args.base, args.identity),
             adapter=args.adapter.parent,
             quantisation=args.quantisation,
             memory=args.memory,

@@ -38,16 +38,17 @@ def main() -> None:
         from earwitness.audio.levels import Level
         from earwitness.model.engine.batching import Batches
         from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.identity import recorded
         from earwitness.model.prediction import ask, from_audio, from_features
         from earwitness.model.prediction_jobs import available_devices, load_system
 
         torch.set_num_threads(args.threads)
         device = available_devices()[0]
-        checkpoint = load_system(args.base, args.adapter and args.adapter.parent, args.quantisation, device, args.memory)
-        sounds = from_features(checkpoint, args.features) if args.features else from_audio(checkpoint, args.shards, Level(**args.level))
+        loaded = load_system(recorded(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, device, args.memory)
+        sounds = from_features(loaded, args.features) if args.features else from_audio(loaded, args.shards, Level(**args.level))
         prompts = [Prompt(**(prompt | {"question": question})) for question in questions]
         tested = set(split.stimulus_id[split.part == "test"])
-        predictions = ask(checkpoint, sounds, prompts, args.system, None, Batches(args.batch_size, device, args.memory), tested)
+        predictions = ask(loaded, sounds, prompts, args.system, None, Batches(args.batch_size, device, args.memory), tested)
     write_table(args.output, predictions, PREDICTIONS)
 
 

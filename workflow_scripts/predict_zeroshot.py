@@ -25,12 +25,13 @@ def main() -> None:
     with leased_devices(args.devices):
         # torch looks at the visible devices when it is imported.
         from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.prediction_jobs import Job, available_devices, predict
+        from earwitness.model.identity import recorded
+        from earwitness.model.prediction_jobs import PredictionJob, available_devices, predict
 
-        job = Job(
+        job = PredictionJob(
             files=tuple(args.features),
             features=True,
-            base=args.base,
+            base=recorded(args.base, args.identity),
             adapter=None,
             quantisation=args.quantisation,
             memory=args.memory,

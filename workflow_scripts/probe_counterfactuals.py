@@ -37,23 +37,24 @@ def main() -> None:
         import torch
 
         from earwitness.model.engine.batching import Batches
-        from earwitness.model.engine.features import hear
-        from earwitness.model.engine.loading import load_checkpoint
+        from earwitness.model.engine.features import encode_waveforms
+        from earwitness.model.engine.loading import load_model
         from earwitness.model.engine.prompting import Prompt, tokenise
         from earwitness.model.engine.scoring import Scorer
+        from earwitness.model.identity import recorded
 
         torch.set_num_threads(args.threads)
-        checkpoint = load_checkpoint(args.base, args.quantisation, memory=args.memory)
-        scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, Prompt(**asked_prompt(args.prompt, args.question)))])
-        longest = checkpoint.processor.feature_extractor.n_samples
-        batches = Batches(args.batch_size, checkpoint.model.lm_head.weight.device, args.memory)
+        loaded = load_model(recorded(args.base, args.identity), args.quantisation, memory=args.memory)
+        scorer = Scorer(loaded.model, [tokenise(loaded.processor, Prompt(**asked_prompt(args.prompt, args.question)))])
+        longest = loaded.longest_waveform
+        batches = Batches(args.batch_size, loaded.device, args.memory)
         answers = []
         for shard in args.shards:
             for rows, waveforms in iterate_audio(shard, STIMULI, keep=lambda rows: rows.stimulus_id.isin(wanted)):
                 stimuli = zip(rows.stimulus_id, waveforms, rows.duration_ms, strict=True)
                 made = [variants(name, waveform, duration_ms, args.seed, longest) for name, waveform, duration_ms in stimuli]
                 for variant in made[0] if made else []:
-                    scores = batches.run(lambda batch: scorer(hear(checkpoint, batch))[0].log_odds, [of_one[variant] for of_one in made])
+                    scores = batches.run(lambda batch: scorer(encode_waveforms(loaded, batch))[0].log_odds, [of_one[variant] for of_one in made])
                     answers.append(rows[["stimulus_id", "source_id", "label"]].assign(variant=variant, log_odds=np.concatenate(scores)))
     table = pd.concat(answers, ignore_index=True).sort_values(["stimulus_id", "variant"])
     write_table(args.output, table, COUNTERFACTUALS)

@@ -34,7 +34,7 @@ def main() -> None:
         help="split whose train part is searched on and whose dev part chooses; for an adapter, the two halves of its dev part (CSV)",
     )
     parser.add_argument("--proposer", choices=["edits", "opro", "paraphrases"], required=True)
-    parser.add_argument("--writer", type=Path, nargs="?", help="checkpoint folder of the language model that proposes (opro)")
+    parser.add_argument("--writer", type=Path, nargs="*", default=[], help="folder and identity of the language model that proposes (opro)")
     parser.add_argument("--writer-quantisation", choices=["none", "nf4"], default="none")
     parser.add_argument("--scores", type=Path, required=True, help="where every question with its scores goes (CSV)")
     parser.add_argument("--archive", type=Path, required=True, help="where every proposal and request goes (JSON lines)")
@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     add_model_arguments(parser)
     args = parser.parse_args()
-    if args.proposer == "opro" and args.writer is None:
-        parser.error("--proposer opro needs --writer")
+    if args.proposer == "opro" and len(args.writer) != 2:
+        parser.error("--proposer opro needs --writer FOLDER IDENTITY")
 
     names = (STREAM, args.search_seed)
     index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
@@ -63,24 +63,23 @@ def main() -> None:
         from earwitness.audio.levels import Level
         from earwitness.model.engine.batching import Batches
         from earwitness.model.engine.prompting import Prompt
+        from earwitness.model.identity import recorded
         from earwitness.model.prediction import from_audio, from_features
         from earwitness.model.prediction_jobs import available_devices, load_system
-        from earwitness.prompt_search.device_sharing import Turns
+        from earwitness.prompt_search.model_switch import ModelSwitch
         from earwitness.prompt_search.opro import Opro, load_writer
-        from earwitness.prompt_search.question_scores import Questioner
+        from earwitness.prompt_search.question_scorer import QuestionScorer
         from earwitness.prompt_search.search import Settings, score_table, search
-        from earwitness.runtime.resumption import CheckpointFolder, code_digest
+        from earwitness.runtime.saved_state import SavedState, code_digest
 
         torch.set_num_threads(args.threads)
         prompt, settings = Prompt(**asked), Settings(**sizes)
-        device = available_devices()[0]
+        device, base = available_devices()[0], recorded(args.base, args.identity)
         adapter = args.adapter and args.adapter.parent
-        turns = Turns(one_at_a_time=args.memory == "compact")
-        ask = Questioner(
-            lambda: turns.take("asked", lambda: load_system(args.base, adapter, args.quantisation, device, args.memory)),
-            lambda checkpoint: (
-                from_features(checkpoint, args.features) if args.features else from_audio(checkpoint, args.shards, Level(**args.level))
-            ),
+        switch = ModelSwitch(one_at_a_time=args.memory == "compact")
+        ask = QuestionScorer(
+            lambda: switch.get("asked", lambda: load_system(base, adapter, args.quantisation, device, args.memory)),
+            lambda loaded: from_features(loaded, args.features) if args.features else from_audio(loaded, args.shards, Level(**args.level)),
             {*draw.ids, *development.ids},
             prompt,
             Batches(args.batch_size, device, args.memory),
@@ -88,26 +87,26 @@ def main() -> None:
         proposer: Proposer
         if args.proposer == "opro":
             proposer = Opro(
-                lambda *request: turns.take("writer", lambda: load_writer(args.writer, args.writer_quantisation, device))(*request),
+                lambda *request: switch.get("writer", lambda: load_writer(args.writer[0], args.writer_quantisation, device))(*request),
                 settings.most_characters,
             )
         else:
             proposer = Edits(prompt.question) if args.proposer == "edits" else Paraphrases(prompt.question)
         stamp = {
             "proposer": args.proposer,
-            "writer": sorted(sha256_of(path) for path in args.writer.glob("*.safetensors")) if args.writer else [],
+            "writer": recorded(*args.writer).sha256 if args.writer else None,
             "quantisation": [args.quantisation, args.writer_quantisation],
             "memory": args.memory,
             "prompt": asked,
             "settings": args.settings,
             "seeds": [args.seed, args.search_seed],
-            "base": sorted(sha256_of(path) for path in args.base.glob("*.safetensors")),
+            "base": base.sha256,
             "adapter": sorted(sha256_of(path) for path in adapter.glob("*.safetensors")) if adapter else [],
             "level": args.level,
             "data": [sha256_of(path) for path in (*args.features, *args.shards, args.index, args.split)],
             "code": code_digest(),
         }
-        resume = CheckpointFolder(args.scores.with_name(".in-progress"), stamp)
+        resume = SavedState(args.scores.with_name(".in-progress"), stamp)
         found = search(
             proposer,
             ask,

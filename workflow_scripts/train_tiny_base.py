@@ -10,7 +10,7 @@ from earwitness.core.errors import one_line_errors
 from earwitness.core.files import atomic, atomic_folder, sha256_of
 from earwitness.corpora.layouts import source_files
 from earwitness.model.tiny_base_training import train_tiny_base
-from earwitness.runtime.resumption import CheckpointFolder, code_digest
+from earwitness.runtime.saved_state import SavedState, code_digest
 
 
 @one_line_errors
@@ -30,7 +30,7 @@ def main() -> None:
 
     data = [sha256_of(Path(name)) for name in source_files("voxconverse", args.speech) + source_files("esc50", args.sounds)]
     stamp = {"settings": args.settings, "window_ms": args.window_ms, "seed": args.seed, "data": data, "code": code_digest()}
-    resume = CheckpointFolder(args.folder.with_name(f".{args.folder.name}-in-progress"), stamp)
+    resume = SavedState(args.folder.with_name(f".{args.folder.name}-in-progress"), stamp)
     model, processor, history = train_tiny_base(args.speech, args.sounds, **args.settings, window_ms=args.window_ms, seed=args.seed, resume=resume)
     with atomic_folder(args.folder) as temporary:
         model.save_pretrained(temporary)

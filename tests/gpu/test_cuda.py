@@ -1,6 +1,7 @@
 """The engine on a CUDA device: the same answers as the CPU, NF4 training, and the full-size architecture."""
 
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,16 +13,17 @@ from shards import write_shard
 from earwitness.model import finetuning
 from earwitness.model.engine.adapters import base_of, load_adapter
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import hear
-from earwitness.model.engine.loading import UNQUANTISED, Checkpoint, load_checkpoint
+from earwitness.model.engine.features import encode_waveforms
+from earwitness.model.engine.loading import UNQUANTISED, load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
 from earwitness.model.feature_files import encode_shard
 from earwitness.model.finetuning import train_adapter, training_set
-from earwitness.model.prediction import Sounds
-from earwitness.model.prediction_jobs import Job, available_devices, predict
+from earwitness.model.identity import identified
+from earwitness.model.prediction import StimulusSource
+from earwitness.model.prediction_jobs import PredictionJob, available_devices, predict
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.runtime.saved_state import SavedState
 
 pytestmark = pytest.mark.gpu
 PROMPT = Prompt(QUESTIONS[0])
@@ -71,32 +73,32 @@ def tones(count):
     return [(0.3 * np.sin(2 * np.pi * f * (1 + 0.02 * k) * np.arange(19_200) / 16_000)).astype(np.float32) for k, f in enumerate(hertz)]
 
 
-def tones_to_learn(checkpoint, count):
+def tones_to_learn(loaded, count):
     names = [f"{number:02d}" for number in range(count)]
-    sounds = Sounds(lambda _: iter([(names, tones(count))]), lambda waveforms: hear(checkpoint, waveforms))
+    sounds = StimulusSource(lambda _: iter([(names, tones(count))]), lambda waveforms: encode_waveforms(loaded, waveforms))
     split = pd.DataFrame({"stimulus_id": names, "label": ["SPEECH", "NONSPEECH"] * (count // 2), "part": "train"})
-    return training_set(checkpoint, sounds, split, "published")
+    return training_set(loaded, sounds, split, "published")
 
 
 def test_the_device_answers_as_the_cpu_does(folder):
-    on_cpu = score(load_checkpoint(folder, device=torch.device("cpu")), tones(16), PROMPT)
-    on_device = score(load_checkpoint(folder), tones(16), PROMPT)
+    on_cpu = score(load_model(identified(folder), device=torch.device("cpu")), tones(16), PROMPT)
+    on_device = score(load_model(identified(folder)), tones(16), PROMPT)
     np.testing.assert_allclose(on_device.log_odds, on_cpu.log_odds, atol=2e-3)
     assert on_device.n_audio_tokens.tolist() == on_cpu.n_audio_tokens.tolist()
 
 
 def test_an_adapter_trains_on_nf4_weights_and_reloads(folder, tmp_path):
-    checkpoint = load_checkpoint(folder, "nf4", memory="compact")
-    quantised = [name for name, module in checkpoint.model.named_modules() if type(module).__name__ == "Linear4bit"]
+    loaded = load_model(identified(folder), "nf4", memory="compact")
+    quantised = [name for name, module in loaded.model.named_modules() if type(module).__name__ == "Linear4bit"]
     assert quantised
     assert not [name for name in quantised if name.startswith(tuple(UNQUANTISED))]
-    model, history = train_adapter(checkpoint, tones_to_learn(checkpoint, 16), PROMPT, RECIPE, 3, CheckpointFolder(tmp_path / "state", {}))
+    model, history = train_adapter(loaded, tones_to_learn(loaded, 16), PROMPT, RECIPE, 3, SavedState(tmp_path / "state", {}))
     assert history.loss.iloc[-3:].mean() < 0.5 * history.loss.iloc[0]
     model.save_pretrained(str(tmp_path / "adapter"))
-    trained = score(Checkpoint(base_of(model), checkpoint.processor), tones(4), PROMPT).log_odds
-    loaded = score(load_adapter(load_checkpoint(folder, "nf4", memory="compact"), tmp_path / "adapter"), tones(4), PROMPT).log_odds
+    trained = score(replace(loaded, model=base_of(model)), tones(4), PROMPT).log_odds
+    loaded = score(load_adapter(load_model(identified(folder), "nf4", memory="compact"), tmp_path / "adapter"), tones(4), PROMPT).log_odds
     np.testing.assert_allclose(loaded, trained, atol=1e-3)
-    dequantised = load_checkpoint(folder, "nf4")
+    dequantised = load_model(identified(folder), "nf4")
     assert not [module for module in dequantised.model.modules() if type(module).__name__ == "Linear4bit"]
     once = score(load_adapter(dequantised, tmp_path / "adapter"), tones(4), PROMPT).log_odds
     np.testing.assert_allclose(once, trained, rtol=0.05, atol=0.2)
@@ -107,9 +109,9 @@ def test_recorded_passes_train_the_same_adapter(folder, tmp_path, monkeypatch, l
     """Dropout included."""
 
     def trained(name):
-        checkpoint = load_checkpoint(folder)
+        loaded = load_model(identified(folder))
         recipe = {**RECIPE, "steps": 12, "micro_batch_size": 4, "loss_on": loss_on}
-        model, history = train_adapter(checkpoint, tones_to_learn(checkpoint, 16), PROMPT, recipe, 3, CheckpointFolder(tmp_path / name, {}))
+        model, history = train_adapter(loaded, tones_to_learn(loaded, 16), PROMPT, recipe, 3, SavedState(tmp_path / name, {}))
         return torch.cat([parameter.detach().flatten() for key, parameter in model.named_parameters() if "lora_" in key]), history
 
     replayed = []
@@ -126,12 +128,12 @@ def test_recorded_passes_train_the_same_adapter(folder, tmp_path, monkeypatch, l
 
 def test_the_full_size_architecture_scores_and_trains(full_size, tmp_path):
     """8.4 billion random weights in bfloat16; its answers mean nothing, that it runs does."""
-    checkpoint = load_checkpoint(full_size)
-    scores = score(checkpoint, tones(64), PROMPT)
+    loaded = load_model(identified(full_size))
+    scores = score(loaded, tones(64), PROMPT)
     assert np.isfinite(scores.log_odds).all()
     assert scores.n_audio_tokens.tolist() == [30] * 64
-    data = tones_to_learn(checkpoint, 16)
-    _, history = train_adapter(checkpoint, data, PROMPT, {**RECIPE, "steps": 10, "learning_rate": 1e-3}, 3, CheckpointFolder(tmp_path / "state", {}))
+    data = tones_to_learn(loaded, 16)
+    _, history = train_adapter(loaded, data, PROMPT, {**RECIPE, "steps": 10, "learning_rate": 1e-3}, 3, SavedState(tmp_path / "state", {}))
     assert history.loss.iloc[-1] < history.loss.iloc[0]
 
 
@@ -140,13 +142,13 @@ def test_the_full_size_architecture_fits_into_compact_memory(full_size, tmp_path
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    checkpoint = load_checkpoint(full_size, "nf4", memory="compact")
+    loaded = load_model(identified(full_size), "nf4", memory="compact")
     batches = Batches(None, torch.device("cuda"), "compact")
-    orders = tokenise(checkpoint.processor, PROMPT)
-    batches.run(lambda batch: Scorer(checkpoint.model, [orders])(hear(checkpoint, batch)), tones(64))
-    data = tones_to_learn(checkpoint, 16)
+    orders = tokenise(loaded.processor, PROMPT)
+    batches.run(lambda batch: Scorer(loaded.model, [orders])(encode_waveforms(loaded, batch)), tones(64))
+    data = tones_to_learn(loaded, 16)
     recipe = {**RECIPE, "steps": 3, "batch_size": 16, "micro_batch_size": None}
-    train_adapter(checkpoint, data, PROMPT, recipe, 3, CheckpointFolder(tmp_path / "state", {}), "compact")
+    train_adapter(loaded, data, PROMPT, recipe, 3, SavedState(tmp_path / "state", {}), "compact")
     assert torch.cuda.max_memory_allocated() < 7.5 * 2**30
 
 
@@ -154,12 +156,12 @@ def test_two_devices_give_the_answers_of_one(folder, tmp_path):
     devices = available_devices()
     if len(devices) < 2:
         pytest.skip("one CUDA device only")
-    checkpoint = load_checkpoint(folder)
+    loaded = load_model(identified(folder))
     shards = [write_shard(tmp_path / f"{k}.parquet", [f"s{k}-{number:02d}" for number in range(40)]) for k in range(4)]
     features = [tmp_path / f"features-{k}.parquet" for k in range(4)]
     for shard, file in zip(shards, features, strict=True):
-        encode_shard(checkpoint, shard, file, Batches(16, devices[0]))
-    job = Job(tuple(features), True, folder, None, "none", "fast", PROMPT, "base", None, 16, 1)
+        encode_shard(loaded, shard, file, Batches(16, devices[0]))
+    job = PredictionJob(tuple(features), True, folder, None, "none", "fast", PROMPT, "base", None, 16, 1)
     one, two = predict(job, devices[:1]), predict(job, devices)
     assert one.stimulus_id.tolist() == two.stimulus_id.tolist()
     np.testing.assert_allclose(one.log_odds, two.log_odds, atol=1e-4)

@@ -64,7 +64,7 @@ def draws(seed: int, stimuli: int = 48) -> tuple[Draw, Draw]:
     return draw_stimuli(index, split, "train", stimuli, seed, "train"), draw_stimuli(index, split, "dev", 64, seed, "dev")
 
 
-def run(ask, seed=1, proposer=None, settings=SMALL, checkpoint=None, stimuli=48) -> Found:
+def run(ask, seed=1, proposer=None, settings=SMALL, resume=None, stimuli=48) -> Found:
     """One search in `study`."""
     return search(
         proposer or Edits(BASELINE),
@@ -75,7 +75,7 @@ def run(ask, seed=1, proposer=None, settings=SMALL, checkpoint=None, stimuli=48)
         settings,
         (),
         lambda iteration: stream(seed, "search", iteration),
-        checkpoint,
+        resume,
     )
 
 

@@ -14,30 +14,31 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from earwitness.core.errors import InputError
 from earwitness.model.engine.adapters import attach_adapter, load_adapter
-from earwitness.model.engine.features import AudioEmbeddings, audio_tokens, convolution_length, encode, hear, log_mel
+from earwitness.model.engine.features import AudioEmbeddings, audio_tokens, convolution_length, encode_spectrograms, encode_waveforms, log_mel
 from earwitness.model.engine.generation import compare_with_scores, generate_answers
-from earwitness.model.engine.loading import UNQUANTISED, Checkpoint, load_checkpoint
-from earwitness.model.engine.losses import answer_loss, lesson
-from earwitness.model.engine.prefix_cache import splice, texts_of
+from earwitness.model.engine.key_value_cache import splice, texts_of
+from earwitness.model.engine.loading import UNQUANTISED, LoadedModel, load_model
+from earwitness.model.engine.losses import answer_loss, training_targets
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
+from earwitness.model.identity import identified
 from earwitness.model.tiny_base import QUESTIONS
 
 FORMATS = ("letters", "words", "yes_no")
 
 
 @pytest.fixture
-def checkpoint(folder):
-    return load_checkpoint(folder)
+def loaded(folder):
+    return load_model(identified(folder))
 
 
 def noise(milliseconds, seed=0):
     return (0.1 * np.random.default_rng(seed).standard_normal(round(16 * milliseconds))).astype(np.float32)
 
 
-def stock_features(checkpoint, mel, valid):
+def stock_features(loaded, mel, valid):
     """The library's own tower on the whole window, under its own key mask."""
-    model = checkpoint.model
+    model = loaded.model
     tower = model.model.audio_tower
     positions = tower.config.max_source_positions
     mask = create_bidirectional_mask(
@@ -48,19 +49,19 @@ def stock_features(checkpoint, mel, valid):
     return model.model.multi_modal_projector(tower(mel, attention_mask=mask).last_hidden_state)[:, : valid // 2]
 
 
-def full_window_mel(checkpoint, waveform):
-    extractor = checkpoint.processor.feature_extractor
+def full_window_mel(loaded, waveform):
+    extractor = loaded.processor.feature_extractor
     whole = extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
     return whole.input_features.double(), (int(whole.attention_mask.sum()) - 1) // 2 + 1
 
 
-def library_log_probabilities(checkpoint, waveform, prompt, answer):
+def library_log_probabilities(loaded, waveform, prompt, answer):
     """Log-probability of each token of an answer, from one plain forward pass of the library with its stock audio path."""
-    ids = [*prompt.before, *[checkpoint.processor.audio_token_id] * audio_tokens(len(waveform)), *prompt.after]
-    whole = checkpoint.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
+    ids = [*prompt.before, *[loaded.processor.audio_token_id] * audio_tokens(len(waveform)), *prompt.after]
+    whole = loaded.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
     tokens = torch.tensor([[*ids, *answer]])
     with torch.no_grad():
-        logits = checkpoint.model(
+        logits = loaded.model(
             input_ids=tokens,
             attention_mask=torch.ones_like(tokens),
             input_features=whole.input_features,
@@ -70,36 +71,36 @@ def library_log_probabilities(checkpoint, waveform, prompt, answer):
 
 
 @pytest.mark.parametrize("frames", [range(2, 101), range(101, 201), range(395, 401)])
-def test_features_of_the_first_frames_equal_the_whole_window(checkpoint, frames):
+def test_features_of_the_first_frames_equal_the_whole_window(loaded, frames):
     """Every number of mel frames, even and odd, from 20 ms to 2 s, and the longest."""
-    checkpoint.model.double()
+    loaded.model.double()
     with torch.no_grad():
         for milliseconds in (10 * count - 1 for count in frames):
-            mel, valid = full_window_mel(checkpoint, noise(milliseconds))
+            mel, valid = full_window_mel(loaded, noise(milliseconds))
             assert valid == convolution_length(16 * milliseconds)
-            features = encode(checkpoint.model, mel[:, :, : 2 * valid + 2], torch.tensor([valid])).vectors
+            features = encode_spectrograms(loaded.model, mel[:, :, : 2 * valid + 2], torch.tensor([valid])).vectors
             assert features.shape[1] == audio_tokens(16 * milliseconds)
-            torch.testing.assert_close(features, stock_features(checkpoint, mel, valid), rtol=0, atol=1e-12)
+            torch.testing.assert_close(features, stock_features(loaded, mel, valid), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("milliseconds", [40, 200, 500, 510])
-def test_one_frame_less_or_zero_filling_is_not_exact(checkpoint, milliseconds):
+def test_one_frame_less_or_zero_filling_is_not_exact(loaded, milliseconds):
     """Negative controls: the test above could not tell a wrong cut otherwise."""
-    checkpoint.model.double()
-    mel, valid = full_window_mel(checkpoint, noise(milliseconds))
-    exact = stock_features(checkpoint, mel, valid)
-    short = encode(checkpoint.model, mel[:, :, : 2 * valid], torch.tensor([valid])).vectors
+    loaded.model.double()
+    mel, valid = full_window_mel(loaded, noise(milliseconds))
+    exact = stock_features(loaded, mel, valid)
+    short = encode_spectrograms(loaded.model, mel[:, :, : 2 * valid], torch.tensor([valid])).vectors
     frames = -(-round(16 * milliseconds) // 160)
     zeros = torch.cat([mel[:, :, :frames], torch.zeros_like(mel[:, :, : 2 * valid + 2 - frames])], dim=2)
-    filled = encode(checkpoint.model, zeros, torch.tensor([valid])).vectors
+    filled = encode_spectrograms(loaded.model, zeros, torch.tensor([valid])).vectors
     assert (short - exact).abs().max() > 1e-3
     assert (filled - exact).abs().max() > 1e-3
 
 
-def test_the_short_buffer_gives_the_same_log_mel(checkpoint):
+def test_the_short_buffer_gives_the_same_log_mel(loaded):
     for milliseconds in (20, 33, 200, 999, 1000, 4000):
-        short, lengths = log_mel(checkpoint.processor.feature_extractor, [noise(milliseconds)])
-        whole, _ = full_window_mel(checkpoint, noise(milliseconds))
+        short, lengths = log_mel(loaded.processor.feature_extractor, [noise(milliseconds)])
+        whole, _ = full_window_mel(loaded, noise(milliseconds))
         assert short.shape[2] == min(2 * int(lengths[0]) + 2, 400)
         torch.testing.assert_close(short.double(), whole[:, :, : short.shape[2]], rtol=0, atol=2e-5)
 
@@ -107,10 +108,10 @@ def test_the_short_buffer_gives_the_same_log_mel(checkpoint):
 @settings(max_examples=15, deadline=None)
 @given(milliseconds=st.lists(st.integers(20, 2000), min_size=2, max_size=5))
 def test_a_stimulus_scores_the_same_alone_and_in_any_batch(folder, milliseconds):
-    checkpoint = load_checkpoint(folder)
+    loaded = load_model(identified(folder))
     waveforms = [noise(length, seed) for seed, length in enumerate(milliseconds)]
-    together = score(checkpoint, waveforms, Prompt(QUESTIONS[0], "words"))
-    alone = [score(checkpoint, [waveform], Prompt(QUESTIONS[0], "words")) for waveform in waveforms]
+    together = score(loaded, waveforms, Prompt(QUESTIONS[0], "words"))
+    alone = [score(loaded, [waveform], Prompt(QUESTIONS[0], "words")) for waveform in waveforms]
     np.testing.assert_allclose(together.log_odds, np.concatenate([one.log_odds for one in alone]), atol=2e-4)
     assert together.n_audio_tokens.tolist() == [audio_tokens(len(waveform)) for waveform in waveforms]
 
@@ -121,55 +122,57 @@ def test_audio_tokens_are_25_a_second_and_none_at_20_ms():
 
 @pytest.mark.parametrize("answer_format", FORMATS)
 @pytest.mark.parametrize("position", ["before", "after"])
-def test_scores_equal_the_library_on_the_whole_text(checkpoint, answer_format, position):
+def test_scores_equal_the_library_on_the_whole_text(loaded, answer_format, position):
     prompt, waveform = Prompt(QUESTIONS[1], answer_format, position), noise(400)
     expected = []
-    for order in tokenise(checkpoint.processor, prompt):
-        log_p = [sum(library_log_probabilities(checkpoint, waveform, order, answer)) for answer in (order.speech, order.nonspeech)]
+    for order in tokenise(loaded.processor, prompt):
+        log_p = [sum(library_log_probabilities(loaded, waveform, order, answer)) for answer in (order.speech, order.nonspeech)]
         expected.append(log_p)
     expected = np.array(expected)
-    scores = score(checkpoint, [waveform], prompt)
+    scores = score(loaded, [waveform], prompt)
     assert scores.log_odds[0] == pytest.approx((expected[:, 0] - expected[:, 1]).mean(), abs=1e-4)
     assert scores.coverage[0] == pytest.approx(np.exp(expected).sum(1).mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize("answer_format", FORMATS)
-def test_constrained_generation_answers_what_the_scores_say(checkpoint, answer_format):
+def test_constrained_generation_answers_what_the_scores_say(loaded, answer_format):
     waveforms = [noise(duration, seed) for seed, duration in enumerate((20, 40, 60, 61, 200, 1000, 1500))]
     for question in QUESTIONS[:4]:
-        table = compare_with_scores(checkpoint, [hear(checkpoint, waveforms[:3]), hear(checkpoint, waveforms[3:])], Prompt(question, answer_format))
+        table = compare_with_scores(
+            loaded, [encode_waveforms(loaded, waveforms[:3]), encode_waveforms(loaded, waveforms[3:])], Prompt(question, answer_format)
+        )
         assert len(table) == (2 if answer_format == "letters" else 1)
         assert table.n_stimuli.eq(7).all()
         # A word is generated token by token, and its first token need not belong to the more probable word.
         assert answer_format != "letters" or table.agreement.eq(1).all()
 
 
-def test_generated_words_follow_their_first_different_token(checkpoint):
+def test_generated_words_follow_their_first_different_token(loaded):
     waveforms = [noise(300, seed) for seed in range(6)]
-    [order] = tokenise(checkpoint.processor, Prompt(QUESTIONS[0], "words"))
+    [order] = tokenise(loaded.processor, Prompt(QUESTIONS[0], "words"))
     for waveform in waveforms:
-        first = [library_log_probabilities(checkpoint, waveform, order, answer)[0] for answer in (order.speech, order.nonspeech)]
-        assert generate_answers(checkpoint, hear(checkpoint, [waveform]), order) == ["SPEECH" if first[0] > first[1] else "NONSPEECH"]
+        first = [library_log_probabilities(loaded, waveform, order, answer)[0] for answer in (order.speech, order.nonspeech)]
+        assert generate_answers(loaded, encode_waveforms(loaded, [waveform]), order) == ["SPEECH" if first[0] > first[1] else "NONSPEECH"]
 
 
-def test_the_letter_bias_is_half_the_difference_of_the_option_orders(checkpoint):
+def test_the_letter_bias_is_half_the_difference_of_the_option_orders(loaded):
     waveform, prompt = noise(400), Prompt(QUESTIONS[2])
     odds = []
-    for order in tokenise(checkpoint.processor, prompt):
-        speech, nonspeech = (sum(library_log_probabilities(checkpoint, waveform, order, answer)) for answer in (order.speech, order.nonspeech))
+    for order in tokenise(loaded.processor, prompt):
+        speech, nonspeech = (sum(library_log_probabilities(loaded, waveform, order, answer)) for answer in (order.speech, order.nonspeech))
         odds.append(speech - nonspeech)
-    scores = score(checkpoint, [waveform], prompt)
+    scores = score(loaded, [waveform], prompt)
     assert scores.letter_bias[0] == pytest.approx((odds[0] - odds[1]) / 2, abs=1e-4)
-    assert np.isnan(score(checkpoint, [waveform], Prompt(QUESTIONS[2], "words")).letter_bias).all()
+    assert np.isnan(score(loaded, [waveform], Prompt(QUESTIONS[2], "words")).letter_bias).all()
 
 
-def test_a_sweep_scores_every_prompt_as_alone_and_hears_each_sound_once(checkpoint, monkeypatch):
+def test_a_sweep_scores_every_prompt_as_alone_and_hears_each_sound_once(loaded, monkeypatch):
     prompts = [Prompt(question, name, place) for question in QUESTIONS[:3] for name in FORMATS for place in ("before", "after")]
     waveforms = [noise(length, seed) for seed, length in enumerate((20, 40, 333, 1000))]
-    alone = [score(checkpoint, waveforms, prompt) for prompt in prompts]
+    alone = [score(loaded, waveforms, prompt) for prompt in prompts]
 
     tokens_read = []
-    layer = checkpoint.model.model.language_model.layers[0]
+    layer = loaded.model.model.language_model.layers[0]
     forward = layer.forward
 
     def counting(hidden, *arguments, **options):
@@ -177,8 +180,8 @@ def test_a_sweep_scores_every_prompt_as_alone_and_hears_each_sound_once(checkpoi
         return forward(hidden, *arguments, **options)
 
     monkeypatch.setattr(layer, "forward", counting)
-    orders = [tokenise(checkpoint.processor, prompt) for prompt in prompts]
-    together = Scorer(checkpoint.model, orders)(hear(checkpoint, waveforms))
+    orders = [tokenise(loaded.processor, prompt) for prompt in prompts]
+    together = Scorer(loaded.model, orders)(encode_waveforms(loaded, waveforms))
     for one, other in zip(together, alone, strict=True):
         for name in ("log_odds", "coverage", "letter_bias"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=2e-4)
@@ -187,49 +190,49 @@ def test_a_sweep_scores_every_prompt_as_alone_and_hears_each_sound_once(checkpoi
 
 
 @pytest.mark.parametrize("answer_format", FORMATS)
-def test_any_text_can_be_asked_and_reads_back(checkpoint, answer_format):
+def test_any_text_can_be_asked_and_reads_back(loaded, answer_format):
     question = 'Braces {x}, "quotes",\nnewline, emoji 🎧, 日本語, עברית'
-    for order in tokenise(checkpoint.processor, Prompt(question, answer_format)):
-        assert question in checkpoint.processor.tokenizer.decode(order.after)
-    assert np.isfinite(score(checkpoint, [noise(200)], Prompt(question, answer_format)).log_odds).all()
+    for order in tokenise(loaded.processor, Prompt(question, answer_format)):
+        assert question in loaded.processor.tokenizer.decode(order.after)
+    assert np.isfinite(score(loaded, [noise(200)], Prompt(question, answer_format)).log_odds).all()
 
 
-def test_both_option_orders_are_asked_and_the_letters_swap(checkpoint):
-    first, second = tokenise(checkpoint.processor, Prompt(QUESTIONS[0]))
+def test_both_option_orders_are_asked_and_the_letters_swap(loaded):
+    first, second = tokenise(loaded.processor, Prompt(QUESTIONS[0]))
     assert (first.speech, first.nonspeech) == (second.nonspeech, second.speech)
     assert first.after != second.after
 
 
-def test_a_special_token_in_the_question_is_refused(checkpoint):
+def test_a_special_token_in_the_question_is_refused(loaded):
     with pytest.raises(InputError, match=r"special token <\|AUDIO\|>"):
-        tokenise(checkpoint.processor, Prompt("What is <|AUDIO|>?"))
+        tokenise(loaded.processor, Prompt("What is <|AUDIO|>?"))
 
 
-def loss_of(checkpoint, audio, prompts, answers, on="answer", focal_gamma=0.0):
-    return answer_loss(checkpoint.model, audio, lesson(checkpoint.model, audio.n_tokens, prompts, answers, on), focal_gamma)
+def loss_of(loaded, audio, prompts, answers, on="answer", focal_gamma=0.0):
+    return answer_loss(loaded.model, audio, training_targets(loaded.model, audio.n_tokens, prompts, answers, on), focal_gamma)
 
 
 @pytest.mark.parametrize("answer_format", FORMATS)
-def test_the_loss_is_the_cross_entropy_of_the_answer_alone(checkpoint, answer_format):
+def test_the_loss_is_the_cross_entropy_of_the_answer_alone(loaded, answer_format):
     prompt = Prompt(QUESTIONS[0], answer_format)
     waveforms = [noise(200), noise(700, 1)]
-    orders = [tokenise(checkpoint.processor, prompt)[0]] * 2
-    mel, lengths = log_mel(checkpoint.processor.feature_extractor, waveforms)
+    orders = [tokenise(loaded.processor, prompt)[0]] * 2
+    mel, lengths = log_mel(loaded.processor.feature_extractor, waveforms)
     with torch.no_grad():
-        result = loss_of(checkpoint, encode(checkpoint.model, mel, lengths), orders, [orders[0].speech, orders[1].nonspeech])
+        result = loss_of(loaded, encode_spectrograms(loaded.model, mel, lengths), orders, [orders[0].speech, orders[1].nonspeech])
     log_p = []
     for waveform, answer in zip(waveforms, (orders[0].speech, orders[1].nonspeech), strict=True):
-        log_p += library_log_probabilities(checkpoint, waveform, orders[0], answer)
+        log_p += library_log_probabilities(loaded, waveform, orders[0], answer)
     assert result.loss.item() == pytest.approx(-np.mean(log_p), abs=1e-4)
 
 
-def test_the_loss_on_text_counts_every_token_of_text(checkpoint):
-    waveform, prompt = noise(300), tokenise(checkpoint.processor, Prompt(QUESTIONS[0]))[0]
-    audio = hear(checkpoint, [waveform])
+def test_the_loss_on_text_counts_every_token_of_text(loaded):
+    waveform, prompt = noise(300), tokenise(loaded.processor, Prompt(QUESTIONS[0]))[0]
+    audio = encode_waveforms(loaded, [waveform])
     with torch.no_grad():
-        result = loss_of(checkpoint, audio, [prompt], [prompt.speech], on="text")
-        embeddings, mask = splice(checkpoint.model, audio, texts_of(checkpoint.model, [prompt]))
-        logits = checkpoint.model(inputs_embeds=embeddings, attention_mask=mask).logits[0].log_softmax(-1)
+        result = loss_of(loaded, audio, [prompt], [prompt.speech], on="text")
+        embeddings, mask = splice(loaded.model, audio, texts_of(loaded.model, [prompt]))
+        logits = loaded.model(inputs_embeds=embeddings, attention_mask=mask).logits[0].log_softmax(-1)
     sounds = audio.n_tokens[0]
     targets = [*prompt.before[1:], *[None] * sounds, *prompt.after, *prompt.speech]
     expected = [-logits[place, token].item() for place, token in enumerate(targets) if token is not None]
@@ -237,16 +240,16 @@ def test_the_loss_on_text_counts_every_token_of_text(checkpoint):
     assert result.loss.item() == pytest.approx(np.mean(expected), abs=1e-4)
 
 
-def test_focal_loss_weighs_down_what_is_already_probable(checkpoint):
-    orders = [tokenise(checkpoint.processor, Prompt(QUESTIONS[0]))[0]] * 3
+def test_focal_loss_weighs_down_what_is_already_probable(loaded):
+    orders = [tokenise(loaded.processor, Prompt(QUESTIONS[0]))[0]] * 3
     answers = [orders[0].speech, orders[0].nonspeech, orders[0].speech]
-    audio = hear(checkpoint, [noise(200, seed) for seed in range(3)])
+    audio = encode_waveforms(loaded, [noise(200, seed) for seed in range(3)])
     with torch.no_grad():
         single = []
         for i, answer in enumerate(answers):
             one = AudioEmbeddings(audio.vectors[i : i + 1], audio.n_tokens[i : i + 1])
-            single.append(loss_of(checkpoint, one, orders[:1], [answer]).loss.item())
-        focal = loss_of(checkpoint, audio, orders, answers, focal_gamma=2.0).loss.item()
+            single.append(loss_of(loaded, one, orders[:1], [answer]).loss.item())
+        focal = loss_of(loaded, audio, orders, answers, focal_gamma=2.0).loss.item()
     assert focal == pytest.approx(np.mean([(1 - np.exp(-loss)) ** 2 * loss for loss in single]), rel=1e-4)
 
 
@@ -276,31 +279,31 @@ def test_the_scopes_have_their_number_of_parameters_at_full_size(scope, with_mlp
     with torch.device("meta"):
         model = Qwen2AudioForConditionalGeneration(config)
         model.requires_grad_(False)
-        wrapped = attach_adapter(Checkpoint(model, None), targets, scope, rank=16, alpha=32, dropout=0.05)
+        wrapped = attach_adapter(LoadedModel(model, None, ""), targets, scope, rank=16, alpha=32, dropout=0.05)
     adapted = [name for name, module in wrapped.named_modules() if hasattr(module, "lora_A")]
     assert len(adapted) == modules
     assert any("audio_tower" in name for name in adapted) == (scope == "published")
     assert sum(parameter.numel() for parameter in wrapped.parameters() if parameter.requires_grad) == parameters
 
 
-def test_modules_that_do_not_exist_are_refused(checkpoint):
+def test_modules_that_do_not_exist_are_refused(loaded):
     with pytest.raises(InputError, match="no such modules"):
-        attach_adapter(checkpoint, ["w_proj"], "language_model", rank=4, alpha=8, dropout=0.0)
+        attach_adapter(loaded, ["w_proj"], "language_model", rank=4, alpha=8, dropout=0.0)
 
 
 def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_path):
     torch.manual_seed(3)
     targets = ["v_proj", "o_proj", "q_proj", "k_proj"]
-    wrapped = attach_adapter(load_checkpoint(folder), targets, "published", rank=4, alpha=8, dropout=0.0)
+    wrapped = attach_adapter(load_model(identified(folder)), targets, "published", rank=4, alpha=8, dropout=0.0)
     for name, parameter in wrapped.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
     wrapped.save_pretrained(str(tmp_path / "adapter"))
     waveforms, prompt = [noise(300), noise(900, 1)], Prompt(QUESTIONS[0])
-    processor = load_checkpoint(folder).processor
-    trained = score(Checkpoint(wrapped.eval().get_base_model(), processor), waveforms, prompt).log_odds
-    loaded = score(load_adapter(load_checkpoint(folder), tmp_path / "adapter"), waveforms, prompt).log_odds
-    plain = score(load_checkpoint(folder), waveforms, prompt).log_odds
+    processor = load_model(identified(folder)).processor
+    trained = score(LoadedModel(wrapped.eval().get_base_model(), processor, ""), waveforms, prompt).log_odds
+    loaded = score(load_adapter(load_model(identified(folder)), tmp_path / "adapter"), waveforms, prompt).log_odds
+    plain = score(load_model(identified(folder)), waveforms, prompt).log_odds
     np.testing.assert_array_equal(loaded, trained)
     assert np.abs(plain - trained).max() > 1e-3
 
@@ -309,13 +312,13 @@ def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_
     shutil.copytree(tmp_path / "adapter", tmp_path / "older")
     save_file(renamed, tmp_path / "older" / "adapter_model.safetensors")
     with pytest.raises(InputError, match="another module tree"):
-        load_adapter(load_checkpoint(folder), tmp_path / "older")
+        load_adapter(load_model(identified(folder)), tmp_path / "older")
 
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["target_modules"] == sorted(targets), "the same bytes in every process"
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
     with pytest.raises(InputError, match="made for another base model"):
-        load_adapter(load_checkpoint(folder), tmp_path / "adapter")
+        load_adapter(load_model(identified(folder)), tmp_path / "adapter")
 
 
 @pytest.mark.parametrize(
@@ -331,17 +334,17 @@ def test_a_broken_checkpoint_is_refused_in_words(folder, tmp_path, damage, messa
     copy = shutil.copytree(folder, tmp_path / "copy")
     damage(copy)
     with pytest.raises(InputError, match=message):
-        load_checkpoint(copy)
+        load_model(identified(copy))
 
 
-def test_silence_is_answered_like_any_sound(checkpoint):
-    scores = score(checkpoint, [np.zeros(3200, np.float32), np.zeros(320, np.float32)], Prompt(QUESTIONS[0]))
+def test_silence_is_answered_like_any_sound(loaded):
+    scores = score(loaded, [np.zeros(3200, np.float32), np.zeros(320, np.float32)], Prompt(QUESTIONS[0]))
     assert np.isfinite(scores.log_odds).all()
     assert scores.n_audio_tokens.tolist() == [5, 0]
 
 
-def test_unusable_stimuli_are_refused(checkpoint):
-    extractor = checkpoint.processor.feature_extractor
+def test_unusable_stimuli_are_refused(loaded):
+    extractor = loaded.processor.feature_extractor
     for waveform, message in (
         (noise(4001), "longer than the model's 4 s"),
         (noise(0), "no samples"),
@@ -352,7 +355,7 @@ def test_unusable_stimuli_are_refused(checkpoint):
 
 
 def test_nf4_leaves_the_tower_and_the_head_alone(folder):
-    model = load_checkpoint(folder, "nf4", torch.device("cpu")).model
+    model = load_model(identified(folder), "nf4", torch.device("cpu")).model
     kinds = {name: type(module).__name__ for name, module in model.named_modules()}
     quantised = [name for name, kind in kinds.items() if kind == "Linear4bit"]
     assert quantised

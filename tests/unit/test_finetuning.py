@@ -1,5 +1,7 @@
 """Adapters learn, draw what they say they draw, and survive interruption."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,12 +15,13 @@ from earwitness.core.files import atomic
 from earwitness.model.engine import optimisation
 from earwitness.model.engine.adapters import base_of
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.loading import Checkpoint, load_checkpoint
+from earwitness.model.engine.loading import LoadedModel, load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import encode_shard
 from earwitness.model.finetuning import presentation_order, train_adapter, training_set
+from earwitness.model.identity import identified
 from earwitness.model.prediction import ask, from_audio, from_features
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.stimuli import STIMULI
 
@@ -82,24 +85,24 @@ def study(tmp_path_factory):
 
 
 def train(folder, study, resume, steps=RECIPE["steps"], prompt=PROMPT, **changes):
-    checkpoint = load_checkpoint(folder)
-    data = training_set(checkpoint, from_audio(checkpoint, [study[0]]), study[1], "published")
-    model, history = train_adapter(checkpoint, data, prompt, {**RECIPE, "steps": steps, **changes}, 5, CheckpointFolder(resume, {"steps": steps}))
-    return Checkpoint(base_of(model), checkpoint.processor), history
+    loaded = load_model(identified(folder))
+    data = training_set(loaded, from_audio(loaded, [study[0]]), study[1], "published")
+    model, history = train_adapter(loaded, data, prompt, {**RECIPE, "steps": steps, **changes}, 5, SavedState(resume, {"steps": steps}))
+    return replace(loaded, model=base_of(model)), history
 
 
-def answers_of(checkpoint, study, prompt):
-    return ask(checkpoint, from_audio(checkpoint, [study[0]]), [prompt], "x", 5, Batches(4, CPU))
+def answers_of(loaded, study, prompt):
+    return ask(loaded, from_audio(loaded, [study[0]]), [prompt], "x", 5, Batches(4, CPU))
 
 
-def adapter_weights(checkpoint):
-    return torch.cat([parameter.detach().flatten() for name, parameter in checkpoint.model.named_parameters() if "lora_" in name])
+def adapter_weights(loaded):
+    return torch.cat([parameter.detach().flatten() for name, parameter in loaded.model.named_parameters() if "lora_" in name])
 
 
 def test_training_lowers_the_loss_and_moves_the_answers(folder, study, tmp_path):
     trained, history = train(folder, study, tmp_path, steps=60, prompt=YES_NO)
     assert history.loss.iloc[-5:].mean() < 0.3 * history.loss.iloc[:3].mean()
-    untrained = answers_of(load_checkpoint(folder), study, YES_NO)
+    untrained = answers_of(load_model(identified(folder)), study, YES_NO)
     answers = answers_of(trained, study, YES_NO)
     assert answers.coverage.min() > 10 * untrained.coverage.max(), "probability moves onto the two answers"
     speech = (study[1].label == "SPEECH").to_numpy()
@@ -129,16 +132,16 @@ def test_an_interrupted_adapter_equals_an_uninterrupted_one(folder, study, tmp_p
 def test_an_adapter_outside_the_tower_trains_on_features_as_on_sounds(folder, study, tmp_path):
     """Encoding once and encoding at every step are the same where the tower does not change."""
     features = tmp_path / "features.parquet"
-    checkpoint = load_checkpoint(folder)
-    encode_shard(checkpoint, study[0], features, Batches(4, CPU))
+    loaded = load_model(identified(folder))
+    encode_shard(loaded, study[0], features, Batches(4, CPU))
     recipe = {**RECIPE, "scope": "language_model", "dropout": 0.0}
-    on_features = training_set(checkpoint, from_features(checkpoint, [features]), study[1], "language_model")
-    model, history = train_adapter(checkpoint, on_features, PROMPT, recipe, 5, CheckpointFolder(tmp_path / "a", {}))
+    on_features = training_set(loaded, from_features(loaded, [features]), study[1], "language_model")
+    model, history = train_adapter(loaded, on_features, PROMPT, recipe, 5, SavedState(tmp_path / "a", {}))
     assert not [name for name, parameter in model.named_parameters() if parameter.requires_grad and "audio_tower" in name]
 
-    again = load_checkpoint(folder)
+    again = load_model(identified(folder))
     on_sounds = training_set(again, from_audio(again, [study[0]]), study[1], "published")
-    _, other = train_adapter(again, on_sounds, PROMPT, recipe, 5, CheckpointFolder(tmp_path / "b", {}))
+    _, other = train_adapter(again, on_sounds, PROMPT, recipe, 5, SavedState(tmp_path / "b", {}))
     np.testing.assert_allclose(history.loss, other.loss, rtol=1e-4)
     assert history.loss.iloc[-1] < history.loss.iloc[0]
 
@@ -152,24 +155,24 @@ def test_rows_per_pass_change_no_result(folder, study, tmp_path):
 
 def test_compact_memory_gives_the_same_adapter(folder, study, tmp_path):
     """Activations that are computed again, dropout included, are the same activations."""
-    checkpoint = load_checkpoint(folder)
-    data = training_set(checkpoint, from_audio(checkpoint, [study[0]]), study[1], "published")
-    model, history = train_adapter(checkpoint, data, PROMPT, RECIPE, 5, CheckpointFolder(tmp_path / "compact", {}), "compact")
+    loaded = load_model(identified(folder))
+    data = training_set(loaded, from_audio(loaded, [study[0]]), study[1], "published")
+    model, history = train_adapter(loaded, data, PROMPT, RECIPE, 5, SavedState(tmp_path / "compact", {}), "compact")
     plain, other = train(folder, study, tmp_path / "fast")
     np.testing.assert_allclose(history.loss, other.loss, rtol=1e-5)
-    torch.testing.assert_close(adapter_weights(Checkpoint(base_of(model), None)), adapter_weights(plain), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(adapter_weights(LoadedModel(base_of(model), None, "")), adapter_weights(plain), rtol=1e-3, atol=1e-5)
 
 
 def test_only_the_train_part_is_read_and_a_missing_stimulus_is_named(folder, study):
-    checkpoint = load_checkpoint(folder)
-    sounds = from_audio(checkpoint, [study[0]])
-    data = training_set(checkpoint, sounds, study[1], "published")
+    loaded = load_model(identified(folder))
+    sounds = from_audio(loaded, [study[0]])
+    data = training_set(loaded, sounds, study[1], "published")
     assert data.is_speech.tolist() == [True, False] * 4
     assert data.collect(np.arange(8)).n_tokens == (5,) * 8
     with pytest.raises(InputError, match=r"stimulus gone .* is in no shard"):
-        training_set(checkpoint, sounds, study[1].replace({"stimulus_id": {"s3": "gone"}}), "published")
+        training_set(loaded, sounds, study[1].replace({"stimulus_id": {"s3": "gone"}}), "published")
     with pytest.raises(InputError, match="fewer than two classes"):
-        training_set(checkpoint, sounds, study[1][study[1].label == "SPEECH"], "published")
+        training_set(loaded, sounds, study[1][study[1].label == "SPEECH"], "published")
 
 
 @given(is_speech=st.lists(st.booleans(), min_size=2, max_size=40).filter(lambda labels: len(set(labels)) == 2), n_draws=st.integers(0, 200))

@@ -26,8 +26,8 @@ from earwitness.core.randomness import stream
 from earwitness.detectors.folder import Selection, adapter_config_for, detector_record, load_detector_folder, select_adapter
 from earwitness.evaluation.calibration import Calibration
 from earwitness.model.engine.adapters import attach_adapter
-from earwitness.model.engine.loading import load_checkpoint
-from earwitness.model.identity import BLOCK, BLOCKS, checkpoint_fingerprint
+from earwitness.model.engine.loading import load_model
+from earwitness.model.identity import identified, identify_model
 from earwitness.stimuli.mixing import factorial_design, make_clip_stimuli
 
 STIMULI = {
@@ -78,32 +78,17 @@ def test_stretches_cover_a_file_and_none_is_longer_than_a_training_stimulus(n_sa
     assert all(after[0] <= before[1] for before, after in pairwise(stretches))
 
 
-def test_a_fingerprint_of_a_large_file_sees_its_ends_and_its_middle(tmp_path):
-    size = (BLOCKS + 1) * BLOCK
-    weights = tmp_path / "model.safetensors"
-    seen = set()
-    for place in (None, 0, 10 * BLOCK, size - 1):
-        content = bytearray(size)
-        if place is not None:
-            content[place] = 1
-        weights.write_bytes(content)
-        seen.add(checkpoint_fingerprint(tmp_path))
-    assert len(seen) == 4
-    with pytest.raises(InputError, match="no checkpoint here"):
-        checkpoint_fingerprint(tmp_path / "nothing")
-
-
 @pytest.fixture(scope="module")
 def detector(folder, tmp_path_factory):
     """A detector's folder of an adapter with random weights for the tiny base."""
     torch.manual_seed(3)
     path = tmp_path_factory.mktemp("detector")
-    model = attach_adapter(load_checkpoint(folder), ["q_proj", "k_proj", "v_proj", "o_proj"], "published", 4, 8, 0.0)
+    model = attach_adapter(load_model(identified(folder)), ["q_proj", "k_proj", "v_proj", "o_proj"], "published", 4, 8, 0.0)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.5)
     model.save_pretrained(str(path))
-    base = {"name": "tiny", "revision": None}
+    base = identify_model(folder, "tiny", None)
     config = json.loads((path / "adapter_config.json").read_text())
     write_json(path / "adapter_config.json", adapter_config_for(config, base))
     write_json(path / "prompt.json", {"question": "Does this sound contain human speech?", "answer_format": "letters", "audio_position": "before"})
@@ -111,7 +96,7 @@ def detector(folder, tmp_path_factory):
     fit = {"method": "platt", "slope": 2.0, "intercept": 0.5, "temperature": 0.5, "threshold_log_odds": -0.25, "fitted_on": fitted_on}
     write_json(path / "calibration.json", fit)
     selection = Selection("attention-grouped", "1", {"attention-grouped": {"1": 0.9}})
-    write_json(path / "detector.json", detector_record(base, folder, "none", PRESENTATION, selection))
+    write_json(path / "detector.json", detector_record(base, "none", PRESENTATION, selection))
     return path
 
 

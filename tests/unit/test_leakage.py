@@ -545,10 +545,10 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
     other.write_bytes(paths[changed].read_bytes() + b"\n")
     used = paths | {changed: other}
     expected = f"{folder / 'gate.json'}: was opened for other data: {other} is not the file that was audited; run the audit and its gate again"
-    common = ["--base", tmp_path, "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
-    made = [tmp_path / name for name in ("adapter_config.json", "adapter_model.safetensors", "history.csv", "costs.json")]
-    outputs = ["--adapter-config", made[0], "--adapter-weights", made[1], "--history", made[2], "--costs", made[3], "--recipe", "{}"]
-    message = run(train_adapter.main, used["shard"], "--split", used["split"], "--gate", folder / "gate.json", *common, *outputs)
+    common = ["--base", tmp_path, "--identity", tmp_path / "base.json", "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
+    made = [tmp_path / name for name in ("adapter_config.json", "adapter_model.safetensors", "history.csv", "costs.json", "base.json")]
+    outputs = ["--adapter-config", made[0], "--adapter-weights", made[1], "--history", made[2], "--costs", made[3], "--adapter-base", made[4]]
+    message = run(train_adapter.main, used["shard"], "--split", used["split"], "--gate", folder / "gate.json", *common, *outputs, "--recipe", "{}")
     assert message == f"error: {expected}"
     asked = [
         "--study",
@@ -586,7 +586,8 @@ def test_evaluation_needs_a_gate_for_every_split(clean, tmp_path):
         "--batch-size",
         1,
     ]
-    common = ["--base", tmp_path, "--adapter", tmp_path, "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
+    base = ["--base", tmp_path, "--identity", tmp_path / "base.json"]
+    common = [*base, "--adapter", tmp_path, "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
     message = run(predict_adapter.main, paths["shard"], *common, *arguments, "--output", tmp_path / "predictions.parquet")
     assert message == "error: --gates: 1 for 2 splits; give one for each, in their order"
 

@@ -8,7 +8,8 @@ from shards import write_shard
 
 from earwitness.audio.io import SAMPLE_RATE, dbfs
 from earwitness.audio.levels import Level
-from earwitness.model.engine.loading import load_checkpoint
+from earwitness.model.engine.loading import load_model
+from earwitness.model.identity import identified
 from earwitness.model.prediction import from_audio
 
 DURATION_MS = 100
@@ -43,8 +44,8 @@ def test_the_stimuli_s_own_level_leaves_every_sample_and_silence_stays_silence()
 
 def test_a_model_hears_stimuli_at_the_level_of_the_recipe(folder, tmp_path):
     shard = write_shard(tmp_path / "shard.parquet", ["a", "b"])
-    checkpoint = load_checkpoint(folder)
-    levels = [dbfs(waveform) for _, waveforms in from_audio(checkpoint, [shard], Level("rms", -30.0)).blocks(None) for waveform in waveforms]
+    loaded = load_model(identified(folder))
+    levels = [dbfs(waveform) for _, waveforms in from_audio(loaded, [shard], Level("rms", -30.0)).blocks(None) for waveform in waveforms]
     assert levels == pytest.approx([-30.0, -30.0], abs=1e-3)
-    plain = [dbfs(waveform) for _, waveforms in from_audio(checkpoint, [shard]).blocks(None) for waveform in waveforms]
+    plain = [dbfs(waveform) for _, waveforms in from_audio(loaded, [shard]).blocks(None) for waveform in waveforms]
     assert max(plain) > -22

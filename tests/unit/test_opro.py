@@ -11,14 +11,14 @@ from transformers import AutoTokenizer, Qwen2ForCausalLM
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
 from earwitness.prompt_search.opro import SHOWN, Opro, load_writer, parse, request_for
-from earwitness.prompt_search.proposers import Judged
+from earwitness.prompt_search.proposers import ScoredQuestion
 from earwitness.prompt_search.search import Settings
 
 CPU = torch.device("cpu")
 
 
 def judged(question, gain):
-    return Judged(question, 0.7 + gain, gain, 1.0, 120)
+    return ScoredQuestion(question, 0.7 + gain, gain, 1.0, 120)
 
 
 def test_the_same_seed_writes_the_same_texts_and_leaves_torchs_own_draws_alone(writer):

@@ -11,8 +11,8 @@ from earwitness.core.errors import InputError
 from earwitness.model.engine import optimisation
 from earwitness.model.engine.losses import BatchLoss
 from earwitness.model.engine.optimisation import Schedule, learning_rate, optimise
-from earwitness.model.engine.training_pass import Passes, PassInputs
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.model.engine.training_pass import PassInputs, TrainingPass
+from earwitness.runtime.saved_state import SavedState
 
 SCHEDULE = Schedule(steps=12, batch_size=8, micro_batch_size=4, learning_rate=0.05, warmup_fraction=0.25, weight_decay=0.01, max_gradient_norm=1.0)
 
@@ -39,7 +39,7 @@ def run(folder, stamp, stop_before=None, most_rows=8, schedule=SCHEDULE):
         return BatchLoss((model(x) - x.sum(1, keepdim=True)).square().mean(), torch.tensor(0.5))
 
     history = optimise(
-        dict(model.named_parameters()), inputs, Passes(loss, recording=False), schedule, seed=7, checkpoint=CheckpointFolder(folder, stamp)
+        dict(model.named_parameters()), inputs, TrainingPass(loss, recording=False), schedule, seed=7, resume=SavedState(folder, stamp)
     )
     return history, torch.cat([parameter.detach().flatten() for parameter in model.parameters()]), visited
 

@@ -13,12 +13,14 @@ import compare_prompts
 import predict_prompts
 import search_prompts
 from earwitness.core.errors import InputError
+from earwitness.core.files import write_json
 from earwitness.leakage.tuning_records import load_tuning_record
 from earwitness.model.engine.adapters import attach_adapter
-from earwitness.model.engine.loading import load_checkpoint
+from earwitness.model.engine.loading import load_model
+from earwitness.model.identity import BASE_OF_ADAPTER, identified, identify_model
 from earwitness.model.tiny_base import QUESTIONS
 from earwitness.prompt_search.chosen_question import asked_prompt
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS
 from earwitness.tables.splits import SPLIT
@@ -41,11 +43,12 @@ def study(folder, tmp_path_factory):
     index = read_table(shard, STIMULI).drop(columns=["source_id", "label"]).merge(table[["stimulus_id", "source_id", "label"]])
     write_table(path / "index.parquet", index[list(STIMULI.columns)], STIMULI)
     write_table(path / "grouped.csv", table, SPLIT)
-    wrapped = attach_adapter(load_checkpoint(folder), ["q_proj", "v_proj"], "published", 2, 4, 0.0)
+    wrapped = attach_adapter(load_model(identified(folder)), ["q_proj", "v_proj"], "published", 2, 4, 0.0)
     for name, parameter in wrapped.named_parameters():
         if "lora_B" in name:
             parameter.data.normal_(0, 0.1)
     wrapped.save_pretrained(str(path / "adapter"))
+    write_json(path / "adapter" / BASE_OF_ADAPTER, identify_model(folder, "tiny", None))
     return path
 
 
@@ -55,7 +58,8 @@ def call(program, monkeypatch, *arguments):
 
 
 def system_of(study, folder):
-    model = ["--base", folder, "--quantisation", "none", "--threads", 1, "--batch-size", 4, "--prompt", json.dumps(PROMPT)]
+    model = ["--base", folder, "--identity", study / "adapter" / BASE_OF_ADAPTER, "--quantisation", "none"]
+    model += ["--threads", 1, "--batch-size", 4, "--prompt", json.dumps(PROMPT)]
     return ["--system", SYSTEM, "--adapter", study / "adapter" / "adapter_config.json", "--shards", study / "shard.parquet", *model]
 
 
@@ -89,14 +93,14 @@ def test_an_interrupted_search_over_an_adapter_resumes_to_the_same_bytes(study, 
         saved.append(progress["done"])
         raise KeyboardInterrupt
 
-    save = CheckpointFolder.save
+    save = SavedState.save
     with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
-        dying.setattr(CheckpointFolder, "save", save_and_die)
+        dying.setattr(SavedState, "save", save_and_die)
         search(study, folder, tmp_path, dying)
     assert saved == [1] and not (tmp_path / "prompts.csv").exists()
     asked = []
-    gather = CheckpointFolder.load
-    monkeypatch.setattr(CheckpointFolder, "load", lambda self: asked.append(gather(self)) or asked[-1])
+    gather = SavedState.load
+    monkeypatch.setattr(SavedState, "load", lambda self: asked.append(gather(self)) or asked[-1])
     assert search(study, folder, tmp_path, monkeypatch) == searched
     assert asked[0] is not None, "it went on from the saved state"
 

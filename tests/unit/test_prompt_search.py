@@ -15,11 +15,11 @@ from earwitness.core.randomness import stream
 from earwitness.prompt_search.candidates import canonical, fault, gives_answer_away, same
 from earwitness.prompt_search.edits import DIRECT_QUESTIONS, PHRASES, Edits, Grammar, Paraphrases, text_of
 from earwitness.prompt_search.gains import Search, assert_unseen, gain_table, outcomes_of
-from earwitness.prompt_search.proposers import Judged, Proposal
+from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
 from earwitness.prompt_search.search import Settings, gather, measure, race, rungs, score_table
 from earwitness.prompt_search.selection_bias import expected_maximum, expected_optimism
 from earwitness.prompt_search.stimulus_sampling import draw_stimuli, split_for_adapter
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.prompts import PROMPT_SCORES
 
@@ -120,11 +120,11 @@ def test_every_edit_is_a_design_that_its_text_spells(seed, edits):
 def test_paraphrases_ignore_scores_and_edits_follow_them():
     good, bad = "You are a careful listener.", "Most of the clip may be silent."
     told = [
-        Judged(BASELINE, 0.7, 0.0, 1.0, 1000),
-        Judged(f"{good} {BASELINE}", 0.9, 0.2, 1.0, 1000),
-        Judged(f"{BASELINE} {bad}", 0.5, -0.2, 1.0, 1000),
+        ScoredQuestion(BASELINE, 0.7, 0.0, 1.0, 1000),
+        ScoredQuestion(f"{good} {BASELINE}", 0.9, 0.2, 1.0, 1000),
+        ScoredQuestion(f"{BASELINE} {bad}", 0.5, -0.2, 1.0, 1000),
     ]
-    blind = [Judged(judged.question, 0.5, 0.0, 0.0, 1000) for judged in told]
+    blind = [ScoredQuestion(judged.question, 0.5, 0.0, 0.0, 1000) for judged in told]
     for proposer, follows in ((Paraphrases(BASELINE), False), (Edits(BASELINE), True)):
         texts, others = ([p.text for p in proposer.propose(history, 30, stream(1, "x"))] for history in (told, blind))
         assert (texts != others) is follows
@@ -227,17 +227,17 @@ def test_an_interrupted_search_resumes_to_the_same_result(tmp_path, calls):
             raise Interrupted
         return answers(5)(questions, stimuli)
 
-    folder = CheckpointFolder(tmp_path / "state", {"seed": 1})
+    folder = SavedState(tmp_path / "state", {"seed": 1})
     with pytest.raises(Interrupted):
-        run(failing, checkpoint=folder)
+        run(failing, resume=folder)
     left = 1000
-    assert run(failing, checkpoint=folder) == run(answers(5))
+    assert run(failing, resume=folder) == run(answers(5))
     assert (folder.load() or [None, {}])[1]["done"] == SMALL.iterations
 
 
 def test_a_state_of_other_settings_is_not_resumed(tmp_path):
-    run(answers(5), checkpoint=CheckpointFolder(tmp_path / "state", {"seed": 1}))
-    assert run(answers(6), checkpoint=CheckpointFolder(tmp_path / "state", {"seed": 2})) == run(answers(6))
+    run(answers(5), resume=SavedState(tmp_path / "state", {"seed": 1}))
+    assert run(answers(6), resume=SavedState(tmp_path / "state", {"seed": 2})) == run(answers(6))
 
 
 def test_what_is_turned_down_is_asked_for_again_and_archived():
@@ -249,7 +249,7 @@ def test_what_is_turned_down_is_asked_for_again_and_archived():
             texts = [BASELINE.upper(), "Always answer A.", f"Is it number {self.calls}?"]
             return [*(Proposal(text, text) for text in texts), Proposal(None, "no tags", "request", "no pair")]
 
-    history = [Judged(BASELINE, 0.5, 0.0, 0.0, 10)]
+    history = [ScoredQuestion(BASELINE, 0.5, 0.0, 0.0, 10)]
     questions, records = gather(Forgetful(), history, Settings(1, 5, 1, 500), (), stream(1))
     assert questions == ["Is it number 1?", "Is it number 2?", "Is it number 3?"]
     assert [record["fault"] for record in records[:4]] == ["asked before", "gives the answer away", "", "no pair"]

@@ -217,7 +217,7 @@ def test_the_baseline_has_its_levels_from_the_factorial_set_and_its_conditions_o
 def test_the_base_model_is_where_its_origin_says(model, folder, name, tiny):
     plan = plan_of(model=model)
     assert plan.base_folder == folder
-    assert (plan.base_description["name"], plan.base_description["tiny"]) == (name, tiny)
+    assert (plan.model_name("base")[0], plan.base_terms["tiny"]) == (name, tiny)
 
 
 def test_a_fetched_model_is_the_one_of_its_own_section():

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -22,11 +23,13 @@ from earwitness.leakage.tuning_records import load_tuning_record, tuning_record
 from earwitness.leakage.waivers import Waiver
 from earwitness.stimuli.counterfactuals import CARRIER, CHANGES, MOST_STIMULI, probed, variants
 from earwitness.tables.columns import LABELS
-from earwitness.tables.files import write_table
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.pretraining import PRETRAINING_CORPORA
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.splits import SPLIT
 
 SOURCES = 8
+CORPORA = Path(__file__).parents[2] / "config" / "pretraining_corpora.csv"
 
 
 @pytest.fixture
@@ -63,7 +66,8 @@ def answers(split: pd.DataFrame, shift: float = 0.0, carrier_tells: bool = False
 
 def evidence(tmp_path, split, records, needed=None, counterfactuals=None) -> TuningInput:
     needed = {"energy": ("statistics", "threshold"), "silero": ()} if needed is None else needed
-    return TuningInput(split, sha256_of(tmp_path / "grouped.csv"), records, needed, pd.Series(["esc50"]), "tiny base", counterfactuals)
+    corpora = read_table(CORPORA, PRETRAINING_CORPORA)
+    return TuningInput(split, sha256_of(tmp_path / "grouped.csv"), records, needed, pd.Series(["esc50"]), corpora, "tiny base", counterfactuals)
 
 
 def statuses(tmp_path, split, records, **others) -> dict[str, str]:
@@ -195,12 +199,14 @@ def test_the_program_writes_a_certificate_that_loads_and_a_report(tmp_path, spli
     waiver = {"check": "L09", "reason": "shown on purpose", "by": "A. Lovelace", "expires": "2100-01-01"}
     outputs = ["--certificate", tmp_path / "certificate.json", "--evidence", tmp_path / "evidence.csv"]
     inputs = [tmp_path / "grouped.csv", "--tuning", tmp_path / "energy.tuning.json", "--systems", "energy", "silero"]
-    inputs += ["--recordings", tmp_path / "recordings.parquet", "--base", "tiny base", "--waivers", json.dumps({"waivers": [waiver]})]
+    inputs += ["--recordings", tmp_path / "recordings.parquet", "--corpora", CORPORA, "--base", "tiny base"]
+    inputs += ["--waivers", json.dumps({"waivers": [waiver]})]
     run(program.main, *inputs, *outputs)
     certificate = load_certificate(tmp_path / "certificate.json")
     by_id = {check["id"]: check for check in certificate["checks"]}
     assert certificate["status"] == "fail" and by_id["L07"]["status"] == "fail" and by_id["L09"]["waived"]
     assert len(by_id["L07"]["offending_sources"]) == 2 * SOURCES
+    assert {"role": "corpora", "name": CORPORA.name, "sha256": sha256_of(CORPORA)} in certificate["subject"]
     run(render_audit.main, tmp_path / "certificate.json", tmp_path / "evidence.csv", "--report", tmp_path / "report.md")
     report = (tmp_path / "report.md").read_text()
     assert "L07 statistics_fitted_outside: FAIL" in report and "does not apply" in report

@@ -14,10 +14,10 @@ from earwitness.core.json_files import DIGEST, TEXT, load_record, record_schema
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.calibration import METHODS, Calibration
 from earwitness.evaluation.scored_answers import outcomes_on
-from earwitness.model.identity import checkpoint_fingerprint
+from earwitness.model.identity import IDENTITY, ModelFolder
 from earwitness.statistics.clustered import estimate
 
-SCHEMA_NAME = "earwitness-detector/1"
+SCHEMA_NAME = "earwitness-detector/2"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 _NUMBER = {"type": "number"}
@@ -27,7 +27,7 @@ _PRESENTATION = dict.fromkeys(("window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs"
 _FILES = {
     "detector.json": record_schema(
         schema={"const": SCHEMA_NAME},
-        base=record_schema(name=TEXT, revision={"type": ["string", "null"]}, fingerprint=DIGEST),
+        base=IDENTITY,
         quantisation={"enum": ["none", "nf4"]},
         presentation=record_schema(**_PRESENTATION, normalisation={"enum": ["peak", "rms"]}, level=_LEVEL),
         selected=record_schema(system_id=TEXT, seed=TEXT, development_balanced_accuracy={"type": "object"}),
@@ -73,22 +73,20 @@ def select_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.D
 
 @dataclass(frozen=True)
 class DetectorFolder:
-    """What a detector's folder says, checked. base_name and revision: for people; fingerprint: earwitness.model.identity."""
+    """What a detector's folder says, checked. base: earwitness.model.identity.IDENTITY."""
 
     folder: Path
-    base_name: str
-    revision: str | None
-    fingerprint: str
+    base: Mapping[str, Any]
     quantisation: str
     prompt: dict[str, str]
     calibration: Calibration
     presentation: Presentation
 
-    def verify_base(self, base: Path) -> None:
-        """Raise InputError where a checkpoint is not the one that the adapter was trained on."""
-        if checkpoint_fingerprint(base) != self.fingerprint:
-            wanted = self.base_name + (f" at revision {self.revision}" if self.revision else "")
-            raise InputError(f"{base}: not the base that the adapter in {self.folder} was trained on; give {wanted}")
+    def verify_base(self, base: ModelFolder) -> None:
+        """Raise InputError where a model is not the base that the adapter was trained on."""
+        if base.sha256 != self.base["sha256"]:
+            wanted = self.base["name"] + (f" at revision {self.base['revision']}" if self.base["revision"] else "")
+            raise InputError(f"{base.path}: not the base that the adapter in {self.folder} was trained on; give {wanted}")
 
 
 def load_detector_folder(folder: Path) -> DetectorFolder:
@@ -104,9 +102,7 @@ def load_detector_folder(folder: Path) -> DetectorFolder:
     presentation = detector["presentation"]
     return DetectorFolder(
         folder=folder,
-        base_name=detector["base"]["name"],
-        revision=detector["base"]["revision"],
-        fingerprint=detector["base"]["fingerprint"],
+        base=detector["base"],
         quantisation=detector["quantisation"],
         prompt=content["prompt.json"],
         calibration=Calibration(calibration["slope"], calibration["intercept"]),
@@ -114,11 +110,11 @@ def load_detector_folder(folder: Path) -> DetectorFolder:
     )
 
 
-def detector_record(base: Mapping[str, Any], checkpoint: Path, quantisation: str, presentation: Presentation, selection: Selection) -> dict[str, Any]:
-    """The content of detector.json. base: name and revision of the base model; checkpoint: its folder."""
+def detector_record(base: Mapping[str, Any], quantisation: str, presentation: Presentation, selection: Selection) -> dict[str, Any]:
+    """The content of detector.json. base: earwitness.model.identity.IDENTITY of the base model."""
     return {
         "schema": SCHEMA_NAME,
-        "base": {"name": base["name"], "revision": base["revision"], "fingerprint": checkpoint_fingerprint(checkpoint)},
+        "base": dict(base),
         "quantisation": quantisation,
         "presentation": asdict(presentation),
         "selected": {"system_id": selection.system_id, "seed": selection.seed, "development_balanced_accuracy": selection.development},

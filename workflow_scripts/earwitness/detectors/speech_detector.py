@@ -13,10 +13,11 @@ from earwitness.core.errors import InputError
 from earwitness.detectors.folder import DetectorFolder
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import hear
-from earwitness.model.engine.loading import Memory, load_checkpoint
+from earwitness.model.engine.features import encode_waveforms
+from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer
+from earwitness.model.identity import identified
 
 STRETCHES_AT_A_TIME = 256
 COLUMNS = ["file", "start_s", "end_s", "probability", "answer", "log_odds", "note"]
@@ -38,11 +39,12 @@ class SpeechDetector:
     """
 
     def __init__(self, folder: DetectorFolder, base: Path, quantisation: str | None = None, memory: Memory = "fast", batch_size: int | None = None):
-        folder.verify_base(base)
-        checkpoint = load_adapter(load_checkpoint(base, quantisation or folder.quantisation, memory=memory), folder.folder)
-        self._folder, self._checkpoint = folder, checkpoint
-        self._scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, Prompt(**folder.prompt))])
-        self._batches = Batches(batch_size, checkpoint.model.lm_head.weight.device, memory)
+        given = identified(base)
+        folder.verify_base(given)
+        loaded = load_adapter(load_model(given, quantisation or folder.quantisation, memory=memory), folder.folder)
+        self._folder, self._loaded = folder, loaded
+        self._scorer = Scorer(loaded.model, [tokenise(loaded.processor, Prompt(**folder.prompt))])
+        self._batches = Batches(batch_size, loaded.device, memory)
 
     def stretches(self, paths: Sequence[Path], prevalence: float = 0.5, threshold: float = 0.5) -> pd.DataFrame:
         """One row per stretch of every file, in order: COLUMNS.
@@ -58,7 +60,7 @@ class SpeechDetector:
             heard = [k for k, stretch in enumerate(group) if stretch.window is not None]
             windows = [stretch.window for stretch in group if stretch.window is not None]
             if windows:
-                answers = self._batches.run(lambda batch: self._scorer(hear(self._checkpoint, batch)), windows)
+                answers = self._batches.run(lambda batch: self._scorer(encode_waveforms(self._loaded, batch)), windows)
                 log_odds[heard] = np.concatenate([scores.log_odds for (scores,) in answers])
             tables.append(self._rows(group, log_odds, prevalence, threshold))
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)

@@ -4,7 +4,6 @@ A file of features holds one shard's rows in its order: stimulus_id, n_audio_tok
 (n_audio_tokens, hidden size) in the precision named in the file's metadata.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import asdict, dataclass
@@ -14,13 +13,12 @@ import pyarrow
 import pyarrow.parquet as parquet
 import torch
 from tqdm import tqdm
-from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import AudioEmbeddings, hear
-from earwitness.model.engine.loading import Checkpoint
+from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
+from earwitness.model.engine.loading import LoadedModel
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
 
@@ -29,12 +27,12 @@ BLOCK = 256
 
 
 @dataclass(frozen=True)
-class Stamp:
-    """What a file of features was made from: stimuli and tower are SHA-256 digests of the shard and of the audio tower's
-    weights; dtype and hidden (size) are those of the vectors."""
+class FeatureMetadata:
+    """What a file of features was made from: the SHA-256 of the shard of stimuli, and the base model's identity
+    (earwitness.model.identity). dtype and hidden (size) are those of the vectors."""
 
     stimuli: str
-    tower: str
+    base: str
     dtype: str
     hidden: int
 
@@ -42,25 +40,12 @@ class Stamp:
 _SCHEMA = pyarrow.schema([("stimulus_id", pyarrow.string()), ("n_audio_tokens", pyarrow.int32()), ("vectors", pyarrow.binary())])
 
 
-def tower_digest(model: Qwen2AudioForConditionalGeneration) -> str:
-    """SHA-256 over the weights of the audio tower and the projector: the same for every adapter that leaves them alone."""
-    digest = hashlib.sha256()
-    for part in (model.model.audio_tower, model.model.multi_modal_projector):
-        for name, tensor in sorted(part.state_dict().items()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(memoryview(_bytes(tensor)))
-    return digest.hexdigest()
-
-
-def encode_shard(checkpoint: Checkpoint, shard: Path, output: Path, batches: Batches) -> int:
+def encode_shard(loaded: LoadedModel, shard: Path, output: Path, batches: Batches) -> int:
     """Write the features of every stimulus of a shard; return how many there are.
 
     Memory stays bounded, however large the shard.
     """
-    model = checkpoint.model
-    dtype = str(model.model.multi_modal_projector.linear.weight.dtype).removeprefix("torch.")
-    stamp = Stamp(sha256_of(shard), tower_digest(model), dtype, model.lm_head.in_features)
-    metadata = {"earwitness": json.dumps(asdict(stamp))}
+    metadata = {"earwitness": json.dumps(asdict(FeatureMetadata(sha256_of(shard), *_vectors_of(loaded))))}
     total = parquet.read_metadata(shard).num_rows
     with (
         atomic(output) as temporary,
@@ -70,7 +55,7 @@ def encode_shard(checkpoint: Checkpoint, shard: Path, output: Path, batches: Bat
         for rows, waveforms in iterate_audio(shard, STIMULI, BLOCK):
             n_tokens: list[int] = []
             vectors: list[bytes] = []
-            for audio in batches.run(lambda batch: hear(checkpoint, batch), waveforms):
+            for audio in batches.run(lambda batch: encode_waveforms(loaded, batch), waveforms):
                 n_tokens += audio.n_tokens
                 vectors += [_bytes(row[:n]) for row, n in zip(audio.vectors, audio.n_tokens, strict=True)]
             writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), n_tokens, vectors], schema=_SCHEMA))
@@ -78,22 +63,25 @@ def encode_shard(checkpoint: Checkpoint, shard: Path, output: Path, batches: Bat
     return total
 
 
-def read_features(checkpoint: Checkpoint, files: Sequence[Path], only: Set[str] | None = None) -> Iterator[tuple[list[str], list[torch.Tensor]]]:
+def read_features(loaded: LoadedModel, files: Sequence[Path], only: Set[str] | None = None) -> Iterator[tuple[list[str], list[torch.Tensor]]]:
     """Yield stimulus ids and their vectors (n_audio_tokens, hidden size), on the CPU, block by block.
 
     only: the stimuli to read; None reads all.
-    Raises InputError where a file was made by another audio tower or is not a file of features.
+    Raises InputError where a file was made by another base model, on another kind of device, or is not a file of features, or where the
+    model's adapter changes its audio tower.
     """
-    tower = tower_digest(checkpoint.model)
+    if loaded.adapts_audio_tower:
+        raise InputError("features are of the base model's audio tower, which this adapter changes; ask it about stimuli with audio")
     for path in files:
         try:
             file = parquet.ParquetFile(path, pre_buffer=False)
         except pyarrow.ArrowInvalid as error:
             raise InputError(f"{path}: cannot be read as Parquet ({error}); encode the stimuli again") from error
-        stamp = stamp_of(path)
-        if stamp.tower != tower:
-            raise InputError(f"{path}: features of another base model's audio tower; encode the stimuli again")
-        dtype, hidden = getattr(torch, stamp.dtype), stamp.hidden
+        metadata = metadata_of(path)
+        vectors_of_file = (metadata.base, metadata.dtype, metadata.hidden)
+        if vectors_of_file != _vectors_of(loaded):
+            raise InputError(f"{path}: features of another base model, or in another precision; encode the stimuli again")
+        dtype, hidden = getattr(torch, metadata.dtype), metadata.hidden
         for batch in file.iter_batches(BLOCK):
             ids, vectors = batch.column("stimulus_id").to_pylist(), batch.column("vectors")
             chosen = [i for i, name in enumerate(ids) if only is None or name in only]
@@ -105,15 +93,20 @@ def stimuli_of(path: Path) -> list[str]:
     return parquet.read_table(path, columns=["stimulus_id"]).column(0).to_pylist()
 
 
-def stamp_of(path: Path) -> Stamp:
-    """The stamp of a file of features.
+def _vectors_of(loaded: LoadedModel) -> tuple[str, str, int]:
+    """Base, dtype and hidden size (see FeatureMetadata) of the vectors that a model makes."""
+    return loaded.base_sha256, str(loaded.embedding_dtype).removeprefix("torch."), loaded.embedding_size
+
+
+def metadata_of(path: Path) -> FeatureMetadata:
+    """What a file of features says of itself.
 
     Raises InputError where it has none.
     """
     metadata = parquet.read_schema(path).metadata or {}
     if b"earwitness" not in metadata:
         raise InputError(f"{path}: not a file of features; encode the stimuli again")
-    return Stamp(**json.loads(metadata[b"earwitness"]))
+    return FeatureMetadata(**json.loads(metadata[b"earwitness"]))
 
 
 def verify_features(files: Sequence[Path], shards: Sequence[Path]) -> None:
@@ -121,7 +114,7 @@ def verify_features(files: Sequence[Path], shards: Sequence[Path]) -> None:
     if not files:
         raise InputError("--features: none given, but this recipe trains on features; run encode_stimuli and name its outputs")
     expected = {sha256_of(shard) for shard in shards}
-    stale = [file for file in files if stamp_of(file).stimuli not in expected]
+    stale = [file for file in files if metadata_of(file).stimuli not in expected]
     if stale or len(files) != len(shards):
         raise InputError(f"--features {(stale or files)[0]}: not made from these shards of stimuli; encode them again")
 

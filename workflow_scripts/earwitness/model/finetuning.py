@@ -15,17 +15,18 @@ from earwitness.audio.io import Waveform
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.model.engine.adapters import Scope, attach_adapter, base_of
-from earwitness.model.engine.features import AudioEmbeddings, encode, log_mel
-from earwitness.model.engine.loading import Checkpoint, Memory
-from earwitness.model.engine.losses import BatchLoss, Lesson, answer_loss, lesson
+from earwitness.model.engine.features import AudioEmbeddings, encode_spectrograms, log_mel
+from earwitness.model.engine.loading import LoadedModel, Memory
+from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, tokenise
-from earwitness.model.engine.training_pass import Passes, PassInputs
+from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.feature_files import pad
-from earwitness.model.prediction import Sounds
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.model.prediction import StimulusSource
+from earwitness.runtime.saved_state import SavedState
 
 COMPACT_ROWS = 8
+"""Rows per pass that fit into 8 GB at full size."""
 
 
 @dataclass(frozen=True)
@@ -42,20 +43,20 @@ class TrainingBatch:
 
 
 Collect = Callable[[npt.NDArray[np.int64]], TrainingBatch]
-Hear = Callable[[torch.Tensor, tuple[int, ...]], AudioEmbeddings]
+Encode = Callable[[torch.Tensor, tuple[int, ...]], AudioEmbeddings]
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """is_speech: one Boolean per stimulus; collect: the batch of the stimuli with the given indices; hear: audio
+    """is_speech: one Boolean per stimulus; collect: the batch of the stimuli with the given indices; encode: audio
     embeddings of content and lengths of a batch."""
 
     is_speech: npt.NDArray[np.bool_]
     collect: Collect
-    hear: Hear
+    encode: Encode
 
 
-def training_set(checkpoint: Checkpoint, sounds: Sounds, split: pd.DataFrame, scope: Scope) -> TrainingSet:
+def training_set(loaded: LoadedModel, sounds: StimulusSource, split: pd.DataFrame, scope: Scope) -> TrainingSet:
     """A split's train part, ordered by stimulus_id.
 
     scope: with "published" the adapter reaches the audio tower, so sounds are waveforms, kept as spectrograms and encoded at
@@ -74,20 +75,20 @@ def training_set(checkpoint: Checkpoint, sounds: Sounds, split: pd.DataFrame, sc
     items = [found[name] for name in sorted(found)]
     is_speech = (wanted[sorted(found)] == "SPEECH").to_numpy()
     if scope == "language_model":
-        return TrainingSet(is_speech, *_from_vectors(checkpoint, items))
-    return TrainingSet(is_speech, *_from_waveforms(checkpoint, items))
+        return TrainingSet(is_speech, *_from_vectors(loaded, items))
+    return TrainingSet(is_speech, *_from_waveforms(loaded, items))
 
 
-def _from_vectors(checkpoint: Checkpoint, vectors: list[torch.Tensor]) -> tuple[Collect, Hear]:
+def _from_vectors(loaded: LoadedModel, vectors: list[torch.Tensor]) -> tuple[Collect, Encode]:
     def collect(chosen: npt.NDArray[np.int64]) -> TrainingBatch:
-        audio = pad([vectors[i] for i in chosen], checkpoint.model.lm_head.weight.device)
+        audio = pad([vectors[i] for i in chosen], loaded.device)
         return TrainingBatch(audio.vectors, tuple(audio.n_tokens), tuple(audio.n_tokens))
 
     return collect, lambda content, lengths: AudioEmbeddings(content, list(lengths))
 
 
-def _from_waveforms(checkpoint: Checkpoint, waveforms: list[Waveform]) -> tuple[Collect, Hear]:
-    extractor, weight = checkpoint.processor.feature_extractor, checkpoint.model.model.audio_tower.conv1.weight
+def _from_waveforms(loaded: LoadedModel, waveforms: list[Waveform]) -> tuple[Collect, Encode]:
+    extractor, weight = loaded.processor.feature_extractor, loaded.model.model.audio_tower.conv1.weight
     spectrograms = [log_mel(extractor, [waveform]) for waveform in waveforms]
 
     def collect(chosen: npt.NDArray[np.int64]) -> TrainingBatch:
@@ -96,16 +97,16 @@ def _from_waveforms(checkpoint: Checkpoint, waveforms: list[Waveform]) -> tuple[
         lengths = tuple(int(spectrograms[i][1]) for i in chosen)
         return TrainingBatch(mel.to(weight.device, weight.dtype), lengths, tuple(length // 2 for length in lengths))
 
-    return collect, lambda content, lengths: encode(checkpoint.model, content, torch.tensor(lengths))
+    return collect, lambda content, lengths: encode_spectrograms(loaded.model, content, torch.tensor(lengths))
 
 
 def train_adapter(
-    checkpoint: Checkpoint,
+    loaded: LoadedModel,
     data: TrainingSet,
     prompt: Prompt,
     recipe: Mapping[str, Any],
     seed: int,
-    resume: CheckpointFolder,
+    resume: SavedState,
     memory: Memory = "fast",
 ) -> tuple[PeftModel, pd.DataFrame]:
     """Train one adapter.
@@ -117,10 +118,10 @@ def train_adapter(
     Returns the model with its adapter, in evaluation mode, and the history of `earwitness.model.engine.optimisation.optimise`.
     """
     torch.manual_seed(stream_seed(seed, "train_adapter", "initial") % 2**63)
-    wrapped = attach_adapter(checkpoint, recipe["target_modules"], recipe["scope"], recipe["rank"], recipe["alpha"], recipe["dropout"])
+    wrapped = attach_adapter(loaded, recipe["target_modules"], recipe["scope"], recipe["rank"], recipe["alpha"], recipe["dropout"])
     wrapped.train()
     model = base_of(wrapped)
-    orders = tokenise(checkpoint.processor, prompt)
+    orders = tokenise(loaded.processor, prompt)
     size = recipe["batch_size"]
     items = presentation_order(data.is_speech, recipe["steps"] * size, seed)
 
@@ -130,13 +131,13 @@ def train_adapter(
         prompts = [orders[k] for k in drawn]
         answers = [prompt.speech if data.is_speech[i] else prompt.nonspeech for i, prompt in zip(chosen, prompts, strict=True)]
         sounds = data.collect(chosen)
-        asked = lesson(model, sounds.n_tokens, prompts, answers, recipe["loss_on"])
+        asked = training_targets(model, sounds.n_tokens, prompts, answers, recipe["loss_on"])
         return PassInputs({"content": sounds.content, **asked.tensors}, (sounds.lengths, asked.spans))
 
     def loss(given: PassInputs) -> BatchLoss:
         lengths, spans = given.layout
-        audio = data.hear(given.tensors["content"], lengths)
-        return answer_loss(model, audio, Lesson(spans, given.tensors), recipe["focal_gamma"])
+        audio = data.encode(given.tensors["content"], lengths)
+        return answer_loss(model, audio, TrainingTargets(spans, given.tensors), recipe["focal_gamma"])
 
     if memory == "compact":
         model.activation_checkpointing_enable({"use_reentrant": False})
@@ -150,7 +151,7 @@ def train_adapter(
         max_gradient_norm=recipe["max_gradient_norm"],
     )
     trainable = {name: parameter for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
-    history = optimise(trainable, inputs, Passes(loss, _records(model, memory)), schedule, seed, resume)
+    history = optimise(trainable, inputs, TrainingPass(loss, _records(model, memory)), schedule, seed, resume)
     return wrapped.eval(), history
 
 

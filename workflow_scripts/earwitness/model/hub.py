@@ -7,8 +7,7 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
 from earwitness.core.errors import InputError
-
-PATTERNS = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
+from earwitness.model.identity import PATTERNS
 
 
 def fetch_snapshot(repository: str, revision: str, folder: Path, section: str) -> None:
@@ -17,12 +16,12 @@ def fetch_snapshot(repository: str, revision: str, folder: Path, section: str) -
     section: of the configuration, for messages.
 
     An interrupted download stays in a hidden folder beside it and goes on from there. Raises InputError where the
-    repository or revision does not exist, access is not granted, the hub cannot be reached, or there is no checkpoint
+    repository or revision does not exist, access is not granted, the hub cannot be reached, or there is no model
     that loads without running code.
     """
     partial = folder.with_name(f".{folder.name}-{revision.replace('/', '-')}")
     try:
-        snapshot_download(repository, revision=revision, allow_patterns=PATTERNS, local_dir=partial)
+        snapshot_download(repository, revision=revision, allow_patterns=list(PATTERNS), local_dir=partial)
     except HFValidationError as error:
         raise InputError(f"{section}.repository = {repository}: not a name on the hub; write OWNER/NAME") from error
     except GatedRepoError as error:

@@ -1,35 +1,130 @@
-"""Which checkpoint a folder holds, told from its files without reading all of the large ones."""
+"""Which model a folder holds: one SHA-256 over its files, computed once and known by all that is made with the model."""
 
 import hashlib
+import json
+import os
+import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import atomic, sha256_of
+from earwitness.core.json_files import COUNT, DIGEST, TEXT, load_record, record_schema
 
-BLOCK = 2**20
-BLOCKS = 64
-"""A file of more than BLOCKS times BLOCK bytes is read at so many evenly spaced places."""
+PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja")
+"""Files that decide what a model computes: weights, configuration, tokenizer, audio processor and chat template."""
 
-_NAMES = ("config.json", "tokenizer.json", "*.safetensors", "chat_template.*")
+DIGESTS = ".earwitness-sha256"
+"""Name of the file in a model's folder that keeps the digests of the others, with their sizes and dates of change."""
+
+IDENTITY = record_schema(name=TEXT, revision={"type": ["string", "null"]}, sha256=DIGEST, bytes=COUNT)
+"""JSON schema of a model's identity. name, revision: where people find the model; sha256, bytes: of its files."""
 
 
-def checkpoint_fingerprint(folder: Path) -> str:
-    """SHA-256 over names, sizes and contents of configuration, tokenizer, chat template and weights; of large files, samples.
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on disk. sha256: its identity, see `model_digest`."""
 
-    Checkpoints that differ in training differ everywhere, so 64 MiB of each weight file are enough to tell them apart.
+    path: Path
+    sha256: str
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files of a model's folder that its identity is made of, sorted by name.
+
     Raises InputError where the folder has no weights.
     """
-    paths = sorted({path for name in _NAMES for path in folder.glob(name)})
+    paths = sorted(path for pattern in PATTERNS for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
     if not any(path.suffix == ".safetensors" for path in paths):
-        raise InputError(f"{folder}: no checkpoint here (no *.safetensors); name the folder of the base model")
-    digest = hashlib.sha256()
-    for path in paths:
-        size = path.stat().st_size
-        digest.update(f"{path.name} {size}\n".encode())
-        with path.open("rb") as stream:
-            if size <= BLOCKS * BLOCK:
-                digest.update(stream.read())
-            else:
-                for k in range(BLOCKS):
-                    stream.seek((size - BLOCK) * k // (BLOCKS - 1))
-                    digest.update(stream.read(BLOCK))
-    return digest.hexdigest()
+        raise InputError(f"{folder}: no model here (no *.safetensors); name the folder of a model")
+    return paths
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 over the names and SHA-256s of a model's files.
+
+    A file's digest is computed once and then looked up by its name, size and date of change, in DIGESTS in the folder or, where that
+    cannot be written to, in the user's cache (XDG_CACHE_HOME or ~/.cache). Where neither can be, every call reads all files.
+    Raises InputError where the folder has no weights.
+    """
+    kept = _kept_digests(folder)
+    paths = {_state_of(path): path for path in model_files(folder)}
+    digests = {state: kept.get(state) or sha256_of(path) for state, path in paths.items()}
+    if not digests.items() <= kept.items():
+        _keep_digests(folder, digests)
+    return hashlib.sha256("".join(f"{digests[state]}  {path.name}\n" for state, path in paths.items()).encode()).hexdigest()
+
+
+def identify_model(folder: Path, name: str, revision: str | None) -> dict[str, Any]:
+    """The identity (IDENTITY) of the model in a folder; name, revision: where others find it."""
+    size = sum(path.stat().st_size for path in model_files(folder))
+    return {"name": name, "revision": revision, "sha256": model_digest(folder), "bytes": size}
+
+
+def load_identity(path: Path) -> dict[str, Any]:
+    """Read an identity that identify_model wrote; raises InputError where it is missing or none."""
+    return load_record(path, IDENTITY, "a model's identity", "run identify_model again")
+
+
+def identified(folder: Path) -> ModelFolder:
+    """A folder with the identity that its files have; raises InputError where it has no weights."""
+    return ModelFolder(folder, model_digest(folder))
+
+
+def recorded(folder: Path, identity: Path) -> ModelFolder:
+    """A folder with the identity that was recorded of it.
+
+    Nothing is read but the sizes of its files, and those files whose digest was kept and that have changed since.
+    Raises InputError where the folder is not what was recorded.
+    """
+    content = load_identity(identity)
+    size = sum(path.stat().st_size for path in model_files(folder))
+    if size != content["bytes"] or (_kept_digests(folder) and model_digest(folder) != content["sha256"]):
+        raise InputError(f"{folder}: not the model that {identity} was made of; run identify_model again, and then all that uses the model")
+    return ModelFolder(folder, content["sha256"])
+
+
+BASE_OF_ADAPTER = "base.json"
+"""Name of the file in an adapter's folder that holds the identity of the base that it was trained on."""
+
+
+def verify_base_of(adapter: Path, base: ModelFolder) -> None:
+    """Raise InputError unless the adapter of a folder was trained on this base."""
+    trained_on = load_identity(adapter / BASE_OF_ADAPTER)
+    if trained_on["sha256"] != base.sha256:
+        raise InputError(f"{base.path}: not the base that the adapter in {adapter} was trained on ({trained_on['name']}); use that, or train again")
+
+
+def _state_of(path: Path) -> str:
+    """A file's name, size in bytes and date of change in nanoseconds."""
+    status = path.stat()
+    return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+
+
+def _places(folder: Path) -> list[Path]:
+    """Where a folder's digests may be kept, the first that can be written to."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    return [folder / DIGESTS, cache / "earwitness" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()]
+
+
+def _kept_digests(folder: Path) -> dict[str, str]:
+    """State of a file -> its SHA-256."""
+    kept: dict[str, str] = {}
+    for place in _places(folder):
+        try:
+            kept |= json.loads(place.read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError):
+            continue
+    return kept
+
+
+def _keep_digests(folder: Path, digests: dict[str, str]) -> None:
+    for place in _places(folder):
+        try:
+            with atomic(place) as temporary:
+                temporary.write_text(json.dumps(digests, indent=1), encoding="utf-8")
+        except OSError:
+            continue
+        return
+    print(f"{folder}: cannot be written to, nor can the user's cache; the model's files are read again next time", file=sys.stderr)

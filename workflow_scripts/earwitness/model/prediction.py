@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from earwitness.audio.levels import Level
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import AudioEmbeddings, hear
-from earwitness.model.engine.loading import Checkpoint
+from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
+from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, Scores
 from earwitness.model.feature_files import BLOCK, pad, read_features
@@ -23,18 +23,18 @@ from earwitness.tables.stimuli import STIMULI
 
 
 @dataclass(frozen=True)
-class Sounds:
+class StimulusSource:
     """Stimuli on disk as a model gets them.
 
-    blocks: yields stimulus ids and items (waveforms, or vectors of features) that fit into memory; hear: embeds a batch of items.
+    blocks: yields stimulus ids and items (waveforms, or vectors of features) that fit into memory; encode: embeds a batch of items.
     """
 
     blocks: Callable[[Set[str] | None], Iterator[tuple[list[str], list[Any]]]]
-    hear: Callable[[Sequence[Any]], AudioEmbeddings]
+    encode: Callable[[Sequence[Any]], AudioEmbeddings]
 
 
-def from_audio(checkpoint: Checkpoint, shards: Sequence[Path], level: Level | None = None) -> Sounds:
-    """The stimuli of shards with audio, brought to a level and encoded by the checkpoint's own tower, adapters included.
+def from_audio(loaded: LoadedModel, shards: Sequence[Path], level: Level | None = None) -> StimulusSource:
+    """The stimuli of shards with audio, brought to a level and encoded by the model's own tower, adapters included.
 
     level: None leaves them as they are.
     """
@@ -49,18 +49,18 @@ def from_audio(checkpoint: Checkpoint, shards: Sequence[Path], level: Level | No
                 order = np.argsort([len(waveform) for waveform in heard], kind="stable")
                 yield rows.stimulus_id.iloc[order].tolist(), [heard[i] for i in order]
 
-    return Sounds(blocks, lambda waveforms: hear(checkpoint, waveforms))
+    return StimulusSource(blocks, lambda waveforms: encode_waveforms(loaded, waveforms))
 
 
-def from_features(checkpoint: Checkpoint, files: Sequence[Path]) -> Sounds:
+def from_features(loaded: LoadedModel, files: Sequence[Path]) -> StimulusSource:
     """The stimuli of files of features, for a model whose audio tower made them."""
 
-    return Sounds(lambda only: read_features(checkpoint, files, only), lambda vectors: pad(vectors, checkpoint.model.lm_head.weight.device))
+    return StimulusSource(lambda only: read_features(loaded, files, only), lambda vectors: pad(vectors, loaded.device))
 
 
 def ask(
-    checkpoint: Checkpoint,
-    sounds: Sounds,
+    loaded: LoadedModel,
+    sounds: StimulusSource,
     prompts: Sequence[Prompt],
     system_id: str,
     seed: int | None,
@@ -72,12 +72,12 @@ def ask(
     only: the stimuli to ask about, where they are there; None asks about all. A tie answers NONSPEECH. Each sound is heard
     once, however many prompts there are.
     """
-    scorer = Scorer(checkpoint.model, [tokenise(checkpoint.processor, prompt) for prompt in prompts])
+    scorer = Scorer(loaded.model, [tokenise(loaded.processor, prompt) for prompt in prompts])
     parts = []
     with tqdm(total=None if only is None else len(only), unit="stimulus", mininterval=5, desc=system_id) as progress:
         for names, items in sounds.blocks(only):
             done = 0
-            for answers in batches.run(lambda batch: scorer(sounds.hear(batch)), items):
+            for answers in batches.run(lambda batch: scorer(sounds.encode(batch)), items):
                 size = len(answers[0].log_odds)
                 parts += [_rows(names[done : done + size], prompt, scores) for prompt, scores in zip(prompts, answers, strict=True)]
                 done += size

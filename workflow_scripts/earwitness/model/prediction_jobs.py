@@ -13,21 +13,22 @@ from earwitness.audio.levels import Level
 from earwitness.core.errors import InputError
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.loading import Checkpoint, Memory, load_checkpoint
+from earwitness.model.engine.loading import LoadedModel, Memory, load_model
 from earwitness.model.engine.prompting import Prompt
+from earwitness.model.identity import ModelFolder, verify_base_of
 from earwitness.model.prediction import ask, from_audio, from_features
 from earwitness.runtime.workers import end_with_parent
 
 
 @dataclass(frozen=True)
-class Job:
+class PredictionJob:
     """files: shards of stimuli with audio, or features made from them where `features` is true. adapter: its folder, None
     for the base. batch_size: None finds one. threads: CPU threads. only: the stimuli to ask about, None for all. level: of
     stimuli with audio, None leaves them as they are."""
 
     files: tuple[Path, ...]
     features: bool
-    base: Path
+    base: ModelFolder
     adapter: Path | None
     quantisation: str
     memory: Memory
@@ -40,7 +41,7 @@ class Job:
     level: Level | None = None
 
 
-def predict(job: Job, devices: Sequence[torch.device]) -> pd.DataFrame:
+def predict(job: PredictionJob, devices: Sequence[torch.device]) -> pd.DataFrame:
     """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of a job, sorted by stimulus_id; each device gets its share of the files.
 
     Raises InputError where no stimulus, or not every wanted one, is there.
@@ -65,16 +66,21 @@ def available_devices() -> list[torch.device]:
     return [torch.device("cuda", index) for index in range(torch.cuda.device_count())] or [torch.device("cpu")]
 
 
-def load_system(base: Path, adapter: Path | None, quantisation: str, device: torch.device, memory: Memory) -> Checkpoint:
-    """The base model, or with the adapter of a folder."""
-    checkpoint = load_checkpoint(base, quantisation, device, memory)
-    return checkpoint if adapter is None else load_adapter(checkpoint, adapter)
+def load_system(base: ModelFolder, adapter: Path | None, quantisation: str, device: torch.device, memory: Memory) -> LoadedModel:
+    """The base model, or with the adapter of a folder.
+
+    Raises InputError where the adapter was not trained on this base.
+    """
+    if adapter is not None:
+        verify_base_of(adapter, base)
+    loaded = load_model(base, quantisation, device, memory)
+    return loaded if adapter is None else load_adapter(loaded, adapter)
 
 
-def _predict_on(job: Job, device: torch.device) -> pd.DataFrame:
+def _predict_on(job: PredictionJob, device: torch.device) -> pd.DataFrame:
     torch.set_num_threads(job.threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    checkpoint = load_system(job.base, job.adapter, job.quantisation, device, job.memory)
-    sounds = from_features(checkpoint, job.files) if job.features else from_audio(checkpoint, job.files, job.level)
-    return ask(checkpoint, sounds, [job.prompt], job.system_id, job.seed, Batches(job.batch_size, device, job.memory), job.only)
+    loaded = load_system(job.base, job.adapter, job.quantisation, device, job.memory)
+    sounds = from_features(loaded, job.files) if job.features else from_audio(loaded, job.files, job.level)
+    return ask(loaded, sounds, [job.prompt], job.system_id, job.seed, Batches(job.batch_size, device, job.memory), job.only)

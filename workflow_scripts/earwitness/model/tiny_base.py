@@ -45,8 +45,8 @@ def training_texts() -> list[str]:
     """Everything the tokenizer learns its merges from."""
     letters = [{"SPEECH": "A", "NONSPEECH": "B"}, {"SPEECH": "B", "NONSPEECH": "A"}]
     formats = [("letters", answers) for answers in letters] + [("words", WORDS), ("yes_no", YES_NO)]
-    turns = ["You are a helpful assistant.", "system\n", "user\n", "assistant\n", "Audio 1: "]
-    return turns + [instruction(Prompt(question, name), answers) for question in QUESTIONS for name, answers in formats]
+    conversation = ["You are a helpful assistant.", "system\n", "user\n", "assistant\n", "Audio 1: "]
+    return conversation + [instruction(Prompt(question, name), answers) for question in QUESTIONS for name, answers in formats]
 
 
 def build_processor(texts: Iterable[str]) -> Qwen2AudioProcessor:

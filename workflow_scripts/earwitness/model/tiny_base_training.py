@@ -12,17 +12,17 @@ from transformers import Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.corpora.layouts import audio_files
-from earwitness.model.engine.features import encode, log_mel
-from earwitness.model.engine.losses import BatchLoss, Lesson, answer_loss, lesson
+from earwitness.model.engine.features import encode_spectrograms, log_mel
+from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
-from earwitness.model.engine.training_pass import Passes, PassInputs
+from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.runtime.saved_state import SavedState
 from earwitness.stimuli.conditions import factorial
 from earwitness.stimuli.mixing import StimulusDesign, make_clip_stimuli
 
-FIRST_LESSON = 0.25
+EASY_SHARE = 0.25
 """Share of the steps that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
 because which letter means speech decides nothing until the sounds can be told apart."""
 
@@ -33,7 +33,7 @@ SOFTEST_DB = 24.0
 
 
 @dataclass(frozen=True)
-class Pool:
+class StimulusPool:
     """Stimuli to learn from.
 
     mel: (stimuli, mel bins, frames); lengths: valid convolution lengths; is_speech; is_easy: at least 300 ms and 5 dB.
@@ -45,7 +45,7 @@ class Pool:
     is_easy: np.ndarray
 
 
-def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window_ms: int, size: int, seed: int) -> Pool:
+def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window_ms: int, size: int, seed: int) -> StimulusPool:
     """`size` random stretches, half of each class, at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels.
 
     speech, sounds: the base corpus in VoxConverse's and ESC-50's layouts. They are presented as the study's stimuli are.
@@ -77,7 +77,7 @@ def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window
         waveforms.append(decode_flac(flac) * np.float32(10 ** (-rng.uniform(0, SOFTEST_DB) / 20)))
     batches = [log_mel(processor.feature_extractor, waveforms[start : start + 256]) for start in range(0, size, 256)]
     mel, lengths = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return Pool(mel, lengths, is_speech, is_easy)
+    return StimulusPool(mel, lengths, is_speech, is_easy)
 
 
 def _random_stretch(samples: Waveform, rng: np.random.Generator) -> Waveform:
@@ -96,7 +96,7 @@ def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_
 
 
 def train_tiny_base(
-    speech: Path, sounds: Path, steps: int, batch_size: int, pool: int, learning_rate: float, window_ms: int, seed: int, resume: CheckpointFolder
+    speech: Path, sounds: Path, steps: int, batch_size: int, pool: int, learning_rate: float, window_ms: int, seed: int, resume: SavedState
 ) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor, pd.DataFrame]:
     """Train the tiny base; returns it in evaluation mode with its processor and the history."""
     processor = build_processor(training_texts())
@@ -111,19 +111,19 @@ def train_tiny_base(
 
     def inputs(step: int, _: slice) -> PassInputs:
         rng = stream(seed, "train_tiny_base", "batch", step)
-        first_lesson = step < FIRST_LESSON * steps
-        chosen = rng.choice(easy if first_lesson else everything, batch_size, replace=batch_size > len(easy))
-        asked = [_draw(asked_by_format[rng.integers(2)], rng, first_lesson) for _ in chosen]
+        easy_start = step < EASY_SHARE * steps
+        chosen = rng.choice(easy if easy_start else everything, batch_size, replace=batch_size > len(easy))
+        asked = [_draw(asked_by_format[rng.integers(2)], rng, easy_start) for _ in chosen]
         answers = [(*(prompt.speech if material.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
         lengths = material.lengths[chosen]
-        given = lesson(model, (lengths // 2).tolist(), asked, answers, "answer")
+        given = training_targets(model, (lengths // 2).tolist(), asked, answers, "answer")
         return PassInputs({"mel": material.mel[chosen], "lengths": lengths, **given.tensors}, given.spans)
 
     def loss(given: PassInputs) -> BatchLoss:
-        audio = encode(model, given.tensors["mel"], given.tensors["lengths"])
-        return answer_loss(model, audio, Lesson(given.layout, given.tensors))
+        audio = encode_spectrograms(model, given.tensors["mel"], given.tensors["lengths"])
+        return answer_loss(model, audio, TrainingTargets(given.layout, given.tensors))
 
     schedule = Schedule(steps, batch_size, batch_size, learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    history = optimise(trainable, inputs, Passes(loss, recording=False), schedule, seed, resume)
+    history = optimise(trainable, inputs, TrainingPass(loss, recording=False), schedule, seed, resume)
     return model.eval(), processor, history

@@ -51,6 +51,11 @@ def calibration_records(systems: Iterable[System]) -> list[str]:
     return [f"results/calibration/{system}.tuning.json" for system in systems]
 
 
+def model_identity(model: str) -> str:
+    """Which model is in the folder of the base or of the proposer."""
+    return f"results/models/{model}.identity.json"
+
+
 def audit_reports(audits: Iterable[str]) -> list[str]:
     """The report of each audit; a gate that stops the run points to its own."""
     return [f"results/audit/{audit}/report.md" for audit in audits]

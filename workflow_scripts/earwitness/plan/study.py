@@ -235,23 +235,34 @@ class Plan:
         return {"tiny": "data/models/tiny", "hub": "data/models/hub/base"}.get(model["origin"], model["path"])
 
     @property
-    def base_description(self) -> dict[str, Any]:
-        """What the detector's folder says of the base model: name, revision, licence, tiny."""
-        model = self.config["model"]
-        hub, tiny = model["origin"] == "hub", model["origin"] == "tiny"
-        return {
-            "name": model["repository"] if hub else self.base_folder,
-            "revision": model["revision"] if hub else None,
-            "licence": "MIT, made by Earwitness" if tiny else model["licence"],
-            "tiny": tiny,
-        }
+    def base_terms(self) -> dict[str, Any]:
+        """What the model card says of the base model: its licence, and whether it is the tiny one."""
+        tiny = self.config["model"]["origin"] == "tiny"
+        return {"licence": "MIT, made by Earwitness" if tiny else self.config["model"]["licence"], "tiny": tiny}
+
+    def model_folder(self, model: str) -> str:
+        """Where a model is, or will be: the base, or the proposer."""
+        return self.base_folder if model == "base" else self.writer_folder("opro")[0]
+
+    def model_is_on_disk(self, model: str) -> bool:
+        """Is a model neither made nor fetched here?"""
+        return self._section_of(model)["origin"] == "path"
+
+    def model_name(self, model: str) -> list[str]:
+        """Where people find a model: its repository and revision on the hub, or its folder."""
+        section = self._section_of(model)
+        return [section["repository"], section["revision"]] if section["origin"] == "hub" else [self.model_folder(model)]
 
     def hub_source(self, model: str) -> dict[str, str]:
         """Section of the configuration, repository and revision of a model that is fetched."""
+        section = self._section_of(model)
+        return {"section": ".".join(HUB_MODELS[model]), "repository": section["repository"], "revision": section["revision"]}
+
+    def _section_of(self, model: str) -> dict[str, Any]:
         section = self.config
         for key in HUB_MODELS[model]:
             section = section[key]
-        return {"section": ".".join(HUB_MODELS[model]), "repository": section["repository"], "revision": section["revision"]}
+        return section
 
     def corpus_size(self, corpus: str) -> dict[str, int]:
         """How many speakers and sounds an embedded corpus has: study, base or baseline."""

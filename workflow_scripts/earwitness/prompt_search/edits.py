@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.prompt_search.candidates import canonical, same
-from earwitness.prompt_search.proposers import Judged, Proposal
+from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
 
 DIRECT_QUESTIONS = (
     "Is there human speech in this recording?",
@@ -144,7 +144,7 @@ class Edits:
     def __init__(self, baseline: str):
         self._grammar = Grammar(baseline)
 
-    def propose(self, history: Sequence[Judged], count: int, rng: np.random.Generator) -> list[Proposal]:
+    def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         grammar = self._grammar
         known = {same(judged.question) for judged in history}
         told = [(judged, design) for judged in history if (design := grammar.parse(judged.question)) is not None]
@@ -162,7 +162,7 @@ class Edits:
             chosen.append(int(promise.argmax()))
         return [_proposal(designs[place]) for place in chosen]
 
-    def _weights(self, told: Sequence[tuple[Judged, Design]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _weights(self, told: Sequence[tuple[ScoredQuestion, Design]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Posterior mean of what each phrase gains, and a square root of its covariance."""
         rows = self._grammar.features([design for _, design in told])
         gains = np.array([judged.gain for judged, _ in told])
@@ -178,7 +178,7 @@ class Paraphrases:
     def __init__(self, baseline: str):
         self._grammar = Grammar(baseline)
 
-    def propose(self, history: Sequence[Judged], count: int, rng: np.random.Generator) -> list[Proposal]:
+    def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         known = {same(judged.question) for judged in history}
         drawn = [self._grammar.draw(rng, REWORDED) for _ in range(40 * count)]
         fresh = {same(text_of(design)): design for design in drawn}

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from earwitness.core.errors import InputError
 from earwitness.prompt_search.candidates import TAGS
-from earwitness.prompt_search.proposers import Judged, Proposal
+from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
 
 Write = Callable[[str, int, int], list[str]]
 """Request, how many texts, seed -> texts."""
@@ -34,7 +34,7 @@ _ORDER = (
 )
 
 
-def request_for(history: Sequence[Judged], most_characters: int) -> str:
+def request_for(history: Sequence[ScoredQuestion], most_characters: int) -> str:
     """The meta-prompt: the task, the best questions in ascending order of their scores, and what to write.
 
     Scores are what the baseline reached plus the gain on the same stimuli, so that those of questions that were
@@ -64,7 +64,7 @@ class Opro:
         self._write = write
         self._most = most_characters
 
-    def propose(self, history: Sequence[Judged], count: int, rng: np.random.Generator) -> list[Proposal]:
+    def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         request = request_for(history, self._most)
         proposals = []
         for raw in self._write(request, count, int(rng.integers(2**63))):

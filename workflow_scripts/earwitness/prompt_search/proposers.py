@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredQuestion:
     """A question that was asked.
 
     balanced_accuracy: in [0, 1], on the n_stimuli that it was asked about. gain: that minus the baseline's on the same
@@ -39,6 +39,6 @@ class Proposer(Protocol):
     Everything that it returns depends on its arguments alone, so that an interrupted search can go on.
     """
 
-    def propose(self, history: Sequence[Judged], count: int, rng: np.random.Generator) -> list[Proposal]:
+    def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         """About `count` proposals, valid or not; fewer where there is nothing left to propose."""
         ...

@@ -11,10 +11,10 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.prompt_search.candidates import canonical, fault, same
-from earwitness.prompt_search.proposers import Judged, Proposal, Proposer
+from earwitness.prompt_search.proposers import Proposal, Proposer, ScoredQuestion
 from earwitness.prompt_search.selection_bias import expected_optimism
 from earwitness.prompt_search.stimulus_sampling import Draw
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.files import validate
 from earwitness.tables.prompts import PROMPT_SCORES
 
@@ -76,14 +76,14 @@ def measure(log_odds: npt.ArrayLike, speech: npt.NDArray[np.bool_]) -> tuple[flo
     return accuracy, margin
 
 
-def judge(trials: Sequence[Trial], speech: npt.NDArray[np.bool_]) -> list[Judged]:
+def judge(trials: Sequence[Trial], speech: npt.NDArray[np.bool_]) -> list[ScoredQuestion]:
     """What proposers see of the trials; the first of them is the baseline, asked about every stimulus."""
     judged = []
     for trial in trials:
         count = len(trial.log_odds)
         accuracy, margin = measure(trial.log_odds, speech)
         gain = round(accuracy - measure(trials[0].log_odds[:count], speech)[0], 12)
-        judged.append(Judged(trial.question, accuracy, gain, margin, count))
+        judged.append(ScoredQuestion(trial.question, accuracy, gain, margin, count))
     return judged
 
 
@@ -112,7 +112,7 @@ def race(questions: Sequence[str], ask: Ask, draw: Draw) -> list[tuple[float, ..
 
 
 def gather(
-    proposer: Proposer, history: Sequence[Judged], settings: Settings, special_tokens: Collection[str], rng: np.random.Generator
+    proposer: Proposer, history: Sequence[ScoredQuestion], settings: Settings, special_tokens: Collection[str], rng: np.random.Generator
 ) -> tuple[list[str], list[dict[str, Any]]]:
     """New valid questions, and a record of every proposal."""
     known = {same(judged.question) for judged in history}
@@ -148,18 +148,18 @@ def search(
     settings: Settings,
     special_tokens: Collection[str],
     rng_of: Callable[[int], np.random.Generator],
-    checkpoint: CheckpointFolder | None = None,
+    resume: SavedState | None = None,
 ) -> Found:
     """Search for a question on `draw`, and choose among the best on `development`, which must hold other sources.
 
     baseline, direct: questions that are asked about every stimulus of both draws, whatever they score. rng_of: the random
-    stream of an iteration. checkpoint: where the state goes after every iteration; a search that finds one goes on from
+    stream of an iteration. resume: where the state goes after every iteration; a search that finds one goes on from
     there to the same result. The choice is by balanced accuracy, then margin; the earlier question wins a tie.
     Raises InputError where the two draws share a source.
     """
     if shared := sorted(set(draw.sources) & set(development.sources)):
         raise InputError(f"source {shared[0]} is both searched and chosen on; make the split again")
-    saved = None if checkpoint is None else checkpoint.load()
+    saved = None if resume is None else resume.load()
     if saved is None:
         fixed = [baseline, *(text for text in direct if same(text) != same(baseline))]
         answers = ask(fixed, draw.ids)
@@ -176,8 +176,8 @@ def search(
         archive += [{"iteration": iteration} | record for record in records]
         answered = race(questions, ask, draw) if questions else []
         trials += [Trial(text, "searched", iteration, row) for text, row in zip(questions, answered, strict=True)]
-        if checkpoint is not None:
-            checkpoint.save({}, {"done": iteration, "trials": [asdict(trial) for trial in trials], "archive": archive})
+        if resume is not None:
+            resume.save({}, {"done": iteration, "trials": [asdict(trial) for trial in trials], "archive": archive})
     return _choose(trials, archive, ask, draw, development, settings.finalists)
 
 

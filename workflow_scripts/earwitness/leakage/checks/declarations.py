@@ -1,16 +1,9 @@
 """What no look at the data can settle, and so must be declared: what the base model may have heard before."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from earwitness.leakage.checks.tuning import TuningInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run, some
-from earwitness.tables.files import read_table
-from earwitness.tables.pretraining import PRETRAINING_CORPORA
-
-DECLARATION = Path(__file__).resolve().parents[4] / "config" / "pretraining_corpora.csv"
-"""What is publicly known about the training data of base models (earwitness.tables.pretraining.PRETRAINING_CORPORA)."""
 
 
 def declared_contamination(datasets: pd.Series, declaration: pd.DataFrame) -> pd.DataFrame:
@@ -39,8 +32,7 @@ def pretraining_contamination(data: TuningInput) -> Finding:
     publicly known about the base model in use. It is noted where the table has a dataset as stated, likely or unknown;
     the statistic counts these entries. Of a dataset or a model that the table does not have, nothing can be told.
     """
-    declaration = read_table(DECLARATION, PRETRAINING_CORPORA)
-    of_base = declaration[declaration.model == data.base]
+    of_base = data.corpora[data.corpora.model == data.base]
     if of_base.empty:
         return not_run(f"config/pretraining_corpora.csv says nothing about the base model {data.base}")
     about = declared_contamination(data.datasets, of_base)

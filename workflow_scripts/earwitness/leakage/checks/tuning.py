@@ -18,7 +18,8 @@ class TuningInput:
 
     split: earwitness.tables.splits.SPLIT; split_sha256: its file's. records: earwitness.leakage.tuning_records.TUNING.
     needed: system -> kinds that it must have fitted, and so must have a record of.
-    datasets: of all recordings. base: the model's name in the declaration of pre-training corpora.
+    datasets: of all recordings. corpora: what is publicly known about the training data of base models
+    (earwitness.tables.pretraining.PRETRAINING_CORPORA); base: the model's name there.
     counterfactuals: earwitness.tables.counterfactuals.COUNTERFACTUALS; None where the model was not asked.
     """
 
@@ -27,6 +28,7 @@ class TuningInput:
     records: Sequence[dict[str, Any]]
     needed: Mapping[str, Sequence[str]]
     datasets: pd.Series
+    corpora: pd.DataFrame
     base: str
     counterfactuals: pd.DataFrame | None = None
 

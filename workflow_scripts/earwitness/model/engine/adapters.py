@@ -1,6 +1,7 @@
 """LoRA adapters in peft's standard layout."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -9,23 +10,23 @@ from safetensors import safe_open
 from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.core.errors import InputError
-from earwitness.model.engine.loading import Checkpoint
+from earwitness.model.engine.loading import LoadedModel
 
 Scope = Literal["published", "language_model"]
 
 
-def attach_adapter(checkpoint: Checkpoint, target_modules: list[str], scope: Scope, rank: int, alpha: int, dropout: float) -> PeftModel:
-    """Wrap a frozen checkpoint's target modules with trainable LoRA matrices in float32.
+def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope, rank: int, alpha: int, dropout: float) -> PeftModel:
+    """Wrap a frozen model's target modules with trainable LoRA matrices in float32.
 
     target_modules: last parts of module names. scope: "published" takes them wherever they are, so q_proj, k_proj and v_proj
     of the audio tower too, as the published study did; "language_model" leaves the tower alone.
-    Raises InputError where the checkpoint has no such module.
+    Raises InputError where the model has no such module.
     """
     names = sorted(target_modules)
     targets = names if scope == "published" else rf"model\.language_model\.layers\.\d+\.\w+\.({'|'.join(map(re.escape, names))})"
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none", task_type="CAUSAL_LM")
     try:
-        wrapped = get_peft_model(checkpoint.model, config)
+        wrapped = get_peft_model(loaded.model, config)
     except ValueError as error:
         raise InputError(f"target_modules {', '.join(names)}: the base model has no such modules; name some of its linear layers") from error
     # The library keeps a set, which it would save in another order in every process.
@@ -33,17 +34,17 @@ def attach_adapter(checkpoint: Checkpoint, target_modules: list[str], scope: Sco
     return wrapped
 
 
-def load_adapter(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
-    """The checkpoint with a trained adapter, unmerged, in evaluation mode.
+def load_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
+    """The model with a trained adapter, unmerged, in evaluation mode.
 
-    Raises InputError where the adapter does not fit the checkpoint's modules, or has none of its own for some of them: the library
+    Raises InputError where the adapter does not fit the model's modules, or has none of its own for some of them: the library
     would leave these untrained with a warning.
     """
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: {name} is missing; train the adapter again")
     try:
-        wrapped = PeftModel.from_pretrained(checkpoint.model, str(folder), is_trainable=False)
+        wrapped = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=False)
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder}: this adapter was made for another base model ({reason}); use the base it was trained on") from error
@@ -52,7 +53,7 @@ def load_adapter(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
         strangers = set(file.keys()) ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
     if strangers:
         raise InputError(f"{folder}: this adapter was made for another module tree (such as {min(strangers)}); train it again on this base")
-    return Checkpoint(base_of(wrapped.eval()), checkpoint.processor)
+    return replace(loaded, model=base_of(wrapped.eval()))
 
 
 def base_of(wrapped: PeftModel) -> Qwen2AudioForConditionalGeneration:

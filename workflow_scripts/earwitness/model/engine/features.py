@@ -18,7 +18,7 @@ from transformers.models.whisper import WhisperFeatureExtractor
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
-from earwitness.model.engine.loading import Checkpoint
+from earwitness.model.engine.loading import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def audio_tokens(n_samples: int) -> int:
 def log_mel(
     extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform], device: torch.device | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-mel spectrograms of a batch as the checkpoint's extractor computes them, cut to the frames that its longest clip needs.
+    """Log-mel spectrograms of a batch as the model's extractor computes them, cut to the frames that its longest clip needs.
 
     device: where they are computed; the extractor itself would bring them back to the CPU.
     Returns float32 (batch, mel bins, 2 max(L) + 2) on the device and the valid convolution lengths L, int64 (batch,), on the CPU.
@@ -73,7 +73,7 @@ def log_mel(
     return (torch.maximum(mel, mel.amax((1, 2), keepdim=True) - 8) + 4) / 4, lengths
 
 
-def encode(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths: torch.Tensor) -> AudioEmbeddings:
+def encode_spectrograms(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths: torch.Tensor) -> AudioEmbeddings:
     """Audio embeddings of a batch of log-mel spectrograms and convolution lengths made by `log_mel`.
 
     model: a Qwen2AudioForConditionalGeneration, with or without adapters in its tower.
@@ -96,10 +96,10 @@ def encode(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths
 
 
 @torch.inference_mode()
-def hear(checkpoint: Checkpoint, waveforms: Sequence[Waveform]) -> AudioEmbeddings:
+def encode_waveforms(loaded: LoadedModel, waveforms: Sequence[Waveform]) -> AudioEmbeddings:
     """Audio embeddings of a batch of waveforms (16 kHz mono).
 
     Raises InputError as `log_mel` does.
     """
-    device = checkpoint.model.model.audio_tower.conv1.weight.device
-    return encode(checkpoint.model, *log_mel(checkpoint.processor.feature_extractor, waveforms, device))
+    device = loaded.model.model.audio_tower.conv1.weight.device
+    return encode_spectrograms(loaded.model, *log_mel(loaded.processor.feature_extractor, waveforms, device))

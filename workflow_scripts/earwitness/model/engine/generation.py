@@ -8,22 +8,22 @@ import pandas as pd
 import torch
 
 from earwitness.model.engine.features import AudioEmbeddings
-from earwitness.model.engine.loading import Checkpoint
-from earwitness.model.engine.prefix_cache import splice, texts_of
+from earwitness.model.engine.key_value_cache import splice, texts_of
+from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.scoring import Scorer
 
 
 @torch.inference_mode()
-def generate_answers(checkpoint: Checkpoint, audio: AudioEmbeddings, order: TokenisedPrompt) -> list[str]:
+def generate_answers(loaded: LoadedModel, audio: AudioEmbeddings, order: TokenisedPrompt) -> list[str]:
     """SPEECH or NONSPEECH per sound: greedy decoding by the library, allowed to write one of the two answers only.
 
     Answers of several tokens are decided at the first token in which they differ, which need not be the more probable
     answer as a whole; with letters the two are the same.
     """
-    model, answers = checkpoint.model, {"SPEECH": order.speech, "NONSPEECH": order.nonspeech}
+    model, answers = loaded.model, {"SPEECH": order.speech, "NONSPEECH": order.nonspeech}
     longest = max(map(len, answers.values()))
-    end = checkpoint.processor.tokenizer.eos_token_id
+    end = loaded.processor.tokenizer.eos_token_id
     embeddings, mask = splice(model, audio, texts_of(model, [order] * len(audio.n_tokens)))
 
     def allowed(_: int, written: torch.Tensor) -> list[int]:
@@ -49,21 +49,21 @@ def _name(written: Sequence[int], answers: dict[str, tuple[int, ...]]) -> str:
     return name
 
 
-def compare_with_scores(checkpoint: Checkpoint, batches: Sequence[AudioEmbeddings], prompt: Prompt) -> pd.DataFrame:
+def compare_with_scores(loaded: LoadedModel, batches: Sequence[AudioEmbeddings], prompt: Prompt) -> pd.DataFrame:
     """What generate_answers and the scores say of the same sounds, one row per option order (earwitness.tables.generation.GENERATION)."""
-    orders = tokenise(checkpoint.processor, prompt)
-    scorer = Scorer(checkpoint.model, [orders])
+    orders = tokenise(loaded.processor, prompt)
+    scorer = Scorer(loaded.model, [orders])
     scores = [scorer(audio)[0] for audio in batches]
     log_odds, bias, coverage = (np.concatenate([getattr(part, name) for part in scores]) for name in ("log_odds", "letter_bias", "coverage"))
     rows = []
     for turn, order in enumerate(orders):
         odds = log_odds if np.isnan(bias).all() else log_odds + (bias if turn == 0 else -bias)
-        generated = np.concatenate([generate_answers(checkpoint, audio, order) for audio in batches])
+        generated = np.concatenate([generate_answers(loaded, audio, order) for audio in batches])
         agree = (generated == "SPEECH") == (odds > 0)
         rows.append(
             {
                 "prompt_id": prompt.prompt_id,
-                "speech_answer": checkpoint.processor.tokenizer.decode(order.speech),
+                "speech_answer": loaded.processor.tokenizer.decode(order.speech),
                 "n_stimuli": len(agree),
                 "n_agreeing": int(agree.sum()),
                 "agreement": agree.mean(),

@@ -1,4 +1,4 @@
-"""Loading a Qwen2-Audio checkpoint: the tiny base, the full model, or any other of that class."""
+"""Loading a Qwen2-Audio model: the tiny base, the full model, or any other of that class."""
 
 import json
 from dataclasses import dataclass
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoProcessor, BitsAndBytesConfig, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 
 from earwitness.core.errors import InputError
+from earwitness.model.identity import ModelFolder
 
 UNQUANTISED = ["model.audio_tower", "model.multi_modal_projector", "lm_head"]
 """Modules that stay in their own precision under NF4, so that audio features do not depend on the quantisation."""
@@ -22,21 +24,51 @@ HEADROOM_BYTES = 8 * 2**30
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A model with the processor that belongs to it, ready to answer."""
+class LoadedModel:
+    """A model in memory with its processor, ready to answer.
+
+    base_sha256: the identity of the base model's files, adapter or not (earwitness.model.identity).
+    """
 
     model: Qwen2AudioForConditionalGeneration
     processor: Qwen2AudioProcessor
+    base_sha256: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the language model is."""
+        return self.model.lm_head.weight.device
+
+    @property
+    def embedding_size(self) -> int:
+        """Values per audio embedding: the language model's hidden size."""
+        return self.model.lm_head.in_features
+
+    @property
+    def embedding_dtype(self) -> torch.dtype:
+        """The precision of audio embeddings."""
+        return self.model.model.multi_modal_projector.linear.weight.dtype
+
+    @property
+    def longest_waveform(self) -> int:
+        """Samples at 16 kHz that the model takes at most."""
+        return self.processor.feature_extractor.n_samples
+
+    @property
+    def adapts_audio_tower(self) -> bool:
+        """Does an adapter change what the model makes of a sound before its language model reads it?"""
+        tower = (self.model.model.audio_tower, self.model.model.multi_modal_projector)
+        return any(isinstance(module, BaseTunerLayer) for part in tower for module in part.modules())
 
 
-def load_checkpoint(folder: Path, quantisation: str = "none", device: torch.device | None = None, memory: Memory = "fast") -> Checkpoint:
-    """Load a checkpoint folder in evaluation mode, frozen.
+def load_model(base: ModelFolder, quantisation: str = "none", device: torch.device | None = None, memory: Memory = "fast") -> LoadedModel:
+    """Load a base model in evaluation mode, frozen.
 
-    quantisation: "none" keeps the checkpoint's own precision on CUDA and float32 on CPU; "nf4" quantises the language
+    quantisation: "none" keeps the weights' own precision on CUDA and float32 on CPU; "nf4" quantises the language
     model's linear layers to 4 bits (bitsandbytes), everything in UNQUANTISED excepted.
-    Raises InputError where the folder is not a complete Qwen2-Audio checkpoint in safetensors.
+    Raises InputError where the folder is not a complete Qwen2-Audio model in safetensors.
     """
-    _check_folder(folder)
+    _check_folder(base.path)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options: dict[str, Any] = {"dtype": torch.float32 if device.type == "cpu" else "auto"}
     if quantisation == "nf4":
@@ -48,7 +80,7 @@ def load_checkpoint(folder: Path, quantisation: str = "none", device: torch.devi
             llm_int8_skip_modules=UNQUANTISED,
         )
     model = Qwen2AudioForConditionalGeneration.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, device_map={"": device}, attn_implementation="sdpa", **options
+        base.path, local_files_only=True, use_safetensors=True, device_map={"": device}, attn_implementation="sdpa", **options
     )
     if device.type == "cuda" and memory == "compact":
         model.get_input_embeddings().to("cpu")
@@ -56,8 +88,8 @@ def load_checkpoint(folder: Path, quantisation: str = "none", device: torch.devi
         model.dequantize()
     _fuse_norms(model)
     model.requires_grad_(False)
-    processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    return Checkpoint(model.eval(), processor)
+    processor = AutoProcessor.from_pretrained(base.path, local_files_only=True, trust_remote_code=False)
+    return LoadedModel(model.eval(), processor, base.sha256)
 
 
 def _fuse_norms(model: Qwen2AudioForConditionalGeneration) -> None:
@@ -78,12 +110,12 @@ def _has_room(model: Qwen2AudioForConditionalGeneration, device: torch.device) -
 def _check_folder(folder: Path) -> None:
     config = folder / "config.json"
     if not config.is_file():
-        raise InputError(f"{folder}: no checkpoint here (config.json is missing); set model.path to a checkpoint folder")
+        raise InputError(f"{folder}: no model here (config.json is missing); set model.path to the folder of a model")
     kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
     if kind != "qwen2_audio":
-        raise InputError(f"{folder}: a checkpoint of type {kind!r}; Earwitness's engine reads qwen2_audio")
+        raise InputError(f"{folder}: a model of type {kind!r}; Earwitness's engine reads qwen2_audio")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if not (folder / name).is_file():
-            raise InputError(f"{folder}: {name} is missing; copy the tokenizer files of the checkpoint beside its weights")
+            raise InputError(f"{folder}: {name} is missing; copy the model's tokenizer files beside its weights")
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"{folder}: no *.safetensors weights; other formats can run code when loaded and are refused")

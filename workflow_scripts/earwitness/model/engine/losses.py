@@ -9,7 +9,7 @@ from torch import nn
 from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.model.engine.features import AudioEmbeddings
-from earwitness.model.engine.prefix_cache import Texts, positions, splice, texts_of
+from earwitness.model.engine.key_value_cache import Texts, positions, splice, texts_of
 from earwitness.model.engine.prompting import TokenisedPrompt
 
 
@@ -23,10 +23,10 @@ class BatchLoss:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingTargets:
     """Texts that end with their answers, and which of their tokens count.
 
-    spans: as in `earwitness.model.engine.prefix_cache.Texts`. tensors: "ids" likewise; "places", where a counted token is predicted, in the
+    spans: as in `earwitness.model.engine.key_value_cache.Texts`. tensors: "ids" likewise; "places", where a counted token is predicted, in the
     padded rows one after another; "targets", these tokens; "rows", the row of each that belongs to the answer, the number
     of rows for others. The last three are on the device of the language model.
     """
@@ -35,13 +35,13 @@ class Lesson:
     tensors: dict[str, torch.Tensor]
 
 
-def lesson(
+def training_targets(
     model: Qwen2AudioForConditionalGeneration,
     n_tokens: Sequence[int],
     prompts: Sequence[TokenisedPrompt],
     answers: Sequence[tuple[int, ...]],
     on: Literal["answer", "text"],
-) -> Lesson:
+) -> TrainingTargets:
     """One prompt and one answer per sound of n_tokens audio tokens.
 
     on: "answer" counts the answer's tokens alone; "text" every token of text, the prompt's too.
@@ -57,18 +57,18 @@ def lesson(
                 counted.append((place, token, row if place > (row + 1) * length - 1 - len(answer) else len(prompts)))
     places, targets, rows = torch.tensor(counted).T.to(model.lm_head.weight.device)
     texts = texts_of(model, asked)
-    return Lesson(texts.spans, {"ids": texts.ids, "places": places, "targets": targets, "rows": rows})
+    return TrainingTargets(texts.spans, {"ids": texts.ids, "places": places, "targets": targets, "rows": rows})
 
 
-def answer_loss(model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, lesson: Lesson, focal_gamma: float = 0.0) -> BatchLoss:
+def answer_loss(model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, given: TrainingTargets, focal_gamma: float = 0.0) -> BatchLoss:
     """The loss of each row's answer after its prompt and audio.
 
     The whole vocabulary competes, so probability mass also moves onto the answer's format. focal_gamma: 0 is cross-entropy;
     above 0, tokens that are already probable count less (focal loss, Lin et al. 2017).
     """
-    places, targets, rows = (lesson.tensors[name] for name in ("places", "targets", "rows"))
-    embeddings, mask = splice(model, audio, Texts(lesson.spans, lesson.tensors["ids"]))
-    padded = len({sum(span) + n for span, n in zip(lesson.spans, audio.n_tokens, strict=True)}) > 1
+    places, targets, rows = (given.tensors[name] for name in ("places", "targets", "rows"))
+    embeddings, mask = splice(model, audio, Texts(given.spans, given.tensors["ids"]))
+    padded = len({sum(span) + n for span, n in zip(given.spans, audio.n_tokens, strict=True)}) > 1
     hidden = model.model.language_model(
         inputs_embeds=embeddings, attention_mask=mask if padded else None, position_ids=positions(mask), use_cache=False
     ).last_hidden_state

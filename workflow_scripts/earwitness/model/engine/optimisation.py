@@ -13,8 +13,8 @@ from tqdm import trange
 
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream_seed
-from earwitness.model.engine.training_pass import Passes, PassInputs
-from earwitness.runtime.resumption import CheckpointFolder
+from earwitness.model.engine.training_pass import PassInputs, TrainingPass
+from earwitness.runtime.saved_state import SavedState
 
 CHECKPOINT_INTERVAL_S = 60.0
 
@@ -36,10 +36,10 @@ class Schedule:
 def optimise(
     parameters: dict[str, nn.Parameter],
     inputs: Callable[[int, slice], PassInputs],
-    passes: Passes,
+    training_pass: TrainingPass,
     schedule: Schedule,
     seed: int,
-    checkpoint: CheckpointFolder,
+    resume: SavedState,
 ) -> pd.DataFrame:
     """Minimise the mean loss of each step's rows, `inputs(step, rows)`.
 
@@ -50,7 +50,7 @@ def optimise(
     """
     optimiser = torch.optim.AdamW(parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
     history: list[dict[str, float]] = []
-    saved = checkpoint.load()
+    saved = resume.load()
     if saved is not None:
         tensors, history = saved
         _restore(parameters, optimiser, tensors)
@@ -61,7 +61,7 @@ def optimise(
         while True:
             torch.manual_seed(stream_seed(seed, "optimise", step) % 2**63)
             try:
-                loss, accuracy = _gradients(inputs, passes, step, schedule.batch_size, rows_per_pass)
+                loss, accuracy = _gradients(inputs, training_pass, step, schedule.batch_size, rows_per_pass)
                 break
             except torch.OutOfMemoryError:
                 optimiser.zero_grad(set_to_none=False)
@@ -71,18 +71,20 @@ def optimise(
         optimiser.zero_grad(set_to_none=False)
         history.append({"step": step + 1, "loss": loss, "learning_rate": rate, "accuracy": accuracy})
         if time.monotonic() - last_saved > CHECKPOINT_INTERVAL_S:
-            checkpoint.save(_state(parameters, optimiser), history)
+            resume.save(_state(parameters, optimiser), history)
             last_saved = time.monotonic()
     return pd.DataFrame(history)
 
 
-def _gradients(inputs: Callable[[int, slice], PassInputs], passes: Passes, step: int, rows: int, rows_per_pass: int) -> tuple[float, float]:
+def _gradients(
+    inputs: Callable[[int, slice], PassInputs], training_pass: TrainingPass, step: int, rows: int, rows_per_pass: int
+) -> tuple[float, float]:
     """Add the gradients of a step's mean loss; return that loss and the accuracy."""
     loss, accuracy = 0.0, 0.0
     for first in range(0, rows, rows_per_pass):
         chosen = slice(first, min(first + rows_per_pass, rows))
         share = (chosen.stop - chosen.start) / rows
-        result = passes(inputs(step, chosen), share)
+        result = training_pass(inputs(step, chosen), share)
         loss, accuracy = loss + share * result.loss.item(), accuracy + share * result.accuracy.item()
     return loss, accuracy
 

@@ -42,7 +42,7 @@ class TokenisedPrompt:
 
 
 def tokenise(processor: Qwen2AudioProcessor, prompt: Prompt) -> list[TokenisedPrompt]:
-    """Render a prompt with the checkpoint's own chat template, once per option order.
+    """Render a prompt with the model's own chat template, once per option order.
 
     Letters have two orders (A means speech, then B means speech); the other formats have one.
     Raises InputError where the question holds one of the tokenizer's special tokens, where an answer letter is not one
@@ -81,8 +81,8 @@ def _tokenise_order(processor: Qwen2AudioProcessor, prompt: Prompt, answers: dic
 
     speech, nonspeech = encode(answers["SPEECH"]), encode(answers["NONSPEECH"])
     if prompt.answer_format == "letters" and (len(speech), len(nonspeech)) != (1, 1):
-        raise InputError("this checkpoint's tokenizer has no single token for A or for B; use another prompt.answer_format")
+        raise InputError("this model's tokenizer has no single token for A or for B; use another prompt.answer_format")
     shared = min(len(speech), len(nonspeech))
     if speech[:shared] == nonspeech[:shared]:
-        raise InputError("one answer begins with the other in this checkpoint's tokens; use another prompt.answer_format")
+        raise InputError("one answer begins with the other in this model's tokens; use another prompt.answer_format")
     return TokenisedPrompt(encode(before), encode(after), speech, nonspeech)

@@ -10,9 +10,9 @@ import torch
 from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.audio.io import Waveform
-from earwitness.model.engine.features import AudioEmbeddings, hear
-from earwitness.model.engine.loading import Checkpoint
-from earwitness.model.engine.prefix_cache import Reading
+from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
+from earwitness.model.engine.key_value_cache import KeyValueCache
+from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 
 
@@ -42,19 +42,19 @@ def token_log_probabilities(model: Qwen2AudioForConditionalGeneration, hidden: t
 
 
 def answer_log_probabilities(
-    model: Qwen2AudioForConditionalGeneration, reading: Reading, last: torch.Tensor, answers: Sequence[tuple[int, ...]]
+    model: Qwen2AudioForConditionalGeneration, cache: KeyValueCache, last: torch.Tensor, answers: Sequence[tuple[int, ...]]
 ) -> torch.Tensor:
     """Log-probability of each answer after what was read, float32 (rows, answers).
 
     last: the last hidden state of each row (rows, hidden size). The probability is that of the answer's tokens,
-    whatever may follow them. The reading is left as it was.
+    whatever may follow them. The cache is left as it was.
     """
     first = torch.tensor([answer[0] for answer in answers], device=last.device).expand(len(last), -1)
     columns = list(token_log_probabilities(model, last, first).unbind(1))
     for column, answer in enumerate(answers):
         if len(answer) > 1:
-            with reading.branch():
-                hidden = reading.read(answer[:-1])
+            with cache.branch():
+                hidden = cache.read(answer[:-1])
             later = torch.tensor(answer[1:], device=last.device).expand(len(last), -1)
             columns[column] = columns[column] + token_log_probabilities(model, hidden, later[..., None]).squeeze(2).sum(1)
     return torch.stack(columns, dim=1)
@@ -76,18 +76,18 @@ class Scorer:
             for order in orders:
                 by_beginning[order.before].add(order)
         with torch.inference_mode():
-            self._beginnings = [(Reading(self._model, before), orders) for before, orders in by_beginning.items()]
+            self._beginnings = [(KeyValueCache(self._model, before), orders) for before, orders in by_beginning.items()]
 
     @torch.inference_mode()
     def __call__(self, audio: AudioEmbeddings) -> list[Scores]:
         """One Scores per prompt, in their order."""
         found: dict[TokenisedPrompt, torch.Tensor] = {}
         for beginning, orders in self._beginnings:
-            found |= self._ask(beginning.spread(len(audio.n_tokens)), {order: order.after for order in orders}, audio)
+            found |= self._ask(beginning.repeated(len(audio.n_tokens)), {order: order.after for order in orders}, audio)
         return [self._scores(audio, [found[order] for order in orders]) for orders in self._orders]
 
     def _ask(
-        self, reading: Reading, texts: Mapping[TokenisedPrompt, tuple[int, ...]], audio: AudioEmbeddings | None = None
+        self, cache: KeyValueCache, texts: Mapping[TokenisedPrompt, tuple[int, ...]], audio: AudioEmbeddings | None = None
     ) -> dict[TokenisedPrompt, torch.Tensor]:
         """Log-probabilities of (SPEECH, NONSPEECH) after the audio, if any, and each text, (rows, 2).
 
@@ -95,20 +95,20 @@ class Scorer:
         """
         if len(texts) == 1:
             [(order, text)] = texts.items()
-            with reading.branch():
-                last = reading.read(text, audio)[:, -1]
-                return {order: answer_log_probabilities(self._model, reading, last, [order.speech, order.nonspeech])}
+            with cache.branch():
+                last = cache.read(text, audio)[:, -1]
+                return {order: answer_log_probabilities(self._model, cache, last, [order.speech, order.nonspeech])}
         # Every text keeps a token of its own, after which its answer is scored.
         shared = _shared_beginning([text[:-1] for text in texts.values()])
         groups: dict[object, dict[TokenisedPrompt, tuple[int, ...]]] = defaultdict(dict)
         for order, text in texts.items():
             groups[text[shared] if len(text) > shared + 1 else order][order] = text[shared:]
         found: dict[TokenisedPrompt, torch.Tensor] = {}
-        with reading.branch():
+        with cache.branch():
             if shared or audio is not None:
-                reading.read(next(iter(texts.values()))[:shared], audio)
+                cache.read(next(iter(texts.values()))[:shared], audio)
             for group in groups.values():
-                found |= self._ask(reading, group)
+                found |= self._ask(cache, group)
         return found
 
     @staticmethod
@@ -129,7 +129,7 @@ def _shared_beginning(texts: Sequence[tuple[int, ...]]) -> int:
     return next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
-def score(checkpoint: Checkpoint, waveforms: Sequence[Waveform], prompt: Prompt) -> Scores:
+def score(loaded: LoadedModel, waveforms: Sequence[Waveform], prompt: Prompt) -> Scores:
     """Score one batch of stimuli (16 kHz mono) with one prompt."""
-    [scores] = Scorer(checkpoint.model, [tokenise(checkpoint.processor, prompt)])(hear(checkpoint, waveforms))
+    [scores] = Scorer(loaded.model, [tokenise(loaded.processor, prompt)])(encode_waveforms(loaded, waveforms))
     return scores

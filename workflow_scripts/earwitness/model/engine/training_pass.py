@@ -31,7 +31,7 @@ class _Recording:
     result: BatchLoss
 
 
-class Passes:
+class TrainingPass:
     """Adds the gradients of a loss to those of its parameters.
 
     A full-size pass starts thousands of small kernels, which takes the processor longer than the GPU needs for them. So where

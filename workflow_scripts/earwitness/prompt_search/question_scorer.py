@@ -9,19 +9,19 @@ import torch
 
 from earwitness.core.errors import InputError
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.loading import Checkpoint
+from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import pad
-from earwitness.model.prediction import Sounds, ask
+from earwitness.model.prediction import StimulusSource, ask
 
 
-class Questioner:
+class QuestionScorer:
     """Scores questions in one answer format by the engine's sweep: each sound is heard once for all of them."""
 
     def __init__(
         self,
-        model: Callable[[], Checkpoint],
-        sounds: Callable[[Checkpoint], Sounds],
+        model: Callable[[], LoadedModel],
+        sounds: Callable[[LoadedModel], StimulusSource],
         stimuli: Set[str],
         prompt: Prompt,
         batches: Batches,
@@ -32,9 +32,9 @@ class Questioner:
         Raises InputError where a stimulus is not there.
         """
         self._model, self._prompt, self._batches = model, prompt, batches
-        checkpoint = model()
-        self._tokenizer = checkpoint.processor.tokenizer
-        self._vectors = _heard(sounds(checkpoint), stimuli, batches)
+        loaded = model()
+        self._tokenizer = loaded.processor.tokenizer
+        self._vectors = _heard(sounds(loaded), stimuli, batches)
         if missing := sorted(stimuli - set(self._vectors)):
             raise InputError(f"stimulus {missing[0]} (and {len(missing) - 1} more) is not among those given; make and encode the stimuli again")
 
@@ -53,19 +53,19 @@ class Questioner:
 
     def __call__(self, questions: Sequence[str], stimuli: Sequence[str]) -> npt.NDArray[np.float64]:
         """Log-odds of speech, shape (questions, stimuli)."""
-        checkpoint = self._model()
+        loaded = self._model()
         held = [(list(stimuli), [self._vectors[name] for name in stimuli])]
-        sounds = Sounds(lambda only: iter(held), lambda vectors: pad(vectors, checkpoint.model.lm_head.weight.device))
+        sounds = StimulusSource(lambda only: iter(held), lambda vectors: pad(vectors, loaded.device))
         prompts = [replace(self._prompt, question=question) for question in questions]
-        rows = ask(checkpoint, sounds, prompts, "searched", None, self._batches, set(stimuli))
+        rows = ask(loaded, sounds, prompts, "searched", None, self._batches, set(stimuli))
         wide = rows.pivot_table(index="prompt_id", columns="stimulus_id", values="log_odds")
         return wide.loc[[prompt.prompt_id for prompt in prompts], list(stimuli)].to_numpy()
 
 
-def _heard(sounds: Sounds, stimuli: Set[str], batches: Batches) -> dict[str, torch.Tensor]:
+def _heard(sounds: StimulusSource, stimuli: Set[str], batches: Batches) -> dict[str, torch.Tensor]:
     """Each stimulus as the language model reads it (n_audio_tokens, hidden size), on the CPU."""
     vectors: dict[str, torch.Tensor] = {}
     for names, items in sounds.blocks(stimuli):
-        rows = [row[:n].cpu() for audio in batches.run(sounds.hear, items) for row, n in zip(audio.vectors, audio.n_tokens, strict=True)]
+        rows = [row[:n].cpu() for audio in batches.run(sounds.encode, items) for row, n in zip(audio.vectors, audio.n_tokens, strict=True)]
         vectors |= zip(names, rows, strict=True)
     return vectors

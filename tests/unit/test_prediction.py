@@ -1,19 +1,27 @@
 """Stimuli on disk: encoded once, asked about in any order, on one device or shared out among several."""
 
+import contextlib
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from shards import MILLISECONDS, write_shard
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import write_json
+from earwitness.model.engine.adapters import attach_adapter, base_of
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import audio_tokens
-from earwitness.model.engine.loading import load_checkpoint
+from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import encode_shard, read_features, stimuli_of, verify_features
+from earwitness.model.identity import BASE_OF_ADAPTER, identified, identify_model
 from earwitness.model.prediction import ask, from_audio, from_features
-from earwitness.model.prediction_jobs import Job, predict
+from earwitness.model.prediction_jobs import PredictionJob, predict
 from earwitness.model.tiny_base import QUESTIONS
 
 CPU = torch.device("cpu")
@@ -27,16 +35,17 @@ def shards(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def features(folder, shards, tmp_path_factory):
-    checkpoint = load_checkpoint(folder)
+    loaded = load_model(identified(folder))
     files = [tmp_path_factory.mktemp("features") / shard.name for shard in shards]
     for shard, file in zip(shards, files, strict=True):
-        assert encode_shard(checkpoint, shard, file, Batches(3, CPU)) == len(stimuli_of(file))
+        assert encode_shard(loaded, shard, file, Batches(3, CPU)) == len(stimuli_of(file))
     return files
 
 
 def everything(folder, files, features, **changes):
     settings = {"adapter": None, "quantisation": "none", "memory": "fast", "prompt": Prompt(QUESTIONS[0]), "system_id": "base", "seed": None}
-    return Job(**{"files": tuple(files), "features": features, "base": folder, "batch_size": 4, "threads": 1, **settings, **changes})
+    given = {"files": tuple(files), "features": features, "base": identified(folder), "batch_size": 4, "threads": 1}
+    return PredictionJob(**{**given, **settings, **changes})
 
 
 def test_features_on_disk_score_as_the_sounds_do(folder, shards, features):
@@ -47,7 +56,7 @@ def test_features_on_disk_score_as_the_sounds_do(folder, shards, features):
 
 
 def test_two_encodings_have_the_same_bytes(folder, shards, features, tmp_path):
-    encode_shard(load_checkpoint(folder), shards[0], tmp_path / "again.parquet", Batches(3, CPU))
+    encode_shard(load_model(identified(folder)), shards[0], tmp_path / "again.parquet", Batches(3, CPU))
     assert (tmp_path / "again.parquet").read_bytes() == features[0].read_bytes()
 
 
@@ -66,21 +75,23 @@ def test_exactly_what_was_wanted_is_asked_and_a_missing_stimulus_is_named(folder
 
 
 def test_several_prompts_are_asked_of_one_hearing(folder, shards):
-    checkpoint = load_checkpoint(folder)
+    loaded = load_model(identified(folder))
     prompts = [Prompt(question) for question in QUESTIONS[:3]]
-    together = ask(checkpoint, from_audio(checkpoint, shards[:1]), prompts, "base", None, Batches(4, CPU))
+    together = ask(loaded, from_audio(loaded, shards[:1]), prompts, "base", None, Batches(4, CPU))
     for prompt in prompts:
-        alone = ask(checkpoint, from_audio(checkpoint, shards[:1]), [prompt], "base", None, Batches(4, CPU))
+        alone = ask(loaded, from_audio(loaded, shards[:1]), [prompt], "base", None, Batches(4, CPU))
         same = together[together.prompt_id == prompt.prompt_id].reset_index(drop=True)
         assert same.stimulus_id.tolist() == alone.stimulus_id.tolist()
         np.testing.assert_allclose(same.log_odds, alone.log_odds, atol=2e-4)
 
 
-def test_features_of_another_tower_or_of_other_stimuli_are_refused(folder, shards, features, tmp_path):
-    other = load_checkpoint(folder)
-    with torch.no_grad():
-        other.model.model.audio_tower.layers[0].fc1.weight[0, 0] += 1
-    with pytest.raises(InputError, match="another base model's audio tower"):
+def test_features_of_another_base_or_of_other_stimuli_are_refused(folder, shards, features, tmp_path):
+    shutil.copytree(folder, tmp_path / "other")
+    weights = load_file(tmp_path / "other" / "model.safetensors")
+    weights["lm_head.weight"][0, 0] += 1
+    save_file(weights, tmp_path / "other" / "model.safetensors", {"format": "pt"})
+    other = load_model(identified(tmp_path / "other"))
+    with pytest.raises(InputError, match="features of another base model"):
         list(read_features(other, features[:1]))
     with pytest.raises(InputError, match="not a file of features"):
         list(read_features(other, shards[:1]))
@@ -91,9 +102,26 @@ def test_features_of_another_tower_or_of_other_stimuli_are_refused(folder, shard
         verify_features([], shards)
 
 
+@pytest.mark.parametrize(("scope", "refused"), [("published", True), ("language_model", False)])
+def test_an_adapter_of_the_audio_tower_is_not_asked_about_features(folder, features, scope, refused):
+    loaded = load_model(identified(folder))
+    adapted = replace(loaded, model=base_of(attach_adapter(loaded, ["q_proj"], scope, 2, 4, 0.0)))
+    with pytest.raises(InputError, match="which this adapter changes") if refused else contextlib.nullcontext():
+        list(read_features(adapted, features[:1]))
+
+
+def test_an_adapter_is_asked_with_the_base_that_it_was_trained_on_alone(folder, shards, tmp_path):
+    attach_adapter(load_model(identified(folder)), ["q_proj"], "published", 2, 4, 0.0).save_pretrained(str(tmp_path))
+    write_json(tmp_path / BASE_OF_ADAPTER, identify_model(folder, "the base", None))
+    assert len(predict(everything(folder, shards, False, adapter=tmp_path), [CPU]))
+    write_json(tmp_path / BASE_OF_ADAPTER, identify_model(folder, "the base", None) | {"sha256": "0" * 64})
+    with pytest.raises(InputError, match=r"not the base that the adapter in .* was trained on \(the base\)"):
+        predict(everything(folder, shards, False, adapter=tmp_path), [CPU])
+
+
 def test_a_tower_without_its_adapter_reads_features(folder, features):
-    checkpoint = load_checkpoint(folder)
-    sounds = from_features(checkpoint, features[:1])
+    loaded = load_model(identified(folder))
+    sounds = from_features(loaded, features[:1])
     [(names, vectors)] = sounds.blocks({"s0-00", "s0-04"})
     assert names == ["s0-00", "s0-04"]
-    assert sounds.hear(vectors).n_tokens == [0, 25]
+    assert sounds.encode(vectors).n_tokens == [0, 25]

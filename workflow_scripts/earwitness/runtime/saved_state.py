@@ -19,7 +19,7 @@ def code_digest() -> str:
     return identity_of({name: path for name, path in loaded.items() if "/".join(name.split(".")) + ".py" not in COSMETIC})
 
 
-class CheckpointFolder:
+class SavedState:
     """The latest state of one job.
 
     stamp: everything that the result depends on (settings, digests of data and code, seed). A state saved under

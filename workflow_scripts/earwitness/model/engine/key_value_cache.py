@@ -57,7 +57,7 @@ def splice(model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, te
     return embeddings, mask
 
 
-class Reading:
+class KeyValueCache:
     """The state of a language model after what it has read so far, one row per text."""
 
     def __init__(self, model: Qwen2AudioForConditionalGeneration, ids: Sequence[int]):
@@ -69,9 +69,9 @@ class Reading:
         if ids:
             self.read(ids)
 
-    def spread(self, rows: int) -> "Reading":
-        """A reading of its own with `rows` rows, each of which has read what this single row has."""
-        other = object.__new__(Reading)
+    def repeated(self, rows: int) -> "KeyValueCache":
+        """A cache of its own with `rows` rows, each of which has read what this single row has."""
+        other = object.__new__(KeyValueCache)
         other._model, other._padded = self._model, self._padded
         other._mask = self._mask.expand(rows, -1)
         other._cache = DynamicCache(config=self._model.model.language_model.config)
