@@ -102,9 +102,7 @@ def train(study: Study, recipe: str, split: str, seed: int) -> None:
         return
     arguments = [*study.shards("factorial"), "--features", *([] if study.in_tower(recipe) else study.features("factorial"))]
     arguments += ["--split", study.split(split), "--gate", study.gate(split), "--seed", seed, *study.model_arguments()]
-    for option, file in zip(("--adapter-config", "--adapter-weights", "--adapter-base", "--history", "--costs"), files, strict=True):
-        arguments += [option, file]
-    arguments += ["--recipe", json.dumps(study.config["finetuning"]["recipes"][recipe], sort_keys=True)]
+    arguments += ["--adapter", folder, "--recipe", json.dumps(study.config["finetuning"]["recipes"][recipe], sort_keys=True)]
     arguments += ["--prompt", json.dumps(study.config["prompt"], sort_keys=True)]
     run("train_adapter.py", arguments, study.folder / f"results/logs/train_adapter/{recipe}-{split}-seed-{seed}.log")
 

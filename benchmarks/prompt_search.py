@@ -30,13 +30,14 @@ from earwitness.prompt_search.model_switch import ModelSwitch
 from earwitness.prompt_search.opro import NEW_TOKENS, SHOWN, Opro, load_writer, request_for
 from earwitness.prompt_search.proposers import Proposer, ScoredQuestion
 from earwitness.prompt_search.question_scorer import QuestionScorer
-from earwitness.prompt_search.search import Settings, measure, search
-from earwitness.prompt_search.stimulus_sampling import draw_stimuli
+from earwitness.prompt_search.search import QuestionLimits, SearchSettings, SearchTask, accuracy_and_margin, search
+from earwitness.prompt_search.stimulus_sampling import sample_stimuli
 from earwitness.tables.files import read_table
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
-SETTINGS = Settings(iterations=5, candidates=8, finalists=4, most_characters=500)
+SETTINGS = SearchSettings(iterations=5, candidates=8, finalists=4)
+MOST_CHARACTERS = 500
 PROMPT = Prompt("Does this sound contain human speech?")
 SMALL_WRITER: dict[str, Any] = WRITER | {
     "hidden_size": 64,
@@ -53,16 +54,16 @@ N_QUESTIONS, N_STIMULI = 40, 120
 def compare_proposers(args: argparse.Namespace) -> None:
     """What each proposer finds on its own stimuli, and what is left of it on test sources."""
     index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
-    draws = [draw_stimuli(index, split, "train", args.stimuli, 1, "benchmark", seed) for seed in range(args.seeds)]
-    development = draw_stimuli(index, split, "dev", args.development, 1, "benchmark")
-    test = draw_stimuli(index, split, "test", args.test, 1, "benchmark")
+    draws = [sample_stimuli(index, split, "train", args.stimuli, 1, "benchmark", seed) for seed in range(args.seeds)]
+    development = sample_stimuli(index, split, "dev", args.development, 1, "benchmark")
+    test = sample_stimuli(index, split, "test", args.test, 1, "benchmark")
     loaded = load_model(identified(args.base))
     device = loaded.device
     wanted = {name for draw in (*draws, development, test) for name in draw.ids}
     ask = QuestionScorer(lambda: loaded, lambda model: from_features(model, args.features), wanted, PROMPT, Batches(None, device))
     proposers: dict[str, Proposer] = {"edits": Edits(PROMPT.question), "paraphrases": Paraphrases(PROMPT.question)}
     if args.writer is not None:
-        proposers["opro"] = Opro(load_writer(args.writer, "none", device), SETTINGS.most_characters)
+        proposers["opro"] = Opro(load_writer(args.writer, "none", device), MOST_CHARACTERS)
 
     rows = []
     for name, proposer in proposers.items():
@@ -72,12 +73,17 @@ def compare_proposers(args: argparse.Namespace) -> None:
                 return stream(1, "benchmark", name, seed, iteration)
 
             started = time.perf_counter()
-            found = search(proposer, ask, draw, development, PROMPT.question, DIRECT_QUESTIONS, SETTINGS, ask.special_tokens, rng_of)
+            task = SearchTask(PROMPT.question, DIRECT_QUESTIONS, draw, development, QuestionLimits(MOST_CHARACTERS, ask.special_tokens))
+            found = search(task, proposer, ask, SETTINGS, rng_of)
             elapsed = time.perf_counter() - started
             complete = [trial for trial in found.trials if len(trial.log_odds) == len(draw.ids)]
-            scores = [measure(trial.log_odds, draw.speech)[0] for trial in complete]
-            chosen = found.trials[found.best]
-            tested = [measure(answers, test.speech)[0] for answers in ask([PROMPT.question, chosen.question], test.ids)] if found.best else [0.0, 0.0]
+            scores = [accuracy_and_margin(trial.log_odds, draw.speech)[0] for trial in complete]
+            chosen = found.chosen
+            tested = (
+                [accuracy_and_margin(answers, test.speech)[0] for answers in ask([PROMPT.question, chosen.question], test.ids)]
+                if found.best
+                else [0.0, 0.0]
+            )
             n_answers = sum(len(trial.log_odds) + len(trial.development) for trial in found.trials)
             rows.append([name, len(found.trials), n_answers, max(scores) - scores[0], found.optimism, tested[1] - tested[0], elapsed])
             print(*rows[-1], file=sys.stderr, flush=True)
@@ -93,7 +99,7 @@ def train_writer(args: argparse.Namespace) -> None:
     """Train a tiny language model from scratch to answer OPRO's requests with questions of the grammar, whatever the scores say."""
     grammar = Grammar(PROMPT.question)
     texts = [text_of(((slot, phrase),)) for slot, phrases in grammar.phrases.items() for phrase in phrases]
-    request = request_for([ScoredQuestion(text, 0.7, 0.0, 1.0, N_STIMULI) for text in texts[:SHOWN]], SETTINGS.most_characters)
+    request = request_for([ScoredQuestion(text, 0.7, 0.0, 1.0, N_STIMULI) for text in texts[:SHOWN]], MOST_CHARACTERS)
     write_writer(args.folder, [*texts, request], TINY_WRITER, torch.device("cpu"))
     tokenizer = AutoTokenizer.from_pretrained(args.folder, trust_remote_code=False)
     model = AutoModelForCausalLM.from_pretrained(args.folder, dtype=torch.float32, trust_remote_code=False).train()
@@ -105,7 +111,7 @@ def train_writer(args: argparse.Namespace) -> None:
             rng = stream(1, "benchmark", "writer", step, place)
             drawn = [text_of(grammar.draw(rng, list(grammar.phrases))) for _ in range(int(rng.integers(5, SHOWN + 2)))]
             history = [ScoredQuestion(text, 0.7, float(rng.normal(0, 0.03)), 1.0, N_STIMULI) for text in drawn[1:]]
-            turn = {"role": "user", "content": request_for(history, SETTINGS.most_characters)}
+            turn = {"role": "user", "content": request_for(history, MOST_CHARACTERS)}
             asked = tokenizer.apply_chat_template([turn], add_generation_prompt=True, return_dict=True)["input_ids"]
             answer = tokenizer.encode(f"<INS>{drawn[0]}</INS><|im_end|>")
             labels = torch.tensor([[-100] * len(asked) + answer])
@@ -127,9 +133,7 @@ def full_size(args: argparse.Namespace) -> None:
     # On a CPU, bitsandbytes takes only some shapes.
     quantised = "none" if args.small else "nf4"
     questions = drawn_questions(N_QUESTIONS)
-    request = request_for(
-        [ScoredQuestion(question, 0.7, k / 1000, 1.0, N_STIMULI) for k, question in enumerate(questions[:SHOWN])], SETTINGS.most_characters
-    )
+    request = request_for([ScoredQuestion(question, 0.7, k / 1000, 1.0, N_STIMULI) for k, question in enumerate(questions[:SHOWN])], MOST_CHARACTERS)
     print(f"{torch.cuda.get_device_name() if device.type == 'cuda' else 'CPU'}; torch {torch.__version__}")
     with tempfile.TemporaryDirectory() as temporary:
         audio, writer = Path(temporary) / "audio", Path(temporary) / "writer"

@@ -32,6 +32,7 @@ rule train_adapter:
         memory=config["resources"]["memory"],
     params:
         code=code("train_adapter.py"),
+        folder=lambda wildcards, output: str(Path(output.config).parent),
         recipe=as_json("finetuning", "recipes", "{recipe}"),
         prompt=as_json("prompt"),
         quantisation=config["model"]["quantisation"],
@@ -39,6 +40,6 @@ rule train_adapter:
         "Fine-tuning {wildcards.recipe} on {wildcards.split}, seed {wildcards.seed}"
     shell:
         "python workflow_scripts/train_adapter.py {input.shards:q} --features {input.features:q} --base {input.base:q} --identity {input.identity:q} --split {input.split:q}"
-        " --gate {input.gate:q} --adapter-config {output.config:q} --adapter-weights {output.weights:q} --adapter-base {output.base:q} --history {output.history:q} --costs {output.costs:q}"
+        " --gate {input.gate:q} --adapter {params.folder:q}"
         " --recipe {params.recipe:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
         " --memory {resources.memory} --seed {wildcards.seed} --threads 1 &> {log:q}"

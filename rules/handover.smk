@@ -12,7 +12,7 @@ rule hand_over_adapter:
         predictions=paths.predictions("factorial", plan.honest_arms),
         adapters=paths.adapters(plan.honest_arms, "adapter_config.json"),
         weights=paths.adapters(plan.honest_arms, "adapter_model.safetensors"),
-        base=paths.model_identity("base"),
+        identity=paths.model_identity("base"),
         question=plan.chosen_question,
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
@@ -50,7 +50,7 @@ rule hand_over_adapter:
         "Handing over the selected adapter"
     shell:
         "python workflow_scripts/hand_over_adapter.py {params.folder:q} --template {input.template:q} --predictions {input.predictions:q}"
-        " --adapters {input.adapters:q} --base {input.base:q} --index {input.index:q} --split {input.split:q}"
+        " --adapters {input.adapters:q} --base {input.identity:q} --index {input.index:q} --split {input.split:q}"
         " --certificate {input.certificate:q} --gate {input.gate:q} --recordings {input.recordings:q} --fits {input.fits:q}"
         " --calibration {input.calibration:q} --accuracy {input.accuracy:q} --comparisons {input.comparisons:q}"
         " --terms {params.terms:q} --origins {params.origins:q} --quantisation {params.quantisation} --recipes {params.recipes:q}"

@@ -5,13 +5,10 @@ from pathlib import Path
 
 from earwitness.core.arguments import add_model_arguments, add_prompt_arguments
 from earwitness.core.errors import one_line_errors
-from earwitness.core.randomness import stream
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
 from earwitness.tables.files import write_table
 from earwitness.tables.generation import GENERATION
-
-BATCH = 64
 
 
 @one_line_errors
@@ -29,19 +26,15 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earwitness.model.engine.generation import compare_with_scores
-        from earwitness.model.engine.loading import load_model
         from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.feature_files import pad, read_features, stimuli_of
+        from earwitness.model.generation_check import check_generation
         from earwitness.model.identity import recorded
+        from earwitness.model.prediction_jobs import ModelSpec, available_devices
 
         torch.set_num_threads(args.threads)
-        loaded = load_model(recorded(args.base, args.identity), args.quantisation, memory=args.memory)
-        names = sorted(name for file in args.features for name in stimuli_of(file))
-        drawn = set(stream(args.seed, "check_generation").permutation(names)[: args.most])
-        vectors = [row for _, rows in read_features(loaded, args.features, drawn) for row in rows]
-        batches = [pad(vectors[start : start + BATCH], loaded.device) for start in range(0, len(vectors), BATCH)]
-        table = compare_with_scores(loaded, batches, Prompt(**asked_prompt(args.prompt, args.question)))
+        asked = ModelSpec(recorded(args.base, args.identity), None, args.quantisation, args.memory)
+        prompt = Prompt(**asked_prompt(args.prompt, args.question))
+        table = check_generation(asked.load(available_devices()[0]), args.features, prompt, args.most, args.seed)
     write_table(args.table, table, GENERATION)
 
 

@@ -22,14 +22,14 @@ def main() -> None:
         import torch
 
         from earwitness.model.engine.batching import Batches
-        from earwitness.model.engine.loading import load_model
         from earwitness.model.feature_files import encode_shard
         from earwitness.model.identity import recorded
+        from earwitness.model.prediction_jobs import ModelSpec, available_devices
 
         torch.set_num_threads(args.threads)
-        loaded = load_model(recorded(args.base, args.identity), args.quantisation, memory=args.memory)
-        batches = Batches(args.batch_size, loaded.device, args.memory)
-        encoded = encode_shard(loaded, args.shard, args.features, batches)
+        [device, *_] = available_devices()
+        loaded = ModelSpec(recorded(args.base, args.identity), None, args.quantisation, args.memory).load(device)
+        encoded = encode_shard(loaded, args.shard, args.features, Batches(args.batch_size, device, args.memory))
     print(f"{args.features}: {encoded} stimuli")
 
 

@@ -10,20 +10,11 @@ from earwitness.core.errors import InputError, one_line_errors
 from earwitness.leakage.gate import verify_gate
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
+from earwitness.splits import untrained_stimuli
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
-
-
-def unheard(stimuli: pd.DataFrame, splits: list[pd.DataFrame]) -> frozenset[str]:
-    """Ids of stimuli in the dev or test part of a split but not in the train part of the first, which the adapter trained
-    on, and of those outside all splits whose source trains in none."""
-    split = pd.concat(splits)
-    training = split.part == "train"
-    divided = set(split.stimulus_id[~training]) - set(splits[0].stimulus_id[splits[0].part == "train"])
-    elsewhere = stimuli[~stimuli.stimulus_id.isin(split.stimulus_id) & ~stimuli.source_id.isin(split.source_id[training])]
-    return frozenset(divided & set(stimuli.stimulus_id) | set(elsewhere.stimulus_id))
 
 
 @one_line_errors
@@ -49,31 +40,26 @@ def main() -> None:
         raise InputError(f"--gates: {len(args.gates)} for {len(args.splits)} splits; give one for each, in their order")
     for gate, split in zip(args.gates, args.splits, strict=True):
         verify_gate(gate, split, args.study)
-    asked = unheard(pd.concat([read_table(path, STIMULI) for path in args.shards]), [read_table(path, SPLIT) for path in args.splits])
+    asked = untrained_stimuli(pd.concat([read_table(path, STIMULI) for path in args.shards]), [read_table(path, SPLIT) for path in args.splits])
     with leased_devices(args.devices):
         # torch looks at the visible devices when it is imported.
         from earwitness.audio.levels import Level
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.feature_files import verify_features
         from earwitness.model.identity import recorded
-        from earwitness.model.prediction_jobs import PredictionJob, available_devices, predict
+        from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
         if args.features:
             verify_features(args.features, args.shards)
         job = PredictionJob(
-            files=tuple(args.features or args.shards),
-            features=bool(args.features),
-            base=recorded(args.base, args.identity),
-            adapter=args.adapter.parent,
-            quantisation=args.quantisation,
-            memory=args.memory,
-            prompt=Prompt(**asked_prompt(args.prompt, args.question)),
+            asked=ModelSpec(recorded(args.base, args.identity), args.adapter.parent, args.quantisation, args.memory),
+            stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
+            prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
             system_id=args.system,
             seed=args.seed,
             batch_size=args.batch_size,
             threads=args.threads,
             only=asked,
-            level=Level(**args.level),
         )
         predictions = predict(job, available_devices()[: args.devices])
     write_table(args.output, predictions, PREDICTIONS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size
 from earwitness.core.errors import one_line_errors
-from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.prompt_search.chosen_question import asked_prompt, questions_to_test
 from earwitness.runtime.devices import leased_devices
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.predictions import PREDICTIONS
@@ -29,26 +29,26 @@ def main() -> None:
 
     searches = [read_table(path, PROMPT_SCORES) for path in args.searches]
     prompt = asked_prompt(args.prompt, args.question)
-    questions = dict.fromkeys([prompt["question"], *(question for scores in searches for question in scores.question[scores.chosen])])
+    questions = questions_to_test(prompt["question"], searches)
     split = read_table(args.split, SPLIT)
     with leased_devices():
         # torch looks at the visible devices when it is imported.
-        import torch
-
         from earwitness.audio.levels import Level
-        from earwitness.model.engine.batching import Batches
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.identity import recorded
-        from earwitness.model.prediction import ask, from_audio, from_features
-        from earwitness.model.prediction_jobs import available_devices, load_system
+        from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
-        torch.set_num_threads(args.threads)
-        device = available_devices()[0]
-        loaded = load_system(recorded(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, device, args.memory)
-        sounds = from_features(loaded, args.features) if args.features else from_audio(loaded, args.shards, Level(**args.level))
-        prompts = [Prompt(**(prompt | {"question": question})) for question in questions]
-        tested = set(split.stimulus_id[split.part == "test"])
-        predictions = ask(loaded, sounds, prompts, args.system, None, Batches(args.batch_size, device, args.memory), tested)
+        job = PredictionJob(
+            asked=ModelSpec(recorded(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
+            stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
+            prompts=tuple(Prompt(**(prompt | {"question": question})) for question in questions),
+            system_id=args.system,
+            seed=None,
+            batch_size=args.batch_size,
+            threads=args.threads,
+            only=frozenset(split.stimulus_id[split.part == "test"]),
+        )
+        predictions = predict(job, available_devices()[:1])
     write_table(args.output, predictions, PREDICTIONS)
 
 

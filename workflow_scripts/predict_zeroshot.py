@@ -26,16 +26,12 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.identity import recorded
-        from earwitness.model.prediction_jobs import PredictionJob, available_devices, predict
+        from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
         job = PredictionJob(
-            files=tuple(args.features),
-            features=True,
-            base=recorded(args.base, args.identity),
-            adapter=None,
-            quantisation=args.quantisation,
-            memory=args.memory,
-            prompt=Prompt(**asked_prompt(args.prompt, args.question)),
+            asked=ModelSpec(recorded(args.base, args.identity), None, args.quantisation, args.memory),
+            stimuli=StimulusFiles(tuple(args.features), encoded=True),
+            prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
             system_id="base",
             seed=None,
             batch_size=args.batch_size,

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from earwitness.core.code_identity import code_identity, modules_of
+
 ROOT = Path(__file__).parents[2]
 TARGETS = {"all", "stimuli", "audits", "adapters", "detector", "ablations", "cross_validation", "learning_curve"}
 
@@ -25,8 +27,13 @@ def rules(workflow):
 
 @pytest.fixture(scope="module")
 def closures(workflow, rules):
-    """Rule -> the code that it declares as input."""
-    return {rule.name: set(workflow.globals["code"](f"{rule.name}.py")) for rule in rules}
+    """Rule -> the program and modules that its code's identity is made of."""
+    return {rule.name: code_of(rule.name) for rule in rules}
+
+
+def code_of(program: str) -> set[str]:
+    """A program or module as a path without suffix -> all that it is made of."""
+    return {str(path) for path in modules_of(Path("workflow_scripts") / f"{program}.py", Path("workflow_scripts"))}
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +70,10 @@ def test_rule_script_and_log_share_one_name(rules):
 
 def test_every_rule_declares_its_code_and_an_environment(workflow, rules):
     for rule in rules:
-        assert "code" in dict(rule.input.items()), rule.name
         assert (ROOT / "rules" / str(rule.conda_env)).is_file(), rule.name
     for job in workflow.dag.jobs:
         if job.rule.name not in TARGETS:
-            assert set(job.input.code) == set(workflow.globals["code"](f"{job.rule.name}.py"))
+            assert job.params.code == code_identity(Path("workflow_scripts") / f"{job.rule.name}.py"), job.rule.name
 
 
 def test_file_names_are_quoted_and_the_configuration_never_bypasses_params(rules):
@@ -130,7 +136,7 @@ def test_the_code_declared_is_the_code_that_runs(closures, scripts):
 
 def test_code_that_is_declared_but_not_loaded_at_start_is_imported_inside_a_function(workflow, closures, scripts):
     for name, script in scripts.items():
-        late = {path for other in closures[name] for module in late_imports(other) for path in workflow.globals["code"](f"{module}.py")}
+        late = {path for other in closures[name] for module in late_imports(other) for path in code_of(module)}
         assert closures[name] <= set(script["modules"]) | late, f"{name} declares what it never loads"
 
 

@@ -161,7 +161,7 @@ def test_a_planted_duplicate_stops_training_at_the_gate(run, tmp_path):
     shutil.move(leaky.folder / "data/embedded/study", corpus)
     shutil.rmtree(leaky.folder / "results")
     original = sorted((corpus / "voxconverse/audio").glob("*.wav"))[0]
-    switch = (corpus / "voxconverse/rttm" / f"{original.stem}.rttm").read_text()
+    turns = (corpus / "voxconverse/rttm" / f"{original.stem}.rttm").read_text()
     for number in range(8):
         shutil.copy(original, original.with_name(f"copy{number}.wav"))
         (corpus / f"voxconverse/rttm/copy{number}.rttm").write_text(turns.replace(original.stem, f"copy{number}"))

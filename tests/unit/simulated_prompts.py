@@ -8,13 +8,14 @@ import pandas as pd
 
 from earwitness.core.randomness import stream
 from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits
-from earwitness.prompt_search.search import Ask, Found, Settings, search
-from earwitness.prompt_search.stimulus_sampling import Draw, draw_stimuli
+from earwitness.prompt_search.search import Ask, QuestionLimits, SearchResult, SearchSettings, SearchTask, search
+from earwitness.prompt_search.stimulus_sampling import StimulusSample, sample_stimuli
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.splits import SPLIT
 
 BASELINE = "Does this sound contain human speech?"
-SMALL = Settings(iterations=3, candidates=6, finalists=3, most_characters=500)
+SMALL = SearchSettings(iterations=3, candidates=6, finalists=3)
+LIMITS = QuestionLimits(500)
 PARTS = {"train": range(0, 12), "dev": range(12, 20), "test": range(20, 34)}
 
 
@@ -58,25 +59,16 @@ def answers(seed: int, skill: Callable[[str], float] = lambda question: 1.0) -> 
 
 
 @functools.cache
-def draws(seed: int, stimuli: int = 48) -> tuple[Draw, Draw]:
+def samples(seed: int, stimuli: int = 48) -> tuple[StimulusSample, StimulusSample]:
     """What the search of a seed asks about, and what it chooses on."""
     index, split = study()
-    return draw_stimuli(index, split, "train", stimuli, seed, "train"), draw_stimuli(index, split, "dev", 64, seed, "dev")
+    return sample_stimuli(index, split, "train", stimuli, seed, "train"), sample_stimuli(index, split, "dev", 64, seed, "dev")
 
 
-def run(ask, seed=1, proposer=None, settings=SMALL, resume=None, stimuli=48) -> Found:
+def run(ask, seed=1, proposer=None, settings=SMALL, resume=None, stimuli=48) -> SearchResult:
     """One search in `study`."""
-    return search(
-        proposer or Edits(BASELINE),
-        ask,
-        *draws(seed, stimuli),
-        BASELINE,
-        DIRECT_QUESTIONS,
-        settings,
-        (),
-        lambda iteration: stream(seed, "search", iteration),
-        resume,
-    )
+    task = SearchTask(BASELINE, DIRECT_QUESTIONS, *samples(seed, stimuli), LIMITS)
+    return search(task, proposer or Edits(BASELINE), ask, settings, lambda iteration: stream(seed, "search", iteration), resume)
 
 
 def predictions(ask: Ask, question: str, prompt_id: str) -> pd.DataFrame:

@@ -546,8 +546,7 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
     used = paths | {changed: other}
     expected = f"{folder / 'gate.json'}: was opened for other data: {other} is not the file that was audited; run the audit and its gate again"
     common = ["--base", tmp_path, "--identity", tmp_path / "base.json", "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
-    made = [tmp_path / name for name in ("adapter_config.json", "adapter_model.safetensors", "history.csv", "costs.json", "base.json")]
-    outputs = ["--adapter-config", made[0], "--adapter-weights", made[1], "--history", made[2], "--costs", made[3], "--adapter-base", made[4]]
+    outputs = ["--adapter", tmp_path / "adapter"]
     message = run(train_adapter.main, used["shard"], "--split", used["split"], "--gate", folder / "gate.json", *common, *outputs, "--recipe", "{}")
     assert message == f"error: {expected}"
     asked = [

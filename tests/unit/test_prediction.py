@@ -20,8 +20,8 @@ from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import encode_shard, read_features, stimuli_of, verify_features
 from earwitness.model.identity import BASE_OF_ADAPTER, identified, identify_model
-from earwitness.model.prediction import ask, from_audio, from_features
-from earwitness.model.prediction_jobs import PredictionJob, predict
+from earwitness.model.prediction import from_audio, from_features, prediction_rows
+from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, predict
 from earwitness.model.tiny_base import QUESTIONS
 
 CPU = torch.device("cpu")
@@ -42,10 +42,9 @@ def features(folder, shards, tmp_path_factory):
     return files
 
 
-def everything(folder, files, features, **changes):
-    settings = {"adapter": None, "quantisation": "none", "memory": "fast", "prompt": Prompt(QUESTIONS[0]), "system_id": "base", "seed": None}
-    given = {"files": tuple(files), "features": features, "base": identified(folder), "batch_size": 4, "threads": 1}
-    return PredictionJob(**{**given, **settings, **changes})
+def everything(folder, files, features, adapter=None, only=None):
+    asked = ModelSpec(identified(folder), adapter, "none", "fast")
+    return PredictionJob(asked, StimulusFiles(tuple(files), features), (Prompt(QUESTIONS[0]),), "base", None, batch_size=4, threads=1, only=only)
 
 
 def test_features_on_disk_score_as_the_sounds_do(folder, shards, features):
@@ -77,9 +76,9 @@ def test_exactly_what_was_wanted_is_asked_and_a_missing_stimulus_is_named(folder
 def test_several_prompts_are_asked_of_one_hearing(folder, shards):
     loaded = load_model(identified(folder))
     prompts = [Prompt(question) for question in QUESTIONS[:3]]
-    together = ask(loaded, from_audio(loaded, shards[:1]), prompts, "base", None, Batches(4, CPU))
+    together = prediction_rows(loaded, from_audio(loaded, shards[:1]), prompts, "base", None, Batches(4, CPU))
     for prompt in prompts:
-        alone = ask(loaded, from_audio(loaded, shards[:1]), [prompt], "base", None, Batches(4, CPU))
+        alone = prediction_rows(loaded, from_audio(loaded, shards[:1]), [prompt], "base", None, Batches(4, CPU))
         same = together[together.prompt_id == prompt.prompt_id].reset_index(drop=True)
         assert same.stimulus_id.tolist() == alone.stimulus_id.tolist()
         np.testing.assert_allclose(same.log_odds, alone.log_odds, atol=2e-4)
@@ -88,8 +87,8 @@ def test_several_prompts_are_asked_of_one_hearing(folder, shards):
 def test_features_of_another_base_or_of_other_stimuli_are_refused(folder, shards, features, tmp_path):
     shutil.copytree(folder, tmp_path / "other")
     weights = load_file(tmp_path / "other" / "model.safetensors")
-    weights["lm_head.weight"][0, 0] += 1
-    save_file(weights, tmp_path / "other" / "model.safetensors", {"format": "pt"})
+    name = min(weights)
+    save_file(weights | {name: weights[name] + 0.001}, tmp_path / "other" / "model.safetensors", {"format": "pt"})
     other = load_model(identified(tmp_path / "other"))
     with pytest.raises(InputError, match="features of another base model"):
         list(read_features(other, features[:1]))

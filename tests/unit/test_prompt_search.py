@@ -1,4 +1,4 @@
-"""The prompt search: what may be asked, how the race goes, and that it reports no gain where there is none."""
+"""The prompt search: what may be asked, how candidates are halved, and that it reports no gain where there is none."""
 
 import json
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from simulated_prompts import BASELINE, SMALL, answers, draws, predictions, run, study
+from simulated_prompts import BASELINE, LIMITS, SMALL, answers, predictions, run, samples, study
 
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
@@ -16,9 +16,18 @@ from earwitness.prompt_search.candidates import canonical, fault, gives_answer_a
 from earwitness.prompt_search.edits import DIRECT_QUESTIONS, PHRASES, Edits, Grammar, Paraphrases, text_of
 from earwitness.prompt_search.gains import Search, assert_unseen, gain_table, outcomes_of
 from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
-from earwitness.prompt_search.search import Settings, gather, measure, race, rungs, score_table
+from earwitness.prompt_search.search import (
+    QuestionLimits,
+    SearchSettings,
+    SearchTask,
+    accuracy_and_margin,
+    collect_candidates,
+    rungs,
+    score_table,
+    successive_halving,
+)
 from earwitness.prompt_search.selection_bias import expected_maximum, expected_optimism
-from earwitness.prompt_search.stimulus_sampling import draw_stimuli, split_for_adapter
+from earwitness.prompt_search.stimulus_sampling import sample_stimuli, split_for_adapter
 from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.prompts import PROMPT_SCORES
@@ -52,10 +61,10 @@ def test_hostile_candidates_come_through_a_search_and_its_files_unchanged(tmp_pa
         def propose(self, history, count, rng):
             return [Proposal(text, text) for text in HOSTILE]
 
-    found = run(answers(1), proposer=Hostile(), settings=Settings(1, 20, 3, 500))
+    found = run(answers(1), proposer=Hostile(), settings=SearchSettings(1, 20, 3))
     kept = [trial.question for trial in found.trials if trial.origin == "searched"]
     assert kept == [canonical(text) for text, reason in HOSTILE.items() if reason is None or reason == "holds <|im_end|>"]
-    write_table(tmp_path / "prompts.csv", score_table(found, *draws(1), lambda text: "id", len), PROMPT_SCORES)
+    write_table(tmp_path / "prompts.csv", score_table(found, SearchTask(BASELINE, (), *samples(1), LIMITS), lambda text: "id", len), PROMPT_SCORES)
     assert read_table(tmp_path / "prompts.csv", PROMPT_SCORES).question.tolist() == [trial.question for trial in found.trials]
     archive = "".join(json.dumps(record) + "\n" for record in found.archive).encode()
     assert [json.loads(line)["raw"] for line in archive.splitlines()][: len(HOSTILE)] == list(HOSTILE)
@@ -135,58 +144,58 @@ def test_paraphrases_ignore_scores_and_edits_follow_them():
 
 @given(st.integers(2, 60), st.integers(1, 4))
 @settings(max_examples=6, deadline=None)
-def test_the_two_draws_share_no_source_and_every_beginning_is_balanced(count, seed):
+def test_the_two_samples_share_no_source_and_every_beginning_is_balanced(count, seed):
     index, split = study()
-    draws = {part: draw_stimuli(index, split, part, count, seed, "x", part) for part in ("train", "dev")}
-    assert not set(draws["train"].sources) & set(draws["dev"].sources)
-    for part, draw in draws.items():
-        assert set(draw.ids) <= set(split.stimulus_id[split.part == part]) and len(draw.ids) == len(set(draw.ids)) == min(count - count % 2, 96)
-        for end in {2, 4, 14, len(draw.ids)} & set(range(len(draw.ids) + 1)):
-            rows = index.set_index("stimulus_id").loc[list(draw.ids[:end])]
+    drawn = {part: sample_stimuli(index, split, part, count, seed, "x", part) for part in ("train", "dev")}
+    assert not set(drawn["train"].sources) & set(drawn["dev"].sources)
+    for part, sample in drawn.items():
+        assert set(sample.ids) <= set(split.stimulus_id[split.part == part]) and len(sample.ids) == len(set(sample.ids)) == min(count - count % 2, 96)
+        for end in {2, 4, 14, len(sample.ids)} & set(range(len(sample.ids) + 1)):
+            rows = index.set_index("stimulus_id").loc[list(sample.ids[:end])]
             per = rows.groupby(["label", "duration_ms", "snr_db"]).size()
             assert (rows.label == "SPEECH").mean() == 0.5
             assert per.max() - (per.min() if len(per) == 12 else 0) <= 1
-        assert pd.Series(draw.sources).value_counts().max() <= -(-count // 12)
+        assert pd.Series(sample.sources).value_counts().max() <= -(-count // 12)
 
 
-def test_another_stimulus_elsewhere_leaves_a_draw_as_it_is():
+def test_another_stimulus_elsewhere_leaves_a_sample_as_it_is():
     index, split = study()
-    draw = draw_stimuli(index, split, "train", 40, 1)
+    sample = sample_stimuli(index, split, "train", 40, 1)
     more = index.iloc[[-1]].assign(stimulus_id="new")
     its_part = split.iloc[[-1]].assign(stimulus_id="new", part="test")
-    assert draw_stimuli(pd.concat([index, more]), pd.concat([split, its_part]), "train", 40, 1).ids == draw.ids
+    assert sample_stimuli(pd.concat([index, more]), pd.concat([split, its_part]), "train", 40, 1).ids == sample.ids
 
 
 def test_a_part_without_a_class_is_refused():
     index, split = study()
     with pytest.raises(InputError, match="part dev of the split has no NONSPEECH"):
-        draw_stimuli(index[~index.stimulus_id.str.startswith("N")], split, "dev", 10, 1)
+        sample_stimuli(index[~index.stimulus_id.str.startswith("N")], split, "dev", 10, 1)
 
 
 def test_balanced_accuracy_and_margin_are_those_of_the_definition():
     speech = np.array([True, False, True, False])
-    assert measure([2, -1, 0, 3], speech) == ((0.5 + 0.5) / 2, (1.0 + (1 - 3) / 2) / 2)
-    assert measure([5.0] * 4, speech)[0] == 0.5
+    assert accuracy_and_margin([2, -1, 0, 3], speech) == ((0.5 + 0.5) / 2, (1.0 + (1 - 3) / 2) / 2)
+    assert accuracy_and_margin([5.0] * 4, speech)[0] == 0.5
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(4, 40))
 @settings(max_examples=40, deadline=None)
 def test_halving_keeps_the_better_half_asks_nothing_twice_and_spares_at_least_a_third(skills, half):
     index, split = study()
-    draw = draw_stimuli(index, split, "train", 2 * half, 1)
-    sign = dict(zip(draw.ids, np.where(draw.speech, 1.0, -1.0), strict=True))
+    sample = sample_stimuli(index, split, "train", 2 * half, 1)
+    sign = dict(zip(sample.ids, np.where(sample.speech, 1.0, -1.0), strict=True))
     asked = []
 
     def ask(questions, stimuli):
         asked.extend((question, name) for question in questions for name in stimuli)
         return np.array([[skills[int(question)] * sign[name] for name in stimuli] for question in questions])
 
-    rows = race([str(k) for k in range(len(skills))], ask, draw)
+    rows = successive_halving([str(k) for k in range(len(skills))], ask, sample)
     assert len(asked) == len(set(asked)) == sum(map(len, rows))
-    assert set(map(len, rows)) <= set(rungs(len(draw.ids)))
-    assert len(rows[int(np.argmax(skills))]) == len(draw.ids)
+    assert set(map(len, rows)) <= set(rungs(len(sample.ids)))
+    assert len(rows[int(np.argmax(skills))]) == len(sample.ids)
     if len(skills) >= 8:
-        assert len(asked) < 2 / 3 * len(skills) * len(draw.ids)
+        assert len(asked) < 2 / 3 * len(skills) * len(sample.ids)
 
 
 @given(st.integers(0, 10**6))
@@ -195,19 +204,19 @@ def test_the_baseline_and_the_direct_questions_are_never_dropped_however_they_sc
     found = run(answers(seed, lambda text: -1.0 if text in (BASELINE, *DIRECT_QUESTIONS) else 1.0), seed)
     kept = {trial.question: (len(trial.log_odds), len(trial.development)) for trial in found.trials}
     assert all(kept[text] == (48, 64) for text in (BASELINE, *DIRECT_QUESTIONS))
-    assert found.trials[found.best].origin == "searched"
+    assert found.chosen.origin == "searched"
 
 
 def test_a_search_finds_a_phrase_that_helps_and_the_same_one_again():
     ask = answers(3, lambda text: 1.6 if "careful listener" in text else 0.5)
-    found = run(ask, settings=Settings(6, 8, 4, 500), stimuli=120)
-    assert "careful listener" in found.trials[found.best].question
-    assert found == run(answers(3, lambda text: 1.6 if "careful listener" in text else 0.5), settings=Settings(6, 8, 4, 500), stimuli=120)
+    found = run(ask, settings=SearchSettings(6, 8, 4), stimuli=120)
+    assert "careful listener" in found.chosen.question
+    assert found == run(answers(3, lambda text: 1.6 if "careful listener" in text else 0.5), settings=SearchSettings(6, 8, 4), stimuli=120)
 
 
 def test_without_anything_better_the_baseline_is_kept():
     found = run(lambda questions, stimuli: np.where([[name[0] == "S" for name in stimuli]] * len(questions), 1.0, -1.0))
-    assert found.trials[found.best].origin == "baseline"
+    assert found.chosen.origin == "baseline"
     assert found.optimism == 0
 
 
@@ -250,7 +259,7 @@ def test_what_is_turned_down_is_asked_for_again_and_archived():
             return [*(Proposal(text, text) for text in texts), Proposal(None, "no tags", "request", "no pair")]
 
     history = [ScoredQuestion(BASELINE, 0.5, 0.0, 0.0, 10)]
-    questions, records = gather(Forgetful(), history, Settings(1, 5, 1, 500), (), stream(1))
+    questions, records = collect_candidates(Forgetful(), history, 5, QuestionLimits(500), stream(1))
     assert questions == ["Is it number 1?", "Is it number 2?", "Is it number 3?"]
     assert [record["fault"] for record in records[:4]] == ["asked before", "gives the answer away", "", "no pair"]
     assert len(records) == 12 and records[3]["request"] == "request"
@@ -285,11 +294,11 @@ def test_one_prompt_or_one_source_has_no_known_optimism():
 
 
 def finished(ask, seed, proposer="edits", system="base") -> Search:
-    draw, development = draws(seed)
+    sample, development = samples(seed)
     found = run(ask, seed)
-    table = score_table(found, draw, development, lambda text: text, len)
+    table = score_table(found, SearchTask(BASELINE, (), sample, development, LIMITS), lambda text: text, len)
     value = {"search_optimism": found.optimism, "development_optimism": found.development_optimism}
-    return Search(system, proposer, seed, table, {"sources": sorted({*draw.sources, *development.sources}), "value": value})
+    return Search(system, proposer, seed, table, {"sources": sorted({*sample.sources, *development.sources}), "value": value})
 
 
 def gains(ask, searches):

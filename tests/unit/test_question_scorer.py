@@ -17,7 +17,7 @@ from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import encode_shard
 from earwitness.model.identity import identified
-from earwitness.model.prediction import ask, from_features
+from earwitness.model.prediction import from_features, prediction_rows
 from earwitness.model.tiny_base import QUESTIONS
 from earwitness.prompt_search.model_switch import ModelSwitch
 from earwitness.prompt_search.opro import Opro, load_writer
@@ -51,7 +51,7 @@ def test_questions_score_as_the_engine_scores_them_in_the_order_asked(studied, a
     found = ask_many(questions, wanted)
     assert found.shape == (len(questions), len(wanted))
     for row, question in zip(found, questions, strict=True):
-        alone = ask(loaded, from_features(loaded, [features]), [Prompt(question, answer_format, "after")], "base", None, Batches(5, CPU))
+        alone = prediction_rows(loaded, from_features(loaded, [features]), [Prompt(question, answer_format, "after")], "base", None, Batches(5, CPU))
         expected = alone.set_index("stimulus_id").log_odds[wanted]
         np.testing.assert_allclose(row, expected, atol=2e-4)
     assert not pd.DataFrame(found).duplicated().any(), "every question has answers of its own"

@@ -163,3 +163,17 @@ def _assert_both_classes(split: pd.DataFrame, part: str) -> None:
     labels = sorted(split.label[split.part == part].unique())
     if labels != ["NONSPEECH", "SPEECH"]:
         raise InputError(f"part {part} of the split has {' and '.join(labels) or 'no stimuli'}; every part needs both classes: add recordings")
+
+
+def untrained_stimuli(stimuli: pd.DataFrame, splits: list[pd.DataFrame]) -> frozenset[str]:
+    """Ids of the stimuli that an adapter may be asked about, since it trained on none of their sources.
+
+    stimuli: with columns stimulus_id and source_id. splits: earwitness.tables.splits.SPLIT; the adapter trained on the train part of the first.
+    These are stimuli in the dev or test part of any split and not in the train part of the first, and those outside all splits whose
+    source is in no train part.
+    """
+    split = pd.concat(splits)
+    training = split.part == "train"
+    divided = set(split.stimulus_id[~training]) - set(splits[0].stimulus_id[splits[0].part == "train"])
+    elsewhere = stimuli[~stimuli.stimulus_id.isin(split.stimulus_id) & ~stimuli.source_id.isin(split.source_id[training])]
+    return frozenset(divided & set(stimuli.stimulus_id) | set(elsewhere.stimulus_id))

@@ -1,30 +1,39 @@
-"""What a program's result depends on of its code: its meaning, not how it is written or what it tells.
+"""What a program's result depends on of its code: its meaning, not how it is written or what it tells people.
 
-Comments, layout, docstrings, error messages, help texts and progress titles do not count, nor do the modules in COSMETIC.
-So docstrings must not be data.
+Comments, layout, docstrings, error messages, log lines, help texts and progress titles do not count, nor do the modules in COSMETIC.
+So neither a docstring nor the text of an exception may be data; tests/unit/test_code_identity.py holds that.
 """
 
 import ast
 import functools
 import hashlib
+import re
 from pathlib import Path
 
-COSMETIC = frozenset({"earwitness/core/errors.py", "earwitness/core/redaction.py"})
+COSMETIC = frozenset({"earwitness/core/errors.py"})
 """Modules that decide how errors are told, and no result; relative to the folder of the programs."""
 
-_TOLD = frozenset({"help", "description", "epilog", "metavar", "desc", "unit", "mininterval"})
-"""Keyword arguments that only a person reads."""
+_EXCEPTION = re.compile(r"[A-Z]\w*(Error|Exception|Warning|Exit|Interrupt)$")
+"""Names of classes whose text is a message, wherever they are made."""
 
-_TELLING = frozenset({"print", "parser.error", "sys.exit"})
-"""Functions whose arguments only a person reads."""
+_MESSAGES = re.compile(r"(parser|logging|logger|log|warnings)\.(error|exit|debug|info|warning|exception|critical|warn)|sys\.exit|tqdm\.write")
+"""Functions whose text is a message."""
+
+_LABELS = {
+    re.compile(r"(.*\.)?(ArgumentParser|add_argument|add_argument_group|add_subparsers|add_parser)"): {
+        "help", "description", "epilog", "metavar", "title", "usage", "prog",
+    },
+    re.compile(r"(.*\.)?(tqdm|trange)"): {"desc", "unit", "unit_scale", "mininterval", "maxinterval", "leave", "ncols", "disable"},
+}  # fmt: skip
+"""Functions -> keyword arguments that only a person reads."""
 
 
-def modules_of(program: Path) -> list[Path]:
-    """A program and every module beside it that it imports, directly or not, sorted.
+def modules_of(program: Path, folder: Path | None = None) -> list[Path]:
+    """A program and every module in a folder, by default its own, that it imports, directly or not, sorted.
 
     Imports inside functions count; relative imports are not followed.
     """
-    folder = program.parent
+    folder = folder or program.parent
     todo, seen = [program], set[Path]()
     while todo:
         path = todo.pop()
@@ -73,20 +82,40 @@ def meaning_of(code: str) -> str:
 
 
 class _Untold(ast.NodeTransformer):
-    """Leaves out bare texts (docstrings), what exceptions and prints say, and arguments that only a person reads."""
+    """Leaves out what only a person reads: bare texts (docstrings), the texts of exceptions, messages and prints, and labels.
+
+    What is no text stays, such as an exit code, or a table that is printed.
+    """
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             return None
         return self.generic_visit(node)
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        if isinstance(node.exc, ast.Call):
-            node.exc.args, node.exc.keywords = [], []
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        node.msg = None
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        if ast.unparse(node.func) in _TELLING:
-            node.args, node.keywords = [], []
-        node.keywords = [keyword for keyword in node.keywords if keyword.arg not in _TOLD]
+        name = ast.unparse(node.func)
+        if _EXCEPTION.match(name.rpartition(".")[2]) or _MESSAGES.fullmatch(name) or _prints_to_the_terminal(name, node):
+            node.args = [argument for argument in node.args if not _is_text(argument)]
+        labels = next((names for functions, names in _LABELS.items() if functions.fullmatch(name)), set())
+        node.keywords = [keyword for keyword in node.keywords if keyword.arg not in labels]
         return self.generic_visit(node)
+
+
+def _prints_to_the_terminal(name: str, call: ast.Call) -> bool:
+    where = [ast.unparse(keyword.value) for keyword in call.keywords if keyword.arg == "file"]
+    return name == "print" and (not where or where[0] in ("sys.stdout", "sys.stderr"))
+
+
+def _is_text(node: ast.expr) -> bool:
+    """Is an expression a text that is spelled out, in part at least?"""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, (ast.Add, ast.Mod)) and (_is_text(node.left) or _is_text(node.right))
+    if isinstance(node, ast.IfExp):
+        return _is_text(node.body) or _is_text(node.orelse)
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "join") and _is_text(node.func.value)
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))

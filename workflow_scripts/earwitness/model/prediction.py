@@ -58,7 +58,7 @@ def from_features(loaded: LoadedModel, files: Sequence[Path]) -> StimulusSource:
     return StimulusSource(lambda only: read_features(loaded, files, only), lambda vectors: pad(vectors, loaded.device))
 
 
-def ask(
+def prediction_rows(
     loaded: LoadedModel,
     sounds: StimulusSource,
     prompts: Sequence[Prompt],

@@ -16,43 +16,76 @@ from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import LoadedModel, Memory, load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.identity import ModelFolder, verify_base_of
-from earwitness.model.prediction import ask, from_audio, from_features
+from earwitness.model.prediction import StimulusSource, from_audio, from_features, prediction_rows
 from earwitness.runtime.workers import end_with_parent
 
 
 @dataclass(frozen=True)
-class PredictionJob:
-    """files: shards of stimuli with audio, or features made from them where `features` is true. adapter: its folder, None
-    for the base. batch_size: None finds one. threads: CPU threads. only: the stimuli to ask about, None for all. level: of
-    stimuli with audio, None leaves them as they are."""
+class StimulusFiles:
+    """Stimuli on disk.
 
-    files: tuple[Path, ...]
-    features: bool
+    paths: shards with audio, or, where `encoded`, files of features that the base made of them. level: of audio; None leaves it.
+    """
+
+    paths: tuple[Path, ...]
+    encoded: bool
+    level: Level | None = None
+
+    def source(self, loaded: LoadedModel) -> StimulusSource:
+        """The stimuli as a model gets them."""
+        return from_features(loaded, self.paths) if self.encoded else from_audio(loaded, self.paths, self.level)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What is asked: a base model, or the adapter of a folder on it. quantisation, memory: see
+    earwitness.model.engine.loading.load_model."""
+
     base: ModelFolder
     adapter: Path | None
     quantisation: str
     memory: Memory
-    prompt: Prompt
+
+    def load(self, device: torch.device) -> LoadedModel:
+        """The model in memory; raises InputError where the adapter was not trained on this base."""
+        if self.adapter is not None:
+            verify_base_of(self.adapter, self.base)
+        loaded = load_model(self.base, self.quantisation, device, self.memory)
+        return loaded if self.adapter is None else load_adapter(loaded, self.adapter)
+
+
+@dataclass(frozen=True)
+class PredictionJob:
+    """Questions to ask a model about stimuli.
+
+    seed: the adapter's. batch_size: None finds one. threads: CPU threads. only: the stimuli to ask about; None asks about all.
+    """
+
+    asked: ModelSpec
+    stimuli: StimulusFiles
+    prompts: tuple[Prompt, ...]
     system_id: str
     seed: int | None
     batch_size: int | None
     threads: int
     only: Set[str] | None = None
-    level: Level | None = None
 
 
 def predict(job: PredictionJob, devices: Sequence[torch.device]) -> pd.DataFrame:
-    """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of a job, sorted by stimulus_id; each device gets its share of the files.
+    """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of a job, sorted by stimulus and then in the prompts' order; each
+    device gets its share of the files.
 
     Raises InputError where no stimulus, or not every wanted one, is there.
     """
-    shares = [job.files[start :: len(devices)] for start in range(min(len(devices), len(job.files)))]
+    paths = job.stimuli.paths
+    shares = [paths[start :: len(devices)] for start in range(min(len(devices), len(paths)))]
     if len(shares) == 1:
         parts = [_predict_on(job, devices[0])]
     else:
+        jobs = [replace(job, stimuli=replace(job.stimuli, paths=share)) for share in shares]
         with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
-            parts = list(pool.map(_predict_on, [replace(job, files=share) for share in shares], devices))
-    table = pd.concat(parts, ignore_index=True).sort_values("stimulus_id", ignore_index=True)
+            parts = list(pool.map(_predict_on, jobs, devices))
+    table = pd.concat(parts, ignore_index=True).sort_values("stimulus_id", kind="stable", ignore_index=True)
     if table.empty:
         raise InputError("none of the stimuli to ask about is in the shards; make the split again from these stimuli")
     missing = sorted(set(job.only or ()) - set(table.stimulus_id))
@@ -66,21 +99,10 @@ def available_devices() -> list[torch.device]:
     return [torch.device("cuda", index) for index in range(torch.cuda.device_count())] or [torch.device("cpu")]
 
 
-def load_system(base: ModelFolder, adapter: Path | None, quantisation: str, device: torch.device, memory: Memory) -> LoadedModel:
-    """The base model, or with the adapter of a folder.
-
-    Raises InputError where the adapter was not trained on this base.
-    """
-    if adapter is not None:
-        verify_base_of(adapter, base)
-    loaded = load_model(base, quantisation, device, memory)
-    return loaded if adapter is None else load_adapter(loaded, adapter)
-
-
 def _predict_on(job: PredictionJob, device: torch.device) -> pd.DataFrame:
     torch.set_num_threads(job.threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    loaded = load_system(job.base, job.adapter, job.quantisation, device, job.memory)
-    sounds = from_features(loaded, job.files) if job.features else from_audio(loaded, job.files, job.level)
-    return ask(loaded, sounds, [job.prompt], job.system_id, job.seed, Batches(job.batch_size, device, job.memory), job.only)
+    loaded = job.asked.load(device)
+    batches = Batches(job.batch_size, device, job.asked.memory)
+    return prediction_rows(loaded, job.stimuli.source(loaded), job.prompts, job.system_id, job.seed, batches, job.only)

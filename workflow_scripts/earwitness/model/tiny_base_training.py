@@ -1,6 +1,6 @@
 """Training the tiny base from scratch: random stimuli of the base corpus, every question, format and option order."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,16 @@ from tqdm import trange
 from transformers import Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
+from earwitness.core.files import atomic, atomic_folder, sha256_of
 from earwitness.core.randomness import stream, stream_seed
-from earwitness.corpora.layouts import audio_files
+from earwitness.corpora.layouts import audio_files, source_files
 from earwitness.model.engine.features import encode_spectrograms, log_mel
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
-from earwitness.runtime.saved_state import SavedState
+from earwitness.runtime.saved_state import SavedState, loaded_code_identity
 from earwitness.stimuli.conditions import factorial
 from earwitness.stimuli.mixing import StimulusDesign, make_clip_stimuli
 
@@ -45,14 +46,35 @@ class StimulusPool:
     is_easy: np.ndarray
 
 
-def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window_ms: int, size: int, seed: int) -> StimulusPool:
-    """`size` random stretches, half of each class, at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels.
+@dataclass(frozen=True)
+class BaseCorpus:
+    """What the tiny base learns from: speech in VoxConverse's layout and sounds in ESC-50's, presented in a window as the study's
+    stimuli are."""
 
-    speech, sounds: the base corpus in VoxConverse's and ESC-50's layouts. They are presented as the study's stimuli are.
-    """
+    speech: Path
+    sounds: Path
+    window_ms: int
+
+    def files(self) -> list[Path]:
+        """Every file of the corpus."""
+        return list(map(Path, source_files("voxconverse", self.speech) + source_files("esc50", self.sounds)))
+
+
+@dataclass(frozen=True)
+class TinyBaseSettings:
+    """config model.tiny: optimiser steps, stimuli per step, different stimuli, and the peak learning rate."""
+
+    steps: int
+    batch_size: int
+    pool: int
+    learning_rate: float
+
+
+def make_pool(processor: Qwen2AudioProcessor, corpus: BaseCorpus, size: int, seed: int) -> StimulusPool:
+    """`size` random stretches, half of each class, at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels."""
     material = {
-        "SPEECH": [read_mono(path) for path in audio_files("voxconverse", speech)],
-        "NONSPEECH": [read_mono(path) for path in audio_files("esc50", sounds)],
+        "SPEECH": [read_mono(path) for path in audio_files("voxconverse", corpus.speech)],
+        "NONSPEECH": [read_mono(path) for path in audio_files("esc50", corpus.sounds)],
     }
     waveforms = []
     is_speech, is_easy = np.arange(size) % 2 == 0, np.zeros(size, dtype=bool)
@@ -66,7 +88,7 @@ def make_pool(processor: Qwen2AudioProcessor, speech: Path, sounds: Path, window
         design = StimulusDesign(
             conditions=factorial([duration_ms], [snr_db]),
             noise="white" if rng.random() < 0.5 else "pink",
-            window_ms=window_ms,
+            window_ms=corpus.window_ms,
             floor_dbfs=-85.0,
             ramp_ms=5.0,
             normalisation="peak",
@@ -96,18 +118,19 @@ def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_
 
 
 def train_tiny_base(
-    speech: Path, sounds: Path, steps: int, batch_size: int, pool: int, learning_rate: float, window_ms: int, seed: int, resume: SavedState
+    corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, resume: SavedState
 ) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor, pd.DataFrame]:
     """Train the tiny base; returns it in evaluation mode with its processor and the history."""
     processor = build_processor(training_texts())
     torch.manual_seed(stream_seed(seed, "train_tiny_base", "initial") % 2**63)
     model = build_model(processor).train()
-    material = make_pool(processor, speech, sounds, window_ms, pool, seed)
+    material = make_pool(processor, corpus, settings.pool, seed)
+    steps, batch_size = settings.steps, settings.batch_size
     end_of_turn = processor.tokenizer.eos_token_id
     words = [Prompt(question, name, place) for question in QUESTIONS for name in ("words", "yes_no") for place in ("before", "before", "after")]
     letters = [Prompt(question, "letters", place) for question in QUESTIONS for place in ("before", "before", "after")]
     asked_by_format = [[tokenise(processor, prompt) for prompt in prompts] for prompts in (words, letters)]
-    easy, everything = np.flatnonzero(material.is_easy), np.arange(pool)
+    easy, everything = np.flatnonzero(material.is_easy), np.arange(settings.pool)
 
     def inputs(step: int, _: slice) -> PassInputs:
         rng = stream(seed, "train_tiny_base", "batch", step)
@@ -123,7 +146,29 @@ def train_tiny_base(
         audio = encode_spectrograms(model, given.tensors["mel"], given.tensors["lengths"])
         return answer_loss(model, audio, TrainingTargets(given.layout, given.tensors))
 
-    schedule = Schedule(steps, batch_size, batch_size, learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
+    schedule = Schedule(steps, batch_size, batch_size, settings.learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     history = optimise(trainable, inputs, TrainingPass(loss, recording=False), schedule, seed, resume)
     return model.eval(), processor, history
+
+
+def make_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, folder: Path, history: Path) -> None:
+    """Train the tiny base, and write its folder, which appears whole, and its history (CSV: step, loss, learning_rate, accuracy).
+
+    An interrupted training goes on from its state beside the folder, to the same result.
+    """
+    fingerprint = {
+        "settings": asdict(settings),
+        "window_ms": corpus.window_ms,
+        "seed": seed,
+        "data": [sha256_of(path) for path in corpus.files()],
+        "code": loaded_code_identity(),
+    }
+    resume = SavedState(folder.with_name(f".{folder.name}-in-progress"), fingerprint)
+    model, processor, steps = train_tiny_base(corpus, settings, seed, resume)
+    with atomic_folder(folder) as temporary:
+        model.save_pretrained(temporary)
+        processor.save_pretrained(temporary)
+    with atomic(history) as temporary:
+        steps.to_csv(temporary, index=False)
+    resume.remove()

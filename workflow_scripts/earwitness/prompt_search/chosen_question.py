@@ -1,8 +1,10 @@
 """The question that everything after a prompt search asks."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import pandas as pd
 
 from earwitness.core.errors import InputError
 
@@ -20,3 +22,11 @@ def asked_prompt(prompt: Mapping[str, str], chosen: Path | None) -> dict[str, st
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{chosen}: holds no chosen question ({type(error).__name__}); run choose_prompt again") from error
     return {**prompt, "question": question}
+
+
+def questions_to_test(baseline: str, searches: Sequence[pd.DataFrame]) -> list[str]:
+    """The baseline's question and what each search chose, each once.
+
+    searches: earwitness.tables.prompts.PROMPT_SCORES of every search over one system.
+    """
+    return list(dict.fromkeys([baseline, *(question for scores in searches for question in scores.question[scores.chosen])]))

@@ -146,8 +146,8 @@ class Edits:
 
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         grammar = self._grammar
-        known = {same(judged.question) for judged in history}
-        told = [(judged, design) for judged in history if (design := grammar.parse(judged.question)) is not None]
+        known = {same(scored.question) for scored in history}
+        told = [(scored, design) for scored in history if (design := grammar.parse(scored.question)) is not None]
         parents = [design for _, design in sorted(told, key=lambda pair: (-pair[0].gain, -pair[0].margin))[:PARENTS]]
         pool = [grammar.edit(rng, parents) for _ in range(CHILDREN if parents else 0)]
         pool += [grammar.draw(rng, list(grammar.phrases)) for _ in range(STRANGERS)]
@@ -165,8 +165,8 @@ class Edits:
     def _weights(self, told: Sequence[tuple[ScoredQuestion, Design]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Posterior mean of what each phrase gains, and a square root of its covariance."""
         rows = self._grammar.features([design for _, design in told])
-        gains = np.array([judged.gain for judged, _ in told])
-        weights = np.array([judged.n_stimuli / 0.25 for judged, _ in told])
+        gains = np.array([scored.gain for scored, _ in told])
+        weights = np.array([scored.n_stimuli / 0.25 for scored, _ in told])
         precision = rows.T @ (weights[:, None] * rows) + np.eye(rows.shape[1]) / PHRASE_SD**2
         covariance = np.linalg.inv(precision)
         return covariance @ (rows.T @ (weights * gains)), np.linalg.cholesky(covariance)
@@ -179,7 +179,7 @@ class Paraphrases:
         self._grammar = Grammar(baseline)
 
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
-        known = {same(judged.question) for judged in history}
+        known = {same(scored.question) for scored in history}
         drawn = [self._grammar.draw(rng, REWORDED) for _ in range(40 * count)]
         fresh = {same(text_of(design)): design for design in drawn}
         return [_proposal(design) for name, design in fresh.items() if name not in known][:count]

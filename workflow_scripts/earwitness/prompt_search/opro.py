@@ -42,9 +42,9 @@ def request_for(history: Sequence[ScoredQuestion], most_characters: int) -> str:
     """
     # Every history begins with the baseline, asked about all stimuli.
     level = history[0].balanced_accuracy
-    shown = sorted(history, key=lambda judged: (judged.gain, judged.margin))[-SHOWN:]
+    shown = sorted(history, key=lambda scored: (scored.gain, scored.margin))[-SHOWN:]
     opening, closing = TAGS
-    tried = [f"question: {opening}{judged.question}{closing}\nscore: {round(100 * min(1, max(0, level + judged.gain)))}" for judged in shown]
+    tried = [f"question: {opening}{scored.question}{closing}\nscore: {round(100 * min(1, max(0, level + scored.gain)))}" for scored in shown]
     return "\n\n".join([_TASK, *tried, _ORDER.format(most=most_characters, opening=opening, closing=closing)])
 
 

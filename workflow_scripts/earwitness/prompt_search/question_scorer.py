@@ -12,29 +12,29 @@ from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import pad
-from earwitness.model.prediction import StimulusSource, ask
+from earwitness.model.prediction import StimulusSource, prediction_rows
 
 
 class QuestionScorer:
-    """Scores questions in one answer format by the engine's sweep: each sound is heard once for all of them."""
+    """Scores questions in one answer format; each stimulus is encoded once for all of them."""
 
     def __init__(
         self,
         model: Callable[[], LoadedModel],
-        sounds: Callable[[LoadedModel], StimulusSource],
+        source: Callable[[LoadedModel], StimulusSource],
         stimuli: Set[str],
         prompt: Prompt,
         batches: Batches,
     ):
-        """model: gives the model, which is not kept from one call to the next. sounds: where it hears from, once; stimuli:
-        those that will be asked about; prompt: whose format counts.
+        """model: gives the model, which is not kept from one call to the next. source: gives a model its stimuli, once;
+        stimuli: those that will be asked about; prompt: whose format counts.
 
         Raises InputError where a stimulus is not there.
         """
         self._model, self._prompt, self._batches = model, prompt, batches
         loaded = model()
         self._tokenizer = loaded.processor.tokenizer
-        self._vectors = _heard(sounds(loaded), stimuli, batches)
+        self._vectors = _encoded(source(loaded), stimuli, batches)
         if missing := sorted(stimuli - set(self._vectors)):
             raise InputError(f"stimulus {missing[0]} (and {len(missing) - 1} more) is not among those given; make and encode the stimuli again")
 
@@ -55,17 +55,17 @@ class QuestionScorer:
         """Log-odds of speech, shape (questions, stimuli)."""
         loaded = self._model()
         held = [(list(stimuli), [self._vectors[name] for name in stimuli])]
-        sounds = StimulusSource(lambda only: iter(held), lambda vectors: pad(vectors, loaded.device))
+        source = StimulusSource(lambda only: iter(held), lambda vectors: pad(vectors, loaded.device))
         prompts = [replace(self._prompt, question=question) for question in questions]
-        rows = ask(loaded, sounds, prompts, "searched", None, self._batches, set(stimuli))
+        rows = prediction_rows(loaded, source, prompts, "searched", None, self._batches, set(stimuli))
         wide = rows.pivot_table(index="prompt_id", columns="stimulus_id", values="log_odds")
         return wide.loc[[prompt.prompt_id for prompt in prompts], list(stimuli)].to_numpy()
 
 
-def _heard(sounds: StimulusSource, stimuli: Set[str], batches: Batches) -> dict[str, torch.Tensor]:
+def _encoded(source: StimulusSource, stimuli: Set[str], batches: Batches) -> dict[str, torch.Tensor]:
     """Each stimulus as the language model reads it (n_audio_tokens, hidden size), on the CPU."""
     vectors: dict[str, torch.Tensor] = {}
-    for names, items in sounds.blocks(stimuli):
-        rows = [row[:n].cpu() for audio in batches.run(sounds.encode, items) for row, n in zip(audio.vectors, audio.n_tokens, strict=True)]
+    for names, items in source.blocks(stimuli):
+        rows = [row[:n].cpu() for audio in batches.run(source.encode, items) for row, n in zip(audio.vectors, audio.n_tokens, strict=True)]
         vectors |= zip(names, rows, strict=True)
     return vectors

@@ -1,4 +1,4 @@
-"""The race of questions: proposed, asked about more and more stimuli while they do well, and chosen on other sources."""
+"""Searching for a question: candidates are proposed, asked about more and more stimuli while they do well, and chosen on other sources."""
 
 import math
 from collections.abc import Callable, Collection, Sequence
@@ -13,7 +13,7 @@ from earwitness.core.errors import InputError
 from earwitness.prompt_search.candidates import canonical, fault, same
 from earwitness.prompt_search.proposers import Proposal, Proposer, ScoredQuestion
 from earwitness.prompt_search.selection_bias import expected_optimism
-from earwitness.prompt_search.stimulus_sampling import Draw
+from earwitness.prompt_search.stimulus_sampling import StimulusSample
 from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.files import validate
 from earwitness.tables.prompts import PROMPT_SCORES
@@ -28,20 +28,42 @@ ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class Settings:
-    """iterations and candidates: rounds, and new questions in each. finalists: questions that reach the development
-    part, besides the baseline and those written by hand. most_characters: of a question."""
+class SearchSettings:
+    """How far a search goes: rounds, new questions in each, and how many of them reach the development part beside the baseline
+    and the questions written by hand."""
 
     iterations: int
     candidates: int
     finalists: int
+
+
+@dataclass(frozen=True)
+class QuestionLimits:
+    """What a question may be: its longest text, and the tokens of the model's tokenizer that it may not hold."""
+
     most_characters: int
+    special_tokens: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """What is searched for.
+
+    baseline, direct: questions that are asked about every stimulus of both samples, whatever they score. sample: the stimuli that
+    questions are searched on; development: those that one is chosen on, of other sources.
+    """
+
+    baseline: str
+    direct: Sequence[str]
+    sample: StimulusSample
+    development: StimulusSample
+    limits: QuestionLimits
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A question and its answers: log_odds about the first stimuli of the search's draw, development about those of the
-    other draw, where it got so far. origin: "baseline", "direct" (written by hand) or "searched"."""
+    """A question and its answers: log_odds about the first stimuli of the search's sample, development about those of the
+    other sample, where it got so far. origin: "baseline", "direct" (written by hand) or "searched"."""
 
     question: str
     origin: str
@@ -51,8 +73,8 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Found:
-    """trials: all questions, the baseline first. best: the place of the chosen one. archive: one record per proposal, with
+class SearchResult:
+    """trials: all questions, the baseline first. best: the place of the chosen one among them. archive: one record per proposal, with
     the request, what came back and why it was turned down. optimism, development_optimism: gains expected without any
     difference between prompts, of the best of all on the search's stimuli and of the best finalist on the others."""
 
@@ -62,8 +84,13 @@ class Found:
     optimism: float
     development_optimism: float
 
+    @property
+    def chosen(self) -> Trial:
+        """The question to go on with."""
+        return self.trials[self.best]
 
-def measure(log_odds: npt.ArrayLike, speech: npt.NDArray[np.bool_]) -> tuple[float, float]:
+
+def accuracy_and_margin(log_odds: npt.ArrayLike, speech: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Balanced accuracy, and the mean log-odds of the right answer in nats with classes weighing the same.
 
     speech: the classes of at least as many stimuli; those of the first count. A tie answers "no speech".
@@ -76,15 +103,15 @@ def measure(log_odds: npt.ArrayLike, speech: npt.NDArray[np.bool_]) -> tuple[flo
     return accuracy, margin
 
 
-def judge(trials: Sequence[Trial], speech: npt.NDArray[np.bool_]) -> list[ScoredQuestion]:
+def score_trials(trials: Sequence[Trial], speech: npt.NDArray[np.bool_]) -> list[ScoredQuestion]:
     """What proposers see of the trials; the first of them is the baseline, asked about every stimulus."""
-    judged = []
+    scored = []
     for trial in trials:
         count = len(trial.log_odds)
-        accuracy, margin = measure(trial.log_odds, speech)
-        gain = round(accuracy - measure(trials[0].log_odds[:count], speech)[0], 12)
-        judged.append(ScoredQuestion(trial.question, accuracy, gain, margin, count))
-    return judged
+        accuracy, margin = accuracy_and_margin(trial.log_odds, speech)
+        gain = round(accuracy - accuracy_and_margin(trials[0].log_odds[:count], speech)[0], 12)
+        scored.append(ScoredQuestion(trial.question, accuracy, gain, margin, count))
+    return scored
 
 
 def rungs(count: int) -> list[int]:
@@ -92,37 +119,38 @@ def rungs(count: int) -> list[int]:
     return sorted({min(count, max(2, 2 * math.ceil(share * count / 2))) for share in RUNGS})
 
 
-def race(questions: Sequence[str], ask: Ask, draw: Draw) -> list[tuple[float, ...]]:
+def successive_halving(questions: Sequence[str], ask: Ask, sample: StimulusSample) -> list[tuple[float, ...]]:
     """Log-odds of each question about as many stimuli as it was kept for.
 
-    Successive halving (Karnin et al., 2013): after each rung the better half goes on, ranked by balanced accuracy and
-    then by margin, so that nothing is asked twice and most is spent on what does well.
+    Successive halving (Karnin, Koren and Somekh, 2013, Almost optimal exploration in multi-armed bandits): after each rung the
+    better half goes on, ranked by balanced accuracy and then by margin, so that nothing is asked twice and most is spent on what
+    does well.
     """
     answers: list[tuple[float, ...]] = [()] * len(questions)
     running = list(range(len(questions)))
     asked = 0
-    for rung in rungs(len(draw.ids)):
-        found = ask([questions[k] for k in running], draw.ids[asked:rung])
+    for rung in rungs(len(sample.ids)):
+        found = ask([questions[k] for k in running], sample.ids[asked:rung])
         for k, row in zip(running, found, strict=True):
             answers[k] += tuple(map(float, row))
         asked = rung
-        ranked = sorted(running, key=lambda k: measure(answers[k], draw.speech), reverse=True)
+        ranked = sorted(running, key=lambda k: accuracy_and_margin(answers[k], sample.speech), reverse=True)
         running = sorted(ranked[: math.ceil(len(ranked) / 2)])
     return answers
 
 
-def gather(
-    proposer: Proposer, history: Sequence[ScoredQuestion], settings: Settings, special_tokens: Collection[str], rng: np.random.Generator
+def collect_candidates(
+    proposer: Proposer, history: Sequence[ScoredQuestion], count: int, limits: QuestionLimits, rng: np.random.Generator
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """New valid questions, and a record of every proposal."""
-    known = {same(judged.question) for judged in history}
+    """Up to `count` new valid questions, and a record of every proposal."""
+    known = {same(scored.question) for scored in history}
     questions: list[str] = []
     records = []
     for attempt in range(ATTEMPTS):
-        missing = settings.candidates - len(questions)
+        missing = count - len(questions)
         for proposal in proposer.propose(history, missing, rng) if missing else ():
-            reason = _turned_down(proposal, known, settings.most_characters, special_tokens)
-            if not reason and len(questions) == settings.candidates:
+            reason = _turned_down(proposal, known, limits)
+            if not reason and len(questions) == count:
                 reason = "more than was asked for"
             if not reason:
                 questions.append(canonical(proposal.text or ""))
@@ -131,38 +159,34 @@ def gather(
     return questions, records
 
 
-def _turned_down(proposal: Proposal, known: Collection[str], most_characters: int, special_tokens: Collection[str]) -> str:
+def _turned_down(proposal: Proposal, known: Collection[str], limits: QuestionLimits) -> str:
     if proposal.text is None:
         return proposal.fault
     text = canonical(proposal.text)
-    return fault(text, most_characters, special_tokens) or ("asked before" if same(text) in known else "")
+    return fault(text, limits.most_characters, limits.special_tokens) or ("asked before" if same(text) in known else "")
 
 
 def search(
+    task: SearchTask,
     proposer: Proposer,
     ask: Ask,
-    draw: Draw,
-    development: Draw,
-    baseline: str,
-    direct: Sequence[str],
-    settings: Settings,
-    special_tokens: Collection[str],
+    settings: SearchSettings,
     rng_of: Callable[[int], np.random.Generator],
     resume: SavedState | None = None,
-) -> Found:
-    """Search for a question on `draw`, and choose among the best on `development`, which must hold other sources.
+) -> SearchResult:
+    """Search for a question on a sample of stimuli, and choose among the best on the development sample.
 
-    baseline, direct: questions that are asked about every stimulus of both draws, whatever they score. rng_of: the random
-    stream of an iteration. resume: where the state goes after every iteration; a search that finds one goes on from
-    there to the same result. The choice is by balanced accuracy, then margin; the earlier question wins a tie.
-    Raises InputError where the two draws share a source.
+    rng_of: the random stream of an iteration. resume: where the state goes after every iteration; a search that finds one goes
+    on from there to the same result. The choice is by balanced accuracy, then margin; the earlier question wins a tie.
+    Raises InputError where the two samples share a source.
     """
-    if shared := sorted(set(draw.sources) & set(development.sources)):
+    sample = task.sample
+    if shared := sorted(set(sample.sources) & set(task.development.sources)):
         raise InputError(f"source {shared[0]} is both searched and chosen on; make the split again")
     saved = None if resume is None else resume.load()
     if saved is None:
-        fixed = [baseline, *(text for text in direct if same(text) != same(baseline))]
-        answers = ask(fixed, draw.ids)
+        fixed = [task.baseline, *(text for text in task.direct if same(text) != same(task.baseline))]
+        answers = ask(fixed, sample.ids)
         origins = ["baseline"] + ["direct"] * (len(fixed) - 1)
         trials = [Trial(text, origin, 0, tuple(map(float, row))) for text, origin, row in zip(fixed, origins, answers, strict=True)]
         archive: list[dict[str, Any]] = []
@@ -172,42 +196,43 @@ def search(
         trials = [Trial(**(trial | {"log_odds": tuple(trial["log_odds"]), "development": ()})) for trial in progress["trials"]]
         archive, done = progress["archive"], progress["done"]
     for iteration in range(done + 1, settings.iterations + 1):
-        questions, records = gather(proposer, judge(trials, draw.speech), settings, special_tokens, rng_of(iteration))
+        questions, records = collect_candidates(proposer, score_trials(trials, sample.speech), settings.candidates, task.limits, rng_of(iteration))
         archive += [{"iteration": iteration} | record for record in records]
-        answered = race(questions, ask, draw) if questions else []
+        answered = successive_halving(questions, ask, sample) if questions else []
         trials += [Trial(text, "searched", iteration, row) for text, row in zip(questions, answered, strict=True)]
         if resume is not None:
             resume.save({}, {"done": iteration, "trials": [asdict(trial) for trial in trials], "archive": archive})
-    return _choose(trials, archive, ask, draw, development, settings.finalists)
+    return _choose(trials, archive, ask, task, settings.finalists)
 
 
-def _choose(trials: list[Trial], archive: list[dict[str, Any]], ask: Ask, draw: Draw, development: Draw, finalists: int) -> Found:
-    complete = [k for k, trial in enumerate(trials) if len(trial.log_odds) == len(draw.ids)]
+def _choose(trials: list[Trial], archive: list[dict[str, Any]], ask: Ask, task: SearchTask, finalists: int) -> SearchResult:
+    sample, development = task.sample, task.development
+    complete = [k for k, trial in enumerate(trials) if len(trial.log_odds) == len(sample.ids)]
     searched = [k for k in complete if trials[k].origin == "searched"]
-    searched.sort(key=lambda k: measure(trials[k].log_odds, draw.speech), reverse=True)
+    searched.sort(key=lambda k: accuracy_and_margin(trials[k].log_odds, sample.speech), reverse=True)
     chosen = sorted([k for k in complete if trials[k].origin != "searched"] + searched[:finalists])
     for k, row in zip(chosen, ask([trials[k].question for k in chosen], development.ids), strict=True):
         trials[k] = replace(trials[k], development=tuple(map(float, row)))
-    best = max(chosen, key=lambda k: (measure(trials[k].development, development.speech), -k))
-    return Found(
+    best = max(chosen, key=lambda k: (accuracy_and_margin(trials[k].development, development.speech), -k))
+    return SearchResult(
         tuple(trials),
         best,
         tuple(archive),
-        expected_optimism([_right(trials[k].log_odds, draw) for k in complete], draw.speech, draw.sources, len(trials)),
+        expected_optimism([_right(trials[k].log_odds, sample) for k in complete], sample.speech, sample.sources, len(trials)),
         expected_optimism([_right(trials[k].development, development) for k in chosen], development.speech, development.sources, len(chosen)),
     )
 
 
-def _right(log_odds: Sequence[float], draw: Draw) -> npt.NDArray[np.bool_]:
-    return (np.array(log_odds) > 0) == draw.speech
+def _right(log_odds: Sequence[float], sample: StimulusSample) -> npt.NDArray[np.bool_]:
+    return (np.array(log_odds) > 0) == sample.speech
 
 
-def score_table(found: Found, draw: Draw, development: Draw, name: Callable[[str], str], length: Callable[[str], int]) -> pd.DataFrame:
+def score_table(found: SearchResult, task: SearchTask, name: Callable[[str], str], length: Callable[[str], int]) -> pd.DataFrame:
     """earwitness.tables.prompts.PROMPT_SCORES without proposer and seed; name and length: a question's prompt_id and its tokens."""
     rows = []
-    judged = judge(found.trials, draw.speech)
-    for place, (trial, score) in enumerate(zip(found.trials, judged, strict=True)):
-        later = measure(trial.development, development.speech) if trial.development else (math.nan, math.nan)
+    scores = score_trials(found.trials, task.sample.speech)
+    for place, (trial, score) in enumerate(zip(found.trials, scores, strict=True)):
+        later = accuracy_and_margin(trial.development, task.development.speech) if trial.development else (math.nan, math.nan)
         rows.append(
             {
                 "iteration": trial.iteration,

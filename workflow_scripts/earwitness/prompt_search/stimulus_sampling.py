@@ -1,4 +1,4 @@
-"""Which stimuli a search asks about: stratified draws from one part of a split."""
+"""Which stimuli a search asks about: a stratified sample of one part of a split."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from earwitness.tables.columns import LABELS
 
 
 @dataclass(frozen=True)
-class Draw:
+class StimulusSample:
     """Stimuli in the order in which they are asked about.
 
     Their classes alternate, and every beginning is as even over durations, SNRs and sources as it can be.
@@ -49,7 +49,7 @@ def split_for_adapter(split: pd.DataFrame, seed: int) -> pd.DataFrame:
     return unheard.assign(part=unheard.part.mask(unheard.source_id.isin(searched), "train"))
 
 
-def draw_stimuli(index: pd.DataFrame, split: pd.DataFrame, part: str, count: int, seed: int, *stream: object) -> Draw:
+def sample_stimuli(index: pd.DataFrame, split: pd.DataFrame, part: str, count: int, seed: int, *stream: object) -> StimulusSample:
     """Draw `count` stimuli, half of each class, from a part of a split; fewer where a class has too few.
 
     index: stimulus_id, source_id, label, duration_ms and snr_db; split: earwitness.tables.splits.SPLIT. Conditions take turns in a
@@ -66,7 +66,7 @@ def draw_stimuli(index: pd.DataFrame, split: pd.DataFrame, part: str, count: int
     each = min(count // 2, *map(len, by_class))
     ids = [name for pair in zip(*by_class, strict=False) for name in pair][: 2 * each]
     sources = rows.set_index("stimulus_id").source_id.loc[ids].to_numpy()
-    return Draw(tuple(ids), sources, np.arange(2 * each) % 2 == 0)
+    return StimulusSample(tuple(ids), sources, np.arange(2 * each) % 2 == 0)
 
 
 def _in_turn(rows: pd.DataFrame, seed: int, *stream: object) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from earwitness.core.errors import InputError
+from earwitness.runtime.threads import let_threads_sleep
 
 POLL_S = 1.0
 
@@ -29,6 +30,7 @@ def leased_devices(most: int = 1) -> Iterator[list[str]]:
     Yields the devices' identifiers; none where nothing was leased.
     Raises InputError where EARWITNESS_JOBS_PER_GPU is not a positive number.
     """
+    let_threads_sleep()
     devices = visible_devices()
     if not devices:
         yield []

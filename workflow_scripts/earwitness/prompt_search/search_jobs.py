@@ -1,0 +1,162 @@
+"""One prompt search from files to files: what it asks, whom, and what it writes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from earwitness.core.files import atomic, sha256_of, write_json
+from earwitness.core.randomness import stream
+from earwitness.leakage.tuning_records import tuning_record
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.prompting import Prompt
+from earwitness.model.identity import ModelFolder
+from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles
+from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
+from earwitness.prompt_search.model_switch import ModelSwitch
+from earwitness.prompt_search.opro import Opro, load_writer
+from earwitness.prompt_search.proposers import Proposer
+from earwitness.prompt_search.question_scorer import QuestionScorer
+from earwitness.prompt_search.search import QuestionLimits, SearchResult, SearchSettings, SearchTask, score_table, search
+from earwitness.prompt_search.stimulus_sampling import StimulusSample, sample_stimuli, split_for_adapter
+from earwitness.runtime.saved_state import SavedState, loaded_code_identity
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.prompts import PROMPT_SCORES
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
+
+STREAM = "search_prompts"
+
+
+@dataclass(frozen=True)
+class ProposerChoice:
+    """name: "edits", "paraphrases" or "opro". writer: the language model that "opro" asks; quantisation: of its weights."""
+
+    name: str
+    writer: ModelFolder | None = None
+    quantisation: str = "none"
+
+
+@dataclass(frozen=True)
+class SearchJob:
+    """A search over a system.
+
+    system: its name. asked, stimuli: the model, and what it is asked about. prompt: the baseline, whose format all questions have.
+    index: the index of all stimuli (earwitness.tables.stimuli.STIMULI); split: a split by source (earwitness.tables.splits.SPLIT), whose
+    train part is searched on and whose dev part chooses; an adapter has trained on the former, and takes the halves of the latter.
+    sizes: config prompt_search. search_seed: of this search; seed: of the study. batch_size: None finds one.
+    """
+
+    system: str
+    asked: ModelSpec
+    stimuli: StimulusFiles
+    prompt: Prompt
+    proposer: ProposerChoice
+    index: Path
+    split: Path
+    sizes: Mapping[str, int]
+    search_seed: int
+    seed: int
+    batch_size: int | None
+
+    @property
+    def name(self) -> str:
+        """What its record is called."""
+        return f"{self.system}-{self.proposer.name}-seed-{self.search_seed}"
+
+    def samples(self) -> tuple[StimulusSample, StimulusSample]:
+        """What is searched on, and what chooses; the latter is the same for all searches over a system."""
+        index, split = read_table(self.index, STIMULI), read_table(self.split, SPLIT)
+        parts = split if self.asked.adapter is None else split_for_adapter(split, self.seed)
+        searched = sample_stimuli(index, parts, "train", self.sizes["stimuli"], self.seed, STREAM, self.search_seed, "train")
+        return searched, sample_stimuli(index, parts, "dev", self.sizes["development_stimuli"], self.seed, STREAM, "dev")
+
+    def random_stream(self, iteration: int) -> np.random.Generator:
+        """What the proposer draws from in an iteration."""
+        return stream(self.seed, STREAM, self.search_seed, self.proposer.name, iteration)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Everything that the result depends on: a state saved under another fingerprint is not resumed."""
+        adapter = self.asked.adapter
+        return {
+            "proposer": self.proposer.name,
+            "writer": self.proposer.writer and self.proposer.writer.sha256,
+            "quantisation": [self.asked.quantisation, self.proposer.quantisation],
+            "memory": self.asked.memory,
+            "prompt": asdict(self.prompt),
+            "sizes": dict(self.sizes),
+            "seeds": [self.seed, self.search_seed],
+            "base": self.asked.base.sha256,
+            "adapter": [sha256_of(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")] if adapter else [],
+            "level": self.stimuli.level and asdict(self.stimuli.level),
+            "data": [sha256_of(path) for path in (*self.stimuli.paths, self.index, self.split)],
+            "code": loaded_code_identity(),
+        }
+
+
+@dataclass(frozen=True)
+class SearchFiles:
+    """Where a search writes: every question with its scores (CSV), every proposal and request (JSON lines), the chosen question
+    (text), and what was chosen on what (JSON)."""
+
+    scores: Path
+    archive: Path
+    best: Path
+    tuning: Path
+
+
+def run_search(job: SearchJob, files: SearchFiles, device: torch.device) -> None:
+    """Search, and write what was found.
+
+    An interrupted search goes on from its state beside the scores, to the same result.
+    Raises InputError as `sample_stimuli`, `QuestionScorer` and the loading of the models do.
+    """
+    searched, development = job.samples()
+    switch = ModelSwitch(one_at_a_time=job.asked.memory == "compact")
+    scorer = QuestionScorer(
+        lambda: switch.get("asked", lambda: job.asked.load(device)),
+        job.stimuli.source,
+        {*searched.ids, *development.ids},
+        job.prompt,
+        Batches(job.batch_size, device, job.asked.memory),
+    )
+    limits = QuestionLimits(job.sizes["most_characters"], scorer.special_tokens)
+    task = SearchTask(job.prompt.question, DIRECT_QUESTIONS, searched, development, limits)
+    settings = SearchSettings(**{name: job.sizes[name] for name in ("iterations", "candidates", "finalists")})
+    resume = SavedState(files.scores.with_name(".in-progress"), job.fingerprint())
+    proposer = _proposer(job, switch, device)
+    found = search(task, proposer, scorer, settings, job.random_stream, resume)
+    _write(job, files, found, score_table(found, task, scorer.prompt_id, scorer.n_tokens), [*searched.ids, *development.ids])
+    resume.remove()
+
+
+def _proposer(job: SearchJob, switch: ModelSwitch, device: torch.device) -> Proposer:
+    choice = job.proposer
+    if choice.writer is None:
+        return Edits(job.prompt.question) if choice.name == "edits" else Paraphrases(job.prompt.question)
+    folder = choice.writer.path
+    return Opro(
+        lambda *request: switch.get("writer", lambda: load_writer(folder, choice.quantisation, device))(*request), job.sizes["most_characters"]
+    )
+
+
+def _write(job: SearchJob, files: SearchFiles, found: SearchResult, scores: pd.DataFrame, used: Sequence[str]) -> None:
+    split = read_table(job.split, SPLIT)
+    question = found.chosen.question
+    value = {
+        "prompt_id": replace(job.prompt, question=question).prompt_id,
+        "question": question,
+        "search_optimism": found.optimism,
+        "development_optimism": found.development_optimism,
+    }
+    write_table(files.scores, scores, PROMPT_SCORES)
+    archive = "".join(json.dumps(record) + "\n" for record in found.archive)
+    for path, text in ((files.archive, archive), (files.best, question + "\n")):
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    write_json(files.tuning, tuning_record(job.name, ["prompt"], value, job.split, split[split.stimulus_id.isin(used)], drawn=True))
