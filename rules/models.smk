@@ -79,8 +79,13 @@ rule identify_model:
         identity="results/models/{model}.identity.json",
     log:
         "results/logs/identify_model/{model}.log",
+    benchmark:
+        "results/benchmarks/identify_model/{model}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         code=code("identify_model.py"),
         folder=lambda wildcards: plan.model_folder(wildcards.model),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import Checkout
+from checkout import Checkout, finish
 from parsed import parsed
 
 OWN_RECORDINGS = {"sources": {"voxconverse": {"origin": "path", "path": "own/speech"}, "esc50": {"origin": "path", "path": "own/sounds"}}}
@@ -16,20 +16,6 @@ def workflow(clean_checkout: Checkout) -> Iterator[Any]:
     """The parsed workflow, with the job graph of the default configuration."""
     with parsed(clean_checkout.folder) as found:
         yield found
-
-
-def finish(checkout: Checkout, *arguments: str) -> Checkout:
-    """Lay down every output, and let Snakemake record that it was made by what is there now."""
-    for name, rule in checkout.outputs(*arguments).items():
-        path = checkout.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix:
-            path.write_text(rule)
-        else:
-            path.mkdir()
-    result = checkout.snakemake("--touch", "--forceall", "--cores", "1", *arguments)
-    assert result.returncode == 0, result.stderr
-    return checkout
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
-"""Write rules/README.md: which edit makes which rules run again, from the cases that tests/dag/test_reruns.py holds.
+"""Write rules/README.md: which edit trains and runs what again, from the cases that tests/dag/test_reruns.py plans.
 
 python tests/dag/document_reruns.py
 """
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +13,27 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "dag"), str(ROOT / "workflow_scripts")]
 
 import test_reruns  # noqa: E402
-from parsed import parsed, reruns_of_code  # noqa: E402
+from parsed import followers_of_rules, parsed  # noqa: E402
 
 PAGE = ROOT / "rules" / "README.md"
 INTRODUCTION = """# rules/
 
 One file per stage of the study; each opens with what comes in and what goes out. `common.smk` holds helpers and no rules, and
-`captions/` the words under the figures and tables of Snakemake's report, with the template of `results/report.html`.
+`captions/` the words under the figures and tables of Snakemake's report.
 
 ## What runs again
 
-This page is written by `python tests/dag/document_reruns.py` from the cases of `tests/dag/test_reruns.py`, which make each edit in
-a finished run of the default configuration and compare what Snakemake then plans. *Trains* says which models are trained again.
+A job depends on the meaning of its code, on the content of its inputs, and on the settings that it reads. The meaning of code
+is all but comments, layout, docstrings and what it tells people (`earwitness.core.code_identity`).
 
+This page is written by `python tests/dag/document_reruns.py` from the cases of `tests/dag/test_reruns.py`. They make each edit in a
+finished run of the default configuration and compare what Snakemake then plans. *Trains* says which models are trained again; a
+model's training is followed by all that the model answers. Rules run again from those named on, with all that uses their results:
+*rules* counts them. Modules are those of `workflow_scripts/earwitness/`.
+
+| edit | trains | runs again from | rules |
+| --- | --- | --- | --- |
 """
-MODULES = """
-## Programs and modules
-
-A comment in any of these counts as an edit: content decides, not meaning. `tests/dag/test_modules.py` compares this with what Snakemake
-plans. Files of one row stand in the code of the same rules, or of rules that lead to the same; `earwitness/` is short for
-`workflow_scripts/earwitness/`, and so are the programs without a folder.
-
-"""
-
-
-def cases(test: Any) -> list[tuple[Any, ...]]:
-    """The rows that a test is parametrised with."""
-    return next(mark.args[1] for mark in test.pytestmark if mark.name == "parametrize")
 
 
 def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[str]:
@@ -50,43 +44,27 @@ def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[str]:
             yield f"`{before}{key}: {json.dumps(value)}`"
 
 
-def edits() -> Iterator[tuple[str, set[str]]]:
+def edits() -> Iterator[tuple[str, Set[str]]]:
     """Every edit in words, and the rules that it makes run again."""
-    yield "any file touched, and not changed", set()
-    for path, expected in cases(test_reruns.test_an_edited_file_reruns_what_reads_it):
-        yield f"a comment in `{path.removeprefix('workflow_scripts/')}`", expected
-    for settings, expected in cases(test_reruns.test_a_changed_setting_reruns_what_reads_it):
+    for case in (*test_reruns.HARMLESS, *test_reruns.CODE):
+        yield case.what, case.expected
+    yield "a recording on disk replaced", test_reruns.AFTER_A_RECORDING
+    for settings, expected in test_reruns.SETTINGS:
         yield ", ".join(flat(settings)), expected
-    yield "another training seed (its own adapters only)", test_reruns.ADAPTERS
-    for what, _, expected in cases(test_reruns.test_any_other_edit_reruns_what_depends_on_it):
-        yield what, expected
-    yield "a recording replaced (its own data set is catalogued)", test_reruns.RECORDED | test_reruns.AFTER_CLIPS
+    yield "another training seed (only its own adapters are trained)", test_reruns.ADAPTERS
 
 
-def row(what: str, rules: Iterable[str], order: list[str]) -> str:
-    found = set(rules)
-    trains = [name for name, rule in (("base", "train_tiny_base"), ("adapters", "train_adapter")) if rule in found]
-    listed = "everything" if found == set(order) else ", ".join(f"`{rule}`" for rule in order if rule in found) or "nothing"
-    return f"| {what} | {' and '.join(trains) or '-'} | {listed} |\n"
+def row(what: str, rules: Set[str], followers: Mapping[str, Set[str]]) -> str:
+    trains = [name for name, rule in (("base", "train_tiny_base"), ("adapters", "train_adapter")) if rule in rules]
+    first = [rule for rule in followers if rule in rules and not any(rule in followers[other] for other in rules)]
+    listed = ", ".join(f"`{rule}`" for rule in first) or "nothing"
+    return f"| {what} | {' and '.join(trains) or '-'} | {listed} | {len(rules)} |\n"
 
 
 def page(workflow: Any) -> str:
     """The whole page; `workflow` as Snakemake reads it."""
-    planned = {job.rule.name for job in workflow.dag.jobs if job.shellcmd}
-    order = [rule.name for rule in workflow.rules if rule.name in planned]
-    head = "| edit | trains | runs again |\n| --- | --- | --- |\n"
-    by_outcome: dict[frozenset[str], list[str]] = {}
-    for path, rules in reruns_of_code(workflow).items():
-        by_outcome.setdefault(rules, []).append(f"`{path.removeprefix('workflow_scripts/')}`")
-    modules = sorted(by_outcome.items(), key=lambda item: (len(item[0]), item[1]))
-    return (
-        INTRODUCTION
-        + head
-        + "".join(row(what, rules, order) for what, rules in edits())
-        + MODULES
-        + head
-        + "".join(row(", ".join(paths), rules, order) for rules, paths in modules)
-    )
+    followers = followers_of_rules(workflow)
+    return INTRODUCTION + "".join(row(what, rules, followers) for what, rules in edits())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The workflow as Snakemake reads it, and what follows from its jobs and the code that they declare."""
+"""The workflow as Snakemake reads it, and what follows from its jobs and their programs."""
 
 import contextlib
 import io
@@ -9,6 +9,8 @@ from typing import Any
 
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
+
+from earwitness.core.code_identity import modules_of
 
 
 @contextlib.contextmanager
@@ -26,25 +28,29 @@ def parsed(folder: Path) -> Iterator[Any]:
         os.environ["PATH"] = path
 
 
-def reruns_of_code(workflow: Any) -> dict[str, frozenset[str]]:
-    """Program or module that some job declares as its code -> rules that run again when it is edited.
-
-    A job runs again with its code, and with every job that it depends on.
-    """
-    followers: dict[Any, set[Any]] = {}
+def followers_of_rules(workflow: Any) -> dict[str, set[str]]:
+    """Rule that runs a program -> the rules that run again when it does, itself not included; in the order of their files."""
+    direct: dict[str, set[str]] = {rule.name: set() for rule in workflow.rules if rule.shellcmd}
     for job in workflow.dag.jobs:
         for earlier in workflow.dag.dependencies[job]:
-            followers.setdefault(earlier, set()).add(job)
+            if job.rule.shellcmd and earlier.rule.shellcmd:
+                direct[earlier.rule.name].add(job.rule.name)
+    return {rule: _after(later, direct) - {rule} for rule, later in direct.items()}
 
-    def after(jobs: set[Any]) -> set[Any]:
-        seen: set[Any] = set()
-        while jobs:
-            seen |= jobs
-            jobs = {later for job in jobs for later in followers.get(job, ())} - seen
-        return seen
 
-    declaring: dict[str, set[Any]] = {}
-    for job in workflow.dag.jobs:
-        for path in getattr(job.input, "code", []):
-            declaring.setdefault(str(path), set()).add(job)
-    return {path: frozenset(job.rule.name for job in after(jobs) if job.shellcmd) for path, jobs in sorted(declaring.items())}
+def rules_of_modules(workflow: Any, programs: Path) -> dict[str, set[str]]:
+    """Program or module, as its path from `programs`, -> the rules that run again when its meaning changes."""
+    followers = followers_of_rules(workflow)
+    found: dict[str, set[str]] = {}
+    for rule in {job.rule.name for job in workflow.dag.jobs if job.rule.shellcmd}:
+        for path in modules_of(programs / f"{rule}.py"):
+            found.setdefault(path.relative_to(programs).as_posix(), set()).update({rule} | followers[rule])
+    return found
+
+
+def _after(rules: set[str], direct: dict[str, set[str]]) -> set[str]:
+    seen: set[str] = set()
+    while rules:
+        seen |= rules
+        rules = {later for rule in rules for later in direct[rule]} - seen
+    return seen

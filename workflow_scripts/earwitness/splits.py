@@ -166,7 +166,7 @@ def _assert_both_classes(split: pd.DataFrame, part: str) -> None:
 
 
 def untrained_stimuli(stimuli: pd.DataFrame, splits: list[pd.DataFrame]) -> frozenset[str]:
-    """Ids of the stimuli that an adapter may be asked about, since it trained on none of their sources.
+    """Ids of the stimuli that an adapter may be asked about.
 
     stimuli: with columns stimulus_id and source_id. splits: earwitness.tables.splits.SPLIT; the adapter trained on the train part of the first.
     These are stimuli in the dev or test part of any split and not in the train part of the first, and those outside all splits whose
