@@ -11,6 +11,7 @@ out  results/recordings/{dataset}.parquet             earwitness.tables.recordin
 rule catalogue_recordings:
     """Every file is listed and checked; only sound ones, of categories without human voice, go on."""
     input:
+        # read through the folder; listed so that a changed file is catalogued again
         files=dataset_inputs,
     output:
         recordings="results/recordings/{dataset}.parquet",

@@ -42,6 +42,7 @@ except InputError as error:
     sys.exit(f"error: {error}")
 
 plan = Plan(config)
+MODEL_MB = 4000 if config["model"]["origin"] == "tiny" else 32000
 AUDIO, ENCODED = paths.stimuli("factorial", plan.shards), paths.features("factorial", plan.shards)
 
 
@@ -114,6 +115,11 @@ def files_of_model(wildcards):
 def writer_of(wildcards):
     """The language model that a proposer asks, and its identity; nothing for proposers without one."""
     return [model_folder("proposer"), paths.model_identity("proposer")] if wildcards.proposer == "opro" else []
+
+
+def temporary_on_request(features):
+    """Stimuli as the base encodes them, removed once no job needs them where the configuration says so."""
+    return temp(features) if config["resources"]["temporary_features"] else features
 
 
 def adapter_of(wildcards):

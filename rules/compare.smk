@@ -31,18 +31,27 @@ rule measure_accuracy:
         conditions="results/tables/conditions.csv",
     log:
         "results/logs/measure_accuracy.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/measure_accuracy.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("measure_accuracy.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring accuracy"
     shell:
-        "python workflow_scripts/measure_accuracy.py {input.predictions:q} --index {input.index:q} --splits {input.splits:q}"
-        " --accuracy {output.accuracy:q} --sources {output.sources:q} --conditions {output.conditions:q}"
-        " --confidence {params.confidence} &> {log:q}"
+        "python workflow_scripts/measure_accuracy.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --splits {input.splits:q}"
+        " --accuracy {output.accuracy:q}"
+        " --sources {output.sources:q}"
+        " --conditions {output.conditions:q}"
+        " --confidence {params.confidence}"
+        " &> {log:q}"
 
 
 rule compare_systems:
@@ -61,18 +70,29 @@ rule compare_systems:
         variance="results/tables/variance.csv",
     log:
         "results/logs/compare_systems.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/compare_systems.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("compare_systems.py"),
         settings=as_json("statistics"),
     message:
         "Comparing systems"
     shell:
-        "python workflow_scripts/compare_systems.py {input.predictions:q} --index {input.index:q} --splits {input.splits:q}"
-        " --comparisons {output.comparisons:q} --leakage {output.leakage:q} --ensembles {output.ensembles:q}"
-        " --power {output.power:q} --variance {output.variance:q} --settings {params.settings:q} &> {log:q}"
+        "python workflow_scripts/compare_systems.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --splits {input.splits:q}"
+        " --comparisons {output.comparisons:q}"
+        " --leakage {output.leakage:q}"
+        " --ensembles {output.ensembles:q}"
+        " --power {output.power:q}"
+        " --variance {output.variance:q}"
+        " --settings {params.settings:q}"
+        " &> {log:q}"
 
 
 rule compare_test_sizes:
@@ -85,9 +105,13 @@ rule compare_test_sizes:
         sizes=report("results/tables/test_sizes.csv", caption="captions/test_sizes_table.rst", category="Tables"),
     log:
         "results/logs/compare_test_sizes.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/compare_test_sizes.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("compare_test_sizes.py"),
         settings=as_json("splits", "extended_test"),
@@ -97,8 +121,15 @@ rule compare_test_sizes:
     message:
         "Testing on few items and on many"
     shell:
-        "python workflow_scripts/compare_test_sizes.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
-        " --sizes {output.sizes:q} --settings {params.settings:q} --confidence {params.confidence} --power {params.power} --seed {params.seed} &> {log:q}"
+        "python workflow_scripts/compare_test_sizes.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --sizes {output.sizes:q}"
+        " --settings {params.settings:q}"
+        " --confidence {params.confidence}"
+        " --power {params.power}"
+        " --seed {params.seed}"
+        " &> {log:q}"
 
 
 rule measure_experiment:
@@ -121,17 +152,26 @@ rule measure_experiment:
         learning_curve="results/tables/learning_curves/{experiment}.csv",
     log:
         "results/logs/measure_experiment/{experiment}.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/measure_experiment/{experiment}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("measure_experiment.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring the recipes of experiment {wildcards.experiment}"
     shell:
-        "python workflow_scripts/measure_experiment.py {input.predictions:q} --index {input.index:q} --splits {input.splits:q}"
-        " --experiment {output.experiment:q} --learning-curve {output.learning_curve:q} --confidence {params.confidence} &> {log:q}"
+        "python workflow_scripts/measure_experiment.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --splits {input.splits:q}"
+        " --experiment {output.experiment:q}"
+        " --learning-curve {output.learning_curve:q}"
+        " --confidence {params.confidence}"
+        " &> {log:q}"
 
 
 rule measure_efficiency:
@@ -143,16 +183,22 @@ rule measure_efficiency:
         efficiency="results/efficiency/{experiment}.csv",
     log:
         "results/logs/measure_efficiency/{experiment}.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/measure_efficiency/{experiment}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("measure_efficiency.py"),
     message:
         "Measuring what the recipes of experiment {wildcards.experiment} cost"
     shell:
-        "python workflow_scripts/measure_efficiency.py {input.costs:q} --experiment {input.experiment:q}"
-        " --efficiency {output.efficiency:q} &> {log:q}"
+        "python workflow_scripts/measure_efficiency.py {input.costs:q}"
+        " --experiment {input.experiment:q}"
+        " --efficiency {output.efficiency:q}"
+        " &> {log:q}"
 
 
 rule measure_phases:
@@ -167,17 +213,27 @@ rule measure_phases:
         phases="results/tables/phases.csv",
     log:
         "results/logs/measure_phases.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/measure_phases.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         code=code("measure_phases.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring accuracy over the phases"
     shell:
-        "python workflow_scripts/measure_phases.py {input.predictions:q} --prompts {input.prompts:q} --gains {input.gains:q}"
-        " --index {input.index:q} --split {input.split:q} --phases {output.phases:q} --confidence {params.confidence} &> {log:q}"
+        "python workflow_scripts/measure_phases.py {input.predictions:q}"
+        " --prompts {input.prompts:q}"
+        " --gains {input.gains:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --phases {output.phases:q}"
+        " --confidence {params.confidence}"
+        " &> {log:q}"
 
 
 rule list_errors:
@@ -191,14 +247,23 @@ rule list_errors:
         rates=report("results/tables/error_rates.csv", caption="captions/errors_table.rst", category="Tables"),
     log:
         "results/logs/list_errors.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/list_errors.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         code=code("list_errors.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Listing errors"
     shell:
-        "python workflow_scripts/list_errors.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
-        " --errors {output.errors:q} --rates {output.rates:q} --confidence {params.confidence} &> {log:q}"
+        "python workflow_scripts/list_errors.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --errors {output.errors:q}"
+        " --rates {output.rates:q}"
+        " --confidence {params.confidence}"
+        " &> {log:q}"

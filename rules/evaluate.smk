@@ -16,6 +16,7 @@ rule predict_adapter:
         identity=paths.model_identity("base"),
         question=lambda wildcards: plan.question_trained_with(adapter_of(wildcards)),
         config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
+        # lies beside its configuration
         weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
         shards=lambda wildcards: paths.stimuli(wildcards.stimulus_set, plan.shards),
         features=lambda wildcards: plan.features_of(adapter_of(wildcards), wildcards.stimulus_set),
@@ -26,10 +27,14 @@ rule predict_adapter:
         predictions="results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet",
     log:
         "results/logs/predict_adapter/{stimulus_set}-{recipe}-{split}-seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/predict_adapter/{stimulus_set}-{recipe}-{split}-seed-{seed}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
+        mem_mb=MODEL_MB,
+        runtime=60,
         gpu=config["resources"]["gpus_per_prediction"],
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
@@ -41,11 +46,26 @@ rule predict_adapter:
     message:
         "Asking {wildcards.recipe} trained on {wildcards.split}, seed {wildcards.seed}, about the {wildcards.stimulus_set} stimuli"
     shell:
-        "python workflow_scripts/predict_adapter.py {input.shards:q} --features {input.features:q} --study {input.study:q}"
-        " --base {input.base:q} --identity {input.identity:q} --adapter {input.config:q} --splits {input.splits:q} --gates {input.gates:q}"
-        " --system {wildcards.recipe}-{wildcards.split} --seed {wildcards.seed}"
-        " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
-        " --level {params.level:q} --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"
+        "python workflow_scripts/predict_adapter.py {input.shards:q}"
+        " --features {input.features:q}"
+        " --study {input.study:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --adapter {input.config:q}"
+        " --splits {input.splits:q}"
+        " --gates {input.gates:q}"
+        " --system {wildcards.recipe}-{wildcards.split}"
+        " --seed {wildcards.seed}"
+        " --output {output.predictions:q}"
+        " --prompt {params.prompt:q}"
+        " --question {input.question:q}"
+        " --quantisation {params.quantisation}"
+        " --level {params.level:q}"
+        " --memory {resources.memory}"
+        " --batch-size {resources.batch_size}"
+        " --devices {resources.gpu}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule ensemble_seeds:
@@ -58,15 +78,21 @@ rule ensemble_seeds:
         predictions="results/predictions/{stimulus_set}/ensembles/{recipe}-{split}.parquet",
     log:
         "results/logs/ensemble_seeds/{stimulus_set}-{recipe}-{split}.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/ensemble_seeds/{stimulus_set}-{recipe}-{split}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=15,
     params:
         code=code("ensemble_seeds.py"),
     message:
         "Combining the seeds of {wildcards.recipe} trained on {wildcards.split}"
     shell:
-        "python workflow_scripts/ensemble_seeds.py {input.predictions:q} --output {output.predictions:q} &> {log:q}"
+        "python workflow_scripts/ensemble_seeds.py {input.predictions:q}"
+        " --output {output.predictions:q}"
+        " &> {log:q}"
 
 
 rule calibrate_systems:
@@ -84,9 +110,13 @@ rule calibrate_systems:
         tuning=paths.calibration_records(plan.calibrated_systems),
     log:
         "results/logs/calibrate_systems.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/calibrate_systems.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("calibrate_systems.py"),
         confidence=config["statistics"]["confidence"],
@@ -94,6 +124,13 @@ rule calibrate_systems:
     message:
         "Calibrating probabilities"
     shell:
-        "python workflow_scripts/calibrate_systems.py {input.predictions:q} --index {input.index:q} --split {input.split:q}"
-        " --fits {output.fits:q} --calibration {output.calibration:q} --reliability {output.reliability:q}"
-        " --tuning {output.tuning:q} --confidence {params.confidence} --seed {params.seed} &> {log:q}"
+        "python workflow_scripts/calibrate_systems.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --fits {output.fits:q}"
+        " --calibration {output.calibration:q}"
+        " --reliability {output.reliability:q}"
+        " --tuning {output.tuning:q}"
+        " --confidence {params.confidence}"
+        " --seed {params.seed}"
+        " &> {log:q}"

@@ -24,10 +24,14 @@ rule train_adapter:
         costs="results/adapters/{recipe}/{split}/seed-{seed}/costs.json",
     log:
         "results/logs/train_adapter/{recipe}-{split}-seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/train_adapter/{recipe}-{split}-seed-{seed}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
+        mem_mb=MODEL_MB,
+        runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=1,
         memory=config["resources"]["memory"],
     params:
@@ -39,7 +43,18 @@ rule train_adapter:
     message:
         "Fine-tuning {wildcards.recipe} on {wildcards.split}, seed {wildcards.seed}"
     shell:
-        "python workflow_scripts/train_adapter.py {input.shards:q} --features {input.features:q} --base {input.base:q} --identity {input.identity:q} --split {input.split:q}"
-        " --gate {input.gate:q} --adapter {params.folder:q}"
-        " --recipe {params.recipe:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
-        " --memory {resources.memory} --seed {wildcards.seed} --threads 1 &> {log:q}"
+        "python workflow_scripts/train_adapter.py {input.shards:q}"
+        " --features {input.features:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --split {input.split:q}"
+        " --gate {input.gate:q}"
+        " --adapter {params.folder:q}"
+        " --recipe {params.recipe:q}"
+        " --prompt {params.prompt:q}"
+        " --question {input.question:q}"
+        " --quantisation {params.quantisation}"
+        " --memory {resources.memory}"
+        " --seed {wildcards.seed}"
+        " --threads {threads}"
+        " &> {log:q}"

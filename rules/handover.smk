@@ -11,6 +11,7 @@ rule hand_over_adapter:
         template="workflow_scripts/earwitness/report/model_card.md.jinja",
         predictions=paths.predictions("factorial", plan.honest_arms),
         adapters=paths.adapters(plan.honest_arms, "adapter_config.json"),
+        # lie beside their configurations
         weights=paths.adapters(plan.honest_arms, "adapter_model.safetensors"),
         identity=paths.model_identity("base"),
         question=plan.chosen_question,
@@ -18,6 +19,7 @@ rule hand_over_adapter:
         split="results/splits/grouped.csv",
         certificate="results/audit/grouped/certificate.json",
         gate="results/audit/grouped/gate.json",
+        # nothing is handed over before this gate
         nothing_leaked="results/audit/tuning/gate.json",
         recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
         fits="results/calibration/fits.csv",
@@ -33,9 +35,13 @@ rule hand_over_adapter:
         detector="results/detector/detector.json",
     log:
         "results/logs/hand_over_adapter.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/hand_over_adapter.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
     params:
         code=code("hand_over_adapter.py"),
         folder=lambda wildcards, output: str(Path(output.card).parent),
@@ -49,9 +55,26 @@ rule hand_over_adapter:
     message:
         "Handing over the selected adapter"
     shell:
-        "python workflow_scripts/hand_over_adapter.py {params.folder:q} --template {input.template:q} --predictions {input.predictions:q}"
-        " --adapters {input.adapters:q} --base {input.identity:q} --index {input.index:q} --split {input.split:q}"
-        " --certificate {input.certificate:q} --gate {input.gate:q} --recordings {input.recordings:q} --fits {input.fits:q}"
-        " --calibration {input.calibration:q} --accuracy {input.accuracy:q} --comparisons {input.comparisons:q}"
-        " --terms {params.terms:q} --origins {params.origins:q} --quantisation {params.quantisation} --recipes {params.recipes:q}"
-        " --prompt {params.prompt:q} --question {input.question:q} --stimuli {params.stimuli:q} --statistics {params.statistics:q} &> {log:q}"
+        "python workflow_scripts/hand_over_adapter.py {params.folder:q}"
+        " --template {input.template:q}"
+        " --predictions {input.predictions:q}"
+        " --adapters {input.adapters:q}"
+        " --base {input.identity:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --certificate {input.certificate:q}"
+        " --gate {input.gate:q}"
+        " --recordings {input.recordings:q}"
+        " --fits {input.fits:q}"
+        " --calibration {input.calibration:q}"
+        " --accuracy {input.accuracy:q}"
+        " --comparisons {input.comparisons:q}"
+        " --terms {params.terms:q}"
+        " --origins {params.origins:q}"
+        " --quantisation {params.quantisation}"
+        " --recipes {params.recipes:q}"
+        " --prompt {params.prompt:q}"
+        " --question {input.question:q}"
+        " --stimuli {params.stimuli:q}"
+        " --statistics {params.statistics:q}"
+        " &> {log:q}"

@@ -74,6 +74,7 @@ rule fetch_model:
 rule identify_model:
     """Which model a folder holds: its files are read here, and nowhere else in the study."""
     input:
+        # read through the folder; listed so that a changed file is noticed
         files=files_of_model,
     output:
         identity="results/models/{model}.identity.json",

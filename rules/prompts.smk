@@ -21,6 +21,7 @@ rule search_prompts:
         identity=paths.model_identity("base"),
         question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
         adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
+        # lies beside its configuration
         weights=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_model.safetensors"),
         features=lambda wildcards: plan.features_of(system_of(wildcards), "factorial"),
         shards=lambda wildcards: plan.audio_of(system_of(wildcards), "factorial"),
@@ -34,10 +35,14 @@ rule search_prompts:
         tuning="results/prompts/{system}/{proposer}/seed-{seed}/prompts.tuning.json",
     log:
         "results/logs/search_prompts/{system}-{proposer}-seed-{seed}.log",
+    benchmark:
+        "results/benchmarks/search_prompts/{system}-{proposer}-seed-{seed}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
+        mem_mb=MODEL_MB,
+        runtime=240,
         gpu=1,
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
@@ -52,13 +57,33 @@ rule search_prompts:
     message:
         "Searching for a question to ask {wildcards.system} ({wildcards.proposer}, seed {wildcards.seed})"
     shell:
-        "python workflow_scripts/search_prompts.py --system {wildcards.system} --adapter {input.adapter:q} --features {input.features:q}"
-        " --shards {input.shards:q} --level {params.level:q} --index {input.index:q} --split {input.split:q}"
-        " --proposer {wildcards.proposer} --writer {input.writer:q} --writer-quantisation {params.writer_quantisation}"
-        " --scores {output.scores:q} --archive {output.archive:q} --best {output.best:q} --tuning {output.tuning:q}"
-        " --prompt {params.prompt:q} --question {input.question:q} --settings {params.settings:q} --base {input.base:q} --identity {input.identity:q} --quantisation {params.quantisation}"
-        " --memory {resources.memory} --batch-size {resources.batch_size} --search-seed {wildcards.seed} --seed {params.seed}"
-        " --threads 1 &> {log:q}"
+        "python workflow_scripts/search_prompts.py"
+        " --system {wildcards.system}"
+        " --adapter {input.adapter:q}"
+        " --features {input.features:q}"
+        " --shards {input.shards:q}"
+        " --level {params.level:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --proposer {wildcards.proposer}"
+        " --writer {input.writer:q}"
+        " --writer-quantisation {params.writer_quantisation}"
+        " --scores {output.scores:q}"
+        " --archive {output.archive:q}"
+        " --best {output.best:q}"
+        " --tuning {output.tuning:q}"
+        " --prompt {params.prompt:q}"
+        " --question {input.question:q}"
+        " --settings {params.settings:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --quantisation {params.quantisation}"
+        " --memory {resources.memory}"
+        " --batch-size {resources.batch_size}"
+        " --search-seed {wildcards.seed}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule choose_prompt:
@@ -72,16 +97,24 @@ rule choose_prompt:
         record="results/prompts/chosen.tuning.json",
     log:
         "results/logs/choose_prompt.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/choose_prompt.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("choose_prompt.py"),
     message:
         "Choosing the question to go on with"
     shell:
-        "python workflow_scripts/choose_prompt.py {input.searches:q} --tuning {input.tuning:q} --split {input.split:q}"
-        " --question {output.question:q} --record {output.record:q} &> {log:q}"
+        "python workflow_scripts/choose_prompt.py {input.searches:q}"
+        " --tuning {input.tuning:q}"
+        " --split {input.split:q}"
+        " --question {output.question:q}"
+        " --record {output.record:q}"
+        " &> {log:q}"
 
 
 rule predict_prompts:
@@ -91,6 +124,7 @@ rule predict_prompts:
         identity=paths.model_identity("base"),
         question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
         adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
+        # lies beside its configuration
         weights=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_model.safetensors"),
         features=lambda wildcards: plan.features_of(system_of(wildcards), "factorial"),
         shards=lambda wildcards: plan.audio_of(system_of(wildcards), "factorial"),
@@ -100,10 +134,14 @@ rule predict_prompts:
         predictions="results/prompts/{system}/predictions.parquet",
     log:
         "results/logs/predict_prompts/{system}.log",
+    benchmark:
+        "results/benchmarks/predict_prompts/{system}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
+        mem_mb=MODEL_MB,
+        runtime=120,
         gpu=1,
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
@@ -115,10 +153,24 @@ rule predict_prompts:
     message:
         "Asking {wildcards.system} the chosen questions about the test part"
     shell:
-        "python workflow_scripts/predict_prompts.py --system {wildcards.system} --adapter {input.adapter:q}"
-        " --features {input.features:q} --shards {input.shards:q} --level {params.level:q} --searches {input.searches:q} --split {input.split:q}"
-        " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --base {input.base:q} --identity {input.identity:q} --quantisation {params.quantisation}"
-        " --memory {resources.memory} --batch-size {resources.batch_size} --threads 1 &> {log:q}"
+        "python workflow_scripts/predict_prompts.py"
+        " --system {wildcards.system}"
+        " --adapter {input.adapter:q}"
+        " --features {input.features:q}"
+        " --shards {input.shards:q}"
+        " --level {params.level:q}"
+        " --searches {input.searches:q}"
+        " --split {input.split:q}"
+        " --output {output.predictions:q}"
+        " --prompt {params.prompt:q}"
+        " --question {input.question:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --quantisation {params.quantisation}"
+        " --memory {resources.memory}"
+        " --batch-size {resources.batch_size}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule compare_prompts:
@@ -135,18 +187,29 @@ rule compare_prompts:
         conditions="results/prompts/conditions.csv",
     log:
         "results/logs/compare_prompts.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/compare_prompts.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         code=code("compare_prompts.py"),
         confidence=config["statistics"]["confidence"],
     message:
         "Comparing chosen questions with the baseline"
     shell:
-        "python workflow_scripts/compare_prompts.py {input.predictions:q} --searches {input.searches:q} --tuning {input.tuning:q}"
-        " --index {input.index:q} --split {input.split:q} --gains {output.gains:q} --history {output.history:q}"
-        " --conditions {output.conditions:q} --confidence {params.confidence} &> {log:q}"
+        "python workflow_scripts/compare_prompts.py {input.predictions:q}"
+        " --searches {input.searches:q}"
+        " --tuning {input.tuning:q}"
+        " --index {input.index:q}"
+        " --split {input.split:q}"
+        " --gains {output.gains:q}"
+        " --history {output.history:q}"
+        " --conditions {output.conditions:q}"
+        " --confidence {params.confidence}"
+        " &> {log:q}"
 
 
 rule plot_prompts:
@@ -164,13 +227,22 @@ rule plot_prompts:
         png=expand("results/figures/{figure}.png", figure=PROMPT_FIGURES),
     log:
         "results/logs/plot_prompts.log",
+    benchmark:
+        "results/benchmarks/plot_prompts.tsv"
     localrule: True
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("plot_prompts.py"),
     message:
         "Drawing the prompt search"
     shell:
-        "python workflow_scripts/plot_prompts.py --gains {input.gains:q} --history {input.history:q}"
-        " --conditions {input.conditions:q} --svg {output.svg:q} &> {log:q}"
+        "python workflow_scripts/plot_prompts.py"
+        " --gains {input.gains:q}"
+        " --history {input.history:q}"
+        " --conditions {input.conditions:q}"
+        " --svg {output.svg:q}"
+        " &> {log:q}"

@@ -322,6 +322,7 @@ rule write_report:
         efficiency_figures=expand("results/efficiency/{experiment}.svg", experiment=ENABLED),
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=plan.datasets(*plan.stimulus_sets)),
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*plan.audited_splits, "tuning"]),
+        # there is no report before this gate
         gate="results/audit/tuning/gate.json",
         published="config/published.csv",
         run="results/provenance/run.json",

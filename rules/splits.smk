@@ -168,6 +168,7 @@ rule audit_leakage:
 rule render_audit:
     """An audit's report; apart from the audit and its gate, so that how it looks decides nothing, and made before the gate opens or not."""
     input:
+        # the program's own
         template="workflow_scripts/earwitness/leakage/report.html.jinja",
         certificate="results/audit/{audit}/certificate.json",
         evidence="results/audit/{audit}/evidence.csv",

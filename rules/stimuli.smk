@@ -12,6 +12,7 @@ rule make_factorial_stimuli:
     """Duration x SNR x class; a clip's stimuli stay in one shard, and its shard never depends on the other clips."""
     input:
         clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("factorial")),
+        # read through the folder in the settings
         noises=NOISES_ON_DISK.get("stimuli", []),
     output:
         shard="results/stimuli/factorial/shard-{shard}.parquet",
@@ -45,6 +46,7 @@ rule make_baseline_stimuli:
     """The grid, one thing varied at a time, and SNR x duration, of clips drawn one per source."""
     input:
         clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("baseline")),
+        # read through the folder in the settings
         noises=NOISES_ON_DISK.get("baseline", []),
     output:
         shard="results/stimuli/baseline/shard-{shard}.parquet",

@@ -21,10 +21,14 @@ rule probe_counterfactuals:
         answers="results/tables/counterfactuals.csv",
     log:
         "results/logs/probe_counterfactuals.log",
+    benchmark:
+        "results/benchmarks/probe_counterfactuals.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
+        mem_mb=MODEL_MB,
+        runtime=60,
         gpu=1,
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
@@ -36,9 +40,19 @@ rule probe_counterfactuals:
     message:
         "Asking the base model about changed stimuli"
     shell:
-        "python workflow_scripts/probe_counterfactuals.py {input.shards:q} --split {input.split:q} --base {input.base:q} --identity {input.identity:q}"
-        " --output {output.answers:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
-        " --memory {resources.memory} --batch-size {resources.batch_size} --seed {params.seed} --threads 1 &> {log:q}"
+        "python workflow_scripts/probe_counterfactuals.py {input.shards:q}"
+        " --split {input.split:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --output {output.answers:q}"
+        " --prompt {params.prompt:q}"
+        " --question {input.question:q}"
+        " --quantisation {params.quantisation}"
+        " --memory {resources.memory}"
+        " --batch-size {resources.batch_size}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule audit_tuning:
@@ -57,9 +71,13 @@ rule audit_tuning:
         evidence="results/audit/tuning/evidence.csv",
     log:
         "results/logs/audit_tuning.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/audit_tuning.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         code=code("audit_tuning.py"),
         base="tiny base" if config["model"]["origin"] == "tiny" else "Qwen2-Audio",
@@ -70,10 +88,19 @@ rule audit_tuning:
     message:
         "Auditing what was fitted"
     shell:
-        "python workflow_scripts/audit_tuning.py {input.split:q} --tuning {input.tuning:q} --systems {params.systems}"
-        " --searches {params.searches} --calibrated {params.calibrated:q}"
-        " --recordings {input.recordings:q} --corpora {input.corpora:q} --base {params.base:q} --counterfactuals {input.counterfactuals:q}"
-        " --waivers {params.waivers:q} --certificate {output.certificate:q} --evidence {output.evidence:q} &> {log:q}"
+        "python workflow_scripts/audit_tuning.py {input.split:q}"
+        " --tuning {input.tuning:q}"
+        " --systems {params.systems}"
+        " --searches {params.searches}"
+        " --calibrated {params.calibrated:q}"
+        " --recordings {input.recordings:q}"
+        " --corpora {input.corpora:q}"
+        " --base {params.base:q}"
+        " --counterfactuals {input.counterfactuals:q}"
+        " --waivers {params.waivers:q}"
+        " --certificate {output.certificate:q}"
+        " --evidence {output.evidence:q}"
+        " &> {log:q}"
 
 
 rule gate_tuning:
@@ -85,12 +112,18 @@ rule gate_tuning:
         gate="results/audit/tuning/gate.json",
     log:
         "results/logs/gate_tuning.log",
-    localrule: True
+    benchmark:
+        "results/benchmarks/gate_tuning.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
     params:
         code=code("gate_tuning.py"),
     message:
         "Gate: nothing may be fitted outside its part"
     shell:
-        "python workflow_scripts/gate_tuning.py {input.certificate:q} {output.gate:q} --split {input.split:q} &> {log:q}"
+        "python workflow_scripts/gate_tuning.py {input.certificate:q} {output.gate:q}"
+        " --split {input.split:q}"
+        " &> {log:q}"

@@ -16,13 +16,17 @@ rule encode_stimuli:
         identity=paths.model_identity("base"),
         shard="results/stimuli/{stimulus_set}/shard-{shard}.parquet",
     output:
-        features="results/features/{stimulus_set}/shard-{shard}.parquet",
+        features=temporary_on_request("results/features/{stimulus_set}/shard-{shard}.parquet"),
     log:
         "results/logs/encode_stimuli/{stimulus_set}-{shard}.log",
+    benchmark:
+        "results/benchmarks/encode_stimuli/{stimulus_set}-{shard}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
+        mem_mb=MODEL_MB,
+        runtime=120,
         gpu=1,
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
@@ -32,8 +36,14 @@ rule encode_stimuli:
     message:
         "Encoding the {wildcards.stimulus_set} stimuli, shard {wildcards.shard}"
     shell:
-        "python workflow_scripts/encode_stimuli.py {input.shard:q} {output.features:q} --base {input.base:q} --identity {input.identity:q}"
-        " --quantisation {params.quantisation} --memory {resources.memory} --batch-size {resources.batch_size} --threads 1 &> {log:q}"
+        "python workflow_scripts/encode_stimuli.py {input.shard:q} {output.features:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --quantisation {params.quantisation}"
+        " --memory {resources.memory}"
+        " --batch-size {resources.batch_size}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule predict_zeroshot:
@@ -47,10 +57,14 @@ rule predict_zeroshot:
         predictions="results/predictions/{stimulus_set}/zeroshot.parquet",
     log:
         "results/logs/predict_zeroshot/{stimulus_set}.log",
+    benchmark:
+        "results/benchmarks/predict_zeroshot/{stimulus_set}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
+        mem_mb=MODEL_MB,
+        runtime=240,
         gpu=config["resources"]["gpus_per_prediction"],
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
@@ -61,9 +75,18 @@ rule predict_zeroshot:
     message:
         "Asking the base model about the {wildcards.stimulus_set} stimuli"
     shell:
-        "python workflow_scripts/predict_zeroshot.py {input.features:q} --base {input.base:q} --identity {input.identity:q}"
-        " --output {output.predictions:q} --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation}"
-        " --memory {resources.memory} --batch-size {resources.batch_size} --devices {resources.gpu} --threads 1 &> {log:q}"
+        "python workflow_scripts/predict_zeroshot.py {input.features:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --output {output.predictions:q}"
+        " --prompt {params.prompt:q}"
+        " --question {input.question:q}"
+        " --quantisation {params.quantisation}"
+        " --memory {resources.memory}"
+        " --batch-size {resources.batch_size}"
+        " --devices {resources.gpu}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule check_generation:
@@ -77,10 +100,14 @@ rule check_generation:
         table="results/tables/generation.csv",
     log:
         "results/logs/check_generation.log",
+    benchmark:
+        "results/benchmarks/check_generation.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
+        mem_mb=MODEL_MB,
+        runtime=60,
         gpu=1,
         memory=config["resources"]["memory"],
     params:
@@ -92,9 +119,18 @@ rule check_generation:
     message:
         "Comparing scores with generate()"
     shell:
-        "python workflow_scripts/check_generation.py {input.features:q} --base {input.base:q} --identity {input.identity:q} --table {output.table:q}"
-        " --prompt {params.prompt:q} --question {input.question:q} --quantisation {params.quantisation} --most {params.most} --seed {params.seed}"
-        " --memory {resources.memory} --threads 1 &> {log:q}"
+        "python workflow_scripts/check_generation.py {input.features:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --table {output.table:q}"
+        " --prompt {params.prompt:q}"
+        " --question {input.question:q}"
+        " --quantisation {params.quantisation}"
+        " --most {params.most}"
+        " --seed {params.seed}"
+        " --memory {resources.memory}"
+        " --threads {threads}"
+        " &> {log:q}"
 
 
 rule detect_reference:
@@ -108,12 +144,22 @@ rule detect_reference:
         tuning="results/predictions/{stimulus_set}/detectors/{detector}.tuning.json",
     log:
         "results/logs/detect_reference/{stimulus_set}-{detector}.log",
+    benchmark:
+        "results/benchmarks/detect_reference/{stimulus_set}-{detector}.tsv"
     conda:
         "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         code=code("detect_reference.py"),
     message:
         "Running the detector {wildcards.detector} on the {wildcards.stimulus_set} stimuli"
     shell:
-        "python workflow_scripts/detect_reference.py {input.shards:q} --study {input.study:q} --split {input.split:q}"
-        " --detector {wildcards.detector} --output {output.predictions:q} --tuning {output.tuning:q} &> {log:q}"
+        "python workflow_scripts/detect_reference.py {input.shards:q}"
+        " --study {input.study:q}"
+        " --split {input.split:q}"
+        " --detector {wildcards.detector}"
+        " --output {output.predictions:q}"
+        " --tuning {output.tuning:q}"
+        " &> {log:q}"
