@@ -62,7 +62,7 @@ def main() -> None:
             only=asked,
         )
         predictions = predict(job, available_devices()[: args.devices])
-    write_table(args.output, predictions, PREDICTIONS)
+    write_table(args.output, predictions, PREDICTIONS, job.asked.identity())
 
 
 if __name__ == "__main__":

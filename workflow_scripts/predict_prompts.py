@@ -49,7 +49,7 @@ def main() -> None:
             only=frozenset(split.stimulus_id[split.part == "test"]),
         )
         predictions = predict(job, available_devices()[:1])
-    write_table(args.output, predictions, PREDICTIONS)
+    write_table(args.output, predictions, PREDICTIONS, job.asked.identity())
 
 
 if __name__ == "__main__":

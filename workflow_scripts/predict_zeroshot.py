@@ -38,7 +38,7 @@ def main() -> None:
             threads=args.threads,
         )
         predictions = predict(job, available_devices()[: args.devices])
-    write_table(args.output, predictions, PREDICTIONS)
+    write_table(args.output, predictions, PREDICTIONS, job.asked.identity())
 
 
 if __name__ == "__main__":

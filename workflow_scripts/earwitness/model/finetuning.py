@@ -9,13 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from peft import PeftModel
-from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.audio.io import Waveform
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.model.engine.adapters import Scope, attach_adapter, base_of
-from earwitness.model.engine.features import AudioEmbeddings, encode_spectrograms, log_mel
+from earwitness.model.engine.features import AudioEmbeddings, encode_spectrograms, spectrogram_of, stack_spectrograms
 from earwitness.model.engine.loading import LoadedModel, Memory
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
@@ -88,14 +87,12 @@ def _from_vectors(loaded: LoadedModel, vectors: list[torch.Tensor]) -> tuple[Col
 
 
 def _from_waveforms(loaded: LoadedModel, waveforms: list[Waveform]) -> tuple[Collect, Encode]:
-    extractor, weight = loaded.processor.feature_extractor, loaded.model.model.audio_tower.conv1.weight
-    spectrograms = [log_mel(extractor, [waveform]) for waveform in waveforms]
+    spectrograms = [spectrogram_of(loaded, waveform) for waveform in waveforms]
 
     def collect(chosen: npt.NDArray[np.int64]) -> TrainingBatch:
-        # Frames beyond a row's own are masked, whatever they hold.
-        mel = torch.nn.utils.rnn.pad_sequence([spectrograms[i][0][0].T for i in chosen], batch_first=True).transpose(1, 2)
-        lengths = tuple(int(spectrograms[i][1]) for i in chosen)
-        return TrainingBatch(mel.to(weight.device, weight.dtype), lengths, tuple(length // 2 for length in lengths))
+        rows = [spectrograms[i] for i in chosen]
+        lengths = tuple(row.length for row in rows)
+        return TrainingBatch(stack_spectrograms(loaded, rows), lengths, tuple(length // 2 for length in lengths))
 
     return collect, lambda content, lengths: encode_spectrograms(loaded.model, content, torch.tensor(lengths))
 
@@ -130,9 +127,9 @@ def train_adapter(
         drawn = stream(seed, "train_adapter", "option order", step).integers(len(orders), size=size)[rows]
         prompts = [orders[k] for k in drawn]
         answers = [prompt.speech if data.is_speech[i] else prompt.nonspeech for i, prompt in zip(chosen, prompts, strict=True)]
-        sounds = data.collect(chosen)
-        asked = training_targets(model, sounds.n_tokens, prompts, answers, recipe["loss_on"])
-        return PassInputs({"content": sounds.content, **asked.tensors}, (sounds.lengths, asked.spans))
+        batch = data.collect(chosen)
+        targets = training_targets(model, batch.n_tokens, prompts, answers, recipe["loss_on"])
+        return PassInputs({"content": batch.content, **targets.tensors}, (batch.lengths, targets.spans))
 
     def loss(given: PassInputs) -> BatchLoss:
         lengths, spans = given.layout
@@ -151,14 +148,14 @@ def train_adapter(
         max_gradient_norm=recipe["max_gradient_norm"],
     )
     trainable = {name: parameter for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
-    history = optimise(trainable, inputs, TrainingPass(loss, _records(model, memory)), schedule, seed, resume)
+    history = optimise(trainable, inputs, TrainingPass(loss, _records(loaded, memory)), schedule, seed, resume)
     return wrapped.eval(), history
 
 
-def _records(model: Qwen2AudioForConditionalGeneration, memory: Memory) -> bool:
-    """Whether passes are recorded: 4-bit weights and activations computed twice do more than start kernels."""
-    in_4_bits = any(type(module).__name__ == "Linear4bit" for module in model.modules())
-    return model.device.type == "cuda" and memory == "fast" and not in_4_bits
+def _records(loaded: LoadedModel, memory: Memory) -> bool:
+    """Are passes recorded as CUDA graphs? Not with 4-bit weights, nor with activations computed twice."""
+    in_4_bits = any(type(module).__name__ == "Linear4bit" for module in loaded.model.modules())
+    return loaded.model.device.type == "cuda" and memory == "fast" and not in_4_bits
 
 
 def presentation_order(is_speech: np.ndarray, n_draws: int, seed: int) -> np.ndarray:

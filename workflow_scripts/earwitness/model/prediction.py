@@ -44,10 +44,10 @@ def from_audio(loaded: LoadedModel, shards: Sequence[Path], level: Level | None 
         keep = None if only is None else lambda rows: rows.stimulus_id.isin(only)
         for shard in shards:
             for rows, waveforms in iterate_audio(shard, STIMULI, BLOCK, keep):
-                heard = [level.applied(waveform, duration) for waveform, duration in zip(waveforms, rows.duration_ms, strict=True)]
+                levelled = [level.applied(waveform, duration) for waveform, duration in zip(waveforms, rows.duration_ms, strict=True)]
                 # Sounds of one length need no padding.
-                order = np.argsort([len(waveform) for waveform in heard], kind="stable")
-                yield rows.stimulus_id.iloc[order].tolist(), [heard[i] for i in order]
+                order = np.argsort([len(waveform) for waveform in levelled], kind="stable")
+                yield rows.stimulus_id.iloc[order].tolist(), [levelled[i] for i in order]
 
     return StimulusSource(blocks, lambda waveforms: encode_waveforms(loaded, waveforms))
 
@@ -69,7 +69,7 @@ def prediction_rows(
 ) -> pd.DataFrame:
     """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of every stimulus and prompt, sorted by stimulus and then in the prompts' order.
 
-    only: the stimuli to ask about, where they are there; None asks about all. A tie answers NONSPEECH. Each sound is heard
+    only: the stimuli to ask about, where they are there; None asks about all. A tie answers NONSPEECH. Each sound is encoded
     once, however many prompts there are.
     """
     scorer = Scorer(loaded.model, [tokenise(loaded.processor, prompt) for prompt in prompts])

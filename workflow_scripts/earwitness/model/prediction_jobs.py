@@ -11,6 +11,7 @@ import torch
 
 from earwitness.audio.levels import Level
 from earwitness.core.errors import InputError
+from earwitness.core.files import sha256_of
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import LoadedModel, Memory, load_model
@@ -45,6 +46,10 @@ class ModelSpec:
     adapter: Path | None
     quantisation: str
     memory: Memory
+
+    def identity(self) -> dict[str, str | None]:
+        """The SHA-256 of the base, and of the adapter's weights where there is one: what predictions record of their making."""
+        return {"base": self.base.sha256, "adapter": None if self.adapter is None else sha256_of(self.adapter / "adapter_model.safetensors")}
 
     def load(self, device: torch.device) -> LoadedModel:
         """The model in memory; raises InputError where the adapter was not trained on this base."""

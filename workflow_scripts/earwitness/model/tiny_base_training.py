@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 from tqdm import trange
-from transformers import Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
 from earwitness.core.files import atomic, atomic_folder, sha256_of
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.corpora.layouts import audio_files, source_files
 from earwitness.model.engine.features import encode_spectrograms, log_mel
+from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
@@ -24,7 +24,7 @@ from earwitness.stimuli.conditions import factorial
 from earwitness.stimuli.mixing import StimulusDesign, make_clip_stimuli
 
 EASY_SHARE = 0.25
-"""Share of the steps that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
+"""Share of the steps, at the beginning, that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
 because which letter means speech decides nothing until the sounds can be told apart."""
 
 CLIP_S = 1.0
@@ -70,7 +70,7 @@ class TinyBaseSettings:
     learning_rate: float
 
 
-def make_pool(processor: Qwen2AudioProcessor, corpus: BaseCorpus, size: int, seed: int) -> StimulusPool:
+def make_pool(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) -> StimulusPool:
     """`size` random stretches, half of each class, at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels."""
     material = {
         "SPEECH": [read_mono(path) for path in audio_files("voxconverse", corpus.speech)],
@@ -97,7 +97,7 @@ def make_pool(processor: Qwen2AudioProcessor, corpus: BaseCorpus, size: int, see
         )
         [(_, flac)] = make_clip_stimuli(clip, samples, design, seed)
         waveforms.append(decode_flac(flac) * np.float32(10 ** (-rng.uniform(0, SOFTEST_DB) / 20)))
-    batches = [log_mel(processor.feature_extractor, waveforms[start : start + 256]) for start in range(0, size, 256)]
+    batches = [log_mel(learner.processor.feature_extractor, waveforms[start : start + 256]) for start in range(0, size, 256)]
     mel, lengths = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return StimulusPool(mel, lengths, is_speech, is_easy)
 
@@ -117,14 +117,13 @@ def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_
     return orders[0] if first_order_only else orders[rng.integers(len(orders))]
 
 
-def train_tiny_base(
-    corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, resume: SavedState
-) -> tuple[Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor, pd.DataFrame]:
-    """Train the tiny base; returns it in evaluation mode with its processor and the history."""
+def train_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, resume: SavedState) -> tuple[LoadedModel, pd.DataFrame]:
+    """Train the tiny base; returns it in evaluation mode, and the history of `earwitness.model.engine.optimisation.optimise`."""
     processor = build_processor(training_texts())
     torch.manual_seed(stream_seed(seed, "train_tiny_base", "initial") % 2**63)
     model = build_model(processor).train()
-    material = make_pool(processor, corpus, settings.pool, seed)
+    learner = LoadedModel(model, processor, base_sha256="")
+    material = make_pool(learner, corpus, settings.pool, seed)
     steps, batch_size = settings.steps, settings.batch_size
     end_of_turn = processor.tokenizer.eos_token_id
     words = [Prompt(question, name, place) for question in QUESTIONS for name in ("words", "yes_no") for place in ("before", "before", "after")]
@@ -149,7 +148,8 @@ def train_tiny_base(
     schedule = Schedule(steps, batch_size, batch_size, settings.learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     history = optimise(trainable, inputs, TrainingPass(loss, recording=False), schedule, seed, resume)
-    return model.eval(), processor, history
+    model.eval()
+    return learner, history
 
 
 def make_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, folder: Path, history: Path) -> None:
@@ -165,10 +165,10 @@ def make_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, fo
         "code": loaded_code_identity(),
     }
     resume = SavedState(folder.with_name(f".{folder.name}-in-progress"), fingerprint)
-    model, processor, steps = train_tiny_base(corpus, settings, seed, resume)
+    trained, steps = train_tiny_base(corpus, settings, seed, resume)
     with atomic_folder(folder) as temporary:
-        model.save_pretrained(temporary)
-        processor.save_pretrained(temporary)
+        trained.model.save_pretrained(temporary)
+        trained.processor.save_pretrained(temporary)
     with atomic(history) as temporary:
         steps.to_csv(temporary, index=False)
     resume.remove()

@@ -147,13 +147,13 @@ class Edits:
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         grammar = self._grammar
         known = {same(scored.question) for scored in history}
-        told = [(scored, design) for scored in history if (design := grammar.parse(scored.question)) is not None]
-        parents = [design for _, design in sorted(told, key=lambda pair: (-pair[0].gain, -pair[0].margin))[:PARENTS]]
+        spelled = [(scored, design) for scored in history if (design := grammar.parse(scored.question)) is not None]
+        parents = [design for _, design in sorted(spelled, key=lambda pair: (-pair[0].gain, -pair[0].margin))[:PARENTS]]
         pool = [grammar.edit(rng, parents) for _ in range(CHILDREN if parents else 0)]
         pool += [grammar.draw(rng, list(grammar.phrases)) for _ in range(STRANGERS)]
         fresh = {same(text_of(design)): design for design in pool}
         designs = [design for name, design in fresh.items() if name not in known]
-        mean, spread = self._weights(told)
+        mean, spread = self._weights(spelled)
         rows = grammar.features(designs)
         chosen: list[int] = []
         for _ in range(min(count, len(designs))):
@@ -162,11 +162,11 @@ class Edits:
             chosen.append(int(promise.argmax()))
         return [_proposal(designs[place]) for place in chosen]
 
-    def _weights(self, told: Sequence[tuple[ScoredQuestion, Design]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def _weights(self, spelled: Sequence[tuple[ScoredQuestion, Design]]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Posterior mean of what each phrase gains, and a square root of its covariance."""
-        rows = self._grammar.features([design for _, design in told])
-        gains = np.array([scored.gain for scored, _ in told])
-        weights = np.array([scored.n_stimuli / 0.25 for scored, _ in told])
+        rows = self._grammar.features([design for _, design in spelled])
+        gains = np.array([scored.gain for scored, _ in spelled])
+        weights = np.array([scored.n_stimuli / 0.25 for scored, _ in spelled])
         precision = rows.T @ (weights[:, None] * rows) + np.eye(rows.shape[1]) / PHRASE_SD**2
         covariance = np.linalg.inv(precision)
         return covariance @ (rows.T @ (weights * gains)), np.linalg.cholesky(covariance)

@@ -92,7 +92,7 @@ def gain_table(searches: Sequence[Search], outcomes: Sequence[Outcomes], confide
         for part in system.by_seed():
             used = [search for search in searches if search.proposer == system.system_id and part.seed in (ALL_SEEDS, str(search.seed))]
             names = {"system_id": searches[0].system, "proposer": system.system_id, "search_seed": part.seed}
-            rows.append(_told(used) | _tested(part, baseline, confidence) | names)
+            rows.append(_reported(used) | _tested(part, baseline, confidence) | names)
     return validate(pd.DataFrame(rows), PROMPT_GAINS)
 
 
@@ -103,9 +103,9 @@ def prompt_conditions(system: str, outcomes: Sequence[Outcomes]) -> pd.DataFrame
     return validate(named[list(PROMPT_CONDITIONS.columns)], PROMPT_CONDITIONS)
 
 
-def _told(searches: Sequence[Search]) -> dict[str, Any]:
+def _reported(searches: Sequence[Search]) -> dict[str, Any]:
     """What the searches themselves say of their chosen question; means over several."""
-    told = pd.DataFrame(
+    reported = pd.DataFrame(
         [
             {
                 "n_prompts": len(search.scores),
@@ -119,8 +119,8 @@ def _told(searches: Sequence[Search]) -> dict[str, Any]:
         ]
     ).astype(float)
     question = {"prompt_id": searches[0].chosen.prompt_id, "question": searches[0].chosen.question} if len(searches) == 1 else {}
-    totals = {name: int(told[name].sum()) for name in ("n_prompts", "n_answers")}
-    return {"prompt_id": "-", "question": "-"} | {str(name): mean for name, mean in told.mean().items()} | totals | question
+    totals = {name: int(reported[name].sum()) for name in ("n_prompts", "n_answers")}
+    return {"prompt_id": "-", "question": "-"} | {str(name): mean for name, mean in reported.mean().items()} | totals | question
 
 
 def _tested(chosen: Outcomes, baseline: Outcomes, confidence: float) -> dict[str, Any]:

@@ -45,8 +45,8 @@ def split_for_adapter(split: pd.DataFrame, seed: int) -> pd.DataFrame:
             )
         ordered = sorted(sources, key=lambda source: stream_seed(seed, "search_prompts", "half", source))
         searched |= set(ordered[: len(sources) // 2])
-    unheard = split[split.part != "train"]
-    return unheard.assign(part=unheard.part.mask(unheard.source_id.isin(searched), "train"))
+    untrained = split[split.part != "train"]
+    return untrained.assign(part=untrained.part.mask(untrained.source_id.isin(searched), "train"))
 
 
 def sample_stimuli(index: pd.DataFrame, split: pd.DataFrame, part: str, count: int, seed: int, *stream: object) -> StimulusSample:

@@ -1,5 +1,7 @@
 """How tables are checked, written and read."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -23,14 +25,20 @@ def validate(table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
         raise InputError(f"table {schema.name}: {error}") from error
 
 
-def write_table(path: Path, table: pd.DataFrame, schema: pa.DataFrameSchema) -> None:
-    """Validate `table` and write it atomically, as CSV or Parquet by the suffix of `path`."""
+def write_table(path: Path, table: pd.DataFrame, schema: pa.DataFrameSchema, made_with: Mapping[str, str | None] | None = None) -> None:
+    """Validate `table` and write it atomically, as CSV or Parquet by the suffix of `path`.
+
+    made_with: what a Parquet file records of its making, as JSON in its metadata under "earwitness".
+    """
     valid = validate(table, schema)
     with atomic(path) as temporary:
         if path.suffix == ".csv":
             valid.to_csv(temporary, index=False, lineterminator="\n")
         else:
-            valid.to_parquet(temporary, index=False)
+            content = pyarrow.Table.from_pandas(valid, preserve_index=False)
+            if made_with is not None:
+                content = content.replace_schema_metadata({**(content.schema.metadata or {}), "earwitness": json.dumps(made_with, sort_keys=True)})
+            parquet.write_table(content, temporary)
 
 
 def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:

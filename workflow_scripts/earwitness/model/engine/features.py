@@ -95,6 +95,28 @@ def encode_spectrograms(model: Qwen2AudioForConditionalGeneration, mel: torch.Te
     return AudioEmbeddings(model.model.multi_modal_projector(tower.layer_norm(pooled)), (lengths // 2).tolist())
 
 
+@dataclass(frozen=True)
+class Spectrogram:
+    """Log-mel spectrogram of one waveform, as `log_mel` gives it: mel (mel bins, frames), and its convolution length."""
+
+    mel: torch.Tensor
+    length: int
+
+
+def spectrogram_of(loaded: LoadedModel, waveform: Waveform) -> Spectrogram:
+    """What the model's audio tower reads of a waveform (16 kHz mono), on the CPU; raises InputError as `log_mel` does."""
+    mel, lengths = log_mel(loaded.processor.feature_extractor, [waveform])
+    return Spectrogram(mel[0], int(lengths[0]))
+
+
+def stack_spectrograms(loaded: LoadedModel, spectrograms: Sequence[Spectrogram]) -> torch.Tensor:
+    """A batch (batch, mel bins, longest) for `encode_spectrograms`, in the tower's precision and on its device."""
+    weight = loaded.model.model.audio_tower.conv1.weight
+    # Frames beyond a row's own are masked, whatever they hold.
+    mel = torch.nn.utils.rnn.pad_sequence([spectrogram.mel.T for spectrogram in spectrograms], batch_first=True).transpose(1, 2)
+    return mel.to(weight.device, weight.dtype)
+
+
 @torch.inference_mode()
 def encode_waveforms(loaded: LoadedModel, waveforms: Sequence[Waveform]) -> AudioEmbeddings:
     """Audio embeddings of a batch of waveforms (16 kHz mono).

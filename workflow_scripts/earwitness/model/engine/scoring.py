@@ -22,7 +22,7 @@ class Scores:
 
     log_odds: SPEECH minus NONSPEECH in nats, option orders averaged. coverage: probability of either answer, averaged.
     letter_bias: half of what the log-odds of "A means speech" exceed those of "B means speech" by, positive where the
-    model favours A whatever it means; NaN for formats with one order. n_audio_tokens: what the model heard.
+    model favours A whatever it means; NaN for formats with one order. n_audio_tokens: audio tokens of each stimulus.
     """
 
     log_odds: npt.NDArray[np.float64]
