@@ -38,10 +38,11 @@ try:
         for section in ("stimuli", "baseline")
         if config[section]["datasets"] and config[section]["noise"] in RECORDED_NOISES
     }
+    plan = Plan(config)
+    MODELS_ON_DISK = {name: list(map(str, model_files(Path(folder)))) for name, folder in plan.models_on_disk.items()}
 except InputError as error:
     sys.exit(f"error: {error}")
 
-plan = Plan(config)
 MODEL_MB = 4000 if config["model"]["origin"] == "tiny" else 32000
 AUDIO, ENCODED = paths.stimuli("factorial", plan.shards), paths.features("factorial", plan.shards)
 
@@ -103,13 +104,12 @@ def dataset_inputs(wildcards):
 def model_folder(model):
     """The base or the proposer. The date of a folder on disk says nothing; its identity follows its files."""
     folder = plan.model_folder(model)
-    return ancient(folder) if plan.model_is_on_disk(model) else folder
+    return ancient(folder) if model in MODELS_ON_DISK else folder
 
 
 def files_of_model(wildcards):
     """What the identity of a model depends on: every file of a folder on disk, or the folder that a rule makes."""
-    folder = plan.model_folder(wildcards.model)
-    return list(map(str, model_files(Path(folder)))) if plan.model_is_on_disk(wildcards.model) else folder
+    return MODELS_ON_DISK.get(wildcards.model, plan.model_folder(wildcards.model))
 
 
 def writer_of(wildcards):

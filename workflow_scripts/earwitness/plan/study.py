@@ -244,9 +244,11 @@ class Plan:
         """Where a model is, or will be: the base, or the proposer."""
         return self.base_folder if model == "base" else self.writer_folder("opro")[0]
 
-    def model_is_on_disk(self, model: str) -> bool:
-        """Is a model neither made nor fetched here?"""
-        return self._section_of(model)["origin"] == "path"
+    @property
+    def models_on_disk(self) -> dict[str, str]:
+        """The models of the study that are neither made nor fetched here, and their folders."""
+        used = ["base"] + ["proposer"] * any(search.proposer == "opro" for search in self.searches)
+        return {model: self.model_folder(model) for model in used if self._section_of(model)["origin"] == "path"}
 
     def model_name(self, model: str) -> list[str]:
         """Where people find a model: its repository and revision on the hub, or its folder."""
