@@ -90,6 +90,12 @@ def test_anything_else_counts(before, after):
     assert meaning_of(edited(before, after)) != meaning_of(CODE)
 
 
+def test_what_a_record_is_called_in_an_error_does_not_count_and_its_schema_does():
+    call = 'load_record(path, GATE, "a gate", "run the audit again")'
+    assert meaning_of(call) == meaning_of(call.replace("a gate", "a leakage gate"))
+    assert meaning_of(call) != meaning_of(call.replace("GATE", "CERTIFICATE"))
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -200,6 +206,22 @@ def test_cosmetic_modules_give_nothing_that_a_result_is_made_of():
                 given |= {alias.name for alias in node.names if source in COSMETIC and name not in COSMETIC}
     assert all((PROGRAMS / name).is_file() for name in COSMETIC)
     assert given <= {"InputError", "one_line_errors", "system_error_number"}
+
+
+READS_BESIDE_ITSELF = {
+    "audit_leakage.py": "another program, to name it to the user",
+    "document_config.py": "the page that it writes",
+    "earwitness/config.py": "the configuration's schema, whose defaults reach jobs as parameters",
+    "earwitness/leakage/report.py": "its templates, which the rule declares",
+    "earwitness/provenance/run.py": "the repository's revision, which is recorded",
+    "earwitness/runtime/saved_state.py": "the code that is loaded",
+}
+
+
+def test_no_program_reads_a_file_by_a_path_from_its_own():
+    """No rule would declare it, and no certificate name it: files are arguments."""
+    found = {path.relative_to(PROGRAMS).as_posix() for path in LIBRARY if "__file__" in path.read_text(encoding="utf-8")}
+    assert found == set(READS_BESIDE_ITSELF)
 
 
 DYNAMIC = ("importlib.import_module", "import_module", "__import__", "exec", "eval")

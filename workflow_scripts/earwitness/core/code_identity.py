@@ -16,7 +16,9 @@ COSMETIC = frozenset({"earwitness/core/errors.py"})
 _EXCEPTION = re.compile(r"[A-Z]\w*(Error|Exception|Warning|Exit|Interrupt)$")
 """Names of classes whose text is a message, wherever they are made."""
 
-_MESSAGES = re.compile(r"(parser|logging|logger|log|warnings)\.(error|exit|debug|info|warning|exception|critical|warn)|sys\.exit|tqdm\.write")
+_MESSAGES = re.compile(
+    r"(parser|logging|logger|log|warnings)\.(error|exit|debug|info|warning|exception|critical|warn)|sys\.exit|tqdm\.write|load_record"
+)
 """Functions whose text is a message."""
 
 _LABELS = {

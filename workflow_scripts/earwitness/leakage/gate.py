@@ -31,7 +31,7 @@ def decide_gate(certificate_path: Path, split_path: Path, expected: str, require
 
     blocking = blocking_checks(certificate["checks"])
     if expected == "pass" and certificate["status"] != "pass":
-        raise InputError(_refusal(name, blocking, certificate_path.with_name("report.md")))
+        raise _refusal(name, blocking, certificate_path.with_name("report.md"))
     if expected == "fail" and not any(check["offending_sources"] for check in blocking):
         how = "unexpectedly passed" if certificate["status"] == "pass" else "failed without a leak between sources"
         raise InputError(f"the {name} split {how}; it no longer shows a leak; use more stimuli per source (splits.row_random) or drop its arm")
@@ -69,12 +69,12 @@ def verify_gate(gate_path: Path, split: Path, shards: Sequence[Path]) -> None:
                 raise InputError(f"{gate_path}: was opened for other data: {path} is not the file that was audited; run the audit and its gate again")
 
 
-def _refusal(name: str, blocking: list[dict[str, Any]], report: Path, most_sources: int = 5) -> str:
+def _refusal(name: str, blocking: list[dict[str, Any]], report: Path, most_sources: int = 5) -> InputError:
     failed = "; ".join(f"{check['id']} {check['name']}: {printable(check['reason'] or check['status'])}" for check in blocking)
     sources = sorted({source for check in blocking for source in check["offending_sources"]})
     named = ", ".join(map(printable, sources[:most_sources])) + (", ..." if len(sources) > most_sources else "")
     audited = "what was fitted" if name == TUNING else f"the {name} split"
-    return f"{audited} fails its leakage audit ({failed}){f'; offending sources: {named}' if sources else ''}; see {report}"
+    return InputError(f"{audited} fails its leakage audit ({failed}){f'; offending sources: {named}' if sources else ''}; see {report}")
 
 
 def _existing(path: Path) -> Path:

@@ -29,8 +29,8 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """How far a search goes: rounds, new questions in each, and how many of them reach the development part beside the baseline
-    and the questions written by hand."""
+    """How far a search goes. iterations: rounds; candidates: new questions in each. finalists: searched questions that reach the
+    development sample, beside the baseline and the questions written by hand."""
 
     iterations: int
     candidates: int
