@@ -10,8 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import soundfile
-
+from earwitness.audio.files import UnreadableAudio, describe
 from earwitness.audio.presentation import SHORTEST_MS
 from earwitness.core.arguments import batch_size
 from earwitness.core.errors import InputError, one_line_errors
@@ -20,16 +19,16 @@ from earwitness.runtime.devices import leased_devices
 
 
 def check_files(paths: Sequence[Path]) -> None:
-    """Raise InputError, naming the first file that is missing, is no audio, or is shorter than 20 ms; only headers are read."""
+    """Raise InputError, naming the first file that is missing, is no audio, or is shorter than 20 ms."""
     for path in paths:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
         try:
-            info = soundfile.info(path)
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: cannot be read as audio ({error.error_string}); convert it to WAV, FLAC or Ogg") from error
-        if 1000 * info.frames < SHORTEST_MS * info.samplerate:
-            raise InputError(f"{path}: lasts {1000 * info.frames / info.samplerate:.0f} ms; at least {SHORTEST_MS} ms are needed")
+            milliseconds = 1000 * describe(path).duration_s
+        except UnreadableAudio as error:
+            raise InputError(f"{path}: {error}; convert it to WAV, FLAC or Ogg") from error
+        if milliseconds < SHORTEST_MS:
+            raise InputError(f"{path}: lasts {milliseconds:.0f} ms; at least {SHORTEST_MS} ms are needed")
 
 
 def share(text: str) -> float:
@@ -47,7 +46,9 @@ def share(text: str) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the detector's folder, such as results/detector")
-    parser.add_argument("clips", type=Path, nargs="+", help="audio files (WAV, FLAC, Ogg, MP3), any rate; channels are averaged")
+    parser.add_argument(
+        "clips", type=Path, nargs="+", help="audio files (WAV, FLAC, Ogg, MP3), any rate; channels are averaged, where they do not cancel"
+    )
     parser.add_argument("--base", type=Path, required=True, help="folder of the base model that the adapter was trained on")
     parser.add_argument("--format", choices=["csv", "json"], default="csv", help="what is printed (default: csv)")
     parser.add_argument("--stretches", action="store_true", help="a row for every stretch of a long file, not its most speech-like one alone")

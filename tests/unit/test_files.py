@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,76 @@ def test_a_file_in_a_folders_place_is_one_line(tmp_path, table):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith(f"error: {tmp_path}/file: ")
+
+
+PRINTING = """
+import sys; sys.path.insert(0, {scripts!r})
+import os, signal, time
+from earwitness.core.errors import one_line_errors
+@one_line_errors
+def main():
+    {body}
+main()
+"""
+
+
+def printing(folder: Path, body: str) -> Path:
+    path = folder / "printing.py"
+    path.write_text(PRINTING.format(scripts=str(SCRIPTS), body=body))
+    return path
+
+
+@pytest.mark.parametrize("body", ["print('row')", "print(*range(100_000), sep='\\n')", "print('help'); sys.exit()"])
+def test_a_reader_that_goes_away_ends_the_program_without_a_word(tmp_path, body):
+    command = f"{{ {sys.executable} {printing(tmp_path, body)}; echo code $? >&2; }} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr.splitlines() == ["code 141"]
+
+
+def test_a_pipe_to_something_else_that_breaks_is_no_silent_end(tmp_path):
+    body = "reader, writer = os.pipe(); os.close(reader); os.write(writer, b'x')"
+    done = subprocess.run([sys.executable, printing(tmp_path, body)], capture_output=True, text=True)
+    assert done.returncode == 1 and "BrokenPipeError" in done.stderr
+
+
+def test_ctrl_c_is_one_line(tmp_path):
+    done = subprocess.run([sys.executable, printing(tmp_path, "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
+
+
+def test_ctrl_c_is_one_line_however_many_workers_there_are(tmp_path):
+    path = tmp_path / "printing.py"
+    path.write_text(POOL.format(scripts=str(SCRIPTS), folder=str(tmp_path)))
+    program = subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert program.stdout is not None and program.stdout.readline() == "working\n"
+    os.killpg(program.pid, signal.SIGINT)
+    assert program.communicate(timeout=60)[1] == "error: interrupted\n"
+    assert program.returncode == 130
+
+
+POOL = """
+import sys; sys.path.insert(0, {scripts!r})
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from earwitness.core.errors import one_line_errors
+from earwitness.runtime.workers import end_with_parent
+def work(path):
+    path.touch()
+    time.sleep(60)
+@one_line_errors
+def main():
+    with ProcessPoolExecutor(2, get_context("spawn"), initializer=end_with_parent) as pool:
+        paths = [Path({folder!r}) / name for name in "ab"]
+        at_work = [pool.submit(work, path) for path in paths]
+        while not all(path.exists() for path in paths):
+            time.sleep(0.02)
+        print("working", flush=True)
+        at_work[0].result()
+if __name__ == "__main__":
+    main()
+"""
 
 
 def test_an_error_that_no_user_can_mend_keeps_its_traceback(tmp_path):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from earwitness.audio.files import UnreadableAudio, describe, read_frames
 from earwitness.core.errors import InputError
 
 SAMPLE_RATE = 16_000
@@ -19,22 +20,20 @@ Waveform = npt.NDArray[np.float32]
 def read_mono(path: Path, start_s: float = 0.0, end_s: float | None = None) -> Waveform:
     """Read part of an audio file as 16 kHz mono.
 
-    start_s, end_s: seconds in the file; end_s None means to its end. Channels are averaged.
+    start_s, end_s: seconds in the file; end_s None means to the end of what can be decoded. Channels are averaged, or where
+    that would cancel them the loudest is taken; see earwitness.audio.files.Description, which also tells what is wrong with a file.
     Returns float32, shape (n_samples,), full scale 1; n_samples = round((end_s - start_s) * 16000) within one sample.
     Raises InputError where the file cannot be read.
     """
     try:
-        with soundfile.SoundFile(path) as file:
-            rate = file.samplerate
-            first = min(round(start_s * rate), file.frames)
-            last = file.frames if end_s is None else min(round(end_s * rate), file.frames)
-            file.seek(first)
-            samples = file.read(max(last - first, 0), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be read as audio ({error.error_string}); replace or remove the file") from error
-    mono = samples.mean(axis=1)
-    if rate != SAMPLE_RATE and len(mono):
-        mono = soxr.resample(mono, rate, SAMPLE_RATE, quality="VHQ")
+        about = describe(path)
+        mono = about.mono(read_frames(path, start_s, end_s))
+    except UnreadableAudio as error:
+        raise InputError(f"{path}: {error}; replace or remove the file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened ({error.strerror}); replace or remove the file") from error
+    if about.sample_rate != SAMPLE_RATE and len(mono):
+        mono = soxr.resample(mono, about.sample_rate, SAMPLE_RATE, quality="VHQ")
     return np.ascontiguousarray(mono, dtype=np.float32)
 
 

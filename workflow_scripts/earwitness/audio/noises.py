@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
-import soundfile
 
 from earwitness.audio.acoustics import NoiseColour, Samples, coloured_noise, mean_square
+from earwitness.audio.files import UnreadableAudio, describe
 from earwitness.audio.io import SAMPLE_RATE, read_mono
 from earwitness.audio.noise_folder import NOISE_SEPARATOR, RECORDED_NOISES, noise_recordings
 from earwitness.core.errors import InputError
@@ -56,9 +56,9 @@ class Noises:
 def _stretch(path: Path, length: int, rng: np.random.Generator) -> Samples:
     """A random stretch of a recording, scaled so that the second from its start on has an RMS of 1: pauses stay soft."""
     try:
-        duration_s = soundfile.info(path).duration
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be read as audio ({error.error_string}); replace or remove the file") from error
+        duration_s = describe(path).duration_s
+    except UnreadableAudio as error:
+        raise InputError(f"{path}: {error}; replace or remove the file") from error
     wanted_s = length / SAMPLE_RATE
     if duration_s < wanted_s:
         raise InputError(f"{path}: lasts {duration_s:.2f} s, shorter than a noise of {wanted_s:g} s; remove it from stimuli.noise_recordings")

@@ -4,6 +4,7 @@ import errno
 import functools
 import os
 import re
+import select
 import sys
 from collections.abc import Callable
 
@@ -11,6 +12,9 @@ from collections.abc import Callable
 class InputError(Exception):
     """The user's data or settings are wrong; the message says what, where, and what to do."""
 
+
+INTERRUPTED, NO_READER = 130, 141
+"""Exit codes of a program that Ctrl-C ended, and of one whose output nobody reads any more: 128 and the signal's number."""
 
 _REMEDIES = {
     errno.ENOSPC: "make room, or work on another disk",
@@ -39,16 +43,40 @@ def system_error_number(error: BaseException) -> int | None:
     return number if number in _REMEDIES else None
 
 
+def _nobody_reads() -> bool:
+    """Is stdout a pipe whose reader has gone?"""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):
+        return False
+
+
 def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
-    """End the program with exit code 1 and one line on stderr where `main` raises InputError, or the system refuses a file."""
+    """End the program with exit code 1 and one line on stderr where `main` raises InputError, or the system refuses a file.
+
+    Ctrl-C ends in one line too, and a reader that goes away, as `| head` does, in none (INTERRUPTED, NO_READER).
+    """
 
     @functools.wraps(main)
     def run() -> None:
         try:
-            main()
+            try:
+                main()
+            finally:
+                # A program that prints its help and ends has not written it yet.
+                sys.stdout.flush()
         except InputError as error:
             sys.exit("error: " + " ".join(str(error).split()))
+        except KeyboardInterrupt:
+            print("error: interrupted", file=sys.stderr)
+            sys.exit(INTERRUPTED)
         except Exception as error:
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
+                # Python flushes once more when it ends.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                sys.exit(NO_READER)
             number = system_error_number(error)
             if number is None:
                 raise

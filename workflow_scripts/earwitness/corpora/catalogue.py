@@ -117,7 +117,7 @@ def catalogue(dataset: str, folder: Path, licence: str, limits: Limits, strict: 
             stretches = _usable_stretches(annotation, report)
             broken = report.reason or annotation.broken or ("" if stretches else "no stretch with one speaker alone")
             verdict = "broken" if broken else "excluded" if annotation.excluded else "ok"
-            checks.append({"path": str(path), "verdict": verdict, "reason": broken or annotation.excluded, **report.row()})
+            checks.append({"path": str(path), "verdict": verdict, "reason": broken or annotation.excluded or report.remark, **report.row()})
             if verdict != "ok":
                 continue
             recording_id = f"{dataset}:{path.stem}"
@@ -147,6 +147,7 @@ def catalogue(dataset: str, folder: Path, licence: str, limits: Limits, strict: 
         first = next((row for row in faults), checks[0])
         raise InputError(f"sources.{dataset}: none of the {len(files)} files in {folder} is usable; the first: {first['path']}: {first['reason']}")
     remarks += [f"broken: {row['path']}: {row['reason']}" for row in faults]
+    remarks += [f"{row['path']}: {row['reason']}" for row in checks if row["verdict"] == "ok" and row["reason"]]
     return Catalogue(pd.DataFrame(recordings), pd.DataFrame(segments), pd.DataFrame(checks), remarks)
 
 

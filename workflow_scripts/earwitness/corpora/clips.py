@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import soundfile
 
+from earwitness.audio.files import describe, frame_blocks
 from earwitness.audio.io import SAMPLE_RATE, Waveform, read_mono
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream, stream_seed
@@ -131,13 +131,13 @@ def sound_starts(path: Path, stretches: list[tuple[float, float]], settings: Cli
 
 def _frame_powers(path: Path) -> tuple[npt.NDArray[np.float64], float]:
     """Mean power over channels of every whole frame of about 20 ms, and the frame's exact length in seconds."""
-    with soundfile.SoundFile(path) as file:
-        size = max(1, round(FRAME_S * file.samplerate))
-        blocks = file.blocks(size * 500, dtype="float32", always_2d=True)
-        powers = [
-            np.mean(np.square(block[: len(block) // size * size].reshape(-1, size * file.channels), dtype=np.float64), axis=1) for block in blocks
-        ]
-        return np.concatenate(powers), size / file.samplerate
+    about = describe(path)
+    size = max(1, round(FRAME_S * about.sample_rate))
+    powers = [
+        np.mean(np.square(block[: len(block) // size * size].reshape(-1, size * about.channels), dtype=np.float64), axis=1)
+        for block in frame_blocks(path, size * 500)
+    ]
+    return np.concatenate(powers), size / about.sample_rate
 
 
 def recording_clips(recording: pd.Series, stretches: list[tuple[float, float]], settings: ClipSettings, seed: int) -> list[Clip]:

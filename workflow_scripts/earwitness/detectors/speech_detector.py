@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from earwitness.audio.files import describe
 from earwitness.audio.io import SAMPLE_RATE, Waveform, read_mono
 from earwitness.core.errors import InputError
 from earwitness.detectors.folder import DetectorFolder
@@ -29,6 +30,7 @@ class _Stretch:
     start: int
     end: int
     window: Waveform | None
+    note: str
 
 
 class SpeechDetector:
@@ -50,7 +52,8 @@ class SpeechDetector:
         """One row per stretch of every file, in order: COLUMNS.
 
         prevalence: share of speech to expect, in (0, 1). threshold: the probability from which the answer is SPEECH. A silent
-        stretch answers NONSPEECH without a probability. note: "silent", "shorter than any training stimulus", or "".
+        stretch answers NONSPEECH without a probability. note: "silent" or "shorter than any training stimulus", and
+        what is wrong with the file; or "".
         Raises InputError where a file cannot be read.
         """
         tables = []
@@ -71,9 +74,10 @@ class SpeechDetector:
             sound = read_mono(path)
             if not np.isfinite(sound).all():
                 raise InputError(f"{path}: has samples that are not finite numbers; convert the file again")
+            notes = describe(path).notes
             for start, end in presentation.stretches(len(sound)):
                 part = sound[start:end]
-                yield _Stretch(str(path), start, end, None if presentation.is_silent(part) else presentation.present(part))
+                yield _Stretch(str(path), start, end, None if presentation.is_silent(part) else presentation.present(part), notes)
 
     def _rows(self, group: Sequence[_Stretch], log_odds: np.ndarray, prevalence: float, threshold: float) -> pd.DataFrame:
         probability = self._folder.calibration.probability(log_odds, prevalence)
@@ -86,13 +90,15 @@ class SpeechDetector:
                 "probability": probability,
                 "answer": np.where(probability >= threshold, "SPEECH", "NONSPEECH"),
                 "log_odds": log_odds,
-                "note": [
-                    "silent" if stretch.window is None else "shorter than any training stimulus" if stretch.end - stretch.start < shortest - 1 else ""
-                    for stretch in group
-                ],
+                "note": [_note(stretch, shortest) for stretch in group],
             },
             columns=COLUMNS,
         )
+
+
+def _note(stretch: _Stretch, shortest: int) -> str:
+    short = "shorter than any training stimulus" if stretch.end - stretch.start < shortest - 1 else ""
+    return "; ".join(filter(None, ["silent" if stretch.window is None else short, stretch.note]))
 
 
 def by_file(stretches: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 from tqdm import tqdm
 
+from earwitness.audio.files import describe
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs, encode_flac, read_mono
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
@@ -186,10 +186,10 @@ def _item_row(item: dict, waveform: Waveform) -> dict[str, object]:
 def _recordings(stimuli: pd.DataFrame, items: pd.DataFrame, digests: dict[Path, str]) -> pd.DataFrame:
     """One row per recording: of several files of one recording, the first."""
     firsts = stimuli.assign(file=items.file, path=stimuli.stimulus_id).drop_duplicates("recording_id").reset_index(drop=True)
-    headers = [soundfile.info(file) for file in firsts.file]
+    files = [describe(file) for file in firsts.file]
     firsts["sha256"] = [digests[file] for file in firsts.file]
-    firsts["sample_rate"] = [header.samplerate for header in headers]
-    firsts["duration_s"] = [header.duration for header in headers]
+    firsts["sample_rate"] = [file.sample_rate for file in files]
+    firsts["duration_s"] = [file.duration_s for file in files]
     return validate(firsts.assign(dataset="manifest", licence="unknown"), RECORDINGS)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
 
+from earwitness.runtime.workers import end_with_parent
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -40,7 +42,7 @@ class Workers:
             return
         if self._pool is None:
             # Not forked: a process with threads, which libraries start, cannot be copied safely.
-            self._pool = ProcessPoolExecutor(self.jobs, multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(self.jobs, multiprocessing.get_context("spawn"), end_with_parent)
         pending: deque[Future[Result]] = deque()
         for task in tasks:
             pending.append(self._pool.submit(function, task))

@@ -233,14 +233,14 @@ def _audit(certificate: dict[str, Any]) -> dict[str, Any]:
 def _check_summary(dataset: str, table: pd.DataFrame, config: dict[str, Any]) -> dict[str, Any]:
     source = config["sources"].get(dataset, {})
     counts = table.verdict.value_counts()
-    broken = table[table.verdict == "broken"]
+    faults = pd.concat([table[table.verdict == "broken"], table[(table.verdict == "ok") & (table.reason != "")]])
     return {
         "dataset": dataset,
         "origin": source.get("origin", formats.MISSING),
         "licence": "synthesised here" if source.get("origin") == "embedded" else source.get("licence", formats.MISSING),
         **{verdict: int(counts.get(verdict, 0)) for verdict in ("ok", "broken", "excluded")},
-        "faults": broken[["path", "reason"]].head(_MOST_SOURCES).to_dict("records"),
-        "more_faults": max(0, len(broken) - _MOST_SOURCES),
+        "faults": faults[["path", "reason"]].head(_MOST_SOURCES).to_dict("records"),
+        "more_faults": max(0, len(faults) - _MOST_SOURCES),
     }
 
 

@@ -2,11 +2,16 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 
 
 def end_with_parent() -> None:
-    """Initialise a worker process: it ends as soon as its parent has, even one that was killed, and gives up its device."""
+    """Initialise a worker process: it ends as soon as its parent has, even one that was killed, and gives up its device.
+
+    Ctrl-C reaches workers too, and ends them without a word: the parent tells of it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_end_after_parent, daemon=True).start()
 
 

@@ -43,4 +43,4 @@ AUDIO_CHECK = schema(
         "non_finite_samples": pa.Column("Int64", nullable=True),
     },
 )
-"""One row per audio file found, usable or not."""
+"""One row per audio file found, usable or not. reason: why it is broken or excluded; of a file that is ok, what is odd and how it is read, or ""."""

@@ -23,6 +23,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
 from earwitness.corpora.rttm import Turn
 from earwitness.corpora.synthesis import Samples, rooms, sounds, voices
+from earwitness.runtime.workers import end_with_parent
 
 CORPORA = ("study", "base", "baseline")
 
@@ -205,6 +206,6 @@ def run_jobs(jobs: list[Callable[[], None]], threads: int, what: str) -> None:
         for job in progress(jobs):
             job()
         return
-    with multiprocessing.get_context("spawn").Pool(min(threads, len(jobs))) as pool:
+    with multiprocessing.get_context("spawn").Pool(min(threads, len(jobs)), end_with_parent) as pool:
         for _ in progress(pool.imap_unordered(_call, jobs)):
             pass

@@ -1,0 +1,297 @@
+"""Files whose headers lie: what is decoded is what is there, and what is wrong is told."""
+
+import re
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from earwitness.audio.files import FORMATS, UnreadableAudio, describe, examine, read_frames
+from earwitness.audio.io import dbfs, read_mono
+from earwitness.core.errors import InputError
+from earwitness.core.randomness import stream
+from earwitness.corpora.file_checks import Limits, check_audio
+
+LIMITS = Limits(min_duration_s=0.3, max_clipped_fraction=0.01, max_dc_offset=0.05, silence_dbfs=-60.0)
+RATE = 16_000
+LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III")
+UNSURE = 3_000
+"""Samples before a cut in a lossy file whose decoding needs what comes after."""
+
+
+def sound(seconds=1.0, level=0.2):
+    n = round(seconds * RATE)
+    return level * np.sin(np.arange(n) * 0.05) * stream(1, "audio files").uniform(0.3, 1, n)
+
+
+def written(path, samples, container="WAV", subtype="PCM_16", rate=RATE):
+    soundfile.write(path, samples, rate, format=container, subtype=subtype)
+    return path
+
+
+def kinds():
+    """Every container and coding that soundfile writes and that is read."""
+    for container in sorted(FORMATS):
+        for subtype in sorted(soundfile.available_subtypes(container)):
+            written_elsewhere = subtype in ("MPEG_LAYER_I", "MPEG_LAYER_II") or (container != "MP3" and subtype == "MPEG_LAYER_III")
+            if not written_elsewhere and not subtype.startswith("DWVW") and (container, subtype) != ("AIFF", "GSM610"):
+                yield container, subtype
+
+
+class Library(dict):
+    """Kind -> content of a file, and its samples."""
+
+    def __repr__(self):
+        return f"{len(self)} files"
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """A file of 0.4 s of every kind."""
+    folder = tmp_path_factory.mktemp("library")
+    samples = sound(6_400 / RATE)
+    files = Library()
+    for container, subtype in kinds():
+        path = written(folder / f"{container}-{subtype}", samples, container, subtype, 8_000 if subtype == "GSM610" else RATE)
+        decoded = read_frames(path)[:, 0]
+        lossless = not subtype.startswith(LOSSY) and "ADPCM" not in subtype and not subtype.startswith(("G72", "GSM"))
+        np.testing.assert_allclose(decoded[: len(samples)], samples, atol=0.02 if lossless else 0.3)
+        files[container, subtype] = path.read_bytes(), decoded
+    return files
+
+
+def size_fields(content, container):
+    """Where the header states a length: offset and struct's name of the number."""
+    order = ">" if content[:4] == b"RIFX" else "<"
+    at = content.find
+    fields = {
+        "WAV": [(4, "<I"), (at(b"data") + 4, order + "I"), *([(at(b"fact") + 8, "<I")] if b"fact" in content[:200] else [])],
+        "RF64": [(20, "<Q"), (28, "<Q"), (36, "<Q"), (at(b"data") + 4, "<I")],
+        "AIFF": [(4, ">I"), (at(b"SSND") + 4, ">I"), (at(b"COMM") + 10, ">I")],
+        "AU": [(8, ">I")],
+        "CAF": [(at(b"data") + 4, ">Q")],
+        "W64": [(16, "<Q"), (at(b"data\xf3") + 16, "<Q")],
+        "FLAC": [(22, ">I")],
+    }
+    return fields.get("WAV" if container == "WAVEX" else container, [])
+
+
+def read_or_refused(path):
+    """Samples and remarks, or None where the file is refused."""
+    try:
+        samples, about = read_frames(path), describe(path)
+    except UnreadableAudio as error:
+        assert "\n" not in str(error)
+        with pytest.raises(InputError):
+            read_mono(path)
+        return None
+    assert len(samples) == about.frames == examine(path)[0].frames
+    np.testing.assert_array_equal(samples, read_frames(path), err_msg="what is read must not vary")
+    return samples[:, 0], about.notes
+
+
+@pytest.mark.parametrize(("container", "subtype"), list(kinds()))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(share=st.floats(0.001, 0.999))
+def test_a_file_that_is_cut_gives_what_is_there_and_says_so(library, tmp_path, container, subtype, share):
+    content, whole = library[container, subtype]
+    path = tmp_path / f"{share}"
+    path.write_bytes(content[: max(1, int(share * len(content)))])
+    if (read := read_or_refused(path)) is None:
+        return
+    samples, notes = read
+    sure = max(0, len(samples) - UNSURE) if subtype in LOSSY else len(samples)
+    assert len(samples) <= len(whole)
+    np.testing.assert_allclose(samples[:sure], whole[:sure], atol=1e-3 if subtype in LOSSY else 0)
+    assert np.abs(samples).max(initial=0) < 2
+    assert notes or len(samples) in (0, len(whole))
+
+
+@pytest.mark.parametrize(("container", "subtype"), [kind for kind in kinds() if kind[0] not in ("MP3", "OGG", "NIST")])
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_header_that_lies_about_a_length_loses_nothing_and_adds_nothing_in_silence(library, tmp_path, container, subtype, data):
+    content, whole = library[container, subtype]
+    offset, kind = data.draw(st.sampled_from(size_fields(content, container)))
+    (stated,) = struct.unpack_from(kind, content, offset)
+    most = 256 ** struct.calcsize(kind) - 1
+    near = st.integers(-200, 200).map(lambda difference: stated + difference)
+    lie = data.draw(st.one_of(near, st.integers(0, most), st.sampled_from([0, 1, stated // 2, 2 * stated, most // 2, most])))
+    lying = bytearray(content)
+    struct.pack_into(kind, lying, offset, min(max(lie, 0), most))
+    path = tmp_path / f"{offset}-{lie}"
+    path.write_bytes(lying)
+    if (read := read_or_refused(path)) is None:
+        return
+    samples, notes = read
+    # CAF pads what it holds to four bytes.
+    assert len(samples) <= len(whole) + 4 * (container == "CAF")
+    shared = min(len(samples), len(whole))
+    np.testing.assert_array_equal(samples[:shared], whole[:shared])
+    # The last byte of an odd length may be padding, and so not enough for the last sample.
+    assert notes or len(whole) - len(samples) in (0, 1) or (container == "CAF" and len(samples) > len(whole))
+
+
+@pytest.mark.parametrize("container", ["AIFF", "AU", "W64", "NIST", "CAF", "RF64", "FLAC", "MP3", "OGG"])
+def test_a_quarter_of_a_file_is_truncated(tmp_path, container):
+    subtype = {"MP3": "MPEG_LAYER_III", "OGG": "VORBIS"}.get(container, "PCM_16")
+    path = written(tmp_path / "whole.wav", sound(16), container, subtype)
+    assert check_audio(path, LIMITS).reason == ""
+    content = path.read_bytes()
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(content[: len(content) // 4])
+    report = check_audio(cut, LIMITS)
+    assert report.reason.startswith("truncated: ")
+    assert 2 < report.duration_s < 4.2
+
+
+def test_a_page_of_an_ogg_file_that_is_damaged_is_told(tmp_path):
+    path = written(tmp_path / "x.ogg", sound(4), "OGG", "VORBIS")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (tmp_path / "damaged.ogg").write_bytes(content)
+    assert check_audio(tmp_path / "damaged.ogg", LIMITS).reason == "truncated: 1 page is damaged"
+
+
+@pytest.mark.parametrize("excess", [8, 36, 44])
+def test_a_header_that_counts_itself_misses_nothing(tmp_path, excess):
+    content = bytearray(written(tmp_path / "x.wav", sound(1)).read_bytes())
+    content[40:44] = struct.pack("<I", 2 * RATE + excess)
+    (tmp_path / "y.wav").write_bytes(content)
+    report = check_audio(tmp_path / "y.wav", LIMITS)
+    assert (report.reason, report.duration_s) == ("", 1.0)
+    assert report.remark == f"the header states {excess} bytes more than there are; nothing is missing"
+
+
+@pytest.mark.parametrize("stated", [0, 16_000])
+def test_what_a_header_does_not_state_is_read_and_told(tmp_path, stated):
+    content = bytearray(written(tmp_path / "x.wav", sound(1)).read_bytes())
+    content[40:44] = struct.pack("<I", stated)
+    (tmp_path / "y.wav").write_bytes(content)
+    report = check_audio(tmp_path / "y.wav", LIMITS)
+    assert (report.reason, report.duration_s) == ("", 1.0)
+    assert report.remark == f"the header states {stated} bytes of audio, 32000 are there; all are read"
+    np.testing.assert_array_equal(read_mono(tmp_path / "y.wav"), read_mono(tmp_path / "x.wav"))
+    np.testing.assert_array_equal(read_mono(tmp_path / "y.wav", 0.75, 0.9), read_mono(tmp_path / "x.wav", 0.75, 0.9))
+
+
+@pytest.mark.parametrize("tail", [b"LIST\x06\0\0\0notes\0", b"TAG" + bytes(125), b"LIST\xff\0\0\0cut", b"ID3\x04" + bytes(60)])
+def test_what_follows_the_audio_is_no_audio(tmp_path, tail):
+    path = written(tmp_path / "x.wav", sound(1))
+    path.write_bytes(path.read_bytes() + tail)
+    report = check_audio(path, LIMITS)
+    assert (report.reason, report.remark, report.duration_s) == ("", "", 1.0)
+
+
+def test_flac_of_unknown_length_is_read_whole_and_in_part(tmp_path):
+    content = bytearray(written(tmp_path / "x.flac", sound(2), "FLAC").read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    (tmp_path / "y.flac").write_bytes(content)
+    report = check_audio(tmp_path / "y.flac", LIMITS)
+    assert (report.reason, report.duration_s) == ("", 2.0)
+    np.testing.assert_array_equal(read_mono(tmp_path / "y.flac", 1.3, 1.7), read_mono(tmp_path / "x.flac")[20_800:27_200])
+
+
+def with_padding(samples, place, bits=24, width=4):
+    """A WAV file of `bits` per sample in `width` bytes, in the high or the low ones."""
+    integers = np.round(samples * 2 ** (bits - 1)).astype("<i4") << (8 * width - bits if place == "high" else 0)
+    data = integers.astype("<i4").tobytes()
+    guid = bytes.fromhex("0100000000001000800000aa00389b71")
+    form = struct.pack("<HHIIHHHHI", 0xFFFE, 1, RATE, width * RATE, width, bits, 22, bits, 4) + guid
+    return b"RIFF" + struct.pack("<I", 60 + len(data)) + b"WAVEfmt " + struct.pack("<I", 40) + form + b"data" + struct.pack("<I", len(data)) + data
+
+
+@pytest.mark.parametrize("place", ["high", "low"])
+def test_24_bits_in_4_bytes_are_the_same_sound(tmp_path, place):
+    path = tmp_path / "x.wav"
+    path.write_bytes(with_padding(sound(1), place))
+    report = check_audio(path, LIMITS)
+    assert (report.reason, report.remark, report.duration_s) == ("", f"24 bits per sample, in the {place} bytes of 4", 1.0)
+    np.testing.assert_allclose(read_mono(path), sound(1), atol=2**-23)
+
+
+def test_a_block_align_that_fits_nothing_is_refused(tmp_path):
+    content = bytearray(with_padding(sound(1), "low"))
+    content[-32_000:] = stream(1, "noise").bytes(32_000)
+    (tmp_path / "x.wav").write_bytes(content)
+    assert check_audio(tmp_path / "x.wav", LIMITS).reason == "block align 4 does not fit 1 channel of 24 bits; convert the file again"
+
+
+@pytest.mark.parametrize(("bits", "subtype"), [(16, "FLOAT"), (24, "FLOAT"), (32, "DOUBLE")])
+def test_integers_in_a_float_file_are_scaled_by_name(tmp_path, bits, subtype):
+    samples = sound(1, level=0.4)
+    path = written(tmp_path / "x.wav", samples * 2 ** (bits - 1), subtype=subtype)
+    report = check_audio(path, LIMITS)
+    assert report.reason == "" and f"the scale of {bits}-bit integers" in report.remark
+    assert report.rms_dbfs == pytest.approx(dbfs(samples), abs=0.01)
+    np.testing.assert_allclose(read_mono(path, 0.2, 0.6), samples[3_200:9_600], atol=1e-6)
+
+
+def test_integers_that_are_clipped_at_their_own_scale_are_clipped(tmp_path):
+    path = written(tmp_path / "x.wav", np.clip(sound(1, level=1) * 90_000, -32_768, 32_767), subtype="FLOAT")
+    assert check_audio(path, LIMITS).reason.startswith("clipped")
+
+
+def test_samples_beyond_every_scale_are_refused(tmp_path):
+    path = written(tmp_path / "x.wav", sound(1) * 1e20, subtype="FLOAT")
+    assert check_audio(path, LIMITS).reason.startswith("float samples reach")
+    with pytest.raises(InputError, match="the scale of no integers"):
+        read_mono(path)
+
+
+def test_overshoot_is_not_clipping(tmp_path):
+    path = written(tmp_path / "x.wav", sound(1, level=1.3), subtype="FLOAT")
+    report = check_audio(path, LIMITS)
+    assert (report.reason, report.remark) == ("", "") and report.peak > 1.2
+
+
+def antiphase(share=1.0, ratio=1.0, noise=0.0):
+    """Left; right is -ratio times left in the first share of the file, and equal to it after."""
+    left = sound(2)
+    right = np.where(np.arange(len(left)) < share * len(left), -ratio, 1.0) * left
+    return np.stack([left, right + noise * stream(2, "right").standard_normal(len(left))], axis=1)
+
+
+@pytest.mark.parametrize("samples", [antiphase(), antiphase(share=0.4), antiphase(ratio=0.8), antiphase(noise=0.01)])
+def test_channels_that_cancel_are_not_averaged(tmp_path, samples):
+    path = written(tmp_path / "x.wav", samples, subtype="PCM_16")
+    report = check_audio(path, LIMITS)
+    louder = int(np.argmax(np.square(samples).sum(axis=0)))
+    assert report.reason == "" and re.match(r"channels cancel in their mean; channel [12] of 2, the loudest, is heard alone", report.remark)
+    heard = read_mono(path)
+    assert dbfs(heard) == pytest.approx(dbfs(samples[:, louder]), abs=0.1)
+    np.testing.assert_array_equal(heard[16_000:24_000], read_mono(path, 1.0, 1.5), err_msg="a stretch is heard as in the whole file")
+
+
+def test_channels_that_differ_are_averaged(tmp_path):
+    rng = stream(3, "channels")
+    for name, samples in {
+        "alike": np.stack([sound(1)] * 2, 1),
+        "apart": 0.1 * rng.standard_normal((RATE, 6)),
+        "one": np.eye(1, 3) * sound(1)[:, None],
+    }.items():
+        path = written(tmp_path / f"{name}.wav", samples)
+        assert check_audio(path, LIMITS).remark == ""
+        np.testing.assert_allclose(read_mono(path), samples.mean(axis=1), atol=1e-4)
+
+
+def test_gsm_cannot_be_sought_and_is_read(tmp_path):
+    path = written(tmp_path / "x.wav", sound(2), "WAV", "GSM610", 8_000)
+    report = check_audio(path, LIMITS)
+    assert (report.reason, report.duration_s) == ("", 4.0)
+    np.testing.assert_allclose(read_frames(path, 1.0, 1.5), read_frames(path)[8_000:12_000])
+
+
+@pytest.mark.parametrize("container", ["PAF", "VOC", "MAT5", "AVR"])
+def test_a_container_whose_header_is_not_checked_is_refused(tmp_path, container):
+    path = written(tmp_path / "x.wav", sound(1), container)
+    assert check_audio(path, LIMITS).reason == f"{container} files are not read; convert it to WAV or FLAC"
+
+
+def test_a_name_does_not_decide_what_a_file_is(tmp_path):
+    path = written(tmp_path / "x.wav", sound(1)).rename(tmp_path / "x.raw")
+    assert check_audio(path, LIMITS).reason == ""

@@ -1,0 +1,405 @@
+"""What the header of an audio file states, beside what is there: where the audio lies, how long it is, and how a sample is stored.
+
+libsndfile believes most headers. Where one is wrong, `Header.corrections` are the bytes with which it would be right.
+"""
+
+import dataclasses
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+
+import numpy as np
+
+ByteOrder = Literal["big", "little"]
+
+UNKNOWN_LENGTH = 0x7FFF0000
+"""Programs that write to a pipe put a size at least this large in the header, since they cannot know it."""
+
+HEADER_BYTES = 44
+"""A header that states up to this much more than there is has counted itself, or a part of itself; nothing is missing."""
+
+MOST_CHUNKS = 10_000
+
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")
+"""How text at the end of a file begins that is in no chunk."""
+
+_NAMED_CHUNKS = frozenset(
+    b"LIST id3  bext cue  smpl inst fact PEAK iXML _PMX JUNK junk PAD  FLLR afsp DISP acid axml chna note labl adtl levl umid minf cart"
+    b" NAME AUTH (c)  ANNO COMT MARK INST AESD APPL CHAN info free peak".split(b" ")
+) | {b"id3 ", b"cue ", b"PAD ", b"(c) ", b"ID3 "}
+"""Chunks that follow the audio in practice; such a name is no audio even where the chunk is cut off."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file's header states, checked against the file.
+
+    container: the kind of file, "" where its first bytes are of no kind known here.
+    frames: frames that the header of a compressed file states; None where it states none, or bytes are what it states.
+    payload: bytes of audio that are there, None where the container does not tell; block: the format's block align, 0 where it has none.
+    truncated: what is not there of the audio that the header states, "" where all is.
+    corrections: offset in the file -> bytes to read in place of those there. open_ended: those that make the decoder go on to the file's end.
+    gain: what decoded samples are to be multiplied with.
+    remarks: what is wrong but was understood; defect: why the file cannot be read rightly, "" where it can.
+    """
+
+    container: str
+    frames: int | None = None
+    payload: int | None = None
+    block: int = 0
+    truncated: str = ""
+    corrections: dict[int, bytes] = field(default_factory=dict)
+    open_ended: dict[int, bytes] = field(default_factory=dict)
+    gain: float = 1.0
+    remarks: tuple[str, ...] = ()
+    defect: str = ""
+
+
+def read_header(path: Path) -> Header:
+    """Read a file's header. Raises OSError where the file cannot be opened."""
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        start = _after_id3(stream)
+        head = _at(stream, start, 12)
+        if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:] == b"WAVE":
+            return _wav(stream, start, size, head[:4])
+        if head[:4] == b"riff":
+            return _w64(stream, start, size)
+        if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+            return _aiff(stream, start, size)
+        if head[:4] in (b".snd", b"dns."):
+            return _au(stream, start, size, "big" if head[:4] == b".snd" else "little")
+        if head[:4] == b"caff":
+            return _caf(stream, start, size)
+        if head[:7] == b"NIST_1A":
+            return _sphere(stream, start, size)
+        if head[:4] == b"fLaC":
+            return _flac(stream, start)
+        if head[:4] == b"OggS":
+            return _ogg(stream, size)
+        if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+            return _mp3(stream, start, size)
+    return Header("")
+
+
+class _Chunk(NamedTuple):
+    """A chunk: its name, where its content begins, and the length that it states."""
+
+    name: bytes
+    start: int
+    length: int
+
+
+class _Stated(NamedTuple):
+    """The length of the audio as the header states it (None: left open), and a length that may be wrong by its own header.
+
+    fields: offset -> (width, order, what the field states beside the audio's bytes).
+    """
+
+    start: int
+    length: int | None
+    fields: dict[int, tuple[int, ByteOrder, int]]
+
+
+def _at(stream: BinaryIO, offset: int, length: int) -> bytes:
+    stream.seek(offset)
+    return stream.read(length)
+
+
+def _after_id3(stream: BinaryIO) -> int:
+    """Where the file begins behind an ID3v2 tag."""
+    head = _at(stream, 0, 10)
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+    return 10 + length + (10 if head[5] & 0x10 else 0)
+
+
+def _chunks(stream: BinaryIO, offset: int, order: ByteOrder, width: int = 4, pad: int = 2) -> Iterator[_Chunk]:
+    """The chunks from an offset on: a name of four bytes, a length of `width` bytes, and content padded to `pad` bytes."""
+    for _ in range(MOST_CHUNKS):
+        head = _at(stream, offset, 4 + width)
+        if len(head) < 4 + width:
+            return
+        chunk = _Chunk(head[:4], offset + 4 + width, int.from_bytes(head[4:], order))
+        yield chunk
+        offset = chunk.start + chunk.length + -chunk.length % pad
+
+
+def _is_chunks(stream: BinaryIO, offset: int, size: int, order: ByteOrder, width: int = 4, pad: int = 2) -> bool:
+    """Whether the rest of the file is no audio: chunks that end where it ends, a named chunk, a tag, or a byte of padding."""
+    if size - offset < 2 or any(_at(stream, offset, len(tag)) == tag for tag in _TAGS):
+        return True
+    for chunk in _chunks(stream, offset, order, width, pad):
+        if chunk.name in _NAMED_CHUNKS:
+            return True
+        if not all(0x20 <= byte < 0x7F for byte in chunk.name) or chunk.start + chunk.length > size:
+            return False
+        if size - (chunk.start + chunk.length) < 4 + width:
+            return True
+    return False
+
+
+def _resolved(base: Header, stated: _Stated, size: int, rest_is_chunks: bool) -> Header:
+    """What comes of the length that a header states: it holds, is too long, is too short, or is left open."""
+    present = size - stated.start
+    remarks, truncated, wanted = list(base.remarks), "", stated.length
+    if stated.length is None:
+        wanted = present
+    elif stated.length > present:
+        excess, wanted = stated.length - present, present
+        if excess <= HEADER_BYTES and present > excess:
+            remarks.append(f"the header states {excess} bytes more than there are; nothing is missing")
+        else:
+            truncated = f"{excess / stated.length:.1%} of what the header promises is missing"
+    elif stated.length < present and not rest_is_chunks:
+        remarks.append(f"the header states {stated.length} bytes of audio, {present} are there; all are read")
+        wanted = present
+    corrections = dict(base.corrections)
+    # libsndfile itself goes by the end of a WAV file that states too much.
+    if wanted != stated.length and not (base.container in ("WAV", "RF64") and (stated.length is None or stated.length > present)):
+        for offset, (width, order, beside) in stated.fields.items():
+            corrections[offset] = min(max(0, (wanted or 0) + beside), 256**width - 1).to_bytes(width, order)
+    return dataclasses.replace(base, payload=wanted, truncated=truncated, corrections=corrections, remarks=tuple(remarks))
+
+
+def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
+    order: ByteOrder = "big" if kind == b"RIFX" else "little"
+    base, fields = Header("RF64" if kind == b"RF64" else "WAV"), dict[int, tuple[int, ByteOrder, int]]()
+    long_length: int | None = None
+    form: int | None = None
+    for chunk in _chunks(stream, start + 12, order):
+        if chunk.name == b"ds64":
+            long_length = int.from_bytes(_at(stream, chunk.start + 8, 8), order)
+            fields[chunk.start + 8] = (8, order, 0)
+        elif chunk.name == b"fmt " and form is None:
+            form = chunk.start
+        elif chunk.name == b"data":
+            length: int | None = chunk.length
+            if chunk.length == 0xFFFFFFFF and long_length is not None:
+                length = long_length
+            else:
+                fields = {chunk.start - 4: (4, order, 0), start + 4: (4, order, chunk.start - start - 8)}
+                if chunk.length >= UNKNOWN_LENGTH and chunk.start + chunk.length > size:
+                    length = None
+            end = chunk.start + (length or 0) + (length or 0) % 2
+            if form is not None:
+                base = _format_of_wav(stream, base.container, form, chunk.start, size, order)
+            return _resolved(base, _Stated(chunk.start, length, fields), size, _is_chunks(stream, end, size, order))
+    return base
+
+
+def _format_of_wav(stream: BinaryIO, container: str, form: int, start: int, size: int, order: ByteOrder) -> Header:
+    """How samples are stored; `form`: where the content of the format chunk begins."""
+    body = _at(stream, form, 40)
+    if len(body) < 16:
+        return Header(container)
+    tag, channels, block, bits = (int.from_bytes(body[k : k + 2], order) for k in (0, 2, 12, 14))
+    if tag == 0xFFFE:
+        tag = int.from_bytes(body[24:26], order)
+    if tag != 1 or not channels or not bits or bits > 32:
+        return Header(container, block=block)
+    return _padded_samples(stream, container, start, size, channels, block, bits, order, {form + 14: (2, order)})
+
+
+def _padded_samples(
+    stream: BinaryIO,
+    container: str,
+    start: int,
+    size: int,
+    channels: int,
+    block: int,
+    bits: int,
+    order: ByteOrder,
+    bits_at: dict[int, tuple[int, ByteOrder]],
+) -> Header:
+    """Integer samples in more bytes than their bits need: in the high bytes of each, in the low ones, or neither."""
+    needed, (width, rest) = -(-bits // 8), divmod(block, channels)
+    if width <= needed:
+        return Header(container)
+    fault = f"block align {block} does not fit {channels} channel{'s' * (channels > 1)} of {bits} bits"
+    place = None if rest or width > 4 else _place_of_samples(stream, start, size, width, needed, order)
+    if place is None:
+        return Header(container, defect=f"{fault}; convert the file again")
+    gain = float(2 ** (8 * (width - needed))) if place == "low" else 1.0
+    remark = f"{bits} bits per sample, in the {place} bytes of {width}"
+    corrections = {offset: (8 * width).to_bytes(size_, field_order) for offset, (size_, field_order) in bits_at.items()}
+    return Header(container, corrections=corrections, gain=gain, remarks=(remark,))
+
+
+def _place_of_samples(stream: BinaryIO, start: int, size: int, width: int, needed: int, order: ByteOrder) -> Literal["high", "low"] | None:
+    """Where samples of `needed` bytes lie in containers of `width` bytes; None where both ends of the containers are in use."""
+    high = low = True
+    stream.seek(start)
+    for _ in range(start, size, width << 20):
+        samples = (
+            np.frombuffer(content[: len(content) // width * width], np.uint8).reshape(-1, width) if (content := stream.read(width << 20)) else None
+        )
+        if samples is None or not len(samples):
+            break
+        if order == "big":
+            samples = samples[:, ::-1]
+        high = high and not samples[:, : width - needed].any()
+        sign = np.where(samples[:, needed - 1] & 0x80, 0xFF, 0)[:, None]
+        low = low and bool((samples[:, needed:] == sign).all())
+        if not high and not low:
+            return None
+    return "high" if high else "low"
+
+
+def _w64(stream: BinaryIO, start: int, size: int) -> Header:
+    """Sony Wave64: as WAV, with names of 16 bytes and lengths of 8 that count both, each chunk at a multiple of 8."""
+    offset, form = start + 40, None
+    for _ in range(MOST_CHUNKS):
+        head = _at(stream, offset, 24)
+        if len(head) < 24:
+            break
+        name, length = head[:4], int.from_bytes(head[16:], "little")
+        if name == b"fmt ":
+            form = offset + 24
+        if name == b"data":
+            stated: int | None = length - 24
+            if length < 24 or length >= 1 << 62:
+                stated = None
+            fields: dict[int, tuple[int, ByteOrder, int]] = {offset + 16: (8, "little", 24), start + 16: (8, "little", offset + 24 - start)}
+            end = offset + (24 if stated is None else length + -length % 8)
+            base = Header("W64") if form is None else _format_of_wav(stream, "W64", form, offset + 24, size, "little")
+            return _resolved(base, _Stated(offset + 24, stated, fields), size, _is_w64_chunks(stream, end, size))
+        offset += max(24, length + -length % 8)
+    return Header("W64")
+
+
+def _is_w64_chunks(stream: BinaryIO, offset: int, size: int) -> bool:
+    while size - offset >= 24:
+        length = int.from_bytes(_at(stream, offset + 16, 8), "little")
+        if length < 24 or offset + length > size:
+            return False
+        offset += length + -length % 8
+    return size - offset < 8
+
+
+def _aiff(stream: BinaryIO, start: int, size: int) -> Header:
+    frames_at, frame_bytes = None, 0
+    fields: dict[int, tuple[int, ByteOrder, int]] = {}
+    for chunk in _chunks(stream, start + 12, "big"):
+        if chunk.name == b"COMM":
+            body = _at(stream, chunk.start, 22)
+            if (coding := body[18:22]) in (b"GSM ", b"DWVW"):
+                return Header("AIFF", defect=f"AIFF in the coding {coding.decode().strip()} is not read; convert it to WAV or FLAC")
+            channels, bits = int.from_bytes(body[:2], "big"), int.from_bytes(body[6:8], "big")
+            frames_at, frame_bytes = chunk.start + 2, channels * -(-bits // 8)
+        elif chunk.name == b"SSND":
+            begin = chunk.start + 8 + int.from_bytes(_at(stream, chunk.start, 4), "big")
+            length: int | None = chunk.length - 8
+            present = size - begin
+            if chunk.length < 8 or (chunk.length >= UNKNOWN_LENGTH and chunk.length - 8 > present):
+                length = None
+            fields |= {chunk.start - 4: (4, "big", 8), start + 4: (4, "big", begin - start - 8)}
+            end = chunk.start + (8 if length is None else chunk.length + chunk.length % 2)
+            header = _resolved(Header("AIFF"), _Stated(begin, length, fields), size, _is_chunks(stream, end, size, "big"))
+            if header.corrections and frames_at is not None and frame_bytes:
+                header.corrections[frames_at] = min(present // frame_bytes, 2**32 - 1).to_bytes(4, "big")
+            return header
+    return Header("AIFF")
+
+
+def _au(stream: BinaryIO, start: int, size: int, order: ByteOrder) -> Header:
+    begin, length = (int.from_bytes(_at(stream, start + k, 4), order) for k in (4, 8))
+    stated = None if length >= UNKNOWN_LENGTH and start + begin + length > size else length
+    return _resolved(Header("AU"), _Stated(start + begin, stated, {start + 8: (4, order, 0)}), size, rest_is_chunks=False)
+
+
+def _caf(stream: BinaryIO, start: int, size: int) -> Header:
+    body = b""
+    described = 0
+    for chunk in _chunks(stream, start + 8, "big", width=8, pad=1):
+        if chunk.name == b"desc":
+            described, body = chunk.start, _at(stream, chunk.start, 32)
+        elif chunk.name == b"data":
+            begin, length = chunk.start + 4, None if chunk.length >= 1 << 63 else max(chunk.length - 4, 0)
+            rest_is_chunks = length is not None and _is_chunks(stream, begin + length, size, "big", width=8, pad=1)
+            base = Header("CAF")
+            if len(body) == 32 and body[8:12] == b"lpcm" and not body[15] & 1:
+                packet, channels, bits = (int.from_bytes(body[k : k + 4], "big") for k in (16, 24, 28))
+                order: ByteOrder = "little" if body[15] & 2 else "big"
+                if channels and 0 < bits <= 32:
+                    base = _padded_samples(stream, "CAF", begin, size, channels, packet, bits, order, {described + 28: (4, "big")})
+            return _resolved(base, _Stated(begin, length, {chunk.start - 8: (8, "big", 4)}), size, rest_is_chunks)
+    return Header("CAF")
+
+
+def _sphere(stream: BinaryIO, start: int, size: int) -> Header:
+    """NIST SPHERE; frames are stated per channel. A wrong count is not corrected, since libsndfile goes by the file's end."""
+    lines = _at(stream, start, 16).split(b"\n")
+    if len(lines) < 2 or not lines[1].strip().isdigit():
+        return Header("SPHERE")
+    begin = start + int(lines[1])
+    text = _at(stream, start, min(begin - start, 1 << 16))
+    counts = {}
+    for name in (b"sample_count", b"sample_n_bytes", b"channel_count"):
+        # Some programs write this number as text.
+        found = re.search(rb"^" + name + rb" -[is]\d* (\d{1,18})\s*$", text, re.MULTILINE)
+        if found is None:
+            return Header("SPHERE")
+        counts[name] = int(found.group(1))
+    length = counts[b"sample_count"] * counts[b"sample_n_bytes"] * counts[b"channel_count"]
+    return _resolved(Header("SPHERE"), _Stated(begin, length, {}), size, rest_is_chunks=False)
+
+
+def _flac(stream: BinaryIO, start: int) -> Header:
+    """The first block, STREAMINFO, states the frames in 36 bits, 0 where they are unknown."""
+    place = start + 21
+    stated = int.from_bytes(_at(stream, place, 5), "big")
+    frames = stated & (1 << 36) - 1
+    return Header("FLAC", frames=frames or None, open_ended={place: (stated - frames).to_bytes(5, "big")})
+
+
+def _ogg(stream: BinaryIO, size: int) -> Header:
+    """A whole Ogg file is a row of whole pages with right checksums, the last of which says that its stream ends there (RFC 3533)."""
+    place, last, damaged = _at(stream, 0, 1 << 16).find(b"OggS"), b"", 0
+    while place < size:
+        page = _at(stream, place, 1 << 16)
+        if page[:4] != b"OggS":
+            found = page.find(b"OggS", 1)
+            if found < 0 and len(page) < 1 << 16:
+                break
+            place += found if found > 0 else (1 << 16) - 3
+            continue
+        length = 27 + page[26] if len(page) > 26 else size
+        length += sum(page[27:length])
+        if length > len(page):
+            return Header("OGG", truncated="the last page of the stream is cut off")
+        page = page[:length]
+        damaged += _ogg_checksum(page[:22] + bytes(4) + page[26:]) != int.from_bytes(page[22:26], "little")
+        place, last = place + length, page
+    if damaged:
+        return Header("OGG", truncated=f"{damaged} page{'s are' if damaged > 1 else ' is'} damaged")
+    return Header("OGG", remarks=() if last[5:6] and last[5] & 4 else ("the stream does not say that it ends; what is there is read",))
+
+
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """CRC-32 with the polynomial of zlib's, but from the highest bit of each byte on, from 0, and not inverted."""
+    return int(f"{zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF:032b}"[::-1], 2)
+
+
+def _mp3(stream: BinaryIO, start: int, size: int) -> Header:
+    """A Xing header states frames of 1152 samples, or 576 below 32 kHz, and bytes from the first frame on."""
+    head = _at(stream, start, 200)
+    for name in (b"Xing", b"Info"):
+        if (found := head.find(name)) >= 0 and len(head) >= found + 16:
+            flags, frames, length = (int.from_bytes(head[found + k : found + k + 4], "big") for k in (4, 8, 12))
+            if not flags & 1:
+                frames, length = 0, frames
+            missing = length - (size - start) if flags & 2 else 0
+            truncated = f"{missing / length:.1%} of what the header promises is missing" if missing > 0 else ""
+            samples = 1152 if head[1] & 0x08 else 576
+            # Encoders count their delay and padding, which decoders leave out.
+            return Header("MP3", frames=max((frames - 3) * samples, 0) or None, truncated=truncated)
+    return Header("MP3")
