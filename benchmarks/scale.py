@@ -81,7 +81,6 @@ def write_checkout(folder: Path, base: Path, recordings: int, shards: int) -> No
     settings: dict[str, Any] = {
         "sources": {name: {"origin": "path", "path": f"recordings/{name}"} for name in ("voxconverse", "esc50")} | {"fsd50k": {"origin": "none"}},
         "clips": {"per_source": CLIPS_PER_RECORDING},
-        "baseline": {"datasets": []},
         "model": {"origin": "path", "path": str(base.resolve())},
         "resources": {"stimulus_shards": shards},
     }

@@ -1,6 +1,6 @@
 """Clips: what the recordings are, whether they can be used, and which stretches become clips.
 
-in   a data set's folder
+in   a data set's folder or table
 out  results/recordings/{dataset}.parquet             earwitness.tables.recordings.RECORDINGS
      results/recordings/{dataset}_segments.parquet    earwitness.tables.recordings.SEGMENTS
      results/recordings/{dataset}_audio_check.csv     earwitness.tables.recordings.AUDIO_CHECK
@@ -13,6 +13,7 @@ rule catalogue_recordings:
     input:
         # read through the folder; listed so that a changed file is catalogued again
         files=dataset_inputs,
+        uploaders=uploader_tables,
     output:
         recordings="results/recordings/{dataset}.parquet",
         segments="results/recordings/{dataset}_segments.parquet",
@@ -28,15 +29,16 @@ rule catalogue_recordings:
         runtime=120,
     params:
         code=code("catalogue_recordings.py"),
-        folder=lambda wildcards: dataset_folder(wildcards.dataset),
-        licence=lambda wildcards: config["sources"][wildcards.dataset]["licence"],
+        path=dataset_path,
+        source=lambda wildcards: as_json_of({key: config["sources"][wildcards.dataset][key] for key in DESCRIPTION}),
         check=as_json("check"),
     message:
         "Checking every recording of {wildcards.dataset}"
     shell:
-        "python workflow_scripts/catalogue_recordings.py {params.folder:q} {output.recordings:q} {output.segments:q} {output.check:q}"
+        "python workflow_scripts/catalogue_recordings.py {params.path:q} {output.recordings:q} {output.segments:q} {output.check:q}"
         " --dataset {wildcards.dataset}"
-        " --licence {params.licence:q}"
+        " --source {params.source:q}"
+        " --uploaders {input.uploaders:q}"
         " --check {params.check:q}"
         " &> {log:q}"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from functools import cache
@@ -16,8 +17,12 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 from earwitness.config import complete_config
 from earwitness.core.code_identity import code_identity
 from earwitness.core.errors import InputError
-from earwitness.audio.noise_folder import RECORDED_NOISES, noise_recordings
-from earwitness.corpora.layouts import source_files
+from earwitness.core.yaml_text import refuse_yaml_surprises
+from earwitness.audio.noise_folder import noise_recordings
+from earwitness.corpora.data_sets import DESCRIPTION, DataSet
+from earwitness.corpora.inputs import classes_of, input_files, without_stand_ins
+from earwitness.corpora.layouts import clips_info_files
+from earwitness.corpora.manifest import packed_tables
 from earwitness.model.identity import model_files
 from earwitness.plan import paths
 from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, asked_splits, expected_verdict
@@ -30,15 +35,25 @@ try:
             raise InputError(
                 f"{Path(folder).resolve()}: cannot be written to; work in a folder that can be, or change its permissions"
             )
+    for path in dict.fromkeys([*workflow.configfiles, *workflow.overwrite_configfiles]):
+        refuse_yaml_surprises(Path(path))
     config = complete_config(config)
-    FOLDERS_ON_DISK = {name: source["path"] for name, source in config["sources"].items() if source["origin"] == "path"}
-    FILES_ON_DISK = {name: source_files(name, Path(folder)) for name, folder in FOLDERS_ON_DISK.items()}
-    NOISES_ON_DISK = {
-        section: list(map(str, noise_recordings(Path(config["stimuli"]["noise_recordings"]))))
-        for section in ("stimuli", "baseline")
-        if config[section]["datasets"] and config[section]["noise"] in RECORDED_NOISES
+    ON_DISK = {
+        name: DataSet.from_settings(name, Path(source["path"]), source)
+        for name, source in config["sources"].items()
+        if source["origin"] in ("path", "manifest", "folder") and source["role"] != "noise"
     }
+    FILES_ON_DISK = {name: input_files(data_set) for name, data_set in ON_DISK.items()}
+    PACKED = [name for name, data_set in ON_DISK.items() if packed_tables(data_set)]
+    config["sources"] = without_stand_ins(
+        config["sources"], {name: classes_of(data_set) for name, data_set in ON_DISK.items()}
+    )
     plan = Plan(config)
+    NOISES_ON_DISK = {
+        stimulus_set: list(map(str, noise_recordings(Path(folder))))
+        for stimulus_set in plan.stimulus_sets
+        if (folder := plan.stimulus_settings(stimulus_set)["noise_recordings"])
+    }
     MODELS_ON_DISK = {name: list(map(str, model_files(Path(folder)))) for name, folder in plan.models_on_disk.items()}
 except InputError as error:
     sys.exit(f"error: {error}")
@@ -48,7 +63,7 @@ AUDIO, ENCODED = paths.stimuli("factorial", plan.shards), paths.features("factor
 
 
 wildcard_constraints:
-    dataset="voxconverse|esc50|fsd50k",
+    dataset="|".join(map(re.escape, config["sources"])),
     corpus="study|base",
     shard=r"\d{3}",
     split=r"grouped|row_random|fold_\d+|train_\d+",
@@ -89,16 +104,39 @@ def as_json(*keys):
 
 
 def dataset_folder(name):
-    """Where a data set's files are, or will be."""
-    source = config["sources"][name]
+    """The folder that a rule makes of a data set."""
+    if name in PACKED:
+        return f"data/unpacked/{name}"
     corpus = "baseline" if name == "fsd50k" else "study"
-    folders = {"embedded": f"data/embedded/{corpus}/{name}", "download": f"data/downloads/{name}"}
-    return folders.get(source["origin"], source["path"])
+    return {"embedded": f"data/embedded/{corpus}/{name}", "download": f"data/downloads/{name}"}[
+        config["sources"][name]["origin"]
+    ]
+
+
+def dataset_path(wildcards):
+    """Where a data set is, or will be: its folder or table."""
+    name = wildcards.dataset
+    if name in PACKED:
+        return f"{dataset_folder(name)}/manifest.csv"
+    return str(ON_DISK[name].path) if name in ON_DISK else dataset_folder(name)
 
 
 def dataset_inputs(wildcards):
-    """What the catalogue of a data set depends on: every file of a folder on disk, or the folder that a rule makes."""
-    return FILES_ON_DISK.get(wildcards.dataset, dataset_folder(wildcards.dataset))
+    """What the catalogue of a data set depends on: every file of a data set on disk, or the folder that a rule makes."""
+    name = wildcards.dataset
+    return FILES_ON_DISK[name] if name in ON_DISK and name not in PACKED else dataset_folder(name)
+
+
+def uploader_tables(wildcards):
+    """What says who uploaded the sounds of ESC-50: the tables of every FSD50K that is not synthesised."""
+    if (
+        config["sources"][wildcards.dataset]["layout"] != "esc50"
+        or config["sources"][wildcards.dataset]["origin"] == "embedded"
+    ):
+        return []
+    others = [name for name, source in config["sources"].items() if source["layout"] == "fsd50k"]
+    files = [str(path) for name in others if name in ON_DISK for path in clips_info_files(ON_DISK[name].path)]
+    return files + [dataset_folder(name) for name in others if config["sources"][name]["origin"] == "download"]
 
 
 def model_folder(model):

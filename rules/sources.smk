@@ -4,6 +4,7 @@ out  data/embedded/{study,base}/voxconverse/   audio/*.wav, rttm/*.rttm
      data/embedded/{study,base}/esc50/         audio/*.wav, meta/esc50.csv
      data/embedded/baseline/fsd50k/            FSD50K.{dev,eval}_audio/*.wav, FSD50K.ground_truth/, FSD50K.metadata/
      data/downloads/{dataset}/                 the data set's own layout
+     data/unpacked/{dataset}/                  audio/, manifest.csv, of tables that hold their audio themselves
 """
 
 
@@ -93,3 +94,26 @@ rule download_dataset:
         "Downloading {wildcards.dataset}"
     shell:
         "python workflow_scripts/download_dataset.py {output.folder:q}" " --source {params.source:q}" " &> {log:q}"
+
+
+rule unpack_recordings:
+    """The audio of Parquet files in files of its own, which all later steps read."""
+    input:
+        tables=lambda wildcards: FILES_ON_DISK.get(wildcards.dataset, []),
+    output:
+        folder=directory("data/unpacked/{dataset}"),
+    log:
+        "results/logs/unpack_recordings/{dataset}.log",
+    benchmark:
+        "results/benchmarks/unpack_recordings/{dataset}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        code=code("unpack_recordings.py"),
+    message:
+        "Unpacking the recordings of {wildcards.dataset}"
+    shell:
+        "python workflow_scripts/unpack_recordings.py {input.tables:q}" " --folder {output.folder:q}" " &> {log:q}"

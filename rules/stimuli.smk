@@ -13,7 +13,7 @@ rule make_factorial_stimuli:
     input:
         clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("factorial")),
         # read through the folder in the settings
-        noises=NOISES_ON_DISK.get("stimuli", []),
+        noises=NOISES_ON_DISK.get("factorial", []),
     output:
         shard="results/stimuli/factorial/shard-{shard}.parquet",
     log:

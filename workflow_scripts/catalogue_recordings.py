@@ -6,8 +6,10 @@ from pathlib import Path
 
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.corpora.catalogue import catalogue, summary
+from earwitness.corpora.catalogue import catalogue, read_uploaders, summary
+from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import Limits
+from earwitness.corpora.layouts import clips_info_files
 from earwitness.tables.files import write_table
 from earwitness.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
 
@@ -15,18 +17,21 @@ from earwitness.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="the data set's folder")
+    parser.add_argument("path", type=Path, help="the data set's folder or table")
     parser.add_argument("recordings", type=Path, help="where the table of usable recordings goes (Parquet)")
     parser.add_argument("segments", type=Path, help="where the table of stretches goes (Parquet)")
     parser.add_argument("check", type=Path, help="where the table of all files goes (CSV)")
-    parser.add_argument("--dataset", choices=["voxconverse", "esc50", "fsd50k"], required=True)
-    parser.add_argument("--licence", required=True)
+    parser.add_argument("--dataset", required=True, help="the data set's name")
+    parser.add_argument("--source", type=json_object, required=True, help="how it is read: keys of its `sources` entry (JSON)")
+    parser.add_argument("--uploaders", type=Path, nargs="*", default=[], help="FSD50K's clips-info files, or its folder: who uploaded a sound")
     parser.add_argument("--check", dest="settings", type=json_object, required=True, help="the `check` settings (JSON)")
     args = parser.parse_args()
 
     settings = dict(args.settings)
     strict = settings.pop("strict")
-    found = catalogue(args.dataset, args.folder, args.licence, Limits(**settings), strict)
+    data_set = DataSet.from_settings(args.dataset, args.path, args.source)
+    tables = [table for path in args.uploaders for table in (clips_info_files(path) if path.is_dir() else [path])]
+    found = catalogue(data_set, Limits(**settings), strict, uploaders=read_uploaders(tables))
     for remark in found.remarks:
         print(remark, file=sys.stderr)
     write_table(args.recordings, found.recordings, RECORDINGS)

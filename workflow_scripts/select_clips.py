@@ -34,24 +34,27 @@ def main() -> None:
     recordings = read_table(args.recordings, RECORDINGS)
     selection = select_clips(recordings, read_table(args.segments, SEGMENTS), ClipSettings(**args.settings), args.seed)
     idle: Counter[str] = Counter()
-    total = sources = 0
+    total, sources = 0, set()
     with atomic(args.clips) as temporary, AudioTableWriter(temporary, CLIPS) as writer:
         waiting: list[Clip] = []
-        for _, clips, skipped in tqdm(selection, total=recordings.source_id.nunique(), desc="cutting", unit="source", mininterval=5):
+        for source, clips, skipped in tqdm(
+            selection, total=len(recordings[["source_id", "label"]].drop_duplicates()), desc="cutting", unit="source", mininterval=5
+        ):
             idle += skipped
             total += len(clips)
-            sources += bool(clips)
+            sources |= {source} if clips else set()
             waiting += clips
             if len(waiting) >= ROWS_PER_GROUP:
                 write(writer, waiting)
                 waiting = []
         if not total:
             raise InputError(
-                f"{args.recordings}: no clip in {len(recordings)} recordings ({told(idle)}); use longer recordings or relax the clips settings"
+                f"{args.recordings}: no clip of clips.duration_s = {args.settings['duration_s']:g} s in {len(recordings)} recordings ({told(idle)}); "
+                "lower clips.duration_s, and the durations of the stimuli with it, or relax the other clips settings"
             )
         if waiting:
             write(writer, waiting)
-    print(f"{total} clips from {sources} sources; recordings without a clip: {told(idle)}", file=sys.stderr)
+    print(f"{total} clips from {len(sources)} sources; recordings without a clip: {told(idle)}", file=sys.stderr)
 
 
 def write(writer: AudioTableWriter, clips: list[Clip]) -> None:

@@ -17,7 +17,7 @@ from small_settings import SETTINGS
 PROFILE = "config/profiles/slurm"
 RUN_S = 2400
 CANCELLED = "train_adapter"
-SMALL = SETTINGS | {"baseline": {"datasets": []}, "prompt_search": {"proposers": []}, "detectors": ["energy"]}
+SMALL = SETTINGS | {"sources": {"fsd50k": {"origin": "none"}}, "prompt_search": {"proposers": []}, "detectors": ["energy"]}
 NUMBERS = ["results/tables", "results/predictions", "results/splits", "results/audit", "results/stimuli", "results/adapters", "data/models"]
 
 pytestmark = [

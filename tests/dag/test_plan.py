@@ -135,15 +135,14 @@ BASELINE_RULES = {"make_embedded_baseline", "make_baseline_stimuli"}
 
 
 def test_the_baseline_can_be_left_out_with_its_data_set(checkout):
-    plan = checkout.plan(
-        "--configfile", checkout.overlay({"baseline": {"datasets": [], "noise": "babble"}, "sources": {"fsd50k": {"origin": "none"}}})
-    )
+    plan = checkout.plan("--configfile", checkout.overlay({"baseline": {"noise": "babble"}, "sources": {"fsd50k": {"origin": "none"}}}))
     assert not BASELINE_RULES & set(plan)
     assert plan["write_report"] == 1
 
 
 def test_the_baseline_can_be_drawn_from_the_recordings_of_the_study(checkout):
-    plan = checkout.plan("--configfile", checkout.overlay({"baseline": {"datasets": ["voxconverse", "esc50"]}}))
+    roles = {"voxconverse": {"role": "both"}, "esc50": {"role": "both"}, "fsd50k": {"origin": "none"}}
+    plan = checkout.plan("--configfile", checkout.overlay({"sources": roles}))
     assert plan["make_baseline_stimuli"] > 0
     assert "make_embedded_baseline" not in plan
 
@@ -159,14 +158,18 @@ def test_encoded_stimuli_are_removed_only_on_request(checkout, temporary):
     assert features.exists() != temporary
 
 
+def noises(folder):
+    return {"origin": "folder", "path": folder, "role": "noise"}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"sed": 3}, "error: config: unknown key sed = 3; hint: did you mean seed?"),
         ({"clips": {"per_source": "2"}}, 'error: config: clips.per_source = "2": must be of type integer'),
-        ({"baseline": {"noise": "babble"}}, "error: config: stimuli.noise_recordings is not set: baseline.noise is babble"),
-        ({"stimuli": {"noise": "recorded", "noise_recordings": "nowhere"}}, "error: stimuli.noise_recordings: no folder nowhere"),
-        ({"stimuli": {"noise": "recorded", "noise_recordings": "config"}}, "error: stimuli.noise_recordings: config holds no *.wav"),
+        ({"baseline": {"noise": "babble"}}, "error: config: sources: no data set has the role noise, but baseline.noise is babble"),
+        ({"stimuli": {"noise": "recorded"}, "sources": {"n": noises("nowhere")}}, "error: role noise: no folder nowhere"),
+        ({"stimuli": {"noise": "recorded"}, "sources": {"n": noises("config")}}, "error: role noise: config holds no *.wav"),
         ({"sources": {"esc50": {"origin": "path", "path": "nowhere"}}}, "error: sources.esc50: no folder nowhere; set sources.esc50.path"),
         ({"sources": {"esc50": {"origin": "path", "path": "config"}}}, "error: sources.esc50: config holds no audio/*.wav"),
     ],

@@ -57,7 +57,6 @@ def test_any_name_goes_all_the_way_to_the_stimuli_and_runs_nothing(checkout, rec
             "esc50": {"origin": "path", "path": f"{FOLDER}/sounds"},
             "fsd50k": {"origin": "none"},
         },
-        "baseline": {"datasets": []},
         "stimuli": {"durations_ms": [200], "snrs_db": [10]},
     }
     result = checkout.study(checkout.overlay(settings), "stimuli")

@@ -45,8 +45,9 @@ def corpus(folder, *recordings):
         path = folder / f"{name}.wav"
         soundfile.write(path, samples, rate, subtype="PCM_16")
         row = {"recording_id": f"set:{name}", "dataset": "set", "path": str(path), "sha256": "0" * 64, "sample_rate": rate}
-        rows.append(row | {"duration_s": len(samples) / rate, "source_id": source, "category": "c", "label": label, "licence": "x"})
-        segments += [{"recording_id": f"set:{name}", "start_s": start, "end_s": end} for start, end in stretches]
+        rows.append(row | {"duration_s": len(samples) / rate, "source_id": source, "category": "c", "label": label, "licence": "x", "session": ""})
+        whose = {"recording_id": f"set:{name}", "source_id": source, "label": label}
+        segments += [whose | {"start_s": start, "end_s": end} for start, end in stretches]
     return pd.DataFrame(rows), pd.DataFrame(segments)
 
 
@@ -122,9 +123,10 @@ def test_too_quiet_and_too_short_recordings_give_no_clip_and_are_counted(tmp_pat
         sound("click", np.where(np.arange(48_000) == 24_000, 0.9, 0.0), source="s"),
         speech("brief", source="s", seconds=2, stretches=[(0.0, 1.1)]),
     )
-    ((source, clips, idle),) = select_clips(*tables, settings(), 1)
-    assert (source, clips) == ("s", [])
-    assert idle == {"too short": 2, "not active enough": 2}
+    ((source, clips, idle), (_, no_clips, brief)) = select_clips(*tables, settings(), 1)
+    assert (source, clips, no_clips) == ("s", [], [])
+    assert idle == {"too short": 1, "not active enough": 2}
+    assert brief == {"too short": 1}
 
 
 def test_a_sound_clip_has_the_event_in_its_middle(tmp_path):
@@ -253,6 +255,8 @@ def test_the_program_writes_the_clips_with_their_audio_and_the_same_bytes_again(
 def test_no_clip_at_all_is_one_line_and_no_file(tmp_path):
     done = run(tmp_path, corpus(tmp_path, sound("short", noise(0.5, 16_000))))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: r.parquet: no clip in 1 recordings (1 too short)")
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: r.parquet: no clip of clips.duration_s = 1 s in 1 recordings (1 too short); lower clips.duration_s"
+    )
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "out").glob("*"))

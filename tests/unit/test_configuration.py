@@ -38,7 +38,10 @@ def message_of(text: str) -> str:
         ),
         ("{sources: {esc50: {archives: [{ulr: x}]}}}", "unknown key sources.esc50.archives[0].ulr", '"x"', "did you mean url?"),
         ("{1: 2}", "unknown key 1", "2", "known keys: seed"),
-        ('{sources: {"\\n": 2}}', r"unknown key sources.'\n'", "2", "known keys: voxconverse"),
+        ('{sources: {"\\n": {}}}', "sources", '"\\n"', "letters, digits, hyphens"),
+        ("{sources: {mine_segments: {}}}", "sources", '"mine_segments"', "does not end in _segments"),
+        ("{sources: {mine: {lables: {}}}}", "unknown key sources.mine.lables", "{}", "did you mean labels?"),
+        ("{sources: {mine: {labels: {dog: NOSPEECH}}}}", "sources.mine.labels.dog", '"NOSPEECH"', "did you mean NONSPEECH?"),
         ("{finetuning: {recipes: {attention: {learning_rate: 1e-4}}}}", "finetuning.recipes.attention.learning_rate", '"1e-4"', "1.0e-4"),
         ("{seed: yes}", "seed", "true", "of type integer"),
         ("{clips: {per_source: 0}}", "clips.per_source", "0", "at least 1"),
@@ -71,20 +74,30 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, va
     [
         ("{sources: {esc50: {origin: path}}}", "sources.esc50.path is not set"),
         ("{sources: {esc50: {origin: download}}}", "sources.esc50.archives"),
-        ("{sources: {esc50: {origin: none}}}", 'stimuli.datasets = ["voxconverse", "esc50"]: sources.esc50.origin is none; hint: set its origin'),
+        ("{sources: {esc50: {origin: none}, voxconverse: {origin: none}}}", "no data set has the role study"),
+        ("{sources: {mine: {}}}", "sources.mine.origin = embedded: only voxconverse, esc50, fsd50k are synthesised"),
+        ("{sources: {mine: {origin: manifest}}}", "sources.mine.path is not set: origin is manifest; hint: name the table"),
+        ("{sources: {voxconvers: {origin: path, path: x}}}", "sources.voxconvers.layout is not set: origin is path; hint: did you mean sources.vo"),
+        ("{sources: {mine: {origin: folder, path: x}}}", "sources.mine.pattern is not set: origin is folder; hint: say where label and source"),
+        ('{sources: {mine: {origin: folder, path: x, pattern: "{label}/*.wav"}}}', "sources.mine.pattern = "),
+        ('{sources: {mine: {origin: folder, path: x, pattern: "{label}/{source}/{take}.wav"}}}', "cannot hold {take}; hint: use {label}"),
+        ("{sources: {noises: {origin: path, path: x, role: noise}}}", "sources.noises.origin = path: role is noise; hint: set origin to folder"),
         (
-            "{sources: {fsd50k: {origin: none}}}",
-            'baseline.datasets = ["fsd50k"]: sources.fsd50k.origin is none; hint: set its origin, or leave it out here; []',
+            "{sources: {a: {origin: folder, path: x, role: noise}, b: {origin: folder, path: y, role: noise}}}",
+            "sources.b.role = noise: so is a's",
         ),
-        ("{baseline: {noise: babble}}", "stimuli.noise_recordings is not set: baseline.noise is babble"),
-        ("{stimuli: {noise: recorded}}", "stimuli.noise_recordings is not set: stimuli.noise is recorded"),
+        ("{baseline: {noise: babble}}", "no data set has the role noise, but baseline.noise is babble; hint: add one"),
+        ("{stimuli: {noise: recorded}}", "no data set has the role noise, but stimuli.noise is recorded"),
         ("{model: {origin: path}}", "model.path is not set"),
         ("{prompt_search: {proposers: [opro], opro: {origin: path}}}", "prompt_search.opro.path is not set"),
         ("{prompt_search: {systems: [attention-row_random-seed-42]}}", "adapters of other splits have heard sources that a search"),
         ("{prompt_search: {systems: [base, small-grouped-seed-42]}}", 'prompt_search.systems[1] = "small-grouped-seed-42": recipe small'),
         ("{prompt_search: {use_question_of: opro}}", "prompt_search.use_question_of = opro: no such search; hint: add opro to proposers"),
         ("{prompt_search: {use_question_of: edits, systems: [attention-grouped-seed-1]}}", "hint: add edits to proposers, and base to systems"),
-        ("{prompt_search: {use_question_of: edits}, baseline: {datasets: [esc50]}}", "questions are searched on esc50, which baseline.datasets"),
+        (
+            "{prompt_search: {use_question_of: edits}, sources: {esc50: {role: both}}}",
+            "searched on esc50, which the baseline measures too",
+        ),
         (
             "{finetuning: {experiments: {main: {recipes: [attention, bigger]}}}}",
             'finetuning.experiments.main.recipes[1] = "bigger": is not defined; hint: one of attention',
@@ -160,13 +173,19 @@ def test_a_whole_float_given_for_a_count_becomes_an_integer():
 
 def test_a_path_may_start_at_home(monkeypatch):
     monkeypatch.setenv("HOME", "/somewhere")
-    completed = complete_config({"sources": {"esc50": {"origin": "path", "path": "~/sounds"}}, "stimuli": {"noise_recordings": "~/noises"}})
+    completed = complete_config({"sources": {"esc50": {"origin": "path", "path": "~/sounds"}}})
     assert completed["sources"]["esc50"]["path"] == "/somewhere/sounds"
-    assert completed["stimuli"]["noise_recordings"] == "/somewhere/noises"
 
 
 def test_without_a_baseline_its_data_set_and_its_durations_do_not_count():
-    complete_config({"baseline": {"datasets": [], "durations_ms": [5000], "noise": "babble"}, "sources": {"fsd50k": {"origin": "none"}}})
+    complete_config({"baseline": {"durations_ms": [5000], "noise": "babble"}, "sources": {"fsd50k": {"origin": "none"}}})
+
+
+def test_a_data_set_keeps_what_belongs_to_its_name_and_any_other_starts_from_nothing():
+    own = {"origin": "manifest", "path": "y", "labels": {1: "SPEECH"}}
+    sources = complete_config({"sources": {"fsd50k": {"origin": "path", "path": "x"}, "mine": own}})["sources"]
+    assert (sources["fsd50k"]["layout"], sources["fsd50k"]["role"]) == ("fsd50k", "baseline")
+    assert [sources["mine"][key] for key in ("layout", "role", "licence", "labels")] == ["none", "study", "not stated", {"1": "SPEECH"}]
 
 
 @given(

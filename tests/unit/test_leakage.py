@@ -87,7 +87,7 @@ class Study:
     def recordings(self) -> pd.DataFrame:
         """One row per recording that a clip names, of the class and source of its first clip."""
         firsts = self.clips.drop_duplicates("recording_id")[["recording_id", "source_id", "label", "category"]]
-        constant = {"dataset": self.dataset, "sha256": "0" * 64, "sample_rate": 16_000, "duration_s": 10.0, "licence": "CC0-1.0"}
+        constant = {"dataset": self.dataset, "sha256": "0" * 64, "sample_rate": 16_000, "duration_s": 10.0, "licence": "CC0-1.0", "session": ""}
         return firsts.assign(path=[f"{number:04d}.wav" for number in range(len(firsts))], **constant)
 
     def audit(self, folder: Path) -> tuple[dict, pd.DataFrame]:

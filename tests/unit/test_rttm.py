@@ -49,7 +49,7 @@ def test_comments_blank_lines_and_other_types_are_skipped_and_nine_fields_do(tmp
     nine_fields = "SPEAKER abc 1 4 1 <NA> <NA> spk01 <NA>\n"
     info = "SPKR-INFO abc 1 <NA> <NA> <NA> unknown spk00 <NA> <NA>\n"
     path.write_text("\ufeff;; made by hand\n\n" + info + GOOD + nine_fields, encoding="utf-8")
-    assert read_rttm(path) == [Turn(0.5, 2.75, "spk00"), Turn(4, 5, "spk01")]
+    assert read_rttm(path).turns == [Turn(0.5, 2.75, "spk00"), Turn(4, 5, "spk01")]
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,9 @@ def test_comments_blank_lines_and_other_types_are_skipped_and_nine_fields_do(tmp
         ("SPEAKER abc 1 0.1 -1 <NA> <NA> a <NA> <NA>", r"duration -1"),
         ("SPEAKER abc 1 nan 1 <NA> <NA> a <NA> <NA>", r"start nan"),
         ("SPEAKER abc 1 0.1 inf <NA> <NA> a <NA> <NA>", r"duration inf"),
+        ("SPEAKER abc 1 0.1 1 <NA> <NA> Ana Maria <NA>", r"'Maria' follows the speaker 'Ana'; write names without spaces"),
+        ("SPEAKER my recording 1 0.1 1 <NA> <NA> a <NA> <NA>", r"\(11 fields\)"),
+        ("SPEAKER abc 1 0,5 1 <NA> <NA> a <NA> <NA>", r"start '0,5'"),
         ("SPEAKER " + "x" * 5000, r"x\.\.\.' \(2 fields\)"),
     ],
 )
@@ -72,6 +75,21 @@ def test_a_malformed_line_is_named_by_file_and_number(tmp_path, line, message):
         read_rttm(path)
     assert str(raised.value).startswith(f"{path}:2: ")
     assert len(str(raised.value)) < len(str(path)) + 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SPEAKER abc 1 0.5 2.25 <NA> <NA> spk00\n",
+        "\ufeffSPEAKER\tabc\t1\t0.50\t2.25\t<NA>\t<NA>\tspk00\t<NA>\t<NA>\r\n",
+        "SPEAKER abc 0 0.5 2.25 NA NA spk00 0.93 NA\r",
+        "SPEAKER abc 2 .5 2.25 - - spk00 - -\n",
+    ],
+)
+def test_variants_that_say_the_same_are_read(tmp_path, text):
+    path = tmp_path / "abc.rttm"
+    path.write_text(text, encoding="utf-8", newline="")
+    assert read_rttm(path) == ("abc", [Turn(0.5, 2.75, "spk00")])
 
 
 @pytest.mark.parametrize("text", ["", ";; nothing\n\n", "SEGMENT abc 1 0 1 eval <NA> a <NA> <NA>\n"])
@@ -85,10 +103,10 @@ def test_a_file_without_turns_is_named(tmp_path, text):
 def test_binary_and_mixed_files_are_refused(tmp_path):
     path = tmp_path / "abc.rttm"
     path.write_bytes(b"\xff\xfe\x00SPEAKER")
-    with pytest.raises(InputError, match="not UTF-8 text"):
+    with pytest.raises(InputError, match=r"abc\.rttm:1: not UTF-8 text"):
         read_rttm(path)
     path.write_text(GOOD + GOOD.replace("abc", "xyz"), encoding="utf-8")
-    with pytest.raises(InputError, match=r"mixes 2 recordings \(abc, xyz"):
+    with pytest.raises(InputError, match=r"abc\.rttm:2: mixes recordings \(abc, then xyz\)"):
         read_rttm(path)
 
 
@@ -97,7 +115,7 @@ def test_every_real_annotation_is_read_and_its_stretches_have_one_speaker(real_d
     if not paths:
         pytest.skip(f"no RTTM files in {real_data}")
     for path in paths:
-        turns = read_rttm(path)
+        turns = read_rttm(path).turns
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("SPEAKER")]
         assert len(turns) == len(lines)
         for stretch in single_speaker_stretches(turns, 0.1):

@@ -20,6 +20,7 @@ from earwitness.audio.io import SAMPLE_RATE, dbfs, decode_flac, encode_flac, rea
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
+from earwitness.plan.study import Plan
 from earwitness.stimuli.conditions import factorial
 from earwitness.stimuli.mixing import (
     StimulusDesign,
@@ -43,9 +44,7 @@ DESIGN = StimulusDesign(factorial([200, 1000], [0.0, 20.0]), "white", 1200, -80.
 
 def baseline_settings() -> dict:
     """The default baseline's settings, as the workflow passes them to its programs."""
-    config = complete_config({})
-    shared = ("noise_recordings", "window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs")
-    return {key: config["stimuli"][key] for key in shared} | {key: value for key, value in config["baseline"].items() if key != "datasets"}
+    return Plan(complete_config({})).stimulus_settings("baseline")
 
 
 BASELINE = baseline_design(baseline_settings())
@@ -502,9 +501,9 @@ def test_recorded_noise_meets_the_snr_and_names_the_files_it_came_from(tmp_path,
 
 
 def test_recorded_noise_that_cannot_be_had_is_refused_in_one_line(tmp_path):
-    with pytest.raises(InputError, match=r"stimuli\.noise_recordings is not set: noise is recorded"):
+    with pytest.raises(InputError, match=r"no data set has the role noise, but noise is recorded"):
         make(noisy_clip(), asking(noise="recorded"))
-    with pytest.raises(InputError, match=r"stimuli\.noise_recordings: no folder .*nowhere"):
+    with pytest.raises(InputError, match=r"role noise: no folder .*nowhere"):
         make(noisy_clip(), asking(noise="recorded", noise_recordings=str(tmp_path / "nowhere")))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty holds no \*\.wav"):

@@ -145,7 +145,7 @@ def test_every_search_is_run_for_each_system_and_seed_beside_its_control():
 
 
 def test_without_a_proposer_nothing_is_searched_tabled_or_drawn():
-    plan = plan_of(prompt_search={"proposers": []}, baseline={"datasets": []})
+    plan = plan_of(prompt_search={"proposers": []}, sources={"fsd50k": {"origin": "none"}})
     assert plan.searches == plan.searched_systems == plan.chosen_question == plan.baseline_and_prompt_tables == []
     assert "accuracy" in plan.figures
     assert not any(figure.startswith("prompt_") for figure in plan.figures)
@@ -191,18 +191,29 @@ def test_an_adapter_hears_the_level_of_its_recipe_and_the_base_the_stimulis_own(
 
 
 def test_the_baseline_is_left_out_with_its_figures_and_tables():
-    plan = plan_of(baseline={"datasets": []}, sources={"fsd50k": {"origin": "none"}})
+    plan = plan_of(sources={"fsd50k": {"origin": "none"}})
     assert plan.stimulus_sets == ["factorial"]
     assert plan.datasets(*plan.stimulus_sets) == ["voxconverse", "esc50"]
     assert "duration_curves" not in plan.figures
     assert not any("thresholds" in table for table in plan.baseline_and_prompt_tables)
 
 
+def test_a_role_says_which_stimuli_a_data_set_is_for():
+    sources = {
+        "mine": {"origin": "manifest", "path": "mine.csv", "role": "both"},
+        "traffic": {"origin": "folder", "path": "noises", "role": "noise"},
+        "esc50": {"origin": "none"},
+    }
+    plan = plan_of(sources=sources, stimuli={"noise": "recorded"})
+    assert plan.datasets("factorial") == ["voxconverse", "mine"]
+    assert plan.datasets("baseline") == ["fsd50k", "mine"]
+    assert [plan.stimulus_settings(name)["noise_recordings"] for name in plan.stimulus_sets] == ["noises", None]
+
+
 def test_the_baseline_has_its_levels_from_the_factorial_set_and_its_conditions_of_its_own():
     plan = plan_of(stimuli={"window_ms": 1500, "rms_dbfs": -30.0, "normalisation": "peak"}, baseline={"normalisation": "rms", "durations_ms": [20]})
     settings = plan.stimulus_settings("baseline")
     assert (settings["window_ms"], settings["rms_dbfs"], settings["normalisation"], settings["durations_ms"]) == (1500, -30.0, "rms", [20])
-    assert "datasets" not in settings, "which recordings are used must not remake stimuli of the others"
     assert plan.stimulus_settings("factorial")["normalisation"] == "peak"
 
 

@@ -15,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earwitness.core.errors import InputError
-from earwitness.corpora.catalogue import FSD50K_HUMAN_VOICE, catalogue
+from earwitness.corpora.catalogue import catalogue
+from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import Limits
 from earwitness.corpora.rttm import Turn
 from earwitness.corpora.synthesis import corpus, fsd50k, rooms, sounds, voices
+from earwitness.corpora.vocabularies import FSD50K_HUMAN_VOICE
 
 SEED = 7
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "make_embedded_corpus.py"
@@ -148,7 +150,7 @@ def test_the_folders_are_in_the_layouts_that_the_readers_expect(made: Path):
 @pytest.mark.parametrize(("dataset", "sources"), [("voxconverse", 3), ("esc50", 3)])
 def test_the_readers_of_the_real_data_sets_find_every_source_usable(made: Path, dataset: str, sources: int):
     limits = Limits(min_duration_s=0.3, max_clipped_fraction=0.01, max_dc_offset=0.05, silence_dbfs=-60)
-    found = catalogue(dataset, made / dataset, "none", limits, strict=True)
+    found = catalogue(DataSet(dataset, made / dataset, "embedded", dataset), limits, strict=True)
     assert set(found.check.verdict) == {"ok"}
     assert found.recordings.source_id.nunique() == sources
 
@@ -226,7 +228,7 @@ def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_reader_of_fsd50k_finds_every_source_of_the_baseline_corpus_usable(uploaded: Path):
     limits = Limits(min_duration_s=0.3, max_clipped_fraction=0.01, max_dc_offset=0.05, silence_dbfs=-60)
-    found = catalogue("fsd50k", uploaded, "none", limits, strict=True)
+    found = catalogue(DataSet("fsd50k", uploaded, "embedded", "fsd50k"), limits, strict=True)
     assert set(found.check.verdict) == {"ok"}
     assert found.remarks == []
     assert found.recordings.groupby("label").source_id.nunique().to_dict() == {"SPEECH": 2, "NONSPEECH": 6}

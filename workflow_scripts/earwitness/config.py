@@ -5,6 +5,7 @@ import difflib
 import functools
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -55,8 +56,6 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     for section in [*completed["sources"].values(), completed["model"], completed["prompt_search"]["opro"]]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
-    if folder := completed["stimuli"]["noise_recordings"]:
-        completed["stimuli"]["noise_recordings"] = str(Path(folder).expanduser())
     _check_across(completed)
     return completed
 
@@ -83,10 +82,14 @@ def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 def _complete(value: Any, node: dict[str, Any], schema: dict[str, Any], where: str) -> Any:
     node = _resolve(node, schema)
     if isinstance(value, dict):
-        properties = {key: _resolve(child, schema) for key, child in node.get("properties", {}).items()}
+        properties = {key: {**_resolve(child, schema), **child} for key, child in node.get("properties", {}).items()}
         defaults = {key: copy.deepcopy(child["default"]) for key, child in properties.items() if "default" in child}
         anything_else = node.get("additionalProperties") or {}
-        return {key: _complete(item, properties.get(key, anything_else), schema, f"{where}.{key}") for key, item in {**defaults, **value}.items()}
+        given = {str(key): item for key, item in value.items()}
+        # A section of a data set that has a name of its own keeps what belongs to that name, beside what is given.
+        named = {key for key in given.keys() & defaults.keys() if "$ref" in properties[key] and isinstance(defaults[key], dict)}
+        merged = {key: {**defaults[key], **item} if key in named else item for key, item in given.items()}
+        return {key: _complete(item, properties.get(key, anything_else), schema, f"{where}.{key}") for key, item in {**defaults, **merged}.items()}
     if isinstance(value, list):
         return [_complete(item, node["items"], schema, f"{where}[{position}]") for position, item in enumerate(value)]
     if isinstance(value, float):
@@ -136,16 +139,13 @@ def _is_number(text: str) -> bool:
 def _check_across(config: dict[str, Any]) -> None:
     sources, model, stimuli, baseline, splits = (config[section] for section in ("sources", "model", "stimuli", "baseline", "splits"))
     for name, source in sources.items():
-        if source["origin"] == "path" and not source["path"]:
-            raise InputError(f"config: sources.{name}.path is not set: origin is path; hint: name the folder, or set origin to none")
-        if source["origin"] == "download" and not source["archives"]:
-            raise InputError(f"config: sources.{name}.archives = []: origin is download; hint: config/reproduction.yaml lists the archives")
-    for section in (stimuli, baseline):
-        for name in section["datasets"]:
-            if sources[name]["origin"] == "none":
-                where = "stimuli.datasets" if section is stimuli else "baseline.datasets"
-                hint = "set its origin, or leave it out here" + ("" if section is stimuli else "; [] leaves the baseline out")
-                raise InputError(f"config: {where} = {_short(section['datasets'])}: sources.{name}.origin is none; hint: {hint}")
+        _check_source(name, source)
+    used = {name: source["role"] for name, source in sources.items() if source["origin"] != "none"}
+    if not set(used.values()) & {"study", "both"}:
+        raise InputError("config: sources: no data set has the role study; hint: set the origin of one, or its role")
+    if len(noises := [name for name, role in used.items() if role == "noise"]) > 1:
+        raise InputError(f"config: sources.{noises[1]}.role = noise: so is {noises[0]}'s; hint: put the recordings below one folder")
+    measured = bool(set(used.values()) & {"baseline", "both"})
     if model["origin"] == "path" and not model["path"]:
         raise InputError("config: model.path is not set: model.origin is path; hint: name a checkpoint folder")
     prompt_search = config["prompt_search"]
@@ -156,25 +156,28 @@ def _check_across(config: dict[str, Any]) -> None:
         if seed and recipe not in config["finetuning"]["recipes"]:
             known = ", ".join(config["finetuning"]["recipes"])
             raise InputError(f"config: prompt_search.systems[{position}] = {_short(system)}: recipe {recipe} is not defined; hint: one of {known}")
-    used = prompt_search["use_question_of"]
-    if used != "none" and (used not in prompt_search["proposers"] or "base" not in prompt_search["systems"]):
-        raise InputError(f"config: prompt_search.use_question_of = {used}: no such search; hint: add {used} to proposers, and base to systems")
-    if used != "none" and (heard := sorted(set(baseline["datasets"]) & set(stimuli["datasets"]))):
+    chosen = prompt_search["use_question_of"]
+    if chosen != "none" and (chosen not in prompt_search["proposers"] or "base" not in prompt_search["systems"]):
+        raise InputError(f"config: prompt_search.use_question_of = {chosen}: no such search; hint: add {chosen} to proposers, and base to systems")
+    if chosen != "none" and (heard := [name for name, role in used.items() if role == "both"]):
         raise InputError(
-            f"config: prompt_search.use_question_of = {used}: questions are searched on {heard[0]}, which baseline.datasets names too; "
-            "hint: leave it out of one of the two, or use none"
+            f"config: prompt_search.use_question_of = {chosen}: questions are searched on {heard[0]}, which the baseline measures too (role both); "
+            "hint: give it one of the two roles, or use none"
         )
     clip_s = config["clips"]["duration_s"]
     longest = max(stimuli["durations_ms"])
-    if baseline["datasets"]:
+    if measured:
         longest = max([longest, *baseline["durations_ms"], *baseline["stratified"]["durations_ms"]])
     if longest > stimuli["window_ms"]:
         raise InputError(f"config: stimuli.window_ms = {stimuli['window_ms']}: shorter than the longest stimulus; hint: at least {longest}")
     if longest > 1000 * clip_s:
         raise InputError(f"config: clips.duration_s = {clip_s}: shorter than the longest stimulus; hint: at least {longest / 1000}")
-    for section, where in ((stimuli, "stimuli"), (baseline, "baseline")):
-        if section["noise"] in RECORDED_NOISES and section["datasets"] and not stimuli["noise_recordings"]:
-            raise InputError(f"config: stimuli.noise_recordings is not set: {where}.noise is {section['noise']}; hint: name a folder of recordings")
+    for section, where in ((stimuli, "stimuli"), *[(baseline, "baseline")] * measured):
+        if section["noise"] in RECORDED_NOISES and not noises:
+            raise InputError(
+                f"config: sources: no data set has the role noise, but {where}.noise is {section['noise']}; "
+                "hint: add one, as in {traffic: {origin: folder, path: noises, role: noise}}"
+            )
     if splits["dev_fraction"] + splits["test_fraction"] >= 1:
         raise InputError("config: splits: dev_fraction + test_fraction leave nothing to train on; hint: keep their sum below 1")
     recipes = config["finetuning"]["recipes"]
@@ -195,6 +198,40 @@ def _check_across(config: dict[str, Any]) -> None:
                 raise InputError(f"config: {where} = {_short(recipe)}: is not defined; hint: one of {known}")
 
 
+def _check_source(name: str, source: dict[str, Any]) -> None:
+    """Raise InputError where the keys of a data set do not go together."""
+    origin, layout, pattern, where = source["origin"], source["layout"], source["pattern"], f"config: sources.{name}"
+    if origin == "none":
+        return
+    if origin in ("path", "manifest", "folder") and not source["path"]:
+        what = "table" if origin == "manifest" else "folder"
+        raise InputError(f"{where}.path is not set: origin is {origin}; hint: name the {what}, or set origin to none")
+    if origin == "download" and not source["archives"]:
+        raise InputError(f"{where}.archives = []: origin is download; hint: config/reproduction.yaml lists the archives")
+    if source["role"] == "noise":
+        if origin != "folder":
+            raise InputError(f"{where}.origin = {origin}: role is noise; hint: set origin to folder, and path to the folder of the recordings")
+        return
+    known = ("voxconverse", "esc50", "fsd50k")
+    if origin == "embedded" and (name not in known or layout != name):
+        hint = "set it to manifest, folder, path or download"
+        raise InputError(f"{where}.origin = embedded: only {', '.join(known)} are synthesised, each in its own layout; hint: {hint}")
+    if origin in ("path", "download") and layout == "none":
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean sources.{close[0]}?" if close else f"set it to {', '.join(known)}, or use origin manifest or folder"
+        raise InputError(f"{where}.layout is not set: origin is {origin}; hint: {hint}")
+    if origin == "folder":
+        if not pattern or not all(pattern.count(field) == 1 for field in ("{label}", "{source}")):
+            shown = "is not set" if pattern is None else f"= {_short(pattern)}"
+            raise InputError(f'{where}.pattern {shown}: origin is folder; hint: say where label and source stand, as in "{{label}}/{{source}}/*.wav"')
+        fields = re.findall(r"\{(\w*)\}", pattern)
+        if unknown := [field for field in fields if field not in ("label", "source", "recording", "session", "category") or fields.count(field) > 1]:
+            hint = "use {label}, {source}, {recording}, {session}, {category}, each once"
+            raise InputError(f"{where}.pattern = {_short(pattern)}: cannot hold {{{unknown[0]}}}; hint: {hint}")
+    if origin in ("manifest", "folder") and layout != "none" and name not in known:
+        raise InputError(f"{where}.layout = {layout}: origin is {origin}, which needs none; hint: leave layout out, or set origin to path")
+
+
 def option_table() -> str:
     """Every option as a Markdown table: key, type, default, meaning; generated from the schema."""
     schema = load_schema()
@@ -213,10 +250,10 @@ def _options(node: dict[str, Any], schema: dict[str, Any], prefix: str) -> Itera
         child = _resolve(child, schema)
         name = f"{prefix}{key}"
         yield name, child
-        if "properties" in child:
+        if isinstance(child.get("additionalProperties"), dict):
+            yield from _options(_resolve(child["additionalProperties"], schema), schema, f"{name}.NAME.")
+        elif "properties" in child:
             yield from _options(child, schema, f"{name}.")
-        elif isinstance(child.get("additionalProperties"), dict):
-            yield from _options(child["additionalProperties"], schema, f"{name}.NAME.")
         elif "properties" in child.get("items", {}):
             yield from _options(child["items"], schema, f"{name}[].")
 

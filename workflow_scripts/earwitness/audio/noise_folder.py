@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from earwitness.core.errors import InputError
+from earwitness.core.folders import files_below
 
 RECORDED_NOISES = ("babble", "recorded")
 """Kinds of noise that are cut from a folder of recordings."""
@@ -23,9 +24,9 @@ def noise_recordings(folder: Path) -> list[Path]:
     Raises InputError where the folder is missing or holds none.
     """
     if not folder.is_dir():
-        raise InputError(f"stimuli.noise_recordings: no folder {folder}; name the folder of the noises")
+        raise InputError(f"role noise: no folder {folder}; name the folder of the noises")
     kinds = (".wav", ".flac", ".ogg")
-    files = [path for path in folder.rglob("*") if path.suffix.lower() in kinds and not path.name.startswith(".")]
+    files = files_below(folder, kinds)
     if not files:
-        raise InputError(f"stimuli.noise_recordings: {folder} holds no {', '.join('*' + kind for kind in kinds)}; name the folder of the noises")
-    return sorted(files)
+        raise InputError(f"role noise: {folder} holds no {', '.join('*' + kind for kind in kinds)}; name the folder of the noises")
+    return files

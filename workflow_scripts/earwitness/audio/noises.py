@@ -31,10 +31,10 @@ class Noises:
         self._files: list[Path] = []
         if kind in RECORDED_NOISES:
             if folder is None:
-                raise InputError(f"stimuli.noise_recordings is not set: noise is {kind}; name the folder of the noises")
+                raise InputError(f"no data set has the role noise, but noise is {kind}; add one to sources")
             self._files = noise_recordings(folder)
             if kind == "babble" and len(self._files) < TALKERS:
-                raise InputError(f"stimuli.noise_recordings: {folder} holds {len(self._files)} recordings; babble needs at least {TALKERS}")
+                raise InputError(f"role noise: {folder} holds {len(self._files)} recordings; babble needs at least {TALKERS}")
 
     def draw(self, length: int, seed: int, rng: np.random.Generator) -> tuple[Samples, str]:
         """Noise with an RMS of 1, shape (length,), and its noise_id: the files it was cut from, or the seed of `rng`.
@@ -49,7 +49,7 @@ class Noises:
         noise = np.sum([_stretch(path, length, rng) for path in chosen], axis=0)
         names = NOISE_SEPARATOR.join(path.relative_to(self._folder).as_posix() for path in chosen)
         if not (power := mean_square(noise)):
-            raise InputError(f"stimuli.noise_recordings: {names} is silent for {length / SAMPLE_RATE:g} s or more; cut that or remove the file")
+            raise InputError(f"role noise: {names} is silent for {length / SAMPLE_RATE:g} s or more; cut that or remove the file")
         return noise / np.sqrt(power), f"{self.kind}:{names}"
 
 
@@ -61,7 +61,7 @@ def _stretch(path: Path, length: int, rng: np.random.Generator) -> Samples:
         raise InputError(f"{path}: {error}; replace or remove the file") from error
     wanted_s = length / SAMPLE_RATE
     if duration_s < wanted_s:
-        raise InputError(f"{path}: lasts {duration_s:.2f} s, shorter than a noise of {wanted_s:g} s; remove it from stimuli.noise_recordings")
+        raise InputError(f"{path}: lasts {duration_s:.2f} s, shorter than a noise of {wanted_s:g} s; remove it from the noises")
     around_s = min(max(wanted_s, 1.0), duration_s)
     start_s = rng.uniform(0, duration_s - around_s)
     around = read_mono(path, start_s, start_s + around_s).astype(np.float64)

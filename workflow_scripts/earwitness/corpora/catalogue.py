@@ -1,20 +1,26 @@
-"""Readers of the three data sets: which files there are, which can be used, and what they hold.
+"""What a data set holds: which files there are, which can be used, what they hold, and whose they are.
 
-VoxConverse   audio/*.wav and RTTM by the same stem (https://github.com/joonson/voxconverse). Speaker labels are local to
-              a recording, so the recording is the source.
+VoxConverse   audio/*.wav and RTTM by the same stem (https://github.com/joonson/voxconverse). Its speaker names are local to
+              a recording, so the recording is the source; names that mean a person everywhere are sources themselves.
 ESC-50        audio/*.wav and meta/esc50.csv (https://github.com/karolpiczak/ESC-50). The source is the Freesound sound.
 FSD50K        FSD50K.{dev,eval}_audio/*.wav, FSD50K.ground_truth/{dev,eval}.csv and, where there,
               FSD50K.metadata/*_clips_info_FSD50K.json (https://zenodo.org/records/4060432). The source is the uploader,
-              or the sound where that file is missing.
+              or the Freesound sound where that file is missing.
+own           a table, or folders (earwitness.corpora.manifest). The source is the one that they name.
+
+A source_id is the data set's name and the source's. Sounds and uploaders of Freesound are called freesound:ID and freesound:@NAME
+in every data set, so that one sound is one source wherever it occurs; a synthesised data set has none.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterable
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -22,71 +28,49 @@ from tqdm import tqdm
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
+from earwitness.core.names import canonical_name, term_key
+from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import AudioReport, Limits, check_audio
 from earwitness.corpora.layouts import annotation_files, audio_files
-from earwitness.corpora.rttm import EmptyRttmError, Turn, read_rttm, single_speaker_stretches
+from earwitness.corpora.manifest import AUDIO, EXCLUDED, audio_below, listed
+from earwitness.corpora.rttm import EmptyRttmError, Rttm, Turn, read_rttm, single_speaker_stretches, without_umbrella
+from earwitness.corpora.speakers import identifies, names_are_local
+from earwitness.corpora.text_tables import read_text, read_text_table
+from earwitness.corpora.vocabularies import ESC50_CATEGORIES, ESC50_HUMAN_VOICE, FSD50K_LABELS, Vocabulary, divided_labels, judge_fsd50k
 
-ESC50_HUMAN_VOICE = frozenset({"breathing", "clapping", "coughing", "crying_baby", "drinking_sipping", "laughing", "sneezing", "snoring"})
-"""ESC-50 categories that can contain a human voice, and so cannot stand for "no speech".
+Stretch = tuple[float, float]
+"""Start and end in seconds."""
 
-Of its ten categories of humans, all that come from the vocal tract (breathing and snoring are often voiced, sips often end
-in a voiced sigh), and clapping, since audiences cheer. Footsteps and brushing teeth stay: nothing there is voiced. Outdoor
-scenes (fireworks, train, church bells, ...) stay: a voice in their background is an accident of one clip, not of the
-category. On 217 original clips silero-vad marked speech in no such scene; of the categories that stay it marked 0.3 to
-1.8 s in one or two clips each of pig, insects, hen, chainsaw, sheep and dog, which nobody has listened to.
-"""
 
-FSD50K_SPEECH = frozenset(
-    {"Speech", "Human_voice", "Male_speech_and_man_speaking", "Female_speech_and_woman_speaking", "Child_speech_and_kid_speaking"}
-)
-"""A clip with Speech and no label but these is SPEECH: somebody speaks, and nothing else was heard."""
+class Part(NamedTuple):
+    """What one source contributes to a recording; stretches: where clips may be cut from, None for the whole file."""
 
-FSD50K_HUMAN_VOICE = FSD50K_SPEECH | {
-    "Applause",
-    "Breathing",
-    "Burping_and_eructation",
-    "Chatter",
-    "Cheering",
-    "Chuckle_and_chortle",
-    "Clapping",
-    "Conversation",
-    "Cough",
-    "Crowd",
-    "Crying_and_sobbing",
-    "Female_singing",
-    "Gasp",
-    "Giggle",
-    "Human_group_actions",
-    "Laughter",
-    "Male_singing",
-    "Respiratory_sounds",
-    "Scratching_(performance_technique)",
-    "Screaming",
-    "Shout",
-    "Sigh",
-    "Singing",
-    "Sneeze",
-    "Speech_synthesizer",
-    "Whispering",
-    "Yell",
-}
-"""FSD50K labels of sounds that can contain a human voice; scratched records usually carry one, audiences cheer."""
+    source_id: str
+    label: str
+    category: str
+    stretches: list[Stretch] | None = None
 
 
 class Annotation(NamedTuple):
     """What a data set says of one file.
 
-    excluded, broken: why the file must not or cannot be used, else "". stretches: where clips may be cut from, seconds;
-    None is the whole file. licence: None is the data set's own.
+    excluded, broken: why the file must not or cannot be used, else "". licence: "" is the data set's own. session: which
+    recordings were made together with this one, "" where that is not said.
     """
 
-    source_id: str
-    category: str
-    label: str
+    parts: Sequence[Part] = ()
     excluded: str = ""
     broken: str = ""
-    stretches: list[Turn] | None = None
-    licence: str | None = None
+    licence: str = ""
+    session: str = ""
+
+
+class Described(NamedTuple):
+    """The files of a data set, each with its recording's name within the set, what is said of them, and remarks for the log."""
+
+    files: dict[Path, str]
+    annotations: dict[Path, Annotation]
+    remarks: list[str]
 
 
 @dataclass(frozen=True)
@@ -99,43 +83,44 @@ class Catalogue:
     remarks: list[str]
 
 
-def catalogue(dataset: str, folder: Path, licence: str, limits: Limits, strict: bool = False, threads: int = 2) -> Catalogue:
+def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: int = 2, uploaders: Mapping[str, str] | None = None) -> Catalogue:
     """List and check every audio file of a data set.
 
-    dataset: voxconverse, esc50 or fsd50k, which names the layout of `folder`. strict: a broken file is an error.
+    strict: a broken file is an error. uploaders: Freesound id -> who uploaded it, as other data sets know.
     Raises InputError where files are missing, annotations cannot be read, or no file is usable.
     """
-    files = audio_files(dataset, folder)
-    _refuse_bad_names(dataset, files)
-    annotations, remarks = _READERS[dataset](folder, files)
-
+    described = _described(data_set, uploaders or {})
+    files = list(described.files)
     recordings, segments, checks = [], [], []
     with ThreadPool(threads) as pool:
         measured = pool.imap(partial(_digest_and_check, limits=limits), files, chunksize=8)
         for path, (digest, report) in zip(files, tqdm(measured, total=len(files), desc="checking", unit="file", mininterval=5), strict=True):
-            annotation = annotations.get(path) or Annotation("", "", "", broken="no annotation")
-            stretches = _usable_stretches(annotation, report)
-            broken = report.reason or annotation.broken or ("" if stretches else "no stretch with one speaker alone")
+            annotation = described.annotations.get(path) or Annotation(broken="no annotation")
+            parts = [(part, stretches) for part in annotation.parts if (stretches := _usable_stretches(part, report))]
+            broken = report.reason or annotation.broken or ("" if parts or annotation.excluded else "no annotated stretch lies inside the file")
             verdict = "broken" if broken else "excluded" if annotation.excluded else "ok"
             checks.append({"path": str(path), "verdict": verdict, "reason": broken or annotation.excluded or report.remark, **report.row()})
             if verdict != "ok":
                 continue
-            recording_id = f"{dataset}:{path.stem}"
-            recordings.append(
-                {
-                    "recording_id": recording_id,
-                    "dataset": dataset,
-                    "path": str(path),
-                    "sha256": digest,
-                    "sample_rate": report.sample_rate,
-                    "duration_s": report.duration_s,
-                    "source_id": annotation.source_id,
-                    "category": annotation.category,
-                    "label": annotation.label,
-                    "licence": annotation.licence or licence,
-                }
-            )
-            segments += [{"recording_id": recording_id, "start_s": start, "end_s": end} for start, end in stretches]
+            recording_id = f"{data_set.name}:{described.files[path]}"
+            for part, stretches in parts:
+                recordings.append(
+                    {
+                        "recording_id": recording_id,
+                        "dataset": data_set.name,
+                        "path": str(path),
+                        "sha256": digest,
+                        "sample_rate": report.sample_rate,
+                        "duration_s": report.duration_s,
+                        "source_id": part.source_id,
+                        "category": part.category,
+                        "label": part.label,
+                        "licence": annotation.licence or data_set.licence,
+                        "session": annotation.session and f"{data_set.name}:{annotation.session}",
+                    }
+                )
+                whose = {"recording_id": recording_id, "source_id": part.source_id, "label": part.label}
+                segments += [whose | {"start_s": start, "end_s": end} for start, end in stretches]
 
     faults = [row for row in checks if row["verdict"] == "broken"]
     if strict and faults:
@@ -145,8 +130,10 @@ def catalogue(dataset: str, folder: Path, licence: str, limits: Limits, strict: 
         )
     if not recordings:
         first = next((row for row in faults), checks[0])
-        raise InputError(f"sources.{dataset}: none of the {len(files)} files in {folder} is usable; the first: {first['path']}: {first['reason']}")
-    remarks += [f"broken: {row['path']}: {row['reason']}" for row in faults]
+        raise InputError(
+            f"{data_set.key}: none of the {len(files)} files in {data_set.path} is usable; the first: {first['path']}: {first['reason']}"
+        )
+    remarks = [*described.remarks, *(f"broken: {row['path']}: {row['reason']}" for row in faults)]
     remarks += [f"{row['path']}: {row['reason']}" for row in checks if row["verdict"] == "ok" and row["reason"]]
     return Catalogue(pd.DataFrame(recordings), pd.DataFrame(segments), pd.DataFrame(checks), remarks)
 
@@ -156,127 +143,234 @@ def _digest_and_check(path: Path, limits: Limits) -> tuple[str, AudioReport]:
     return ("" if report.reason else sha256_of(path)), report
 
 
-def _usable_stretches(annotation: Annotation, report: AudioReport) -> list[tuple[float, float]]:
-    """The annotation's stretches inside the file; the whole file where it names none."""
+def _usable_stretches(part: Part, report: AudioReport) -> list[Stretch]:
+    """The part's stretches inside the file; the whole file where it names none."""
     end = report.duration_s or 0.0
-    if annotation.stretches is None:
+    if part.stretches is None:
         return [(0.0, end)]
-    return [(turn.start_s, min(turn.end_s, end)) for turn in annotation.stretches if turn.start_s < end]
+    return [(start, min(stop, end)) for start, stop in part.stretches if start < end]
 
 
-def _refuse_bad_names(dataset: str, files: Iterable[Path]) -> None:
+def _described(data_set: DataSet, uploaders: Mapping[str, str]) -> Described:
+    if data_set.origin in ("manifest", "folder"):
+        return _describe_own(data_set)
+    files = audio_files(data_set.layout, data_set.path, data_set.name)
     stems: dict[str, Path] = {}
     for path in files:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"sources.{dataset}: the file name {str(path)!a} is not valid UTF-8 text; rename the file") from error
         if path.stem in stems:
-            raise InputError(f"sources.{dataset}: {stems[path.stem]} and {path} would both be recording {path.stem}; rename one")
+            raise InputError(f"{data_set.key}: {stems[path.stem]} and {path} would both be recording {path.stem}; rename one")
         stems[path.stem] = path
+    annotations, remarks = _READERS[data_set.layout](data_set, files, uploaders)
+    return Described({path: path.stem for path in files}, annotations, remarks)
+
+
+def _describe_own(data_set: DataSet) -> Described:
+    """Of a table or of folders whose names say what is in them."""
+    parts = defaultdict[Path, dict[tuple[str, str], Part]](dict)
+    annotations: dict[Path, Annotation] = {}
+    files: dict[Path, str] = {}
+    for row in listed(data_set):
+        files[row.file] = row.name
+        about = Annotation(licence=row.licence, session=row.session)
+        if annotations.setdefault(row.file, about) != about:
+            raise InputError(f"{row.where}: {row.name} has another licence or session in an earlier row; a file has one of each")
+        if row.label != EXCLUDED:
+            key = (f"{data_set.name}:{row.source}", row.label)
+            part = parts[row.file].setdefault(key, Part(*key, row.category, []))
+            assert part.stretches is not None
+            part.stretches.append((row.start_s, row.end_s))
+    if data_set.origin == "folder":
+        for path in audio_below(data_set):
+            if path not in files:
+                files[path] = path.relative_to(data_set.path).as_posix()
+                annotations[path] = Annotation(broken=f"its path does not fit {data_set.key}.pattern ({data_set.pattern})")
+    for path, about in annotations.items():
+        whose = list(parts[path].values())
+        annotations[path] = about._replace(parts=whose, excluded="" if whose or about.broken else "its label is mapped to excluded")
+    return Described(files, annotations, [])
 
 
 def _named(names: Iterable[str]) -> str:
     """The first few of many names."""
-    listed = sorted(names)
-    return ", ".join(listed[:3]) + (", ..." if len(listed) > 3 else "")
+    chosen = sorted(names)
+    return ", ".join(chosen[:3]) + (", ..." if len(chosen) > 3 else "")
 
 
-def _read_voxconverse(folder: Path, files: list[Path]) -> tuple[dict[Path, Annotation], list[str]]:
-    rttms: dict[str, Path] = {}
-    for path in annotation_files("voxconverse", folder):
-        if path.stem in rttms:
-            raise InputError(f"sources.voxconverse: {rttms[path.stem]} and {path} both annotate {path.stem}; remove one")
-        rttms[path.stem] = path
-    annotations = {}
-    for wav in files:
-        if wav.stem not in rttms:
-            continue
-        try:
-            stretches, broken = single_speaker_stretches(read_rttm(rttms[wav.stem])), ""
-        except EmptyRttmError as error:
-            stretches, broken = [], str(error)
-        annotations[wav] = Annotation(f"voxconverse:{wav.stem}", "speech", "SPEECH", broken=broken, stretches=stretches)
-    idle = rttms.keys() - {wav.stem for wav in files}
-    return annotations, [f"{len(idle)} RTTM files have no recording in audio/: {_named(idle)}"] if idle else []
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
-def _read_csv(path: Path, columns: list[str]) -> pd.DataFrame:
-    """The columns of a CSV file as text. Raises InputError naming file and column, or file and line."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable CSV table ({error}); replace it") from error
+def _describe_voxconverse(data_set: DataSet, files: list[Path], uploaders: Mapping[str, str]) -> tuple[dict[Path, Annotation], list[str]]:
+    recordings = {_composed(path.stem): path for path in files}
+    found, broken, remarks = _rttm_of_each(data_set, recordings)
+    turns = {stem: without_umbrella(rttm.turns) for stem, (_, rttm) in found.items()}
+    if reduced := [found[stem][0].name for stem, kept in turns.items() if len(kept) < len(found[stem][1].turns)]:
+        remarks.append(f"in {len(reduced)} RTTM files SPEECH covers the turns of its speakers, and is left out: {_named(reduced)}")
+    # The layout says so: VoxConverse's names are local to a recording. A folder of the user's own may hold anything.
+    declared = "local" if data_set.speaker_names == "undeclared" and data_set.origin != "path" else data_set.speaker_names
+    names = {found[stem][0].name: {turn.speaker for turn in kept} for stem, kept in turns.items() if stem in recordings}
+    local = names_are_local(declared, names, data_set.name)
+    annotations = {recordings[stem]: Annotation(broken=reason) for stem, reason in broken.items() if stem in recordings}
+    for stem, kept in turns.items():
+        if stem in recordings:
+            wav = recordings[stem]
+            alone = single_speaker_stretches(kept)
+            parts = _speakers(data_set.name, wav.stem, alone, local)
+            annotations[wav] = Annotation(parts, broken="" if alone else _why_nobody_is_alone(kept))
+    idle = (found.keys() | broken.keys()) - recordings.keys()
+    remarks += [f"{len(idle)} RTTM files have no recording in audio/: {_named(idle)}"] if idle else []
+    return annotations, remarks
+
+
+def _rttm_of_each(data_set: DataSet, recordings: Mapping[str, Path]) -> tuple[dict[str, tuple[Path, Rttm]], dict[str, str], list[str]]:
+    """Recording -> its annotation; recording -> why it has none that can be used; remarks.
+
+    An annotation belongs to the recording that its lines name. Where there is none of that name, it belongs to its file's.
+    """
+    found: dict[str, tuple[Path, Rttm]] = {}
+    broken: dict[str, str] = {}
+    places: dict[str, Path] = {}
+    followed, others = [], []
+    for path in annotation_files("voxconverse", data_set.path, data_set.name):
+        owner, rttm = _composed(path.stem), None
+        if not path.is_file():
+            broken[owner] = f"its annotation {path} cannot be opened (a link without content)"
+        else:
+            try:
+                rttm = read_rttm(path)
+            except EmptyRttmError as error:
+                broken[owner] = str(error)
+        if rttm:
+            named = _composed(rttm.recording)
+            told = next((name for name in (named, _without_suffix(named)) if name in recordings), None)
+            if told is not None and told != owner:
+                followed.append(f"{path.name} is of {told}")
+                owner = told
+            elif told is None and _without_suffix(named) != owner:
+                others.append(f"{rttm.recording} in {path.name}")
+            found[owner] = (path, rttm)
+        if owner in places:
+            raise InputError(f"{data_set.key}: {places[owner]} and {path} both annotate {owner}; remove one, or correct the name in its lines")
+        places[owner] = path
+    remarks = [f"{len(followed)} RTTM files annotate another recording than their name says, by their lines: {_named(followed)}"] if followed else []
+    if others:
+        remarks.append(f"the lines of {len(others)} RTTM files name no recording that there is, so the file's name counts: {_named(others)}")
+    return found, broken, remarks
+
+
+def _without_suffix(recording: str) -> str:
+    """The name of a recording that may be written as a path to its file."""
+    path = PurePosixPath(recording)
+    return path.stem if path.suffix.lower() in {*AUDIO, ".rttm"} else path.name
+
+
+def _speakers(dataset: str, recording: str, alone: list[Turn], local: bool) -> list[Part]:
+    """One part for each speaker whose name identifies somebody; one for the recording and all others."""
+    own = f"{dataset}:{recording}"
+    stretches = defaultdict[str, list[Stretch]](list)
+    for turn in alone:
+        person = not local and identifies(turn.speaker)
+        stretches[f"{dataset}:{canonical_name(turn.speaker)}" if person else own].append((turn.start_s, turn.end_s))
+    return [Part(source, "SPEECH", "speech", stretches[source]) for source in sorted(stretches)]
+
+
+def _why_nobody_is_alone(turns: list[Turn]) -> str:
+    lengths = defaultdict[str, float](float)
+    for turn in turns:
+        lengths[turn.speaker] += turn.end_s - turn.start_s
+    names = sorted(lengths, key=lambda name: -lengths[name])[:2]
+    what = f": {' and '.join(names)} overlap throughout" if len(names) > 1 else ""
+    return f"no stretch with one speaker alone{what}"
+
+
+def _rows(data_set: DataSet, path: Path, columns: list[str]) -> pd.DataFrame:
+    """Columns of a table without empty cells; raises InputError naming file and line where there is one, or an item is listed twice."""
+    table = read_text_table(path, columns)[columns].apply(lambda column: column.str.strip())
     for column in columns:
-        if column not in table:
-            raise InputError(f"{path}: no column {column}; it has {', '.join(table.columns)}")
-        empty = table.index[table[column].str.strip() == ""]
-        if len(empty):
-            raise InputError(f"{path}: row {empty[0] + 1} has no {column}; fill it in or remove the row")
-    double = table.index[table[columns[0]].duplicated()]
-    if len(double):
-        raise InputError(f"{path}: {table[columns[0]][double[0]]} is listed twice; remove one row")
-    return table[columns]
+        if len(empty := table.index[table[column] == ""]):
+            raise InputError(f"{path}:{empty[0]}: no {column}; fill it in or remove the row")
+    items = table[columns[0]].map(_composed)
+    if len(double := items.index[items.duplicated()]):
+        raise InputError(f"{path}:{double[0]}: {items[double[0]]} is listed twice; remove one row")
+    return table.assign(**{columns[0]: items})
 
 
-def _read_esc50(folder: Path, files: list[Path]) -> tuple[dict[Path, Annotation], list[str]]:
-    (path,) = annotation_files("esc50", folder)
-    table = _read_csv(path, ["filename", "category", "src_file"])
-    rows = {name: (category, source) for name, category, source in table.itertuples(index=False)}
+def _freesound(data_set: DataSet, identifier: str, uploaders: Mapping[str, str]) -> str:
+    """The source of a sound of Freesound: whoever uploaded it, where that is known, else the sound."""
+    uploader = uploaders.get(identifier)
+    return f"freesound:@{canonical_name(uploader)}" if uploader else f"freesound:{identifier}"
+
+
+def _describe_esc50(data_set: DataSet, files: list[Path], uploaders: Mapping[str, str]) -> tuple[dict[Path, Annotation], list[str]]:
+    (path,) = annotation_files("esc50", data_set.path, data_set.name)
+    remedy = f"ESC-50 has none of that name; correct it, or say what it is with {data_set.key}.labels (SPEECH, NONSPEECH or excluded)"
+    categories = Vocabulary([*ESC50_CATEGORIES, *data_set.labels], "category", remedy)
+    own = {term_key(label): meaning for label, meaning in data_set.labels.items()}
+    rows = {}
+    for line, name, written, source in _rows(data_set, path, ["filename", "category", "src_file"]).itertuples():
+        rows[name] = (categories.term(written, f"{path}:{line}"), source)
     annotations = {}
     for wav in files:
-        if wav.name in rows:
-            category, source = rows[wav.name]
-            excluded = "category with human voice: " + category if category in ESC50_HUMAN_VOICE else ""
-            annotations[wav] = Annotation(f"esc50:{source}", category, "NONSPEECH", excluded=excluded)
-    idle = rows.keys() - {wav.name for wav in files}
+        if _composed(wav.name) in rows:
+            category, source = rows[_composed(wav.name)]
+            voice = "category with human voice: " + category if category in ESC50_HUMAN_VOICE else ""
+            label = own.get(term_key(category), "NONSPEECH")
+            excluded = f"category {category} is mapped to excluded" if label == EXCLUDED else "" if term_key(category) in own else voice
+            of_freesound = data_set.origin != "embedded" and re.fullmatch(rf"\d-{re.escape(source)}-[A-Z]-\d+", wav.stem) and source.isdecimal()
+            source_id = _freesound(data_set, source, uploaders) if of_freesound else f"{data_set.name}:{canonical_name(source)}"
+            annotations[wav] = Annotation([Part(source_id, "NONSPEECH" if label == EXCLUDED else label, category)], excluded=excluded)
+    idle = rows.keys() - {_composed(wav.name) for wav in files}
     return annotations, [f"{len(idle)} rows of {path} have no file in audio/: {_named(idle)}"] if idle else []
 
 
-def _read_fsd50k(folder: Path, files: list[Path]) -> tuple[dict[Path, Annotation], list[str]]:
-    paths = annotation_files("fsd50k", folder)
-    tables = [_read_csv(path, ["fname", "labels"]) for path in paths if path.name in ("dev.csv", "eval.csv")]
+def _describe_fsd50k(data_set: DataSet, files: list[Path], uploaders: Mapping[str, str]) -> tuple[dict[Path, Annotation], list[str]]:
+    paths = annotation_files("fsd50k", data_set.path, data_set.name)
+    tables = [path for path in paths if path.name in ("dev.csv", "eval.csv")]
     if not tables:
-        raise InputError(f"sources.fsd50k: {folder} holds neither FSD50K.ground_truth/dev.csv nor eval.csv; name the folder above them")
-    labels = {name: text.split(",") for table in tables for name, text in zip(table.fname, table.labels, strict=True)}
-    clips: dict[str, dict[str, Any]] = {}
-    for path in paths:
-        if path.suffix == ".json":
-            clips |= _read_clips_info(path)
+        raise InputError(f"{data_set.key}: {data_set.path} holds neither FSD50K.ground_truth/dev.csv nor eval.csv; name the folder above them")
+    known = Vocabulary(FSD50K_LABELS, "label", "FSD50K has none of that name; correct it, or describe the recordings in a manifest")
+    labels: dict[str, list[str]] = {}
+    for path in tables:
+        for line, name, text in _rows(data_set, path, ["fname", "labels"]).itertuples():
+            labels[name] = [known.term(label, f"{path}:{line}") for label in divided_labels(text)]
+            if not labels[name]:
+                raise InputError(f"{path}:{line}: no labels; fill them in or remove the row")
+    clips = _clips_info(path for path in paths if path.suffix == ".json")
     annotations = {}
     for wav in files:
-        if wav.stem in labels:
-            about = clips.get(wav.stem, {})
-            label, category, excluded = _judge_fsd50k(labels[wav.stem])
-            source = str(about.get("uploader") or wav.stem)
-            annotations[wav] = Annotation(f"fsd50k:{source}", category, label, excluded=excluded, licence=about.get("license"))
+        if (name := _composed(wav.stem)) in labels:
+            about = clips.get(name, {})
+            label, category, excluded = judge_fsd50k(labels[name])
+            uploader = str(about.get("uploader") or "")
+            if data_set.origin != "embedded" and name.isdecimal():
+                source = _freesound(data_set, name, {name: uploader} if uploader else uploaders)
+            else:
+                source = f"{data_set.name}:{canonical_name(uploader or name)}"
+            annotations[wav] = Annotation([Part(source, label, category)], excluded, licence=str(about.get("license") or ""))
     return annotations, [] if clips else [
         "FSD50K.metadata is missing: every sound counts as a source of its own, though one uploader may have made many"
     ]
 
 
-def _judge_fsd50k(labels: list[str]) -> tuple[str, str, str]:
-    """Label, category and reason for exclusion ("" for none); a clip's labels run from the most specific to the broadest."""
-    voices = [label for label in labels if label in FSD50K_HUMAN_VOICE]
-    if not voices:
-        return "NONSPEECH", labels[0], ""
-    others = [label for label in labels if label not in FSD50K_SPEECH]
-    if "Speech" not in labels:
-        return "NONSPEECH", labels[0], f"label with human voice: {voices[0]}"
-    return "SPEECH", "speech", f"speech and something else: {others[0]}" if others else ""
+def read_uploaders(paths: Iterable[Path]) -> dict[str, str]:
+    """Freesound id -> who uploaded it, from FSD50K's clips-info files. Raises InputError where one cannot be read."""
+    return {name: str(about["uploader"]) for name, about in _clips_info(paths).items() if about.get("uploader")}
 
 
-def _read_clips_info(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        clips = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); replace it") from error
-    if not isinstance(clips, dict) or not all(isinstance(about, dict) for about in clips.values()):
-        raise InputError(f"{path}: expected one object per clip, keyed by its name; replace it")
-    return clips
+def _clips_info(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        try:
+            clips = json.loads(read_text(path))
+        except ValueError as error:
+            raise InputError(f"{path}: not valid JSON ({error}); replace it") from error
+        if not isinstance(clips, dict) or not all(isinstance(about, dict) for about in clips.values()):
+            raise InputError(f"{path}: expected one object per clip, keyed by its name; replace it")
+        found |= clips
+    return found
 
 
-_READERS = {"voxconverse": _read_voxconverse, "esc50": _read_esc50, "fsd50k": _read_fsd50k}
+_READERS = {"voxconverse": _describe_voxconverse, "esc50": _describe_esc50, "fsd50k": _describe_fsd50k}
 
 
 def summary(found: Catalogue) -> str:

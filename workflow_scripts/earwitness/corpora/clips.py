@@ -198,19 +198,20 @@ def _apart(clips: list[Clip], settings: ClipSettings) -> list[Clip]:
 def select_clips(
     recordings: pd.DataFrame, segments: pd.DataFrame, settings: ClipSettings, seed: int
 ) -> Iterator[tuple[str, list[Clip], Counter[str]]]:
-    """Yield every source with its clips, in order of time within a recording, and how many of its recordings gave none and why.
+    """Yield every source and class with its clips, in order of time within a recording, and how many of its recordings gave none and why.
 
     recordings, segments: earwitness.tables.recordings.RECORDINGS and SEGMENTS. A source with several recordings is visited in an order
     drawn per recording, and gives one clip of each before a second of any.
     Raises InputError where a recording can no longer be read.
     """
-    stretches = {name: list(zip(rows.start_s, rows.end_s, strict=True)) for name, rows in segments.groupby("recording_id")}
-    for source_id, group in recordings.groupby("source_id", sort=True):
+    whose = ["recording_id", "source_id", "label"]
+    stretches = {key: list(zip(rows.start_s, rows.end_s, strict=True)) for key, rows in segments.groupby(whose)}
+    for (source_id, _), group in recordings.groupby(["source_id", "label"], sort=True):
         order = sorted(range(len(group)), key=lambda k: stream_seed(seed, "select_clips", "order", group.recording_id.iloc[k]))
         offers: list[list[Clip]] = []
         idle: Counter[str] = Counter()
         for recording in (group.iloc[k] for k in order):
-            own = stretches.get(recording.recording_id, [])
+            own = stretches.get(tuple(recording[whose]), [])
             collar = settings.collar_s if recording.label == "SPEECH" else 0.0
             if not any(end - start - 2 * collar >= settings.duration_s for start, end in own):
                 idle["too short"] += 1

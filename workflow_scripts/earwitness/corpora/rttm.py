@@ -1,7 +1,7 @@
 """Who speaks when: reading RTTM, and the stretches where one speaker is alone.
 
 The format is NIST's Rich Transcription Time Marked (RT-09 evaluation plan, appendix A): one turn per SPEAKER line,
-`SPEAKER <file> <channel> <start> <duration> <orthography> <subtype> <speaker> <confidence> [<lookahead>]`.
+`SPEAKER <file> <channel> <start> <duration> <orthography> <subtype> <speaker> [<confidence> [<lookahead>]]`.
 """
 
 import math
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from earwitness.core.errors import InputError
+from earwitness.core.names import term_key
+from earwitness.corpora.text_tables import read_text
 
 OTHER_TYPES = frozenset(
     {"SEGMENT", "NOSCORE", "NO_RT_METADATA", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "IP", "SU", "CB", "A/P", "SPKR-INFO"}
@@ -32,34 +34,42 @@ class Turn(NamedTuple):
     speaker: str
 
 
-def read_rttm(path: Path) -> list[Turn]:
-    """The turns of one recording's RTTM file, in the file's order.
+class Rttm(NamedTuple):
+    """The turns of one recording, in the file's order, and the recording's name as the lines give it."""
+
+    recording: str
+    turns: list[Turn]
+
+
+def read_rttm(path: Path) -> Rttm:
+    """One recording's RTTM file.
 
     Raises EmptyRttmError where there is no SPEAKER line, and InputError naming file and line where a line is malformed
     or the file mixes several recordings.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text, so not an RTTM file; replace it") from error
-    turns, recordings = [], set()
-    for number, line in enumerate(lines, start=1):
+    turns, recording = [], ""
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         fields = line.split()
         if not fields or line.lstrip().startswith(";;") or fields[0] in OTHER_TYPES:
             continue
         turns.append(_turn(fields, f"{path}:{number}", line))
-        recordings.add(fields[1])
+        if recording and fields[1] != recording:
+            raise InputError(f"{path}:{number}: mixes recordings ({recording}, then {fields[1]}); write one RTTM file per recording")
+        recording = fields[1]
     if not turns:
         raise EmptyRttmError(f"{path}: holds no SPEAKER line; annotate the recording or remove the file")
-    if len(recordings) > 1:
-        first, second = sorted(recordings)[:2]
-        raise InputError(f"{path}: mixes {len(recordings)} recordings ({first}, {second}, ...); write one RTTM file per recording")
-    return turns
+    return Rttm(recording, turns)
+
+
+def without_umbrella(turns: list[Turn]) -> list[Turn]:
+    """The turns without those labelled SPEECH, where others say who or what kind of speaker it is."""
+    others = [turn for turn in turns if term_key(turn.speaker) != "speech"]
+    return others or turns
 
 
 def _turn(fields: list[str], where: str, line: str) -> Turn:
     shown = repr(line.strip() if len(line.strip()) <= 60 else line.strip()[:57] + "...")
-    if fields[0] != "SPEAKER" or len(fields) not in (9, 10):
+    if fields[0] != "SPEAKER" or len(fields) not in (8, 9, 10):
         raise InputError(f"{where}: malformed line {shown} ({len(fields)} fields); expected {LAYOUT}")
     try:
         start, duration = float(fields[3]), float(fields[4])
@@ -67,7 +77,18 @@ def _turn(fields: list[str], where: str, line: str) -> Turn:
         raise InputError(f"{where}: start {fields[3][:20]!r} or duration {fields[4][:20]!r} is not a number; expected {LAYOUT}") from None
     if not (math.isfinite(start) and math.isfinite(duration) and start >= 0 and duration >= 0):
         raise InputError(f"{where}: start {fields[3][:20]} and duration {fields[4][:20]} must be finite and not negative; correct {shown}")
+    if not all(_says_nothing_of_a_name(field) for field in fields[8:]):
+        raise InputError(f"{where}: {shown}: {fields[8][:20]!r} follows the speaker {fields[7][:20]!r}; write names without spaces, as in {LAYOUT}")
     return Turn(start, start + duration, fields[7])
+
+
+def _says_nothing_of_a_name(field: str) -> bool:
+    """Is a field after the speaker empty, or a number?"""
+    try:
+        float(field)
+    except ValueError:
+        return term_key(field) in ("", "na", "none", "null")
+    return True
 
 
 def single_speaker_stretches(turns: Iterable[Turn], collar_s: float = 0.0) -> list[Turn]:

@@ -1,9 +1,11 @@
 """Tables that people wrote: CSV with commas, semicolons or tabs, or Parquet, read as text without guessing."""
 
+import contextlib
 import csv
 import io
+import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,20 +117,58 @@ def _fitted(cells: list[str], header: list[str], where: str) -> list[str]:
     return cells
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def audio_column(path: Path) -> bool:
+    """Does a Parquet file hold audio itself, in a column `audio` of bytes, or of bytes and path as Hugging Face data sets have it?"""
+    with _opened(path) as file:
+        schema = file.schema_arrow
+    if "audio" not in schema.names:
+        return False
+    kind = schema.field("audio").type
+    return _is_binary(kind) or (pyarrow.types.is_struct(kind) and any(field.name == "bytes" for field in kind))
+
+
+def audio_of_rows(path: Path) -> Iterator[Any]:
+    """Yield the column `audio` of a Parquet file row by row: bytes, or a dictionary with bytes and path. Memory stays bounded."""
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_size=16, columns=["audio"]):
+            yield from batch.column(0).to_pylist()
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[parquet.ParquetFile]:
     try:
         with parquet.ParquetFile(path) as file:
-            plain = [field.name for field in file.schema_arrow if _is_plain(field.type)]
-            table = file.read(columns=plain)
+            yield file
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the name, or the link") from error
     except pyarrow.ArrowException as error:
         raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from error
-    # A null is the one thing that is no text: a number that is NaN reads "nan", which no check of numbers lets pass.
-    texts = {name: ["" if value is None else str(value) for value in table[name].to_pylist()] for name in plain}
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    with _opened(path) as file:
+        plain = [field.name for field in file.schema_arrow if not (_is_binary(field.type) or pyarrow.types.is_nested(field.type))]
+        table = file.read(columns=plain)
+        names = _class_names(file.schema_arrow.metadata or {})
+    texts = {name: [_as_text(value, names.get(name)) for value in table[name].to_pylist()] for name in plain}
     return pd.DataFrame(texts, index=pd.RangeIndex(1, table.num_rows + 1, name="line"), columns=plain, dtype=str)
 
 
-def _is_plain(kind: pyarrow.DataType) -> bool:
-    binary = pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or pyarrow.types.is_fixed_size_binary(kind)
-    return not (binary or pyarrow.types.is_nested(kind))
+def _as_text(value: object, names: list[str] | None) -> str:
+    # A null is the one thing that is no text: a number that is NaN reads "nan", which no check of numbers lets pass.
+    if value is None:
+        return ""
+    return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
+
+
+def _class_names(metadata: dict[bytes, bytes]) -> dict[str, list[str]]:
+    """Column -> names of its numbers, where Hugging Face `datasets` wrote them beside the table."""
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
+        return {name: feature["names"] for name, feature in features.items() if feature.get("_type") == "ClassLabel"}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _is_binary(kind: pyarrow.DataType) -> bool:
+    return pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind) or pyarrow.types.is_fixed_size_binary(kind)

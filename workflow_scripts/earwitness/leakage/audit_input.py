@@ -1,7 +1,7 @@
 """What an audit looks at: the stimuli of a split with their provenance and audio, their clips and recordings, the policy."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import islice
@@ -61,7 +61,7 @@ class AuditInput:
 
     stimuli: one row per stimulus of the split; columns of earwitness.tables.stimuli.STIMULI and `part`.
     clip_files: tables of clips with audio (earwitness.tables.clips.CLIPS) that hold every clip of `stimuli`.
-    recordings: earwitness.tables.recordings.RECORDINGS, one row per recording that `stimuli` were cut from.
+    recordings: earwitness.tables.recordings.RECORDINGS, one row per source in each recording that `stimuli` were cut from.
     shards: tables of stimuli with audio (earwitness.tables.stimuli.STIMULI) that hold every stimulus of `stimuli`.
     altered: what to yield for a clip_id or stimulus_id and its stored waveform; None yields what is stored.
     workers: who computes functions over audio; altered audio is left to this process.
@@ -200,17 +200,17 @@ def load_audit_input(split: Path, index: Path, clip_files: list[Path], recording
     inside = (stimuli.segment_start_s >= cut_from.start_s - CUT_TOLERANCE_S) & (stimuli.segment_end_s <= cut_from.end_s + CUT_TOLERANCE_S)
     _require(inside, stimuli.stimulus_id, f"{index}: the segment of stimulus {{}} is not inside its clip; segment times are seconds in the recording")
     recordings = pd.concat([read_table(path, RECORDINGS) for path in recording_files], ignore_index=True)
-    recordings = _one_row_each(stimuli.recording_id, recordings, recording_files, split)
+    recordings = _one_row_each(stimuli.recording_id, recordings, recording_files, split, ("source_id", "label"))
     heard = _one_row_each(stimuli.stimulus_id, pd.concat([read_table(path, STIMULI) for path in shards], ignore_index=True), shards, split)
     _require_agreement(stimuli, heard, "stimulus_id", ["clip_id", "source_id", "label"], f"{index} and the shards")
     return AuditInput(stimuli, tuple(clip_files), policy, recordings.reset_index(drop=True), tuple(shards))
 
 
-def _one_row_each(used: pd.Series, table: pd.DataFrame, files: list[Path], split: Path) -> pd.DataFrame:
-    """The rows of a table for the items of a split; raises InputError unless every item has exactly one."""
+def _one_row_each(used: pd.Series, table: pd.DataFrame, files: list[Path], split: Path, of_each: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows of a table for the items of a split; raises InputError unless every item has exactly one, of each value of other columns."""
     key, names = str(used.name), ", ".join(path.name for path in files)
     what, rows = key.removesuffix("_id"), table[table[key].isin(used)]
-    _require(~rows[key].duplicated(), rows[key], f"{what} {{}} is in the {what} files twice ({names}); name each file once")
+    _require(~rows.duplicated([key, *of_each]), rows[key], f"{what} {{}} is in the {what} files twice ({names}); name each file once")
     _require(used.isin(rows[key]), used, f"{split}: {what} {{}} is in none of the {what} files ({names}); name the file that holds it")
     return rows
 

@@ -190,7 +190,7 @@ def _recordings(stimuli: pd.DataFrame, items: pd.DataFrame, digests: dict[Path, 
     firsts["sha256"] = [digests[file] for file in firsts.file]
     firsts["sample_rate"] = [file.sample_rate for file in files]
     firsts["duration_s"] = [file.duration_s for file in files]
-    return validate(firsts.assign(dataset="manifest", licence="unknown"), RECORDINGS)
+    return validate(firsts.assign(dataset="manifest", licence="unknown", session=""), RECORDINGS)
 
 
 def _subject(manifests: Mapping[str, Path], items: pd.DataFrame, digests: dict[Path, str]) -> list[dict[str, str]]:

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from earwitness.audio.noise_folder import RECORDED_NOISES
 from earwitness.core.errors import InputError
+from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
 from earwitness.plan.values import Experiment, Search
 from earwitness.systems import BASE, HONEST_SPLIT, LEAKY_SPLIT, System
 
 STIMULUS_SETS = {"factorial": "stimuli", "baseline": "baseline"}
 """Set of stimuli -> its section of the configuration."""
+
+ROLES = {"factorial": STUDY, "baseline": BASELINE}
+"""Set of stimuli -> roles of the data sets that it is drawn from."""
 
 HUB_MODELS = {"base": ("model",), "proposer": ("prompt_search", "opro")}
 """Model that may be fetched -> where the configuration has its repository and revision."""
@@ -51,8 +56,8 @@ class Plan:
 
     def datasets(self, *stimulus_sets: str) -> list[str]:
         """The data sets that sets of stimuli are drawn from, in the configuration's order of sources."""
-        used = {name for stimulus_set in stimulus_sets for name in self.config[STIMULUS_SETS[stimulus_set]]["datasets"]}
-        return [name for name in self.config["sources"] if name in used]
+        roles = {role for stimulus_set in stimulus_sets for role in ROLES[stimulus_set]}
+        return [name for name, source in self.config["sources"].items() if source["role"] in roles and source["origin"] != "none"]
 
     @property
     def shards(self) -> list[str]:
@@ -60,10 +65,15 @@ class Plan:
         return [f"{shard:03d}" for shard in range(self.config["resources"]["stimulus_shards"])]
 
     def stimulus_settings(self, stimulus_set: str) -> dict[str, Any]:
-        """What a set's stimuli depend on; the baseline has its window, floor, ramps and levels from the factorial set."""
-        shared = ("noise_recordings", "window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs")
-        own = {key: value for key, value in self.config[STIMULUS_SETS[stimulus_set]].items() if key != "datasets"}
-        return {key: self.config["stimuli"][key] for key in shared} | own
+        """What a set's stimuli depend on; the baseline has its window, floor, ramps and levels from the factorial set.
+
+        noise_recordings: the folder of the data set of role noise where the set's noise is cut from recordings, else None.
+        """
+        shared = ("window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs")
+        own = self.config[STIMULUS_SETS[stimulus_set]]
+        noises = [source["path"] for source in self.config["sources"].values() if source["role"] == "noise" and source["origin"] != "none"]
+        folder = next(iter(noises), None) if own["noise"] in RECORDED_NOISES else None
+        return {"noise_recordings": folder} | {key: self.config["stimuli"][key] for key in shared} | own
 
     @cached_property
     def experiments(self) -> dict[str, Experiment]:

@@ -14,9 +14,6 @@ _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
 _MLP = {"gate_proj", "up_proj", "down_proj"}
 
 
-_STUDY_DATASETS = ("voxconverse", "esc50")
-
-
 def published_beside_ours(
     published: pd.DataFrame,
     accuracy: pd.DataFrame,
@@ -31,11 +28,11 @@ def published_beside_ours(
     `comparable` is "yes" only where model and data are the same; otherwise it says what differs.
     """
     ours = {
-        quantity: (percent(value), meaning, _comparable(config, same_stimuli, _STUDY_DATASETS))
+        quantity: (percent(value), meaning, _comparable(config, same_stimuli, ["voxconverse", "esc50"]))
         for quantity, (value, meaning, same_stimuli) in _our_accuracies(accuracy, config).items()
     }
     if thresholds is not None and points is not None:
-        comparable = _comparable(config, True, config["baseline"]["datasets"])
+        comparable = _comparable(config, True, ["fsd50k"])
         ours |= {quantity: (value, meaning, comparable) for quantity, (value, meaning) in _our_baseline(thresholds, points).items()}
     rows = []
     for row in rows_of(published):
@@ -99,8 +96,12 @@ def _our_baseline(thresholds: pd.DataFrame, points: pd.DataFrame) -> dict[str, t
 
 
 def _comparable(config: dict[str, Any], same_stimuli: bool, datasets: Sequence[str]) -> str:
+    """datasets: those of the published study, which must be all that have their role."""
     model = config["model"]
     same_model = model["origin"] == "hub" and model["repository"] == PUBLISHED_MODEL
-    same_data = all(config["sources"][name]["origin"] == "download" for name in datasets)
+    used = {name: source for name, source in config["sources"].items() if source["origin"] != "none"}
+    roles = {used[name]["role"] for name in datasets if name in used}
+    same_role = [name for name, source in used.items() if source["role"] in roles]
+    same_data = set(same_role) == set(datasets) and all(used[name]["origin"] == "download" for name in datasets)
     differs = [name for name, same in (("model", same_model), ("data", same_data), ("stimuli", same_stimuli)) if not same]
     return f"no: other {' and '.join(differs)}" if differs else "yes"

@@ -38,9 +38,9 @@ def conclusion() -> pa.Column:
     return pa.Column(str, pa.Check.isin(["different", "equivalent", "inconclusive", "descriptive_only"]))
 
 
-def schema(name: str, columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
-    """Exactly these columns in this order; types are converted on validation."""
-    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, coerce=True)
+def schema(name: str, columns: dict[str, pa.Column], unique: list[str] | None = None) -> pa.DataFrameSchema:
+    """Exactly these columns in this order; types are converted on validation. unique: columns that together name a row."""
+    return pa.DataFrameSchema(columns, name=name, strict=True, ordered=True, coerce=True, unique=unique)
 
 
 def joint_schema(name: str, *schemas: pa.DataFrameSchema) -> pa.DataFrameSchema:

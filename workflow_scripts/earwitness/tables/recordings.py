@@ -7,7 +7,7 @@ from earwitness.tables.columns import label, number, schema, share, text
 RECORDINGS = schema(
     "recordings",
     {
-        "recording_id": text(unique=True),
+        "recording_id": text(),
         "dataset": text(),
         "path": text(),
         "sha256": pa.Column(str, pa.Check.str_matches("^[0-9a-f]{64}$")),
@@ -17,13 +17,21 @@ RECORDINGS = schema(
         "category": text(),
         "label": label(),
         "licence": text(),
+        "session": pa.Column(str),
     },
+    unique=["recording_id", "source_id", "label"],
 )
-"""One row per usable recording."""
+"""One row per usable recording and source in it, of each class. session: what was recorded together, "" where that is not known."""
 
 SEGMENTS = schema(
     "segments",
-    {"recording_id": text(), "start_s": pa.Column(float, pa.Check.ge(0)), "end_s": pa.Column(float, pa.Check.gt(0))},
+    {
+        "recording_id": text(),
+        "source_id": text(),
+        "label": label(),
+        "start_s": pa.Column(float, pa.Check.ge(0)),
+        "end_s": pa.Column(float, pa.Check.gt(0)),
+    },
 )
 """Stretches that clips may be cut from: one speaker alone, or the whole of a sound."""
 

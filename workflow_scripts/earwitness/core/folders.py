@@ -1,0 +1,39 @@
+"""Which files a folder holds: decided once for every reader."""
+
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from earwitness.core.errors import InputError
+
+
+def files_below(folder: Path, suffixes: Collection[str], nested: bool = True) -> list[Path]:
+    """Every file with one of the suffixes (lower case, any case on disk), in the folder or anywhere below it, sorted.
+
+    Files and folders whose name starts with a dot belong to other programs (snapshots, checkpoints, side files) and are passed
+    over. Links to folders are followed, each real folder once. A link without content is listed: whoever reads it says so.
+    Raises InputError where a name is not UTF-8 text.
+    """
+    found: list[Path] = []
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        links = [name for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes]
+        found += [Path(place, name) for name in links]
+        folders[:] = sorted(name for name in folders if not name.startswith(".")) if nested else []
+    for path in found:
+        refuse_unreadable_name(path)
+    return sorted(found)
+
+
+def refuse_unreadable_name(path: Path) -> None:
+    """Raise InputError where a path is not UTF-8 text, which no table can hold."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise InputError(f"the file name {shown} is not UTF-8 text; rename the file or folder") from error

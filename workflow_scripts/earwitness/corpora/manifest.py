@@ -1,0 +1,209 @@
+"""The user's own recordings: a table that says what each holds and whose it is, or folders whose names say so.
+
+manifest   CSV or Parquet with the columns path (relative to the table; `file_name` in a Hugging Face audio folder), label, source,
+           and where wanted recording, start_s, end_s, category, licence, session
+folder     audio files whose path fits a pattern such as {label}/{source}/*.wav
+"""
+
+import math
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from earwitness.core.errors import InputError
+from earwitness.core.folders import files_below
+from earwitness.core.names import canonical_name, term_key
+from earwitness.corpora.data_sets import DataSet
+from earwitness.corpora.text_tables import audio_column, file_named, read_text_table
+
+REQUIRED = ("path", "label", "source")
+OPTIONAL = ("recording", "start_s", "end_s", "category", "licence", "session")
+EXCLUDED = "excluded"
+"""What a label is mapped to whose recordings are listed and left out."""
+
+AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64", ".sph")
+FOLDER_TABLES = ("metadata.csv", "metadata.parquet")
+"""The table of a Hugging Face audio folder."""
+
+
+class Listed(NamedTuple):
+    """One stretch of one file: what it holds and whose it is.
+
+    where: table and line, or the file. name: the file's path below the table or folder. label: SPEECH, NONSPEECH or excluded.
+    source, session: canonical names; session "" where none is given. end_s: infinite where the stretch ends with the file.
+    licence: "" for the data set's.
+    """
+
+    where: str
+    name: str
+    file: Path
+    label: str
+    source: str
+    category: str
+    start_s: float = 0.0
+    end_s: float = math.inf
+    session: str = ""
+    licence: str = ""
+
+
+def listed(data_set: DataSet) -> list[Listed]:
+    """Every stretch of a data set of origin manifest or folder, ordered by file and time.
+
+    Raises InputError naming table and line where a row cannot be read, has an unknown label, or claims a stretch of a file that
+    another row gives to somebody else.
+    """
+    rows = _listed_in_table(data_set) if data_set.origin == "manifest" else _listed_in_folder(data_set)
+    by_file = defaultdict[str, list[Listed]](list)
+    for row in rows:
+        by_file[row.name].append(row)
+    return [row for name in sorted(by_file) for row in _disjoint(by_file[name])]
+
+
+def table_of(data_set: DataSet) -> Path:
+    """The table of a data set of origin manifest: its path, or the one that a Hugging Face audio folder holds."""
+    if not data_set.path.is_dir():
+        return data_set.path
+    for name in FOLDER_TABLES:
+        if (data_set.path / name).is_file():
+            return data_set.path / name
+    raise InputError(f"{data_set.key}: the folder {data_set.path} holds no {' or '.join(FOLDER_TABLES)}; name the table")
+
+
+def packed_tables(data_set: DataSet) -> list[Path]:
+    """The Parquet files that hold a data set's audio themselves, sorted; none where its audio lies in files of its own."""
+    if data_set.origin != "manifest":
+        return []
+    path = data_set.path
+    tables = files_below(path, (".parquet",)) if path.is_dir() and not any((path / name).is_file() for name in FOLDER_TABLES) else [path]
+    return [table for table in tables if table.suffix.lower() == ".parquet" and audio_column(table)]
+
+
+def labels_used(data_set: DataSet) -> frozenset[str]:
+    """The classes that a data set of origin manifest or folder has."""
+    packed = packed_tables(data_set)
+    if not packed:
+        return frozenset(row.label for row in listed(data_set)) - {EXCLUDED}
+    column = data_set.columns.get("label", "label")
+    found = set()
+    for path in packed:
+        found |= {_label(data_set, text, f"{path}:{line}") for line, text in read_text_table(path, [column])[column].items()}
+    return frozenset(found) - {EXCLUDED}
+
+
+def _listed_in_table(data_set: DataSet) -> list[Listed]:
+    path = table_of(data_set)
+    names = {role: data_set.columns.get(role, role) for role in (*REQUIRED, *OPTIONAL)}
+    try:
+        table = read_text_table(path, [names["label"], names["source"]])
+    except InputError as error:
+        role = next((role for role in ("label", "source") if f"no column {names[role]};" in str(error)), None)
+        hint = f"; name it with {data_set.key}.columns.{role}" if role else ""
+        raise InputError(f"{error}{hint}") from error
+    if names["path"] not in table and "path" not in data_set.columns and "file_name" in table:
+        names["path"] = "file_name"
+    for role, name in names.items():
+        if name not in table and (role in REQUIRED or role in data_set.columns):
+            raise InputError(f"{path}: no column {name}; it has {', '.join(table.columns)}; name it with {data_set.key}.columns.{role}")
+    if table.empty:
+        raise InputError(f"{path}: has no rows; list the recordings")
+    rows = []
+    for line, *cells in table[[name for name in names.values() if name in table]].itertuples():
+        given = dict(zip([role for role, name in names.items() if name in table], map(str.strip, cells), strict=True))
+        rows.append(_row(data_set, path, f"{path}:{line}", given, names))
+    return rows
+
+
+def _row(data_set: DataSet, table: Path, where: str, given: dict[str, str], names: dict[str, str]) -> Listed:
+    for role in REQUIRED:
+        if not given[role]:
+            raise InputError(f"{where}: no {names[role]}; fill it in or remove the row")
+    start, end = (_seconds(given.get(role, ""), default, names[role], where) for role, default in (("start_s", 0.0), ("end_s", math.inf)))
+    if end <= start:
+        raise InputError(f"{where}: ends at {end:g} s, not after its start at {start:g} s; correct {names['start_s']} or {names['end_s']}")
+    name = Path(os.path.normpath(given["path"])).as_posix()
+    label = _label(data_set, given["label"], where)
+    return Listed(
+        where,
+        name,
+        file_named(table.parent, name),
+        label,
+        canonical_name(given["source"]),
+        given.get("category") or ("speech" if label == "SPEECH" else given["label"]),
+        start,
+        end,
+        # Files cut from one recording were recorded together, as the recordings of one session were.
+        canonical_name(given.get("session") or given.get("recording") or ""),
+        given.get("licence", ""),
+    )
+
+
+def _seconds(text: str, default: float, column: str, where: str) -> float:
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = math.nan
+    if math.isnan(value) or value < 0 or (text and math.isinf(value)):
+        raise InputError(f"{where}: {column} {text!r} is no number of seconds from 0; correct it, or leave it empty for the whole file")
+    return value
+
+
+def _label(data_set: DataSet, text: str, where: str) -> str:
+    meanings = {term_key(label): label for label in ("SPEECH", "NONSPEECH")} | {term_key(name): label for name, label in data_set.labels.items()}
+    if (label := meanings.get(term_key(text))) is None:
+        raise InputError(
+            f"{where}: unknown label {text!r}; say what it is with {data_set.key}.labels, as in {{{text}: NONSPEECH}} (SPEECH, NONSPEECH or excluded)"
+        )
+    return label
+
+
+def _listed_in_folder(data_set: DataSet) -> list[Listed]:
+    assert data_set.pattern is not None
+    fits = _pattern(data_set.pattern)
+    rows = []
+    for path in audio_below(data_set):
+        name = path.relative_to(data_set.path).as_posix()
+        if found := fits.fullmatch(name):
+            given = found.groupdict()
+            label = _label(data_set, given["label"], str(path))
+            category = given.get("category") or ("speech" if label == "SPEECH" else given["label"])
+            session = canonical_name(given.get("session") or given.get("recording") or "")
+            rows.append(Listed(str(path), name, path, label, canonical_name(given["source"]), category, session=session))
+    if not rows:
+        raise InputError(f"{data_set.key}: no file below {data_set.path} fits the pattern {data_set.pattern}; correct the pattern")
+    return rows
+
+
+def audio_below(data_set: DataSet) -> list[Path]:
+    """Every audio file below the folder of a data set of origin folder. Raises InputError where there is none."""
+    if not data_set.path.is_dir():
+        raise InputError(f"{data_set.key}: no folder {data_set.path}; set {data_set.key}.path to where the recordings are")
+    if not (files := files_below(data_set.path, AUDIO)):
+        raise InputError(f"{data_set.key}: {data_set.path} holds no audio files; name the folder of the recordings")
+    return files
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """{name} is one part of a path or of a file's name, * anything but a slash, ** anything."""
+    pieces = re.split(r"(\{\w+\}|\*\*|\*)", pattern)
+    wild = {"*": "[^/]*", "**": ".*"}
+    return re.compile("".join(f"(?P<{piece[1:-1]}>[^/]+?)" if piece.startswith("{") else wild.get(piece, re.escape(piece)) for piece in pieces))
+
+
+def _disjoint(rows: Iterable[Listed]) -> list[Listed]:
+    """The stretches of one file in order, those of one source and label that touch or overlap joined."""
+    kept: list[Listed] = []
+    for row in sorted(rows, key=lambda row: (row.start_s, row.end_s, row.label, row.source)):
+        last = kept[-1] if kept else None
+        if last is None or row.start_s >= last.end_s:
+            kept.append(row)
+        elif (row.source, row.label) == (last.source, last.label):
+            kept[-1] = last._replace(end_s=max(last.end_s, row.end_s))
+        else:
+            raise InputError(
+                f"{row.where}: overlaps {last.where} in {row.name} ({last.source} {last.label}, {row.source} {row.label}); "
+                "give each stretch to one source, and leave out where several are heard"
+            )
+    return kept
