@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as parquet
 import pytest
 from shards import write_shard
 
@@ -13,7 +14,7 @@ import compare_prompts
 import predict_prompts
 import search_prompts
 from earwitness.core.errors import InputError
-from earwitness.core.files import write_json
+from earwitness.core.files import sha256_of, write_json
 from earwitness.leakage.tuning_records import load_tuning_record
 from earwitness.model.engine.adapters import attach_adapter
 from earwitness.model.engine.loading import load_model
@@ -110,6 +111,8 @@ def test_what_was_found_is_reported_on_test_sources_with_its_system(study, folde
     best = found / "edits" / "seed-1"
     common = ["--searches", best / "prompts.csv", "--split", study / "grouped.csv"]
     call(predict_prompts, monkeypatch, *system_of(study, folder), *common, "--output", found / "predictions.parquet")
+    made_with = json.loads(parquet.read_schema(found / "predictions.parquet").metadata[b"earwitness"])
+    assert made_with == {"base": identified(folder).sha256, "adapter": sha256_of(study / "adapter" / "adapter_model.safetensors")}
     outputs = ["--gains", study / "gains.csv", "--history", study / "history.csv", "--conditions", study / "conditions.csv"]
     options = ["--tuning", best / "prompts.tuning.json", "--index", study / "index.parquet", "--confidence", 0.95]
     call(compare_prompts, monkeypatch, found / "predictions.parquet", *common, *options, *outputs)

@@ -147,7 +147,7 @@ def _check_across(config: dict[str, Any]) -> None:
         raise InputError(f"config: sources.{noises[1]}.role = noise: so is {noises[0]}'s; hint: put the recordings below one folder")
     measured = bool(set(used.values()) & {"baseline", "both"})
     if model["origin"] == "path" and not model["path"]:
-        raise InputError("config: model.path is not set: model.origin is path; hint: name a checkpoint folder")
+        raise InputError("config: model.path is not set: model.origin is path; hint: name the folder of a model")
     prompt_search = config["prompt_search"]
     if "opro" in prompt_search["proposers"] and prompt_search["opro"]["origin"] == "path" and not prompt_search["opro"]["path"]:
         raise InputError("config: prompt_search.opro.path is not set: its origin is path; hint: name the folder of a causal language model")

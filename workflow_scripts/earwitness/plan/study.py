@@ -204,7 +204,7 @@ class Plan:
         return {key: self.config["prompt_search"][key] for key in sizes}
 
     def writer_folder(self, proposer: str) -> list[str]:
-        """The checkpoint of the language model that a proposer asks; none for proposers without one."""
+        """The folder of the language model that a proposer asks; none for proposers without one."""
         settings = self.config["prompt_search"]["opro"]
         return [settings["path"] if settings["origin"] == "path" else "data/models/hub/proposer"] * (proposer == "opro")
 
@@ -240,7 +240,7 @@ class Plan:
 
     @property
     def base_folder(self) -> str:
-        """The checkpoint of the base model."""
+        """The folder of the base model."""
         model = self.config["model"]
         return {"tiny": "data/models/tiny", "hub": "data/models/hub/base"}.get(model["origin"], model["path"])
 

@@ -76,7 +76,7 @@ class Opro:
 def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
     """A local causal language model with a chat template, as a writer of texts.
 
-    folder: a checkpoint in safetensors; no code in it is run, and nothing is fetched. quantisation: "none" or "nf4".
+    folder: a model in safetensors; no code in it is run, and nothing is fetched. quantisation: "none" or "nf4".
     The same seed gives the same texts on the same device. Raises InputError where the folder holds no such model.
     """
     _check_folder(folder)
@@ -119,10 +119,10 @@ def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
 
 
 def _check_folder(folder: Path) -> None:
-    remedy = "set prompt_search.opro.path to a checkpoint folder of a causal language model"
+    remedy = "set prompt_search.opro.path to the folder of a causal language model"
     config = folder / "config.json"
     if not config.is_file():
-        raise InputError(f"{folder}: no checkpoint here (config.json is missing); {remedy}")
+        raise InputError(f"{folder}: no model here (config.json is missing); {remedy}")
     if "auto_map" in json.loads(config.read_text(encoding="utf-8")):
         raise InputError(f"{folder}: this model needs code of its own, which is never run; {remedy}")
     if not any(folder.glob("*.safetensors")):

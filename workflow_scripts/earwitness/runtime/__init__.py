@@ -1,1 +1,1 @@
-"""What jobs need of the machine: devices, checkpoints, progress."""
+"""What jobs need of the machine: devices, threads, worker processes, and the saved state of interrupted work."""
