@@ -5,7 +5,6 @@ import os
 import re
 import sys
 import time
-from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path("workflow_scripts")
@@ -15,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 from earwitness.config import complete_config
-from earwitness.core.code_identity import code_identity
+from earwitness.core.code_identity import code_identities
 from earwitness.core.errors import InputError
 from earwitness.core.yaml_text import refuse_yaml_surprises
 from earwitness.audio.noise_folder import noise_recordings
@@ -58,6 +57,7 @@ try:
 except InputError as error:
     sys.exit(f"error: {error}")
 
+CODE = code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"))
 MODEL_MB = 4000 if config["model"]["origin"] == "tiny" else 32000
 AUDIO, ENCODED = paths.stimuli("factorial", plan.shards), paths.features("factorial", plan.shards)
 
@@ -80,10 +80,9 @@ wildcard_constraints:
     model="base|proposer",
 
 
-@cache
 def code(program):
     """What a job depends on of its program: the meaning of its code and of all that it imports."""
-    return code_identity(SCRIPTS / program)
+    return CODE[program]
 
 
 def as_json_of(value):

@@ -1,11 +1,13 @@
 """A job depends on what its code means: an edit of its words changes nothing, an edit of anything else does."""
 
 import ast
+import json
 from pathlib import Path
 
 import pytest
 
-from earwitness.core.code_identity import COSMETIC, code_identity, meaning_of, modules_of
+from earwitness.core import code_identity as core_code
+from earwitness.core.code_identity import COSMETIC, code_identities, code_identity, meaning_of, modules_of
 
 PROGRAMS = Path(__file__).parents[2] / "workflow_scripts"
 
@@ -154,6 +156,63 @@ def test_a_module_changes_the_identity_of_what_imports_it(program, name, text, c
     # The module keeps what it has read, so the edit is made before the program is read.
     other = copy.rename(tmp_path / "edited")
     assert (code_identity(other / "add.py") != before) == changes
+
+
+@pytest.fixture
+def start(monkeypatch):
+    """Forget what was read, as a new start of Snakemake does."""
+
+    def forget():
+        monkeypatch.setattr(core_code, "_KNOWN", {})
+        core_code._read.cache_clear()
+        core_code._imported_files.cache_clear()
+
+    forget()
+    yield forget
+    core_code._read.cache_clear()
+    core_code._imported_files.cache_clear()
+
+
+def test_what_is_remembered_gives_the_same_identities_and_an_edit_is_noticed(program, start, tmp_path):
+    memory = tmp_path / ".snakemake" / "code.json"
+    first = code_identities([program], memory)
+    assert first == {"add.py": code_identity(program)}
+    start()
+    assert code_identities([program], memory) == first
+    (tmp_path / "library/limits.py").write_text("MOST = 10\n")
+    start()
+    edited = code_identities([program], memory)
+    assert edited != first
+    start()
+    assert edited == {"add.py": code_identity(program)}
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"made_by": "me"}', b"\xff\xfe"])
+def test_a_damaged_memory_is_passed_over_and_mended(program, start, tmp_path, damage):
+    memory = tmp_path / "code.json"
+    first, whole = code_identities([program], memory), memory.read_bytes()
+    memory.write_bytes(damage)
+    start()
+    assert code_identities([program], memory) == first
+    assert json.loads(memory.read_bytes()) == json.loads(whole)
+
+
+def test_only_what_this_version_remembered_counts(program, start, tmp_path):
+    memory = tmp_path / "code.json"
+    first = code_identities([program], memory)
+    kept = json.loads(memory.read_text())
+    wrong = {digest: [imports, "0" * 64] for digest, (imports, _) in kept["contents"].items()}
+    memory.write_text(json.dumps(kept | {"contents": wrong}))
+    start()
+    assert code_identities([program], memory) != first, "what is kept is not read again"
+    memory.write_text(json.dumps({"made_by": "another version", "contents": wrong}))
+    start()
+    assert code_identities([program], memory) == first
+
+
+def test_a_memory_that_cannot_be_written_stops_nothing(program, start, tmp_path):
+    (tmp_path / "file").touch()
+    assert code_identities([program], tmp_path / "file" / "code.json") == {"add.py": code_identity(program)}
 
 
 LIBRARY = sorted(path for path in PROGRAMS.rglob("*.py"))

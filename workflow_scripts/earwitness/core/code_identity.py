@@ -5,10 +5,17 @@ So neither a docstring nor the text of an exception may be data; tests/unit/test
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
+import json
 import re
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+from earwitness.core.errors import InputError
+from earwitness.core.files import atomic
 
 COSMETIC = frozenset({"earwitness/core/errors.py"})
 """Modules that decide how errors are told, and no result; relative to the folder of the programs."""
@@ -35,18 +42,10 @@ def modules_of(program: Path, folder: Path | None = None) -> list[Path]:
 
     Imports inside functions count; relative imports are not followed.
     """
-    folder = folder or program.parent
-    todo, seen = [program], set[Path]()
+    todo, seen = {program}, set[Path]()
     while todo:
-        path = todo.pop()
-        if path in seen or not path.is_file():
-            continue
-        seen.add(path)
-        for name in _imported(path):
-            parts = name.split(".")
-            for depth in range(1, len(parts) + 1):
-                base = folder.joinpath(*parts[:depth])
-                todo += [base.with_suffix(".py"), base / "__init__.py"]
+        seen |= todo
+        todo = {other for path in todo for other in _imported_files(path, folder or program.parent)} - seen
     return sorted(seen)
 
 
@@ -56,31 +55,80 @@ def code_identity(program: Path) -> str:
     return identity_of({name: path for name, path in named if name not in COSMETIC})
 
 
+def code_identities(programs: Iterable[Path], memory: Path) -> dict[str, str]:
+    """Name of each program's file -> its code_identity.
+
+    memory: a file that keeps what each content of a file means, so that only edited files are parsed again. It is passed over
+    where it is damaged, was made by another version of this module or of Python, or cannot be written.
+    """
+    made_by = f"{_sha256(Path(__file__).read_bytes())} {sys.version_info[:2]}"
+    kept = _kept(memory, made_by)
+    _KNOWN.update(kept)
+    identities = {program.name: code_identity(program) for program in programs}
+    if kept.keys() != _KNOWN.keys():
+        with contextlib.suppress(OSError, InputError), atomic(memory) as temporary:
+            temporary.write_text(json.dumps({"made_by": made_by, "contents": _KNOWN}), encoding="utf-8")
+    return identities
+
+
+def _kept(memory: Path, made_by: str) -> dict[str, tuple[tuple[str, ...], str]]:
+    try:
+        kept = json.loads(memory.read_text(encoding="utf-8"))
+        contents = kept["contents"] if kept["made_by"] == made_by else {}
+        return {digest: (tuple(imports), meaning) for digest, (imports, meaning) in contents.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
 def identity_of(modules: dict[str, Path]) -> str:
     """SHA-256 over the names and meanings of some Python files."""
-    told = "".join(f"{_meaning(path)}  {name}\n" for name, path in sorted(modules.items()))
-    return hashlib.sha256(told.encode()).hexdigest()
+    return _sha256("".join(f"{_read(path)[1]}  {name}\n" for name, path in sorted(modules.items())).encode())
+
+
+_KNOWN: dict[str, tuple[tuple[str, ...], str]] = {}
+"""SHA-256 of a file's content -> names that it imports, and its meaning."""
 
 
 @functools.cache
-def _imported(path: Path) -> frozenset[str]:
+def _read(path: Path) -> tuple[tuple[str, ...], str]:
+    """Names that a file imports, and its meaning."""
+    content = path.read_bytes()
+    digest = _sha256(content)
+    if digest not in _KNOWN:
+        tree = ast.parse(content)
+        _KNOWN[digest] = _imported_names(tree), _meaning(tree)
+    return _KNOWN[digest]
+
+
+def _imported_names(tree: ast.Module) -> tuple[str, ...]:
     names = set[str]()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return frozenset(names)
+    return tuple(sorted(names))
 
 
 @functools.cache
-def _meaning(path: Path) -> str:
-    return meaning_of(path.read_text(encoding="utf-8"))
+def _imported_files(path: Path, folder: Path) -> frozenset[Path]:
+    """The files in a folder that a file imports, packages of what it imports included."""
+    parts = [name.split(".") for name in _read(path)[0]]
+    bases = {folder.joinpath(*part[:depth]) for part in parts for depth in range(1, len(part) + 1)}
+    return frozenset(file for base in bases for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
 
 
 def meaning_of(code: str) -> str:
     """SHA-256 over Python code without what only a person reads."""
-    return hashlib.sha256(ast.unparse(_Untold().visit(ast.parse(code))).encode()).hexdigest()
+    return _meaning(ast.parse(code))
+
+
+def _meaning(tree: ast.Module) -> str:
+    return _sha256(ast.unparse(_Untold().visit(tree)).encode())
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 class _Untold(ast.NodeTransformer):
