@@ -15,6 +15,7 @@ from earwitness.audio.io import SAMPLE_RATE
 from earwitness.core.randomness import stream
 from earwitness.leakage.audit_input import AuditInput, in_batches
 from earwitness.leakage.checks.near_duplicates import near_duplicate_audio
+from earwitness.leakage.disguises import over
 from earwitness.leakage.fingerprints import comparison
 from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, aligned_correlation
 from earwitness.leakage.fingerprints.comparison import correlated_pairs, fingerprinted
@@ -125,10 +126,10 @@ IN_NOISE = ("noise at 10 dB", "several at once")
 
 
 def pairs_of(audio: list[tuple[str, np.ndarray]], parts: dict[str, int]) -> list[Pair]:
-    def over(function, only):
+    def over_audio(function, only):
         return map(function, in_batches(named for named in audio if only is None or named[0] in only))
 
-    return correlated_pairs(over, fingerprinted(over, len(audio), "clips"), parts, "clips", Workers())
+    return correlated_pairs(over_audio, fingerprinted(over_audio, len(audio), "clips"), parts, "clips", Workers())
 
 
 def duplicates(train: dict, test: dict) -> list[Pair]:
@@ -217,6 +218,25 @@ def test_silence_and_nothing_are_compared_without_an_alarm():
     assert pairs_of([], {}) == []
 
 
+@pytest.mark.parametrize("speed", [0.99, 1.01])
+def test_a_copy_at_another_speed_is_found_and_the_speed_named(speed):
+    voices = {f"voice {k}": voice(stream(9, k), 110 + 20 * k, 3.0) for k in range(6)}
+    copies = {f"copy of {name}": soxr.resample(sound, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32) for name, sound in voices.items()}
+    found = duplicates(voices, copies)
+    assert {(pair.item_a, pair.item_b) for pair in found} == {(f"copy of {name}", name) for name in voices}
+    assert all(pair.speed == pytest.approx(1 / speed, abs=5e-4) for pair in found)
+
+
+def test_most_sounds_are_found_under_another_as_loud():
+    originals = takes(3)
+    names = list(originals)
+    others = dict(zip(names, [*names[3:], *names[:3]], strict=True))
+    mixed = {f"{name} under {other}": over(originals[name], originals[other], 0) for name, other in others.items()}
+    found = {(name, mixture) for pair in duplicates(originals, mixed) for name, mixture in [sorted((pair.item_a, pair.item_b), key=len)]}
+    heard = {(name, f"{name} under {other}") for name, other in others.items()} | {(other, f"{name} under {other}") for name, other in others.items()}
+    assert found <= heard and len(found) >= len(heard) / 2
+
+
 def test_a_copy_that_many_clips_share_is_still_found():
     jingle = voice(stream(3, "jingle"), 150)
     train = {f"train {k}": noisy(jingle, 30) for k in range(150)}
@@ -275,11 +295,11 @@ def evidence_of(recordings: pd.DataFrame, policy) -> AuditInput:
     ]
     stimuli = pd.DataFrame(rows, columns=["stimulus_id", "clip_id", "recording_id", "source_id", "part", "duration_ms"])
 
-    class Quiet(AuditInput):
+    class Rain(AuditInput):
         def clip_audio(self):
-            return ((clip_id, np.zeros(SAMPLE_RATE, np.float32)) for clip_id in self.stimuli.clip_id)
+            return ((clip_id, rain(stream(8, clip_id))) for clip_id in self.stimuli.clip_id)
 
-    return Quiet(stimuli, (), policy, recordings=recordings)
+    return Rain(stimuli, (), policy, recordings=recordings)
 
 
 def test_a_recording_under_two_names_is_found_wherever_its_clips_were_cut(tmp_path, policy):

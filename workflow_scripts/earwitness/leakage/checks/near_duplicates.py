@@ -45,7 +45,8 @@ class _Kind:
             places = [list(zip(*held.loc[item], strict=True)) for item in (pair.item_a, pair.item_b)]
             for part_a, source_a in places[0]:
                 for part_b, source_b in places[1]:
-                    how = f"{self.what}, correlation {pair.correlation:.3f}{' inverted' if pair.inverted else ''} at a shift of"
+                    how = f"{self.what}, correlation {pair.correlation:.3f}{' inverted' if pair.inverted else ''}"
+                    how += (f", speeds {100 * abs(pair.speed - 1):.1f} % apart," if pair.speed != 1 else "") + " at a shift of"
                     detail = f"{how} {pair.shift_s:+.3f} s"
                     forward = (part_a, part_b, pair.item_a, pair.item_b, source_a, source_b, detail, pair.correlation)
                     if part_a < part_b:

@@ -11,7 +11,7 @@ from scipy import fft
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.leakage.fingerprints.landmarks import FRAME, HOP, WINDOW
 
-CORRELATED_BANDS_HZ = ((20.0, 500.0), (100.0, 3700.0), (20.0, 7600.0))
+CORRELATED_BANDS_HZ = ((20.0, 500.0), (300.0, 3400.0), (20.0, 7600.0))
 """Bands in which pairs are correlated, the best one counts: a copy may have lost its upper half, or all but its rumble in
 noise."""
 
@@ -41,6 +41,9 @@ MIN_SUPPORTED_INFORMATION = 0.4
 """Nats, for an overlap of a second or more, and more for a shorter one, as unrelated short sounds agree further by chance.
 Set on synthetic sounds and on one half of some real recordings; see benchmarks/README.md for the other."""
 
+LONGEST_WEIGHT = 2.0
+"""Of an overlap of four seconds or more."""
+
 LEAST_AGREEMENT = 0.3
 """Agreement of short frames from which a pair counts together with others of the same two sources. What agrees less has at
 most two octave bands in common, which every stretch of two tones of one pitch has: that does not add up."""
@@ -52,13 +55,15 @@ class Alignment(NamedTuple):
     """How alike two waveforms are where they overlap, and at which lag.
 
     correlation: absolute value, in [0, 1]; lag: samples; information: nats that support the correlation (see
-    MIN_SUPPORTED_INFORMATION); inverted: one waveform is the other times a negative number.
+    MIN_SUPPORTED_INFORMATION); inverted: one waveform is the other times a negative number; speed: how many times as fast
+    as the first the audio of the second is.
     """
 
     correlation: float
     lag: float
     information: float
-    inverted: bool
+    inverted: bool = False
+    speed: float = 1.0
 
 
 def aligned_correlation(a: Waveform, b: Waveform, shift: int) -> Alignment:
@@ -71,7 +76,7 @@ def aligned_correlation(a: Waveform, b: Waveform, shift: int) -> Alignment:
     """
     left, right = (a[shift:], b) if shift >= 0 else (a, b[-shift:])
     n = min(len(left), len(right))
-    unlike = Alignment(0.0, float(shift), 0.0, False)
+    unlike = Alignment(0.0, float(shift), 0.0)
     if n < min(MIN_OVERLAP_S * SAMPLE_RATE, MIN_OVERLAP_SHARE * min(len(a), len(b))) or n < 2 * SLACK:
         return unlike
     size = fft.next_fast_len(n + SLACK, real=True)
@@ -92,11 +97,16 @@ def aligned_correlation(a: Waveform, b: Waveform, shift: int) -> Alignment:
     if best == 0.0:
         return unlike
     delayed = fft.irfft(spectra[1] * np.exp(-2j * np.pi * lag / size * np.arange(len(cross))), size)[:n]
-    information = min(-math.log(max(1 - best**2, 1e-9)), MOST_INFORMATION) * min(n / SAMPLE_RATE, 1.0)
+    information = min(-math.log(max(1 - best**2, 1e-9)), MOST_INFORMATION) * _weight(n / SAMPLE_RATE)
     agreement = sign * _frame_agreement(left[:n] * taper, delayed)
     if agreement < LEAST_AGREEMENT and information * agreement < MIN_SUPPORTED_INFORMATION:
         return unlike
     return Alignment(best, shift + lag, information * agreement, sign < 0)
+
+
+def _weight(seconds: float) -> float:
+    """How much an overlap of that length counts: in full at a second, and then with its root, as the mean over frames errs."""
+    return min(seconds, math.sqrt(seconds), LONGEST_WEIGHT)
 
 
 @lru_cache(maxsize=64)

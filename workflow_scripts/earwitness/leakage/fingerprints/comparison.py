@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.leakage.audit_input import BATCH, Batch
-from earwitness.leakage.fingerprints.alignment import Alignment, aligned_correlation
+from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, Alignment, aligned_correlation
 from earwitness.leakage.fingerprints.grouping import Pair
 from earwitness.leakage.fingerprints.index import Index, fingerprints_of, pieces
 from earwitness.leakage.fingerprints.landmarks import HOP
+from earwitness.leakage.fingerprints.speed import MIN_SHARE, aligned_at_other_speed
 from earwitness.leakage.workers import Workers
 
 HELD_S = 30_000
@@ -53,18 +54,28 @@ def correlated_pairs(over: OverAudio, index: Index, parts: dict[str, int], what:
 def _correlated(over: OverAudio, index: Index, group: pd.DataFrame, what: str, workers: Workers) -> Iterator[Pair]:
     """The pairs of one group; when they are through, nothing holds its audio any more, before that of the next is read."""
     held = _fetch(over, index, group)
-    rows = list(zip(group.a, group.b, group["shift"], strict=True))
-    batches = ([(held[a], held[b], int(shift) * HOP) for a, b, shift in rows[k : k + BATCH]] for k in range(0, len(rows), BATCH))
+    rows = list(zip(group.a, group.b, group["shift"], group.share, strict=True))
+    batches = ([(held[a], held[b], int(shift) * HOP, share) for a, b, shift, share in rows[k : k + BATCH]] for k in range(0, len(rows), BATCH))
     measured = itertools.chain.from_iterable(workers.map(_correlations, batches))
     progress = tqdm(measured, desc=f"Correlating {what}", total=len(rows), unit=" pairs", mininterval=5)
-    for (a, b, _), (correlation, lag, information, inverted) in zip(rows, progress, strict=True):
+    for (a, b, *_), (correlation, lag, information, inverted, speed) in zip(rows, progress, strict=True):
         shift_s = lag / SAMPLE_RATE + index.starts_s[a] - index.starts_s[b]
-        first, second, shift_s = min((index.names[a], index.names[b], shift_s), (index.names[b], index.names[a], -shift_s))
-        yield Pair(first, second, correlation, shift_s, information, inverted)
+        forward, backward = (index.names[a], index.names[b], shift_s, speed), (index.names[b], index.names[a], -shift_s, 1 / speed)
+        first, second, shift_s, speed = min(forward, backward)
+        yield Pair(first, second, correlation, shift_s, information, inverted, speed)
 
 
-def _correlations(pairs: list[tuple[Pcm, Pcm, int]]) -> list[Alignment]:
-    return [aligned_correlation(_waveform(a), _waveform(b), shift) for a, b, shift in pairs]
+def _correlations(pairs: list[tuple[Pcm, Pcm, int, float]]) -> list[Alignment]:
+    return [_aligned(_waveform(a), _waveform(b), shift, share) for a, b, shift, share in pairs]
+
+
+def _aligned(a: Waveform, b: Waveform, shift: int, share: float) -> Alignment:
+    """The better alignment at an equal and, where that tells too little though many landmarks coincide, at another speed."""
+    alignment = aligned_correlation(a, b, shift)
+    if share < MIN_SHARE or alignment.information >= MIN_SUPPORTED_INFORMATION:
+        return alignment
+    other = aligned_at_other_speed(a, b, shift)
+    return other if other.information > alignment.information else alignment
 
 
 def _waveform(pcm: Pcm) -> Waveform:

@@ -13,7 +13,8 @@ class Pair:
     """Two pieces of audio that may be copies.
 
     correlation: absolute value, in [0, 1]; shift_s: how much later the audio comes in `item_a`; information: nats that support
-    the correlation (see MIN_SUPPORTED_INFORMATION); inverted: one is the other times a negative number.
+    the correlation (see MIN_SUPPORTED_INFORMATION); inverted: one is the other times a negative number; speed: how many times as fast as `item_a` the
+    audio of `item_b` is.
     """
 
     item_a: str
@@ -22,6 +23,7 @@ class Pair:
     shift_s: float
     information: float
     inverted: bool = False
+    speed: float = 1.0
 
     def alone(self, threshold: float) -> bool:
         """Are these copies, whatever else of their sources is alike? threshold: a correlation in [0, 1]."""

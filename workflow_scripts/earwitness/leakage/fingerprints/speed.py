@@ -1,0 +1,89 @@
+"""Copies that were played faster or slower: how much, by their landmarks, and their correlation once that is undone.
+
+A copy at another speed drifts away from its original by 10 ms a second and per cent, so that nothing correlates. Over a few
+frames the drift is small, so the index still proposes the pair, and many landmarks coincide.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, Alignment, aligned_correlation
+from earwitness.leakage.fingerprints.landmarks import HOP, Landmarks, landmarks
+
+MIN_SHARE = 0.45
+"""Share of landmarks that coincide from which another speed is tried; unrelated sounds have half of that."""
+
+SPEEDS = 1 + np.arange(-30, 31) / 1000
+"""Tried: up to 3 % slower and faster."""
+
+LEAST_CHANGE, LEAST_GAIN = 0.002, 1.1
+"""How far from 1 a speed is, and how many times as many landmarks coincide with it as without."""
+
+NEAR_FRAMES, NEAR_BINS = 0.75, 1.5
+"""How far coinciding landmarks may be apart once the speed is undone."""
+
+MIN_MATCHED = 12
+"""Landmarks."""
+
+TRIES, STEP_S = 4, 0.00025
+"""Speeds tried on either side of the estimate, apart by what moves the end of the audio by this many seconds."""
+
+
+def aligned_at_other_speed(a: Waveform, b: Waveform, shift: int) -> Alignment:
+    """Compare two waveforms of which one may be a faster or slower copy of the other.
+
+    shift: samples by which the audio comes later in `a`, somewhere in it.
+    Returns the alignment of `a` with `b` at the speed of `a`; correlation and information are 0 where no other speed fits better.
+    """
+    best = Alignment(0.0, float(shift), 0.0)
+    found = relative_speed(landmarks(a), landmarks(b), shift / HOP)
+    if found is None:
+        return best
+    estimate, offset = found
+    for step in sorted(range(-TRIES, TRIES + 1), key=abs):
+        speed = estimate + step * STEP_S * SAMPLE_RATE / min(len(a), len(b))
+        undone = soxr.resample(b, SAMPLE_RATE, SAMPLE_RATE * speed).astype(np.float32)
+        alignment = aligned_correlation(a, undone, round(offset * HOP))
+        if alignment.information > best.information:
+            best = alignment._replace(speed=speed)
+        elif best.information >= MIN_SUPPORTED_INFORMATION:
+            break
+    return best
+
+
+def relative_speed(a: Landmarks, b: Landmarks, shift: float) -> tuple[float, float] | None:
+    """How many times as fast as `a` the audio of `b` is, and by how many frames it comes later in `a` once that is undone.
+
+    shift: the same in frames, right somewhere in the audio. None where most landmarks coincide at an equal speed, or too few at all.
+    """
+    if not len(a.time) or not len(b.time):
+        return None
+    most = abs(SPEEDS - 1).max()
+    reach = 2 + most * max(a.time[-1], b.time[-1])
+    near = (np.abs(a.time[:, None] - b.time - shift) <= reach) & (np.abs(a.bin[:, None] - b.bin) <= NEAR_BINS + most * b.bin)
+    i, j = np.nonzero(near)
+    matches = [_most_agreeing(a.time[i] - speed * b.time[j], np.abs(b.bin[j] - speed * a.bin[i]) <= NEAR_BINS) for speed in SPEEDS]
+    counts = np.array([count for count, _ in matches])
+    best = int(np.argmax(counts))
+    if counts[best] < MIN_MATCHED or counts[best] < LEAST_GAIN * counts[len(SPEEDS) // 2]:
+        return None
+    speed, offset = float(SPEEDS[best]), matches[best][1]
+    for _ in range(2):
+        fits = (np.abs(a.time[i] - speed * b.time[j] - offset) <= NEAR_FRAMES) & (np.abs(b.bin[j] - speed * a.bin[i]) <= NEAR_BINS)
+        if fits.sum() < MIN_MATCHED:
+            return None
+        speed, offset = map(float, np.polyfit(b.time[j][fits], a.time[i][fits], 1))
+    return (speed, offset) if LEAST_CHANGE <= abs(speed - 1) <= 1.5 * most else None
+
+
+def _most_agreeing(offsets: npt.NDArray[np.float64], usable: npt.NDArray[np.bool_]) -> tuple[int, float]:
+    """How many usable offsets lie within NEAR_FRAMES of one another's middle, at most, and that middle."""
+    ordered = np.sort(offsets[usable])
+    if not len(ordered):
+        return 0, 0.0
+    last = np.searchsorted(ordered, ordered + 2 * NEAR_FRAMES, side="right")
+    counts = last - np.arange(len(ordered))
+    first = int(np.argmax(counts))
+    return int(counts[first]), float(ordered[first : last[first]].mean())
