@@ -19,7 +19,7 @@ from earwitness.leakage.audit import checks
 from earwitness.leakage.audit_input import Policy
 from earwitness.leakage.checks import shortcuts as shortcut_checks
 from earwitness.leakage.manifests import Columns, audited_manifests
-from earwitness.leakage.self_test import LEAKS, Leak, plant_neighbour, sampled, self_test
+from earwitness.leakage.self_test import LEAKS, Leak, detection_table, plant_neighbour, sampled, self_test
 
 SOURCES = 5
 BY_TABLES = {"L01", "L02", "L05", "L06", "L13"}
@@ -63,37 +63,49 @@ def run(*arguments: object) -> int | str:
     return end.value.code
 
 
+def rows_of(result: dict) -> dict[str, dict]:
+    return {row["kind"]: row for row in result["leaks"]}
+
+
 def test_every_planted_leak_is_found_by_its_check_and_by_the_stated_ones_only(folder, capsys, monkeypatch):
     # Fewer draws of chance make the slowest check fast; the planted shortcut is no near thing.
     monkeypatch.setattr(shortcut_checks, "PERMUTATIONS", 5)
     code = run("--train", folder / "train.csv", "--test", folder / "test.csv", "--json", folder / "result.json")
     result = json.loads((folder / "result.json").read_text())
-    outcomes = {row["check"]: (row["result"], row["reason"]) for row in result["leaks"]}
-    assert set(outcomes) == {check.id for check in checks()}
-    assert outcomes == {leak.check: ("detected", "") for leak in LEAKS} | {"L15": ("not planted", "no edit of tables or audio makes this leak")}
-    assert code == 0 and result["planted"] == result["detected"] == len(LEAKS)
-    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| L")]
-    assert len(table) == len(outcomes) and all(line.split("|")[2 + k].strip() == "x" for k, line in enumerate(table[: len(LEAKS)]))
+    of_voices = {"renamed speaker"}
+    outcomes = {kind: (row["result"], row["reason"]) for kind, row in rows_of(result).items() if kind not in of_voices}
+    surely = {leak.kind for leak in LEAKS if not leak.limit} - of_voices
+    assert {kind: outcome for kind, outcome in outcomes.items() if kind in surely} == dict.fromkeys(surely, ("detected", ""))
+    assert {result for result, _ in outcomes.values()} <= {"detected", "within its limit"}
+    assert outcomes["copy, 1 % faster"] == ("detected", "")
+    assert code == 0 and result["passed"] and result["planted"] >= len(surely)
+    table = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert [cell.strip() for cell in table[0]][2:-2] == [check.id for check in checks()]
+    assert len(table) == 2 + len(LEAKS) and all("x" in "".join(cells[2:-2]) for cells in table[2:] if "detected" in cells[-2])
 
 
 def test_a_leak_that_is_missed_or_seen_by_the_wrong_check_is_told(audited, monkeypatch):
-    nothing = Leak("L01", "nothing", frozenset(), lambda evidence: evidence)
-    monkeypatch.setattr(library, "LEAKS", (nothing, Leak("L06", "a neighbour", frozenset(), plant_neighbour)))
+    leaks = (
+        Leak("nothing", "nothing", ("L01",), lambda data: data),
+        Leak("unsure", "nothing", ("L01",), lambda data: data, limit="there is nothing"),
+        Leak("neighbour", "a neighbour", ("L06",), plant_neighbour),
+        Leak("heard", "nothing", ("L03", "L99"), lambda data: data),
+    )
+    monkeypatch.setattr(library, "LEAKS", leaks)
     result = self_test(quick(audited))
-    rows = {row["check"]: row for row in result["leaks"]}
-    assert not result["passed"] and (result["planted"], result["detected"]) == (2, 0)
-    assert rows["L01"]["result"] == "missed" and rows["L06"]["result"] == "false alarm" and rows["L06"]["unexpected"] == ["L02"]
-    assert rows["L13"]["reason"] == "no edit of tables or audio makes this leak"
-    monkeypatch.undo()
-    rows = {row["check"]: row for row in self_test(quick(audited))["leaks"]}
-    assert rows["L03"]["reason"] == "the check does not run: too slow" and rows["L01"]["result"] == "detected"
+    rows = rows_of(result)
+    assert not result["passed"] and (result["planted"], result["detected"]) == (3, 0)
+    assert rows["nothing"]["result"] == "missed" and rows["neighbour"]["result"] == "false alarm" and rows["neighbour"]["unexpected"] == ["L02"]
+    assert (rows["unsure"]["result"], rows["unsure"]["reason"]) == ("within its limit", "L01 did not find it: there is nothing")
+    assert rows["heard"]["reason"] == "L03 does not run: too slow; L99 is no check of this audit"
+    assert "No edit of tables or audio makes a leak for L02, L04" in detection_table(result)
 
 
 def test_a_leak_is_found_in_a_split_that_has_such_a_leak_already(audited):
     stimuli = audited.data.stimuli
     shared = stimuli.source_id.replace("speech-test-3", "speech-train-4")
     leaky = quick(replace(audited, data=replace(audited.data, stimuli=stimuli.assign(source_id=shared))))
-    row = next(row for row in self_test(leaky)["leaks"] if row["check"] == "L01")
+    row = rows_of(self_test(leaky))["shared source"]
     assert row["result"] == "detected" and row["found_by"] == ["L01"]
 
 
@@ -101,8 +113,9 @@ def test_what_cannot_be_planted_is_told_and_nothing_planted_is_no_pass(audited):
     stimuli = audited.data.stimuli
     bare = replace(audited.data, stimuli=stimuli[stimuli.part == "train"].assign(snr_db=np.nan).reset_index(drop=True))
     result = self_test(quick(replace(audited, data=bare)))
-    reasons = {row["check"]: row["reason"] for row in result["leaks"] if row["check"] in BY_TABLES}
-    assert reasons["L01"] == "the test part has no SPEECH" and reasons["L05"] == "no noise is mixed into train and test"
+    reasons = {kind: row["reason"] for kind, row in rows_of(result).items()}
+    assert reasons["shared source"] == "the test part has no SPEECH"
+    assert reasons["shared noise"] == "L05 does not run: no noise was added to any stimulus"
     assert result["planted"] == 0 and not result["passed"]
 
 

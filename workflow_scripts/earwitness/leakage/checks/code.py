@@ -55,7 +55,7 @@ def _called(function: ast.expr) -> str:
     remedy="Split first, then fit on the training part alone; a pipeline inside cross-validation does so by itself.",
 )
 def fit_before_split(data: AuditInput) -> Finding:
-    """Does any script call a fit before it calls a split?
+    """Calls of a fit that come before a call of a split, in one function or at the top of a script.
 
     Reads the Python files of the folder given with --code, runs nothing, and knows names only: a list to look at, not a
     proof. Functions that are called one after another are not followed.

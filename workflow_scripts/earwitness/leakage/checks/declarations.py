@@ -26,7 +26,7 @@ def declared_contamination(datasets: pd.Series, declaration: pd.DataFrame) -> pd
     "add what you know about other models and datasets to config/pretraining_corpora.csv.",
 )
 def pretraining_contamination(data: TuningInput) -> Finding:
-    """Might the base model have heard the recordings when it was trained?
+    """What is publicly known of the base model's training data, and of the data sets of the recordings.
 
     No audit of the data can tell, so this compares the datasets of the recordings, by name, with a table of what is
     publicly known about the base model in use. It is noted where the table has a dataset as stated, likely or unknown;

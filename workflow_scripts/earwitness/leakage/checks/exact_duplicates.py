@@ -35,7 +35,7 @@ def _digests(batch: Batch) -> dict[str, str | None]:
     remedy="Remove the copies from the sources, or give them one source_id, and run again.",
 )
 def exact_duplicate_audio(data: AuditInput) -> Finding:
-    """Is the same audio (decoded, zero padding stripped) in more than one part, under whatever name?
+    """Digests of decoded audio without zero padding, compared between parts.
 
     Compares the clips that the stimuli were cut from. Gain is not normalised: louder copies are near duplicates. Silent
     clips are all alike, which tells nothing: they are left out and named.

@@ -97,11 +97,11 @@ def _on_file(function: Callable[[Batch], Any], named: tuple[str, Path]) -> Any:
     name="near_duplicate_audio",
     severity="error",
     units="clips, recordings and stimuli",
-    question="Is a changed copy (gain, shift, rate, noise, codec) of any audio in another part? Single ones of 0.4 s in noise may be missed.",
+    question="Is a changed copy (gain, polarity, shift, rate, filter, noise, codec, speed) of any audio in another part?",
     remedy="Remove the copies, or give the recordings that hold the same audio one source_id, and split again.",
 )
 def near_duplicate_audio(data: AuditInput) -> Finding:
-    """Is a changed copy (gain, shift, rate, noise, codec) of any audio in another part? Single ones of 0.4 s in noise may be missed.
+    """Fingerprints and correlation of everything in one part with everything in the others (earwitness.leakage.fingerprints).
 
     Compares clips with clips, recordings with recordings where their files are at hand (so that copies are found
     wherever their clips were cut), and stimuli of at least MIN_STIMULUS_S with stimuli. Evidence is the pair that

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from earwitness.audio.noise_folder import noise_parts
+from earwitness.core.names import canonical_name
 from earwitness.leakage.audit_input import AuditInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_applicable, not_run
 from earwitness.leakage.shared_items import shared_between_parts
@@ -36,19 +37,20 @@ def _of_several(stimuli: pd.DataFrame, key: str) -> pd.DataFrame:
     remedy="Split by source_id, so that every stimulus of a speaker or sound is in one part.",
 )
 def source_overlap(data: AuditInput) -> Finding:
-    """Is any source (speaker, sound) in more than one part?"""
-    several = _of_several(data.stimuli, "source_id")
-    if several.empty and len(data.stimuli):
+    """Sources are compared by their canonical names (earwitness.core.names), and named in the evidence as each part writes them."""
+    stimuli = data.stimuli.assign(name=data.stimuli.source_id.map(canonical_name))
+    several = _of_several(stimuli, "name")
+    if several.empty and len(stimuli):
         return not_run("no source has two items, so none could be in two parts: every item has a source of its own; name who speaks, or what sounds")
     remarks = []
-    for label, rows in data.stimuli.groupby("label"):
-        alone = set(rows.source_id) - set(several.source_id)
-        if len(alone) > MOSTLY * rows.source_id.nunique():
-            remarks.append(f"{len(alone)} of {rows.source_id.nunique()} {label} sources have one item, and so could not be in two parts.")
-    parts = zip(data.stimuli.source_id.astype(str), data.stimuli.part.astype(str), strict=True)
-    if all(part.casefold() in source.casefold() for source, part in parts):
+    for label, rows in stimuli.groupby("label"):
+        names, alone = set(rows.name), set(rows.name) - set(several.name)
+        if len(alone) > MOSTLY * len(names):
+            remarks.append(f"{len(alone)} of {len(names)} {label} sources have one item, and so could not be in two parts.")
+    parts = zip(stimuli.name, stimuli.part.astype(str), strict=True)
+    if all(part.casefold() in source for source, part in parts):
         remarks.append("Every source is named after its part, so no name could be in two.")
-    return _shared(several, "source_id", "source", remarks)
+    return _shared(several, "name", "source", remarks)
 
 
 @check(
@@ -60,7 +62,7 @@ def source_overlap(data: AuditInput) -> Finding:
     remedy="Give the recording one source_id, or keep all its stimuli in one part: they share speaker, microphone and room.",
 )
 def recording_overlap(data: AuditInput) -> Finding:
-    """Is any recording in more than one part, under whatever source?"""
+    """Recordings are compared by recording_id."""
     several = _of_several(data.stimuli, "recording_id")
     if several.empty and len(data.stimuli):
         return not_run("no recording has two items, so none could be in two parts; name the recording that each item was cut from")
@@ -76,7 +78,7 @@ def recording_overlap(data: AuditInput) -> Finding:
     remedy="Draw the noise of every stimulus on its own, or keep the stimuli that share a noise in one part.",
 )
 def shared_noise(data: AuditInput) -> Finding:
-    """Is any noise, or any recording that noises are made of, mixed into stimuli of more than one part?
+    """Noises are compared by what they were made of, recordings or, where they were computed, themselves.
 
     Mixing defeats comparisons of audio, so this rests on noise_id. A stimulus without an SNR has no noise added.
     """
@@ -95,7 +97,7 @@ def shared_noise(data: AuditInput) -> Finding:
     remedy="Keep neighbouring segments of a recording in one part, or drop those within the guard (audit.adjacency_guard_s).",
 )
 def temporal_adjacency(data: AuditInput) -> Finding:
-    """Do segments of one recording that are in different parts overlap, or lie closer than the guard?
+    """The gap between segments of one recording in different parts, against the policy's guard; the statistic is the smallest.
 
     One sweep per part over the segments sorted by recording and start: of the earlier segments of another part only the
     one that ends last can be the nearest, so no pairs are enumerated. Evidence is the closest pair per recording and

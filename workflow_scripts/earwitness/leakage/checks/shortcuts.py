@@ -236,7 +236,7 @@ def _reason(kind: str, model: str, auc: Estimate) -> str:
     "or compare the system with a classifier that has only this property.",
 )
 def shortcut_features(data: AuditInput) -> Finding:
-    """Can the class be told from file headers and names, or from level, silence and bandwidth alone?
+    """Classifiers of the class by trivial properties, on sources that they never saw.
 
     Two families are judged apart: metadata of recordings (sample rate, duration, pattern of the file name) and trivial
     acoustics of stimuli as presented. Logistic regression and boosted trees of depth 2 predict sources that they never

@@ -58,7 +58,7 @@ def _detector() -> Callable[[Sequence[Waveform]], list[npt.NDArray[np.float32]]]
     remedy="Listen to the clips; leave out those of the wrong class, or state that the class NONSPEECH means something else here.",
 )
 def speech_in_nonspeech(data: AuditInput) -> Finding:
-    """Does an independent detector hear speech in NONSPEECH clips, or none in SPEECH clips?
+    """What an independent detector hears in every clip, beside its class.
 
     Silero VAD, on the clips before noise is added. A NONSPEECH clip is noted where the chunks with at least the policy's
     speech probability form a stretch of 0.25 s, or fill a shorter clip; a SPEECH clip where no chunk has it, unless the

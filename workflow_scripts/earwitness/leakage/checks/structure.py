@@ -38,7 +38,7 @@ def misplaced_in_folds(folds: Mapping[str, pd.DataFrame]) -> list[tuple[str, str
     "of folds, make all anew from one list of sources.",
 )
 def class_structure(data: AuditInput) -> Finding:
-    """Are there a train and a test part, has every part enough sources of both classes, and is every source in the test part of one fold?
+    """Sources of every class and part, counted, and the folds in which a source is tested.
 
     The last is asked where the split is a fold of a cross-validation.
     """
