@@ -1,18 +1,16 @@
 """Time, memory and detection of the leakage audit on synthetic studies of growing size.
 
     PYTHONPATH=workflow_scripts python benchmarks/audit.py growth 1000 10000 100000
-    PYTHONPATH=workflow_scripts python benchmarks/audit.py detection --sources 200
-    PYTHONPATH=workflow_scripts python benchmarks/audit.py held-out --half B --recordings ESC-50/audio voxconverse/audio
+    PYTHONPATH=workflow_scripts python benchmarks/audit.py recall --recordings ESC-50/audio voxconverse/audio
 
 growth audits a clean study of each size in a process of its own, prints seconds per check and the peak of memory, and
-the exponent of the growth from each size to the next. detection plants changed copies of clips in another part and
-prints the share that check L04 finds, and how many pairs of unrelated clips it takes for copies. held-out does the same
-with pieces of real recordings, of one half of their sources: limits may be set on half A, and half B tells how good they are.
+the exponent of the growth from each size to the next. recall plants changed copies of pieces of real recordings in another
+part, and prints the share that check L04 finds, and how many pairs of unrelated pieces it takes for copies, beside plain landmark
+hashing on the same pairs. Limits may be set on half A of the sources; half B, which is shown, tells how good they are.
 """
 
 import argparse
 import contextlib
-import io
 import json
 import math
 import re
@@ -22,25 +20,24 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import psutil
-import soundfile
-import soxr
-from scipy import signal
+from scipy import ndimage, signal
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform, encode_flac, read_mono
 from earwitness.config import complete_config
 from earwitness.core.randomness import stream
 from earwitness.leakage.audit import audited_files, checks
 from earwitness.leakage.audit_input import Policy, in_batches
+from earwitness.leakage.disguises import DISGUISES
 from earwitness.leakage.fingerprints.comparison import OverAudio, correlated_pairs, fingerprinted
 from earwitness.leakage.fingerprints.grouping import Origin, Pair, copies_among
+from earwitness.leakage.fingerprints.landmarks import LOUDEST_SILENCE
 from earwitness.leakage.workers import Workers
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.clips import CLIPS
@@ -51,9 +48,6 @@ from earwitness.tables.stimuli import STIMULI
 
 CLIPS_PER_SOURCE, BATCH, STIMULUS_S = 5, 1000, 0.4
 PARTS = ("train", "train", "train", "dev", "test")
-
-PIECES_S = {1.0: 0.3, 0.4: 0.08}
-"""Seconds of the pieces that are cut from real recordings, and by how many their copies are shifted."""
 
 ESC50_SOURCE = r"\d-\d+(?=-[A-Z]-\d)"
 """ESC-50 cuts several files from one source, and tells them apart by a letter; other names are sources themselves."""
@@ -184,38 +178,6 @@ def growth(sizes: list[int], jobs: int) -> None:
         before = size, result["seconds"]
 
 
-def resampled(waveform: Waveform, rate: int) -> Waveform:
-    return soxr.resample(soxr.resample(waveform, SAMPLE_RATE, rate), rate, SAMPLE_RATE).astype(np.float32)
-
-
-def coded(waveform: Waveform, container: str, subtype: str) -> Waveform:
-    file = io.BytesIO()
-    soundfile.write(file, waveform, SAMPLE_RATE, format=container, subtype=subtype)
-    file.seek(0)
-    return soundfile.read(file, dtype="float32")[0]
-
-
-def noisy(waveform: Waveform, snr_db: float) -> Waveform:
-    noise = stream(2, "noise").normal(size=len(waveform))
-    return (waveform + noise * np.sqrt(np.mean(waveform**2)) * 10 ** (-snr_db / 20)).astype(np.float32)
-
-
-def changes(shift: int) -> dict[str, Callable[[Waveform], Waveform]]:
-    """What is done to copies, by name; shift: samples by which some come later or earlier."""
-    return {
-        "gain -12 dB": lambda waveform: waveform / 4,
-        "later": lambda waveform: np.concatenate([np.zeros(shift, np.float32), waveform[:-shift]]),
-        "earlier": lambda waveform: waveform[shift:],
-        "through 8 kHz": lambda waveform: resampled(waveform, 8000),
-        "through 44.1 kHz": lambda waveform: resampled(waveform, 44_100),
-        "noise at 10 dB": lambda waveform: noisy(waveform, 10),
-        "Ogg Vorbis": lambda waveform: coded(waveform, "OGG", "VORBIS"),
-        "MP3": lambda waveform: coded(waveform, "MP3", "MPEG_LAYER_III"),
-        "8 kHz mu-law": lambda waveform: coded(resampled(waveform, 8000), "WAV", "ULAW"),
-        "MP3, noise at 15 dB, shift": lambda waveform: noisy(coded(waveform, "MP3", "MPEG_LAYER_III")[shift // 4 :], 15),
-    }
-
-
 def over(audio: list[tuple[str, Waveform]]) -> OverAudio:
     return lambda function, only: map(function, in_batches(named for named in audio if only is None or named[0] in only))
 
@@ -226,35 +188,12 @@ def compared(audio: dict[str, Waveform], parts: dict[str, int]) -> list[Pair]:
     return correlated_pairs(over(named), fingerprinted(over(named), len(named), "clips"), parts, "clips", Workers())
 
 
-def compared_with_copies(originals: dict[str, Waveform], change: Callable[[Waveform], Waveform]) -> list[Pair]:
-    """Candidate pairs of originals and changed copies, each named "copy of" its original."""
-    copies = {f"copy of {name}": change(waveform) for name, waveform in originals.items()}
-    return compared(originals | copies, dict.fromkeys(originals, 1) | dict.fromkeys(copies, 2))
-
-
 def original_of(item: str) -> str:
     return item.removeprefix("copy of ")
 
 
 def of_a_copy(pair: Pair) -> bool:
     return original_of(pair.item_a) == original_of(pair.item_b)
-
-
-def detection(n_sources: int) -> None:
-    threshold = policy().near_duplicate_correlation
-    originals = {f"clip {k}": sound(stream(1, "sound", k)) for k in range(n_sources)}
-    for name, change in changes(round(0.3 * SAMPLE_RATE)).items():
-        pairs = compared_with_copies(originals, change)
-        found = {original_of(pair.item_a): pair for pair in pairs if of_a_copy(pair)}
-        others = [pair for pair in pairs if not of_a_copy(pair)]
-        correlations = np.array([found[clip].correlation if clip in found else 0.0 for clip in originals])
-        lowest = np.percentile(correlations, [5, 50])
-        print(
-            f"{name:<28} found {sum(pair.alone(threshold) for pair in found.values()) / len(originals):6.1%}"
-            f"  correlation (5 %, median) {lowest[0]:.2f} {lowest[1]:.2f}  unrelated: candidates {len(others)},"
-            f" highest {max((pair.correlation for pair in others), default=0):.2f}, alarms {sum(pair.alone(threshold) for pair in others)}",
-            flush=True,
-        )
 
 
 def cut(folders: list[Path], half: str, seconds: float, most: int, source_pattern: str) -> dict[str, Waveform]:
@@ -285,28 +224,88 @@ def origin_of(item: str) -> Origin:
     return Origin(item.split("/")[0], item)
 
 
-def held_out(folders: list[Path], half: str, lengths_s: list[float], most: int, source_pattern: str) -> None:
-    """Print, per length and kind of change, the copies found, the sources of which any was, alone or with others, and the
-    pieces of different sources taken for copies."""
+def sorted_out(pairs: list[Pair], threshold: float) -> tuple[set[str], set[tuple[str, str]]]:
+    """The pieces of which the copy was found, and the pairs of other sources that were taken for copies."""
+    origins = {item: origin_of(item) for pair in pairs for item in (pair.item_a, pair.item_b)}
+    found = {(pair.item_a, pair.item_b) for pair in copies_among(pairs, origins, threshold)}
+    return counted(found)
+
+
+def counted(found: set[tuple[str, str]]) -> tuple[set[str], set[tuple[str, str]]]:
+    copies = {original_of(a) for a, b in found if original_of(a) == original_of(b)}
+    return copies, {pair for pair in found if source_of(pair[0]) != source_of(pair[1])}
+
+
+def landmark_votes(audio: dict[str, Waveform], parts: dict[str, int]) -> Counter[tuple[str, str]]:
+    """The alternative: plain landmark hashing (A. Wang 2003, as in Dejavu), the votes of every pair of different parts for its best offset.
+
+    Peaks of a spectrogram of 64 ms frames every 32 ms are the maxima of 11 x 11 neighbourhoods; every peak is paired with its
+    15 successors within 6.4 s; a hash is both frequencies and their distance in frames. Nothing is verified.
+    """
+    places: dict[tuple[int, int, int], list[tuple[str, int]]] = defaultdict(list)
+    for name, waveform in audio.items():
+        _, _, spectrum = signal.stft(waveform, SAMPLE_RATE, nperseg=1024, noverlap=512)
+        level = np.abs(spectrum)
+        peaks = np.argwhere((level == ndimage.maximum_filter(level, size=11)) & (level > LOUDEST_SILENCE / 100)).tolist()
+        peaks.sort(key=lambda peak: peak[1])
+        for k, (bin, frame) in enumerate(peaks):
+            for other_bin, other_frame in peaks[k + 1 : k + 16]:
+                if other_frame - frame <= 200:
+                    places[bin, other_bin, other_frame - frame].append((name, frame))
+    votes: Counter[tuple[str, str, int]] = Counter()
+    for alike in places.values():
+        by_part = [[place for place in alike if parts[place[0]] == part] for part in (1, 2)]
+        votes.update((a, b, at - bt) for a, at in by_part[0] for b, bt in by_part[1])
+    best: Counter[tuple[str, str]] = Counter()
+    for (a, b, _), n in votes.items():
+        best[a, b] = max(best[a, b], n)
+    return best
+
+
+def copies_of(originals: dict[str, Waveform], kind: str) -> dict[str, Waveform]:
+    """A changed copy of every piece, named "copy of" it; what lies over a mixed one is a piece of another source."""
+    names = list(originals)
+    other = {name: names[(k + len(names) // 2) % len(names)] for k, name in enumerate(names)}
+    return {f"copy of {name}": DISGUISES[kind](waveform, originals[other[name]]) for name, waveform in originals.items()}
+
+
+def recall(folders: list[Path], lengths_s: list[float], most: int, source_pattern: str) -> None:
+    """Print, per kind of copy and length of the pieces, the share that L04 finds, and that plain landmark hashing finds where its
+    limit of votes makes one false alarm in a million pairs of half A; then the false alarms of both. Half B of the sources is shown."""
     threshold = policy().near_duplicate_correlation
-    print("| seconds | change | copies found alone | sources found | false alarms among pairs |\n|---:|---|---:|---:|---:|")
-    for seconds, shift_s in ((seconds, PIECES_S[seconds]) for seconds in lengths_s):
-        pieces = cut(folders, half, seconds, most, source_pattern)
-        per_source = Counter(map(source_of, pieces))
-        unrelated = (len(pieces) ** 2 - sum(n**2 for n in per_source.values())) // 2
-        rows = {"none": (compared(pieces, dict.fromkeys(pieces, 3)), unrelated)}
-        for name, change in changes(round(shift_s * SAMPLE_RATE)).items():
-            rows[name] = (compared_with_copies(pieces, change), 2 * unrelated)
-        for name, (pairs, n_pairs) in rows.items():
-            origins = {item: origin_of(item) for pair in pairs for item in (pair.item_a, pair.item_b)}
-            found = copies_among(pairs, origins, threshold)
-            alone = sum(of_a_copy(pair) and pair.alone(threshold) for pair in pairs)
-            sources = {source_of(pair.item_a) for pair in found if of_a_copy(pair)}
-            alarms = [pair for pair in found if source_of(pair.item_a) != source_of(pair.item_b)]
-            shares = [f"{n} of {total} ({n / total:.1%})" for n, total in ((alone, len(pieces)), (len(sources), len(per_source)))]
-            print(f"| {seconds:g} | {name} | {' | '.join(shares if name != 'none' else ['', ''])} | {len(alarms)} of {n_pairs:,} |", flush=True)
-            for pair in alarms:
-                print(f"false alarm: {pair.item_a}, {pair.item_b}, correlation {pair.correlation:.2f}", file=sys.stderr)
+    table: dict[str, list[str]] = {kind: [] for kind in DISGUISES}
+    alarms: dict[str, list[int]] = {"L04": [0, 0], "landmark hashing": [0, 0]}
+    for seconds in lengths_s:
+        halves = {half: cut(folders, half, seconds, most, source_pattern) for half in "AB"}
+        limit = votes_limit(halves["A"])
+        pieces, per_source = halves["B"], Counter(map(source_of, halves["B"]))
+        unrelated = len(pieces) ** 2 - sum(n**2 for n in per_source.values())
+        for kind in DISGUISES:
+            copies = copies_of(pieces, kind)
+            audio, parts = pieces | copies, dict.fromkeys(pieces, 1) | dict.fromkeys(copies, 2)
+            ours = sorted_out(compared(audio, parts), threshold)
+            theirs = counted({pair for pair, n in landmark_votes(audio, parts).items() if n >= limit})
+            table[kind].append(f"{len(ours[0]) / len(pieces):.0%} / {len(theirs[0]) / len(pieces):.0%}")
+            # What lies over a mixed copy is a copy too.
+            for name, (_, wrong) in zip(alarms, (ours, theirs), strict=True):
+                if "another sound" not in kind:
+                    alarms[name][0] += len(wrong)
+                    alarms[name][1] += unrelated
+        print(f"{seconds:g} s: {len(pieces)} pieces of {len(per_source)} sources, landmark hashing from {limit} votes", file=sys.stderr, flush=True)
+    print("| copy | " + " | ".join(f"{seconds:g} s" for seconds in lengths_s) + " |\n|---|" + "---:|" * len(lengths_s))
+    for kind, cells in table.items():
+        print(f"| {kind} | {' | '.join(cells)} |")
+    for name, (wrong, n_pairs) in alarms.items():
+        print(f"{name}: {wrong} false alarms in {n_pairs:,} pairs of unrelated pieces ({wrong / n_pairs * 1e6:.1f} per million)")
+
+
+def votes_limit(pieces: dict[str, Waveform]) -> int:
+    """The fewest votes that at most one in a million pairs of pieces of different sources reaches, among them no pair at all."""
+    copies = copies_of(pieces, "inverted")
+    votes = landmark_votes(pieces | copies, dict.fromkeys(pieces, 1) | dict.fromkeys(copies, 2))
+    unrelated = sorted((n for (a, b), n in votes.items() if source_of(a) != source_of(b)), reverse=True)
+    allowed = len(pieces) ** 2 // 1_000_000
+    return unrelated[allowed] + 1 if len(unrelated) > allowed else 1
 
 
 def main() -> None:
@@ -314,13 +313,11 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     grow = commands.add_parser("growth", help="time and memory against size")
     grow.add_argument("sizes", type=int, nargs="+")
-    commands.add_parser("detection", help="which planted copies are found").add_argument("--sources", type=int, default=200)
-    real = commands.add_parser("held-out", help="which planted copies of pieces of real recordings are found")
+    real = commands.add_parser("recall", help="which planted copies of pieces of real recordings are found, and what else is taken for copies")
     real.add_argument("--recordings", type=Path, nargs="+", required=True, help="folders of WAV files")
-    real.add_argument("--half", choices=["A", "B"], default="B", help="half of the recordings (default: B, which nothing was set on)")
     real.add_argument("--source", default=ESC50_SOURCE, help="regular expression that matches the source in a file's name (default: ESC-50's)")
-    real.add_argument("--seconds", type=float, choices=list(PIECES_S), nargs="+", default=list(PIECES_S), help="lengths of the pieces (default: all)")
-    real.add_argument("--pieces", type=int, default=2, help="pieces of a file, at most (default: 2)")
+    real.add_argument("--seconds", type=float, nargs="+", default=[1.0, 2.0, 3.0, 5.0], help="lengths of the pieces (default: 1 2 3 5)")
+    real.add_argument("--pieces", type=int, default=1, help="pieces of a file, at most (default: 1)")
     once = commands.add_parser("once", help="one study, as JSON")
     once.add_argument("study", type=Path)
     for command in (grow, once):
@@ -331,10 +328,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.command == "growth":
         growth(args.sizes, args.jobs)
-    elif args.command == "detection":
-        detection(args.sources)
-    elif args.command == "held-out":
-        held_out(args.recordings, args.half, args.seconds, args.pieces, args.source)
+    elif args.command == "recall":
+        recall(args.recordings, args.seconds, args.pieces, args.source)
     elif args.command == "once":
         audit_once(args.study, args.jobs)
     else:

@@ -60,8 +60,8 @@ def at_speed(waveform: Waveform, speed: float) -> Waveform:
 
 
 DISGUISES: dict[str, Disguise] = {
-    "inverted": lambda waveform, _: -0.7 * waveform,
-    "12 dB softer": lambda waveform, _: waveform / 4,
+    "inverted": lambda waveform, _: np.float32(-0.7) * waveform,
+    "12 dB softer": lambda waveform, _: waveform / np.float32(4),
     "12 dB louder, clipped": lambda waveform, _: np.clip(4 * waveform / np.abs(waveform).max(initial=1e-9), -1, 1).astype(np.float32),
     "shifted by 0.3 s": lambda waveform, _: np.pad(waveform, (round(SHIFT_S * SAMPLE_RATE), 0)),
     "resampled through 44.1 kHz": lambda waveform, _: through_rate(waveform, 44_100),

@@ -169,10 +169,11 @@ def plant_disguised_copy(data: AuditInput, disguise: str) -> AuditInput:
 def plant_renamed_speaker(data: AuditInput) -> AuditInput:
     """Half of the clips of a speaker of the training part are in the test part, under another name and of another recording."""
     rows = data.stimuli[(data.stimuli.part == "train") & (data.stimuli.label == "SPEECH")]
-    clips = rows.groupby("source_id").clip_id.unique()
-    if not len(clips) or (most := clips.map(len).sort_index().idxmax()) is None or len(clips[most]) < 2:
+    clips = {str(source): sorted(of_source.clip_id.unique()) for source, of_source in rows.groupby("source_id")}
+    most = max(clips.values(), key=len, default=[])
+    if len(most) < 2:
         raise CannotPlant("no speaker of the training part has two clips")
-    moved = data.stimuli.clip_id.isin(sorted(clips[most])[1::2])
+    moved = data.stimuli.clip_id.isin(most[1::2])
     recording = data.recordings[data.recordings.recording_id.isin(data.stimuli.recording_id[moved])].head(1)
     renamed = recording.assign(recording_id="another recording", source_id="another name", path="another.wav")
     values = {"part": "test", "source_id": "another name", "recording_id": "another recording"}
