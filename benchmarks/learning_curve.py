@@ -10,6 +10,7 @@ from earwitness.core.randomness import stream
 from earwitness.evaluation.experiments import Arm
 from earwitness.evaluation.learning_curve import learning_curves
 from earwitness.evaluation.scored_answers import Outcomes
+from earwitness.systems import System
 from earwitness.tables.columns import LABELS
 
 
@@ -31,8 +32,10 @@ def coverage(studies: int, sources: int, items: int, seeds: int) -> None:
         arms = []
         for size in sizes:
             right = random.random((seeds, len(rows))) < expit(_log_odds(size) + random.normal(0, 0.15, (seeds, 1)) + by_source)
-            outcomes = Outcomes("a", "-", "unseen", tuple(map(str, range(seeds))), rows, right, 2.0 * right - 1, right.all(axis=0))
-            arms.append(Arm("a", f"train_{size}", (size, size), outcomes, outcomes))
+            outcomes = Outcomes(
+                System("adapter", "a", f"train_{size}"), "unseen", tuple(map(str, range(seeds))), rows, right, 2.0 * right - 1, right.all(axis=0)
+            )
+            arms.append(Arm((size, size), outcomes, outcomes))
         line = learning_curves(arms, 0.95).query("kind != 'measured'").set_index("training_speakers")
         for target in targets:
             low, high = line.low[target], line.high[target]

@@ -192,10 +192,12 @@ rule measure_efficiency:
         runtime=15,
     params:
         code=code("measure_efficiency.py"),
+        systems=lambda wildcards: list(map(str, plan.experiment(wildcards.experiment).adapters)),
     message:
         "Measuring what the recipes of experiment {wildcards.experiment} cost"
     shell:
         "python workflow_scripts/measure_efficiency.py {input.costs:q}"
+        " --systems {params.systems:q}"
         " --experiment {input.experiment:q}"
         " --efficiency {output.efficiency:q}"
         " &> {log:q}"

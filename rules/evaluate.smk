@@ -54,8 +54,7 @@ rule predict_adapter:
         " --adapter {input.config:q}"
         " --splits {input.splits:q}"
         " --gates {input.gates:q}"
-        " --system {wildcards.recipe}-{wildcards.split}"
-        " --seed {wildcards.seed}"
+        " --system {wildcards.recipe}-{wildcards.split}-seed-{wildcards.seed}"
         " --output {output.predictions:q}"
         " --prompt {params.prompt:q}"
         " --question {input.question:q}"
@@ -119,6 +118,7 @@ rule calibrate_systems:
         runtime=60,
     params:
         code=code("calibrate_systems.py"),
+        systems=list(map(str, plan.calibrated_systems)),
         confidence=config["statistics"]["confidence"],
         seed=config["seed"],
     message:
@@ -131,6 +131,7 @@ rule calibrate_systems:
         " --calibration {output.calibration:q}"
         " --reliability {output.reliability:q}"
         " --tuning {output.tuning:q}"
+        " --systems {params.systems:q}"
         " --confidence {params.confidence}"
         " --seed {params.seed}"
         " &> {log:q}"

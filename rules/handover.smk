@@ -44,6 +44,7 @@ rule hand_over_adapter:
         runtime=30,
     params:
         code=code("hand_over_adapter.py"),
+        systems=list(map(str, plan.honest_arms)),
         folder=lambda wildcards, output: str(Path(output.card).parent),
         terms=as_json_of(plan.base_terms),
         origins=as_json_of({name: config["sources"][name]["origin"] for name in plan.datasets("factorial")}),
@@ -59,6 +60,7 @@ rule hand_over_adapter:
         " --template {input.template:q}"
         " --predictions {input.predictions:q}"
         " --adapters {input.adapters:q}"
+        " --systems {params.systems:q}"
         " --base {input.identity:q}"
         " --index {input.index:q}"
         " --split {input.split:q}"

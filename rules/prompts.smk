@@ -106,10 +106,12 @@ rule choose_prompt:
         runtime=15,
     params:
         code=code("choose_prompt.py"),
+        names=list(map(str, plan.choosing_searches)),
     message:
         "Choosing the question to go on with"
     shell:
         "python workflow_scripts/choose_prompt.py {input.searches:q}"
+        " --names {params.names:q}"
         " --tuning {input.tuning:q}"
         " --split {input.split:q}"
         " --question {output.question:q}"
@@ -196,12 +198,14 @@ rule compare_prompts:
         runtime=60,
     params:
         code=code("compare_prompts.py"),
+        names=list(map(str, plan.searches)),
         confidence=config["statistics"]["confidence"],
     message:
         "Comparing chosen questions with the baseline"
     shell:
         "python workflow_scripts/compare_prompts.py {input.predictions:q}"
         " --searches {input.searches:q}"
+        " --names {params.names:q}"
         " --tuning {input.tuning:q}"
         " --index {input.index:q}"
         " --split {input.split:q}"

@@ -162,10 +162,12 @@ rule plot_training:
         runtime=15,
     params:
         code=code("plot_training.py"),
+        systems=list(map(str, plan.arms)),
     message:
         "Drawing training curves"
     shell:
         "python workflow_scripts/plot_training.py {input.histories:q}"
+        " --systems {params.systems:q}"
         " --svg {output.svg:q}"
         " --png {output.png:q}"
         " &> {log:q}"

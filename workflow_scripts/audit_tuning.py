@@ -17,6 +17,7 @@ from earwitness.leakage.tuning_audit import audit_tuning, checks
 from earwitness.leakage.tuning_records import load_tuning_record
 from earwitness.leakage.verdict import subject_of
 from earwitness.leakage.waivers import iso_day, read_waivers
+from earwitness.systems import System
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.counterfactuals import COUNTERFACTUALS
 from earwitness.tables.files import read_table, write_table
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--tuning", type=Path, nargs="*", default=[], help="what every system fitted (JSON)")
     parser.add_argument("--systems", nargs="*", choices=sorted(FITS), default=[], help="systems that must tell what they fitted")
     parser.add_argument("--searches", nargs="*", default=[], help="prompt searches that must tell what they chose, and on what")
-    parser.add_argument("--calibrated", nargs="*", default=[], help="systems that must tell what their calibration was fitted on")
+    parser.add_argument("--calibrated", type=System.parse, nargs="*", default=[], help="systems that must tell what their calibration was fitted on")
     parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
     parser.add_argument("--corpora", type=Path, required=True, help="what is publicly known about the training data of base models (CSV)")
     parser.add_argument("--base", required=True, help="the base model's name there")

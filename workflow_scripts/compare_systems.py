@@ -12,8 +12,9 @@ from earwitness.evaluation.ensembles import gain_table
 from earwitness.evaluation.power import power_table, variance_table
 from earwitness.evaluation.scored_answers import score_systems
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
-from earwitness.tables.conclusions import ENSEMBLES, POWER, VARIANCE
+from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.files import read_table, write_table
+from earwitness.tables.power import POWER, VARIANCE
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
@@ -37,7 +38,7 @@ def main() -> None:
     index = read_table(args.index, STIMULI)
     splits = {path.stem: read_table(path, SPLIT) for path in args.splits}
     systems = score_systems(predictions, index, splits)
-    pairs = declared_pairs(sorted(predictions.system_id.unique()), best_adapter(predictions, index, splits["grouped"]))
+    pairs = declared_pairs([outcomes.system for outcomes in systems], best_adapter(predictions, index, splits["grouped"]))
     confidence, margin = args.settings["confidence"], args.settings["equivalence_margin"]
     comparisons = comparison_table(systems, pairs, confidence, margin)
     write_table(args.comparisons, comparisons, COMPARISONS)

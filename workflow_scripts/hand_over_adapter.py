@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from earwitness.audio.presentation import presentation_of
-from earwitness.core.arguments import add_prompt_arguments, json_object
+from earwitness.core.arguments import add_prompt_arguments, by_name, json_object
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic_folder, sha256_of, write_json
 from earwitness.detectors.folder import adapter_config_for, detector_record, select_adapter
@@ -18,6 +18,7 @@ from earwitness.leakage.gate import verify_gate
 from earwitness.model.identity import load_identity
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.report.model_card import CardInputs, render_card
+from earwitness.systems import System
 from earwitness.tables.accuracy import ACCURACY
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS
 from earwitness.tables.comparisons import COMPARISONS
@@ -28,15 +29,6 @@ from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
 
-def folder_of(adapters: list[Path], system_id: str, seed: str) -> Path:
-    """The folder of one adapter among {recipe}/{split}/seed-{seed}/adapter_config.json."""
-    recipe, _, split = system_id.rpartition("-")
-    for path in adapters:
-        if path.parts[-4:-1] == (recipe, split, f"seed-{seed}"):
-            return path.parent
-    raise InputError(f"--adapters: none is {recipe}/{split}/seed-{seed}/adapter_config.json; name all that --predictions are of")
-
-
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -44,6 +36,7 @@ def main() -> None:
     parser.add_argument("--template", type=Path, required=True, help="the model card's Jinja template")
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions of the adapters to choose from (Parquet)")
     parser.add_argument("--adapters", type=Path, nargs="+", required=True, help="their adapter_config.json files")
+    parser.add_argument("--systems", type=System.parse, nargs="+", required=True, help="the adapters with their seeds, in the order of --adapters")
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose dev part chooses (CSV)")
     parser.add_argument("--certificate", type=Path, required=True, help="the split's leakage certificate (JSON)")
@@ -69,11 +62,14 @@ def main() -> None:
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
     selection = select_adapter(predictions, read_table(args.index, STIMULI), split)
     fits = read_table(args.fits, CALIBRATION_FITS)
-    method, calibration = chosen_calibration(fits, selection.system_id, selection.seed)
-    recipe = args.recipes[selection.system_id.rpartition("-")[0]]
+    method, calibration = chosen_calibration(fits, selection.system)
+    recipe = args.recipes[selection.system.name]
     base = load_identity(args.base)
     record = detector_record(base, args.quantisation, presentation_of(args.stimuli, recipe), selection)
-    adapter = folder_of(args.adapters, selection.system_id, selection.seed)
+    adapters = by_name("--systems", args.systems, args.adapters)
+    if selection.system not in adapters:
+        raise InputError(f"--systems: {selection.system} is not among them; name all that --predictions are of")
+    adapter = adapters[selection.system].parent
     recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
     card = CardInputs(
         detector=record,

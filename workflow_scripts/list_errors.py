@@ -10,7 +10,7 @@ from earwitness.evaluation.error_analysis import error_rate_table, error_table
 from earwitness.evaluation.scored_answers import outcomes_on
 from earwitness.tables.error_analysis import ERROR_RATES, ERRORS
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import PREDICTIONS, by_system
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -28,7 +28,7 @@ def main() -> None:
 
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
     index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
-    systems = [outcomes_on(rows, index, split, "test", "unseen") for _, rows in predictions.groupby("system_id")]
+    systems = [outcomes_on(rows, index, split, "test", "unseen") for _, rows in by_system(predictions)]
     write_table(args.errors, error_table(systems, index), ERRORS)
     write_table(args.rates, error_rate_table(systems, index, args.confidence), ERROR_RATES)
 

@@ -8,9 +8,9 @@ import pandas as pd
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.phases import best_question, phase_table
 from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
-from earwitness.tables.conclusions import PHASES
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.phases import PHASES
+from earwitness.tables.predictions import PREDICTIONS, by_system
 from earwitness.tables.prompt_gains import PROMPT_GAINS
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
@@ -34,7 +34,7 @@ def main() -> None:
         return outcomes_on(rows, index, split, "test", "unseen")
 
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
-    systems = [unseen(rows) for _, rows in predictions.groupby("system_id")]
+    systems = [unseen(rows) for _, rows in by_system(predictions)]
     question = None
     for answers, gains in zip(args.prompts, args.gains, strict=True):
         rows = read_table(answers, PREDICTIONS)

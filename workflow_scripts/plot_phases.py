@@ -6,8 +6,8 @@ from pathlib import Path
 from earwitness.core.errors import one_line_errors
 from earwitness.report.phases_figure import draw_phases
 from earwitness.report.style import figure_style, save_figure
-from earwitness.tables.conclusions import PHASES
 from earwitness.tables.files import read_table
+from earwitness.tables.phases import PHASES
 
 
 @one_line_errors

@@ -11,6 +11,7 @@ from earwitness.leakage.gate import verify_gate
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
 from earwitness.splits import untrained_stimuli
+from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.splits import SPLIT
@@ -26,8 +27,7 @@ def main() -> None:
     parser.add_argument("--study", type=Path, nargs="+", required=True, help="the stimuli that the splits divide and the gates vouch for (Parquet)")
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="the split it trained on, then others to ask about (CSV)")
     parser.add_argument("--gates", type=Path, nargs="+", required=True, help="the gates of these splits, in their order (JSON)")
-    parser.add_argument("--system", required=True, help="system_id of the predictions")
-    parser.add_argument("--seed", type=int, required=True, help="the adapter's seed")
+    parser.add_argument("--system", type=System.parse, required=True, help="the adapter, RECIPE-SPLIT-seed-SEED")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
     add_prompt_arguments(parser)
     parser.add_argument("--level", type=json_object, required=True, help="normalisation and level_dbfs of the adapter's recipe")
@@ -55,8 +55,7 @@ def main() -> None:
             asked=ModelSpec(recorded(args.base, args.identity), args.adapter.parent, args.quantisation, args.memory),
             stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
             prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
-            system_id=args.system,
-            seed=args.seed,
+            system=args.system,
             batch_size=args.batch_size,
             threads=args.threads,
             only=asked,

@@ -7,6 +7,7 @@ from earwitness.core.arguments import add_model_arguments, add_prompt_arguments,
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt, questions_to_test
 from earwitness.runtime.devices import leased_devices
+from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.prompts import PROMPT_SCORES
@@ -42,8 +43,7 @@ def main() -> None:
             asked=ModelSpec(recorded(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
             stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
             prompts=tuple(Prompt(**(prompt | {"question": question})) for question in questions),
-            system_id=args.system,
-            seed=None,
+            system=System.parse(args.system),
             batch_size=args.batch_size,
             threads=args.threads,
             only=frozenset(split.stimulus_id[split.part == "test"]),

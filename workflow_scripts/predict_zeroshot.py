@@ -7,6 +7,7 @@ from earwitness.core.arguments import add_model_arguments, add_prompt_arguments,
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
+from earwitness.systems import BASE
 from earwitness.tables.files import write_table
 from earwitness.tables.predictions import PREDICTIONS
 
@@ -32,8 +33,7 @@ def main() -> None:
             asked=ModelSpec(recorded(args.base, args.identity), None, args.quantisation, args.memory),
             stimuli=StimulusFiles(tuple(args.features), encoded=True),
             prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
-            system_id="base",
-            seed=None,
+            system=BASE,
             batch_size=args.batch_size,
             threads=args.threads,
         )

@@ -7,6 +7,7 @@ from earwitness.core.arguments import add_model_arguments, add_prompt_arguments,
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
+from earwitness.systems import System
 
 
 @one_line_errors
@@ -49,7 +50,7 @@ def main() -> None:
 
         torch.set_num_threads(args.threads)
         job = SearchJob(
-            system=args.system,
+            system=System.parse(args.system),
             asked=ModelSpec(recorded(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
             stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
             prompt=Prompt(**asked_prompt(args.prompt, args.question)),

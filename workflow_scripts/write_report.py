@@ -15,16 +15,18 @@ from earwitness.provenance.run import DIGESTS
 from earwitness.report.experiment_words import ExperimentSection
 from earwitness.report.listening import error_examples, listening_examples
 from earwitness.report.page import ReportInputs, render_page
-from earwitness.report.style import in_order, system_kind
+from earwitness.report.style import in_order
+from earwitness.systems import BASE
 from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY
 from earwitness.tables.calibration import CALIBRATION
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
-from earwitness.tables.conclusions import ENSEMBLES, POWER, VARIANCE
+from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.error_analysis import ERROR_RATES, ERRORS
 from earwitness.tables.experiments import EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earwitness.tables.files import read_table
 from earwitness.tables.generation import GENERATION
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earwitness.tables.power import POWER, VARIANCE
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.prompt_gains import PROMPT_GAINS
 from earwitness.tables.psychometrics import POINTS, THRESHOLDS
@@ -116,8 +118,7 @@ def main() -> None:
     found = by_name(args.tables)
     tables = {name: read_table(found[name], schema) for name, schema in (TABLES | BASELINE_TABLES | SEARCH_TABLES).items() if name in found}
     errors = read_table(args.errors, ERRORS)
-    honest = [name for name in in_order(errors.system_id) if system_kind(name) == "honest"]
-    listened = honest[0] if honest else "base"
+    listened = next((system for system in in_order(errors.system_id) if system.is_honest), BASE)
     config_text = args.config.read_text(encoding="utf-8")
     inputs = ReportInputs(
         settings=args.settings,
@@ -132,8 +133,8 @@ def main() -> None:
         digests=read_table(args.digests, DIGESTS),
         experiments=experiment_sections(args.experiments, args.learning_curves, args.experiment_figures, args.efficiency_figures),
         examples=listening_examples(args.shards, read_table(args.zeroshot, PREDICTIONS), args.settings["listening_examples"]),
-        errors_of=listened,
-        errors=error_examples(args.shards, errors[errors.system_id == listened], args.settings["listening_errors"]),
+        errors_of=str(listened),
+        errors=error_examples(args.shards, errors[errors.system_id == str(listened)], args.settings["listening_errors"]),
     )
     page = render_page(inputs, args.template)
     with atomic(args.page) as temporary:

@@ -24,6 +24,7 @@ from earwitness.model.prediction import StimulusSource
 from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor
 from earwitness.runtime.saved_state import SavedState
+from earwitness.systems import BASE
 
 pytestmark = pytest.mark.gpu
 PROMPT = Prompt(QUESTIONS[0])
@@ -162,7 +163,7 @@ def test_two_devices_give_the_answers_of_one(folder, tmp_path):
     for shard, file in zip(shards, features, strict=True):
         encode_shard(loaded, shard, file, Batches(16, devices[0]))
     asked = ModelSpec(identified(folder), None, "none", "fast")
-    job = PredictionJob(asked, StimulusFiles(tuple(features), encoded=True), (PROMPT,), "base", None, 16, 1)
+    job = PredictionJob(asked, StimulusFiles(tuple(features), encoded=True), (PROMPT,), BASE, 16, 1)
     one, two = predict(job, devices[:1]), predict(job, devices)
     assert one.stimulus_id.tolist() == two.stimulus_id.tolist()
     np.testing.assert_allclose(one.log_odds, two.log_odds, atol=1e-4)

@@ -1,13 +1,15 @@
 """A made-up baseline set and observers that answer it, for the tests of psychometric functions."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, ndtr, ndtri
 
+from earwitness.systems import System
 from earwitness.tables.files import validate
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import PREDICTIONS, answered_by
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -64,19 +66,16 @@ def observer(index, system, threshold_ms=60.0, threshold_db=0.0, lapse=0.02, cri
         effects = dict(zip(index.source_id.unique(), np.random.default_rng(seed).normal(0, spread, index.source_id.nunique()), strict=True))
         right = expit(logit(ndtr(half - np.where(speech, criterion, -criterion))) + index.source_id.map(effects).to_numpy())
         said = np.where(speech, rng.random(len(index)) < right, rng.random(len(index)) >= right)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "stimulus_id": index.stimulus_id,
-                    "system_id": system,
-                    "prompt_id": "-",
-                    "seed": pd.array([number] * len(index), dtype="Int64"),
-                    "log_odds": np.where(said, 1.0, -1.0),
-                    "answer": np.where(said, "SPEECH", "NONSPEECH"),
-                    "coverage": np.nan,
-                    "letter_bias": np.nan,
-                    "n_audio_tokens": pd.array([None] * len(index), dtype="Int64"),
-                }
-            )
+        rows = pd.DataFrame(
+            {
+                "stimulus_id": index.stimulus_id,
+                "prompt_id": "-",
+                "log_odds": np.where(said, 1.0, -1.0),
+                "answer": np.where(said, "SPEECH", "NONSPEECH"),
+                "coverage": np.nan,
+                "letter_bias": np.nan,
+                "n_audio_tokens": pd.array([None] * len(index), dtype="Int64"),
+            }
         )
+        tables.append(answered_by(rows, replace(System.parse(system), seed=number)))
     return validate(pd.concat(tables, ignore_index=True), PREDICTIONS)

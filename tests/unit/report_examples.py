@@ -7,16 +7,19 @@ import numpy as np
 import pandas as pd
 
 from earwitness.config import complete_config
-from earwitness.evaluation.phases import phase_of
+from earwitness.evaluation.phases import PHASE_OF_KIND
 from earwitness.leakage.certificate import SCHEMA_NAME, overall_status
+from earwitness.systems import System
 from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
-from earwitness.tables.conclusions import ENSEMBLES, PHASES, POWER, VARIANCE
+from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.error_analysis import ERROR_RATES
 from earwitness.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earwitness.tables.files import validate
 from earwitness.tables.generation import GENERATION
+from earwitness.tables.phases import PHASES
+from earwitness.tables.power import POWER, VARIANCE
 from earwitness.tables.recordings import AUDIO_CHECK
 from earwitness.tables.stimulus_summary import STIMULUS_SUMMARY
 
@@ -27,7 +30,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 
 def _split_of(system: str) -> str:
-    return system.rpartition("-")[2] if "-" in system else "-"
+    return System.parse(system).split or "-"
 
 
 def _sets_of(system: str) -> list[str]:
@@ -199,7 +202,7 @@ def error_rates(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
 
 def phases(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
     rows = [
-        [phase_of(name, _split_of(name)), name, name, LEVELS.get(name, 0.7), 0.6, 0.95, 0.1, 0.0, 0.2, 28]
+        [PHASE_OF_KIND[System.parse(name).kind], name, name, LEVELS.get(name, 0.7), 0.6, 0.95, 0.1, 0.0, 0.2, 28]
         for name in systems
         if "row_random" not in name
     ]

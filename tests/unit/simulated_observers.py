@@ -7,6 +7,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from earwitness.core.randomness import stream
+from earwitness.systems import System
+from earwitness.tables.predictions import answered_by
 
 TRUTH = {
     "intercept": -0.4,
@@ -43,12 +45,10 @@ def simulated_answers(index, truth=TRUTH, deviations=(0.5, 0.8, 0.0), seed=1, sy
         codes, names = pd.factorize(index[column])
         latent = latent + spread * rng.normal(size=len(names))[codes]
     said = rng.random(len(index)) < norm.cdf(latent)
-    return pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "stimulus_id": index.stimulus_id,
-            "system_id": system,
             "prompt_id": "-",
-            "seed": pd.array([None] * len(index), dtype="Int64"),
             "log_odds": np.where(said, 1.0, -1.0),
             "answer": np.where(said, "SPEECH", "NONSPEECH"),
             "coverage": np.nan,
@@ -56,3 +56,4 @@ def simulated_answers(index, truth=TRUTH, deviations=(0.5, 0.8, 0.0), seed=1, sy
             "n_audio_tokens": pd.array([None] * len(index), dtype="Int64"),
         }
     )
+    return answered_by(rows, System.parse(system))

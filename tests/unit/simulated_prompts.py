@@ -10,7 +10,9 @@ from earwitness.core.randomness import stream
 from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits
 from earwitness.prompt_search.search import Ask, QuestionLimits, SearchResult, SearchSettings, SearchTask, search
 from earwitness.prompt_search.stimulus_sampling import StimulusSample, sample_stimuli
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.systems import BASE
+from earwitness.tables.files import validate
+from earwitness.tables.predictions import PREDICTIONS, answered_by
 from earwitness.tables.splits import SPLIT
 
 BASELINE = "Does this sound contain human speech?"
@@ -76,5 +78,5 @@ def predictions(ask: Ask, question: str, prompt_id: str) -> pd.DataFrame:
     index, _ = study()
     [log_odds] = ask([question], list(index.stimulus_id))
     rows = pd.DataFrame({"stimulus_id": index.stimulus_id, "log_odds": log_odds, "answer": np.where(log_odds > 0, "SPEECH", "NONSPEECH")})
-    rows = rows.assign(system_id="base", prompt_id=prompt_id, coverage=np.nan, letter_bias=np.nan, n_audio_tokens=None)
-    return rows.assign(seed=pd.array([None] * len(rows), dtype="Int64"))[list(PREDICTIONS.columns)]
+    rows = rows.assign(prompt_id=prompt_id, coverage=np.nan, letter_bias=np.nan, n_audio_tokens=None)
+    return validate(answered_by(rows, BASE), PREDICTIONS)

@@ -1,9 +1,13 @@
 """A small study with made-up answers, for the tests of what is computed from predictions."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+
+from earwitness.systems import System
+from earwitness.tables.predictions import answered_by
 
 DURATIONS, SNRS = (200, 1000), (0.0, 20.0)
 
@@ -29,19 +33,16 @@ def predictions(index, system, seeds=(None,), chance=0.8, seed=1):
         rng = np.random.default_rng([seed, k])
         right = chance(index) if callable(chance) else rng.random(len(index)) < chance
         speech = (index.label == "SPEECH").to_numpy() == np.asarray(right)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "stimulus_id": index.stimulus_id,
-                    "system_id": system,
-                    "prompt_id": "-",
-                    "seed": pd.array([number] * len(index), dtype="Int64"),
-                    "log_odds": np.where(speech, 1.0, -1.0),
-                    "answer": np.where(speech, "SPEECH", "NONSPEECH"),
-                    "coverage": np.nan,
-                    "letter_bias": np.nan,
-                    "n_audio_tokens": pd.array([None] * len(index), dtype="Int64"),
-                }
-            )
+        rows = pd.DataFrame(
+            {
+                "stimulus_id": index.stimulus_id,
+                "prompt_id": "-",
+                "log_odds": np.where(speech, 1.0, -1.0),
+                "answer": np.where(speech, "SPEECH", "NONSPEECH"),
+                "coverage": np.nan,
+                "letter_bias": np.nan,
+                "n_audio_tokens": pd.array([None] * len(index), dtype="Int64"),
+            }
         )
+        tables.append(answered_by(rows, replace(System.parse(system), seed=number)))
     return pd.concat(tables, ignore_index=True)

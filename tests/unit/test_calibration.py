@@ -28,8 +28,10 @@ from earwitness.evaluation.calibration import (
 )
 from earwitness.evaluation.scored_answers import outcomes_on
 from earwitness.leakage.tuning_records import load_tuning_record
+from earwitness.systems import BASE, System
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS
 from earwitness.tables.files import read_table
+from earwitness.tables.predictions import by_system
 
 
 def scores(slope, intercept, n=40_000, seed=1):
@@ -128,8 +130,7 @@ def judged():
     split = splits["grouped"].assign(part=np.where(index.number >= 20, "test", np.where(index.number >= 8, "dev", "train")))
     table = pd.concat([answers(index, "base", 6.0), answers(index, "x-grouped", 5.0, (1, 2, 3)), answers(index, "silero", 1.0, shift=4.0)])
     by_part = [
-        [outcomes_on(rows, index, split, part, name) for _, rows in table.groupby("system_id")]
-        for part, name in (("dev", "development"), ("test", "unseen"))
+        [outcomes_on(rows, index, split, part, name) for _, rows in by_system(table)] for part, name in (("dev", "development"), ("test", "unseen"))
     ]
     fits = fits_of(by_part[0])
     return index, split, table, fits, calibration_table(by_part[1], fits, 0.95, seed=1), reliability_table(by_part[1], fits, 0.95)
@@ -149,17 +150,17 @@ def test_calibration_on_development_sources_mends_overconfidence_on_unseen_ones(
 
 def test_the_intercept_is_chosen_only_where_it_earns_its_place(judged):
     *_, fits, _, _ = judged
-    assert chosen_calibration(fits, "silero", "-")[0] == "platt"
-    assert chosen_calibration(fits, "base", "-")[0] == "temperature"
-    assert calibration_of(fits, "base", "-", "none") == Calibration()
-    with pytest.raises(InputError, match="no platt calibration of base, seed 9"):
-        calibration_of(fits, "base", "9", "platt")
+    assert chosen_calibration(fits, System("detector", "silero"))[0] == "platt"
+    assert chosen_calibration(fits, BASE)[0] == "temperature"
+    assert calibration_of(fits, BASE, "none") == Calibration()
+    with pytest.raises(InputError, match="no platt calibration of x-grouped-seed-9"):
+        calibration_of(fits, System("adapter", "x", "grouped", 9), "platt")
 
 
 def test_scores_that_say_the_opposite_are_handed_over_as_knowing_nothing(judged):
     index, split, *_ = judged
     turned = answers(index, "base", -1.0)
-    method, calibration = chosen_calibration(fits_of([outcomes_on(turned, index, split, "dev", "development")]), "base", "-")
+    method, calibration = chosen_calibration(fits_of([outcomes_on(turned, index, split, "dev", "development")]), BASE)
     assert method == "temperature" and not calibration.informative
     assert np.allclose(calibration.probability([-3.0, 0.0, 3.0]), 0.5, atol=0.01)
 
@@ -177,7 +178,7 @@ def test_reliability_bins_hold_every_item_once_per_seed_and_their_share(judged):
 
 def test_the_program_tells_the_audit_what_it_fitted_on(tmp_path, monkeypatch, judged):
     index, split, table, *_ = judged
-    table[table.system_id != "x-grouped"].to_parquet(tmp_path / "answers.parquet")
+    table[table["name"] != "x"].to_parquet(tmp_path / "answers.parquet")
     full = index.drop(columns="number").assign(
         recording_id="r", category="c", noise_id="white", design="factorial", axis="duration_x_snr", band="clean", room="none", normalisation="peak",
         achieved_snr_db=0.0, achieved_level_dbfs=-1.0, segment_start_s=0.0, segment_end_s=1.0,
@@ -188,7 +189,7 @@ def test_the_program_tells_the_audit_what_it_fitted_on(tmp_path, monkeypatch, ju
     command = ["calibrate_systems", "answers.parquet", "--index", "index.parquet", "--split", "grouped.csv", "--fits", "fits.csv"]
     command += ["--calibration", "calibration.csv", "--reliability", "reliability.csv", "--confidence", "0.95", "--seed", "1"]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [*command, "--tuning", *records])
+    monkeypatch.setattr(sys, "argv", [*command, "--tuning", *records, "--systems", "base", "silero"])
     program.main()
     record = load_tuning_record(tmp_path / "base.tuning.json")
     assert record["system"] == "calibration-of-base" and set(record["kinds"]) == {"calibration", "temperature", "threshold"}
@@ -196,6 +197,6 @@ def test_the_program_tells_the_audit_what_it_fitted_on(tmp_path, monkeypatch, ju
     fits = read_table(tmp_path / "fits.csv", CALIBRATION_FITS)
     assert record["value"]["platt"]["slope"] == pytest.approx(fits.slope[fits.method == "platt"].iloc[0])
     assert len(read_table(tmp_path / "calibration.csv", CALIBRATION)) == 6
-    monkeypatch.setattr(sys, "argv", [*command, "--tuning", records[0]])
-    with pytest.raises(SystemExit, match=r"name exactly base\.tuning\.json, silero\.tuning\.json"):
+    monkeypatch.setattr(sys, "argv", [*command, "--tuning", records[0], "--systems", "base"])
+    with pytest.raises(SystemExit, match="name exactly base, silero"):
         program.main()

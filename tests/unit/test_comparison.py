@@ -5,6 +5,7 @@ from small_study import predictions, study
 
 from earwitness.evaluation.comparison import best_adapter, compare, comparison_table, declared_pairs, leakage_table
 from earwitness.evaluation.scored_answers import score_systems
+from earwitness.systems import BASE, System
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.files import validate
 
@@ -16,15 +17,28 @@ def outcomes_of(tables, n_sources=24, per_condition=4):
 
 
 def test_the_family_is_declared_by_names_alone():
-    systems = ["base", "energy", "silero", "attention-grouped", "attention-row_random", "mlp-grouped"]
-    assert declared_pairs(systems, best="mlp-grouped") == [
+    names = [
+        "base",
+        "energy",
+        "silero",
+        "attention-grouped",
+        "attention-row_random",
+        "mlp-grouped",
+        "mlp-grouped+mean",
+        "fire-red-vad",
+        "attention-row_random",
+    ]
+    found = declared_pairs([System.parse(name) for name in names], best=System.parse("mlp-grouped"))
+    assert [(str(a), str(b)) for a, b in found] == [
         ("attention-grouped", "base"),
         ("attention-row_random", "base"),
         ("mlp-grouped", "base"),
         ("attention-grouped", "attention-row_random"),
         ("energy", "base"),
+        ("fire-red-vad", "base"),
         ("silero", "base"),
         ("mlp-grouped", "energy"),
+        ("mlp-grouped", "fire-red-vad"),
         ("mlp-grouped", "silero"),
     ]
 
@@ -39,14 +53,14 @@ def test_the_best_adapter_is_chosen_on_development_sources_not_on_test():
             predictions(index, "leaks-row_random", (1, 2), 1.0),
         ]
     )
-    assert best_adapter(table, index, splits["grouped"]) == "aces_dev-grouped"
-    assert best_adapter(table[table.system_id == "leaks-row_random"], index, splits["grouped"]) is None
+    assert best_adapter(table, index, splits["grouped"]) == System.parse("aces_dev-grouped")
+    assert best_adapter(table[table["name"] == "leaks"], index, splits["grouped"]) is None
 
 
 def test_a_clear_difference_and_a_self_comparison():
     found = outcomes_of([("base", (None,), 0.6), ("good-grouped", (1, 2, 3), 0.95), ("same-grouped", (1,), 0.6)])
     systems = list(found.values())
-    pairs = [("good-grouped", "base"), ("same-grouped", "base")]
+    pairs = [(System.parse(name), BASE) for name in ("good-grouped", "same-grouped")]
     table = validate(comparison_table(systems, pairs, 0.95, 0.03), COMPARISONS).set_index("system_a")
     good, same = table.loc["good-grouped"], table.loc["same-grouped"]
     assert good.conclusion == "different"
@@ -84,14 +98,14 @@ def test_systems_that_differ_by_little_everywhere_are_equivalent():
     """Right on nine tenths of every source, each on items of its own: no difference beyond noise, and much evidence."""
     index, splits = study(40, 25)
     answers = pd.concat([predictions(index, name, (None,), 0.9, seed) for seed, name in enumerate(["base", "silero"])])
-    table = comparison_table(score_systems(answers, index, splits), [("silero", "base")], 0.95, 0.03)
+    table = comparison_table(score_systems(answers, index, splits), [(System("detector", "silero"), BASE)], 0.95, 0.03)
     assert table.conclusion.tolist() == ["equivalent"]
     assert table.p_tost[0] < 0.05 < table.p_clustered_t[0]
 
 
 def test_below_six_sources_in_a_class_there_is_no_clustered_p():
     found = outcomes_of([("base", (None,), 0.1), ("silero", (None,), 0.95)], n_sources=10, per_condition=10)
-    table = validate(comparison_table(list(found.values()), [("silero", "base")], 0.95, 0.03), COMPARISONS)
+    table = validate(comparison_table(list(found.values()), [(System("detector", "silero"), BASE)], 0.95, 0.03), COMPARISONS)
     assert table.conclusion.tolist() == ["descriptive_only"]
     assert table[["p_clustered_t", "p_sign_flip", "p_durkalski", "p_tost", "p_holm"]].isna().all(axis=None)
     assert table.low[0] < table.difference[0] < table.high[0]

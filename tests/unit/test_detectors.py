@@ -11,9 +11,10 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
 from earwitness.core.randomness import stream
 from earwitness.detectors.classic import DETECTORS, detect
+from earwitness.systems import System
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.files import read_table, validate, write_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import PREDICTIONS, by_system
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -83,7 +84,7 @@ def test_every_stimulus_gets_one_answer_that_agrees_with_its_log_odds(name, tmp_
     shards, split = make_shards(tmp_path)
     table = validate(detect(name, shards, split, shards)[0], PREDICTIONS)
     assert sorted(table.stimulus_id) == sorted(split.stimulus_id)
-    assert set(table.system_id) == {name}
+    assert [system for system, _ in by_system(table)] == [System("detector", name)]
     assert ((table.log_odds >= 0) == (table.answer == "SPEECH")).all()
     assert table.log_odds.abs().max() <= 15
     assert table[["seed", "coverage", "letter_bias", "n_audio_tokens"]].isna().all(axis=None)

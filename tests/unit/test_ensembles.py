@@ -8,6 +8,10 @@ from small_study import predictions, study
 from earwitness.core.errors import InputError
 from earwitness.evaluation.ensembles import combine_seeds, gain_table
 from earwitness.evaluation.scored_answers import score_systems
+from earwitness.systems import System
+from earwitness.tables.predictions import answered_by, by_system
+
+MEMBERS = System.parse("x-grouped")
 
 
 def seeds_of(log_odds):
@@ -15,8 +19,8 @@ def seeds_of(log_odds):
     values = np.asarray(log_odds, dtype=float)
     rows = [(f"s{k}", seed, value) for seed, row in enumerate(values) for k, value in enumerate(row)]
     table = pd.DataFrame(rows, columns=["stimulus_id", "seed", "log_odds"])
-    return table.assign(
-        system_id="x-grouped",
+    return answered_by(table, MEMBERS).assign(
+        seed=table.seed,
         prompt_id="p",
         coverage=0.9,
         letter_bias=0.1,
@@ -26,7 +30,7 @@ def seeds_of(log_odds):
 
 
 def answers_of(table, rule):
-    return table[table.system_id == f"x-grouped+{rule}"].set_index("stimulus_id")
+    return table[table.combination == rule].set_index("stimulus_id")
 
 
 def test_a_confident_minority_wins_the_mean_and_loses_the_vote():
@@ -34,6 +38,7 @@ def test_a_confident_minority_wins_the_mean_and_loses_the_vote():
     assert answers_of(table, "vote").answer["s0"] == "NONSPEECH"
     assert answers_of(table, "mean").answer["s0"] == "SPEECH"
     assert answers_of(table, "mean").log_odds["s0"] == pytest.approx(1.0)
+    assert [system for system, _ in by_system(table)] == [MEMBERS.combined("mean"), MEMBERS.combined("vote")]
     assert table.seed.isna().all()
 
 

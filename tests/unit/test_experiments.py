@@ -14,6 +14,7 @@ from earwitness.evaluation.learning_curve import learning_curves, line_weights
 from earwitness.evaluation.scored_answers import score_systems
 from earwitness.evaluation.test_set_size import draw_items, size_table
 from earwitness.splits import split_into_fold, split_with_fewer_sources
+from earwitness.systems import System
 from earwitness.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earwitness.tables.files import validate
 
@@ -76,7 +77,7 @@ def test_a_split_that_was_not_given_is_named():
 def test_gains_are_over_the_base_and_over_the_first_recipe_with_the_same_seeds():
     index, splits = study()
     good, poor = predictions(index, "a-grouped", (1, 2, 3), 0.9), predictions(index, "b-grouped", (2,), 0.6, 2)
-    same = good[good.seed < 3].assign(system_id="c-grouped")
+    same = good[good.seed < 3].assign(name="c")
     found = arms(index, splits, good, poor, same)
     table = experiment_table(found, 0.95).set_index(["recipe", "seed"])
     base = table.balanced_accuracy - table.gain
@@ -167,5 +168,7 @@ def test_costs_stand_beside_the_accuracy_on_sources_never_heard():
     table = experiment_table(arms(index, splits, predictions(index, "a-row_random", (1,))), 0.95)
     cost = {"trainable_parameters": 5, "adapter_bytes": 9, "load_s": 1.0, "wall_s": 2.0, "processor_s": 1.9, "samples": 8}
     cost |= {"ms_per_sample": None, "peak_memory_bytes": 7, "device": "CPU"}
-    found = validate(efficiency_table({("a", "row_random", "1"): cost}, table), EFFICIENCY)
+    found = validate(efficiency_table({System("adapter", "a", "row_random", 1): cost}, table), EFFICIENCY)
     assert found.balanced_accuracy.tolist() == table.balanced_accuracy[table.test_set == "unseen"].tolist()
+    with pytest.raises(InputError, match="a-row_random-seed-2: no adapter of this experiment"):
+        efficiency_table({System("adapter", "a", "row_random", 2): cost}, table)

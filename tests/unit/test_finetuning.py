@@ -22,6 +22,7 @@ from earwitness.model.finetuning import presentation_order, train_adapter, train
 from earwitness.model.identity import identified
 from earwitness.model.prediction import from_audio, from_features, prediction_rows
 from earwitness.runtime.saved_state import SavedState
+from earwitness.systems import System
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.stimuli import STIMULI
 
@@ -92,7 +93,7 @@ def train(folder, study, resume, steps=RECIPE["steps"], prompt=PROMPT, **changes
 
 
 def answers_of(loaded, study, prompt):
-    return prediction_rows(loaded, from_audio(loaded, [study[0]]), [prompt], "x", 5, Batches(4, CPU))
+    return prediction_rows(loaded, from_audio(loaded, [study[0]]), [prompt], System("adapter", "x", "grouped", 5), Batches(4, CPU))
 
 
 def adapter_weights(loaded):

@@ -29,6 +29,7 @@ from earwitness.model.engine.adapters import attach_adapter
 from earwitness.model.engine.loading import load_model
 from earwitness.model.identity import identified, identify_model
 from earwitness.stimuli.mixing import factorial_design, make_clip_stimuli
+from earwitness.systems import System
 
 STIMULI = {
     "durations_ms": [200, 400], "snrs_db": [40], "window_ms": 600, "floor_dbfs": -80.0, "ramp_ms": 5.0, "normalisation": "peak",
@@ -49,8 +50,8 @@ def test_the_best_mean_on_development_sources_wins_and_hands_over_its_median_see
     lucky = [predictions(index, "lucky-grouped", (seed,), right(share)) for seed, share in ((1, 1.0), (2, 0.5), (3, 0.25))]
     steady = [predictions(index, "steady-grouped", (seed,), right(share)) for seed, share in ((7, 0.75), (8, 0.9), (9, 0.6))]
     found = select_adapter(pd.concat(lucky + steady, ignore_index=True), index, splits["grouped"])
-    assert (found.system_id, found.seed) == ("steady-grouped", "7")
-    assert found.development["lucky-grouped"]["1"] == 1
+    assert found.system == System("adapter", "steady", "grouped", 7)
+    assert found.development[System("adapter", "lucky", "grouped", 1)] == 1
 
 
 def test_a_clip_is_presented_as_the_stimulus_that_would_be_made_of_it():
@@ -95,7 +96,7 @@ def detector(folder, tmp_path_factory):
     fitted_on = {"part": "dev", "split_sha256": "0" * 64, "sources": ["s"]}
     fit = {"method": "platt", "slope": 2.0, "intercept": 0.5, "temperature": 0.5, "threshold_log_odds": -0.25, "fitted_on": fitted_on}
     write_json(path / "calibration.json", fit)
-    selection = Selection("attention-grouped", "1", {"attention-grouped": {"1": 0.9}})
+    selection = Selection(System("adapter", "attention", "grouped", 1), {System("adapter", "attention", "grouped", 1): 0.9})
     write_json(path / "detector.json", detector_record(base, "none", PRESENTATION, selection))
     return path
 

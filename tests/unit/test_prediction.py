@@ -23,6 +23,7 @@ from earwitness.model.identity import BASE_OF_ADAPTER, identified, identify_mode
 from earwitness.model.prediction import from_audio, from_features, prediction_rows
 from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, predict
 from earwitness.model.tiny_base import QUESTIONS
+from earwitness.systems import BASE
 
 CPU = torch.device("cpu")
 
@@ -44,7 +45,7 @@ def features(folder, shards, tmp_path_factory):
 
 def everything(folder, files, features, adapter=None, only=None):
     asked = ModelSpec(identified(folder), adapter, "none", "fast")
-    return PredictionJob(asked, StimulusFiles(tuple(files), features), (Prompt(QUESTIONS[0]),), "base", None, batch_size=4, threads=1, only=only)
+    return PredictionJob(asked, StimulusFiles(tuple(files), features), (Prompt(QUESTIONS[0]),), BASE, batch_size=4, threads=1, only=only)
 
 
 def test_features_on_disk_score_as_the_sounds_do(folder, shards, features):
@@ -76,9 +77,9 @@ def test_exactly_what_was_wanted_is_asked_and_a_missing_stimulus_is_named(folder
 def test_several_prompts_are_asked_of_one_hearing(folder, shards):
     loaded = load_model(identified(folder))
     prompts = [Prompt(question) for question in QUESTIONS[:3]]
-    together = prediction_rows(loaded, from_audio(loaded, shards[:1]), prompts, "base", None, Batches(4, CPU))
+    together = prediction_rows(loaded, from_audio(loaded, shards[:1]), prompts, BASE, Batches(4, CPU))
     for prompt in prompts:
-        alone = prediction_rows(loaded, from_audio(loaded, shards[:1]), [prompt], "base", None, Batches(4, CPU))
+        alone = prediction_rows(loaded, from_audio(loaded, shards[:1]), [prompt], BASE, Batches(4, CPU))
         same = together[together.prompt_id == prompt.prompt_id].reset_index(drop=True)
         assert same.stimulus_id.tolist() == alone.stimulus_id.tolist()
         np.testing.assert_allclose(same.log_odds, alone.log_odds, atol=2e-4)

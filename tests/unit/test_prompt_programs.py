@@ -110,12 +110,13 @@ def test_what_was_found_is_reported_on_test_sources_with_its_system(study, folde
     found = study / "prompts" / SYSTEM
     best = found / "edits" / "seed-1"
     common = ["--searches", best / "prompts.csv", "--split", study / "grouped.csv"]
+    named = ["--names", f"{SYSTEM}-edits-seed-1"]
     call(predict_prompts, monkeypatch, *system_of(study, folder), *common, "--output", found / "predictions.parquet")
     made_with = json.loads(parquet.read_schema(found / "predictions.parquet").metadata[b"earwitness"])
     assert made_with == {"base": identified(folder).sha256, "adapter": sha256_of(study / "adapter" / "adapter_model.safetensors")}
     outputs = ["--gains", study / "gains.csv", "--history", study / "history.csv", "--conditions", study / "conditions.csv"]
     options = ["--tuning", best / "prompts.tuning.json", "--index", study / "index.parquet", "--confidence", 0.95]
-    call(compare_prompts, monkeypatch, found / "predictions.parquet", *common, *options, *outputs)
+    call(compare_prompts, monkeypatch, found / "predictions.parquet", *common, *named, *options, *outputs)
     gains = read_table(study / "gains.csv", PROMPT_GAINS)
     assert gains.system_id.tolist() == [SYSTEM] and gains.n_sources.tolist() == [8] and np.isfinite(gains.difference).all()
     assert set(read_table(study / "conditions.csv", PROMPT_CONDITIONS).system_id) == {SYSTEM}
@@ -129,14 +130,21 @@ def test_the_best_question_of_several_searches_is_what_is_asked_afterwards(study
         table = pd.read_csv(folder / "prompts.csv")
         table.loc[table.chosen, ["question", "development_balanced_accuracy"]] = f'Is it "speech" {{{seed}}}? 🗣️', accuracy
         table.to_csv(folder / "prompts.csv", index=False)
+        record = json.loads((folder / "prompts.tuning.json").read_text())
+        write_json(folder / "prompts.tuning.json", record | {"system": f"base-edits-seed-{seed}"})
         searches.append(folder / "prompts.csv")
         records.append(folder / "prompts.tuning.json")
     outputs = ["--question", tmp_path / "chosen.json", "--record", tmp_path / "chosen.tuning.json"]
-    call(choose_prompt, monkeypatch, *searches, "--tuning", *records, "--split", study / "grouped.csv", *outputs)
+    names = [f"base-edits-seed-{seed}" for seed in (1, 2, 3)]
+    options = ["--tuning", *records, "--split", study / "grouped.csv", *outputs]
+    call(choose_prompt, monkeypatch, *searches, "--names", *names, *options)
     assert asked_prompt(PROMPT, tmp_path / "chosen.json") == {**PROMPT, "question": 'Is it "speech" {2}? 🗣️'}
     assert asked_prompt(PROMPT, None) == PROMPT
     record = load_tuning_record(tmp_path / "chosen.tuning.json")
     assert record["kinds"] == ["prompt"] and record["sources"] == load_tuning_record(records[0])["sources"]
+    for wrong, message in ((names[:2], "2 for 3 searches"), (names[::-1], "the record of base-edits-seed-1, not of base-edits-seed-3")):
+        with pytest.raises(SystemExit, match=message):
+            call(choose_prompt, monkeypatch, *searches, "--names", *wrong, *options)
     (tmp_path / "chosen.json").write_text("{}")
     with pytest.raises(InputError, match=r"chosen.json: holds no chosen question \(KeyError\); run choose_prompt again"):
         asked_prompt(PROMPT, tmp_path / "chosen.json")

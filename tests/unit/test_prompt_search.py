@@ -12,9 +12,10 @@ from simulated_prompts import BASELINE, LIMITS, SMALL, answers, predictions, run
 
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
+from earwitness.plan.values import Search
 from earwitness.prompt_search.candidates import canonical, fault, gives_answer_away, same
 from earwitness.prompt_search.edits import DIRECT_QUESTIONS, PHRASES, Edits, Grammar, Paraphrases, text_of
-from earwitness.prompt_search.gains import Search, assert_unseen, gain_table, outcomes_of
+from earwitness.prompt_search.gains import FinishedSearch, assert_unseen, gain_table, score_searches
 from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
 from earwitness.prompt_search.search import (
     QuestionLimits,
@@ -29,6 +30,7 @@ from earwitness.prompt_search.search import (
 from earwitness.prompt_search.selection_bias import expected_maximum, expected_optimism
 from earwitness.prompt_search.stimulus_sampling import sample_stimuli, split_for_adapter
 from earwitness.runtime.saved_state import SavedState
+from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.prompts import PROMPT_SCORES
 
@@ -293,12 +295,13 @@ def test_one_prompt_or_one_source_has_no_known_optimism():
     assert np.isnan(expected_optimism(right, speech, sources, 5))
 
 
-def finished(ask, seed, proposer="edits", system="base") -> Search:
+def finished(ask, seed, proposer="edits", system="base") -> FinishedSearch:
     sample, development = samples(seed)
     found = run(ask, seed)
     table = score_table(found, SearchTask(BASELINE, (), sample, development, LIMITS), lambda text: text, len)
     value = {"search_optimism": found.optimism, "development_optimism": found.development_optimism}
-    return Search(system, proposer, seed, table, {"sources": sorted({*sample.sources, *development.sources}), "value": value})
+    name = Search(System.parse(system), proposer, seed)
+    return FinishedSearch(name, table, {"sources": sorted({*sample.sources, *development.sources}), "value": value})
 
 
 def gains(ask, searches):
@@ -306,7 +309,7 @@ def gains(ask, searches):
     questions = dict.fromkeys([BASELINE, *(search.chosen.question for search in searches)])
     answered = pd.concat([predictions(ask, question, question) for question in questions])
     assert_unseen(searches, split)
-    return gain_table(searches, outcomes_of(searches, answered, index, split), 0.95)
+    return gain_table(score_searches(searches, answered, index, split), 0.95)
 
 
 def test_a_null_search_reports_a_gain_whose_interval_covers_zero():
@@ -341,7 +344,7 @@ def test_a_search_that_saw_a_test_source_is_refused():
     search.record["sources"].append("SPEECH25")
     with pytest.raises(InputError, match="used source SPEECH25 of the test part"):
         assert_unseen([search], split)
-    with pytest.raises(InputError, match=r"over attention-grouped-seed-1 .* of the train part"):
+    with pytest.raises(InputError, match=r"search attention-grouped-seed-1-edits-seed-1: used source .* of the train part"):
         assert_unseen([finished(answers(1), 1, system="attention-grouped-seed-1")], split)
 
 

@@ -12,6 +12,7 @@ from earwitness.core.errors import InputError
 from earwitness.report.psychometric_figures import FIGURES, PsychometricTables
 from earwitness.report.style import figure_style, save_figure
 from earwitness.report.threshold_sentences import PSYCHOACOUSTIC_FIGURES, interval_words, threshold_rows, threshold_words
+from earwitness.systems import System
 
 PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "config" / "published.csv", dtype=str)
 LONG_NAMES = {"base": "attention_and_mlp_of_a_long_name_1-grouped", "silero": "attention_and_mlp_of_a_long_name_2-grouped"}
@@ -86,7 +87,7 @@ def test_a_curve_without_threshold_is_not_drawn_but_its_points_are():
     assert given.curves[(given.curves.system_id == "energy") & (given.curves.axis == "duration")].empty
     top = drawn("duration_curves", given).axes[0]
     markers = {line.get_marker() for line in top.get_lines()}
-    assert given.looks["energy"].marker in markers
+    assert given.looks[System("detector", "energy")].marker in markers
 
 
 @pytest.mark.parametrize(("name", "message"), [("duration_curves", "no duration axis"), ("snr_curves", "no stratified set")])

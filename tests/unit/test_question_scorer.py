@@ -23,6 +23,7 @@ from earwitness.prompt_search.model_switch import ModelSwitch
 from earwitness.prompt_search.opro import Opro, load_writer
 from earwitness.prompt_search.proposers import ScoredQuestion
 from earwitness.prompt_search.question_scorer import QuestionScorer
+from earwitness.systems import BASE
 
 CPU = torch.device("cpu")
 PROMPT = Prompt(QUESTIONS[0])
@@ -51,7 +52,7 @@ def test_questions_score_as_the_engine_scores_them_in_the_order_asked(studied, a
     found = ask_many(questions, wanted)
     assert found.shape == (len(questions), len(wanted))
     for row, question in zip(found, questions, strict=True):
-        alone = prediction_rows(loaded, from_features(loaded, [features]), [Prompt(question, answer_format, "after")], "base", None, Batches(5, CPU))
+        alone = prediction_rows(loaded, from_features(loaded, [features]), [Prompt(question, answer_format, "after")], BASE, Batches(5, CPU))
         expected = alone.set_index("stimulus_id").log_odds[wanted]
         np.testing.assert_allclose(row, expected, atol=2e-4)
     assert not pd.DataFrame(found).duplicated().any(), "every question has answers of its own"

@@ -15,6 +15,7 @@ import yaml
 
 from earwitness.audio.noise_folder import RECORDED_NOISES
 from earwitness.core.errors import InputError
+from earwitness.systems import BASE, System
 
 SCHEMA_PATH = Path(__file__).parents[2] / "config" / "schema" / "config.schema.yaml"
 
@@ -153,10 +154,11 @@ def _check_across(config: dict[str, Any]) -> None:
     if "opro" in prompt_search["proposers"] and prompt_search["opro"]["origin"] == "path" and not prompt_search["opro"]["path"]:
         raise InputError("config: prompt_search.opro.path is not set: its origin is path; hint: name the folder of a causal language model")
     for position, system in enumerate(prompt_search["systems"]):
-        recipe, _, seed = system.partition("-grouped-seed-")
-        if seed and recipe not in config["finetuning"]["recipes"]:
+        asked = System.parse(system)
+        if asked != BASE and asked.name not in config["finetuning"]["recipes"]:
             known = ", ".join(config["finetuning"]["recipes"])
-            raise InputError(f"config: prompt_search.systems[{position}] = {_short(system)}: recipe {recipe} is not defined; hint: one of {known}")
+            where = f"prompt_search.systems[{position}] = {_short(system)}"
+            raise InputError(f"config: {where}: recipe {asked.name} is not defined; hint: one of {known}")
     chosen = prompt_search["use_question_of"]
     if chosen != "none" and (chosen not in prompt_search["proposers"] or "base" not in prompt_search["systems"]):
         raise InputError(f"config: prompt_search.use_question_of = {chosen}: no such search; hint: add {chosen} to proposers, and base to systems")

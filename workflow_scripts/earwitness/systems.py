@@ -1,28 +1,52 @@
 """Systems: whatever answers "speech or not?", as values with parts."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import Any, Literal, get_args
 
 from earwitness.core.errors import InputError
 
 Kind = Literal["base", "adapter", "ensemble", "detector"]
 Combination = Literal["vote", "mean"]
 
-HONEST_SPLIT, LEAKY_SPLIT = "grouped", "row_random"
+KINDS: tuple[Kind, ...] = get_args(Kind)
+COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
 
-_NAME = "[a-z][a-z0-9_]*"
-_TRAINED = re.compile(rf"(?P<name>{_NAME})-(?P<split>{_NAME})(-seed-(?P<seed>\d+))?(\+(?P<combination>vote|mean))?")
+HONEST_SPLIT, LEAKY_SPLIT, ALL_FOLDS = "grouped", "row_random", "folds"
+"""The split that keeps every source in one part; the split by row, which does not; and all folds of the cross-validation together."""
+
+_RECIPE, _SPLIT, _NUMBER = "[a-z][a-z0-9_]*", "grouped|row_random|folds|(?:fold|train)_[0-9]+", "0|[1-9][0-9]*"
+_FORMS: dict[Kind, re.Pattern[str]] = {
+    "base": re.compile("(?P<name>base)"),
+    "adapter": re.compile(f"(?P<name>{_RECIPE})-(?P<split>{_SPLIT})(?:-seed-(?P<seed>{_NUMBER}))?"),
+    "ensemble": re.compile(rf"(?P<name>{_RECIPE})-(?P<split>{_SPLIT})\+(?P<combination>{'|'.join(COMBINATIONS)})"),
+    "detector": re.compile(f"(?P<name>(?!.*-(?:{_SPLIT})(?:-|$))[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*)"),
+}
+"""How the text of each kind reads; the first that fits a whole text is its kind. A detector's name holds no split's, so that a misspelt
+adapter is no detector."""
 
 
-@dataclass(frozen=True, order=True)
+def _parts_of(text: str) -> dict[str, Any] | None:
+    """The fields of the system whose text this is; None where it is no system's."""
+    for kind, form in _FORMS.items():
+        if found := form.fullmatch(text):
+            seed = found.groupdict().get("seed")
+            return {"kind": kind, "split": "", "combination": None} | found.groupdict() | {"seed": int(seed) if seed else None}
+    return None
+
+
+@dataclass(frozen=True)
 class System:
     """One system that answers.
 
     kind: "base" is the model as it is, "adapter" a fine-tuned one, "ensemble" several seeds of one recipe and split as one
     system, "detector" a classic speech detector. name: the recipe of an adapter or ensemble, or the detector; "base" for the
-    base. split: what an adapter or ensemble trained on; "" for others. seed: of one adapter; None where it stands for all
-    seeds of its recipe and split. combination: how an ensemble's seeds are combined.
+    base. split: what an adapter or ensemble trained on; "" for others. seed: of one adapter; None where it stands for all seeds of
+    its recipe and split, and for others. combination: how an ensemble's seeds are combined; None for others.
+
+    Raises InputError where the parts make no system, or where its text would read as another: a detector cannot be called
+    "attention-grouped".
     """
 
     kind: Kind
@@ -31,28 +55,30 @@ class System:
     seed: int | None = None
     combination: Combination | None = None
 
+    def __post_init__(self) -> None:
+        if _parts_of(str(self)) != vars(self):
+            given = ", ".join(f"{part} {value}" for part, value in vars(self).items() if value not in ("", None))
+            raise InputError(f"no system has these parts: {given}; see earwitness.systems.System")
+
     def __str__(self) -> str:
-        """Its name in files and tables: base, silero, attention-grouped, attention-grouped-seed-42, attention-grouped+mean."""
-        if self.kind in ("base", "detector"):
-            return self.name
+        """The text in files and tables: base, silero, attention-grouped, attention-grouped-seed-42, attention-grouped+mean."""
+        split = f"-{self.split}" if self.split else ""
         seed = "" if self.seed is None else f"-seed-{self.seed}"
-        return f"{self.name}-{self.split}{seed}" + (f"+{self.combination}" if self.combination else "")
+        combination = "" if self.combination is None else f"+{self.combination}"
+        return f"{self.name}{split}{seed}{combination}"
 
     @classmethod
-    def parse(cls, text: str, detectors: frozenset[str] | None = None) -> "System":
-        """The system that `str` gives this text for.
+    def parse(cls, text: str, detectors: Collection[str] | None = None) -> "System":
+        """The system whose text this is.
 
-        detectors: the detectors that there are; None lets any plain name be one.
-        Raises InputError where the text names no system.
+        detectors: the detectors that there are; None takes any name that no other kind has for one.
+        Raises InputError where the text is no system's.
         """
-        if text == BASE.name:
-            return BASE
-        if found := _TRAINED.fullmatch(text):
-            seed, combination = found["seed"], cast(Combination | None, found["combination"])
-            return cls("ensemble" if combination else "adapter", found["name"], found["split"], int(seed) if seed else None, combination)
-        if re.fullmatch(_NAME, text) and (detectors is None or text in detectors):
-            return cls("detector", text)
-        raise InputError(f"{text}: names no system; write base, a detector, or RECIPE-SPLIT[-seed-SEED]")
+        parts = _parts_of(text)
+        if parts is None or (parts["kind"] == "detector" and detectors is not None and text not in detectors):
+            known = "a detector" if detectors is None else f"a detector ({', '.join(detectors)})"
+            raise InputError(f"{text}: no system; name base, {known}, RECIPE-SPLIT, RECIPE-SPLIT-seed-SEED or RECIPE-SPLIT+vote or +mean")
+        return cls(**parts)
 
     @property
     def is_honest(self) -> bool:
@@ -64,9 +90,22 @@ class System:
         """Whether it trained on the split by row, which does not."""
         return self.split == LEAKY_SPLIT
 
+    @property
+    def is_fold(self) -> bool:
+        """Whether it trained on one fold of the cross-validation."""
+        return self.split.startswith("fold_")
+
     def of_all_seeds(self) -> "System":
-        """The same without its seed and combination."""
-        return replace(self, kind="adapter", seed=None, combination=None) if self.split else self
+        """The same, standing for all its seeds."""
+        return replace(self, seed=None)
+
+    def members(self) -> "System":
+        """The adapters that an ensemble combines."""
+        return replace(self, kind="adapter", combination=None)
+
+    def combined(self, combination: Combination) -> "System":
+        """The ensemble of an adapter's seeds."""
+        return replace(self, kind="ensemble", seed=None, combination=combination)
 
 
 BASE = System("base", "base")

@@ -2,8 +2,13 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from earwitness.core.errors import InputError
+
+Name = TypeVar("Name")
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -15,6 +20,19 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise argparse.ArgumentTypeError(f"expected a JSON object, got {type(content).__name__}")
     return content
+
+
+def by_name(option: str, names: Sequence[Name], paths: Sequence[Path]) -> dict[Name, Path]:
+    """The files by what each is of.
+
+    option: the command line's name for the names, which stand in the order of the files.
+    Raises InputError where there are more or fewer of them than files, or one is named twice.
+    """
+    if len(names) != len(paths):
+        raise InputError(f"{option}: {len(names)} for {len(paths)} files; give one for each, in their order")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{option}: {repeated[0]} is named twice; give each file its own")
+    return dict(zip(names, paths, strict=True))
 
 
 def batch_size(text: str) -> int | None:

@@ -30,9 +30,11 @@ from tqdm import tqdm
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
+from earwitness.systems import System
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.columns import LABELS
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.files import validate
+from earwitness.tables.predictions import PREDICTIONS, answered_by
 from earwitness.tables.stimuli import STIMULI
 
 FloatArray = npt.NDArray[np.float64]
@@ -197,18 +199,15 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequen
     predictions = pd.DataFrame(
         {
             "stimulus_id": stimuli.stimulus_id,
-            "system_id": name,
             "prompt_id": "-",
-            "seed": pd.array([None] * len(stimuli), dtype="Int64"),
             "log_odds": log_odds,
             "answer": np.where(log_odds >= 0, *LABELS),
             "coverage": np.nan,
             "letter_bias": np.nan,
             "n_audio_tokens": pd.array([None] * len(stimuli), dtype="Int64"),
-        },
-        columns=list(PREDICTIONS.columns),
+        }
     )
-    return predictions, fitted, used
+    return validate(answered_by(predictions, System("detector", name)), PREDICTIONS), fitted, used
 
 
 def _frame_levels(waveform: Waveform) -> FloatArray:

@@ -16,6 +16,8 @@ from earwitness.evaluation.calibration import METHODS, Calibration
 from earwitness.evaluation.scored_answers import outcomes_on
 from earwitness.model.identity import IDENTITY, ModelFolder
 from earwitness.statistics.clustered import estimate
+from earwitness.systems import System
+from earwitness.tables.predictions import by_system
 
 SCHEMA_NAME = "earwitness-detector/2"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -47,11 +49,11 @@ _FILES = {
 
 @dataclass(frozen=True)
 class Selection:
-    """The adapter to hand over. development: balanced accuracy on development sources, system -> seed -> share."""
+    """The adapter to hand over, with its seed. development: balanced accuracy on development sources of every adapter that it was
+    chosen from, seeds apart."""
 
-    system_id: str
-    seed: str
-    development: Mapping[str, Mapping[str, float]]
+    system: System
+    development: Mapping[System, float]
 
 
 def select_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> Selection:
@@ -61,14 +63,14 @@ def select_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.D
     tie; of an even number of seeds the lower middle one is taken. The best seed would be the luckiest one: the median's accuracy is
     what to expect. Raises InputError as earwitness.evaluation.scored_answers.outcomes_on does.
     """
-    development = {}
-    for name, rows in predictions.groupby("system_id"):
+    by_recipe = []
+    for _, rows in by_system(predictions):
         outcomes = outcomes_on(rows, index, grouped, "dev", "development")
-        singles = outcomes.by_seed()[: len(outcomes.seeds)]
-        development[str(name)] = {one.seed: estimate(*metric_parts(one, "balanced_accuracy")).value for one in singles}
-    best = max(development, key=lambda name: sum(development[name].values()) / len(development[name]))
-    ranked = sorted(development[best], key=lambda seed: development[best][seed])
-    return Selection(best, ranked[(len(ranked) - 1) // 2], development)
+        values = [estimate(*metric_parts(one, "balanced_accuracy")).value for one in outcomes.by_seed()[: len(outcomes.seeds)]]
+        by_recipe.append(dict(zip(outcomes.systems, values, strict=True)))
+    best = max(by_recipe, key=lambda seeds: sum(seeds.values()) / len(seeds))
+    ranked = sorted(best, key=lambda system: best[system])
+    return Selection(ranked[(len(ranked) - 1) // 2], {system: value for seeds in by_recipe for system, value in seeds.items()})
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,16 @@ def load_detector_folder(folder: Path) -> DetectorFolder:
 
 def detector_record(base: Mapping[str, Any], quantisation: str, presentation: Presentation, selection: Selection) -> dict[str, Any]:
     """The content of detector.json. base: earwitness.model.identity.IDENTITY of the base model."""
+    development: dict[str, dict[str, float]] = {}
+    for system, value in selection.development.items():
+        development.setdefault(str(system.of_all_seeds()), {})[str(system.seed)] = value
+    selected = {"system_id": str(selection.system.of_all_seeds()), "seed": str(selection.system.seed), "development_balanced_accuracy": development}
     return {
         "schema": SCHEMA_NAME,
         "base": dict(base),
         "quantisation": quantisation,
         "presentation": asdict(presentation),
-        "selected": {"system_id": selection.system_id, "seed": selection.seed, "development_balanced_accuracy": selection.development},
+        "selected": selected,
     }
 
 

@@ -5,7 +5,7 @@ where both are equally frequent", whatever the numbers of stimuli.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,9 @@ from scipy import optimize, special, stats
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
 from earwitness.evaluation.accuracy import metric_parts
-from earwitness.evaluation.scored_answers import Outcomes
+from earwitness.evaluation.scored_answers import NOT_TRAINED, Outcomes
 from earwitness.statistics.clustered import Estimate, estimate, jackknife_variance, sample_by_source
+from earwitness.systems import System
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
 from earwitness.tables.columns import LABELS
 from earwitness.tables.files import validate
@@ -56,8 +57,8 @@ class Calibration:
         return np.asarray(special.expit(self.slope * np.asarray(log_odds, dtype=np.float64) + self.intercept + special.logit(prevalence)))
 
 
-def calibration_name(system: str) -> str:
-    """The name of a calibration's record; system: system_id, with "-seed-{seed}" where it was trained."""
+def calibration_name(system: System) -> str:
+    """The name of a calibration's record; system: with its seed, where it was trained."""
     return f"calibration-of-{system}"
 
 
@@ -233,32 +234,50 @@ def _chosen_method(losses: Mapping[str, FloatArray], outcomes: Outcomes) -> str:
     return "platt" if gain.known and gain.value > np.sqrt(gain.variance) else "temperature"
 
 
-def chosen_calibration(fits: pd.DataFrame, system_id: str, seed: str) -> tuple[str, Calibration]:
+def fitted_systems(fits: pd.DataFrame) -> dict[System, pd.DataFrame]:
+    """Every system of CALIBRATION_FITS, each seed apart, with its rows."""
+    found = {}
+    for (text, seed), rows in fits.groupby(["system_id", "seed"], sort=False):
+        system = System.parse(str(text))
+        found[system if seed == NOT_TRAINED else replace(system, seed=int(str(seed)))] = rows
+    return found
+
+
+def chosen_calibration(fits: pd.DataFrame, system: System) -> tuple[str, Calibration]:
     """The method that was chosen on development sources, and its fit; never a map that falls.
 
-    Where the scores do not rise with speech there, that is the largest temperature: a probability of one half, whatever is heard.
+    fits: CALIBRATION_FITS. system: with its seed, where it was trained. Where the scores do not rise with speech there, that is
+    the largest temperature: a probability of one half, whatever is heard.
     """
-    rows = fits[(fits.system_id == system_id) & (fits.seed == seed) & fits.chosen]
-    method = str(rows.method.iloc[0]) if len(rows) else METHODS[0]
-    found = calibration_of(fits, system_id, seed, method)
-    return (method, found) if found.informative else ("temperature", calibration_of(fits, system_id, seed, "temperature"))
+    rows = _fits_of_system(fits, system)
+    method = str(rows.method[rows.chosen].iloc[0]) if rows.chosen.any() else METHODS[0]
+    found = calibration_of(fits, system, method)
+    return (method, found) if found.informative else ("temperature", calibration_of(fits, system, "temperature"))
 
 
-def calibration_of(fits: pd.DataFrame, system_id: str, seed: str, method: str) -> Calibration:
-    """One calibration out of CALIBRATION_FITS; "none" is the identity. Raises InputError where it is not there."""
+def calibration_of(fits: pd.DataFrame, system: System, method: str) -> Calibration:
+    """One calibration out of CALIBRATION_FITS; "none" is the identity.
+
+    system: with its seed, where it was trained. Raises InputError where it is not there.
+    """
     if method == "none":
         return Calibration()
-    row = fits[(fits.system_id == system_id) & (fits.seed == seed) & (fits.method == method)]
+    rows = _fits_of_system(fits, system)
+    row = rows[rows.method == method]
     if len(row) != 1:
-        raise InputError(f"no {method} calibration of {system_id}, seed {seed}, among the fits; calibrate the systems again")
+        raise InputError(f"no {method} calibration of {system} among the fits; calibrate the systems again")
     return Calibration(float(row.slope.iloc[0]), float(row.intercept.iloc[0]))
+
+
+def _fits_of_system(fits: pd.DataFrame, system: System) -> pd.DataFrame:
+    seed = NOT_TRAINED if system.seed is None else str(system.seed)
+    return fits[(fits.system_id == str(system.of_all_seeds())) & (fits.seed == seed)]
 
 
 def _probabilities(outcomes: Outcomes, fits: pd.DataFrame, method: str) -> FloatArray:
     """Shape (n_seeds, n_items); every seed by its own calibration."""
-    return np.stack(
-        [calibration_of(fits, outcomes.system_id, seed, method).probability(row) for seed, row in zip(outcomes.seeds, outcomes.log_odds, strict=True)]
-    )
+    rows = zip(outcomes.systems, outcomes.log_odds, strict=True)
+    return np.stack([calibration_of(fits, system, method).probability(log_odds) for system, log_odds in rows])
 
 
 def calibration_table(systems: Sequence[Outcomes], fits: pd.DataFrame, confidence: float, seed: int) -> pd.DataFrame:

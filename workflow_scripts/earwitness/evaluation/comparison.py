@@ -1,6 +1,7 @@
 """Which systems differ on the same stimuli, and what leakage buys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -8,48 +9,47 @@ import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
 from earwitness.evaluation.accuracy import metric_parts
-from earwitness.evaluation.scored_answers import BASE, ENSEMBLE_MARK, HONEST_SPLIT, LEAKY_SPLIT, NOT_TRAINED, Outcomes, outcomes_on, trained_on
+from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Sample, durkalski_p, estimate, mcnemar_p, sample_by_source, sign_flip_p
+from earwitness.systems import BASE, LEAKY_SPLIT, System
 from earwitness.tables.columns import LABELS
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.predictions import by_system
 
 
-def best_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> str | None:
+def best_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> System | None:
     """The adapter trained on the grouped split that has the best balanced accuracy on its development part.
 
     Balanced accuracy is the mean over seeds; the first name wins a tie. None where no adapter was trained on that split.
     """
-    candidates = sorted(name for name in predictions.system_id.unique() if trained_on(name) == HONEST_SPLIT and ENSEMBLE_MARK not in name)
+    candidates = {system: rows for system, rows in by_system(predictions) if system.kind == "adapter" and system.is_honest}
     if len(candidates) < 2:
-        return candidates[0] if candidates else None
+        return next(iter(candidates), None)
     scores = {}
-    for name in candidates:
-        outcomes = outcomes_on(predictions[predictions.system_id == name], index, grouped, "dev", "development")
-        scores[name] = estimate(*metric_parts(outcomes, "balanced_accuracy")).value
-    return max(candidates, key=lambda name: scores[name])
+    for system, rows in candidates.items():
+        outcomes = outcomes_on(rows, index, grouped, "dev", "development")
+        scores[system] = estimate(*metric_parts(outcomes, "balanced_accuracy")).value
+    return max(scores, key=lambda system: scores[system])
 
 
-def declared_pairs(systems: Sequence[str], best: str | None) -> list[tuple[str, str]]:
-    """The family of comparisons, fixed by the systems' names before any test result is seen.
+def declared_pairs(systems: Iterable[System], best: System | None) -> list[tuple[System, System]]:
+    """The family of comparisons, fixed by what the systems are before any test result is seen.
 
     In this order: every adapter with the base; the honest with the leaky adapter of a recipe; every detector with the
     base; the best adapter (chosen on development sources) with every detector. Ensembles have a family of their own
     (earwitness.evaluation.ensembles).
     """
-    adapters = sorted(name for name in systems if trained_on(name) != NOT_TRAINED and ENSEMBLE_MARK not in name)
-    detectors = sorted(name for name in systems if trained_on(name) == NOT_TRAINED and name != BASE)
-    pairs = [(name, BASE) for name in adapters]
-    for name in adapters:
-        recipe, _, split = name.rpartition("-")
-        if split == HONEST_SPLIT and f"{recipe}-{LEAKY_SPLIT}" in adapters:
-            pairs.append((name, f"{recipe}-{LEAKY_SPLIT}"))
-    pairs += [(name, BASE) for name in detectors]
+    there = set(systems)
+    adapters, detectors = (sorted((system for system in there if system.kind == kind), key=str) for kind in ("adapter", "detector"))
+    pairs = [(adapter, BASE) for adapter in adapters]
+    pairs += [(adapter, replace(adapter, split=LEAKY_SPLIT)) for adapter in adapters if adapter.is_honest]
+    pairs += [(detector, BASE) for detector in detectors]
     if best is not None:
-        pairs += [(best, name) for name in detectors]
-    return [pair for pair in pairs if set(pair) <= set(systems)]
+        pairs += [(best, detector) for detector in detectors]
+    return [pair for pair in pairs if there.issuperset(pair)]
 
 
-def comparison_table(systems: Sequence[Outcomes], pairs: Sequence[tuple[str, str]], confidence: float, margin: float) -> pd.DataFrame:
+def comparison_table(systems: Sequence[Outcomes], pairs: Sequence[tuple[System, System]], confidence: float, margin: float) -> pd.DataFrame:
     """earwitness.tables.comparisons.COMPARISONS: every pair on unseen sources.
 
     systems: outcomes on "unseen"; others are ignored. pairs: the declared family, over which Holm's method runs.
@@ -59,7 +59,7 @@ def comparison_table(systems: Sequence[Outcomes], pairs: Sequence[tuple[str, str
     "different": Holm-adjusted p of the clustered t-test below the level. "equivalent": not so, and both one-sided tests
     against the margin below the level. "descriptive_only": fewer than 6 sources in a class, and then no clustered p.
     """
-    unseen = {outcomes.system_id: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
+    unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     rows = [compare(unseen[a], unseen[b], confidence, margin) for a, b in pairs]
     return concluded(pd.DataFrame(rows, columns=list(COMPARISONS.columns)), confidence)
 
@@ -145,11 +145,11 @@ def leakage_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFram
 
     inflation is own_test minus unseen_sources. The two sets share no source, so their variances add; they share the seeds.
     """
-    by_name: Mapping[tuple[str, str], Outcomes] = {(outcomes.system_id, outcomes.test_set): outcomes for outcomes in systems}
-    leaky = [outcomes for outcomes in systems if outcomes.trained_on == LEAKY_SPLIT and outcomes.test_set == "row_random"]
+    on: Mapping[tuple[System, str], Outcomes] = {(outcomes.system, outcomes.test_set): outcomes for outcomes in systems}
+    leaky = [outcomes for outcomes in systems if outcomes.system.is_leaky and outcomes.test_set == "row_random"]
     rows = []
     for system in leaky:
-        for own, unseen in zip(system.by_seed(), by_name[system.system_id, "unseen"].by_seed(), strict=True):
+        for own, unseen in zip(system.by_seed(), on[system.system, "unseen"].by_seed(), strict=True):
             for metric in ("balanced_accuracy", "speech_accuracy", "nonspeech_accuracy"):
                 own_samples, weights = metric_parts(own, metric)
                 unseen_samples, _ = metric_parts(unseen, metric)
@@ -165,8 +165,8 @@ def leakage_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFram
                         "inflation": inflation.value,
                         "low": low,
                         "high": high,
-                        "base_own_test": estimate(*metric_parts(by_name[BASE, "row_random"], metric)).value,
-                        "base_unseen_sources": estimate(*metric_parts(by_name[BASE, "unseen"], metric)).value,
+                        "base_own_test": estimate(*metric_parts(on[BASE, "row_random"], metric)).value,
+                        "base_unseen_sources": estimate(*metric_parts(on[BASE, "unseen"], metric)).value,
                     }
                 )
     return pd.DataFrame(rows, columns=list(LEAKAGE.columns))

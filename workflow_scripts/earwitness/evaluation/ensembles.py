@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import compare, concluded
-from earwitness.evaluation.scored_answers import ENSEMBLE_MARK, Outcomes
+from earwitness.evaluation.scored_answers import Outcomes
 from earwitness.statistics.clustered import estimate
-from earwitness.tables.conclusions import ENSEMBLES
+from earwitness.systems import Combination
+from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.files import validate
-from earwitness.tables.predictions import PREDICTIONS
-
-RULES = ("vote", "mean")
+from earwitness.tables.predictions import PREDICTIONS, answered_by, system_of
 
 
 def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -27,10 +27,10 @@ def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
     """
     seeds = predictions.seed.nunique()
     counts = predictions.groupby("stimulus_id").seed.agg(["size", "nunique"])
-    system = str(predictions.system_id.iloc[0])
+    system = system_of(predictions)
     if seeds < 2:
         raise InputError(f"system {system}: an ensemble needs at least two seeds, not {seeds}; name more in the experiment")
-    if (predictions.system_id != system).any() or (counts != seeds).any(axis=None):
+    if (counts != seeds).any(axis=None):
         raise InputError(f"system {system}: its seeds did not answer the same stimuli, once each; remake their predictions")
 
     grouped = predictions.assign(speech=predictions.answer == "SPEECH").sort_values("stimulus_id", kind="stable").groupby("stimulus_id")
@@ -40,47 +40,35 @@ def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
     leaning = np.where(2 * votes == seeds, np.where(mean.log_odds > 0, 0.25, -0.25), 0.0)
     for_speech = votes.to_numpy(float) + leaning
     counted = np.log((for_speech + 0.5) / (seeds - for_speech + 0.5))
-    log_odds = {"mean": mean.log_odds.to_numpy(float), "vote": counted}
-    tables = [
-        mean.join(first)
-        .assign(system_id=f"{system}{ENSEMBLE_MARK}{rule}", seed=None, log_odds=values, answer=np.where(values > 0, "SPEECH", "NONSPEECH"))
-        .reset_index()
-        for rule, values in log_odds.items()
-    ]
+    log_odds: dict[Combination, npt.NDArray[np.float64]] = {"mean": mean.log_odds.to_numpy(float), "vote": counted}
+    tables = []
+    for combination, values in log_odds.items():
+        answers = mean.join(first).assign(log_odds=values, answer=np.where(values > 0, "SPEECH", "NONSPEECH"))
+        tables.append(answered_by(answers.reset_index(), system.combined(combination)))
     return validate(pd.concat(tables, ignore_index=True), PREDICTIONS)
 
 
-def is_ensemble(system_id: str) -> bool:
-    """Whether a system is several seeds in one."""
-    return ENSEMBLE_MARK in system_id
-
-
-def score_based(system_ids: pd.Series) -> pd.Series:
-    """Which systems have scores of their own: all but votes, whose log-odds only count seeds."""
-    return ~system_ids.str.endswith(f"{ENSEMBLE_MARK}vote")
-
-
 def gain_table(systems: Sequence[Outcomes], confidence: float, margin: float) -> pd.DataFrame:
-    """earwitness.tables.conclusions.ENSEMBLES: every ensemble against the expectation of one of its seeds, on unseen sources.
+    """earwitness.tables.ensembles.ENSEMBLES: every ensemble against the expectation of one of its seeds, on unseen sources.
 
     The expectation is the mean of the seeds' balanced accuracies. Both answer the same stimuli, and the ensemble is of these very
     seeds, so interval and test are paired, clustered by source, and take the seeds as they are. Holm's method runs over the table;
     conclusion: as in earwitness.evaluation.comparison.comparison_table.
     """
-    unseen = {outcomes.system_id: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
+    unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     rows = []
-    for name in sorted(filter(is_ensemble, unseen)):
-        members = unseen[name.partition(ENSEMBLE_MARK)[0]]
-        row = compare(unseen[name], members, confidence, margin, seeds_fixed=True)
+    for system in sorted((system for system in unseen if system.kind == "ensemble"), key=str):
+        members = unseen[system.members()]
+        row = compare(unseen[system], members, confidence, margin, seeds_fixed=True)
         right = members.correct.sum(axis=0)
         rows.append(
             {
-                "system_id": name,
+                "system_id": str(system),
                 "members": members.system_id,
-                "rule": name.partition(ENSEMBLE_MARK)[2],
+                "rule": system.combination,
                 "n_seeds": len(members.seeds),
                 "unanimous": float(np.mean((right == 0) | (right == len(members.seeds)))),
-                "balanced_accuracy": estimate(*metric_parts(unseen[name], "balanced_accuracy")).value,
+                "balanced_accuracy": estimate(*metric_parts(unseen[system], "balanced_accuracy")).value,
                 "single_seed_expectation": estimate(*metric_parts(members, "balanced_accuracy")).value,
                 "gain": row["difference"],
                 **{column: row[column] for column in ("low", "high", "p_clustered_t", "p_tost", "p_holm", "n_items", "n_sources")},

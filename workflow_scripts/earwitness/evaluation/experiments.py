@@ -9,13 +9,15 @@ import pandas as pd
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import difference
-from earwitness.evaluation.scored_answers import BASE, HONEST_SPLIT, LEAKY_SPLIT, Outcomes, outcomes_on
+from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.statistics.clustered import estimate, reliability
+from earwitness.systems import ALL_FOLDS, BASE, HONEST_SPLIT, LEAKY_SPLIT, System
 from earwitness.tables.columns import LABELS
 from earwitness.tables.experiments import EXPERIMENT
+from earwitness.tables.predictions import answered_by, by_system
 
-ALL_FOLDS, EVERY_SOURCE = "folds", "every_source"
-"""Split and test set of the cross-validated system, in which each source's answers are those of the adapter that never
+EVERY_SOURCE = "every_source"
+"""Test set of the cross-validated system (split ALL_FOLDS), in which each source's answers are those of the adapter that never
 heard it."""
 
 
@@ -26,38 +28,52 @@ class Arm:
     training: per class of LABELS, how many sources it trained on; over folds, the fewest.
     """
 
-    recipe: str
-    split: str
     training: tuple[int, int]
-    system: Outcomes
+    adapter: Outcomes
     base: Outcomes
+
+    @property
+    def recipe(self) -> str:
+        return self.adapter.system.name
+
+    @property
+    def split(self) -> str:
+        return self.adapter.system.split
+
+    @property
+    def test_set(self) -> str:
+        return self.adapter.test_set
 
 
 def arms_of(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]) -> list[Arm]:
     """Every arm of an experiment, in the order of the adapters' predictions.
 
-    predictions, index: earwitness.tables.predictions.PREDICTIONS of the base and the adapters, called recipe-split, and STIMULI. splits:
-    SPLIT by name, those trained on and "grouped".
+    predictions, index: earwitness.tables.predictions.PREDICTIONS of the base and the adapters, and STIMULI. splits: SPLIT by
+    name, those trained on and "grouped".
     Test sets: "unseen" (test part of the grouped split); of the leaky split also its own; of a fold its own; of a recipe
     whose folds were trained also "every_source", where the arm's split is "folds".
-    Raises InputError where a split is missing, a system lacks an answer, or folds do not test every source.
+    Raises InputError where the base or a split is missing, a system is no adapter or lacks an answer, or folds do not test
+    every source.
     """
+    systems = dict(by_system(predictions, sort=False))
+    base = systems.pop(BASE, None)
+    if base is None:
+        raise InputError(f"no predictions of the base model among {', '.join(map(str, systems))}; give them too")
     arms = []
-    base = predictions[predictions.system_id == BASE]
     folds: dict[str, list[tuple[str, pd.DataFrame]]] = {}
-    for system_id in pd.unique(predictions.system_id[predictions.system_id != BASE]):
-        recipe, _, split = system_id.rpartition("-")
+    for system, rows in systems.items():
+        split = system.split
+        if system.kind != "adapter":
+            raise InputError(f"an experiment compares adapters with the base, and {system} is neither; leave its predictions out")
         for name in {HONEST_SPLIT, split} - set(splits):
-            raise InputError(f"no split called {name} among {', '.join(splits) or 'none'}; {system_id} needs it: add it")
-        rows = predictions[predictions.system_id == system_id]
-        is_fold = split.startswith("fold_")
-        test_sets = {split: split} if is_fold else {"unseen": HONEST_SPLIT} | ({LEAKY_SPLIT: LEAKY_SPLIT} if split == LEAKY_SPLIT else {})
+            raise InputError(f"no split called {name} among {', '.join(splits) or 'none'}; {system} needs it: add it")
+        test_sets = {split: split} if system.is_fold else {"unseen": HONEST_SPLIT} | ({LEAKY_SPLIT: LEAKY_SPLIT} if system.is_leaky else {})
         for test_set, tested in test_sets.items():
             pair = [outcomes_on(answers, index, splits[tested], "test", test_set) for answers in (rows, base)]
-            arms.append(Arm(recipe, split, _training_sources(splits[split]), *pair))
-        if is_fold:
+            arms.append(Arm(_training_sources(splits[split]), *pair))
+        if system.is_fold:
             tested_rows = rows[rows.stimulus_id.isin(splits[split].stimulus_id[splits[split].part == "test"])]
-            folds.setdefault(recipe, []).append((split, tested_rows))
+            folds.setdefault(system.name, []).append((split, tested_rows))
     return arms + [_cross_validated(recipe, members, base, index, splits) for recipe, members in folds.items()]
 
 
@@ -71,11 +87,12 @@ def _cross_validated(
     recipe: str, folds: Sequence[tuple[str, pd.DataFrame]], base: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]
 ) -> Arm:
     """The folds' answers to their test parts as those of one system to every stimulus."""
-    answers = pd.concat([rows for _, rows in folds]).assign(system_id=f"{recipe}-{ALL_FOLDS}")
+    answers = pd.concat([rows for _, rows in folds])
+    answers = answered_by(answers, System("adapter", recipe, ALL_FOLDS)).assign(seed=answers.seed)
     whole = splits[folds[0][0]].assign(part="test")
     training = np.min([_training_sources(splits[name]) for name, _ in folds], axis=0)
     pair = [outcomes_on(rows, index, whole, "test", EVERY_SOURCE) for rows in (answers, base)]
-    return Arm(recipe, ALL_FOLDS, (int(training[0]), int(training[1])), *pair)
+    return Arm((int(training[0]), int(training[1])), *pair)
 
 
 def experiment_table(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
@@ -84,11 +101,11 @@ def experiment_table(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
     gain is the accuracy minus the base's on the same stimuli; against_first is that minus the first recipe's, trained on
     the same split with the same seeds.
     """
-    first = {(arm.split, arm.system.test_set): arm for arm in reversed(arms) if arm.recipe == arms[0].recipe}
+    first = {(arm.split, arm.test_set): arm for arm in reversed(arms) if arm.recipe == arms[0].recipe}
     rows = []
     for arm in arms:
-        reference = first.get((arm.split, arm.system.test_set))
-        for outcomes in arm.system.by_seed():
+        reference = first.get((arm.split, arm.test_set))
+        for outcomes in arm.adapter.by_seed():
             samples, weights = metric_parts(outcomes, "balanced_accuracy")
             result = estimate(samples, weights)
             low, high = result.interval(confidence, 0, 1)
@@ -117,10 +134,10 @@ def experiment_table(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
 
 def _same_seeds(reference: Arm | None, arm: Arm, outcomes: Outcomes) -> Outcomes | None:
     """The first recipe's outcomes with the same seeds; None for itself and where it lacks them."""
-    if reference is None or reference.recipe == arm.recipe or set(outcomes.seeds) - set(reference.system.seeds):
+    if reference is None or reference.recipe == arm.recipe or set(outcomes.seeds) - set(reference.adapter.seeds):
         return None
-    rows = [reference.system.seeds.index(seed) for seed in outcomes.seeds]
-    first = reference.system
+    rows = [reference.adapter.seeds.index(seed) for seed in outcomes.seeds]
+    first = reference.adapter
     return replace(first, seeds=outcomes.seeds, correct=first.correct[rows], log_odds=first.log_odds[rows])
 
 
@@ -132,17 +149,19 @@ def _against(outcomes: Outcomes, other: Outcomes | None, name: str, confidence: 
     return {name: result.value, f"{name}_low": low, f"{name}_high": high}
 
 
-def efficiency_table(costs: Mapping[tuple[str, str, str], Mapping[str, object]], accuracy: pd.DataFrame) -> pd.DataFrame:
+def efficiency_table(costs: Mapping[System, Mapping[str, object]], accuracy: pd.DataFrame) -> pd.DataFrame:
     """earwitness.tables.experiments.EFFICIENCY: what each adapter cost beside its balanced accuracy on sources that it never heard.
 
-    costs: what train_adapter measured, by recipe, split and seed. accuracy: EXPERIMENT.
+    costs: what train_adapter measured, by adapter. accuracy: EXPERIMENT.
+    Raises InputError where a system is not among the experiment's adapters.
     """
     own = accuracy[accuracy.test_set != LEAKY_SPLIT].set_index(["recipe", "split", "seed"])
     kept = ("trainable_parameters", "adapter_bytes", "load_s", "wall_s", "processor_s", "samples", "ms_per_sample", "peak_memory_bytes", "device")
-    return pd.DataFrame(
-        [
-            {"recipe": key[0], "split": key[1], "seed": key[2], "balanced_accuracy": own.balanced_accuracy[key]}
-            | {name: measured[name] for name in kept}
-            for key, measured in costs.items()
-        ]
-    )
+    rows = []
+    for system, measured in costs.items():
+        recipe, split, seed = system.name, system.split, str(system.seed)
+        if (recipe, split, seed) not in own.index:
+            raise InputError(f"{system}: no adapter of this experiment; name its adapters alone")
+        named: dict[str, object] = {"recipe": recipe, "split": split, "seed": seed, "balanced_accuracy": own.balanced_accuracy[recipe, split, seed]}
+        rows.append(named | {name: measured[name] for name in kept})
+    return pd.DataFrame(rows)

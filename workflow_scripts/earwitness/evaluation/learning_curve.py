@@ -10,8 +10,8 @@ from scipy.special import expit, logit
 
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.experiments import Arm
-from earwitness.evaluation.scored_answers import LEAKY_SPLIT
 from earwitness.statistics.clustered import estimate
+from earwitness.systems import LEAKY_SPLIT
 from earwitness.tables.experiments import LEARNING_CURVE
 
 FloatArray = npt.NDArray[np.float64]
@@ -33,7 +33,7 @@ def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
     of training: between seeds, or how far the measured points lie from the line, whichever is larger, since both see the
     same accidents. t with Satterthwaite's degrees of freedom.
     """
-    usable = [arm for arm in arms if arm.system.test_set == "unseen" and arm.split != LEAKY_SPLIT]
+    usable = [arm for arm in arms if arm.test_set == "unseen" and arm.split != LEAKY_SPLIT]
     tables = []
     for recipe in dict.fromkeys(arm.recipe for arm in usable):
         points = sorted((arm for arm in usable if arm.recipe == recipe), key=lambda arm: arm.training[0])
@@ -45,7 +45,7 @@ def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
 def _measured(points: Sequence[Arm], confidence: float) -> pd.DataFrame:
     rows = []
     for arm in points:
-        result = estimate(*metric_parts(arm.system, "balanced_accuracy"))
+        result = estimate(*metric_parts(arm.adapter, "balanced_accuracy"))
         low, high = result.interval(confidence, 0, 1)
         rows.append([arm.recipe, "measured", arm.training[0], result.value, low, high])
     return pd.DataFrame(rows, columns=list(LEARNING_CURVE.columns))
@@ -55,8 +55,8 @@ def _fitted(points: Sequence[Arm], confidence: float) -> pd.DataFrame:
     sizes = np.array([arm.training[0] for arm in points])
     at = np.unique([*sizes, *(target for target in EXTRAPOLATED_TO if target > sizes.max())])
     weights = line_weights(np.log2(sizes), np.log2(at))
-    classes = [[metric_parts(arm.system, "balanced_accuracy")[0][k] for arm in points] for k in (0, 1)]
-    floor = 0.5 / len(points[0].system.items)
+    classes = [[metric_parts(arm.adapter, "balanced_accuracy")[0][k] for arm in points] for k in (0, 1)]
+    floor = 0.5 / len(points[0].adapter.items)
 
     def log_odds(accuracies: FloatArray) -> FloatArray:
         return logit(np.clip(accuracies, floor, 1 - floor))

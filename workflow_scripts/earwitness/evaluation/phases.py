@@ -7,22 +7,16 @@ import pandas as pd
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import compare
-from earwitness.evaluation.ensembles import is_ensemble
-from earwitness.evaluation.scored_answers import ALL_SEEDS, BASE, NOT_TRAINED, Outcomes
+from earwitness.evaluation.scored_answers import ALL_SEEDS, Outcomes
 from earwitness.statistics.clustered import estimate
-from earwitness.tables.conclusions import PHASES
+from earwitness.systems import BASE, Kind
 from earwitness.tables.files import validate
+from earwitness.tables.phases import PHASES
 
 PHASE_NAMES = ("reference", "zero-shot", "prompt", "fine-tuned", "ensemble")
 
-
-def phase_of(system_id: str, trained_on: str) -> str:
-    """The phase that a system belongs to, searched questions aside."""
-    if system_id == BASE:
-        return "zero-shot"
-    if is_ensemble(system_id):
-        return "ensemble"
-    return "reference" if trained_on == NOT_TRAINED else "fine-tuned"
+PHASE_OF_KIND: dict[Kind, str] = {"detector": "reference", "base": "zero-shot", "adapter": "fine-tuned", "ensemble": "ensemble"}
+"""The phase that each kind of system belongs to; "prompt" is the base's, asked a searched question."""
 
 
 def best_question(gains: pd.DataFrame) -> str | None:
@@ -30,22 +24,22 @@ def best_question(gains: pd.DataFrame) -> str | None:
 
     None where no search was run.
     """
-    single = gains[(gains.system_id == BASE) & (gains.search_seed != ALL_SEEDS)]
+    single = gains[(gains.system_id == str(BASE)) & (gains.search_seed != ALL_SEEDS)]
     if single.empty:
         return None
     return str(single.sort_values(["development_gain", "proposer", "search_seed"], ascending=[False, True, True], kind="stable").prompt_id.iloc[0])
 
 
 def phase_table(systems: Sequence[Outcomes], question: Outcomes | None, confidence: float) -> pd.DataFrame:
-    """earwitness.tables.conclusions.PHASES on unseen sources.
+    """earwitness.tables.phases.PHASES on unseen sources.
 
     systems: the base, detectors, adapters and ensembles; question: the base asked the best searched question.
     Raises InputError where the base is missing.
     """
-    by_name = {outcomes.system_id: outcomes for outcomes in systems}
-    if BASE not in by_name:
-        raise InputError(f"no predictions of the base model among {', '.join(by_name)}; give them too")
-    phased = [(phase_of(outcomes.system_id, outcomes.trained_on), outcomes) for outcomes in systems]
+    base = next((outcomes for outcomes in systems if outcomes.system == BASE), None)
+    if base is None:
+        raise InputError(f"no predictions of the base model among {', '.join(outcomes.system_id for outcomes in systems)}; give them too")
+    phased = [(PHASE_OF_KIND[outcomes.system.kind], outcomes) for outcomes in systems]
     if question is not None:
         phased.append(("prompt", question))
     rows = []
@@ -53,7 +47,7 @@ def phase_table(systems: Sequence[Outcomes], question: Outcomes | None, confiden
         samples, weights = metric_parts(outcomes, "balanced_accuracy")
         level = estimate(samples, weights)
         low, high = level.interval(confidence, 0, 1)
-        change = compare(outcomes, by_name[BASE], confidence, margin=float("nan"))
+        change = compare(outcomes, base, confidence, margin=float("nan"))
         rows.append(
             {
                 "phase": phase,
@@ -69,6 +63,5 @@ def phase_table(systems: Sequence[Outcomes], question: Outcomes | None, confiden
             }
         )
     table = pd.DataFrame(rows)
-    base = table.system_id.eq(BASE) & table.phase.eq("zero-shot")
-    table.loc[base, ["change_low", "change_high"]] = 0.0
+    table.loc[table.phase == "zero-shot", ["change_low", "change_high"]] = 0.0
     return validate(table, PHASES)

@@ -13,9 +13,10 @@ from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import paired_samples
 from earwitness.evaluation.scored_answers import Outcomes
 from earwitness.statistics.clustered import Components, variance_components
+from earwitness.systems import System
 from earwitness.tables.columns import LABELS
-from earwitness.tables.conclusions import POWER, VARIANCE
 from earwitness.tables.files import validate
+from earwitness.tables.power import POWER, VARIANCE
 
 HALVES = [0.5, 0.5]
 MOST_TIMES = 1000.0
@@ -75,17 +76,17 @@ def times_sources(design: Design, reached: Callable[[float, float], float], powe
 
 
 def power_table(systems: Sequence[Outcomes], comparisons: pd.DataFrame, statistics: Mapping[str, float]) -> pd.DataFrame:
-    """earwitness.tables.conclusions.POWER: every comparison of the declared family on unseen sources.
+    """earwitness.tables.power.POWER: every comparison of the declared family on unseen sources.
 
     comparisons: COMPARISONS of these systems. statistics: confidence, equivalence_margin and power of the configuration.
     The level of a difference is Bonferroni's over the family, which Holm's method never goes below; that of equivalence is the
     level of the conclusion, 1 - confidence.
     """
-    unseen = {outcomes.system_id: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
+    unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     level = (1 - statistics["confidence"]) / max(1, len(comparisons))
     rows = []
     for row in comparisons.to_dict("records"):
-        samples = paired_samples(unseen[row["system_a"]], unseen[row["system_b"]])
+        samples = paired_samples(*(unseen[System.parse(row[name])] for name in ("system_a", "system_b")))
         identity = {name: row[name] for name in ("system_a", "system_b", "conclusion", "difference")}
         counts = {f"n_{label.lower()}_sources": sample.n_sources for label, sample in zip(LABELS, samples, strict=True)}
         components = variance_components(samples, HALVES)
@@ -117,7 +118,7 @@ def _settled(design: Design, observed: float, level: float, statistics: Mapping[
 
 
 def variance_table(systems: Sequence[Outcomes]) -> pd.DataFrame:
-    """earwitness.tables.conclusions.VARIANCE: every system on its test sets."""
+    """earwitness.tables.power.VARIANCE: every system on its test sets."""
     rows = []
     for outcomes in systems:
         samples, weights = metric_parts(outcomes, "balanced_accuracy")

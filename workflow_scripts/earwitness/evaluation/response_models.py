@@ -38,6 +38,7 @@ from earwitness.statistics.mixed_models import (
 )
 from earwitness.tables.columns import LABELS
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
+from earwitness.tables.predictions import by_seed
 
 LABEL, LOG_DURATION, SNR = "label", "logdur", "snr"
 
@@ -77,17 +78,18 @@ def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd
     Raises InputError where there is no such stimulus, or where a set cannot carry a model (see `response_model`).
     """
     stimuli = index[~index.source_id.isin(split.source_id[split.part != "test"])]
-    by_seed = predictions.groupby(["system_id", predictions.seed.astype("string").fillna(NOT_TRAINED)], sort=True)
+    systems = by_seed(predictions)
     effects, fits = [], []
     for name, axis in AXES.items():
         chosen = stimuli[(stimuli.axis == axis) & (stimuli.snr_db.notna() if name == "noisy" else stimuli.snr_db.isna())]
-        for (system, seed), answers in by_seed if len(chosen) else ():
-            where = f"system {system}, seed {seed}, {name} stimuli"
+        for system, answers in systems if len(chosen) else ():
+            where = f"system {system}, {name} stimuli"
+            identity = {"system_id": str(system.of_all_seeds()), "seed": NOT_TRAINED if system.seed is None else str(system.seed), "stimuli": name}
             rows = answered(answers, chosen, where)
             analysis = analyse(response_model(rows, where))
             testable = fewest_sources(rows) >= MIN_SOURCES_FOR_TESTS
-            effects.append(effect_rows(analysis, confidence, testable).assign(system_id=str(system), seed=str(seed), stimuli=name))
-            fits.append({"system_id": system, "seed": seed, "stimuli": name} | fit_row(analysis, rows))
+            effects.append(effect_rows(analysis, confidence, testable).assign(**identity))
+            fits.append(identity | fit_row(analysis, rows))
     if not fits:
         raise InputError("no stimulus of the axes duration_x_snr or duration of a source outside train and dev; check the index and the split")
     return pd.concat(effects, ignore_index=True)[list(MIXED_MODEL_EFFECTS.columns)], pd.DataFrame(fits)[list(MIXED_MODEL_FITS.columns)]

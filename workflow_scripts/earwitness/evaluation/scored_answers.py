@@ -9,32 +9,30 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.statistics.clustered import Sample, sample_by_source
+from earwitness.systems import BASE, HONEST_SPLIT, LEAKY_SPLIT, System
 from earwitness.tables.columns import LABELS
+from earwitness.tables.predictions import by_system, system_of
 
-HONEST_SPLIT, LEAKY_SPLIT = "grouped", "row_random"
 TEST_SETS = {"unseen": HONEST_SPLIT, "row_random": LEAKY_SPLIT}
 """Test set: the split whose part `test` it is. Every system is tested on "unseen"; on "row_random" only the base and
 the systems trained on that split."""
 
-BASE = "base"
 NOT_TRAINED = "-"
 ALL_SEEDS = "all"
-ENSEMBLE_MARK = "+"
-"""Stands between an adapter's system_id and how its seeds were combined."""
+"""What result tables say in the place of a seed or split: none there is, and all of several seeds."""
 
 
 @dataclass(frozen=True)
 class Outcomes:
     """What one system got right on one test set.
 
-    seeds: one text per row of `correct`; ("-",) for a system without training. items: stimulus_id, source_id, label,
-    duration_ms, snr_db, sorted by stimulus_id. correct: bool, shape (n_seeds, n_items). log_odds: SPEECH minus NONSPEECH in
-    nats, the same shape. majority: bool, shape (n_items,): whether the majority of the seeds' answers is right, ties decided
-    by the sum of their log-odds.
+    system: standing for all its seeds. seeds: one text per row of `correct`; ("-",) for a system without training. items:
+    stimulus_id, source_id, label, duration_ms, snr_db, sorted by stimulus_id. correct: bool, shape (n_seeds, n_items).
+    log_odds: SPEECH minus NONSPEECH in nats, the same shape. majority: bool, shape (n_items,): whether the majority of the
+    seeds' answers is right, ties decided by the sum of their log-odds.
     """
 
-    system_id: str
-    trained_on: str
+    system: System
     test_set: str
     seeds: tuple[str, ...]
     items: pd.DataFrame
@@ -51,6 +49,21 @@ class Outcomes:
         return [*single, self] if len(self.seeds) > 1 else single
 
     @property
+    def system_id(self) -> str:
+        """The system as result tables name it."""
+        return str(self.system)
+
+    @property
+    def systems(self) -> tuple[System, ...]:
+        """The single systems, one per seed."""
+        return tuple(self.system if seed == NOT_TRAINED else replace(self.system, seed=int(seed)) for seed in self.seeds)
+
+    @property
+    def trained_on(self) -> str:
+        """The split that the system trained on, or "-"."""
+        return self.system.split or NOT_TRAINED
+
+    @property
     def seed(self) -> str:
         """The seed, or "all" where there are several."""
         return self.seeds[0] if len(self.seeds) == 1 else ALL_SEEDS
@@ -61,27 +74,19 @@ class Outcomes:
         return sample_by_source(self.correct[:, chosen], self.items.source_id[chosen].to_numpy())
 
 
-def trained_on(system_id: str) -> str:
-    """The split that a system trained on: adapters are called recipe-split, ensembles of them recipe-split+rule; "-" for all others."""
-    split = system_id.partition(ENSEMBLE_MARK)[0].rpartition("-")[2]
-    return split if split in TEST_SETS.values() else NOT_TRAINED
-
-
 def score_systems(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]) -> list[Outcomes]:
     """Every system on every test set that it is tested on.
 
     predictions, index: earwitness.tables.predictions.PREDICTIONS of all systems, and STIMULI. splits: SPLIT by name; "grouped" is needed.
-    Sorted: base, adapters, detectors, each by name; "unseen" before "row_random".
+    Sorted: base, adapters and ensembles, detectors, each by name; "unseen" before "row_random".
     Raises InputError where the grouped split is absent, a split lacks a class, or a system lacks or repeats an answer.
     """
     if HONEST_SPLIT not in splits:
         raise InputError(f"no split called {HONEST_SPLIT} among {', '.join(splits) or 'none'}; every system is tested on it: add it")
-    systems = sorted(predictions.system_id.unique(), key=lambda name: (name != BASE, trained_on(name) == NOT_TRAINED, name))
     found = []
-    for system in systems:
-        rows = predictions[predictions.system_id == system]
+    for system, rows in sorted(by_system(predictions), key=lambda group: (group[0] != BASE, group[0].kind == "detector")):
         for test_set, split in TEST_SETS.items():
-            tested = split == HONEST_SPLIT or (split in splits and (system == BASE or trained_on(system) == split))
+            tested = split == HONEST_SPLIT or (split in splits and (system == BASE or system.split == split))
             if tested:
                 found.append(outcomes_on(rows, index, splits[split], "test", test_set))
     return found
@@ -90,9 +95,10 @@ def score_systems(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mappin
 def outcomes_on(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame, part: str, test_set: str) -> Outcomes:
     """One system's outcomes on one part of a split; `test_set` is the name they will carry.
 
+    predictions: earwitness.tables.predictions.PREDICTIONS of one system.
     Raises InputError where the part lacks a class, or the system lacks or repeats an answer.
     """
-    system = str(predictions.system_id.iloc[0])
+    system = system_of(predictions)
     wanted = split.loc[split.part == part, "stimulus_id"]
     items = index.loc[index.stimulus_id.isin(wanted), ["stimulus_id", "source_id", "label", "duration_ms", "snr_db"]]
     items = items.sort_values("stimulus_id", ignore_index=True)
@@ -117,4 +123,4 @@ def outcomes_on(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFr
     log_odds[seeds, places] = rows.log_odds.to_numpy(dtype=np.float64)
     right = 2 * correct.sum(axis=0) - len(texts)
     majority = np.where(right == 0, (log_odds.sum(axis=0) > 0) == speech, right > 0)
-    return Outcomes(system, trained_on(system), test_set, tuple(map(str, texts)), items, correct, log_odds, majority)
+    return Outcomes(system, test_set, tuple(map(str, texts)), items, correct, log_odds, majority)

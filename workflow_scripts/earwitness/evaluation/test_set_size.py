@@ -13,8 +13,9 @@ from earwitness.core.randomness import stream
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import difference
 from earwitness.evaluation.power import detectable_difference
-from earwitness.evaluation.scored_answers import BASE, NOT_TRAINED, Outcomes
+from earwitness.evaluation.scored_answers import Outcomes
 from earwitness.statistics.clustered import Estimate, estimate
+from earwitness.systems import BASE
 from earwitness.tables.columns import LABELS
 from earwitness.tables.experiments import TEST_SIZES
 
@@ -27,8 +28,8 @@ def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, co
     over draws, widths by their median. Every seed and system is tested on the same draws. power: chance of finding the
     smallest gain that is told.
     """
-    unseen = {outcomes.system_id: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
-    tested = [outcomes for name, outcomes in unseen.items() if name == BASE or outcomes.trained_on != NOT_TRAINED]
+    unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
+    tested = [outcomes for system, outcomes in unseen.items() if system.kind != "detector"]
     items = unseen[BASE].items
     fitting = [size for size in sorted(sizes) if size // 2 <= min((items.label == label).sum() for label in LABELS)]
     masks = {size: [draw_items(items, size, seed, draw) for draw in range(draws)] for size in fitting}
@@ -57,7 +58,7 @@ def draw_items(items: pd.DataFrame, size: int, seed: int, draw: int) -> npt.NDAr
 
 def _row(system: Outcomes, base: Outcomes, size: int, draws: Sequence[npt.NDArray[np.bool_]], confidence: float, power: float) -> dict[str, object]:
     own = [estimate(*metric_parts(_part(system, mask), "balanced_accuracy")) for mask in draws]
-    against = [] if system.system_id == BASE else [difference(_part(system, mask), _part(base, mask)) for mask in draws]
+    against = [] if system.system == BASE else [difference(_part(system, mask), _part(base, mask)) for mask in draws]
     values = [result.value for result in own]
     return {
         "system_id": system.system_id,

@@ -16,9 +16,10 @@ from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, Scores
 from earwitness.model.feature_files import BLOCK, pad, read_features
+from earwitness.systems import BASE, System
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.files import validate
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import PREDICTIONS, answered_by
 from earwitness.tables.stimuli import STIMULI
 
 
@@ -62,19 +63,30 @@ def prediction_rows(
     loaded: LoadedModel,
     sounds: StimulusSource,
     prompts: Sequence[Prompt],
-    system_id: str,
-    seed: int | None,
+    system: System,
     batches: Batches,
     only: Set[str] | None = None,
 ) -> pd.DataFrame:
-    """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of every stimulus and prompt, sorted by stimulus and then in the prompts' order.
+    """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of a system, as `answer_rows` gives them."""
+    return validate(answered_by(answer_rows(loaded, sounds, prompts, batches, only, str(system)), system), PREDICTIONS)
 
-    only: the stimuli to ask about, where they are there; None asks about all. A tie answers NONSPEECH. Each sound is encoded
-    once, however many prompts there are.
+
+def answer_rows(
+    loaded: LoadedModel,
+    sounds: StimulusSource,
+    prompts: Sequence[Prompt],
+    batches: Batches,
+    only: Set[str] | None = None,
+    asked: str = "",
+) -> pd.DataFrame:
+    """The columns of PREDICTIONS, but for the system's, of every stimulus and prompt, sorted by stimulus and then in the prompts' order.
+
+    only: the stimuli to ask about, where they are there; None asks about all. asked: whom the progress bar names. A tie answers
+    NONSPEECH. Each sound is encoded once, however many prompts there are.
     """
     scorer = Scorer(loaded.model, [tokenise(loaded.processor, prompt) for prompt in prompts])
     parts = []
-    with tqdm(total=None if only is None else len(only), unit="stimulus", mininterval=5, desc=system_id) as progress:
+    with tqdm(total=None if only is None else len(only), unit="stimulus", mininterval=5, desc=asked) as progress:
         for names, items in sounds.blocks(only):
             done = 0
             for answers in batches.run(lambda batch: scorer(sounds.encode(batch)), items):
@@ -82,9 +94,8 @@ def prediction_rows(
                 parts += [_rows(names[done : done + size], prompt, scores) for prompt, scores in zip(prompts, answers, strict=True)]
                 done += size
             progress.update(len(names))
-    empty = pd.DataFrame(columns=[name for name in PREDICTIONS.columns if name not in ("system_id", "seed")])
-    table = pd.concat(parts or [empty], ignore_index=True).sort_values("stimulus_id", kind="stable", ignore_index=True)
-    return validate(table.assign(system_id=system_id, seed=seed), PREDICTIONS)
+    empty = pd.DataFrame(columns=[name for name in PREDICTIONS.columns if name not in vars(BASE)])
+    return pd.concat(parts or [empty], ignore_index=True).sort_values("stimulus_id", kind="stable", ignore_index=True)
 
 
 def _rows(names: list[str], prompt: Prompt, scores: Scores) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from earwitness.model.engine.prompting import Prompt
 from earwitness.model.identity import ModelFolder, verify_base_of
 from earwitness.model.prediction import StimulusSource, from_audio, from_features, prediction_rows
 from earwitness.runtime.workers import end_with_parent
+from earwitness.systems import System
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,13 @@ class ModelSpec:
 class PredictionJob:
     """Questions to ask a model about stimuli.
 
-    seed: the adapter's. batch_size: None finds one. threads: CPU threads. only: the stimuli to ask about; None asks about all.
+    batch_size: None finds one. threads: CPU threads. only: the stimuli to ask about; None asks about all.
     """
 
     asked: ModelSpec
     stimuli: StimulusFiles
     prompts: tuple[Prompt, ...]
-    system_id: str
-    seed: int | None
+    system: System
     batch_size: int | None
     threads: int
     only: Set[str] | None = None
@@ -110,4 +110,4 @@ def _predict_on(job: PredictionJob, device: torch.device) -> pd.DataFrame:
         torch.cuda.set_device(device)
     loaded = job.asked.load(device)
     batches = Batches(job.batch_size, device, job.asked.memory)
-    return prediction_rows(loaded, job.stimuli.source(loaded), job.prompts, job.system_id, job.seed, batches, job.only)
+    return prediction_rows(loaded, job.stimuli.source(loaded), job.prompts, job.system, batches, job.only)

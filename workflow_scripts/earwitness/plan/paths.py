@@ -27,7 +27,7 @@ def predictions(stimulus_set: str, systems: Iterable[System]) -> list[str]:
 def _predictions_of(system: System) -> str:
     if system.kind == "base":
         return "zeroshot"
-    return f"{system.kind}s/{system.of_all_seeds() if system.kind == 'ensemble' else system}"
+    return f"{system.kind}s/{system.members() if system.kind == 'ensemble' else system}"
 
 
 def detector_tuning(stimulus_sets: Iterable[str], detectors: Sequence[System]) -> list[str]:

@@ -1,8 +1,12 @@
 """Prompt searches and experiments as values."""
 
+import re
 from dataclasses import dataclass
 
+from earwitness.core.errors import InputError
 from earwitness.systems import System
+
+_SEARCH = re.compile("(?P<system>.+)-(?P<proposer>edits|opro|paraphrases)-seed-(?P<seed>0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -14,8 +18,16 @@ class Search:
     seed: int
 
     def __str__(self) -> str:
-        """Its name in the audit of what was tuned: base-edits-seed-1."""
+        """The text in records and on command lines: base-edits-seed-1."""
         return f"{self.system}-{self.proposer}-seed-{self.seed}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Search":
+        """The search whose text this is; raises InputError where it is no search's."""
+        found = _SEARCH.fullmatch(text)
+        if found is None:
+            raise InputError(f"{text}: no prompt search; write SYSTEM-PROPOSER-seed-SEED, such as base-edits-seed-1")
+        return cls(System.parse(found["system"]), found["proposer"], int(found["seed"]))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What chosen questions gain on sources that no search saw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,24 +11,25 @@ import pandas as pd
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import condition_table, metric_parts
 from earwitness.evaluation.comparison import compare
-from earwitness.evaluation.scored_answers import ALL_SEEDS, BASE, Outcomes, outcomes_on
+from earwitness.evaluation.scored_answers import ALL_SEEDS, Outcomes, outcomes_on
 from earwitness.leakage.tuning_records import load_tuning_record
+from earwitness.plan.values import Search
 from earwitness.statistics.clustered import estimate, reliability
+from earwitness.systems import BASE, System
 from earwitness.tables.files import read_table, validate
-from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS
+from earwitness.tables.predictions import by_seed
+from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
 from earwitness.tables.prompts import PROMPT_SCORES
 
 TEST_SET = "unseen"
 
 
 @dataclass(frozen=True)
-class Search:
-    """A finished search over a system, "base" or an adapter: its questions (earwitness.tables.prompts.PROMPT_SCORES) and its
-    record of what it chose, and on which sources (earwitness.leakage.tuning_records)."""
+class FinishedSearch:
+    """A finished search: its questions (earwitness.tables.prompts.PROMPT_SCORES) and its record of what it chose, and on which
+    sources (earwitness.leakage.tuning_records)."""
 
-    system: str
-    proposer: str
-    seed: int
+    search: Search
     scores: pd.DataFrame
     record: dict[str, Any]
 
@@ -43,79 +44,107 @@ class Search:
         return self.scores[self.scores.chosen].iloc[0]
 
 
-def load_searches(scores: Sequence[Path], records: Sequence[Path]) -> list[Search]:
-    """Finished searches from .../{system}/{proposer}/seed-{seed}/prompts.csv and their records, in the same order."""
+def load_searches(names: Sequence[Search], scores: Sequence[Path], records: Sequence[Path]) -> list[FinishedSearch]:
+    """Finished searches from their files of scores and their records, all three in one order.
+
+    Raises InputError where their numbers differ, or a record is another search's.
+    """
+    if not len(names) == len(scores) == len(records):
+        raise InputError(f"--names: {len(names)} for {len(scores)} searches and {len(records)} records; give one for each, in their order")
     searches = []
-    for path, record in zip(scores, records, strict=True):
-        system, proposer, seed = path.parts[-4:-1]
-        searches.append(Search(system, proposer, int(seed.removeprefix("seed-")), read_table(path, PROMPT_SCORES), load_tuning_record(record)))
+    for name, path, record_path in zip(names, scores, records, strict=True):
+        record = load_tuning_record(record_path)
+        if record["system"] != str(name):
+            raise InputError(f"{record_path}: the record of {record['system']}, not of {name}; give --names in the order of the files")
+        searches.append(FinishedSearch(name, read_table(path, PROMPT_SCORES), record))
     return searches
 
 
-def best_of(searches: Sequence[Search]) -> Search:
+def best_of(searches: Sequence[FinishedSearch]) -> FinishedSearch:
     """The search whose chosen question has the best balanced accuracy on the development part, of which all searches draw
     the same stimuli; the first of several such."""
-    return max(searches, key=lambda search: search.chosen.development_balanced_accuracy)
+    return max(searches, key=lambda finished: finished.chosen.development_balanced_accuracy)
 
 
-def assert_unseen(searches: Sequence[Search], split: pd.DataFrame) -> None:
+def assert_unseen(searches: Sequence[FinishedSearch], split: pd.DataFrame) -> None:
     """Raise InputError where a search saw a source of the split's test part, or one over an adapter a source that trained it."""
-    for search in searches:
-        for part in ("test",) if search.system == BASE else ("test", "train"):
-            if shared := sorted(set(split.source_id[split.part == part]) & set(search.record["sources"])):
-                raise InputError(
-                    f"search over {search.system} by {search.proposer}, seed {search.seed}: used source {shared[0]} of the {part} part;"
-                    " search again with the present split"
-                )
+    for finished in searches:
+        for part in ("test",) if finished.search.system == BASE else ("test", "train"):
+            if shared := sorted(set(split.source_id[split.part == part]) & set(finished.record["sources"])):
+                raise InputError(f"search {finished.search}: used source {shared[0]} of the {part} part; search again with the present split")
 
 
-def outcomes_of(searches: Sequence[Search], predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame) -> list[Outcomes]:
-    """The baseline's outcomes on the test part, then those of each proposer's chosen questions, one "seed" per search.
+@dataclass(frozen=True)
+class ScoredSearches:
+    """The searches over one system, and its outcomes on the test part: asked the baseline, and asked what each proposer's
+    searches chose, where the outcomes have the searches' seeds in the place of training seeds."""
 
-    searches: over one system; predictions: earwitness.tables.predictions.PREDICTIONS of it, of the baseline and of every chosen question.
+    system: System
+    searches: Sequence[FinishedSearch]
+    baseline: Outcomes
+    chosen: Mapping[str, Outcomes]
+
+
+def score_searches(searches: Sequence[FinishedSearch], predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame) -> ScoredSearches:
+    """Score one system's answers to the baseline and to every chosen question.
+
+    searches: over any systems; those over this one count. predictions: earwitness.tables.predictions.PREDICTIONS of one
+    system. Raises InputError where they are of several, where none of the searches is over it, or an answer is missing.
     """
+    systems = [system for system, _ in by_seed(predictions)]
+    over = [finished for finished in searches if [finished.search.system] == systems]
+    if not over:
+        raise InputError(f"answers of {', '.join(map(str, systems)) or 'no system'}: no search over it is given; name the searches over each system")
 
-    def rows(prompt_id: str, system: str, seed: int | None) -> pd.DataFrame:
-        return predictions[predictions.prompt_id == prompt_id].assign(system_id=system, seed=seed)
+    def outcomes(chosen: Mapping[int | None, str]) -> Outcomes:
+        rows = pd.concat([predictions[predictions.prompt_id == prompt_id].assign(seed=seed) for seed, prompt_id in chosen.items()])
+        return outcomes_on(rows, index, split, "test", TEST_SET)
 
-    systems = [rows(searches[0].baseline.prompt_id, BASE, None)]
-    for proposer in dict.fromkeys(search.proposer for search in searches):
-        systems.append(pd.concat([rows(search.chosen.prompt_id, proposer, search.seed) for search in searches if search.proposer == proposer]))
-    return [outcomes_on(system, index, split, "test", TEST_SET) for system in systems]
+    prompts: dict[str, dict[int | None, str]] = {}
+    for finished in over:
+        prompts.setdefault(finished.search.proposer, {})[finished.search.seed] = finished.chosen.prompt_id
+    chosen = {proposer: outcomes(prompt_ids) for proposer, prompt_ids in prompts.items()}
+    return ScoredSearches(systems[0], over, outcomes({None: over[0].baseline.prompt_id}), chosen)
 
 
-def gain_table(searches: Sequence[Search], outcomes: Sequence[Outcomes], confidence: float) -> pd.DataFrame:
-    """earwitness.tables.prompt_gains.PROMPT_GAINS; searches: over one system; outcomes: as `outcomes_of` returns them."""
-    baseline = outcomes[0]
+def gain_table(scored: ScoredSearches, confidence: float) -> pd.DataFrame:
+    """earwitness.tables.prompt_gains.PROMPT_GAINS of one system."""
     rows = []
-    for system in outcomes[1:]:
-        for part in system.by_seed():
-            used = [search for search in searches if search.proposer == system.system_id and part.seed in (ALL_SEEDS, str(search.seed))]
-            names = {"system_id": searches[0].system, "proposer": system.system_id, "search_seed": part.seed}
-            rows.append(_reported(used) | _tested(part, baseline, confidence) | names)
+    for proposer, outcomes in scored.chosen.items():
+        own = [finished for finished in scored.searches if finished.search.proposer == proposer]
+        for part in outcomes.by_seed():
+            used = [finished for finished in own if part.seed in (ALL_SEEDS, str(finished.search.seed))]
+            names = {"system_id": str(scored.system), "proposer": proposer, "search_seed": part.seed}
+            rows.append(_reported(used) | _tested(part, scored.baseline, confidence) | names)
     return validate(pd.DataFrame(rows), PROMPT_GAINS)
 
 
-def prompt_conditions(system: str, outcomes: Sequence[Outcomes]) -> pd.DataFrame:
-    """earwitness.tables.prompt_gains.PROMPT_CONDITIONS of one system; outcomes: as `outcomes_of` returns them."""
-    table = condition_table(outcomes)
-    named = table.assign(proposer=table.system_id.replace(BASE, "-"), system_id=system)
-    return validate(named[list(PROMPT_CONDITIONS.columns)], PROMPT_CONDITIONS)
+def prompt_conditions(scored: ScoredSearches) -> pd.DataFrame:
+    """earwitness.tables.prompt_gains.PROMPT_CONDITIONS of one system."""
+    asked = {"-": scored.baseline} | dict(scored.chosen)
+    tables = [condition_table([outcomes]).assign(proposer=name, system_id=str(scored.system)) for name, outcomes in asked.items()]
+    return validate(pd.concat(tables, ignore_index=True), PROMPT_CONDITIONS)
 
 
-def _reported(searches: Sequence[Search]) -> dict[str, Any]:
+def history_table(searches: Sequence[FinishedSearch]) -> pd.DataFrame:
+    """earwitness.tables.prompt_gains.PROMPT_HISTORY: the questions of every search."""
+    named = [s.scores.assign(system_id=str(s.search.system), proposer=s.search.proposer, search_seed=str(s.search.seed)) for s in searches]
+    return validate(pd.concat(named, ignore_index=True), PROMPT_HISTORY)
+
+
+def _reported(searches: Sequence[FinishedSearch]) -> dict[str, Any]:
     """What the searches themselves say of their chosen question; means over several."""
     reported = pd.DataFrame(
         [
             {
-                "n_prompts": len(search.scores),
-                "n_answers": int((search.scores.n_stimuli + search.scores.n_development).sum()),
-                "search_gain": search.chosen.gain,
-                "search_optimism": search.record["value"]["search_optimism"],
-                "development_gain": search.chosen.development_balanced_accuracy - search.baseline.development_balanced_accuracy,
-                "development_optimism": search.record["value"]["development_optimism"],
+                "n_prompts": len(finished.scores),
+                "n_answers": int((finished.scores.n_stimuli + finished.scores.n_development).sum()),
+                "search_gain": finished.chosen.gain,
+                "search_optimism": finished.record["value"]["search_optimism"],
+                "development_gain": finished.chosen.development_balanced_accuracy - finished.baseline.development_balanced_accuracy,
+                "development_optimism": finished.record["value"]["development_optimism"],
             }
-            for search in searches
+            for finished in searches
         ]
     ).astype(float)
     question = {"prompt_id": searches[0].chosen.prompt_id, "question": searches[0].chosen.question} if len(searches) == 1 else {}

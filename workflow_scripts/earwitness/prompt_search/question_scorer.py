@@ -12,7 +12,7 @@ from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import pad
-from earwitness.model.prediction import StimulusSource, prediction_rows
+from earwitness.model.prediction import StimulusSource, answer_rows
 
 
 class QuestionScorer:
@@ -57,7 +57,7 @@ class QuestionScorer:
         held = [(list(stimuli), [self._vectors[name] for name in stimuli])]
         source = StimulusSource(lambda only: iter(held), lambda vectors: pad(vectors, loaded.device))
         prompts = [replace(self._prompt, question=question) for question in questions]
-        rows = prediction_rows(loaded, source, prompts, "searched", None, self._batches, set(stimuli))
+        rows = answer_rows(loaded, source, prompts, self._batches, set(stimuli))
         wide = rows.pivot_table(index="prompt_id", columns="stimulus_id", values="log_odds")
         return wide.loc[[prompt.prompt_id for prompt in prompts], list(stimuli)].to_numpy()
 

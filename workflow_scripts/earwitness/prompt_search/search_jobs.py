@@ -17,6 +17,7 @@ from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.identity import ModelFolder
 from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles
+from earwitness.plan.values import Search
 from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
 from earwitness.prompt_search.model_switch import ModelSwitch
 from earwitness.prompt_search.opro import Opro, load_writer
@@ -25,6 +26,7 @@ from earwitness.prompt_search.question_scorer import QuestionScorer
 from earwitness.prompt_search.search import QuestionLimits, SearchResult, SearchSettings, SearchTask, score_table, search
 from earwitness.prompt_search.stimulus_sampling import StimulusSample, sample_stimuli, split_for_adapter
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
+from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.prompts import PROMPT_SCORES
 from earwitness.tables.splits import SPLIT
@@ -46,13 +48,13 @@ class ProposerChoice:
 class SearchJob:
     """A search over a system.
 
-    system: its name. asked, stimuli: the model, and what it is asked about. prompt: the baseline, whose format all questions have.
+    asked, stimuli: the model, and what it is asked about. prompt: the baseline, whose format all questions have.
     index: the index of all stimuli (earwitness.tables.stimuli.STIMULI); split: a split by source (earwitness.tables.splits.SPLIT), whose
     train part is searched on and whose dev part chooses; an adapter has trained on the former, and takes the halves of the latter.
     sizes: config prompt_search. search_seed: of this search; seed: of the study. batch_size: None finds one.
     """
 
-    system: str
+    system: System
     asked: ModelSpec
     stimuli: StimulusFiles
     prompt: Prompt
@@ -67,7 +69,7 @@ class SearchJob:
     @property
     def name(self) -> str:
         """What its record is called."""
-        return f"{self.system}-{self.proposer.name}-seed-{self.search_seed}"
+        return str(Search(self.system, self.proposer.name, self.search_seed))
 
     def samples(self) -> tuple[StimulusSample, StimulusSample]:
         """What is searched on, and what chooses; the latter is the same for all searches over a system."""

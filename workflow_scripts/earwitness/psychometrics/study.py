@@ -22,7 +22,9 @@ from earwitness.psychometrics.responses import (
 )
 from earwitness.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Settings, Threshold, measure_threshold
 from earwitness.statistics.clustered import Sample, estimate, jackknife_variance, reliability
+from earwitness.systems import System
 from earwitness.tables.columns import LABELS
+from earwitness.tables.predictions import by_system
 from earwitness.tables.psychometrics import CURVES, THRESHOLDS
 
 MEASURES: dict[str, Measure] = {"balanced_accuracy": balanced, "d_prime": unbiased}
@@ -37,7 +39,7 @@ class Answers:
     counts: one row per condition, label and source, with `n` answers (of all seeds) and `said_speech` among them.
     """
 
-    system_id: str
+    system: System
     n_seeds: int
     counts: pd.DataFrame
 
@@ -72,15 +74,16 @@ def collect_answers(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.Da
         if not (items.label == label).any():
             raise InputError(f"baseline stimuli: no {label} stimulus of a source that nothing was trained or tuned on; use more sources")
     found = []
-    for system, rows in predictions[predictions.stimulus_id.isin(items.stimulus_id)].groupby("system_id"):
+    for system, answers in by_system(predictions):
+        rows = answers[answers.stimulus_id.isin(items.stimulus_id)]
+        if rows.empty:
+            raise InputError(f"system {system}: no answer to any baseline stimulus; make its predictions again")
         seeds = rows.seed.astype("string").fillna("-")
         if len(rows) != len(items) * seeds.nunique() or rows.assign(seed=seeds).duplicated(["stimulus_id", "seed"]).any():
             raise InputError(f"system {system}: some baseline stimuli have no answer or several; make its predictions again")
         joined = rows[["stimulus_id", "answer"]].merge(items[["stimulus_id", "source_id", "label", *CONDITION]], on="stimulus_id")
         groups = joined.assign(said_speech=joined.answer == "SPEECH").groupby([*CONDITION, "label", "source_id"], dropna=False).said_speech
-        found.append(Answers(str(system), int(seeds.nunique()), groups.agg(n="size", said_speech="sum").reset_index()))
-    if absent := sorted(set(predictions.system_id) - {answers.system_id for answers in found}):
-        raise InputError(f"system {absent[0]}: no answer to any baseline stimulus; make its predictions again")
+        found.append(Answers(system, int(seeds.nunique()), groups.agg(n="size", said_speech="sum").reset_index()))
     return found
 
 
@@ -95,8 +98,8 @@ def point_table(systems: list[Answers], confidence: float) -> pd.DataFrame:
             speech, nonspeech = (counts[counts.label == label] for label in LABELS)
             if speech.empty or nonspeech.empty:
                 missing = LABELS[0] if speech.empty else LABELS[1]
-                raise InputError(f"system {answers.system_id}, baseline condition {condition}: no {missing} stimulus; add recordings of that class")
-            rows.append({"system_id": answers.system_id} | dict(zip(CONDITION, condition, strict=True)) | _point(speech, nonspeech, confidence))
+                raise InputError(f"system {answers.system}, baseline condition {condition}: no {missing} stimulus; add recordings of that class")
+            rows.append({"system_id": str(answers.system)} | dict(zip(CONDITION, condition, strict=True)) | _point(speech, nonspeech, confidence))
     return pd.DataFrame(rows)
 
 
@@ -115,7 +118,7 @@ def curves_of(answers: Answers) -> Iterator[CurveData]:
     for design, axis, held, rows in selections:
         levels = np.array(sorted(rows.level.unique()), dtype=np.float64)
         if len(levels) >= MIN_LEVELS:
-            speech, nonspeech = (_source_counts(rows[rows.label == label], levels, label, f"{answers.system_id}, {axis} curve") for label in LABELS)
+            speech, nonspeech = (_source_counts(rows[rows.label == label], levels, label, f"{answers.system}, {axis} curve") for label in LABELS)
             yield CurveData(design, axis, held, levels, (speech, nonspeech))
 
 
@@ -131,7 +134,7 @@ def fit_study(
     thresholds, curves = [], []
     for answers in systems:
         for data in curves_of(answers):
-            identity = {"system_id": answers.system_id, "design": data.design, "axis": data.axis, "held_duration_ms": data.held_duration_ms}
+            identity = {"system_id": str(answers.system), "design": data.design, "axis": data.axis, "held_duration_ms": data.held_duration_ms}
             levels = to_axis(data.levels, data.scale)
             for measure, function in MEASURES.items():
                 rng = stream(seed, "fit_psychometrics", *identity.values(), measure)

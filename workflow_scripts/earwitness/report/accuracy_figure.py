@@ -12,14 +12,13 @@ from earwitness.core.randomness import stream
 from earwitness.report.style import (
     GRID,
     INK,
-    KIND_COLOURS,
     LABEL_COLOURS,
     LABEL_NAMES,
     MUTED,
     WIDTH,
+    colour_of,
     headline,
     in_order,
-    system_kind,
     without_value,
     wrapped_name,
 )
@@ -44,18 +43,18 @@ def draw_accuracy(accuracy: pd.DataFrame, sources: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(WIDTH, 1.35 + 0.74 * len(systems)), layout="constrained")
     axes = figure.add_subplot()
     for position, system in enumerate(systems):
-        _draw_sources(axes, position, dots[dots.system_id == system])
-        _draw_estimate(axes, position, main.loc[system], KIND_COLOURS[system_kind(system)])
-        per_seed = rows[(rows.system_id == system) & rows.seed.str.isdigit()]
+        _draw_sources(axes, position, dots[dots.system_id == str(system)])
+        _draw_estimate(axes, position, main.loc[str(system)], colour_of(system))
+        per_seed = rows[(rows.system_id == str(system)) & rows.seed.str.isdigit()]
         if len(per_seed) > 1:
-            axes.plot(100 * per_seed.estimate, [position - 0.17] * len(per_seed), "v", color=KIND_COLOURS[system_kind(system)], ms=4, mew=0)
+            axes.plot(100 * per_seed.estimate, [position - 0.17] * len(per_seed), "v", color=colour_of(system), ms=4, mew=0)
     axes.axvline(50, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
     axes.annotate("chance", (50, -0.56), xytext=(4, 0), textcoords="offset points", color=MUTED, fontsize=8.5, va="top")
     axes.set_ylim(len(systems) - 0.4, -0.6)
     axes.set_xlim(-2, 102)
     axes.set_yticks(range(len(systems)), [wrapped_name(system, 24) for system in systems])
     for label, system in zip(axes.get_yticklabels(), systems, strict=True):
-        label.set_color(KIND_COLOURS[system_kind(system)])
+        label.set_color(colour_of(system))
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=GRID, lw=0.6)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from earwitness.report.formats import points, points_range
 from earwitness.report.style import rows_of, system_name
+from earwitness.systems import System
 
 _COMPONENTS = {
     "seed": "training seed",
@@ -27,7 +28,7 @@ def conclusion_sentences(comparisons: pd.DataFrame, power: pd.DataFrame, statist
 
 
 def _sentence(row: Any, planned: Any, statistics: Mapping[str, float]) -> str:
-    pair = f"{_capital(system_name(row.system_a))}, against {system_name(row.system_b)}"
+    pair = f"{_capital(system_name(System.parse(row.system_a)))}, against {system_name(System.parse(row.system_b))}"
     found = f"{points(row.difference)} points {points_range(row.low, row.high)}".rstrip()
     margin = f"±{100 * statistics['equivalence_margin']:g} points"
     if row.conclusion == "different":

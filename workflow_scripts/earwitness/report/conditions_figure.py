@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from earwitness.core.errors import InputError
-from earwitness.report.style import KIND_COLOURS, WIDTH, in_order, system_kind, wrapped_name
+from earwitness.report.style import WIDTH, colour_of, in_order, wrapped_name
 
 
 def draw_conditions(conditions: pd.DataFrame) -> Figure:
@@ -18,10 +18,11 @@ def draw_conditions(conditions: pd.DataFrame) -> Figure:
     conditions: table of earwitness.tables.accuracy.CONDITION_ACCURACY; only test set "unseen" is drawn, and no ensemble.
     Raises InputError where it holds no such row.
     """
-    rows = conditions[(conditions.test_set == "unseen") & (conditions.system_id.map(system_kind) != "ensemble")]
-    if rows.empty:
+    rows = conditions[conditions.test_set == "unseen"]
+    systems = [system for system in in_order(rows.system_id) if system.kind != "ensemble"]
+    if not systems:
         raise InputError("table conditions: no row on test set unseen; run measure_accuracy again")
-    systems = in_order(rows.system_id)
+    rows = rows[rows.system_id.isin(map(str, systems))]
     durations, snrs = sorted(rows.duration_ms.unique()), sorted(rows.snr_db.unique())
     lowest = min(0.5, np.floor(10 * rows.balanced_accuracy.min()) / 10)
     scale = Normalize(100 * lowest, 100)
@@ -36,9 +37,9 @@ def draw_conditions(conditions: pd.DataFrame) -> Figure:
     shown = panels[: len(systems)]
     cell = (0.82 * width / columns) / len(durations)
     for number, (axes, system) in enumerate(zip(shown, systems, strict=True)):
-        table = rows[rows.system_id == system].pivot_table(index="snr_db", columns="duration_ms", values="balanced_accuracy")
+        table = rows[rows.system_id == str(system)].pivot_table(index="snr_db", columns="duration_ms", values="balanced_accuracy")
         image = draw_heat_map(axes, 100 * table.reindex(index=snrs, columns=durations), scale, min(9.5, max(5.0, 30 * cell)))
-        axes.set_title(wrapped_name(system, 28), color=KIND_COLOURS[system_kind(system)])
+        axes.set_title(wrapped_name(system, 28), color=colour_of(system))
         if number + columns >= len(systems):
             axes.set_xlabel("duration (ms)")
         if number % columns == 0:

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from earwitness.report.style import GRID, KIND_COLOURS, LEAKY_SPLIT, MUTED, WIDTH
+from earwitness.report.style import GRID, GROUP_COLOURS, MUTED, WIDTH
+from earwitness.systems import HONEST_SPLIT, LEAKY_SPLIT
 
 _PANELS = (
     ("trainable_parameters", 1e-3, "trainable parameters (thousands)"),
@@ -28,7 +29,7 @@ def draw_efficiency(efficiency: pd.DataFrame) -> Figure:
     otherwise the first.
     """
     splits = [split for split in efficiency.split if split != LEAKY_SPLIT] or list(efficiency.split)
-    chosen = "grouped" if "grouped" in splits else splits[0]
+    chosen = HONEST_SPLIT if HONEST_SPLIT in splits else splits[0]
     rows = efficiency[efficiency.split == chosen]
     means = rows.groupby("recipe", sort=False).mean(numeric_only=True)
     figure = Figure(figsize=(WIDTH, 6.2 + 0.16 * len(means)), layout="constrained")
@@ -43,7 +44,7 @@ def draw_efficiency(efficiency: pd.DataFrame) -> Figure:
 
 
 def _draw_cost(axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, column: str, unit: float) -> None:
-    colour = KIND_COLOURS["honest"]
+    colour = GROUP_COLOURS["honest"]
     axes.plot(unit * rows[column].astype(float), 100 * rows.balanced_accuracy, ".", color=colour, alpha=0.35, ms=5)
     axes.plot(unit * means[column], 100 * means.balanced_accuracy, "o", color=colour, ms=15, mec="white", alpha=0.85)
     for number, (x, y) in enumerate(zip(unit * means[column], 100 * means.balanced_accuracy, strict=True), start=1):

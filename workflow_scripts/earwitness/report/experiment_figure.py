@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earwitness.report.style import GRID, INK, KIND_COLOURS, LEAKY_SPLIT, MUTED, WIDTH, rows_of, without_value
+from earwitness.report.style import GRID, GROUP_COLOURS, INK, MUTED, WIDTH, rows_of, without_value
+from earwitness.systems import ALL_FOLDS, HONEST_SPLIT, LEAKY_SPLIT
 
 CURVE_COLOURS = ("#00795a", "#0072b2", "#d55e00", "#a8437f", "#6b6b6b")
 CURVE_MARKERS = ("o", "s", "^", "D", "v")
@@ -40,11 +41,11 @@ def arm_name(recipe: str, split: str, test_set: str) -> str:
         where = f"fold {int(number) + 1}, its own sources"
     elif kind == "train":
         where = f"{number} training sources per class"
-    elif split == "folds":
+    elif split == ALL_FOLDS:
         where = "all folds, every source once"
     elif split == LEAKY_SPLIT:
         where = "leaky split" + (", its own rows" if test_set == LEAKY_SPLIT else "")
-    elif split == "grouped":
+    elif split == HONEST_SPLIT:
         where = "honest split"
     return f"{name}: {where}"
 
@@ -52,7 +53,7 @@ def arm_name(recipe: str, split: str, test_set: str) -> str:
 def _draw_arms(axes: Axes, arms: pd.DataFrame, seeds: pd.DataFrame) -> None:
     place = axes.get_yaxis_transform()
     for position, row in enumerate(rows_of(arms)):
-        colour = KIND_COLOURS["leaky" if row.split == LEAKY_SPLIT else "honest"]
+        colour = GROUP_COLOURS["leaky" if row.split == LEAKY_SPLIT else "honest"]
         text = f"{100 * row.balanced_accuracy:.1f}"
         if not without_value(row.low):
             axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=colour, lw=4, alpha=0.5, solid_capstyle="butt")
@@ -60,7 +61,7 @@ def _draw_arms(axes: Axes, arms: pd.DataFrame, seeds: pd.DataFrame) -> None:
         own = seeds[(seeds.recipe == row.recipe) & (seeds.split == row.split) & (seeds.test_set == row.test_set)]
         if len(own) > 1:
             axes.plot(100 * own.balanced_accuracy, [position - 0.2] * len(own), "v", color=INK, ms=4)
-        axes.plot([100 * (row.balanced_accuracy - row.gain)], [position], "|", color=KIND_COLOURS["base"], ms=13, mew=1.6)
+        axes.plot([100 * (row.balanced_accuracy - row.gain)], [position], "|", color=GROUP_COLOURS["base"], ms=13, mew=1.6)
         axes.plot([100 * row.balanced_accuracy], [position], "o", color=colour, ms=7, mec="white", mew=1, zorder=5)
         axes.text(1.015, position, text, transform=place, va="center", fontsize=9)
         few = {"descriptive_only": ", descriptive only", "few_sources": " (few)"}.get(row.reliability, "")
@@ -78,7 +79,7 @@ def _legend() -> list[Line2D]:
     return [
         Line2D([], [], color="#929292", lw=4, marker="o", ms=7, mec="white", mfc=INK, label="estimate, interval clustered by source"),
         Line2D([], [], color=INK, ls="", marker="v", ms=4, label="one training seed"),
-        Line2D([], [], color=KIND_COLOURS["base"], ls="", marker="|", ms=13, mew=1.6, label="base model, same stimuli"),
+        Line2D([], [], color=GROUP_COLOURS["base"], ls="", marker="|", ms=13, mew=1.6, label="base model, same stimuli"),
     ]
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from earwitness.report.experiment_figure import arm_name
 from earwitness.report.formats import percent, percent_range, points, points_range
 from earwitness.report.style import rows_of, system_name
+from earwitness.systems import ALL_FOLDS, HONEST_SPLIT, System
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,14 @@ def experiment_sentences(experiment: pd.DataFrame, curves: pd.DataFrame, confide
     rows = {(row["recipe"], row["split"]): row for row in experiment_rows(experiment[experiment.test_set.isin(["unseen", "every_source"])])}
     sentences = []
     for (recipe, split), row in rows.items():
-        if split != "folds":
+        if split != ALL_FOLDS:
             continue
         name = recipe.replace("_", " ")
         text = (
             f"Every source tested once, by an adapter that never heard it: {name} reaches {percent(row['balanced_accuracy'])}"
             f" ({level} {percent_range(row['low'], row['high'])}) on {row['n_speech_sources']} speakers and {row['n_nonspeech_sources']} sounds"
         )
-        if single := rows.get((recipe, "grouped")):
+        if single := rows.get((recipe, HONEST_SPLIT)):
             text += (
                 f"; the single split says {percent(single['balanced_accuracy'])} {percent_range(single['low'], single['high'])}"
                 f" from {single['n_speech_sources']} speakers"
@@ -73,9 +74,12 @@ def experiment_sentences(experiment: pd.DataFrame, curves: pd.DataFrame, confide
 def size_sentences(sizes: pd.DataFrame, confidence: float, power: float) -> list[str]:
     """One sentence per size of test set: what it knows of the honest adapters' gain."""
     sentences = []
-    for row in rows_of(sizes[sizes.system_id.str.endswith("-grouped")].sort_values(["system_id", "n_items"])):
+    for row in rows_of(sizes.sort_values(["system_id", "n_items"])):
+        system = System.parse(row.system_id)
+        if system.kind != "adapter" or not system.is_honest:
+            continue
         text = (
-            f"{system_name(row.system_id)}, {row.n_items:,} items of {row.n_sources} sources: the {100 * confidence:g} % interval of the accuracy"
+            f"{system_name(system)}, {row.n_items:,} items of {row.n_sources} sources: the {100 * confidence:g} % interval of the accuracy"
             f" is usually ±{100 * row.half_width:.1f} points wide"
         )
         if not pd.isna(row.minimum_detectable_gain):

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -13,19 +13,18 @@ from matplotlib.lines import Line2D
 from earwitness.report.style import (
     GRID,
     INK,
-    KIND_COLOURS,
     LABEL_COLOURS,
     LABEL_NAMES,
-    LEAKY_SPLIT,
     MUTED,
     WIDTH,
+    colour_of,
     headline,
     in_order,
-    recipe_of,
+    recipe_name,
     rows_of,
-    system_kind,
     without_value,
 )
+from earwitness.systems import BASE, HONEST_SPLIT, LEAKY_SPLIT, System
 
 _CLASS_METRICS = {"speech_accuracy": ("SPEECH", -0.2), "nonspeech_accuracy": ("NONSPEECH", 0.2)}
 _PUBLISHED = re.compile(r"accuracy, (speakers shared|unseen speakers), (.+)")
@@ -35,7 +34,7 @@ _PUBLISHED = re.compile(r"accuracy, (speakers shared|unseen speakers), (.+)")
 class _Row:
     """One line of the left panel; without a test set it is a heading."""
 
-    system_id: str
+    system: System
     test_set: str | None
     text: str
 
@@ -78,27 +77,26 @@ def draw_leakage(leakage: pd.DataFrame, accuracy: pd.DataFrame, published: pd.Da
 def _rows(accuracy: pd.DataFrame) -> list[_Row]:
     """What to draw, from top to bottom; empty where no leaky arm was tested."""
     present = set(zip(accuracy.system_id, accuracy.test_set, strict=True))
-    leaky = [name for name in in_order(accuracy.system_id) if system_kind(name) == "leaky" and (name, LEAKY_SPLIT) in present]
+    leaky = [system for system in in_order(accuracy.system_id) if system.is_leaky and (str(system), LEAKY_SPLIT) in present]
     if not leaky:
         return []
     rows = []
-    for name in leaky:
-        recipe = recipe_of(name)
+    for system in leaky:
         if len(leaky) > 1:
-            rows.append(_Row(name, None, recipe.replace("_", " ")))
+            rows.append(_Row(system, None, recipe_name(system)))
         rows += [
-            _Row(name, LEAKY_SPLIT, "leaky arm,\nits own test rows"),
-            _Row(name, "unseen", "leaky arm,\nunseen sources"),
-            _Row(f"{recipe}-grouped", "unseen", "honest arm,\nunseen sources"),
+            _Row(system, LEAKY_SPLIT, "leaky arm,\nits own test rows"),
+            _Row(system, "unseen", "leaky arm,\nunseen sources"),
+            _Row(replace(system, split=HONEST_SPLIT), "unseen", "honest arm,\nunseen sources"),
         ]
-    rows += [_Row("base", LEAKY_SPLIT, "base model,\nleaky arm's test rows"), _Row("base", "unseen", "base model,\nunseen sources")]
-    return [row for row in rows if row.test_set is None or (row.system_id, row.test_set) in present]
+    rows += [_Row(BASE, LEAKY_SPLIT, "base model,\nleaky arm's test rows"), _Row(BASE, "unseen", "base model,\nunseen sources")]
+    return [row for row in rows if row.test_set is None or (str(row.system), row.test_set) in present]
 
 
 def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, inflation: pd.DataFrame) -> None:
     for position, row in enumerate(rows):
-        found = accuracy[(accuracy.system_id == row.system_id) & (accuracy.test_set == row.test_set)]
-        colour = KIND_COLOURS[system_kind(row.system_id)]
+        found = accuracy[(accuracy.system_id == str(row.system)) & (accuracy.test_set == row.test_set)]
+        colour = colour_of(row.system)
         for metric, (label, shift) in _CLASS_METRICS.items():
             for item in rows_of(headline(found[found.metric == metric])):
                 if not without_value(item.low) and not without_value(item.high):
@@ -110,14 +108,14 @@ def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, inflation: 
             leaked = row.test_set == LEAKY_SPLIT
             axes.plot([100 * item.estimate], [position], "o", color=colour, mfc="white" if leaked else colour, mec=colour, mew=1.8, ms=7, zorder=5)
             axes.text(1.01, position, f"{100 * item.estimate:.1f}", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-        if row.test_set == LEAKY_SPLIT and row.system_id in inflation.index:
-            gain = inflation.loc[row.system_id]
+        if row.test_set == LEAKY_SPLIT and str(row.system) in inflation.index:
+            gain = inflation.loc[str(row.system)]
             interval = "" if without_value(gain.low) or without_value(gain.high) else f"\n[{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
             note = f"{100 * gain.inflation:+.1f} points{interval}"
             axes.text(1.01, position + 0.5, note, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour, linespacing=1.05)
     axes.set_yticks(range(len(rows)), [textwrap.fill(row.text, 24) if row.test_set is None else row.text for row in rows])
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
-        tick.set_color(KIND_COLOURS[system_kind(row.system_id)] if row.test_set else INK)
+        tick.set_color(colour_of(row.system) if row.test_set else INK)
         tick.set_fontweight("normal" if row.test_set else "bold")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(10 * (min(50.0, axes.dataLim.x0) // 10) - 2, 102)

@@ -7,6 +7,7 @@ import pandas as pd
 from earwitness.evaluation.scored_answers import NOT_TRAINED
 from earwitness.report.formats import MISSING, decimal, p_value
 from earwitness.report.style import in_order, rows_of, system_name, without_value
+from earwitness.systems import System
 
 _TERMS = {
     "label": "sensitivity (d′) at {reference}",
@@ -63,7 +64,7 @@ def mixed_model_sentences(effects: pd.DataFrame, fits: pd.DataFrame, confidence:
 
 
 def _ordered(fits: pd.DataFrame) -> list[Any]:
-    systems = in_order(fits.system_id)
+    systems = list(map(str, in_order(fits.system_id)))
     keys = fits.assign(_system=fits.system_id.map(systems.index), _stimuli=fits.stimuli.map(list(_SETS).index))
     return rows_of(keys.sort_values(["_system", "seed", "_stimuli"], kind="stable")[list(fits.columns)])
 
@@ -74,7 +75,7 @@ def _of_fit(effects: pd.DataFrame, fitted: Any) -> pd.DataFrame:
 
 
 def _name(fitted: Any) -> str:
-    name = system_name(fitted.system_id)
+    name = system_name(System.parse(fitted.system_id))
     return name if fitted.seed == NOT_TRAINED else f"{name}, seed {fitted.seed}"
 
 

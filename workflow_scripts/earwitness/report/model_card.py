@@ -9,7 +9,8 @@ import jinja2
 import pandas as pd
 
 from earwitness.report import formats
-from earwitness.report.style import headline, in_order, rows_of, system_kind, system_name
+from earwitness.report.style import headline, in_order, rows_of, system_name
+from earwitness.systems import System
 from earwitness.tables.columns import LABELS
 
 
@@ -45,7 +46,13 @@ def render_card(inputs: CardInputs, template: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent), autoescape=False, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(percent=formats.percent, points=formats.points, decimal=formats.decimal, counted=formats.counted, system=system_name)
+    environment.filters.update(
+        percent=formats.percent,
+        points=formats.points,
+        decimal=formats.decimal,
+        counted=formats.counted,
+        system=lambda text: system_name(System.parse(text)),
+    )
     environment.globals.update(percent_range=formats.percent_range, points_range=formats.points_range)
     selected = inputs.detector["selected"]
     system, seed = selected["system_id"], selected["seed"]
@@ -111,8 +118,8 @@ def _metrics(accuracy: pd.DataFrame, system: str, seed: str) -> list[dict[str, A
     wanted = [("this adapter", system, seed)]
     if "all" in set(unseen.seed[unseen.system_id == system]):
         wanted.append(("mean over the recipe's seeds", system, "all"))
-    others = headline(unseen[unseen.system_id.map(lambda name: system_kind(name) in ("base", "detector"))])
-    wanted += [(system_name(name), name, others.set_index("system_id").seed[name]) for name in in_order(others.system_id)]
+    seeds = headline(unseen).set_index("system_id").seed
+    wanted += [(system_name(other), str(other), seeds[str(other)]) for other in in_order(unseen.system_id) if other.kind in ("base", "detector")]
     rows = []
     for name, system_id, its_seed in wanted:
         of_system = unseen[(unseen.system_id == system_id) & (unseen.seed == its_seed)].set_index("metric")

@@ -17,9 +17,10 @@ from earwitness.report.experiment_words import ExperimentSection, experiment_row
 from earwitness.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
 from earwitness.report.prompt_words import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
 from earwitness.report.published import published_beside_ours
-from earwitness.report.style import LABEL_NAMES, LEAKY_SPLIT, headline, in_order, system_kind, system_name
+from earwitness.report.style import LABEL_NAMES, headline, in_order, system_name
 from earwitness.report.summary import summarise
 from earwitness.report.threshold_sentences import PSYCHOACOUSTIC_FIGURES, threshold_rows
+from earwitness.systems import LEAKY_SPLIT, System
 
 FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")
 """Names of the figures that the page shows, in order."""
@@ -89,10 +90,10 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         p_value=formats.p_value,
         decimal=formats.decimal,
         counted=formats.counted,
-        system=system_name,
+        system=lambda text: system_name(System.parse(text)),
         label=lambda label: LABEL_NAMES[label],
         proposer=proposer_name,
-        asked=asked_name,
+        asked=lambda text: asked_name(System.parse(text)),
         split=lambda split: _SPLIT_NAMES.get(split, split),
     )
     environment.globals.update(percent_range=formats.percent_range, points_range=formats.points_range)
@@ -172,8 +173,8 @@ def _system_rows(accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
     metrics = {metric: headline(rows).set_index("system_id") for metric, rows in unseen.groupby("metric")}
     rows: list[dict[Any, Any]] = []
     for system in in_order(metrics["balanced_accuracy"].index):
-        per_metric: dict[Any, Any] = {metric: table.loc[system].to_dict() for metric, table in metrics.items() if system in table.index}
-        rows.append({"system_id": system, "kind": system_kind(system), **per_metric})
+        per_metric: dict[Any, Any] = {metric: table.loc[str(system)].to_dict() for metric, table in metrics.items() if str(system) in table.index}
+        rows.append({"system_id": str(system), "leaky": system.is_leaky, **per_metric})
     return rows
 
 
@@ -181,7 +182,7 @@ def _calibration_rows(calibration: pd.DataFrame) -> list[dict[Any, Any]]:
     """One row per system and method, all seeds together."""
     per_method = {method: headline(rows).set_index("system_id") for method, rows in calibration.groupby("method")}
     return [
-        per_method[method].loc[system].to_dict() | {"system_id": system, "method": method}
+        per_method[method].loc[str(system)].to_dict() | {"system_id": str(system), "method": method}
         for system in in_order(calibration.system_id)
         for method in ("none", "temperature", "platt")
     ]
@@ -192,10 +193,10 @@ def _error_rate_rows(rates: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for system in in_order(rates.system_id):
         for label in LABEL_NAMES:
-            chosen = rates[(rates.system_id == system) & (rates.label == label)]
+            chosen = rates[(rates.system_id == str(system)) & (rates.label == label)]
             by_factor = {str(factor): table.to_dict("records") for factor, table in chosen.groupby("factor")}
             worst = chosen[chosen.factor == "category"].sort_values("error_rate", ascending=False, kind="stable").head(_MOST_CATEGORIES)
-            rows.append({"system_id": system, "label": label, **by_factor, "all": by_factor["all"][0], "category": worst.to_dict("records")})
+            rows.append({"system_id": str(system), "label": label, **by_factor, "all": by_factor["all"][0], "category": worst.to_dict("records")})
     return rows
 
 

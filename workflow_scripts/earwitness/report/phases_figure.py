@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from earwitness.evaluation.phases import PHASE_NAMES
-from earwitness.report.style import GRID, INK, KIND_COLOURS, MUTED, WIDTH, in_order, rows_of, system_kind, without_value, wrapped_name
+from earwitness.report.style import GRID, INK, MUTED, WIDTH, colour_of, in_order, rows_of, without_value, wrapped_name
+from earwitness.systems import BASE, System
 
 _TITLES = {
     "reference": "reference\ndetectors",
@@ -18,21 +19,21 @@ _TITLES = {
 def draw_phases(phases: pd.DataFrame) -> Figure:
     """A column per system, grouped by phase: balanced accuracy with its clustered interval, the zero-shot level as a line.
 
-    phases: earwitness.tables.conclusions.PHASES.
+    phases: earwitness.tables.phases.PHASES.
     """
     present = [phase for phase in PHASE_NAMES if (phases.phase == phase).any()]
     figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     axes = figure.add_subplot()
     base = phases[phases.phase == "zero-shot"]
     if len(base):
-        axes.axhline(100 * float(base.estimate.iloc[0]), color=KIND_COLOURS["base"], lw=1, ls=(0, (4, 3)), zorder=1)
+        axes.axhline(100 * float(base.estimate.iloc[0]), color=colour_of(BASE), lw=1, ls=(0, (4, 3)), zorder=1)
     place, ticks, names, starts = 0.0, [], [], []
     for phase in present:
         rows = phases[phases.phase == phase].set_index("system_id")
         starts.append(place - 0.6)
         first = place
-        for row in rows_of(rows.loc[in_order(rows.index)].reset_index()):
-            colour = KIND_COLOURS["base" if phase == "prompt" else system_kind(row.system_id)]
+        for row in rows_of(rows.loc[list(map(str, in_order(rows.index)))].reset_index()):
+            colour = colour_of(System.parse(row.system_id))
             if not without_value(row.low):
                 axes.plot([place] * 2, [100 * row.low, 100 * row.high], color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
             axes.plot(place, 100 * row.estimate, "o", color=colour, ms=7, mec="white", mew=1, zorder=5)
@@ -46,7 +47,7 @@ def draw_phases(phases: pd.DataFrame) -> Figure:
                 bbox={"fc": "white", "ec": "none", "pad": 1},
             )
             ticks.append(place)
-            names.append("question" if phase == "prompt" else wrapped_name(row.system_id, 13))
+            names.append("question" if phase == "prompt" else wrapped_name(System.parse(row.system_id), 13))
             place += 1
         axes.text(
             (first + place - 1) / 2, 1.02, _TITLES[phase], transform=axes.get_xaxis_transform(), ha="center", va="bottom", color=INK, weight="bold"

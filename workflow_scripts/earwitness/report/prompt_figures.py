@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from earwitness.report.conditions_figure import draw_heat_map
 from earwitness.report.prompt_words import asked_name, proposer_name
 from earwitness.report.style import GRID, INK, MUTED, WIDTH, rows_of
+from earwitness.systems import System
 
 COLOURS = {"edits": "#0072b2", "opro": "#00795a", "paraphrases": "#b35900"}
 _ORIGINS = {"baseline": ("D", INK, "baseline"), "direct": ("s", MUTED, "written by hand")}
@@ -176,7 +177,7 @@ def _complete(history: pd.DataFrame) -> pd.DataFrame:
 
 def _titled(words: str, system: str, systems: Sequence[str]) -> str:
     """The words, after the system's name where there are several."""
-    return words if len(systems) == 1 else "\n".join(filter(None, [asked_name(system), words]))
+    return words if len(systems) == 1 else "\n".join(filter(None, [asked_name(System.parse(system)), words]))
 
 
 def _spread(seeds: pd.Series) -> pd.Series:

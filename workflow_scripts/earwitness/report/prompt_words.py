@@ -6,6 +6,7 @@ import pandas as pd
 
 from earwitness.report.formats import percent, points, points_range
 from earwitness.report.style import rows_of
+from earwitness.systems import BASE, System
 
 PROMPT_FIGURES = ("prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions")
 """Names of the figures of the prompt search, in the page's order."""
@@ -18,10 +19,9 @@ def proposer_name(proposer: str) -> str:
     return _NAMES[proposer]
 
 
-def asked_name(system: str) -> str:
+def asked_name(system: System) -> str:
     """The name of what is asked: the base model, or an adapter without its split, which is the grouped one."""
-    recipe, _, seed = system.partition("-grouped-seed-")
-    return f"adapter {recipe}, seed {seed}" if seed else "base model"
+    return "base model" if system == BASE else f"adapter {system.name}, seed {system.seed}"
 
 
 def prompt_rows(gains: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -36,7 +36,7 @@ def prompt_sentences(gains: pd.DataFrame, confidence: float, used: str) -> list[
     sentences = []
     for system, asked in gains.groupby("system_id", sort=False):
         for rows in (asked[asked.proposer == name] for name in _NAMES if (asked.proposer == name).any()):
-            sentences.append(_sentence(str(system), rows, confidence))
+            sentences.append(_sentence(System.parse(str(system)), rows, confidence))
     if used != "none":
         sentences.append(
             f"Zero-shot prediction and fine-tuning ask the question that {proposer_name(used)} found, of its searches the one that did best on the"
@@ -45,7 +45,7 @@ def prompt_sentences(gains: pd.DataFrame, confidence: float, used: str) -> list[
     return sentences
 
 
-def _sentence(system: str, rows: pd.DataFrame, confidence: float) -> str:
+def _sentence(system: System, rows: pd.DataFrame, confidence: float) -> str:
     together = rows[rows.search_seed == "all"]
     row = rows_of(together if len(together) else rows)[0]
     n_searches = len(rows) - 1 if len(together) else 1

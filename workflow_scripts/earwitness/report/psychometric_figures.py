@@ -14,6 +14,7 @@ from earwitness.core.errors import InputError
 from earwitness.report.conditions_figure import draw_conditions
 from earwitness.report.style import GRID, INK, MUTED, WIDTH, in_order, rows_of, system_name, wrapped_name
 from earwitness.report.threshold_sentences import interval_words, threshold_words
+from earwitness.systems import System
 
 _COLOURS = ("#222222", "#0072b2", "#b04a00", "#00795a", "#a8437f", "#8a6d00", "#3d8fc4", "#6b6b6b")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
@@ -42,11 +43,11 @@ class PsychometricTables:
     published: pd.DataFrame
 
     @property
-    def systems(self) -> list[str]:
+    def systems(self) -> list[System]:
         return in_order(self.points.system_id)
 
     @property
-    def looks(self) -> dict[str, Look]:
+    def looks(self) -> dict[System, Look]:
         return {
             system: Look(_COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)], _DASHES[k % len(_DASHES)]) for k, system in enumerate(self.systems)
         }
@@ -141,12 +142,12 @@ def draw_sensitivity(tables: PsychometricTables) -> Figure:
         above, below = grid[:, column]
         for name, axes in (("d_prime", above), ("criterion", below)):
             for system, look, shift in _dodged(tables, rows[level], level == "duration_ms"):
-                own = rows[rows.system_id == system].sort_values(level)
+                own = rows[rows.system_id == str(system)].sort_values(level)
                 _draw_points(axes, shift(own[level]), own[name], own[f"{name}_low"], own[f"{name}_high"], look)
                 if name == "criterion":
                     axes.plot(shift(own[level]), own[name], color=look.colour, ls=look.dashes, lw=1)
         for system, look in tables.looks.items():
-            line = curves[level][curves[level].system_id == system]
+            line = curves[level][curves[level].system_id == str(system)]
             above.plot(line.level, line.fitted, color=look.colour, ls=look.dashes, lw=1.4)
         above.axhline(1.349, color=MUTED, lw=0.8, ls=(0, (4, 3)))
         below.axhline(0, color=MUTED, lw=0.8, ls=(0, (4, 3)))
@@ -179,7 +180,7 @@ def draw_bands_and_rooms(tables: PsychometricTables) -> Figure:
     axes = figure.add_subplot()
     width = 0.76 / max(1, len(tables.systems))
     for number, (system, look) in enumerate(tables.looks.items()):
-        own = points[points.system_id == system]
+        own = points[points.system_id == str(system)]
         x = labels[own.index].map(places) + (number - (len(tables.systems) - 1) / 2) * width
         _draw_points(axes, x, 100 * own.balanced_accuracy, 100 * own.low, 100 * own.high, look)
     for edge in range(1, len(places)):
@@ -248,8 +249,8 @@ def _curves(tables: PsychometricTables, axis: str, measure: str) -> pd.DataFrame
 def _draw_proportions(axes: Axes, tables: PsychometricTables, points: pd.DataFrame, curves: pd.DataFrame, level: str) -> None:
     """Raw points with intervals and fitted curves with bands, in per cent."""
     for system, look, shift in _dodged(tables, points[level], level == "duration_ms"):
-        own = points[points.system_id == system].sort_values(level)
-        line = curves[curves.system_id == system]
+        own = points[points.system_id == str(system)].sort_values(level)
+        line = curves[curves.system_id == str(system)]
         axes.fill_between(line.level, 100 * line.low, 100 * line.high, color=look.colour, alpha=0.1, lw=0)
         axes.plot(line.level, 100 * line.fitted, color=look.colour, ls=look.dashes, lw=1.6)
         _draw_points(axes, shift(own[level]), 100 * own.balanced_accuracy, 100 * own.low, 100 * own.high, look)
@@ -265,7 +266,7 @@ def _draw_points(axes: Axes, x: pd.Series, values: pd.Series, low: pd.Series, hi
     axes.plot(x, values, look.marker, color=look.colour, ms=4.5, mec="white", mew=0.5, ls="")
 
 
-def _dodged(tables: PsychometricTables, levels: pd.Series, logarithmic: bool) -> list[tuple[str, Look, Callable[[pd.Series], pd.Series]]]:
+def _dodged(tables: PsychometricTables, levels: pd.Series, logarithmic: bool) -> list[tuple[System, Look, Callable[[pd.Series], pd.Series]]]:
     """Every system with its look and how its points step aside so that intervals do not cover each other."""
     unique = np.sort(levels.unique().astype(float))
     places = np.log10(unique) if logarithmic else unique
@@ -282,7 +283,8 @@ def _dodged(tables: PsychometricTables, levels: pd.Series, logarithmic: bool) ->
 def _draw_thresholds(axes: Axes, tables: PsychometricTables, thresholds: pd.DataFrame) -> None:
     systems = tables.systems
     for row in rows_of(thresholds):
-        look, place = tables.looks[row.system_id], systems.index(row.system_id)
+        system = System.parse(row.system_id)
+        look, place = tables.looks[system], systems.index(system)
         ends = np.clip([row.low, row.high], row.lowest_level, row.highest_level)
         if row.status in ("ok", "right_censored", "left_censored"):
             axes.plot(ends, [place, place], color=look.colour, lw=2.2, alpha=0.5, solid_capstyle="butt")
@@ -311,7 +313,7 @@ def _glyph(look: Look) -> str:
     return _GLYPHS[look.marker]
 
 
-def _short(system: str) -> str:
+def _short(system: System) -> str:
     return wrapped_name(system, 34) if len(system_name(system)) > 34 else system_name(system)
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from earwitness.report.formats import MISSING, percent
-from earwitness.report.style import LEAKY_SPLIT, headline, recipe_of, rows_of, system_kind
+from earwitness.report.style import headline, rows_of
 from earwitness.report.threshold_sentences import interval_words, threshold_words
+from earwitness.systems import BASE, LEAKY_SPLIT, System
 
 PUBLISHED_MODEL = "Qwen/Qwen2-Audio-7B-Instruct"
 _ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
@@ -64,15 +65,17 @@ def _our_accuracies(accuracy: pd.DataFrame, config: dict[str, Any]) -> dict[str,
     unseen = headline(rows[rows.test_set == "unseen"])
     leaked = headline(rows[rows.test_set == LEAKY_SPLIT])
     found: dict[str, tuple[float, str, bool]] = {}
-    for row in rows_of(unseen[unseen.system_id == "base"]):
+    for row in rows_of(unseen[unseen.system_id == str(BASE)]):
         found["zero-shot baseline accuracy"] = (row.estimate, "base model, factorial stimuli of unseen sources", False)
     for row in rows_of(unseen):
-        if system_kind(row.system_id) == "honest":
-            scope = recipe_scope(config["finetuning"]["recipes"][recipe_of(row.system_id)])
+        system = System.parse(row.system_id)
+        if system.kind == "adapter" and not system.is_leaky:
+            scope = recipe_scope(config["finetuning"]["recipes"][system.name])
             found.setdefault(f"accuracy, unseen speakers, {scope}", (row.estimate, "honest arm, unseen sources", True))
     for row in rows_of(leaked):
-        if system_kind(row.system_id) == "leaky":
-            scope = recipe_scope(config["finetuning"]["recipes"][recipe_of(row.system_id)])
+        system = System.parse(row.system_id)
+        if system.is_leaky:
+            scope = recipe_scope(config["finetuning"]["recipes"][system.name])
             found.setdefault(f"accuracy, speakers shared, {scope}", (row.estimate, "leaky arm, its own test rows", True))
     return found
 
@@ -80,12 +83,12 @@ def _our_accuracies(accuracy: pd.DataFrame, config: dict[str, Any]) -> dict[str,
 def _our_baseline(thresholds: pd.DataFrame, points: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """Published quantity -> the base model's value on the baseline set, in words, and what it is."""
     found: dict[str, tuple[str, str]] = {}
-    grid = points[(points.system_id == "base") & (points.design == "grid")]
+    grid = points[(points.system_id == str(BASE)) & (points.design == "grid")]
     if len(grid):
         right = (grid.hits + grid.n_nonspeech - grid.false_alarms).sum()
         accuracy = float(right / (grid.n_speech + grid.n_nonspeech).sum())
         found["zero-shot baseline accuracy"] = percent(accuracy), "base model, all conditions of the psychoacoustic grid"
-    ours = thresholds[(thresholds.system_id == "base") & (thresholds.measure == "balanced_accuracy") & (thresholds.target == 0.75)]
+    ours = thresholds[(thresholds.system_id == str(BASE)) & (thresholds.measure == "balanced_accuracy") & (thresholds.target == 0.75)]
     for row in rows_of(ours):
         value = f"{threshold_words(row)} {interval_words(row)}".strip()
         if row.axis == "duration":

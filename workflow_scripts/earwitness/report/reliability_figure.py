@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earwitness.report.style import GRID, INK, KIND_COLOURS, MUTED, WIDTH, headline, in_order, system_kind, wrapped_name
+from earwitness.report.style import GRID, INK, MUTED, WIDTH, colour_of, headline, in_order, wrapped_name
+from earwitness.systems import System
 
 _METHODS = {"temperature": "temperature", "platt": "Platt's map"}
 
@@ -23,9 +24,9 @@ def draw_reliability(reliability: pd.DataFrame, calibration: pd.DataFrame, fits:
     figure = Figure(figsize=(WIDTH if columns == 3 else 3.3 * columns, 3.15 * lines + 0.5 + 0.2 * (3 - columns)), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat)
     for number, (axes, system) in enumerate(zip(panels, systems, strict=False)):
-        chosen = fits.method[(fits.system_id == system) & fits.chosen].mode().iloc[0]
-        colour = KIND_COLOURS[system_kind(system)]
-        _draw_panel(axes, reliability[reliability.system_id == system], chosen, colour)
+        chosen = fits.method[(fits.system_id == str(system)) & fits.chosen].mode().iloc[0]
+        colour = colour_of(system)
+        _draw_panel(axes, reliability[reliability.system_id == str(system)], chosen, colour)
         axes.text(0.04, 0.97, _errors(calibration, system, chosen), transform=axes.transAxes, va="top", fontsize=7.5, color=INK)
         axes.set_title(wrapped_name(system, 28), color=colour)
         if number + columns >= len(systems):
@@ -54,8 +55,8 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, chosen: str, colour: str) -> Non
     axes.grid(color=GRID, lw=0.5)
 
 
-def _errors(calibration: pd.DataFrame, system: str, chosen: str) -> str:
-    of_system = calibration[calibration.system_id == system]
+def _errors(calibration: pd.DataFrame, system: System, chosen: str) -> str:
+    of_system = calibration[calibration.system_id == str(system)]
     before, after = (headline(of_system[of_system.method == method]).iloc[0] for method in ("none", chosen))
     return f"ECE {before.ece:.3f} (floor {before.ece_floor:.3f})\n{_METHODS[chosen]}: {after.ece:.3f} ({after.ece_floor:.3f})"
 

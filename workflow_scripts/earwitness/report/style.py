@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from earwitness.core.files import atomic
+from earwitness.systems import System
 
 WIDTH = 9.0
 """Inches; at the page's width one inch is about 100 pixels."""
@@ -19,12 +20,11 @@ INK, MUTED, GRID = "#222222", "#6b6b6b", "#d9d9d9"
 
 LABEL_COLOURS = {"SPEECH": "#0072b2", "NONSPEECH": "#d55e00"}
 LABEL_NAMES = {"SPEECH": "speech", "NONSPEECH": "non-speech"}
-KIND_COLOURS = {"base": "#222222", "honest": "#00795a", "ensemble": "#7a5200", "leaky": "#a8437f", "detector": "#6b6b6b"}
+GROUP_COLOURS = {"base": "#222222", "honest": "#00795a", "ensemble": "#7a5200", "leaky": "#a8437f", "detector": "#6b6b6b"}
 """Shades of the Okabe-Ito palette, dark enough to read as text on white."""
 
 DETECTORS = {"silero": "Silero VAD", "webrtc": "WebRTC VAD", "energy": "energy detector"}
-LEAKY_SPLIT = "row_random"
-ENSEMBLES = {"vote": "majority of seeds", "mean": "mean of seeds"}
+COMBINATIONS = {"vote": "majority of seeds", "mean": "mean of seeds"}
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -50,44 +50,50 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def system_kind(system_id: str) -> str:
-    """Which group a system belongs to: base, honest, ensemble, leaky, or detector."""
-    if system_id == "base":
-        return "base"
-    if system_id in DETECTORS or "-" not in system_id:
-        return "detector"
-    if "+" in system_id:
-        return "ensemble"
-    return "leaky" if system_id.endswith(f"-{LEAKY_SPLIT}") else "honest"
+def system_group(system: System) -> str:
+    """The group that shares a colour: base, honest (adapters), ensemble, leaky (adapters), or detector."""
+    if system.kind == "adapter":
+        return "leaky" if system.is_leaky else "honest"
+    return system.kind
 
 
-def recipe_of(system_id: str) -> str:
-    """The recipe of an adapter's system_id, "<recipe>-<split>"."""
-    return system_id.rpartition("-")[0]
+def colour_of(system: System) -> str:
+    """The colour of a system's group."""
+    return GROUP_COLOURS[system_group(system)]
 
 
-def system_name(system_id: str) -> str:
+def recipe_name(system: System) -> str:
+    """The recipe of an adapter or ensemble, to print."""
+    return system.name.replace("_", " ")
+
+
+def system_name(system: System) -> str:
     """The name to print; whatever trained on the leaky split says so."""
-    kind = system_kind(system_id)
-    if kind == "base":
+    if system.kind == "base":
         return "base model, zero-shot"
-    if kind == "detector":
-        return DETECTORS.get(system_id, system_id)
-    recipe = recipe_of(system_id).replace("_", " ")
-    if kind == "ensemble":
-        return f"{recipe} adapter, {ENSEMBLES[system_id.partition('+')[2]]}"
-    return f"{recipe} adapter, leaky split" if kind == "leaky" else f"{recipe} adapter, honest split"
+    if system.kind == "detector":
+        return DETECTORS.get(system.name, system.name)
+    if system.combination is not None:
+        return f"{recipe_name(system)} adapter, {COMBINATIONS[system.combination]}"
+    return f"{recipe_name(system)} adapter, {'leaky' if system.is_leaky else 'honest'} split"
 
 
-def wrapped_name(system_id: str, width: int) -> str:
+def wrapped_name(system: System, width: int) -> str:
     """`system_name` on lines of at most `width` characters, broken at its comma first."""
-    return "\n".join(textwrap.fill(part, width) for part in system_name(system_id).replace(", ", ",\n").split("\n"))
+    return "\n".join(textwrap.fill(part, width) for part in system_name(system).replace(", ", ",\n").split("\n"))
 
 
-def in_order(system_ids: Iterable[str]) -> list[str]:
-    """Systems as every table and figure lists them: base, honest adapters, their ensembles, leaky adapters, detectors."""
-    kinds, detectors = list(KIND_COLOURS), list(DETECTORS)
-    return sorted(set(system_ids), key=lambda name: (kinds.index(system_kind(name)), detectors.index(name) if name in detectors else -1, name))
+def in_order(system_ids: Iterable[str]) -> list[System]:
+    """Systems as every table and figure lists them: base, honest adapters, their ensembles, leaky adapters, detectors.
+
+    system_ids: a result table's column, in which systems may recur.
+    """
+    groups, detectors = list(GROUP_COLOURS), list(DETECTORS)
+
+    def place(system: System) -> tuple[int, int, str]:
+        return groups.index(system_group(system)), detectors.index(system.name) if system.name in detectors else -1, str(system)
+
+    return sorted(map(System.parse, set(system_ids)), key=place)
 
 
 def headline(rows: pd.DataFrame) -> pd.DataFrame:

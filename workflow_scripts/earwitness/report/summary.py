@@ -7,7 +7,8 @@ import pandas as pd
 
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.report.formats import counted, percent, percent_range, points, points_range
-from earwitness.report.style import LEAKY_SPLIT, headline, in_order, recipe_of, rows_of, system_kind, system_name
+from earwitness.report.style import headline, in_order, recipe_name, rows_of, system_name
+from earwitness.systems import BASE, LEAKY_SPLIT, System
 
 _CONCLUSIONS = {
     "different": "the two differ",
@@ -28,15 +29,17 @@ def summarise(
     rows = accuracy[(accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")]
     main = headline(rows).set_index("system_id")
     sentences = []
-    if "base" in main.index:
-        estimate = _estimate(main.loc["base"], statistics["confidence"])
+    systems = in_order(main.index)
+    if BASE in systems:
+        estimate = _estimate(main.loc[str(BASE)], statistics["confidence"])
         sentences.append(f"On sources that no system trained on, the base model reaches a balanced accuracy of {estimate}.")
-    for system in in_order(name for name in main.index if system_kind(name) == "honest"):
-        sentences.append(_adapter_sentence(system, main, comparisons, statistics))
-    detectors = [name for name in main.index if system_kind(name) == "detector"]
+    for system in systems:
+        if system.kind == "adapter" and not system.is_leaky:
+            sentences.append(_adapter_sentence(system, main, comparisons, statistics))
+    detectors = [system for system in systems if system.kind == "detector"]
     if detectors:
-        best = max(in_order(detectors), key=lambda name: main.loc[name].estimate)
-        sentences.append(f"The best classic detector on these stimuli is {system_name(best)} with {_estimate(main.loc[best])}.")
+        best = max(detectors, key=lambda system: main.loc[str(system)].estimate)
+        sentences.append(f"The best classic detector on these stimuli is {system_name(best)} with {_estimate(main.loc[str(best)])}.")
     for row in rows_of(headline(leakage[leakage.metric == "balanced_accuracy"])):
         sentences.append(_leakage_sentence(row))
     sentences += _audit_sentences(certificates)
@@ -50,13 +53,12 @@ def _estimate(row: Any, confidence: float | None = None) -> str:
     return f"{percent(row.estimate)} {f'({100 * confidence:g} % interval clustered by source: {interval})' if confidence else interval}"
 
 
-def _adapter_sentence(system: str, main: pd.DataFrame, comparisons: pd.DataFrame, statistics: dict[str, float]) -> str:
-    name = recipe_of(system).replace("_", " ")
-    text = f"Fine-tuned on the honest split ({name}), it reaches {_estimate(main.loc[system])}"
+def _adapter_sentence(system: System, main: pd.DataFrame, comparisons: pd.DataFrame, statistics: dict[str, float]) -> str:
+    text = f"Fine-tuned on the honest split ({recipe_name(system)}), it reaches {_estimate(main.loc[str(system)])}"
     for row in rows_of(comparisons[comparisons.test_set == "unseen"]):
-        if {row.system_a, row.system_b} != {system, "base"}:
+        if {row.system_a, row.system_b} != {str(system), str(BASE)}:
             continue
-        sign = 1 if row.system_a == system else -1
+        sign = 1 if row.system_a == str(system) else -1
         low, high = sorted((sign * row.low, sign * row.high))
         conclusion = _CONCLUSIONS[row.conclusion].format(margin=f"{100 * statistics['equivalence_margin']:g}")
         change = f"{points(sign * row.difference)} points {points_range(low, high)}".rstrip()
@@ -65,7 +67,7 @@ def _adapter_sentence(system: str, main: pd.DataFrame, comparisons: pd.DataFrame
 
 
 def _leakage_sentence(row: Any) -> str:
-    name = recipe_of(row.system_id).replace("_", " ")
+    name = recipe_name(System.parse(row.system_id))
     text = (
         f"Trained on the leaky row-random split ({name}), it scores {percent(row.own_test)} on that split's own test rows"
         f" but {percent(row.unseen_sources)} on unseen sources"

@@ -4,7 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earwitness.report.style import GRID, INK, KIND_COLOURS, MUTED, WIDTH, in_order, rows_of, system_kind, wrapped_name
+from earwitness.report.style import GRID, INK, MUTED, WIDTH, colour_of, in_order, rows_of, wrapped_name
+from earwitness.systems import BASE
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -19,9 +20,9 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(WIDTH, 4.4 + 0.4 * -(-(len(systems) + 3) // 3)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, system in enumerate(systems):
-        colour, marker = KIND_COLOURS[system_kind(system)], _MARKERS[number % len(_MARKERS)]
+        colour, marker = colour_of(system), _MARKERS[number % len(_MARKERS)]
         shift = 0.16 * (number - (len(systems) - 1) / 2)
-        for row in rows_of(sizes[sizes.system_id == system]):
+        for row in rows_of(sizes[sizes.system_id == str(system)]):
             place = steps.index(row.n_items) + shift
             middle = 100 * row.balanced_accuracy
             left.plot(
@@ -35,7 +36,7 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
             if row.draws > 1:
                 left.plot([place] * 2, [100 * row.lowest, 100 * row.highest], color=INK, lw=0.9)
             left.plot([place], [middle], marker, color=colour, ms=6, mec="white")
-            if system != "base":
+            if system != BASE:
                 gain, half = 100 * row.gain, 100 * row.gain_half_width
                 right.plot([place] * 2, [gain - half, gain + half], color=colour, lw=4, alpha=0.45, solid_capstyle="butt")
                 right.plot([place], [gain], marker, color=colour, ms=6, mec="white")
@@ -49,7 +50,7 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     left.set_ylabel("balanced accuracy (%)")
     right.set_ylabel("gain over the base (points)")
     handles = [
-        Line2D([], [], ls="", marker=_MARKERS[k % len(_MARKERS)], color=KIND_COLOURS[system_kind(system)], label=wrapped_name(system, 30))
+        Line2D([], [], ls="", marker=_MARKERS[k % len(_MARKERS)], color=colour_of(system), label=wrapped_name(system, 30))
         for k, system in enumerate(systems)
     ]
     handles += [

@@ -56,7 +56,7 @@ def curve_name(row: Any) -> str:
 def threshold_rows(thresholds: pd.DataFrame) -> list[dict[str, Any]]:
     """The page's table, a row per system and curve: name, then value and interval in each measure, lapse rate, slope and fit."""
     rows = []
-    order = {system: place for place, system in enumerate(in_order(thresholds.system_id))}
+    order = {str(system): place for place, system in enumerate(in_order(thresholds.system_id))}
     keys = ["system_id", "axis", "design", "held_duration_ms"]
     for _, group in thresholds.assign(_order=thresholds.system_id.map(order)).groupby(["_order", *keys], dropna=False, sort=True):
         by_measure = {row.measure: row for row in rows_of(group)}

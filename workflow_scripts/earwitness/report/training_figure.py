@@ -1,7 +1,7 @@
 """Loss and learning rate against step of every adapter, a column per arm."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -10,27 +10,27 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from earwitness.core.errors import InputError
-from earwitness.report.style import GRID, INK, KIND_COLOURS, MUTED, WIDTH, in_order, system_kind, wrapped_name
+from earwitness.report.style import GRID, INK, MUTED, WIDTH, colour_of, in_order, wrapped_name
+from earwitness.systems import System
 
 _COLUMNS = ("step", "loss", "learning_rate")
 
 
-def read_histories(paths: Sequence[Path]) -> pd.DataFrame:
-    """Training histories from .../{recipe}/{split}/seed-{seed}/history.csv.
+def read_histories(files: Mapping[System, Path]) -> pd.DataFrame:
+    """Training histories out of every adapter's file.
 
-    Returns columns system_id ("<recipe>-<split>"), seed (text), step, loss (nats), learning_rate.
+    Returns columns system_id (of all seeds), seed, step, loss (nats), learning_rate.
     Raises InputError where a file lacks a column or holds no step.
     """
     parts = []
-    for path in paths:
+    for system, path in files.items():
         history = pd.read_csv(path)
         missing = [name for name in _COLUMNS if name not in history]
         if missing:
             raise InputError(f"{path}: no column {missing[0]}; train the adapter again")
         if history.empty:
             raise InputError(f"{path}: holds no step; train the adapter again")
-        recipe, split, seed = path.parts[-4:-1]
-        parts.append(history[list(_COLUMNS)].assign(system_id=f"{recipe}-{split}", seed=seed.removeprefix("seed-")))
+        parts.append(history[list(_COLUMNS)].assign(system_id=str(system.of_all_seeds()), seed=system.seed))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -55,8 +55,8 @@ def draw_training(histories: pd.DataFrame) -> Figure:
             loss_axes.set_visible(False)
             rate_axes.set_visible(False)
             continue
-        rows = histories[histories.system_id == arms[number]]
-        colour = KIND_COLOURS[system_kind(arms[number])]
+        rows = histories[histories.system_id == str(arms[number])]
+        colour = colour_of(arms[number])
         _draw_loss(loss_axes, rows, colour)
         loss_axes.set_title(wrapped_name(arms[number], 30 if columns == 3 else 44), color=colour)
         loss_axes.set_ylim(0, top)
