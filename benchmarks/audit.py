@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,6 +215,11 @@ def cut(folders: list[Path], half: str, seconds: float, most: int, source_patter
     return pieces
 
 
+def some_of(pieces: dict[str, Waveform], count: int) -> dict[str, Waveform]:
+    """So many of the pieces, drawn without regard to their order."""
+    return {name: pieces[name] for name in sorted(pieces, key=lambda name: stream(1, "piece", name).random())[:count]}
+
+
 def source_of(item: str) -> str:
     return original_of(item).split("/")[0]
 
@@ -242,24 +247,20 @@ def landmark_votes(audio: dict[str, Waveform], parts: dict[str, int]) -> Counter
     Peaks of a spectrogram of 64 ms frames every 32 ms are the maxima of 11 x 11 neighbourhoods; every peak is paired with its
     15 successors within 6.4 s; a hash is both frequencies and their distance in frames. Nothing is verified.
     """
-    places: dict[tuple[int, int, int], list[tuple[str, int]]] = defaultdict(list)
+    found = []
     for name, waveform in audio.items():
         _, _, spectrum = signal.stft(waveform, SAMPLE_RATE, nperseg=1024, noverlap=512)
         level = np.abs(spectrum)
-        peaks = np.argwhere((level == ndimage.maximum_filter(level, size=11)) & (level > LOUDEST_SILENCE / 100)).tolist()
-        peaks.sort(key=lambda peak: peak[1])
-        for k, (bin, frame) in enumerate(peaks):
-            for other_bin, other_frame in peaks[k + 1 : k + 16]:
-                if other_frame - frame <= 200:
-                    places[bin, other_bin, other_frame - frame].append((name, frame))
-    votes: Counter[tuple[str, str, int]] = Counter()
-    for alike in places.values():
-        by_part = [[place for place in alike if parts[place[0]] == part] for part in (1, 2)]
-        votes.update((a, b, at - bt) for a, at in by_part[0] for b, bt in by_part[1])
-    best: Counter[tuple[str, str]] = Counter()
-    for (a, b, _), n in votes.items():
-        best[a, b] = max(best[a, b], n)
-    return best
+        frame, bin = np.nonzero(((level == ndimage.maximum_filter(level, size=11)) & (level > LOUDEST_SILENCE / 100)).T)
+        for step in range(1, 16):
+            apart = frame[step:] - frame[:-step]
+            hashes = (bin[:-step] * 1024 + bin[step:]) * 1024 + apart
+            found.append(pd.DataFrame({"hash": hashes, "name": name, "frame": frame[:-step]})[apart <= 200])
+    table = pd.concat(found, ignore_index=True).astype({"name": "category"})
+    first, second = (table[table.name.map(parts).astype(int) == part] for part in (1, 2))
+    alike = first.merge(second, on="hash", suffixes=("_a", "_b"))
+    votes = alike.assign(offset=alike.frame_a - alike.frame_b).groupby(["name_a", "name_b", "offset"], observed=True).size()
+    return Counter(votes.groupby(["name_a", "name_b"], observed=True).max().to_dict())
 
 
 def copies_of(originals: dict[str, Waveform], kind: str) -> dict[str, Waveform]:
@@ -269,14 +270,14 @@ def copies_of(originals: dict[str, Waveform], kind: str) -> dict[str, Waveform]:
     return {f"copy of {name}": DISGUISES[kind](waveform, originals[other[name]]) for name, waveform in originals.items()}
 
 
-def recall(folders: list[Path], lengths_s: list[float], most: int, source_pattern: str) -> None:
+def recall(folders: list[Path], lengths_s: list[float], most: int, n_pieces: int, source_pattern: str) -> None:
     """Print, per kind of copy and length of the pieces, the share that L04 finds, and that plain landmark hashing finds where its
     limit of votes makes one false alarm in a million pairs of half A; then the false alarms of both. Half B of the sources is shown."""
     threshold = policy().near_duplicate_correlation
     table: dict[str, list[str]] = {kind: [] for kind in DISGUISES}
     alarms: dict[str, list[int]] = {"L04": [0, 0], "landmark hashing": [0, 0]}
     for seconds in lengths_s:
-        halves = {half: cut(folders, half, seconds, most, source_pattern) for half in "AB"}
+        halves = {half: some_of(cut(folders, half, seconds, most, source_pattern), n_pieces) for half in "AB"}
         limit = votes_limit(halves["A"])
         pieces, per_source = halves["B"], Counter(map(source_of, halves["B"]))
         unrelated = len(pieces) ** 2 - sum(n**2 for n in per_source.values())
@@ -318,6 +319,7 @@ def main() -> None:
     real.add_argument("--source", default=ESC50_SOURCE, help="regular expression that matches the source in a file's name (default: ESC-50's)")
     real.add_argument("--seconds", type=float, nargs="+", default=[1.0, 2.0, 3.0, 5.0], help="lengths of the pieces (default: 1 2 3 5)")
     real.add_argument("--pieces", type=int, default=1, help="pieces of a file, at most (default: 1)")
+    real.add_argument("--most", type=int, default=100, help="pieces of every length in all, at most (default: 100)")
     once = commands.add_parser("once", help="one study, as JSON")
     once.add_argument("study", type=Path)
     for command in (grow, once):
@@ -329,7 +331,7 @@ def main() -> None:
     if args.command == "growth":
         growth(args.sizes, args.jobs)
     elif args.command == "recall":
-        recall(args.recordings, args.seconds, args.pieces, args.source)
+        recall(args.recordings, args.seconds, args.pieces, args.most, args.source)
     elif args.command == "once":
         audit_once(args.study, args.jobs)
     else:

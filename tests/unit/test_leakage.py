@@ -21,7 +21,7 @@ import train_adapter
 from earwitness.audio.io import encode_flac
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
-from earwitness.leakage.audit import audit, audited_files, checks
+from earwitness.leakage.audit import audit, audited_files, checks, run_checks
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
 from earwitness.leakage.certificate import load_certificate
 from earwitness.leakage.checks.exact_duplicates import pcm_digest
@@ -173,6 +173,45 @@ def test_the_evidence_names_both_sides_of_a_leak(tmp_path):
     assert (row.part_b, row.item_b, row.source_b) == ("train", train.clip_id, train.source_id)
     entry = next(check for check in certificate["checks"] if check["id"] == "L03")
     assert entry["offending_sources"] == sorted([test.source_id, train.source_id]) and entry["statistic"] == 1
+
+
+def renamed_and_reordered(study: Study, seed: int) -> tuple[Study, dict[str, str]]:
+    """The same study with other names of stimuli, clips, recordings and sources, its rows in another order; and the old names by the new."""
+    rng = np.random.default_rng(seed)
+    names = sorted({name for key in ("stimulus_id", "clip_id", "recording_id", "source_id") for name in study.stimuli[key]})
+    new = dict(zip(names, (f"n{number:04d}" for number in rng.permutation(len(names))), strict=True))
+    order, clip_order = rng.permutation(len(study.stimuli)), rng.permutation(len(study.clips))
+    keys = [key for key in ("stimulus_id", "clip_id", "recording_id", "source_id") if key in study.clips]
+    stimuli = study.stimuli.replace(dict.fromkeys((*keys, "stimulus_id"), new)).iloc[order].reset_index(drop=True)
+    clips = study.clips.replace(dict.fromkeys(keys, new)).iloc[clip_order].reset_index(drop=True)
+    audio = {new[name]: waveform for name, waveform in study.audio.items()}
+    return Study(stimuli, study.parts.iloc[order].reset_index(drop=True), clips, audio), {value: key for key, value in new.items()}
+
+
+@given(st.integers(0, 10_000))
+@settings(deadline=None, max_examples=4)
+def test_an_audit_does_not_depend_on_names_or_on_the_order_of_rows(tmp_path_factory, seed):
+    study = make_study(("train", "test"), sources=2)
+    study.parts[study.stimuli.stimulus_id == study.stimulus("train").stimulus_id] = "test"
+    sound = np.random.default_rng(4).uniform(-0.5, 0.5, 16_000).astype(np.float32)
+    study.audio[study.stimulus("train", nth=-1).clip_id] = sound
+    study.audio[study.stimulus("test", "NONSPEECH").clip_id] = -0.7 * sound
+    study.audio[study.stimulus("test", "NONSPEECH", nth=-1).clip_id] = study.audio[study.stimulus("train", "NONSPEECH").clip_id]
+    other, old = renamed_and_reordered(study, seed)
+    # What is heard of a stimulus must not follow its name here.
+    study.stimulus_audio, other.stimulus_audio = (lambda row: study.audio[row.clip_id]), (lambda row: other.audio[row.clip_id])
+    told = []
+    for variant, names in ((study, {}), (other, old)):
+        findings = run_checks(audited_from(variant.save(tmp_path_factory.mktemp("study"))), {"L01", "L02", "L03", "L04", "L05", "L06", "L13"})
+        sources = {
+            (check.id, *(frozenset((part, names.get(source, source)) for part, source in sides)))
+            for check, finding in findings
+            for row in finding.offenders.itertuples()
+            for sides in [((row.part_a, row.source_a), (row.part_b, row.source_b))]
+        }
+        told.append(([(check.id, finding.status, finding.n_compared, finding.statistic) for check, finding in findings], sources))
+    assert told[0] == told[1]
+    assert {id for id, status, *_ in told[0][0] if status == "fail"} == {"L01", "L02", "L03", "L04", "L06"}
 
 
 @pytest.mark.slow
