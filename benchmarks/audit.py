@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,9 @@ PARTS = ("train", "train", "train", "dev", "test")
 
 ESC50_SOURCE = r"\d-\d+(?=-[A-Z]-\d)"
 """ESC-50 cuts several files from one source, and tells them apart by a letter; other names are sources themselves."""
+
+MANY, UNRELATED_S = 20, 1000
+"""Unaltered pieces of a file, at most, and seconds of all of one length, of which pairs of unrelated ones are made."""
 
 QUIETEST = 1e-3
 """Root mean square (full scale 1) below which a piece counts as silence and is not used."""
@@ -270,12 +273,28 @@ def copies_of(originals: dict[str, Waveform], kind: str) -> dict[str, Waveform]:
     return {f"copy of {name}": DISGUISES[kind](waveform, originals[other[name]]) for name, waveform in originals.items()}
 
 
+@dataclass
+class Alarms:
+    """False alarms of both methods, and the pairs in which there could be one."""
+
+    ours: int = 0
+    theirs: int = 0
+    pairs: int = 0
+
+    def count(self, ours: set[tuple[str, str]], theirs: set[tuple[str, str]], pairs: int) -> None:
+        self.ours, self.theirs, self.pairs = self.ours + len(ours), self.theirs + len(theirs), self.pairs + pairs
+
+    def told(self) -> str:
+        per_million = [f"{name} {n} ({n / self.pairs * 1e6:.0f} per million)" for name, n in (("L04", self.ours), ("landmark hashing", self.theirs))]
+        return f"{', '.join(per_million)} of {self.pairs:,} pairs"
+
+
 def recall(folders: list[Path], lengths_s: list[float], most: int, n_pieces: int, source_pattern: str) -> None:
-    """Print, per kind of copy and length of the pieces, the share that L04 finds, and that plain landmark hashing finds where its
-    limit of votes makes one false alarm in a million pairs of half A; then the false alarms of both. Half B of the sources is shown."""
+    """Print, per kind of copy and length of the pieces, the share that L04 finds and that plain landmark hashing finds, and what
+    both take for copies among unrelated pieces, changed ones and unaltered ones. Half B of the sources is shown."""
     threshold = policy().near_duplicate_correlation
     table: dict[str, list[str]] = {kind: [] for kind in DISGUISES}
-    alarms: dict[str, list[int]] = {"L04": [0, 0], "landmark hashing": [0, 0]}
+    changed, unaltered = Alarms(), Alarms()
     for seconds in lengths_s:
         halves = {half: some_of(cut(folders, half, seconds, most, source_pattern), n_pieces) for half in "AB"}
         limit = votes_limit(halves["A"])
@@ -288,16 +307,17 @@ def recall(folders: list[Path], lengths_s: list[float], most: int, n_pieces: int
             theirs = counted({pair for pair, n in landmark_votes(audio, parts).items() if n >= limit})
             table[kind].append(f"{len(ours[0]) / len(pieces):.0%} / {len(theirs[0]) / len(pieces):.0%}")
             # What lies over a mixed copy is a copy too.
-            for name, (_, wrong) in zip(alarms, (ours, theirs), strict=True):
-                if "another sound" not in kind:
-                    alarms[name][0] += len(wrong)
-                    alarms[name][1] += unrelated
+            if "another sound" not in kind:
+                changed.count(ours[1], theirs[1], unrelated)
+        many = some_of(cut(folders, "B", seconds, MANY, source_pattern), round(UNRELATED_S / seconds))
+        parts = {name: 1 + int(stream(1, "part", source_of(name)).integers(2)) for name in many}
+        wrong = {pair for pair, n in landmark_votes(many, parts).items() if n >= limit and source_of(pair[0]) != source_of(pair[1])}
+        unaltered.count(sorted_out(compared(many, parts), threshold)[1], wrong, math.prod(Counter(parts.values()).values()))
         print(f"{seconds:g} s: {len(pieces)} pieces of {len(per_source)} sources, landmark hashing from {limit} votes", file=sys.stderr, flush=True)
     print("| copy | " + " | ".join(f"{seconds:g} s" for seconds in lengths_s) + " |\n|---|" + "---:|" * len(lengths_s))
     for kind, cells in table.items():
         print(f"| {kind} | {' | '.join(cells)} |")
-    for name, (wrong, n_pairs) in alarms.items():
-        print(f"{name}: {wrong} false alarms in {n_pairs:,} pairs of unrelated pieces ({wrong / n_pairs * 1e6:.1f} per million)")
+    print(f"false alarms, changed copies of other pieces: {changed.told()}\nfalse alarms, unaltered pieces: {unaltered.told()}")
 
 
 def votes_limit(pieces: dict[str, Waveform]) -> int:
