@@ -170,10 +170,9 @@ def untrained_stimuli(stimuli: pd.DataFrame, splits: list[pd.DataFrame]) -> froz
 
     stimuli: with columns stimulus_id and source_id. splits: earwitness.tables.splits.SPLIT; the adapter trained on the train part of the first.
     These are stimuli in the dev or test part of any split and not in the train part of the first, and those outside all splits whose
-    source is in no train part.
+    source neither trains nor tunes in any: sources are compared by their established ids, the same in every data set.
     """
     split = pd.concat(splits)
-    training = split.part == "train"
-    divided = set(split.stimulus_id[~training]) - set(splits[0].stimulus_id[splits[0].part == "train"])
-    elsewhere = stimuli[~stimuli.stimulus_id.isin(split.stimulus_id) & ~stimuli.source_id.isin(split.source_id[training])]
+    divided = set(split.stimulus_id[split.part != "train"]) - set(splits[0].stimulus_id[splits[0].part == "train"])
+    elsewhere = stimuli[~stimuli.stimulus_id.isin(split.stimulus_id) & ~stimuli.source_id.isin(split.source_id[split.part != "test"])]
     return frozenset(divided & set(stimuli.stimulus_id) | set(elsewhere.stimulus_id))

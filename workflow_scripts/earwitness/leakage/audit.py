@@ -15,6 +15,7 @@ from earwitness.leakage.checks import (
     near_duplicates,
     provenance,
     shortcuts,
+    source_names,
     speech_content,
     structure,
 )
@@ -30,6 +31,7 @@ FAMILIES = (
     near_duplicates,
     structure,
     shortcuts,
+    source_names,
     speech_content,
     code,
 )

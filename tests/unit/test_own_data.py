@@ -1,0 +1,169 @@
+"""The user's own recordings: a manifest, folders, and tables that hold their audio."""
+
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet as parquet
+import pytest
+import soundfile
+
+from earwitness.core.errors import InputError
+from earwitness.corpora.catalogue import catalogue
+from earwitness.corpora.data_sets import DataSet
+from earwitness.corpora.file_checks import Limits
+from earwitness.corpora.inputs import classes_of, input_files, without_stand_ins
+from earwitness.corpora.manifest import packed_tables
+from earwitness.corpora.unpacking import unpack_audio
+
+LIMITS = Limits(0.3, 0.01, 0.05, -60.0)
+LABELS = {"voice": "SPEECH", "Dog": "NONSPEECH", "music": "excluded"}
+
+
+def write(path, seconds=4.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * np.random.default_rng(1).standard_normal(round(16_000 * seconds)), 16_000)
+    return path
+
+
+def manifest(folder, text, name="mine.csv", **settings):
+    """A data set of a manifest and of every file that it names in its first column."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    for line in text.splitlines()[1:]:
+        if (file := line.split(",")[0]).endswith(".wav") and not (folder / file).exists():
+            write(folder / file)
+    return DataSet("mine", folder / name, "manifest", labels=LABELS, **settings)
+
+
+def rows(data_set):
+    found = catalogue(data_set, LIMITS)
+    return [tuple(row) for row in found.recordings[["recording_id", "source_id", "label", "category"]].itertuples(index=False)]
+
+
+def test_a_manifest_says_what_is_where_and_whose_it_is(tmp_path):
+    text = (
+        "path,label,source,start_s,end_s,category,licence,session,recording\n"
+        "a/x.wav,voice,Ana,,,,CC0,Monday,\n"
+        "a/y.wav,DOG,12.0,1,2.5,bark,,,kennel 3\n"
+        "a/y.wav,dog,12,2,3,bark,,,kennel 3\n"
+        "b.wav,voice,NA,0,1,,,,\n"
+        "b.wav,voice,ANA ,2,3,,,,\n"
+        "b.wav,dog,null,3,,,,,\n"
+        "c.wav,music,band,,,,,,\n"
+    )
+    found = catalogue(manifest(tmp_path, text, licence="mine"), LIMITS)
+    assert [tuple(row) for row in found.recordings[["recording_id", "source_id", "label", "category"]].itertuples(index=False)] == [
+        ("mine:a/x.wav", "mine:ana", "SPEECH", "speech"),
+        ("mine:a/y.wav", "mine:12", "NONSPEECH", "bark"),
+        ("mine:b.wav", "mine:na", "SPEECH", "speech"),
+        ("mine:b.wav", "mine:ana", "SPEECH", "speech"),
+        ("mine:b.wav", "mine:null", "NONSPEECH", "dog"),
+    ]
+    stretches = found.segments.groupby("source_id")[["start_s", "end_s"]].agg(list)
+    assert stretches.loc["mine:12"].tolist() == [[1.0], [3.0]], "the stretches of one source that overlap are one"
+    assert stretches.loc["mine:null"].tolist() == [[3.0], [4.0]]
+    assert list(found.recordings.licence) == ["CC0", "mine", "mine", "mine", "mine"]
+    assert list(found.recordings.session) == ["mine:monday", "mine:kennel 3", "", "", ""]
+    assert found.check.verdict.tolist() == ["ok", "ok", "ok", "excluded"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "path,label,source\na.wav,cat,x\n",
+            r"mine\.csv:2: unknown label 'cat'; say what it is with sources\.mine\.labels, as in \{cat: ",
+        ),
+        ("path,label,source\na.wav,voice,\n", r"mine\.csv:2: no source; fill it in"),
+        ("path,label\na.wav,voice\n", r"no column source; it has path, label; name it with sources\.mine\.columns\.source"),
+        ("file,label,source\na.wav,voice,x\n", r"no column path; it has file, label, source; name it with sources\.mine\.columns\.path"),
+        ("path,label,source,start_s\na.wav,voice,x,soon\n", r"mine\.csv:2: start_s 'soon' is no number"),
+        ("path,label,source,start_s\na.wav,voice,x,nan\n", r"start_s 'nan' is no number"),
+        ("path,label,source,start_s,end_s\na.wav,voice,x,2,2\n", r"ends at 2 s, not after its start at 2 s"),
+        ("path,label,source,start_s,end_s\na.wav,voice,x,0,2\na.wav,voice,y,1,3\n", r"mine\.csv:3: overlaps .*mine\.csv:2 in a\.wav \(x SPEECH, y"),
+        ("path,label,source\na.wav,voice,x\na.wav,dog,x\n", r"mine\.csv:\d: overlaps"),
+        ("path,label,source\n", r"has no rows"),
+    ],
+)
+def test_what_a_manifest_does_not_say_is_asked_for_by_line(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        rows(manifest(tmp_path, text))
+
+
+def test_columns_may_have_other_names_and_separators_and_a_missing_file_is_listed(tmp_path):
+    for name in ("a.wav", "b.wav"):
+        write(tmp_path / name)
+    text = "clip;speaker;kind\na.wav;x;speech\nb.wav;y;non-speech\nc.wav;z;speech\n"
+    data_set = manifest(tmp_path, text, columns={"path": "clip", "source": "speaker", "label": "kind"})
+    assert [row[:3] for row in rows(data_set)] == [("mine:a.wav", "mine:x", "SPEECH"), ("mine:b.wav", "mine:y", "NONSPEECH")]
+    check = catalogue(data_set, LIMITS).check.set_index("path")
+    assert check.verdict[str(tmp_path / "c.wav")] == "broken"
+    assert input_files(data_set) == [str(tmp_path / name) for name in ("mine.csv", "a.wav", "b.wav")]
+
+
+def test_a_hugging_face_folder_is_a_manifest(tmp_path):
+    manifest(tmp_path, "file_name,label,source\ndata/a.wav,voice,x\n", "metadata.csv")
+    assert rows(DataSet("mine", tmp_path, "manifest", labels=LABELS)) == [("mine:data/a.wav", "mine:x", "SPEECH", "speech")]
+
+
+def test_folders_name_label_and_source_by_a_pattern(tmp_path):
+    for name in ("voice/ANA/1.wav", "voice/ana/2.flac", "dog/rex/kennel_1.wav", "voice/stray.wav", ".cache/voice/ANA/1.wav"):
+        write(tmp_path / name)
+    data_set = DataSet("mine", tmp_path, "folder", pattern="{label}/{source}/*.*", labels=LABELS)
+    assert [row[1:3] for row in rows(data_set)] == [("mine:rex", "NONSPEECH"), ("mine:ana", "SPEECH"), ("mine:ana", "SPEECH")]
+    check = catalogue(data_set, LIMITS).check.set_index("path")
+    assert "does not fit sources.mine.pattern" in check.reason[str(tmp_path / "voice/stray.wav")]
+    assert classes_of(data_set) == {"SPEECH", "NONSPEECH"}
+    with pytest.raises(InputError, match=r"no file below .* fits the pattern \{source\}-\{label\}\.wav"):
+        rows(DataSet("mine", tmp_path, "folder", pattern="{source}-{label}.wav", labels=LABELS))
+    (tmp_path / "cat/tom").mkdir(parents=True)
+    write(tmp_path / "cat/tom/1.wav")
+    with pytest.raises(InputError, match=r"cat/tom/1\.wav: unknown label 'cat'"):
+        rows(data_set)
+
+
+def packed(path, labels, metadata=None):
+    stream = io.BytesIO()
+    soundfile.write(stream, 0.1 * np.random.default_rng(1).standard_normal(32_000), 16_000, format="FLAC")
+    audio = [{"bytes": stream.getvalue(), "path": f"../x/na me{k}.flac"} for k in range(len(labels))]
+    table = pyarrow.table({"audio": audio, "label": labels, "source": [f"s{k}" for k in range(len(labels))]})
+    parquet.write_table(table.replace_schema_metadata(metadata), path)
+    return path
+
+
+def test_a_table_that_holds_its_audio_is_unpacked_beside_a_manifest(tmp_path):
+    names = {"info": {"features": {"label": {"names": ["dog", "voice"], "_type": "ClassLabel"}}}}
+    tables = [packed(tmp_path / f"{name}.parquet", [1, 0], {"huggingface": json.dumps(names)}) for name in ("a", "b")]
+    data_set = DataSet("mine", tmp_path, "manifest", labels=LABELS)
+    assert packed_tables(data_set) == tables
+    assert input_files(data_set) == list(map(str, tables))
+    assert classes_of(data_set) == {"SPEECH", "NONSPEECH"}
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    unpack_audio(tables, folder)
+    assert pd.read_csv(folder / "manifest.csv").path.tolist() == [f"audio/{k:06d}-na_me{k % 2}.flac" for k in range(4)]
+    found = rows(DataSet("mine", folder / "manifest.csv", "manifest", labels=LABELS))
+    assert [row[1:3] for row in found] == [("mine:s0", "SPEECH"), ("mine:s1", "NONSPEECH")] * 2
+
+
+def test_embedded_data_sets_step_back_for_the_classes_that_others_bring_to_their_role():
+    def source(origin, role="study", layout="none"):
+        return {"origin": origin, "role": role, "layout": layout}
+
+    embedded = {
+        "voxconverse": source("embedded", layout="voxconverse"),
+        "esc50": source("embedded", layout="esc50"),
+        "fsd50k": source("embedded", "baseline", "fsd50k"),
+    }
+
+    def left(classes, role="study"):
+        resolved = without_stand_ins(embedded | {"mine": source("manifest", role)}, {"mine": classes})
+        return [name for name, settings in resolved.items() if settings["origin"] == "embedded"]
+
+    assert left({"SPEECH", "NONSPEECH"}) == ["fsd50k"]
+    assert left({"SPEECH"}) == ["esc50", "fsd50k"]
+    assert left({"SPEECH", "NONSPEECH"}, "both") == []
+    assert left({"SPEECH"}, "baseline") == ["voxconverse", "esc50", "fsd50k"]

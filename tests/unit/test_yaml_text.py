@@ -1,0 +1,42 @@
+import pytest
+
+from earwitness.core.errors import InputError
+from earwitness.core.yaml_text import refuse_yaml_surprises
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stimuli:\n  snrs_db: [0]\nseed: 7\nstimuli:\n  durations_ms: [200]\n", r"mine\.yaml:4: stimuli is given twice, first in line 1"),
+        ("clips:\n  a: 1\n  a: 1\n", r"mine\.yaml:3: a is given twice, first in line 2"),
+        ("clips: {per_source: 2, per_source: 3}\n", r"mine\.yaml:1: per_source is given twice"),
+        ("x: [{a: 1,\n b: 2,\n a: 3}]\n", r"mine\.yaml:3: a is given twice, first in line 1"),
+        ("seed: 010\n", r"mine\.yaml:1: YAML reads 010 as 8; write 8, or \"010\" in quotes"),
+        ("a: 1\nb: [1:00]\n", r"mine\.yaml:2: YAML reads 1:00 as 60"),
+        ("b: 1:00.5\n", r"YAML reads 1:00\.5 as 60\.5"),
+        ("labels:\n  no: NONSPEECH\n", r"mine\.yaml:2: YAML reads the key no as a truth value; write \"no\" in quotes"),
+        ("a: [1\nb: 2\n", r"mine\.yaml:\d: not valid YAML"),
+        ("a: \t@\n", r"mine\.yaml:1: not valid YAML"),
+    ],
+)
+def test_what_yaml_would_change_without_a_word_is_refused_by_line(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        refuse_yaml_surprises(path)
+
+
+def test_text_that_is_not_utf8_is_refused_by_line(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"seed: 1\npath: caf\xe9\n")
+    with pytest.raises(InputError, match=r"mine\.yaml:2: not UTF-8 text \(byte 0xe9\)"):
+        refuse_yaml_surprises(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: 0\nb: 0.5\nc: '010'\nd: \"1:00\"\ne: 10\n", "x: &x {a: 1}\ny: {<<: *x, b: 2}\nz: [*x, *x]\n", "a: yes\n1: x\n'1': y\n"[:7]]
+)
+def test_what_means_what_it_says_passes(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    refuse_yaml_surprises(path)
