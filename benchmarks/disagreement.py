@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from transformers import Qwen2AudioForConditionalGeneration
 
-from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.audio.acoustics import samples_of
+from earwitness.audio.io import Waveform
+from earwitness.audio.window import middle
 from earwitness.core.randomness import stream
 from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
 from earwitness.model.engine.generation import generate_answers
@@ -33,9 +35,7 @@ def answers_of(shards: Sequence[Path], count: int) -> tuple[list[Waveform], np.n
     for shard in shards:
         for rows, windows in iterate_audio(shard, STIMULI):
             for window, duration_ms, label in zip(windows, rows.duration_ms, rows.label, strict=True):
-                length = min(round(duration_ms * SAMPLE_RATE / 1000), len(window))
-                first = (len(window) - length) // 2
-                waveforms.append(window[first : first + length])
+                waveforms.append(window[middle(len(window), min(samples_of(duration_ms), len(window)))])
                 speech.append(label == "SPEECH")
     chosen = stream(1, "disagreement").permutation(len(waveforms))[:count]
     return [waveforms[i] for i in chosen], np.array(speech)[chosen]

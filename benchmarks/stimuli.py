@@ -22,10 +22,11 @@ import numpy as np
 import pandas as pd
 
 from earwitness.audio.io import SAMPLE_RATE, encode_flac
+from earwitness.audio.window import window_of
 from earwitness.config import complete_config
 from earwitness.core.randomness import stream
-from earwitness.stimuli.conditions import grid
-from earwitness.stimuli.mixing import StimulusDesign, shard_clips, write_shard
+from earwitness.stimuli.design import StimulusDesign, grid, shard_clips
+from earwitness.stimuli.mixing import write_shard
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.clips import CLIPS
 from earwitness.tables.columns import LABELS
@@ -39,9 +40,8 @@ def design() -> StimulusDesign:
     """The grid of the configuration's defaults."""
     config = complete_config({})
     stimuli, baseline = config["stimuli"], config["baseline"]
-    shared = {key: stimuli[key] for key in ("window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs")}
     conditions = grid(*(baseline[key] for key in ("durations_ms", "snrs_db", "bands", "rooms")))
-    return StimulusDesign(conditions, noise=baseline["noise"], normalisation=baseline["normalisation"], **shared)
+    return StimulusDesign(conditions, baseline["noise"], window_of(stimuli | {"normalisation": baseline["normalisation"]}))
 
 
 def make_clips(path: Path, count: int) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.stimuli.mixing import DESIGNS, audit_stimuli
+from earwitness.stimuli.audit import audit_stimuli
+from earwitness.stimuli.design import DESIGNS
 from earwitness.tables.files import write_table
 from earwitness.tables.stimuli import STIMULI
 

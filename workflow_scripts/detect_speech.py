@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from earwitness.audio.files import UnreadableAudio, describe
-from earwitness.audio.presentation import SHORTEST_MS
 from earwitness.core.arguments import batch_size
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.detectors.folder import load_detector_folder
+from earwitness.detectors.presentation import SHORTEST_MS
 from earwitness.runtime.devices import leased_devices
 
 

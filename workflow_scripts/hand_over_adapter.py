@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from earwitness.audio.presentation import presentation_of
 from earwitness.core.arguments import add_prompt_arguments, by_name, json_object
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic_folder, sha256_of, write_json
 from earwitness.detectors.folder import adapter_config_for, detector_record, select_adapter
+from earwitness.detectors.presentation import presentation_of
 from earwitness.evaluation.calibration import chosen_calibration
 from earwitness.leakage.certificate import load_certificate
 from earwitness.leakage.gate import verify_gate

@@ -7,7 +7,8 @@ import pandas as pd
 
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.stimuli.mixing import baseline_design, choose_clips, shard_clips, write_shard
+from earwitness.stimuli.design import baseline_design, choose_clips, shard_clips
+from earwitness.stimuli.mixing import write_shard
 from earwitness.tables.clips import CLIPS
 from earwitness.tables.files import read_table
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.stimuli.mixing import factorial_design, shard_clips, write_shard
+from earwitness.stimuli.design import factorial_design, shard_clips
+from earwitness.stimuli.mixing import write_shard
 from earwitness.tables.clips import CLIPS
 from earwitness.tables.files import read_table
 

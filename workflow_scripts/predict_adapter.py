@@ -43,7 +43,7 @@ def main() -> None:
     asked = untrained_stimuli(pd.concat([read_table(path, STIMULI) for path in args.shards]), [read_table(path, SPLIT) for path in args.splits])
     with leased_devices(args.devices):
         # torch looks at the visible devices when it is imported.
-        from earwitness.audio.levels import Level
+        from earwitness.audio.window import Level
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.feature_files import verify_features
         from earwitness.model.identity import recorded

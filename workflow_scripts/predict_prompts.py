@@ -34,7 +34,7 @@ def main() -> None:
     split = read_table(args.split, SPLIT)
     with leased_devices():
         # torch looks at the visible devices when it is imported.
-        from earwitness.audio.levels import Level
+        from earwitness.audio.window import Level
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.identity import recorded
         from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict

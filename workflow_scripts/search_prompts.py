@@ -42,7 +42,7 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earwitness.audio.levels import Level
+        from earwitness.audio.window import Level
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.identity import recorded
         from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles, available_devices

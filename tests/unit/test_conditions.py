@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from pyroomacoustics.experimental import measure_rt60
 
 from earwitness.audio.io import SAMPLE_RATE
-from earwitness.stimuli.conditions import BANDS_HZ, ROOMS, factorial, grid, room_response
+from earwitness.audio.rooms import ROOMS, room_response
+from earwitness.stimuli.design import factorial, grid
+from earwitness.stimuli.mixing import BANDS_HZ
 
 levels = st.lists(st.integers(-40, 60), min_size=1, max_size=6, unique=True)
 durations = st.lists(st.integers(20, 2000), min_size=1, max_size=6, unique=True)

@@ -18,17 +18,15 @@ from small_study import predictions, study
 from transformers import Qwen2AudioForConditionalGeneration
 
 import detect_speech as program
-from earwitness.audio.io import decode_flac
-from earwitness.audio.presentation import Presentation, presentation_of
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
 from earwitness.core.randomness import stream
 from earwitness.detectors.folder import Selection, adapter_config_for, detector_record, load_detector_folder, select_adapter
+from earwitness.detectors.presentation import presentation_of
 from earwitness.evaluation.calibration import Calibration
 from earwitness.model.engine.adapters import attach_adapter
 from earwitness.model.engine.loading import load_model
 from earwitness.model.identity import identified, identify_model
-from earwitness.stimuli.mixing import factorial_design, make_clip_stimuli
 from earwitness.systems import System
 
 STIMULI = {
@@ -52,16 +50,6 @@ def test_the_best_mean_on_development_sources_wins_and_hands_over_its_median_see
     found = select_adapter(pd.concat(lucky + steady, ignore_index=True), index, splits["grouped"])
     assert found.system == System("adapter", "steady", "grouped", 7)
     assert found.development[System("adapter", "lucky", "grouped", 1)] == 1
-
-
-def test_a_clip_is_presented_as_the_stimulus_that_would_be_made_of_it():
-    clip = pd.Series({"clip_id": "c", "recording_id": "r", "source_id": "s", "label": "SPEECH", "category": "c", "start_s": 0.0})
-    samples = (0.1 * np.sin(np.arange(0.4 * RATE) * 0.2) * np.linspace(0.2, 1, int(0.4 * RATE))).astype(np.float32)
-    rows = {row["duration_ms"]: flac for row, flac in make_clip_stimuli(clip, samples, factorial_design(STIMULI), seed=1)}
-    window = PRESENTATION.present(samples)
-    assert window.shape == (round(0.6 * RATE),)
-    np.testing.assert_allclose(window, decode_flac(rows[400]), atol=0.04, err_msg="40 dB of noise and another floor apart")
-    assert np.abs(window).max() == pytest.approx(10 ** (-1 / 20), abs=1e-4)
 
 
 def test_the_recipe_s_own_level_is_the_detector_s():
@@ -192,4 +180,3 @@ def test_a_file_that_is_no_clip_ends_in_one_line_before_the_model_is_loaded(dete
 
 def test_a_presentation_survives_its_own_record(detector):
     assert load_detector_folder(detector).presentation == PRESENTATION
-    assert isinstance(PRESENTATION, Presentation)

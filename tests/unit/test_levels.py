@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from shards import write_shard
 
 from earwitness.audio.io import SAMPLE_RATE, dbfs
-from earwitness.audio.levels import Level
+from earwitness.audio.window import Level
 from earwitness.model.engine.loading import load_model
 from earwitness.model.identity import identified
 from earwitness.model.prediction import from_audio

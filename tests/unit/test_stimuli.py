@@ -1,4 +1,3 @@
-import dataclasses
 import io
 import json
 import subprocess
@@ -17,29 +16,32 @@ from hypothesis import strategies as st
 
 from earwitness.audio.acoustics import active_samples, mean_square, peak_dbfs, power_ratio_db, raised_cosine_ramp
 from earwitness.audio.io import SAMPLE_RATE, dbfs, decode_flac, encode_flac, read_mono
+from earwitness.audio.window import window_of
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
+from earwitness.core.randomness import stream_seed
 from earwitness.plan.study import Plan
-from earwitness.stimuli.conditions import factorial
-from earwitness.stimuli.mixing import (
+from earwitness.stimuli.audit import audit_stimuli
+from earwitness.stimuli.design import (
+    Condition,
     StimulusDesign,
-    audit_stimuli,
     baseline_design,
     choose_clips,
+    factorial,
     factorial_design,
-    make_clip_stimuli,
     shard_clips,
     shard_of,
-    write_shard,
 )
+from earwitness.stimuli.mixing import make_clip_stimuli, write_shard
 from earwitness.stimuli.summary import summarise_stimuli
 from earwitness.tables.audio import AudioTableWriter, iterate_audio, iterate_encoded_audio
 from earwitness.tables.clips import CLIPS
 from earwitness.tables.files import read_table, validate
 from earwitness.tables.stimuli import STIMULI
 
-DESIGN = StimulusDesign(factorial([200, 1000], [0.0, 20.0]), "white", 1200, -80.0, 5.0, "peak", -1.0, -26.0)
+WINDOW = {"window_ms": 1200, "ramp_ms": 5.0, "floor_dbfs": -80.0, "normalisation": "peak", "peak_dbfs": -1.0, "rms_dbfs": -26.0}
+DESIGN = StimulusDesign(factorial([200, 1000], [0.0, 20.0]), "white", window_of(WINDOW))
 
 
 def baseline_settings() -> dict:
@@ -50,9 +52,10 @@ def baseline_settings() -> dict:
 BASELINE = baseline_design(baseline_settings())
 
 
-def asking(durations_ms: Sequence[int] = (200, 1000), snrs_db: Sequence[float] = (0.0, 20.0), **changes) -> StimulusDesign:
-    """DESIGN with other conditions."""
-    return dataclasses.replace(DESIGN, conditions=factorial(durations_ms, snrs_db), **changes)
+def asking(durations_ms: Sequence[int] = (200, 1000), snrs_db: Sequence[float] = (0.0, 20.0), noise: str = "white", **changes) -> StimulusDesign:
+    """DESIGN with other conditions, another noise, or other settings of the window."""
+    recordings = changes.pop("noise_recordings", None)
+    return StimulusDesign(factorial(durations_ms, snrs_db), noise, window_of(WINDOW | changes), recordings)
 
 
 def write(clip_file: Path, output: Path, design: StimulusDesign, shard: int = 0, shards: int = 1) -> int:
@@ -123,6 +126,33 @@ def test_the_decoded_mixture_has_the_snr_of_the_segment_that_the_row_names(snr_d
         assert row.achieved_snr_db == pytest.approx(snr_db, abs=0.1)
 
 
+@pytest.mark.parametrize("normalisation", ["peak", "rms"])
+@pytest.mark.parametrize("duration_ms", [20, 33, 57, 400, 1000])
+def test_a_window_presents_a_segment_as_the_stimulus_that_is_made_of_it_to_the_bit(normalisation, duration_ms):
+    window = window_of(WINDOW | {"normalisation": normalisation})
+    reference = Condition("reference", "grid", "reference", duration_ms)
+    segment = burst(seconds=duration_ms / 1000)
+    _, [stimulus] = make(segment, StimulusDesign((reference,), "white", window), seed=7)
+    same_floor = np.random.default_rng(stream_seed(7, "stimuli", "rec:a@0", "reference"))
+    np.testing.assert_array_equal(window.presented(segment, same_floor), stimulus.astype(np.float32))
+
+
+@pytest.mark.parametrize("length", [321, 1_601, 6_399])
+def test_an_odd_segment_lies_in_the_middle_and_meets_the_level(length):
+    segment = burst()[:length]
+    presented = window_of(WINDOW | {"normalisation": "rms"}).presented(segment, np.random.default_rng(1))
+    first = (19_200 - length) // 2
+    assert dbfs(presented[first : first + length]) == pytest.approx(-26, abs=0.05)
+    assert dbfs(np.delete(presented, slice(first, first + length))) == pytest.approx(-80, abs=0.5)
+
+
+def test_what_is_too_loud_for_its_level_is_presented_at_full_scale():
+    click = np.zeros(3_200, np.float32)
+    click[1_600] = 1
+    presented = window_of(WINDOW | {"normalisation": "rms", "rms_dbfs": -10.0}).presented(click, np.random.default_rng(1))
+    assert np.abs(presented).max() == pytest.approx(1, abs=1e-4)
+
+
 def test_outside_the_segment_there_is_only_the_floor():
     rows, decoded = make(burst())
     for row, stimulus in zip(rows.itertuples(), decoded, strict=True):
@@ -136,7 +166,7 @@ def test_the_level_is_the_same_at_every_duration_and_snr():
     rows, decoded = make(burst())
     assert [peak_dbfs(stimulus) for stimulus in decoded] == pytest.approx([-1.0] * 4, abs=0.01)
     assert rows.achieved_level_dbfs.tolist() == pytest.approx([-1.0] * 4, abs=0.01)
-    rows, decoded = make(burst(), dataclasses.replace(DESIGN, normalisation="rms"))
+    rows, decoded = make(burst(), asking(normalisation="rms"))
     for row, stimulus in zip(rows.itertuples(), decoded, strict=True):
         assert dbfs(stimulus[(19200 - row.duration_ms * 16) // 2 :][: row.duration_ms * 16]) == pytest.approx(-26, abs=0.01)
 
@@ -159,7 +189,7 @@ def test_snr_and_level_are_met_within_a_tenth_of_a_db_for_any_clip(samples, nois
     design = asking([20, 200, 1000], [-20.0, 0.0, 20.0], noise=noise, normalisation=normalisation, rms_dbfs=-34.0)
     rows, _ = make(samples, design, seed=seed)
     assert (rows.achieved_snr_db - rows.snr_db).abs().max() <= 0.1
-    assert (rows.achieved_level_dbfs - design.level_dbfs).abs().max() <= 0.1
+    assert (rows.achieved_level_dbfs - design.window.level.level_dbfs).abs().max() <= 0.1
 
 
 def test_a_stimulus_depends_on_its_clip_condition_and_seed_alone():
@@ -195,7 +225,7 @@ def test_what_cannot_be_made_is_refused_by_name(samples, changes, complaint):
 )
 def test_settings_that_cannot_work_are_refused_before_any_audio_is_read(changes, key):
     with pytest.raises(InputError, match=f"stimuli.{key}"):
-        dataclasses.replace(DESIGN, **changes)
+        asking(**changes)
 
 
 def test_a_clip_one_sample_short_still_makes_the_longest_stimulus():
@@ -208,7 +238,7 @@ def test_a_rounded_rms_remedy_is_enough():
     with pytest.raises(InputError) as refused:
         make(burst(), loud)
     remedy = float(str(refused.value).split("set that to ")[1].split()[0])
-    assert len(make(burst(), dataclasses.replace(loud, rms_dbfs=remedy))[0]) == 1
+    assert len(make(burst(), asking([200], [0.0], normalisation="rms", rms_dbfs=remedy))[0]) == 1
 
 
 def test_the_same_run_gives_the_same_bytes_and_a_new_clip_moves_no_other(tmp_path):
@@ -298,7 +328,7 @@ def shards(tmp_path) -> list[Path]:
 def test_the_audit_indexes_all_shards_and_counts_every_cell(shards):
     index = audit_stimuli(shards, DESIGN)
     assert index.stimulus_id.is_monotonic_increasing and len(index) == 24
-    summary = summarise_stimuli(index, {"peak": DESIGN.peak_dbfs, "rms": DESIGN.rms_dbfs})
+    summary = summarise_stimuli(index, {"peak": -1.0, "rms": -26.0})
     assert len(summary) == 8
     assert summary.n.eq(3).all() and summary.n_sources.eq(3).all()
     assert summary.max_abs_snr_error_db.le(0.1).all() and summary.max_abs_level_error_db.le(0.1).all()
@@ -312,7 +342,7 @@ def test_the_audit_names_what_is_missing_doubled_or_off(shards, tmp_path):
     with pytest.raises(InputError, match="stimuli at 200 ms, 0 dB, band clean, room none, which the design does not ask for"):
         audit_stimuli(shards, asking([1000]))
     with pytest.raises(InputError, match=r"its level is 2.00 dB from the request, 24 stimuli"):
-        audit_stimuli(shards, dataclasses.replace(DESIGN, peak_dbfs=-3.0))
+        audit_stimuli(shards, asking(peak_dbfs=-3.0))
     tampered = pd.read_parquet(shards[0])
     tampered.loc[2, "achieved_snr_db"] += 0.2
     tampered.to_parquet(tmp_path / "tampered.parquet")
@@ -328,7 +358,7 @@ def test_the_program_ends_with_one_line_where_a_clip_is_silent(tmp_path):
     clips = write_clips(tmp_path / "clips.parquet", [(clip_row(), np.zeros(16000, np.float32))])
     script = Path(__file__).parents[2] / "workflow_scripts" / "make_factorial_stimuli.py"
     command = [sys.executable, script, clips, "--output", tmp_path / "shard.parquet", "--shard", "000", "--shards", "1"]
-    settings = json.dumps(complete_config({})["stimuli"])
+    settings = json.dumps(Plan(complete_config({})).stimulus_settings("factorial"))
     done = subprocess.run([*command, "--settings", settings, "--seed", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: stimulus rec:a@0@200ms@0dB@white: its clip is silent")
@@ -467,7 +497,7 @@ def test_the_audit_of_the_baseline_counts_conditions_without_noise(tmp_path):
     )
     assert write(clips, tmp_path / "shard.parquet", BASELINE) == 2 * 44
     index = audit_stimuli([tmp_path / "shard.parquet"], BASELINE)
-    summary = summarise_stimuli(index, {"peak": BASELINE.peak_dbfs, "rms": BASELINE.rms_dbfs})
+    summary = summarise_stimuli(index, {BASELINE.window.level.normalisation: BASELINE.window.level.level_dbfs})
     assert index.stimulus_id.nunique() == 88 and len(summary) == 88
     assert summary.max_abs_snr_error_db.isna().sum() == 2 * 14
     assert summary.max_abs_snr_error_db.max() <= 0.1
@@ -531,7 +561,7 @@ def test_a_click_keeps_the_snr_of_its_active_part():
 
 
 def test_the_factorial_set_asks_for_every_duration_at_every_snr():
-    design = factorial_design(complete_config({})["stimuli"])
+    design = factorial_design(Plan(complete_config({})).stimulus_settings("factorial"))
     assert {(condition.duration_ms, condition.snr_db) for condition in design.conditions} == {
         (duration, snr) for duration in (200, 400, 600, 800, 1000) for snr in (0, 5, 10, 15, 20)
     }

@@ -5,7 +5,7 @@ relative to full scale: a constant 1 has a peak and an RMS of 0 dBFS.
 """
 
 from functools import cache
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +38,22 @@ ACTIVITY_HANGOVER = 20
 FILTER_ORDER = 6
 
 
-def amplitude(level_db: float) -> float:
-    """The factor on amplitudes that a level in dB means."""
-    return float(10 ** (level_db / 20))
+def samples_of(milliseconds: float) -> int:
+    """Samples in a stretch of time at 16 kHz."""
+    return round(milliseconds * SAMPLE_RATE / 1000)
+
+
+@overload
+def amplitude(level_db: float) -> float: ...
+
+
+@overload
+def amplitude(level_db: npt.NDArray[np.floating]) -> Samples: ...
+
+
+def amplitude(level_db: float | npt.NDArray[np.floating]) -> float | Samples:
+    """The factor on amplitudes that a level in dB means; for an array, of each."""
+    return 10 ** (level_db / 20)
 
 
 def mean_square(samples: npt.NDArray[np.floating]) -> float:
@@ -136,7 +149,7 @@ def _spectral_gains(colour: NoiseColour, length: int) -> Samples:
         audible = frequencies >= centres[0] * 2 ** (-1 / 6)
         levels = np.interp(np.log(frequencies[audible]), np.log(centres), list(SPEECH_SPECTRUM_DB.values()))
         # The width of a third of an octave is proportional to its centre.
-        gains[audible] = 10 ** (levels / 20) * frequencies[audible] ** -0.5
+        gains[audible] = amplitude(levels) * frequencies[audible] ** -0.5
     return gains
 
 

@@ -28,6 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
+from earwitness.audio.acoustics import amplitude
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
 from earwitness.systems import System
@@ -132,7 +133,7 @@ def webrtc() -> Detector:
             first, last = _sounding(_frame_levels(waveform))
             part = waveform[first * FRAME : last * FRAME]
             part = part / max(float(np.sqrt(np.mean(np.square(part, dtype=np.float64)))), 1e-9)
-            shares[row] = [voiced_share(part * 10 ** (level / 20)) for level in WEBRTC_LEVELS_DBFS]
+            shares[row] = [voiced_share(part * amplitude(level)) for level in WEBRTC_LEVELS_DBFS]
         return shares
 
     def decide(shares: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> tuple[FloatArray, dict[str, Any]]:

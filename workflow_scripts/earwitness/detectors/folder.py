@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from earwitness.audio.levels import Level
-from earwitness.audio.presentation import Presentation
+from earwitness.audio.window import Level, Window
 from earwitness.core.errors import InputError
 from earwitness.core.json_files import DIGEST, TEXT, load_record, record_schema
+from earwitness.detectors.presentation import Presentation
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.calibration import METHODS, Calibration
 from earwitness.evaluation.scored_answers import outcomes_on
@@ -19,19 +19,19 @@ from earwitness.statistics.clustered import estimate
 from earwitness.systems import System
 from earwitness.tables.predictions import by_system
 
-SCHEMA_NAME = "earwitness-detector/2"
+SCHEMA_NAME = "earwitness-detector/3"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 _NUMBER = {"type": "number"}
 _LEVEL = record_schema(normalisation={"enum": ["stimuli", "peak", "rms"]}, level_dbfs=_NUMBER)
-_PRESENTATION = dict.fromkeys(("window_ms", "floor_dbfs", "ramp_ms", "peak_dbfs", "rms_dbfs", "shortest_ms", "longest_ms"), _NUMBER)
+_WINDOW = record_schema(window_ms=_NUMBER, ramp_ms=_NUMBER, floor_dbfs=_NUMBER, level=_LEVEL)
 
 _FILES = {
     "detector.json": record_schema(
         schema={"const": SCHEMA_NAME},
         base=IDENTITY,
         quantisation={"enum": ["none", "nf4"]},
-        presentation=record_schema(**_PRESENTATION, normalisation={"enum": ["peak", "rms"]}, level=_LEVEL),
+        presentation=record_schema(window=_WINDOW, shortest_ms=_NUMBER, longest_ms=_NUMBER, level=_LEVEL),
         selected=record_schema(system_id=TEXT, seed=TEXT, development_balanced_accuracy={"type": "object"}),
     ),
     "prompt.json": record_schema(question=TEXT, answer_format=TEXT, audio_position=TEXT),
@@ -101,15 +101,20 @@ def load_detector_folder(folder: Path) -> DetectorFolder:
             raise InputError(f"{folder}: no detector here ({name} is missing); name a folder that hand_over_adapter made")
     content = {name: load_record(folder / name, schema, "a file of a detector", "run hand_over_adapter again") for name, schema in _FILES.items()}
     detector, calibration = content["detector.json"], content["calibration.json"]
-    presentation = detector["presentation"]
     return DetectorFolder(
         folder=folder,
         base=detector["base"],
         quantisation=detector["quantisation"],
         prompt=content["prompt.json"],
         calibration=Calibration(calibration["slope"], calibration["intercept"]),
-        presentation=Presentation(**(presentation | {"level": Level(**presentation["level"])})),
+        presentation=_presentation(detector["presentation"]),
     )
+
+
+def _presentation(record: Mapping[str, Any]) -> Presentation:
+    """What dataclasses.asdict made of a presentation, undone."""
+    window = Window(**(record["window"] | {"level": Level(**record["window"]["level"])}))
+    return Presentation(window, record["shortest_ms"], record["longest_ms"], Level(**record["level"]))
 
 
 def detector_record(base: Mapping[str, Any], quantisation: str, presentation: Presentation, selection: Selection) -> dict[str, Any]:

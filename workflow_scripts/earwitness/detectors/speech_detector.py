@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from earwitness.audio.acoustics import samples_of
 from earwitness.audio.files import describe
 from earwitness.audio.io import SAMPLE_RATE, Waveform, read_mono
 from earwitness.core.errors import InputError
@@ -77,11 +78,11 @@ class SpeechDetector:
             notes = describe(path).notes
             for start, end in presentation.stretches(len(sound)):
                 part = sound[start:end]
-                yield _Stretch(str(path), start, end, None if presentation.is_silent(part) else presentation.present(part), notes)
+                yield _Stretch(str(path), start, end, None if presentation.window.is_silent(part) else presentation.present(part), notes)
 
     def _rows(self, group: Sequence[_Stretch], log_odds: np.ndarray, prevalence: float, threshold: float) -> pd.DataFrame:
         probability = self._folder.calibration.probability(log_odds, prevalence)
-        shortest = round(self._folder.presentation.shortest_ms * SAMPLE_RATE / 1000)
+        shortest = samples_of(self._folder.presentation.shortest_ms)
         return pd.DataFrame(
             {
                 "file": [stretch.file for stretch in group],

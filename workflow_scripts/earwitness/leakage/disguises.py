@@ -8,6 +8,7 @@ import soundfile
 import soxr
 from scipy import signal
 
+from earwitness.audio.acoustics import amplitude
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 
 Disguise = Callable[[Waveform, Waveform], Waveform]
@@ -40,7 +41,7 @@ def coded(waveform: Waveform, container: str, subtype: str, rate: int = SAMPLE_R
 def over(waveform: Waveform, other: Waveform, snr_db: float) -> Waveform:
     """The sum with another sound, repeated to the length, that is `snr_db` softer."""
     laid = np.resize(other, len(waveform))
-    return (waveform + laid * (rms(waveform) / max(rms(laid), 1e-9)) * 10 ** (-snr_db / 20)).astype(np.float32)
+    return (waveform + laid * (rms(waveform) / max(rms(laid), 1e-9)) * amplitude(-snr_db)).astype(np.float32)
 
 
 def noisy(waveform: Waveform, snr_db: float) -> Waveform:

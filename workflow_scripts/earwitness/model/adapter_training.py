@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from earwitness.audio.levels import Level
+from earwitness.audio.window import Level
 from earwitness.core.files import atomic_folder, sha256_of, write_json
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import verify_features

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from earwitness.audio.levels import Level
+from earwitness.audio.window import Level
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
 from earwitness.model.engine.loading import LoadedModel

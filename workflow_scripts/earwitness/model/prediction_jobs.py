@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from earwitness.audio.levels import Level
+from earwitness.audio.window import Level
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.model.engine.adapters import load_adapter

@@ -8,7 +8,9 @@ import pandas as pd
 import torch
 from tqdm import trange
 
+from earwitness.audio.acoustics import amplitude
 from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
+from earwitness.audio.window import Level, Window
 from earwitness.core.files import atomic, atomic_folder, sha256_of
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.corpora.layouts import audio_files, source_files
@@ -20,8 +22,8 @@ from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
-from earwitness.stimuli.conditions import factorial
-from earwitness.stimuli.mixing import StimulusDesign, make_clip_stimuli
+from earwitness.stimuli.design import StimulusDesign, factorial
+from earwitness.stimuli.mixing import make_clip_stimuli
 
 EASY_SHARE = 0.25
 """Share of the steps, at the beginning, that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
@@ -88,15 +90,10 @@ def make_pool(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) ->
         design = StimulusDesign(
             conditions=factorial([duration_ms], [snr_db]),
             noise="white" if rng.random() < 0.5 else "pink",
-            window_ms=corpus.window_ms,
-            floor_dbfs=-85.0,
-            ramp_ms=5.0,
-            normalisation="peak",
-            peak_dbfs=float(rng.uniform(-8, -0.5)),
-            rms_dbfs=-34.0,
+            window=Window(corpus.window_ms, ramp_ms=5.0, floor_dbfs=-85.0, level=Level("peak", float(rng.uniform(-8, -0.5)))),
         )
         [(_, flac)] = make_clip_stimuli(clip, samples, design, seed)
-        waveforms.append(decode_flac(flac) * np.float32(10 ** (-rng.uniform(0, SOFTEST_DB) / 20)))
+        waveforms.append(decode_flac(flac) * np.float32(amplitude(-rng.uniform(0, SOFTEST_DB))))
     batches = [log_mel(learner.processor.feature_extractor, waveforms[start : start + 256]) for start in range(0, size, 256)]
     mel, lengths = (torch.cat(parts) for parts in zip(*batches, strict=True))
     return StimulusPool(mel, lengths, is_speech, is_easy)

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.audio.acoustics import amplitude, samples_of
+from earwitness.audio.io import Waveform
+from earwitness.audio.window import middle
 from earwitness.core.randomness import stream
 
 MOST_STIMULI = 200
@@ -35,14 +37,14 @@ def variants(stimulus_id: str, waveform: Waveform, duration_ms: int, seed: int, 
     both ends, and "more padded" gains as much, mirrored, as far as the model hears it; "quieter" and "louder" are 6 dB
     softer and louder (not clipped).
     """
-    length = min(round(duration_ms * SAMPLE_RATE / 1000), len(waveform))
-    first = (len(waveform) - length) // 2
-    segment = waveform[first : first + length]
+    length = min(samples_of(duration_ms), len(waveform))
+    during = middle(len(waveform), length)
+    segment = waveform[during]
     noise = stream(seed, "probe_counterfactuals", stimulus_id).standard_normal(length)
     carrier = waveform.copy()
-    carrier[first : first + length] = noise * np.sqrt(np.mean(np.square(segment, dtype=np.float64)) / np.mean(np.square(noise)))
-    gain = np.float32(10 ** (GAIN_DB / 20))
-    room, gained = first // 2, min(first // 2, max(longest - len(waveform), 0) // 2)
+    carrier[during] = noise * np.sqrt(np.mean(np.square(segment, dtype=np.float64)) / np.mean(np.square(noise)))
+    gain = np.float32(amplitude(GAIN_DB))
+    room, gained = during.start // 2, min(during.start // 2, max(longest - len(waveform), 0) // 2)
     return {
         "original": waveform,
         "earlier": np.roll(waveform, -room),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from earwitness.stimuli.mixing import CONDITION
+from earwitness.stimuli.design import CONDITION
 from earwitness.tables.files import validate
 from earwitness.tables.stimulus_summary import STIMULUS_SUMMARY
 

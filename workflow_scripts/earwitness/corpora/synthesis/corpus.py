@@ -19,6 +19,7 @@ import soundfile
 import soxr
 from tqdm import tqdm
 
+from earwitness.audio.acoustics import amplitude
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
 from earwitness.corpora.rttm import Turn
@@ -116,7 +117,7 @@ def _sentences(who: voices.Speaker, gain_db: float, seed: int) -> list[Samples]:
         stretches = voices.active_stretches(samples, voices.RATE)
         trimmed = samples[round(stretches[0][0] * voices.RATE) : round(stretches[-1][1] * voices.RATE)]
         level = np.sqrt(np.mean(np.square(trimmed)))
-        spoken.append(soxr.resample(trimmed / level * 10 ** (gain_db / 20), voices.RATE, SPEECH_RATE, quality="HQ"))
+        spoken.append(soxr.resample(trimmed / level * amplitude(gain_db), voices.RATE, SPEECH_RATE, quality="HQ"))
     return spoken
 
 

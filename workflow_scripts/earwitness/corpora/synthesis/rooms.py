@@ -6,6 +6,7 @@ import numpy as np
 import pyroomacoustics
 from scipy.signal import fftconvolve
 
+from earwitness.audio.acoustics import amplitude
 from earwitness.corpora.synthesis import Samples
 
 PEAK_DBFS = -1.5
@@ -128,7 +129,7 @@ def coloured_noise(n_samples: int, slope_db: float, rate: int, rng: np.random.Ge
     """Gaussian noise of RMS 1 whose spectrum falls by -slope_db per octave above 50 Hz; flat below."""
     spectrum = np.fft.rfft(rng.normal(size=n_samples))
     octaves = np.log2(np.maximum(np.fft.rfftfreq(n_samples, 1 / rate), 50.0) / 50.0)
-    noise = np.fft.irfft(spectrum * 10 ** (slope_db * octaves / 20), n_samples)
+    noise = np.fft.irfft(spectrum * amplitude(slope_db * octaves), n_samples)
     return noise / np.sqrt(np.mean(np.square(noise)))
 
 
@@ -136,7 +137,7 @@ def channel(samples: Samples, rate: int, acoustics: Acoustics, rng: np.random.Ge
     """A random band limit (second-order slopes) and spectral tilt about 1 kHz."""
     highpass, lowpass, tilt = (rng.uniform(*limits) for limits in (acoustics.highpass_hz, acoustics.lowpass_hz, acoustics.tilt_db))
     frequencies = np.maximum(np.fft.rfftfreq(len(samples), 1 / rate), 1.0)
-    gain = 10 ** (tilt * np.log2(np.clip(frequencies, 100.0, 8_000.0) / 1_000.0) / 20)
+    gain = amplitude(tilt * np.log2(np.clip(frequencies, 100.0, 8_000.0) / 1_000.0))
     gain /= np.sqrt((1 + (highpass / frequencies) ** 4) * (1 + (frequencies / lowpass) ** 8))
     return np.fft.irfft(np.fft.rfft(samples) * gain, len(samples))
 
@@ -145,7 +146,7 @@ def record(samples: Samples, rate: int, acoustics: Acoustics, rng: np.random.Gen
     """What the microphone's recorder stores: background, channel, and a random level with no sample above -1.5 dBFS."""
     level = np.sqrt(np.mean(np.square(samples)))
     snr, slope = rng.uniform(*acoustics.background_snr_db), rng.uniform(*acoustics.background_slope_db)
-    noisy = samples + coloured_noise(len(samples), slope, rate, rng) * level * 10 ** (-snr / 20)
+    noisy = samples + coloured_noise(len(samples), slope, rate, rng) * level * amplitude(-snr)
     heard = channel(noisy, rate, acoustics, rng)
-    gain = 10 ** (rng.uniform(*acoustics.level_dbfs) / 20) / np.sqrt(np.mean(np.square(heard)))
-    return heard * min(gain, 10 ** (PEAK_DBFS / 20) / np.max(np.abs(heard)))
+    gain = amplitude(rng.uniform(*acoustics.level_dbfs)) / np.sqrt(np.mean(np.square(heard)))
+    return heard * min(gain, amplitude(PEAK_DBFS) / np.max(np.abs(heard)))

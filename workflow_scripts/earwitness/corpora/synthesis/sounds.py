@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.signal import butter, lfilter, sosfilt
 
+from earwitness.audio.acoustics import amplitude
 from earwitness.corpora.synthesis import Samples
 
 RATE = 44_100
@@ -116,9 +117,9 @@ def _modes(frequencies: Samples, decays_s: Samples, amplitudes: Samples, duratio
     """Sum of decaying sinusoids, as of a struck body; decays to 1/e."""
     t = _seconds(duration_s)
     out = np.zeros(len(t))
-    for frequency, decay, amplitude in zip(frequencies, decays_s, amplitudes, strict=True):
+    for frequency, decay, height in zip(frequencies, decays_s, amplitudes, strict=True):
         if frequency < RATE / 2:
-            out += amplitude * np.exp(-t / decay) * np.sin(2 * np.pi * frequency * t)
+            out += height * np.exp(-t / decay) * np.sin(2 * np.pi * frequency * t)
     return out
 
 
@@ -132,7 +133,7 @@ def _harmonics(f0: Samples, rolloff_db: float, highest_hz: float = 9_000.0) -> S
     phase = 2 * np.pi * np.cumsum(f0) / RATE
     out = np.zeros(len(f0))
     for k in range(1, min(int(highest_hz / float(np.min(f0))), 60) + 1):
-        out += 10 ** (-rolloff_db * np.log2(k) / 20) * np.sin(k * phase) * (k * f0 < highest_hz)
+        out += amplitude(-rolloff_db * np.log2(k)) * np.sin(k * phase) * (k * f0 < highest_hz)
     return out
 
 
