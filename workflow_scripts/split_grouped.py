@@ -5,7 +5,7 @@ from pathlib import Path
 
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.splits import split_by_source
+from earwitness.splits.study import split_by_source
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
-from earwitness.splits import split_with_fewer_sources
+from earwitness.splits.study import split_with_fewer_sources
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.splits import SPLIT
 

@@ -13,7 +13,7 @@ from earwitness.evaluation.experiments import arms_of, efficiency_table, experim
 from earwitness.evaluation.learning_curve import learning_curves, line_weights
 from earwitness.evaluation.scored_answers import score_systems
 from earwitness.evaluation.test_set_size import draw_items, size_table
-from earwitness.splits import split_into_fold, split_with_fewer_sources
+from earwitness.splits.study import split_into_fold, split_with_fewer_sources
 from earwitness.systems import System
 from earwitness.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earwitness.tables.files import validate

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from earwitness.core.errors import InputError
-from earwitness.splits import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources
+from earwitness.splits.study import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources
 from earwitness.tables.columns import LABELS
 from earwitness.tables.files import read_table, validate, write_table
 from earwitness.tables.splits import SPLIT
@@ -21,12 +22,12 @@ STUDY = {"speech_sources": 3, "sound_sources": 10, "stimuli": 160, "test_fractio
 
 def stimuli_table(rows_of_sources: dict[str, list[int]]) -> pd.DataFrame:
     rows = [
-        (f"{label}{source}@0@{row}", f"{label}{source}@0", f"{label}{source}", label)
+        (f"{label}{source}@0@{row}", f"{label}{source}@0", f"r-{label}{source}", f"{label}{source}", label, 1000)
         for label, counts in rows_of_sources.items()
         for source, count in enumerate(counts)
         for row in range(count)
     ]
-    return pd.DataFrame(rows, columns=["stimulus_id", "clip_id", "source_id", "label"])
+    return pd.DataFrame(rows, columns=["stimulus_id", "clip_id", "recording_id", "source_id", "label", "duration_ms"])
 
 
 @st.composite
@@ -73,7 +74,7 @@ def test_the_order_of_rows_plays_no_role(stimuli, shares, seed, random):
 @given(stimuli_tables(), fractions(), seeds)
 @few
 def test_a_new_source_moves_at_most_three_others_and_none_of_the_other_class(stimuli, shares, seed):
-    new = pd.DataFrame([("new@0@0", "new@0", "new", "SPEECH")], columns=stimuli.columns)
+    new = pd.DataFrame([("new@0@0", "new@0", "r-new", "new", "SPEECH", 1000)], columns=stimuli.columns)
     before = split_by_source(stimuli, *shares, seed).groupby(["label", "source_id"]).part.first()
     after = split_by_source(pd.concat([new, stimuli]), *shares, seed).groupby(["label", "source_id"]).part.first().loc[before.index]
     moved = before[before != after]
@@ -96,11 +97,51 @@ def test_one_class_alone_is_refused():
         split_by_source(stimuli_table({"SPEECH": [5] * 5}), 0.15, 0.35, 1)
 
 
-def test_a_source_of_both_classes_is_refused_by_name():
-    stimuli = stimuli_table({label: [2] * 4 for label in LABELS})
-    stimuli.loc[0, "source_id"] = "NONSPEECH3"
-    with pytest.raises(InputError, match="source NONSPEECH3 has stimuli of both classes"):
-        split_by_source(stimuli, 0.15, 0.35, 1)
+@given(stimuli_tables(), fractions(), seeds, st.data())
+@few
+def test_sources_of_both_classes_and_of_one_recording_go_whole_to_one_part(stimuli, shares, seed, data):
+    tied = data.draw(
+        st.lists(st.tuples(st.sampled_from(sorted(set(stimuli.source_id))), st.sampled_from(sorted(set(stimuli.source_id)))), max_size=3)
+    )
+    for first, second in tied:
+        stimuli.loc[stimuli.source_id == first, "recording_id"] = stimuli.recording_id[stimuli.source_id == second].iloc[0]
+    both, other = data.draw(st.lists(st.sampled_from(sorted(set(stimuli.source_id))), min_size=2, max_size=2))
+    stimuli.loc[stimuli.source_id == both, "source_id"] = other
+    try:
+        split = split_by_source(stimuli, *shares, seed)
+    except InputError as error:
+        assert re.search(r"class \w+ has 2 sources; train, dev|cannot have enough sources of (NON)?SPEECH", str(error))
+        return
+    in_part = split.merge(stimuli[["stimulus_id", "recording_id"]], on="stimulus_id")
+    assert in_part.groupby("source_id").part.nunique().eq(1).all() and in_part.groupby("recording_id").part.nunique().eq(1).all()
+    assert split.groupby("part").label.nunique().to_dict() == {"train": 2, "dev": 2, "test": 2}
+
+
+def test_a_recording_moves_its_speakers_alone():
+    stimuli = stimuli_table({label: [2] * 40 for label in LABELS})
+    before = split_by_source(stimuli, 0.2, 0.3, 1).groupby("source_id").part.first()
+    pair = [before.index[before.eq(part) & before.index.str.startswith("SPEECH")][0] for part in ("train", "test")]
+    stimuli.loc[stimuli.source_id.isin(pair), "recording_id"] = "panel"
+    after = split_by_source(stimuli, 0.2, 0.3, 1).groupby("source_id").part.first()
+    assert after[pair[0]] == after[pair[1]]
+    assert set(before.index[before != after]) < set(pair)
+
+
+def test_sources_that_cannot_be_told_apart_are_refused_with_what_ties_them():
+    stimuli = stimuli_table({"SPEECH": [2] * 6, "NONSPEECH": [2] * 6})
+    stimuli.loc[stimuli.source_id.isin([f"SPEECH{k}" for k in range(5)]), "recording_id"] = "panel"
+    with pytest.raises(InputError, match=r"there are 6 in 2 components .* SPEECH0 and 4 others, held together by recording panel; add recordings"):
+        split_by_source(stimuli, 0.2, 0.3, 1)
+
+
+def test_folds_keep_a_recording_whole_and_test_it_once():
+    stimuli = stimuli_table({label: [2] * 12 for label in LABELS})
+    stimuli.loc[stimuli.source_id.isin(["SPEECH0", "SPEECH5", "NONSPEECH3"]), "recording_id"] = "panel"
+    splits = [split_into_fold(stimuli, 4, fold, 0.1, 1) for fold in range(4)]
+    parts = [split.merge(stimuli[["stimulus_id", "recording_id"]], on="stimulus_id") for split in splits]
+    assert all(part.groupby("recording_id").part.nunique().eq(1).all() for part in parts)
+    tested = [name for split in splits for name in split.source_id[split.part == "test"].unique()]
+    assert sorted(tested) == sorted(stimuli.source_id.unique())
 
 
 @st.composite

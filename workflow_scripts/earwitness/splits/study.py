@@ -1,28 +1,39 @@
-"""Who trains, who tunes, who tests."""
+"""The study's splits: who trains, who tunes, who tests.
 
-from collections.abc import Iterable
+What must stay together is one component (earwitness.splits.components). A split by source is the one nearest to an assignment
+of single sources that divides no component.
+"""
+
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream_seed
+from earwitness.splits.components import components, shared_values
+from earwitness.splits.nearest import nearest_split
+from earwitness.tables.columns import LABELS
 from earwitness.tables.files import validate
 from earwitness.tables.splits import SPLIT
 
+KEPT_TOGETHER = ("recording_id", "session")
+"""Columns of stimuli, where they have them, whose equal values keep sources in one part, as source_id does."""
+
 
 def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: float, seed: int) -> pd.DataFrame:
-    """Assign whole sources, class by class, to train, dev and test.
+    """Assign whole components of sources to train, dev and test.
 
-    stimuli: one row per stimulus, with stimulus_id, clip_id, source_id and label.
+    stimuli: one row per stimulus, with stimulus_id, clip_id, recording_id, source_id, label and duration_ms.
     dev_fraction, test_fraction: shares of each class's sources, in (0, 1), together below 1; every part gets at least
     one source of each class.
 
     Each class's sources are ordered by a hash of the seed and their own name, and the parts are stretches of that order:
-    the order of rows plays no role, and a new source moves at most a few others from one part to the next.
+    the order of rows plays no role, and a new source moves at most a few others from one part to the next. Where that divides
+    a component (a source of both classes, sources of one recording), the nearest split that does not is taken.
     Returns a SPLIT table sorted by stimulus_id.
-    Raises InputError where a class has fewer than 3 sources, or a source has stimuli of both classes.
+    Raises InputError where a class has fewer than 3 sources, or its components cannot give every part one.
     """
-    parts: dict[str, str] = {}
+    parts: dict[tuple[str, str], str] = {}
     for label, sources in _sources_by_class(stimuli).items():
         ordered = _by_key(sources, seed, "split_grouped")
         count = len(ordered)
@@ -33,8 +44,9 @@ def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: f
             )
         test = min(max(1, round(test_fraction * count)), count - 2)
         dev = min(max(1, round(dev_fraction * count)), count - 1 - test)
-        parts |= dict(zip(ordered, ["test"] * test + ["dev"] * dev + ["train"] * (count - test - dev), strict=True))
-    split = _finish(stimuli.assign(part=stimuli.source_id.map(parts)))
+        stretches = ["test"] * test + ["dev"] * dev + ["train"] * (count - test - dev)
+        parts |= {(label, source): part for source, part in zip(ordered, stretches, strict=True)}
+    split = _finish(_whole(stimuli, parts, seed))
     for part in ("train", "dev", "test"):
         _assert_both_classes(split, part)
     return split
@@ -45,24 +57,29 @@ def split_into_fold(stimuli: pd.DataFrame, folds: int, fold: int, dev_fraction: 
 
     stimuli: as for `split_by_source`. fold: 0, 1, ..., folds - 1. The fold tests every `folds`-th source of each class, in
     an order that depends on the seed and the sources' names alone. dev_fraction: share of each class's sources, drawn anew
-    for each fold from those it does not test, at least one; the rest trains.
+    for each fold from those it does not test, at least one; the rest trains. Components stay whole, as in `split_by_source`.
     Returns a SPLIT table sorted by stimulus_id.
     Raises InputError where a class has too few sources for a test source in every fold and one to tune and one to train on
-    beside it, or a source has stimuli of both classes.
+    beside it, or its components cannot give every fold one.
     """
-    parts: dict[str, str] = {}
-    for label, sources in _sources_by_class(stimuli).items():
+    tested: dict[tuple[str, str], str] = {}
+    by_class = _sources_by_class(stimuli)
+    for label, sources in by_class.items():
         count = len(sources)
         if count < folds:
             raise InputError(
                 f"class {label} has {count} source{'s' if count > 1 else ''}, fewer than splits.folds = {folds}; "
                 f"lower it to {count} or less (at least 3), or add recordings of {label} from other sources"
             )
-        test = _by_key(sources, seed, "split_fold")[fold::folds]
-        others = _by_key(set(sources) - set(test), seed, "split_fold", "dev", str(fold))
-        dev = min(max(1, round(dev_fraction * count)), len(others) - 1)
-        parts |= dict.fromkeys(test, "test") | dict.fromkeys(others[:dev], "dev") | dict.fromkeys(others[dev:], "train")
-    return _finish(stimuli.assign(part=stimuli.source_id.map(parts)))
+        tested |= {(label, source): str(k % folds) for k, source in enumerate(_by_key(sources, seed, "split_fold"))}
+    in_fold = _whole(stimuli, tested, seed)
+    test, rest = in_fold[in_fold.part == str(fold)].assign(part="test"), in_fold[in_fold.part != str(fold)]
+    parts: dict[tuple[str, str], str] = {}
+    for label, sources in _sources_by_class(rest).items():
+        others = _by_key(sources, seed, "split_fold", "dev", str(fold))
+        dev = min(max(1, round(dev_fraction * len(by_class[label]))), len(others) - 1)
+        parts |= {(label, source): "dev" if k < dev else "train" for k, source in enumerate(others)}
+    return _finish(pd.concat([test, _whole(rest, parts, seed)]))
 
 
 def split_with_fewer_sources(grouped: pd.DataFrame, sources: int, seed: int) -> pd.DataFrame:
@@ -74,15 +91,16 @@ def split_with_fewer_sources(grouped: pd.DataFrame, sources: int, seed: int) -> 
     Raises InputError where the train part has fewer sources of a class.
     """
     train = grouped[grouped.part == "train"]
-    kept: set[str] = set()
+    kept = grouped.part != "train"
     for label, names in _sources_by_class(train).items():
         if len(names) < sources:
             raise InputError(
                 f"the train part of the grouped split has {len(names)} {label} sources, splits.training_sources asks for {sources}; "
                 f"lower it to {len(names)} or less, or add recordings of {label}"
             )
-        kept |= set(_by_key(names, seed, "split_training_sources")[:sources])
-    return _finish(grouped[(grouped.part != "train") | grouped.source_id.isin(kept)])
+        first = _by_key(names, seed, "split_training_sources")[:sources]
+        kept |= (grouped.label == label) & grouped.source_id.isin(first)
+    return _finish(grouped[kept])
 
 
 def split_by_row(grouped: pd.DataFrame, speech_sources: int, sound_sources: int, stimuli: int, test_fraction: float, seed: int) -> pd.DataFrame:
@@ -143,11 +161,21 @@ def split_by_row(grouped: pd.DataFrame, speech_sources: int, sound_sources: int,
 
 def _sources_by_class(stimuli: pd.DataFrame) -> dict[str, list[str]]:
     sources = stimuli[["source_id", "label"]].drop_duplicates()
-    if (both := sources.source_id.duplicated()).any():
-        raise InputError(
-            f"source {sources.source_id[both].iloc[0]} has stimuli of both classes, so no split can be stratified; give them separate source_ids"
-        )
     return {str(label): sorted(group.source_id) for label, group in sources.groupby("label")}
+
+
+def _whole(stimuli: pd.DataFrame, parts: Mapping[tuple[str, str], str], seed: int) -> pd.DataFrame:
+    """Stimuli with the column `part`: the assignment of the sources of each class that is nearest to `parts` and divides no component.
+
+    Raises InputError where a part would be left without a class.
+    """
+    wanted = [parts[key] for key in zip(stimuli.label, stimuli.source_id, strict=True)]
+    items = stimuli.assign(part=wanted, seconds=stimuli.duration_ms / 1000)
+    ties = shared_values(items, [name for name in KEPT_TOGETHER if name in items])
+    nearest = nearest_split(items, components(items.source_id, ties), ties, sorted(set(wanted)), seed=seed)
+    if nearest.missing:
+        raise InputError("; ".join(nearest.missing))
+    return items.assign(part=nearest.parts)
 
 
 def _by_key(names: Iterable[str], seed: int, *stream: str) -> list[str]:
@@ -161,7 +189,7 @@ def _finish(split: pd.DataFrame) -> pd.DataFrame:
 
 def _assert_both_classes(split: pd.DataFrame, part: str) -> None:
     labels = sorted(split.label[split.part == part].unique())
-    if labels != ["NONSPEECH", "SPEECH"]:
+    if labels != sorted(LABELS):
         raise InputError(f"part {part} of the split has {' and '.join(labels) or 'no stimuli'}; every part needs both classes: add recordings")
 
 

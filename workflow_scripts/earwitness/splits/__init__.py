@@ -1,0 +1,1 @@
+"""Which part each source goes to."""

@@ -1,0 +1,51 @@
+"""What must stay in one part of a split: connected components of sources."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+TIES = ("source_a", "source_b", "why")
+"""Columns of a table of ties: two sources that must be in one part, and why."""
+
+
+def shared_values(items: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Ties between the sources that share a value of one of the columns; "" and missing values are no values.
+
+    items: one row per item, with source_id and the columns.
+    """
+    tables = [pd.DataFrame(columns=list(TIES), dtype=str)]
+    for column in columns:
+        named = items.loc[items[column].notna() & (items[column] != ""), ["source_id", column]].drop_duplicates()
+        first = named.groupby(column).source_id.transform("min")
+        tied = named[named.source_id != first]
+        what = column.removesuffix("_id")
+        tables.append(pd.DataFrame({"source_a": first[tied.index], "source_b": tied.source_id, "why": [f"{what} {v}" for v in tied[column]]}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def components(sources: Iterable[str], ties: pd.DataFrame) -> dict[str, str]:
+    """Source -> its component, named by the component's first source in sorted order.
+
+    ties: TIES; pairs with a source that is not among `sources` are passed over.
+    """
+    names = np.array(sorted(set(sources)), dtype=object)
+    position = {name: k for k, name in enumerate(names)}
+    known = ties.source_a.isin(position) & ties.source_b.isin(position)
+    a, b = (ties.loc[known, side].map(position).to_numpy(int) for side in ("source_a", "source_b"))
+    graph = coo_matrix((np.ones(len(a)), (a, b)), shape=(len(names), len(names)))
+    _, number = connected_components(graph, directed=False)
+    first = pd.Series(names).groupby(number).first()
+    return dict(zip(names, first.loc[number], strict=True))
+
+
+def what_holds(component: str, together: Mapping[str, str], ties: pd.DataFrame, most: int = 3) -> str:
+    """A component in words: its first sources, how many more, and what ties them."""
+    members = sorted(source for source, name in together.items() if name == component)
+    if len(members) == 1:
+        return members[0]
+    held = sorted(set(ties.why[ties.source_a.map(together) == component]))
+    by = ", ".join(held[:most]) + (f" and {len(held) - most} more" if len(held) > most else "")
+    return f"{members[0]} and {len(members) - 1} other{'s' if len(members) > 2 else ''}, held together by {by}"

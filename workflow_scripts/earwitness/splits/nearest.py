@@ -1,0 +1,201 @@
+"""The split nearest to a given one that divides no component.
+
+An integer program with one binary variable for every component and part, solved exactly (HiGHS, through scipy.optimize.milp)
+three times: as few sources as possible lack in a class of a part; then as little as possible is out of balance; then, among the
+splits that reach both, the fewest seconds of audio move.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_matrix, hstack, identity, kron, vstack
+
+from earwitness.core.randomness import stream_seed
+from earwitness.splits.components import what_holds
+
+TOLERANCE = 0.05
+"""By how much a part's share of a class's seconds, items or sources may differ from the one wanted, where it did not differ by more before."""
+
+MEASURES = ("seconds", "items", "sources")
+
+_TIE_BREAK = 1e-7
+"""Share of all seconds: a component's preference for a part, by hash, decides only between equally near splits."""
+
+_GAP = 1e-4
+"""How far the seconds moved may be from the fewest possible, as a share of them: exact for hundreds of components."""
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """A split in which every component is whole.
+
+    parts: the part of every item, in the order of the items.
+    missing: which part lacks sources of which class, and why that cannot be helped.
+    unbalanced: which part is further from the share of a class that was wanted than it may be, and why.
+    """
+
+    parts: npt.NDArray[np.object_]
+    missing: list[str]
+    unbalanced: list[str]
+
+
+def nearest_split(
+    items: pd.DataFrame,
+    together: Mapping[str, str],
+    ties: pd.DataFrame,
+    parts: Sequence[str],
+    shares: Mapping[str, float] | None = None,
+    fewest_sources: int = 1,
+    seed: int = 0,
+) -> Nearest:
+    """Assign whole components to parts so that the fewest seconds of audio change their part.
+
+    items: one row per item, with source_id, label, part and seconds. together, ties: of earwitness.splits.components.
+    parts: all parts. shares: the wanted share of every class in each part, adding up to 1; by default what each part has of a
+    class's seconds now. fewest_sources: sources of every class that each part needs.
+
+    Every part gets `fewest_sources` of each class where that is possible; its shares of each class's seconds, items and sources
+    stay within TOLERANCE of the wanted one, or as far from it as they are now, where that is possible. Where the present
+    split divides nothing and lacks nothing, and no shares are asked for, nothing moves. The order of rows plays no role.
+    """
+    parts = list(parts)
+    labels = sorted(items.label.unique())
+    component = items.source_id.map(together)
+    names = sorted(component.unique())
+    amount = _amounts(items, component, names, parts, labels)
+    total = amount.sum(axis=2)
+    whole = not pd.DataFrame({"component": component, "part": items.part}).drop_duplicates().component.duplicated().any()
+    n_sources = np.rint(total[2])
+
+    present = amount.sum(axis=1) / total.sum(axis=1)[:, None, :]
+    asked = present[0] if shares is None else np.repeat([[shares[part]] for part in parts], len(labels), axis=1)
+    allowed = np.maximum(TOLERANCE, np.abs(present - asked)) if shares is None else np.full(present.shape, TOLERANCE)
+    enough = bool((np.rint(amount[2].sum(axis=0)) >= fewest_sources).all())
+    if whole and enough and (shares is None or bool((np.abs(present - asked) <= TOLERANCE).all())):
+        return Nearest(items.part.to_numpy(object), [], [])
+
+    moved = (amount[0].sum(axis=(1, 2))[:, None] - amount[0].sum(axis=2)) / amount[0].sum()
+    preference = np.array([[stream_seed(seed, "nearest_split", name, part) / 2**64 for part in parts] for name in names])
+    chosen = _solve(moved + _TIE_BREAK * preference / len(names), total, asked, allowed, n_sources, fewest_sources)
+
+    placed = np.eye(len(parts))[chosen]
+    got = np.einsum("kp,mkc->mpc", placed, total) / total.sum(axis=1)[:, None, :]
+    lacking = [(p, c) for p in range(len(parts)) for c in range(len(labels)) if placed[:, p] @ n_sources[:, c] < fewest_sources]
+    missing = [_why_missing(parts[p], labels[c], c, names, n_sources, together, ties, int(placed[:, p] @ n_sources[:, c])) for p, c in lacking]
+    unbalanced = []
+    for p, c in np.argwhere((np.abs(got - asked) > allowed + 1e-6).any(axis=0)):
+        measure = int(np.argmax(np.abs(got - asked)[:, p, c]))
+        unbalanced.append(_why_unbalanced(parts[p], labels[c], measure, got[measure, p, c], asked[:, c], total[measure, :, c], names, together, ties))
+    part_of = dict(zip(names, np.array(parts, dtype=object)[chosen], strict=True))
+    return Nearest(component.map(part_of).to_numpy(object), missing, unbalanced)
+
+
+def _amounts(items: pd.DataFrame, component: pd.Series, names: list[str], parts: list[str], labels: list[str]) -> npt.NDArray[np.float64]:
+    """Measure x component x part x class: seconds, items, and sources, of which one that is divided counts in parts by its items."""
+    keyed = items.assign(component=component, items=1.0)
+    per_source = keyed.groupby(["component", "part", "label", "source_id"])[["seconds", "items"]].sum()
+    per_source["sources"] = per_source["items"] / per_source.groupby(["label", "source_id"])["items"].transform("sum")
+    cells = per_source.groupby(["component", "part", "label"]).sum().reset_index()
+    amount = np.zeros((len(MEASURES), len(names), len(parts), len(labels)))
+    where = [pd.Index(order).get_indexer(pd.Index(cells[key])) for order, key in ((names, "component"), (parts, "part"), (labels, "label"))]
+    for number, measure in enumerate(MEASURES):
+        amount[number][tuple(where)] = cells[measure]
+    return amount
+
+
+def _solve(
+    cost: npt.NDArray[np.float64],
+    total: npt.NDArray[np.float64],
+    asked: npt.NDArray[np.float64],
+    allowed: npt.NDArray[np.float64],
+    n_sources: npt.NDArray[np.float64],
+    fewest_sources: int,
+) -> npt.NDArray[np.intp]:
+    """The part of every component.
+
+    Variables: x (component, part), binary; e (measure, part, class), how far a share is beyond what is allowed; l (part, class),
+    how many sources are lacking.
+    """
+    n, n_parts = cost.shape
+    n_measures, _, n_labels = total.shape
+    n_excess, n_lack = n_measures * n_parts * n_labels, n_parts * n_labels
+    share = total / total.sum(axis=1)[:, None, :]
+    # Rows ordered as (measure, part, class) and (part, class), columns of x as (component, part).
+    shares_of = vstack([_by_part(share[m], n_parts) for m in range(n_measures)])
+    sources_of = _by_part(n_sources, n_parts)
+    one_part = hstack([kron(identity(n), np.ones((1, n_parts))), csr_matrix((n, n_excess + n_lack))])
+    lacks = hstack([sources_of, csr_matrix((n_lack, n_excess)), identity(n_lack)])
+    above = hstack([shares_of, -identity(n_excess), csr_matrix((n_excess, n_lack))])
+    below = hstack([shares_of, identity(n_excess), csr_matrix((n_excess, n_lack))])
+    wanted = np.repeat(asked[None], n_measures, axis=0)
+    constraints = [
+        LinearConstraint(one_part, 1, 1),
+        LinearConstraint(lacks, fewest_sources, np.inf),
+        LinearConstraint(above, -np.inf, (wanted + allowed).ravel()),
+        LinearConstraint(below, (wanted - allowed).ravel(), np.inf),
+    ]
+    n_x = n * n_parts
+    binary = np.repeat([1, 0], [n_x, n_excess + n_lack])
+    bounds = Bounds(0, np.repeat([1, np.inf], [n_x, n_excess + n_lack]))
+    nothing, no_excess, no_lack = np.zeros(n_x), np.zeros(n_excess), np.zeros(n_lack)
+    lacking = np.concatenate([nothing, no_excess, np.ones(n_lack)])
+    unbalanced = np.concatenate([nothing, np.ones(n_excess), no_lack])
+    moved = np.concatenate([cost.ravel(), no_excess, no_lack])
+    for aim in (lacking, unbalanced, moved):
+        solved = milp(aim, integrality=binary, bounds=bounds, constraints=constraints, options={"mip_rel_gap": _GAP})
+        constraints.append(LinearConstraint(aim[None], -np.inf, solved.fun + 1e-6))
+    return solved.x[:n_x].reshape(n, n_parts).argmax(axis=1)
+
+
+def _by_part(values: npt.NDArray[np.float64], n_parts: int) -> csr_matrix:
+    """values (component x class) as the matrix that takes x to what each part holds of each class, rows ordered (part, class)."""
+    n, n_labels = values.shape
+    rows = np.arange(n_parts)[None, :, None] * n_labels + np.arange(n_labels)[None, None, :]
+    columns = (np.arange(n)[:, None] * n_parts + np.arange(n_parts)[None, :])[:, :, None]
+    shape = (n, n_parts, n_labels)
+    data = np.broadcast_to(values[:, None, :], shape).ravel()
+    where = (np.broadcast_to(rows, shape).ravel(), np.broadcast_to(columns, shape).ravel())
+    return csr_matrix((data, where), shape=(n_parts * n_labels, n * n_parts))
+
+
+def _why_missing(
+    part: str,
+    label: str,
+    c: int,
+    names: list[str],
+    n_sources: npt.NDArray[np.float64],
+    together: Mapping[str, str],
+    ties: pd.DataFrame,
+    got: int,
+) -> str:
+    having = np.flatnonzero(n_sources[:, c])
+    largest = names[having[np.argmax(n_sources[having, c])]] if len(having) else ""
+    told = f", of which {what_holds(largest, together, ties)}" if largest and n_sources[:, c].max() > 1 else ""
+    count = int(n_sources[:, c].sum())
+    return (
+        f"part {part} cannot have enough sources of {label} ({got}): there are {count} in {len(having)} component{'' if len(having) == 1 else 's'} "
+        f"that cannot be divided{told}; add recordings of {label} from other sources"
+    )
+
+
+def _why_unbalanced(
+    part: str,
+    label: str,
+    measure: int,
+    got: float,
+    asked: npt.NDArray[np.float64],
+    total: npt.NDArray[np.float64],
+    names: list[str],
+    together: Mapping[str, str],
+    ties: pd.DataFrame,
+) -> str:
+    largest = int(np.argmax(total))
+    share = total[largest] / total.sum()
+    why = f"component of {share:.0%} of {label} holds {what_holds(names[largest], together, ties)}"
+    if share > asked.max() + TOLERANCE:
+        why += f"; no part of {asked.max():.0%} or less can hold it"
+    return f"part {part} gets {got:.0%} of the {MEASURES[measure]} of {label}: {why}"
