@@ -6,7 +6,7 @@ from pathlib import Path
 LIBRARY = Path(__file__).parents[2] / "workflow_scripts" / "earwitness"
 LAYERS = (
     "core", "runtime", "audio", "statistics", "systems", "tables", "corpora", "stimuli", "splits", "config", "plan", "evaluation",
-    "psychometrics", "model", "detectors", "leakage", "prompt_search", "report", "provenance",
+    "psychometrics", "model", "detectors", "leakage", "prompt_search", "report", "provenance", "command_line",
 )  # fmt: skip
 """Packages and modules of earwitness, lowest first: each imports itself and what comes before it."""
 

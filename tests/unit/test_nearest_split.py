@@ -97,6 +97,10 @@ def sources_in(parts: dict[str, tuple[int, int]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["source_id", "label", "part", "seconds"])
 
 
+def shares_of(**shares: float) -> dict[tuple[str, str], float]:
+    return {(part, label): share for part, share in shares.items() for label in ("SPEECH", "NONSPEECH")}
+
+
 def test_nothing_moves_where_nothing_was_wrong_however_lopsided():
     items = sources_in({"train": (2, 8), "dev": (1, 1), "test": (9, 2)})
     ties = ties_table(("train-SPEECH-0", "train-NONSPEECH-3", "one recording"))
@@ -126,7 +130,7 @@ def test_what_cannot_be_is_said_with_the_component_and_what_holds_it():
     ties = ties_table(
         *[("train-SPEECH-0", f"{part}-SPEECH-{k}", "near duplicates") for part, n in (("train", 6), ("dev", 1), ("test", 1)) for k in range(n)]
     )
-    found = nearest_split(items, components(items.source_id, ties), ties, PARTS, shares={"train": 0.4, "dev": 0.3, "test": 0.3})
+    found = nearest_split(items, components(items.source_id, ties), ties, PARTS, shares=shares_of(train=0.4, dev=0.3, test=0.3))
     assert any(
         "component of 80% of SPEECH holds dev-SPEECH-0 and 7 others, held together by near duplicates; no part of 40% or less can hold it" in line
         for line in found.unbalanced
@@ -138,7 +142,7 @@ def test_what_cannot_be_is_said_with_the_component_and_what_holds_it():
 
 def test_asked_shares_are_met():
     items = sources_in({"train": (40, 40)})
-    found = nearest_split(items, components(items.source_id, ties_table()), ties_table(), PARTS, shares={"train": 0.7, "dev": 0.1, "test": 0.2})
+    found = nearest_split(items, components(items.source_id, ties_table()), ties_table(), PARTS, shares=shares_of(train=0.7, dev=0.1, test=0.2))
     shares = items.assign(part=found.parts).groupby(["label", "part"]).size() / 40
     for part, share in (("train", 0.7), ("dev", 0.1), ("test", 0.2)):
         assert all(abs(shares[label, part] - share) <= TOLERANCE + 1e-9 for label in ("SPEECH", "NONSPEECH"))
@@ -152,3 +156,14 @@ def test_components_join_whatever_shares_a_value_or_is_tied_and_empty_values_joi
     ties = pd.concat([shared_values(items, ["recording_id", "session"]), ties_table(("d", "e", "one voice"), ("e", "nobody", "one voice"))])
     assert components(items.source_id, ties) == {"a": "a", "b": "a", "c": "a", "d": "d", "e": "d"}
     assert set(ties.why) == {"recording r1", "session s", "one voice"}
+
+
+def test_the_published_numbers_of_sources_can_be_asked_for():
+    """2 speakers and 8 sounds train, 1 and 2 test; two of the sounds are one recording."""
+    items = sources_in({"train": (1, 4), "test": (2, 6)})
+    ties = ties_table(("train-NONSPEECH-0", "test-NONSPEECH-0", "one recording"))
+    sources = {("train", "SPEECH"): 2, ("train", "NONSPEECH"): 8, ("test", "SPEECH"): 1, ("test", "NONSPEECH"): 2}
+    shares = {(part, label): n / (3 if label == "SPEECH" else 10) for (part, label), n in sources.items()}
+    found = nearest_split(items, components(items.source_id, ties), ties, ("train", "test"), shares, sources)
+    assert items.assign(part=found.parts).groupby(["part", "label"]).source_id.nunique().to_dict() == sources
+    assert not found.missing and not found.unbalanced

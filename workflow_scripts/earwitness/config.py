@@ -17,7 +17,8 @@ from earwitness.audio.noise_folder import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.systems import BASE, System
 
-SCHEMA_PATH = Path(__file__).parents[2] / "config" / "schema" / "config.schema.yaml"
+_INSTALLED, _CHECKED_OUT = Path(__file__).with_name("schema"), Path(__file__).parents[2] / "config" / "schema"
+SCHEMA_PATH = (_INSTALLED if _INSTALLED.is_dir() else _CHECKED_OUT) / "config.schema.yaml"
 
 _DEMANDS = {
     "type": "must be of type {}",

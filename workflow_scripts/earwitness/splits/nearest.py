@@ -48,17 +48,17 @@ def nearest_split(
     together: Mapping[str, str],
     ties: pd.DataFrame,
     parts: Sequence[str],
-    shares: Mapping[str, float] | None = None,
-    fewest_sources: int = 1,
+    shares: Mapping[tuple[str, str], float] | None = None,
+    sources: Mapping[tuple[str, str], int] | None = None,
     seed: int = 0,
 ) -> Nearest:
     """Assign whole components to parts so that the fewest seconds of audio change their part.
 
     items: one row per item, with source_id, label, part and seconds. together, ties: of earwitness.splits.components.
-    parts: all parts. shares: the wanted share of every class in each part, adding up to 1; by default what each part has of a
-    class's seconds now. fewest_sources: sources of every class that each part needs.
+    parts: all parts. shares: (part, class) -> the wanted share of the class, adding up to 1 over parts; by default what each part
+    has of the class's seconds now. sources: (part, class) -> how many sources of the class the part needs; 1 where it is not told.
 
-    Every part gets `fewest_sources` of each class where that is possible; its shares of each class's seconds, items and sources
+    Every part gets its sources of each class where that is possible; its shares of each class's seconds, items and sources
     stay within TOLERANCE of the wanted one, or as far from it as they are now, where that is possible. Where the present
     split divides nothing and lacks nothing, and no shares are asked for, nothing moves. The order of rows plays no role.
     """
@@ -72,24 +72,29 @@ def nearest_split(
     n_sources = np.rint(total[2])
 
     present = amount.sum(axis=1) / total.sum(axis=1)[:, None, :]
-    asked = present[0] if shares is None else np.repeat([[shares[part]] for part in parts], len(labels), axis=1)
+    asked = present[0] if shares is None else np.array([[shares[part, label] for label in labels] for part in parts])
+    fewest = np.array([[(sources or {}).get((part, label), 1) for label in labels] for part in parts])
     allowed = np.maximum(TOLERANCE, np.abs(present - asked)) if shares is None else np.full(present.shape, TOLERANCE)
-    enough = bool((np.rint(amount[2].sum(axis=0)) >= fewest_sources).all())
+    enough = bool((np.rint(amount[2].sum(axis=0)) >= fewest).all())
     if whole and enough and (shares is None or bool((np.abs(present - asked) <= TOLERANCE).all())):
         return Nearest(items.part.to_numpy(object), [], [])
 
     moved = (amount[0].sum(axis=(1, 2))[:, None] - amount[0].sum(axis=2)) / amount[0].sum()
     preference = np.array([[stream_seed(seed, "nearest_split", name, part) / 2**64 for part in parts] for name in names])
-    chosen = _solve(moved + _TIE_BREAK * preference / len(names), total, asked, allowed, n_sources, fewest_sources)
+    chosen = _solve(moved + _TIE_BREAK * preference / len(names), total, asked, allowed, n_sources, fewest)
 
     placed = np.eye(len(parts))[chosen]
     got = np.einsum("kp,mkc->mpc", placed, total) / total.sum(axis=1)[:, None, :]
-    lacking = [(p, c) for p in range(len(parts)) for c in range(len(labels)) if placed[:, p] @ n_sources[:, c] < fewest_sources]
+    lacking = np.argwhere(placed.T @ n_sources < fewest)
     missing = [_why_missing(parts[p], labels[c], c, names, n_sources, together, ties, int(placed[:, p] @ n_sources[:, c])) for p, c in lacking]
     unbalanced = []
     for p, c in np.argwhere((np.abs(got - asked) > allowed + 1e-6).any(axis=0)):
         measure = int(np.argmax(np.abs(got - asked)[:, p, c]))
-        unbalanced.append(_why_unbalanced(parts[p], labels[c], measure, got[measure, p, c], asked[:, c], total[measure, :, c], names, together, ties))
+        unbalanced.append(
+            _why_unbalanced(
+                parts[p], labels[c], measure, got[measure, p, c], asked[p, c], asked[:, c].max(), total[measure, :, c], names, together, ties
+            )
+        )
     part_of = dict(zip(names, np.array(parts, dtype=object)[chosen], strict=True))
     return Nearest(component.map(part_of).to_numpy(object), missing, unbalanced)
 
@@ -113,7 +118,7 @@ def _solve(
     asked: npt.NDArray[np.float64],
     allowed: npt.NDArray[np.float64],
     n_sources: npt.NDArray[np.float64],
-    fewest_sources: int,
+    fewest: npt.NDArray[np.int_],
 ) -> npt.NDArray[np.intp]:
     """The part of every component.
 
@@ -134,7 +139,7 @@ def _solve(
     wanted = np.repeat(asked[None], n_measures, axis=0)
     constraints = [
         LinearConstraint(one_part, 1, 1),
-        LinearConstraint(lacks, fewest_sources, np.inf),
+        LinearConstraint(lacks, fewest.ravel(), np.inf),
         LinearConstraint(above, -np.inf, (wanted + allowed).ravel()),
         LinearConstraint(below, (wanted - allowed).ravel(), np.inf),
     ]
@@ -145,9 +150,10 @@ def _solve(
     lacking = np.concatenate([nothing, no_excess, np.ones(n_lack)])
     unbalanced = np.concatenate([nothing, np.ones(n_excess), no_lack])
     moved = np.concatenate([cost.ravel(), no_excess, no_lack])
-    for aim in (lacking, unbalanced, moved):
+    for aim, slack in ((lacking, 0.5), (unbalanced, 1e-4), (moved, 0.0)):
         solved = milp(aim, integrality=binary, bounds=bounds, constraints=constraints, options={"mip_rel_gap": _GAP})
-        constraints.append(LinearConstraint(aim[None], -np.inf, solved.fun + 1e-6))
+        # Sources are whole, so that half of one lacks nothing.
+        constraints.append(LinearConstraint(aim[None], -np.inf, solved.fun + slack))
     return solved.x[:n_x].reshape(n, n_parts).argmax(axis=1)
 
 
@@ -187,7 +193,8 @@ def _why_unbalanced(
     label: str,
     measure: int,
     got: float,
-    asked: npt.NDArray[np.float64],
+    asked: float,
+    most_asked: float,
     total: npt.NDArray[np.float64],
     names: list[str],
     together: Mapping[str, str],
@@ -196,6 +203,6 @@ def _why_unbalanced(
     largest = int(np.argmax(total))
     share = total[largest] / total.sum()
     why = f"component of {share:.0%} of {label} holds {what_holds(names[largest], together, ties)}"
-    if share > asked.max() + TOLERANCE:
-        why += f"; no part of {asked.max():.0%} or less can hold it"
-    return f"part {part} gets {got:.0%} of the {MEASURES[measure]} of {label}: {why}"
+    if share > most_asked + TOLERANCE:
+        why += f"; no part of {most_asked:.0%} or less can hold it"
+    return f"part {part} gets {got:.0%} of the {MEASURES[measure]} of {label}, not {asked:.0%}: {why}"

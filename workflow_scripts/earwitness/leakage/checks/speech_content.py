@@ -1,5 +1,6 @@
 """Is the class of a clip what an independent detector hears?"""
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from itertools import groupby
@@ -14,6 +15,9 @@ from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.detectors.classic import SILERO_CHUNK, silero_probabilities
 from earwitness.leakage.audit_input import AuditInput, Batch
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
+
+DETECTOR_PACKAGES = ("onnxruntime", "silero_vad")
+"""What the detector is made of; an installation for the audit alone may be without."""
 
 MIN_SPEECH_S = 0.25
 """The shortest stretch that the detector's own package takes for speech, by its defaults."""
@@ -65,6 +69,8 @@ def speech_in_nonspeech(data: AuditInput) -> Finding:
     clip is shorter than 0.25 s, since missing speech in so little says nothing. The detector errs too, on singing and
     animal voices above all, so this is a list to listen to; the statistic is its length.
     """
+    if absent := [name for name in DETECTOR_PACKAGES if importlib.util.find_spec(name) is None]:
+        return not_run(f"needs {' and '.join(absent)}, not installed here (pip install with the extra speech)", 0, 0)
     stimuli = data.stimuli
     clips = stimuli.drop_duplicates("clip_id").sort_values("clip_id")[["clip_id", "source_id", "label", "part"]]
     heard: list[Heard] = []

@@ -1,0 +1,30 @@
+"""The command `earwitness` of an installation: one subcommand for each program that works without the workflow."""
+
+import importlib
+import sys
+
+from earwitness.core.errors import InputError, one_line_errors
+
+PROGRAMS = {
+    "audit": ("audit_leakage", "look for leaks between the parts of a split"),
+    "propose-split": ("propose_split", "write the nearest split that passes its audit"),
+    "self-test": ("self_test_audit", "plant leaks in a copy of a split, and tell which ones the audit finds"),
+}
+"""Subcommand -> program (a module of earwitness.programs, which is workflow_scripts), and what it does."""
+
+USAGE = "usage: earwitness COMMAND ...; earwitness COMMAND --help has the rest\n\n" + "\n".join(
+    f"  {command:<20}{what}" for command, (_, what) in PROGRAMS.items()
+)
+
+
+@one_line_errors
+def main() -> None:
+    """Run the program that the first argument names, with the others."""
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command in ("", "-h", "--help"):
+        print(USAGE)
+        return
+    if command not in PROGRAMS:
+        raise InputError(f"earwitness {command}: no such command; give one of {', '.join(PROGRAMS)}")
+    sys.argv = [f"earwitness {command}", *sys.argv[2:]]
+    importlib.import_module(f"earwitness.programs.{PROGRAMS[command][0]}").main()

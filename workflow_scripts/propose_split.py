@@ -1,0 +1,103 @@
+"""Write the nearest split that passes its audit, and what it had to move.
+
+Takes a split as audit_leakage.py does, and the certificate and evidence of its audit where there are any. Writes a folder: the
+manifests train.csv, test.csv (and dev.csv), or split.csv for a split of this workflow; moves.csv; ties.csv, what had to stay
+together; certificate.json and evidence.csv, the audit of what is proposed; report.md. Exit code 0: what is proposed passes;
+1: bad input; 2: it does not, and the report says why.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.files import atomic_folder, write_json
+from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
+from earwitness.leakage.audit import audit
+from earwitness.leakage.certificate import load_certificate, printable
+from earwitness.leakage.proposal import propose
+from earwitness.leakage.proposal_files import proposal_report, write_manifests, write_split, write_tables
+from earwitness.leakage.verdict import parts_of, verdict
+from earwitness.tables.audit_evidence import EVIDENCE
+from earwitness.tables.columns import LABELS
+from earwitness.tables.files import read_table, write_table
+
+
+def share_of_part(text: str) -> tuple[str, float]:
+    """A part and its share, from PART=SHARE."""
+    part, _, share = text.partition("=")
+    try:
+        return part, float(share)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is not PART=SHARE, as in test=0.2") from error
+
+
+def sources_of_part(text: str) -> tuple[str, tuple[int, int]]:
+    """A part and its sources of SPEECH and NONSPEECH, from PART=SPEECH+NONSPEECH."""
+    part, _, numbers = text.partition("=")
+    speech, _, other = numbers.partition("+")
+    if not (speech.isdecimal() and other.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not PART=SPEECH+NONSPEECH, as in test=1+2")
+    return part, (int(speech), int(other))
+
+
+@one_line_errors
+def main() -> None:
+    parser = AuditArguments(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_audit_arguments(parser)
+    parser.add_argument("--certificate", type=Path, help="the certificate of the split's audit (JSON); with --evidence, saves an audit")
+    parser.add_argument("--evidence", type=Path, help="the evidence of the split's audit (CSV)")
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument("--shares", nargs="+", type=share_of_part, metavar="PART=SHARE", help="of each class; by default as they are now")
+    wanted.add_argument("--sources", nargs="+", type=sources_of_part, metavar="PART=SPEECH+NONSPEECH", help="how many sources, as in test=1+2")
+    parser.add_argument("--seed", type=int, default=0, help="decides between equally near splits (default: 0)")
+    parser.add_argument("--out", type=Path, required=True, help="folder for what is proposed")
+    args = parser.parse_args()
+    if (args.certificate is None) != (args.evidence is None):
+        raise InputError("--certificate and --evidence go together; give both, or none to audit anew")
+
+    shares, sources = None, None
+    if args.shares:
+        shares = {(part, label): share for part, share in args.shares for label in LABELS}
+        if abs(sum(dict(args.shares).values()) - 1) > 1e-6:
+            raise InputError(f"--shares: add up to {sum(dict(args.shares).values()):g}; give shares of all parts that add up to 1")
+    if args.sources:
+        sources = {(part, label): n for part, numbers in args.sources for label, n in zip(LABELS, numbers, strict=True)}
+
+    with audited_from(args) as (audited, _):
+        evidence = None
+        if args.certificate is not None:
+            certificate = load_certificate(args.certificate)
+            if certificate["subject"] != audited.subject:
+                raise InputError(f"{args.certificate}: is about other data; give the certificate of this split, or none")
+            evidence = read_table(args.evidence, EVIDENCE)
+        if sources is not None:
+            there = audited.data.stimuli.groupby("label").source_id.nunique()
+            for label in LABELS:
+                if (asked := sum(n for (_, of), n in sources.items() if of == label)) != there.get(label, 0):
+                    raise InputError(
+                        f"--sources: {asked} sources of {label} are asked for, there are {there.get(label, 0)}; every source is in one part"
+                    )
+            shares = {(part, label): n / there[label] for (part, label), n in sources.items()}
+        proposal = propose(audited, evidence, shares, sources, args.seed)
+        before = parts_of(audited.data.stimuli)
+    with atomic_folder(args.out) as folder:
+        if args.split is None:
+            manifests = {part: getattr(args, part) for part in ("train", "dev", "test") if getattr(args, part) is not None}
+            written = write_manifests(folder, args.out, proposal, manifests, args.path_column)
+        else:
+            written = {"split": write_split(folder, proposal)}
+        write_tables(folder, proposal)
+        with audited_from(argparse.Namespace(**(vars(args) | written))) as (audited, waivers):
+            certificate, evidence = audit(audited, waivers)
+        write_json(folder / "certificate.json", certificate)
+        write_table(folder / "evidence.csv", evidence, EVIDENCE)
+        (folder / "report.md").write_text(proposal_report(before, proposal, certificate), encoding="utf-8")
+    seconds = proposal.moves.seconds.sum()
+    print(f"{len(proposal.moves)} items of {proposal.moves.source.nunique()} sources moved ({seconds:.1f} s); see {args.out / 'report.md'}")
+    print(*[printable(line) for line in [*proposal.impossible, *proposal.unbalanced, verdict(certificate)]], sep="\n")
+    sys.exit(0 if certificate["status"] == "pass" else 2)
+
+
+if __name__ == "__main__":
+    main()
