@@ -12,8 +12,8 @@ rule catalogue_recordings:
     """Every file is listed and checked; only sound ones, of categories without human voice, go on."""
     input:
         # read through the folder; listed so that a changed file is catalogued again
-        files=dataset_inputs,
-        uploaders=uploader_tables,
+        files=lambda wildcards: recordings.inputs(wildcards.dataset),
+        uploaders=lambda wildcards: recordings.uploader_tables(wildcards.dataset),
     output:
         recordings="results/recordings/{dataset}.parquet",
         segments="results/recordings/{dataset}_segments.parquet",
@@ -29,7 +29,7 @@ rule catalogue_recordings:
         runtime=120,
     params:
         code=code("catalogue_recordings.py"),
-        path=dataset_path,
+        path=lambda wildcards: recordings.path(wildcards.dataset),
         source=lambda wildcards: as_json_of({key: config["sources"][wildcards.dataset][key] for key in DESCRIPTION}),
         check=as_json("check"),
     message:

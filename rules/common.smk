@@ -18,12 +18,10 @@ from earwitness.core.code_identity import code_identities
 from earwitness.core.errors import InputError
 from earwitness.core.yaml_text import refuse_yaml_surprises
 from earwitness.audio.noise_folder import noise_recordings
-from earwitness.corpora.data_sets import DESCRIPTION, DataSet
-from earwitness.corpora.inputs import classes_of, input_files, without_stand_ins
-from earwitness.corpora.layouts import clips_info_files
-from earwitness.corpora.manifest import packed_tables
+from earwitness.corpora.data_sets import DESCRIPTION
 from earwitness.model.identity import model_files
 from earwitness.plan import paths
+from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, asked_splits, expected_verdict
 from earwitness.provenance.run_log import errors_since, record_run
 from earwitness.systems import BASE, System
@@ -37,16 +35,8 @@ try:
     for path in dict.fromkeys([*workflow.configfiles, *workflow.overwrite_configfiles]):
         refuse_yaml_surprises(Path(path))
     config = complete_config(config)
-    ON_DISK = {
-        name: DataSet.from_settings(name, Path(source["path"]), source)
-        for name, source in config["sources"].items()
-        if source["origin"] in ("path", "manifest", "folder") and source["role"] != "noise"
-    }
-    FILES_ON_DISK = {name: input_files(data_set) for name, data_set in ON_DISK.items()}
-    PACKED = [name for name, data_set in ON_DISK.items() if packed_tables(data_set)]
-    config["sources"] = without_stand_ins(
-        config["sources"], {name: classes_of(data_set) for name, data_set in ON_DISK.items()}
-    )
+    recordings = Recordings.find(config["sources"])
+    config["sources"] = recordings.sources
     plan = Plan(config)
     NOISES_ON_DISK = {
         stimulus_set: list(map(str, noise_recordings(Path(folder))))
@@ -100,42 +90,6 @@ def as_json(*keys):
         return as_json_of(value)
 
     return slice_of_config
-
-
-def dataset_folder(name):
-    """The folder that a rule makes of a data set."""
-    if name in PACKED:
-        return f"data/unpacked/{name}"
-    corpus = "baseline" if name == "fsd50k" else "study"
-    return {"embedded": f"data/embedded/{corpus}/{name}", "download": f"data/downloads/{name}"}[
-        config["sources"][name]["origin"]
-    ]
-
-
-def dataset_path(wildcards):
-    """Where a data set is, or will be: its folder or table."""
-    name = wildcards.dataset
-    if name in PACKED:
-        return f"{dataset_folder(name)}/manifest.csv"
-    return str(ON_DISK[name].path) if name in ON_DISK else dataset_folder(name)
-
-
-def dataset_inputs(wildcards):
-    """What the catalogue of a data set depends on: every file of a data set on disk, or the folder that a rule makes."""
-    name = wildcards.dataset
-    return FILES_ON_DISK[name] if name in ON_DISK and name not in PACKED else dataset_folder(name)
-
-
-def uploader_tables(wildcards):
-    """What says who uploaded the sounds of ESC-50: the tables of every FSD50K that is not synthesised."""
-    if (
-        config["sources"][wildcards.dataset]["layout"] != "esc50"
-        or config["sources"][wildcards.dataset]["origin"] == "embedded"
-    ):
-        return []
-    others = [name for name, source in config["sources"].items() if source["layout"] == "fsd50k"]
-    files = [str(path) for name in others if name in ON_DISK for path in clips_info_files(ON_DISK[name].path)]
-    return files + [dataset_folder(name) for name in others if config["sources"][name]["origin"] == "download"]
 
 
 def model_folder(model):

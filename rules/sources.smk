@@ -99,7 +99,7 @@ rule download_dataset:
 rule unpack_recordings:
     """The audio of Parquet files in files of its own, which all later steps read."""
     input:
-        tables=lambda wildcards: FILES_ON_DISK.get(wildcards.dataset, []),
+        tables=lambda wildcards: recordings.files.get(wildcards.dataset, []),
     output:
         folder=directory("data/unpacked/{dataset}"),
     log:

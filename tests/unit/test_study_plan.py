@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
 from earwitness.plan import paths
+from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import Plan, adapters_of, asked_splits, expected_verdict
 from earwitness.plan.values import Search
 from earwitness.systems import BASE, System
@@ -251,3 +252,48 @@ def test_every_system_answers_in_a_file_of_its_kind_and_the_ensembles_of_a_recip
         "results/predictions/factorial/ensembles/attention-grouped.parquet",
     ]
     assert paths.adapters(systems, "history.csv") == ["results/adapters/attention/grouped/seed-42/history.csv"]
+
+
+def recordings_of(**sources):
+    return Recordings.find(complete_config({"sources": sources})["sources"])
+
+
+def write_speech(folder):
+    """One recording in VoxConverse's layout; its files."""
+    files = [folder / "audio/a.wav", folder / "rttm/a.rttm"]
+    for path in files:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return sorted(map(str, files))
+
+
+def test_an_embedded_data_set_is_in_the_folder_of_its_corpus():
+    recordings = recordings_of()
+    assert recordings.inputs("voxconverse") == ["data/embedded/study/voxconverse"]
+    assert recordings.inputs("fsd50k") == ["data/embedded/baseline/fsd50k"]
+    assert recordings.path("esc50") == "data/embedded/study/esc50"
+
+
+def test_a_data_set_on_disk_depends_on_every_file_of_it(tmp_path):
+    files = write_speech(tmp_path / "speech")
+    recordings = recordings_of(voxconverse={"origin": "path", "path": str(tmp_path / "speech")})
+    assert sorted(recordings.inputs("voxconverse")) == files
+    assert recordings.path("voxconverse") == str(tmp_path / "speech")
+
+
+def test_sounds_of_esc50_have_their_uploaders_from_a_real_fsd50k_alone(tmp_path):
+    (tmp_path / "esc50/audio").mkdir(parents=True)
+    (tmp_path / "esc50/meta").mkdir()
+    for name in ("audio/1-1-A-0.wav", "meta/esc50.csv"):
+        (tmp_path / "esc50" / name).touch()
+    own = {"origin": "path", "path": str(tmp_path / "esc50")}
+    archive = {"url": "https://example.org/a.zip", "checksum": "md5:" + "0" * 32}
+    fetched = recordings_of(esc50=own, fsd50k={"origin": "download", "archives": [archive]})
+    assert fetched.uploader_tables("esc50") == ["data/downloads/fsd50k"]
+    assert recordings_of(esc50=own).uploader_tables("esc50") == [], "the embedded one has no uploaders"
+    assert fetched.uploader_tables("voxconverse") == []
+
+
+def test_a_data_set_that_is_not_on_disk_is_named():
+    with pytest.raises(InputError, match="nowhere"):
+        recordings_of(voxconverse={"origin": "path", "path": "nowhere"})
