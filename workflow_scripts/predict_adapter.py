@@ -10,7 +10,7 @@ from earwitness.core.errors import InputError, one_line_errors
 from earwitness.leakage.gate import verify_gate
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
-from earwitness.splits import untrained_stimuli
+from earwitness.splits.study import untrained_stimuli
 from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.predictions import PREDICTIONS

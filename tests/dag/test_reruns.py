@@ -141,7 +141,7 @@ HARMLESS = [
 """Edits that run nothing again, not even all together."""
 
 CODE = [
-    case("a number in `splits.py`", appended(LIBRARY + "splits.py", "\nMORE = 1\n"), {"split_grouped"} | AFTER_SPLITS),
+    case("a number in `splits/study.py`", appended(LIBRARY + "splits/study.py", "\nMORE = 1\n"), {"split_grouped"} | AFTER_SPLITS),
     case("a number in `stimuli/mixing.py`", appended(LIBRARY + "stimuli/mixing.py", "\nMORE = 1\n"), BASE | AFTER_CLIPS | BASELINE),
     case("a number in `model/engine/losses.py`", appended(LIBRARY + "model/engine/losses.py", "\nMORE = 1\n"), BASE),
     case("a number in `model/finetuning.py`", replaced(LIBRARY + "model/finetuning.py", "COMPACT_ROWS = 8", "COMPACT_ROWS = 4"), ADAPTERS),

@@ -9,7 +9,7 @@ import soundfile
 from earwitness.corpora.catalogue import catalogue
 from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import Limits
-from earwitness.splits import untrained_stimuli
+from earwitness.splits.study import untrained_stimuli
 
 
 def split_of(**parts: str) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The command `earwitness` of an installation: one subcommand for each program that works without the workflow."""
 
-import importlib
+import runpy
 import sys
 
 from earwitness.core.errors import InputError, one_line_errors
@@ -27,4 +27,4 @@ def main() -> None:
     if command not in PROGRAMS:
         raise InputError(f"earwitness {command}: no such command; give one of {', '.join(PROGRAMS)}")
     sys.argv = [f"earwitness {command}", *sys.argv[2:]]
-    importlib.import_module(f"earwitness.programs.{PROGRAMS[command][0]}").main()
+    runpy.run_module(f"earwitness.programs.{PROGRAMS[command][0]}", run_name="__main__", alter_sys=True)
