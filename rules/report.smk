@@ -268,10 +268,16 @@ rule record_provenance:
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*plan.audited_splits, "tuning"]),
         tables=expand(
             "results/tables/{table}.csv",
-            table=["accuracy", "comparisons", "leakage", "stimuli", "test_sizes"] + STUDY_TABLES,
+            table=["accuracy", "comparisons", "conditions", "errors", "generation", "leakage", "stimuli", "test_sizes"]
+            + STUDY_TABLES,
         )
         + expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED)
+        + expand("results/tables/learning_curves/{experiment}.csv", experiment=ENABLED)
         + plan.baseline_and_prompt_tables,
+        evidence=expand("results/audit/{audit}/evidence.csv", audit=[*plan.audited_splits, "tuning"]),
+        # Without their audio, which certificates have digests of: an archive holds what is listed here.
+        stimuli=expand("results/stimuli/{set}/index.parquet", set=plan.stimulus_sets),
+        detector=list(rules.hand_over_adapter.output) if plan.honest_arms else [],
         adapters=paths.adapters(plan.adapters, "adapter_model.safetensors")
         + paths.adapters(plan.adapters, "adapter_config.json"),
         splits=expand("results/splits/{split}.csv", split=plan.splits),
@@ -296,7 +302,7 @@ rule record_provenance:
     message:
         "Recording where everything came from"
     shell:
-        "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q} {input.adapters:q} {input.splits:q} {input.predictions:q} {input.question:q}"
+        "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q} {input.evidence:q} {input.stimuli:q} {input.detector:q} {input.adapters:q} {input.splits:q} {input.predictions:q} {input.question:q}"
         " --resolved-config {params.config:q}"
         " --config {output.config:q}"
         " --run {output.run:q}"

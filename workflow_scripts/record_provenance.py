@@ -7,7 +7,7 @@ import yaml
 
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.core.files import atomic, write_json
+from earwitness.core.files import atomic, sha256_of, write_json
 from earwitness.core.redaction import without_secrets
 from earwitness.provenance.run import DIGESTS, describe_run, digest_table
 from earwitness.tables.files import write_table
@@ -25,11 +25,12 @@ def main() -> None:
     args = parser.parse_args()
 
     run = describe_run(args.lock)
-    write_table(args.digests, digest_table([args.lock, *args.files], Path.cwd()), DIGESTS)
+    digests = digest_table([args.lock, *args.files], Path.cwd())
+    write_table(args.digests, digests, DIGESTS)
     with atomic(args.config) as temporary:
         text = yaml.safe_dump(without_secrets(args.resolved_config), allow_unicode=True, sort_keys=False)
         temporary.write_text(text, encoding="utf-8")
-    write_json(args.run, run)
+    write_json(args.run, run | {"digests": {"files": len(digests), "sha256": sha256_of(args.digests)}})
 
 
 if __name__ == "__main__":

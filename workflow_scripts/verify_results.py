@@ -1,6 +1,7 @@
 """Tell what differs between a result folder and the digests that it was published with, or between two result folders.
 
-Exit code 0: nothing differs; 1: bad input; 2: something differs, one line each.
+Exit code 0: nothing differs; 1: bad input, or a list of digests that is not whole; 2: something differs, one line each. Files
+that no digest covers are named: nothing is said of them.
 """
 
 import argparse
@@ -18,7 +19,7 @@ def main() -> None:
     parser.add_argument("--against", type=Path, help="other results; every file but those that vary from run to run is compared")
     args = parser.parse_args()
 
-    differences, compared = differences_from_digests(args.folder)
+    differences, compared, uncovered = differences_from_digests(args.folder)
     print(f"{args.folder}: {len(differences)} differences from its own digests, {compared} files compared")
     if args.against is not None:
         between, compared = differences_between(args.folder, args.against)
@@ -26,6 +27,8 @@ def main() -> None:
         differences += between
     for line in differences:
         print(line)
+    for name in uncovered:
+        print(f"not covered: {name}")
     sys.exit(2 if differences else 0)
 
 

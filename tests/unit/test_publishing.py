@@ -14,6 +14,7 @@ import yaml
 
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
+from earwitness.core.files import sha256_of
 from earwitness.provenance.crate import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
 from earwitness.provenance.run import DIGESTS, digest_table
 from earwitness.provenance.run_log import errors_since, record_run
@@ -39,17 +40,53 @@ def study(tmp_path) -> Path:
     (folder / "envs").mkdir()
     (folder / "envs/requirements.lock").write_text("numpy==2.0\n")
     recorded = [folder / "envs/requirements.lock", *(folder / "results" / name for name in CONTENT if name != "report.html")]
-    write_table(folder / "results/provenance/digests.csv", digest_table(recorded, folder), DIGESTS)
-    (folder / "results/provenance/run.json").write_text(json.dumps({"date": "2026-01-02", "git": {"revision": "abc", "dirty": False}}))
+    digests = folder / "results/provenance/digests.csv"
+    write_table(digests, digest_table(recorded, folder), DIGESTS)
+    run = {"date": "2026-01-02", "git": {"revision": "abc", "dirty": False}, "digests": {"files": len(recorded), "sha256": sha256_of(digests)}}
+    (folder / "results/provenance/run.json").write_text(json.dumps(run))
     (folder / "results/provenance/config.yaml").write_text(yaml.safe_dump(complete_config({})))
     return folder
 
 
+UNCOVERED = ["not covered: provenance/config.yaml", "not covered: report.html (1 file, which vary from run to run)"]
+
+
 def test_untouched_results_verify_even_where_the_lock_was_not_published(study):
-    assert program("verify_results", "results", folder=study).stdout == "results: 0 differences from its own digests, 4 files compared\n"
+    said = program("verify_results", "results", folder=study).stdout.splitlines()
+    assert said == ["results: 0 differences from its own digests, 4 files compared", *UNCOVERED]
     shutil.rmtree(study / "envs")
     done = program("verify_results", "results", folder=study)
-    assert (done.returncode, done.stdout) == (0, "results: 0 differences from its own digests, 3 files compared\n")
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == ["results: 0 differences from its own digests, 3 files compared", *UNCOVERED]
+
+
+def test_every_file_that_no_digest_covers_is_named(study):
+    (study / "results/tables/planted.csv").write_text("x")
+    (study / "results/logs").mkdir()
+    for name in ("a", "b"):
+        (study / f"results/logs/{name}.log").write_text("x")
+    said = program("verify_results", "results", folder=study).stdout.splitlines()[1:]
+    assert said == [
+        UNCOVERED[0],
+        "not covered: tables/planted.csv",
+        "not covered: logs/* (2 files, which vary from run to run)",
+        UNCOVERED[1],
+    ]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_a_list_of_digests_that_was_cut_verifies_nothing(study, kept):
+    record = study / "results/provenance/digests.csv"
+    record.write_text("".join(record.read_text().splitlines(keepends=True)[:kept]))
+    done = program("verify_results", "results", folder=study)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "is not the list of 4 digests that the run wrote, so nothing can be verified" in done.stderr
+
+
+def test_digests_without_the_record_of_their_run_verify_nothing(study):
+    (study / "results/provenance/run.json").unlink()
+    done = program("verify_results", "results", folder=study)
+    assert done.returncode == 1 and "run.json: no such file; finish the run" in done.stderr
 
 
 def test_every_difference_is_one_line(study):
@@ -58,7 +95,7 @@ def test_every_difference_is_one_line(study):
     (study / "results/tables/odd name é#.csv").write_text("b\nmore\n")
     done = program("verify_results", "results", folder=study)
     assert done.returncode == 2
-    assert done.stdout.splitlines()[1:] == [
+    assert [line for line in done.stdout.splitlines()[1:] if line not in UNCOVERED] == [
         "differs: results/tables/accuracy.csv (as long, other content)",
         "differs: results/tables/odd name é#.csv (7 bytes instead of 2)",
         "missing: results/predictions/p.parquet",
@@ -77,7 +114,7 @@ def test_two_folders_are_compared_but_for_what_varies(study, tmp_path):
     (other / "predictions/p.parquet").write_text("q")
     done = program("verify_results", "results", "--against", other, folder=study)
     assert done.returncode == 2
-    assert done.stdout.splitlines()[2:] == [f"only in {other}: tables/new.csv", "differs: predictions/p.parquet"]
+    assert done.stdout.splitlines()[2:4] == [f"only in {other}: tables/new.csv", "differs: predictions/p.parquet"]
 
 
 def test_a_folder_without_digests_is_bad_input_in_one_line(tmp_path):

@@ -1,10 +1,12 @@
 """Are results what their provenance says, and are two result folders the same?"""
 
+from collections.abc import Set
 from fnmatch import fnmatch
 from pathlib import Path
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
+from earwitness.core.json_files import COUNT, DIGEST, load_record, record_schema
 from earwitness.provenance.run import DIGESTS
 from earwitness.tables.files import read_table
 
@@ -22,20 +24,39 @@ VARIABLE = (
 """What differs between two runs of the same study: dates, machines, times, and what shows them."""
 
 
-def differences_from_digests(folder: Path) -> tuple[list[str], int]:
-    """What of a result folder is not as its provenance recorded it: one line per file, and the number of files compared.
+RUN_WITH_DIGESTS = {
+    "type": "object",
+    "required": ["digests"],
+    "properties": {"digests": record_schema(files=COUNT, sha256=DIGEST)},
+}
+"""What of provenance/run.json says whether the list of digests is whole."""
+
+
+def differences_from_digests(folder: Path) -> tuple[list[str], int, list[str]]:
+    """What of a result folder is not as its provenance recorded it.
+
+    Returns one line per difference, the number of files compared, and the files of the folder that no digest covers, those
+    that vary from run to run (VARIABLE) as one name for each pattern.
 
     Files outside `results/` are looked for beside the folder and passed over where they are not there: a folder that was
-    published holds results, not what they were made of. Raises InputError where the folder records no digests, or none of
-    a file that could be compared or missed: nothing compared is not a pass.
+    published holds results, not what they were made of. Raises InputError where the folder records no digests, not the ones
+    that were written, or none of a file that could be compared or missed: nothing compared is not a pass.
     """
-    record = folder / "provenance" / "digests.csv"
+    record, run = folder / "provenance" / "digests.csv", folder / "provenance" / "run.json"
     if not record.is_file():
         raise InputError(f"{folder}: no provenance/digests.csv; name the results folder of a finished run")
-    differences, compared = [], 0
+    written = load_record(run, RUN_WITH_DIGESTS, "the record of a run with its digests", "finish the run, or make its provenance again")["digests"]
+    if sha256_of(record) != written["sha256"]:
+        raise InputError(
+            f"{record}: is not the list of {written['files']} digests that the run wrote, so nothing can be verified; publish the list whole"
+        )
+    differences, compared, covered = [], 0, {"provenance/digests.csv", "provenance/run.json"}
     for row in read_table(record, DIGESTS).itertuples():
         within = str(row.path).startswith("results/")
-        path = folder / str(row.path).removeprefix("results/") if within else folder.parent / str(row.path)
+        name = str(row.path).removeprefix("results/")
+        path = folder / name if within else folder.parent / str(row.path)
+        if within:
+            covered.add(name)
         if not path.is_file():
             if within:
                 differences.append(f"missing: {row.path}")
@@ -47,7 +68,23 @@ def differences_from_digests(folder: Path) -> tuple[list[str], int]:
             differences.append(f"differs: {row.path} (as long, other content)")
     if not compared and not differences:
         raise InputError(f"{record}: records no file of {folder}, so nothing was verified; name the results folder of a finished run")
-    return differences, compared
+    return differences, compared, _uncovered(folder, covered)
+
+
+def _uncovered(folder: Path, covered: Set[str]) -> list[str]:
+    """Files below a folder that are not covered, hidden ones too; what varies from run to run as "pattern (files)"."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    patterns: dict[str, int] = {}
+    others = []
+    for name in names:
+        if name in covered:
+            continue
+        pattern = next((pattern for pattern in VARIABLE if fnmatch(name, pattern)), None)
+        if pattern is None:
+            others.append(name)
+        else:
+            patterns[pattern] = patterns.get(pattern, 0) + 1
+    return others + [f"{pattern} ({count} file{'s' if count > 1 else ''}, which vary from run to run)" for pattern, count in patterns.items()]
 
 
 def differences_between(folder: Path, other: Path) -> tuple[list[str], int]:
