@@ -125,6 +125,15 @@ def test_the_folder_and_the_base_are_enough_to_say_speech_or_not(detector, folde
     assert rare[0]["probability"] < float(rows[1]["probability"])
 
 
+def test_channels_that_cancel_are_answered_as_one_of_them_with_a_note(detector, folder, sounds, monkeypatch, capsys):
+    mono = np.round(20_000 * soundfile.read(sounds / "whole.wav")[0]).astype(np.int16)
+    soundfile.write(sounds / "mono.wav", mono, RATE)
+    soundfile.write(sounds / "antiphase.wav", np.stack([mono, -mono], axis=1), RATE)
+    rows = json.loads(run(monkeypatch, capsys, detector, sounds / "mono.wav", sounds / "antiphase.wav", "--base", folder, "--format", "json"))
+    assert rows[1]["log_odds"] == pytest.approx(rows[0]["log_odds"], abs=1e-4)
+    assert (rows[0]["note"], rows[1]["note"]) == ("", "channels cancel in their mean; channel 1 of 2, the loudest, is heard alone")
+
+
 def test_what_comes_before_and_beside_a_clip_does_not_change_its_answer(detector, folder, sounds, monkeypatch, capsys):
     alone = json.loads(run(monkeypatch, capsys, detector, sounds / "whole.wav", "--base", folder, "--format", "json"))
     later = json.loads(run(monkeypatch, capsys, detector, sounds / "long.wav", sounds / "whole.wav", "--base", folder, "--format", "json"))

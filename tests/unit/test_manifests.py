@@ -68,6 +68,14 @@ def failures(folder: Path) -> dict[str, str]:
     return {check["id"]: check["reason"] for check in blocking_checks(certificate["checks"])}
 
 
+def test_a_file_that_is_read_in_spite_of_a_fault_is_told(manifests, capsys):
+    path = manifests / "audio" / "train-dog-0-1.wav"
+    left = np.random.default_rng(1).uniform(-0.5, 0.5, 2_000)
+    soundfile.write(path, np.stack([left, -left], axis=1), 8_000)
+    assert run(manifests) == 0
+    assert f"{path}: channels cancel in their mean; channel" in capsys.readouterr().err
+
+
 def test_a_clean_pair_of_any_format_and_rate_passes(manifests, capsys):
     assert run(manifests) == 0
     certificate = load_certificate(manifests / "certificate.json")

@@ -63,6 +63,17 @@ def verdicts(found):
     return {Path(row.path).name: (row.verdict, row.reason) for row in found.check.itertuples()}
 
 
+def test_a_file_that_is_read_in_spite_of_a_fault_is_usable_and_says_so(tmp_path):
+    path = speech_folder(tmp_path) / "audio" / "abc.wav"
+    samples = soundfile.read(path)[0]
+    soundfile.write(path, np.stack([samples, -samples], axis=1), 16_000)
+    found = listed("voxconverse", tmp_path)
+    verdict, reason = verdicts(found)["abc.wav"]
+    assert verdict == "ok" and reason.startswith("channels cancel in their mean")
+    assert verdicts(found)["xyz.wav"] == ("ok", "")
+    assert f"{path}: {reason}" in found.remarks
+
+
 def test_a_speech_recording_is_its_own_source_and_its_segments_have_one_speaker(tmp_path):
     found = listed("voxconverse", speech_folder(tmp_path))
     assert list(found.recordings.recording_id) == ["voxconverse:abc", "voxconverse:xyz"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -72,7 +73,7 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
 def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: Policy, folder: Path) -> Audited:
     """What the audit reads, made from manifests (see read_manifests); audio is compared as 16 kHz mono, 16 bits.
 
-    folder: where the decoded audio is kept while the audit runs.
+    folder: where the decoded audio is kept while the audit runs. What is wrong with a file that is read all the same is told on stderr.
     Raises InputError where the manifests cannot be read or an audio file cannot be decoded, is empty, or ends before an item.
     """
     items = read_manifests(manifests, columns)
@@ -88,6 +89,8 @@ def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: P
                 audio.append(encode_flac(np.clip(waveform, -1, 1)))
                 if item["file"] not in digests:
                     digests[item["file"]] = sha256_of(item["file"])
+                    if notes := describe(item["file"]).notes:
+                        progress.write(f"{item['file']}: {notes}", file=sys.stderr)
                 progress.update()
             table = validate(pd.DataFrame(batch), ITEM)
             writer.write(table, audio, [f"{first + k}.flac" for k in range(len(table))])
