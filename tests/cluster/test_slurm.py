@@ -99,9 +99,10 @@ def test_every_program_left_its_log(run):
 
 def test_short_jobs_share_a_slurm_job(run):
     _, printed, _ = run
-    groups = [rule for _, rule in submitted(printed) if rule.startswith(("recordings", "stimuli", "features", "answers"))]
-    assert len(groups) == 4
-    assert len(submitted(printed)) < 25
+    names = ("recordings", "stimuli", "indexes", "splits", "features", "detectors", "answers", "tables")
+    groups = [rule for _, rule in submitted(printed) if rule.startswith(names)]
+    assert len(groups) == len(names)
+    assert len(submitted(printed)) < 30
 
 
 def test_the_results_are_those_of_a_run_without_slurm(run, tmp_path):
