@@ -148,6 +148,35 @@ def test_a_quarter_of_a_file_is_truncated(tmp_path, container):
     assert 2 < report.duration_s < 4.2
 
 
+def mp3_tag(content):
+    """Where the tag of a MP3 file begins, and the frames that it states."""
+    place = max(content.find(b"Xing"), content.find(b"Info"))
+    return place, struct.unpack_from(">I", content, place + 8)[0]
+
+
+def test_an_mp3_file_that_states_too_few_frames_is_read_whole(tmp_path):
+    content = bytearray(written(tmp_path / "x.mp3", sound(3), "MP3", "MPEG_LAYER_III").read_bytes())
+    place, frames = mp3_tag(content)
+    struct.pack_into(">I", content, place + 8, frames // 2)
+    (tmp_path / "y.mp3").write_bytes(content)
+    assert describe(tmp_path / "y.mp3").notes == f"the header states {frames // 2} MPEG frames, {frames} are there; all are read"
+    np.testing.assert_allclose(read_frames(tmp_path / "y.mp3"), read_frames(tmp_path / "x.mp3"), atol=1e-6)
+    np.testing.assert_allclose(read_frames(tmp_path / "y.mp3", 2.0, 2.5), read_frames(tmp_path / "x.mp3")[32_000:40_000], atol=1e-6)
+
+
+def test_an_mp3_file_without_a_tag_or_of_two_files_is_read_whole(tmp_path):
+    content = bytearray(written(tmp_path / "x.mp3", sound(3), "MP3", "MPEG_LAYER_III").read_bytes())
+    (tmp_path / "twice.mp3").write_bytes(content + content)
+    place, frames = mp3_tag(content)
+    content[place : place + 4] = bytes(4)
+    (tmp_path / "none.mp3").write_bytes(content)
+    # The frame of a tag is a silent frame for who does not look for it; a frame has 576 samples, and 529 are the decoder's delay.
+    assert describe(tmp_path / "none.mp3").frames == 576 * (frames + 1) - 529
+    twice = read_frames(tmp_path / "twice.mp3")[:, 0]
+    assert len(twice) > 6 * RATE
+    assert dbfs(twice[-RATE:]) == pytest.approx(dbfs(twice[RATE : 2 * RATE]), abs=0.5)
+
+
 def test_a_page_of_an_ogg_file_that_is_damaged_is_told(tmp_path):
     path = written(tmp_path / "x.ogg", sound(4), "OGG", "VORBIS")
     content = bytearray(path.read_bytes())

@@ -4,6 +4,7 @@ libsndfile believes most headers. Where one is wrong, `Header.corrections` are t
 """
 
 import dataclasses
+import mmap
 import os
 import re
 import zlib
@@ -43,6 +44,7 @@ class Header:
     payload: bytes of audio that are there, None where the container does not tell; block: the format's block align, 0 where it has none.
     truncated: what is not there of the audio that the header states, "" where all is.
     corrections: offset in the file -> bytes to read in place of those there. open_ended: those that make the decoder go on to the file's end.
+    prefix: bytes to read in place of the first `start` of the file.
     gain: what decoded samples are to be multiplied with.
     remarks: what is wrong but was understood; defect: why the file cannot be read rightly, "" where it can.
     """
@@ -54,6 +56,8 @@ class Header:
     truncated: str = ""
     corrections: dict[int, bytes] = field(default_factory=dict)
     open_ended: dict[int, bytes] = field(default_factory=dict)
+    prefix: bytes = b""
+    start: int = 0
     gain: float = 1.0
     remarks: tuple[str, ...] = ()
     defect: str = ""
@@ -389,17 +393,86 @@ def _ogg_checksum(page: bytes) -> int:
     return int(f"{zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF:032b}"[::-1], 2)
 
 
+_BITRATES_KBPS = (
+    (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+)
+"""Of layer III, by the number in a frame's header: of MPEG 2 and 2.5, and of MPEG 1."""
+
+_RATES_HZ = {0: (11_025, 12_000, 8_000), 2: (22_050, 24_000, 16_000), 3: (44_100, 48_000, 32_000)}
+"""By version (2.5, 2, 1) and the number in a frame's header."""
+
+
+class _Mpeg(NamedTuple):
+    """A frame of layer III: bytes, samples per channel, kbit/s, and where a Xing tag begins in it."""
+
+    length: int
+    samples: int
+    kbps: int
+    tag: int
+
+
+def _mpeg_frame(head: bytes) -> _Mpeg | None:
+    """What the four bytes of a frame's header say; None where they are none (ISO/IEC 11172-3, 2.4.1.3)."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return None
+    version, bitrate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or bitrate in (0, 15) or rate == 3:
+        return None
+    first, mono = version == 3, head[3] >> 6 == 3
+    kbps = _BITRATES_KBPS[first][bitrate]
+    length = (144 if first else 72) * 1000 * kbps // _RATES_HZ[version][rate] + (head[2] >> 1 & 1)
+    return _Mpeg(length, 1152 if first else 576, kbps, 4 + ((17 if mono else 32) if first else (9 if mono else 17)))
+
+
+def _mpeg_frames(content: mmap.mmap, start: int) -> tuple[int, bool, bool]:
+    """Whole frames from `start` on, whether all have one bit rate, and whether the last is cut off."""
+    place, count, rates, size = start, 0, set[int](), len(content)
+    while place + 4 <= size:
+        frame = _mpeg_frame(content[place : place + 4])
+        if frame is None:
+            place = content.find(b"\xff", place + 1)
+            if place < 0:
+                break
+        elif place + frame.length > size:
+            return count, len(rates) < 2, True
+        else:
+            count, place = count + 1, place + frame.length
+            rates.add(frame.kbps)
+    return count, len(rates) < 2, False
+
+
 def _mp3(stream: BinaryIO, start: int, size: int) -> Header:
-    """A Xing header states frames of 1152 samples, or 576 below 32 kHz, and bytes from the first frame on."""
+    """MPEG audio, layer III: frames are counted, since decoders go by a Xing tag or by an estimate that fails where bit rates vary."""
     head = _at(stream, start, 200)
-    for name in (b"Xing", b"Info"):
-        if (found := head.find(name)) >= 0 and len(head) >= found + 16:
-            flags, frames, length = (int.from_bytes(head[found + k : found + k + 4], "big") for k in (4, 8, 12))
-            if not flags & 1:
-                frames, length = 0, frames
-            missing = length - (size - start) if flags & 2 else 0
-            truncated = f"{missing / length:.1%} of what the header promises is missing" if missing > 0 else ""
-            samples = 1152 if head[1] & 0x08 else 576
-            # Encoders count their delay and padding, which decoders leave out.
-            return Header("MP3", frames=max((frames - 3) * samples, 0) or None, truncated=truncated)
-    return Header("MP3")
+    first = _mpeg_frame(head)
+    if first is None:
+        return Header("MP3")
+    tagged = head[first.tag : first.tag + 4] in (b"Xing", b"Info") and head[first.tag + 7] & 1 == 1
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        there, constant, cut = _mpeg_frames(content, start + first.length if tagged else start)
+    remarks = ("the last frame is cut off and not read",) if cut else ()
+    if not tagged:
+        if constant:
+            return Header("MP3", remarks=remarks)
+        return Header("MP3", remarks=remarks, prefix=_xing_frame(head, there), start=start)
+    count_at = first.tag + 8
+    stated = int.from_bytes(head[count_at : count_at + 4], "big")
+    truncated = f"{1 - there / stated:.1%} of what the header promises is missing" if there < stated else ""
+    corrections = {}
+    # Some encoders count the frame of the tag.
+    if there > stated + 1:
+        remarks = (*remarks, f"the header states {stated} MPEG frames, {there} are there; all are read")
+        corrections = {start + count_at: there.to_bytes(4, "big")}
+        if head[first.tag + 7] & 2:
+            corrections[start + count_at + 4] = min(size - start, 2**32 - 1).to_bytes(4, "big")
+    return Header("MP3", truncated=truncated, corrections=corrections, remarks=remarks)
+
+
+def _xing_frame(head: bytes, frames: int) -> bytes:
+    """A silent frame of the kind of another, long enough for a tag that states how many frames follow it."""
+    # Without checksum and padding; 64 or 128 kbit/s, and so at least 96 bytes.
+    header = bytes([0xFF, head[1] | 1, head[2] & 0x0C | 0x90, head[3]])
+    frame = _mpeg_frame(header)
+    assert frame is not None
+    return (header.ljust(frame.tag, b"\0") + b"Xing" + (1).to_bytes(4, "big") + frames.to_bytes(4, "big")).ljust(frame.length, b"\0")

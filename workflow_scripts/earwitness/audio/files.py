@@ -256,10 +256,13 @@ class _ForwardFile(soundfile.SoundFile):
 
 
 class _CorrectedFile(io.RawIOBase):
-    """A file with some of its bytes replaced. corrections: offset -> bytes."""
+    """A file as its header's corrections and prefix make it."""
 
-    def __init__(self, path: Path, corrections: dict[int, bytes]):
-        self._stream, self._corrections = path.open("rb"), corrections
+    def __init__(self, path: Path, header: Header):
+        self._stream, self._place = path.open("rb"), 0
+        self._corrections, self._prefix = header.corrections, header.prefix
+        self._shift = header.start - len(header.prefix)
+        self._size = os.fstat(self._stream.fileno()).st_size - self._shift
 
     def readable(self) -> bool:
         return True
@@ -268,22 +271,26 @@ class _CorrectedFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self._stream.tell()
+        return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._stream.tell()}.get(whence)
-        if base is None:
-            base = os.fstat(self._stream.fileno()).st_size
-        return self._stream.seek(max(0, base + offset))
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = max(0, base + offset)
+        return self._place
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        start, view = self._stream.tell(), memoryview(buffer)
+        view = memoryview(buffer)
+        piece = self._prefix[self._place : self._place + len(view)]
+        view[: len(piece)] = piece
+        view = view[len(piece) :]
+        start = self._stream.seek(max(self._place, len(self._prefix)) + self._shift)
         count = self._stream.readinto(view)
+        self._place += len(piece) + count
         for offset, correct in self._corrections.items():
             low, high = max(offset, start), min(offset + len(correct), start + count)
             if low < high:
                 view[low - start : high - start] = correct[low - offset : high - offset]
-        return count
+        return len(piece) + count
 
     def close(self) -> None:
         self._stream.close()
@@ -386,7 +393,7 @@ def _opened(path: Path, header: Header) -> soundfile.SoundFile:
         raise UnreadableAudio(header.defect)
     try:
         # By number: from a name, soundfile takes what is called .raw for raw.
-        file = _ForwardFile(_CorrectedFile(path, header.corrections) if header.corrections else os.open(path, os.O_RDONLY))
+        file = _ForwardFile(_CorrectedFile(path, header) if header.corrections or header.prefix else os.open(path, os.O_RDONLY))
     except soundfile.LibsndfileError as error:
         raise UnreadableAudio(f"cannot be read as audio ({error.error_string.rstrip('.')})") from error
     if file.format not in FORMATS:
