@@ -99,6 +99,27 @@ def test_own_recordings_replace_the_embedded_study_but_not_the_corpus_of_the_tin
     assert plan["make_embedded_corpus"] == 1, "the study's own is not made"
 
 
+def test_a_manifest_replaces_the_embedded_study_and_its_faults_end_the_plan_by_line(checkout):
+    (checkout.folder / "own").mkdir()
+    table = checkout.folder / "own/mine.csv"
+    table.write_text("path,label,source\na.wav,SPEECH,ana\nb.wav,NONSPEECH,street\n")
+    settings = checkout.overlay({"sources": {"mine": {"origin": "manifest", "path": "own/mine.csv"}}})
+    plan = checkout.plan("results/splits/grouped.csv", "--configfile", settings)
+    assert plan["catalogue_recordings"] == 1
+    assert "make_embedded_corpus" not in plan
+    table.write_text("path,label,source\na.wav,SPEECH,ana\nb.wav,sound,street\n")
+    done = checkout.snakemake("-n", "results/splits/grouped.csv", "--configfile", settings)
+    assert "error: own/mine.csv:3: unknown label 'sound'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_yaml_would_change_in_a_configuration_ends_the_plan_by_line(checkout):
+    path = checkout.folder / "mine.yaml"
+    path.write_text("stimuli:\n  snrs_db: [0, 20]\nseed: 7\nstimuli:\n  durations_ms: [200, 1000]\n")
+    done = checkout.snakemake("-n", "--configfile", "mine.yaml")
+    assert done.returncode != 0
+    assert "mine.yaml:4: stimuli is given twice, first in line 1" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_two_thousand_recordings_under_twenty_conditions_are_as_many_jobs_as_two(checkout):
     settings = own_recordings(checkout) | {"stimuli": {"durations_ms": [200, 400, 600, 800], "snrs_db": [0, 5, 10, 15, 20]}}
     few = checkout.plan("--configfile", checkout.overlay(settings))
