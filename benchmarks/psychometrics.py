@@ -22,7 +22,7 @@ from scipy import special
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.fitting import fit_curves
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
-from earwitness.psychometrics.responses import SourceCounts, balanced, clustered_evidence
+from earwitness.psychometrics.resampling import SourceCounts, balanced, resample_sources
 from earwitness.psychometrics.thresholds import Settings, measure_threshold
 
 LEVELS = np.log10([20.0, 40, 80, 160, 500, 800, 1000])
@@ -86,8 +86,8 @@ def speed(n_oracle: int) -> None:
     classes = [Population().sample(n, rng) for n in (32, 38)]
 
     def resample() -> None:
-        evidence = clustered_evidence(classes, balanced, 1000, rng)
-        fit_curves(LEVELS, *evidence.resamples, Family()).threshold(0.75)
+        counts = resample_sources(classes, balanced, 1000, rng)
+        fit_curves(LEVELS, *counts.resamples, Family()).threshold(0.75)
 
     print(f"1,000 clustered resamples of one curve        {np.median([_timed(resample) for _ in range(11)]):.3f} s")
 
@@ -102,8 +102,8 @@ def coverage(n_studies: int) -> None:
         values, held, names, statuses = [], [], set(), []
         for study in range(n_studies):
             rng = stream(2, "benchmark", n_sources, study)
-            evidence = clustered_evidence([population.sample(n_sources, rng) for _ in range(2)], balanced, SETTINGS.n_bootstrap, rng)
-            result = measure_threshold(LEVELS, evidence, SETTINGS, rng, LEVELS)
+            counts = resample_sources([population.sample(n_sources, rng) for _ in range(2)], balanced, SETTINGS.n_bootstrap, rng)
+            result = measure_threshold(LEVELS, counts, SETTINGS, rng, LEVELS)
             values.append(result.value)
             held.append([low <= population.threshold <= high for low, high in (result.jackknife, result.bootstrap)])
             names.add(result.interval)

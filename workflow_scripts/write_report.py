@@ -12,7 +12,7 @@ from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.leakage.certificate import load_certificate
 from earwitness.provenance.run import DIGESTS
-from earwitness.report.experiment_words import ExperimentSection
+from earwitness.report.experiment_text import ExperimentSection
 from earwitness.report.listening import error_examples, listening_examples
 from earwitness.report.page import ReportInputs, render_page
 from earwitness.report.style import in_order

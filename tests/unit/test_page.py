@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from earwitness.audio.io import decode_flac, encode_flac
 from earwitness.core.errors import InputError
-from earwitness.report.experiment_words import ExperimentSection
+from earwitness.report.experiment_text import ExperimentSection
 from earwitness.report.formats import p_value, percent, percent_range, points
 from earwitness.report.listening import choose_examples, listening_examples
 from earwitness.report.page import FIGURES, ReportInputs, render_page
-from earwitness.report.prompt_words import PROMPT_FIGURES
+from earwitness.report.prompt_text import PROMPT_FIGURES
 from earwitness.report.published import PUBLISHED_MODEL, published_beside_ours
 from earwitness.report.summary import summarise
-from earwitness.report.threshold_sentences import PSYCHOACOUSTIC_FIGURES
+from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.stimuli import STIMULI
 

@@ -10,7 +10,7 @@ from statsmodels.stats.power import TTestPower
 
 from earwitness.core.randomness import stream
 from earwitness.evaluation.power import Design, detectable_difference, power_of_difference, power_of_equivalence, times_sources
-from earwitness.report.comparison_sentences import conclusion_sentences
+from earwitness.report.comparison_text import conclusion_sentences
 from earwitness.statistics.clustered import Components, Sample, estimate, variance_components
 
 

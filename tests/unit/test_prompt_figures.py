@@ -5,7 +5,7 @@ import prompt_examples as examples
 import pytest
 
 from earwitness.report.prompt_figures import FIGURES, PromptTables, draw_gains, draw_progress, proposers
-from earwitness.report.prompt_words import PROMPT_FIGURES, prompt_rows, prompt_sentences
+from earwitness.report.prompt_text import PROMPT_FIGURES, prompt_rows, prompt_sentences
 from earwitness.report.style import figure_style
 
 BASE, BOTH = ("base",), ("base", "attention-grouped-seed-42")

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from earwitness.core.errors import InputError
 from earwitness.report.psychometric_figures import FIGURES, PsychometricTables
 from earwitness.report.style import figure_style, save_figure
-from earwitness.report.threshold_sentences import PSYCHOACOUSTIC_FIGURES, interval_words, threshold_rows, threshold_words
+from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, interval_words, threshold_rows, threshold_words
 from earwitness.systems import System
 
 PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "config" / "published.csv", dtype=str)

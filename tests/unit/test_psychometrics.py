@@ -13,12 +13,12 @@ from earwitness.core.errors import InputError
 from earwitness.psychometrics.fitting import deviance, fit_curves
 from earwitness.psychometrics.functions import SIGMOIDS, Curves, Family
 from earwitness.psychometrics.isotonic import crossing, isotonic_fit
-from earwitness.psychometrics.responses import (
+from earwitness.psychometrics.resampling import (
     SourceCounts,
     balanced,
-    clustered_evidence,
-    independent_evidence,
     jackknife_variance,
+    resample_answers,
+    resample_sources,
     sensitivity_and_criterion,
     unbiased,
 )
@@ -49,8 +49,8 @@ def classes(proportions, n_sources, rng, trials=15, spread=0.3):
 
 def measured(proportions, n_sources=20, measure=balanced, seed=1, **options):
     rng = np.random.default_rng(seed)
-    evidence = clustered_evidence(classes(proportions, n_sources, rng, **options), measure, SETTINGS.n_bootstrap, rng)
-    return measure_threshold(LEVELS, evidence, SETTINGS, rng, LEVELS)
+    counts = resample_sources(classes(proportions, n_sources, rng, **options), measure, SETTINGS.n_bootstrap, rng)
+    return measure_threshold(LEVELS, counts, SETTINGS, rng, LEVELS)
 
 
 @pytest.mark.parametrize("sigmoid", SIGMOIDS)
@@ -153,7 +153,7 @@ def test_the_interval_is_named_and_answers_of_one_source_are_not_independent():
     rng = np.random.default_rng(1)
     sources = classes(HARD["ok"], 8, rng, spread=1.0)
     correct, total = sum(group.correct.sum(axis=0) for group in sources), sum(group.total.sum(axis=0) for group in sources)
-    naive = measure_threshold(LEVELS, independent_evidence(correct, total, HARD["ok"], 400, rng), SETTINGS, rng, LEVELS)
+    naive = measure_threshold(LEVELS, resample_answers(correct, total, HARD["ok"], 400, rng), SETTINGS, rng, LEVELS)
     assert few.high - few.low > 1.5 * (naive.high - naive.low)
 
 
@@ -188,8 +188,8 @@ def test_a_thousand_resamples_of_a_curve_take_less_than_a_second():
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        evidence = clustered_evidence(sources, balanced, 1000, rng)
-        fit_curves(LEVELS, *evidence.resamples, Family()).threshold(0.75)
+        counts = resample_sources(sources, balanced, 1000, rng)
+        fit_curves(LEVELS, *counts.resamples, Family()).threshold(0.75)
         times.append(time.perf_counter() - start)
     assert min(times) < 1
 
@@ -291,7 +291,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say_and_thresholds_are_not_bi
             ).at(LEVELS)
             trials = 300 // n_sources
             groups.append(SourceCounts(rng.binomial(trials, each).astype(float), np.full(each.shape, float(trials))))
-        result = measure_threshold(LEVELS, clustered_evidence(groups, balanced, 400, rng), SETTINGS, rng, LEVELS)
+        result = measure_threshold(LEVELS, resample_sources(groups, balanced, 400, rng), SETTINGS, rng, LEVELS)
         held.append(result.low <= truth <= result.high)
         values.append(result.value)
     assert 0.90 <= np.mean(held) <= 0.98

@@ -12,7 +12,7 @@ from earwitness.core.randomness import stream
 from earwitness.psychometrics.axes import from_axis, to_axis
 from earwitness.psychometrics.fitting import fit_curves
 from earwitness.psychometrics.functions import FloatArray
-from earwitness.psychometrics.responses import Evidence, SourceCounts, clustered_evidence, independent_evidence, pooled
+from earwitness.psychometrics.resampling import ResampledCounts, SourceCounts, pooled, resample_answers, resample_sources
 from earwitness.psychometrics.thresholds import MIN_LEVELS, Settings, Threshold, measure_threshold
 
 _NUMBERS = ["level", "correct", "total"]
@@ -69,17 +69,19 @@ def fit_counts(counts: pd.DataFrame, axis: str, settings: Settings, seed: int) -
     x = to_axis(levels, axis)
     correct, total = (counts.groupby("level")[name].sum().to_numpy(np.float64) for name in ("correct", "total"))
     rng = stream(seed, "fit_counts")
-    evidence = _evidence(counts, x, correct, total, settings, rng)
-    return _described(measure_threshold(x, evidence, settings, rng, x), levels, correct, total, axis, settings)
+    resampled = _resampled(counts, x, correct, total, settings, rng)
+    return _described(measure_threshold(x, resampled, settings, rng, x), levels, correct, total, axis, settings)
 
 
-def _evidence(counts: pd.DataFrame, x: FloatArray, correct: FloatArray, total: FloatArray, settings: Settings, rng: np.random.Generator) -> Evidence:
+def _resampled(
+    counts: pd.DataFrame, x: FloatArray, correct: FloatArray, total: FloatArray, settings: Settings, rng: np.random.Generator
+) -> ResampledCounts:
     if (counts.source == _INDEPENDENT).all():
         curve = fit_curves(x, correct, total, settings.family).at(x)[0]
-        return independent_evidence(correct, total, np.clip(curve, 0, 1), settings.n_bootstrap, rng)
+        return resample_answers(correct, total, np.clip(curve, 0, 1), settings.n_bootstrap, rng)
     table = counts.pivot_table(index="source", columns="level", values=["correct", "total"], fill_value=0)
     sources = SourceCounts(table["correct"].to_numpy(np.float64), table["total"].to_numpy(np.float64))
-    return clustered_evidence([sources], pooled, settings.n_bootstrap, rng)
+    return resample_sources([sources], pooled, settings.n_bootstrap, rng)
 
 
 def _described(result: Threshold, levels: FloatArray, correct: FloatArray, total: FloatArray, axis: str, settings: Settings) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.axes import from_axis, to_axis
 from earwitness.psychometrics.functions import Family, FloatArray
-from earwitness.psychometrics.responses import (
+from earwitness.psychometrics.resampling import (
     Measure,
     SourceCounts,
     balanced,
-    clustered_evidence,
+    resample_sources,
     sensitivity_and_criterion,
     unbiased,
 )
@@ -138,8 +138,8 @@ def fit_study(
             levels = to_axis(data.levels, data.scale)
             for measure, function in MEASURES.items():
                 rng = stream(seed, "fit_psychometrics", *identity.values(), measure)
-                evidence = clustered_evidence(data.classes, function, n_bootstrap, rng, answers.n_seeds)
-                result = measure_threshold(levels, evidence, settings, rng, np.linspace(levels[0], levels[-1], GRID_POINTS))
+                resampled = resample_sources(data.classes, function, n_bootstrap, rng, answers.n_seeds)
+                result = measure_threshold(levels, resampled, settings, rng, np.linspace(levels[0], levels[-1], GRID_POINTS))
                 named = identity | {"measure": measure}
                 thresholds.append(named | _threshold_row(data, result, _in_measure(np.array(target), measure)))
                 if result.status not in WITHOUT_CURVE:

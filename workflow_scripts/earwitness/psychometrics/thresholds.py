@@ -8,7 +8,7 @@ import numpy as np
 from earwitness.psychometrics.fitting import deviance, fit_curves
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
 from earwitness.psychometrics.isotonic import crossing, isotonic_fit
-from earwitness.psychometrics.responses import Evidence, falls, rises, t_quantile
+from earwitness.psychometrics.resampling import ResampledCounts, falls, rises, t_quantile
 from earwitness.statistics.clustered import jackknife_variance
 
 STATUSES = ("ok", "right_censored", "left_censored", "never", "non_monotone", "flat")
@@ -36,7 +36,7 @@ class Threshold:
 
     status: "ok"; "right_censored" (the fitted curve or the isotonic fit is below the target at the highest level);
     "left_censored" (one of them is there at the lowest level); "never" (the curve has levelled off below the target);
-    "non_monotone" (performance falls, see `evidence.falls`); "flat" (no trend, see `evidence.rises`). The first that applies
+    "non_monotone" (performance falls, see `falls`); "flat" (no trend, see `rises`). The first that applies
     of non_monotone, left_censored, flat, never, right_censored.
 
     value, low, high, and the ends of `jackknife` and `bootstrap`: -inf is below the tested range, inf above it; nan where the
@@ -64,20 +64,20 @@ class Threshold:
     band: tuple[FloatArray, FloatArray]
 
 
-def measure_threshold(levels: FloatArray, evidence: Evidence, settings: Settings, rng: np.random.Generator, grid: FloatArray) -> Threshold:
+def measure_threshold(levels: FloatArray, counts: ResampledCounts, settings: Settings, rng: np.random.Generator, grid: FloatArray) -> Threshold:
     """Fit the curve and its resamples, decide the status, and only then say where it reaches the target.
 
     levels: shape (n_levels,), ascending, on the axis of the fit. grid: where the fitted curve is wanted.
     """
 
-    def fit(counts: tuple[FloatArray, FloatArray]) -> Curves:
-        return fit_curves(levels, *counts, settings.family)
+    def fit(answers: tuple[FloatArray, FloatArray]) -> Curves:
+        return fit_curves(levels, *answers, settings.family)
 
-    curve = fit((evidence.correct, evidence.total))
-    resampled = fit(evidence.resamples)
-    left_out = [fit(counts) for counts in evidence.left_out]
-    isotonic = isotonic_fit(evidence.correct, evidence.total)
-    status = _status(levels, evidence, curve, isotonic, settings)
+    curve = fit((counts.correct, counts.total))
+    resampled = fit(counts.resamples)
+    left_out = [fit(answers) for answers in counts.left_out]
+    isotonic = isotonic_fit(counts.correct, counts.total)
+    status = _status(levels, counts, curve, isotonic, settings)
 
     value = float(curve.threshold(settings.target)[0])
     draws = _censored(resampled.threshold(settings.target), levels)
@@ -85,11 +85,11 @@ def measure_threshold(levels: FloatArray, evidence: Evidence, settings: Settings
     low, high = np.quantile(draws, tails, method="inverted_cdf")
     bootstrap = float(low), float(high)
     jackknife = _jackknife_interval(value, [curves.threshold(settings.target) for curves in left_out], levels, settings)
-    interval = interval_name(evidence)
+    interval = interval_name(counts)
     low, high = jackknife if interval == "jackknife_t" else bootstrap
     value, low, high = _reportable(status, value, low, high)
     slope = float(curve.slope(float(curve.threshold(settings.target)[0]))[0]) if status == "ok" else np.nan
-    misfit = float(deviance(levels, evidence.correct, evidence.total, curve)[0])
+    misfit = float(deviance(levels, counts.correct, counts.total, curve)[0])
     return Threshold(
         status,
         value,
@@ -103,29 +103,29 @@ def measure_threshold(levels: FloatArray, evidence: Evidence, settings: Settings
         curve,
         slope,
         misfit,
-        np.nan if status in WITHOUT_CURVE else _goodness_of_fit(levels, evidence.total[0], curve, misfit, settings.n_bootstrap, rng, fit),
+        np.nan if status in WITHOUT_CURVE else _goodness_of_fit(levels, counts.total[0], curve, misfit, settings.n_bootstrap, rng, fit),
         grid,
         curve.at(grid)[0],
         _band(curve, left_out if interval == "jackknife_t" else [], resampled, grid, settings),
     )
 
 
-def interval_name(evidence: Evidence) -> str:
+def interval_name(counts: ResampledCounts) -> str:
     """The headline's method."""
-    if not evidence.left_out:
+    if not counts.left_out:
         return "parametric_bootstrap"
-    fewest = min(len(total) for _, total in evidence.left_out)
+    fewest = min(len(total) for _, total in counts.left_out)
     return "jackknife_t" if fewest < MIN_SOURCES_FOR_BOOTSTRAP else "cluster_bootstrap"
 
 
-def _status(levels: FloatArray, evidence: Evidence, curve: Curves, isotonic: FloatArray, settings: Settings) -> str:
+def _status(levels: FloatArray, counts: ResampledCounts, curve: Curves, isotonic: FloatArray, settings: Settings) -> str:
     lowest, highest = curve.at(levels[[0, -1]])[0]
     target = settings.target
-    if falls(evidence, settings.confidence):
+    if falls(counts, settings.confidence):
         return "non_monotone"
     if lowest >= target or isotonic[0, 0] >= target:
         return "left_censored"
-    if not rises(evidence, levels, settings.confidence):
+    if not rises(counts, levels, settings.confidence):
         return "flat"
     asymptote = 1 - float(curve.lapse[0])
     if asymptote <= target:

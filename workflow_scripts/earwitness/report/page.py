@@ -12,14 +12,14 @@ import pandas as pd
 from earwitness.core.errors import InputError
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.report import formats
-from earwitness.report.comparison_sentences import VARIANCE_COLUMNS, conclusion_sentences, variance_rows
-from earwitness.report.experiment_words import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
+from earwitness.report.comparison_text import VARIANCE_COLUMNS, conclusion_sentences, variance_rows
+from earwitness.report.experiment_text import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
 from earwitness.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
-from earwitness.report.prompt_words import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
+from earwitness.report.prompt_text import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
 from earwitness.report.published import published_beside_ours
 from earwitness.report.style import LABEL_NAMES, headline, in_order, system_name
 from earwitness.report.summary import summarise
-from earwitness.report.threshold_sentences import PSYCHOACOUSTIC_FIGURES, threshold_rows
+from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, threshold_rows
 from earwitness.systems import LEAKY_SPLIT, System
 
 FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from earwitness.report.conditions_figure import draw_heat_map
-from earwitness.report.prompt_words import asked_name, proposer_name
+from earwitness.report.prompt_text import asked_name, proposer_name
 from earwitness.report.style import GRID, INK, MUTED, WIDTH, rows_of
 from earwitness.systems import System
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from earwitness.core.errors import InputError
 from earwitness.report.conditions_figure import draw_conditions
 from earwitness.report.style import GRID, INK, MUTED, WIDTH, in_order, rows_of, system_name, wrapped_name
-from earwitness.report.threshold_sentences import interval_words, threshold_words
+from earwitness.report.threshold_text import interval_words, threshold_words
 from earwitness.systems import System
 
 _COLOURS = ("#222222", "#0072b2", "#b04a00", "#00795a", "#a8437f", "#8a6d00", "#3d8fc4", "#6b6b6b")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from earwitness.report.formats import MISSING, percent
 from earwitness.report.style import headline, rows_of
-from earwitness.report.threshold_sentences import interval_words, threshold_words
+from earwitness.report.threshold_text import interval_words, threshold_words
 from earwitness.systems import BASE, LEAKY_SPLIT, System
 
 PUBLISHED_MODEL = "Qwen/Qwen2-Audio-7B-Instruct"

@@ -1,4 +1,4 @@
-"""What a curve is fitted to: counts per level, with what repeating the study could have given instead."""
+"""Counts of right answers per level, and their resamples: by source (jackknife, cluster bootstrap) or by answer (parametric bootstrap)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -36,8 +36,8 @@ class SourceCounts:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Effective counts of one curve, and those of resamples and of leaving out each source.
+class ResampledCounts:
+    """The counts that one curve is fitted to, those of every resample, and those without each source.
 
     correct, total: shape (1, n_levels). left_out: per class, counts of shape (n_sources, n_levels) without each source;
     empty where answers count as independent. resamples: shape (n_resamples, n_levels).
@@ -102,10 +102,10 @@ def _effective_total(total: Sequence[FloatArray]) -> FloatArray:
     return np.divide(4 * first * second, first + second, out=np.zeros_like(first), where=(first > 0) & (second > 0))
 
 
-def clustered_evidence(
+def resample_sources(
     classes: Sequence[SourceCounts], measure: Measure, n_bootstrap: int, rng: np.random.Generator, answers_per_item: int = 1
-) -> Evidence:
-    """Evidence of which the sources are the independent units: whole sources are resampled and left out, within each class.
+) -> ResampledCounts:
+    """Take sources as the independent units: draw whole sources of each class with replacement, and leave out one at a time.
 
     answers_per_item: how many seeds answered every item; their answers are pooled but count once.
     Raises InputError where a class has a single source.
@@ -125,13 +125,13 @@ def clustered_evidence(
         left_out.append(counts(weights))
     drawn = [rng.multinomial(group.n_sources, np.full(group.n_sources, 1 / group.n_sources), n_bootstrap).astype(float) for group in classes]
     correct, total = counts([np.ones((1, group.n_sources)) for group in classes])
-    return Evidence(correct, total, tuple(left_out), counts(drawn))
+    return ResampledCounts(correct, total, tuple(left_out), counts(drawn))
 
 
-def independent_evidence(correct: FloatArray, total: FloatArray, curve: FloatArray, n_bootstrap: int, rng: np.random.Generator) -> Evidence:
-    """Evidence of which every answer is independent: resamples are drawn from the fitted curve (shape (n_levels,))."""
+def resample_answers(correct: FloatArray, total: FloatArray, curve: FloatArray, n_bootstrap: int, rng: np.random.Generator) -> ResampledCounts:
+    """Take every answer as independent: draw each level's right answers from the fitted curve, of shape (n_levels,)."""
     drawn = rng.binomial(total.astype(np.int64), curve, (n_bootstrap, len(total))).astype(float)
-    return Evidence(correct[None], total[None], (), (drawn, np.broadcast_to(total, drawn.shape)))
+    return ResampledCounts(correct[None], total[None], (), (drawn, np.broadcast_to(total, drawn.shape)))
 
 
 def t_quantile(probability: float, df: FloatArray) -> FloatArray:
@@ -140,20 +140,20 @@ def t_quantile(probability: float, df: FloatArray) -> FloatArray:
     return np.asarray(stats.t.ppf(probability, finite))
 
 
-def falls(evidence: Evidence, confidence: float) -> bool:
+def falls(counts: ResampledCounts, confidence: float) -> bool:
     """Whether performance falls by more than 5 points from a level to a higher one, beyond chance.
 
     One-sided tests of all pairs of levels, with Bonferroni's correction.
     """
-    n_levels = evidence.total.shape[1]
+    n_levels = counts.total.shape[1]
     low, high = np.triu_indices(n_levels, k=1)
     weights = np.eye(n_levels)[low] - np.eye(n_levels)[high]
-    drop, variance, df = evidence.contrasts(weights)
+    drop, variance, df = counts.contrasts(weights)
     limit = t_quantile(1 - (1 - confidence) / len(low), df) * np.sqrt(variance)
     return bool(((drop > LARGEST_DROP) & (drop > limit)).any())
 
 
-def rises(evidence: Evidence, levels: FloatArray, confidence: float) -> bool:
+def rises(counts: ResampledCounts, levels: FloatArray, confidence: float) -> bool:
     """Whether performance has an upward linear trend along the axis, by a two-sided t-test."""
-    trend, variance, df = evidence.contrasts((levels - levels.mean())[None])
+    trend, variance, df = counts.contrasts((levels - levels.mean())[None])
     return bool(trend[0] > 1e-12 and trend[0] > t_quantile((1 + confidence) / 2, df)[0] * math.sqrt(variance[0]))
