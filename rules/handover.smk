@@ -17,6 +17,7 @@ rule hand_over_adapter:
         question=plan.chosen_question,
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
+        study=AUDIO,
         certificate="results/audit/grouped/certificate.json",
         gate="results/audit/grouped/gate.json",
         # nothing is handed over before this gate
@@ -64,6 +65,7 @@ rule hand_over_adapter:
         " --base {input.identity:q}"
         " --index {input.index:q}"
         " --split {input.split:q}"
+        " --study {input.study:q}"
         " --certificate {input.certificate:q}"
         " --gate {input.gate:q}"
         " --recordings {input.recordings:q}"

@@ -320,7 +320,7 @@ rule write_report:
         ),
         tables=expand(
             "results/tables/{table}.csv",
-            table=["accuracy", "conditions", "comparisons", "leakage", "stimuli", "generation", "test_sizes"]
+            table=["accuracy", "comparisons", "leakage", "stimuli", "generation", "test_sizes"]
             + STUDY_TABLES,
         )
         + plan.baseline_and_prompt_tables,

@@ -1,23 +1,19 @@
 """Put the adapter chosen on development sources into one folder, with prompt, calibration and model card."""
 
 import argparse
-import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
 
 from earwitness.core.arguments import add_prompt_arguments, by_name, json_object
-from earwitness.core.errors import InputError, one_line_errors
-from earwitness.core.files import atomic_folder, sha256_of, write_json
-from earwitness.detectors.folder import adapter_config_for, detector_record, select_adapter
+from earwitness.core.errors import one_line_errors
+from earwitness.detectors.folder import Detector, select_adapter, selected_folder, write_detector_folder
 from earwitness.detectors.presentation import presentation_of
 from earwitness.evaluation.calibration import chosen_calibration
-from earwitness.leakage.certificate import load_certificate
 from earwitness.leakage.gate import verify_gate
 from earwitness.model.identity import load_identity
 from earwitness.prompt_search.chosen_question import asked_prompt
-from earwitness.report.model_card import CardInputs, render_card
+from earwitness.report.model_card import BaseTerms, ModelCard, Performance, TrainingData, passed_audit, render_card
 from earwitness.systems import System
 from earwitness.tables.accuracy import ACCURACY
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS
@@ -39,6 +35,7 @@ def main() -> None:
     parser.add_argument("--systems", type=System.parse, nargs="+", required=True, help="the adapters with their seeds, in the order of --adapters")
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose dev part chooses (CSV)")
+    parser.add_argument("--study", type=Path, nargs="+", required=True, help="the stimuli that the split divides and the gate vouches for (Parquet)")
     parser.add_argument("--certificate", type=Path, required=True, help="the split's leakage certificate (JSON)")
     parser.add_argument("--gate", type=Path, required=True, help="the split's gate (JSON)")
     parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
@@ -56,64 +53,34 @@ def main() -> None:
     parser.add_argument("--statistics", type=json_object, required=True, help="config statistics (JSON)")
     args = parser.parse_args()
 
-    certificate = load_certificate(args.certificate)
-    verify_gate(args.gate, args.split, [])
-    split, prompt = read_table(args.split, SPLIT), asked_prompt(args.prompt, args.question)
+    verify_gate(args.gate, args.split, args.study)
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    split = read_table(args.split, SPLIT)
     selection = select_adapter(predictions, read_table(args.index, STIMULI), split)
-    fits = read_table(args.fits, CALIBRATION_FITS)
-    method, calibration = chosen_calibration(fits, selection.system)
     recipe = args.recipes[selection.system.name]
-    base = load_identity(args.base)
-    record = detector_record(base, args.quantisation, presentation_of(args.stimuli, recipe), selection)
-    adapters = by_name("--systems", args.systems, args.adapters)
-    if selection.system not in adapters:
-        raise InputError(f"--systems: {selection.system} is not among them; name all that --predictions are of")
-    adapter = adapters[selection.system].parent
-    recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
-    card = CardInputs(
-        detector=record,
-        licence=args.terms["licence"],
-        tiny=args.terms["tiny"],
-        recipe=recipe,
-        prompt=prompt,
-        stimuli=args.stimuli,
-        statistics=args.statistics,
-        calibration_method=method,
-        informative=calibration.informative,
-        split=split,
-        recordings=recordings,
-        embedded=[name for name, origin in args.origins.items() if origin == "embedded"],
-        certificate_sha256=sha256_of(args.certificate),
-        checks=len(certificate["checks"]),
-        waived=[check["id"] for check in certificate["checks"] if check["waived"]],
-        weights_sha256=sha256_of(adapter / "adapter_model.safetensors"),
-        accuracy=read_table(args.accuracy, ACCURACY),
-        calibration=read_table(args.calibration, CALIBRATION),
-        comparisons=read_table(args.comparisons, COMPARISONS),
+    method, calibration = chosen_calibration(read_table(args.fits, CALIBRATION_FITS), selection.system)
+    detector = Detector(
+        selection=selection,
+        adapter=selected_folder(selection, by_name("--systems", args.systems, args.adapters)),
+        base=load_identity(args.base),
+        quantisation=args.quantisation,
+        presentation=presentation_of(args.stimuli, recipe),
+        prompt=asked_prompt(args.prompt, args.question),
+        method=method,
+        calibration=calibration,
     )
-    with atomic_folder(args.folder) as temporary:
-        shutil.copyfile(adapter / "adapter_model.safetensors", temporary / "adapter_model.safetensors")
-        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-        write_json(temporary / "adapter_config.json", adapter_config_for(config, base))
-        write_json(temporary / "prompt.json", prompt)
-        write_json(temporary / "detector.json", record)
-        write_json(
-            temporary / "calibration.json",
-            {
-                "method": method,
-                "slope": calibration.slope,
-                "intercept": calibration.intercept,
-                "temperature": 1 / calibration.slope,
-                "threshold_log_odds": calibration.threshold,
-                "fitted_on": {
-                    "part": "dev",
-                    "split_sha256": sha256_of(args.split),
-                    "sources": sorted(split.source_id[split.part == "dev"].unique()),
-                },
-            },
-        )
-        (temporary / "README.md").write_text(render_card(card, args.template), encoding="utf-8")
+    recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
+    accuracy, calibrated = read_table(args.accuracy, ACCURACY), read_table(args.calibration, CALIBRATION)
+    performance = Performance(accuracy, calibrated, read_table(args.comparisons, COMPARISONS), args.statistics["confidence"])
+    card = ModelCard(
+        detector=detector,
+        recipe=recipe,
+        terms=BaseTerms(**args.terms),
+        data=TrainingData(split, recordings, [name for name, origin in args.origins.items() if origin == "embedded"], args.stimuli),
+        audit=passed_audit(args.certificate),
+        performance=performance,
+    )
+    write_detector_folder(args.folder, detector, args.split, render_card(card, args.template))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,19 @@ from earwitness.leakage.certificate import load_certificate
 from earwitness.provenance.run import DIGESTS
 from earwitness.report.experiment_text import ExperimentSection
 from earwitness.report.listening import error_examples, listening_examples
-from earwitness.report.page import ReportInputs, render_page
+from earwitness.report.page import (
+    BaselineTables,
+    ComparisonTables,
+    Listening,
+    MaterialTables,
+    Report,
+    RunRecord,
+    SystemTables,
+    render_page,
+)
 from earwitness.report.style import in_order
 from earwitness.systems import BASE
-from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY
+from earwitness.tables.accuracy import ACCURACY
 from earwitness.tables.calibration import CALIBRATION
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.ensembles import ENSEMBLES
@@ -37,7 +46,6 @@ TABLES = {
     "accuracy": ACCURACY,
     "calibration": CALIBRATION,
     "comparisons": COMPARISONS,
-    "conditions": CONDITION_ACCURACY,
     "ensembles": ENSEMBLES,
     "error_rates": ERROR_RATES,
     "generation": GENERATION,
@@ -120,23 +128,29 @@ def main() -> None:
     errors = read_table(args.errors, ERRORS)
     listened = next((system for system in in_order(errors.system_id) if system.is_honest), BASE)
     config_text = args.config.read_text(encoding="utf-8")
-    inputs = ReportInputs(
-        settings=args.settings,
+    report = Report(
+        title=args.settings["title"],
         figures={path.stem: path.read_text(encoding="utf-8") for path in args.figures},
-        **tables,
-        checks={path.stem.removesuffix("_audio_check"): read_table(path, AUDIO_CHECK) for path in args.checks},
-        certificates=[load_certificate(path) for path in args.certificates],
-        published=pd.read_csv(args.published, dtype=str),
-        run=json.loads(args.run.read_text(encoding="utf-8")),
-        config=yaml.safe_load(config_text),
-        config_text=config_text,
-        digests=read_table(args.digests, DIGESTS),
+        systems=SystemTables(**{name: tables[name] for name in ("accuracy", "calibration", "error_rates", "test_sizes")}),
+        comparison=ComparisonTables(**{name: tables[name] for name in ("comparisons", "power", "variance", "ensembles", "leakage")}),
         experiments=experiment_sections(args.experiments, args.learning_curves, args.experiment_figures, args.efficiency_figures),
-        examples=listening_examples(args.shards, read_table(args.zeroshot, PREDICTIONS), args.settings["listening_examples"]),
-        errors_of=str(listened),
-        errors=error_examples(args.shards, errors[errors.system_id == str(listened)], args.settings["listening_errors"]),
+        material=MaterialTables(
+            {path.stem.removesuffix("_audio_check"): read_table(path, AUDIO_CHECK) for path in args.checks}, tables["stimuli"], tables["generation"]
+        ),
+        certificates=[load_certificate(path) for path in args.certificates],
+        listening=Listening(
+            listening_examples(args.shards, read_table(args.zeroshot, PREDICTIONS), args.settings["listening_examples"]),
+            error_examples(args.shards, errors[errors.system_id == str(listened)], args.settings["listening_errors"]),
+            listened,
+        ),
+        published=pd.read_csv(args.published, dtype=str),
+        record=RunRecord(
+            json.loads(args.run.read_text(encoding="utf-8")), yaml.safe_load(config_text), config_text, read_table(args.digests, DIGESTS)
+        ),
+        baseline=BaselineTables(**{name: tables[name] for name in BASELINE_TABLES}) if set(BASELINE_TABLES) <= set(tables) else None,
+        prompts=tables.get("prompts"),
     )
-    page = render_page(inputs, args.template)
+    page = render_page(report, args.template)
     with atomic(args.page) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

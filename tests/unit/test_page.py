@@ -1,5 +1,6 @@
 import base64
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,12 +19,24 @@ from earwitness.core.errors import InputError
 from earwitness.report.experiment_text import ExperimentSection
 from earwitness.report.formats import p_value, percent, percent_range, points
 from earwitness.report.listening import choose_examples, listening_examples
-from earwitness.report.page import FIGURES, ReportInputs, render_page
+from earwitness.report.page import (
+    FIGURES,
+    BaselineTables,
+    ComparisonTables,
+    Listening,
+    MaterialTables,
+    Report,
+    RunRecord,
+    SystemTables,
+    render_page,
+)
 from earwitness.report.prompt_text import PROMPT_FIGURES
 from earwitness.report.published import PUBLISHED_MODEL, published_beside_ours
 from earwitness.report.summary import summarise
 from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES
+from earwitness.systems import System
 from earwitness.tables.audio import AudioTableWriter
+from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
 from earwitness.tables.stimuli import STIMULI
 
 ROOT = Path(__file__).parents[2]
@@ -66,33 +79,34 @@ def inputs(**changes):
         "log_odds": -1.5,
     }
     values = {
-        "settings": config["report"],
-        "figures": dict.fromkeys(FIGURES, "<svg xmlns='http://www.w3.org/2000/svg'/>"),
-        "accuracy": examples.accuracy(),
-        "comparisons": examples.comparisons(),
-        "leakage": examples.leakage(),
-        "conditions": examples.conditions(),
-        "stimuli": examples.stimulus_summary(),
-        "generation": examples.generation(),
-        "checks": {"voxconverse": examples.audio_check(["audio/bad.wav"]), "esc50": examples.audio_check()},
+        "title": config["report"]["title"],
+        "figures": dict.fromkeys(FIGURES, SVG),
+        "experiments": [ExperimentSection("main", examples.experiment(), examples.learning_curve(), SVG, SVG)],
         "certificates": [examples.certificate("row_random", ["v1", "v2"]), examples.certificate()],
         "published": PUBLISHED,
-        "run": examples.run(),
-        "test_sizes": examples.test_sizes(),
-        "experiments": [ExperimentSection("main", examples.experiment(), examples.learning_curve(), SVG, SVG)],
-        "config": config,
-        "config_text": yaml.safe_dump(config),
-        "digests": pd.DataFrame({"path": ["results/tables/accuracy.csv"], "sha256": ["3" * 64], "bytes": [1234]}),
-        "ensembles": examples.ensembles(),
-        "power": examples.power(),
-        "variance": examples.variance(),
-        "calibration": examples.calibration(),
-        "error_rates": examples.error_rates(),
-        "errors": [],
-        "errors_of": "attention-grouped",
-        "examples": [example | {"flac": base64.b64encode(encode_flac(np.zeros(160, np.float32))).decode()}],
     }
-    return ReportInputs(**(values | changes))
+    sections = {
+        "systems": SystemTables(examples.accuracy(), examples.calibration(), examples.error_rates(), examples.test_sizes()),
+        "comparison": ComparisonTables(examples.comparisons(), examples.power(), examples.variance(), examples.ensembles(), examples.leakage()),
+        "material": MaterialTables(
+            {"voxconverse": examples.audio_check(["audio/bad.wav"]), "esc50": examples.audio_check()},
+            examples.stimulus_summary(),
+            examples.generation(),
+        ),
+        "listening": Listening(
+            [example | {"flac": base64.b64encode(encode_flac(np.zeros(160, np.float32))).decode()}], [], System.parse("attention-grouped")
+        ),
+        "record": RunRecord(
+            examples.run(),
+            config,
+            yaml.safe_dump(config),
+            pd.DataFrame({"path": ["results/tables/accuracy.csv"], "sha256": ["3" * 64], "bytes": [1234]}),
+        ),
+    }
+    for name, section in sections.items():
+        own = {key: changes.pop(key) for key in vars(section) if key in changes}
+        values[name] = replace(section, **own)
+    return Report(**(values | changes))
 
 
 def page(**changes) -> Page:
@@ -137,11 +151,11 @@ def test_names_out_of_the_data_are_inert(place):
     if place == "reason":
         certificate["checks"][0]["reason"] = hostile
     parsed = page(
-        examples=[base.examples[0] | ({"stimulus_id": hostile} if place == "stimulus" else {"category": hostile} if place == "category" else {})],
+        examples=[base.listening.examples[0] | {"stimulus": {"stimulus_id": hostile}, "category": {"category": hostile}}.get(place, {})],
         certificates=[certificate],
         checks={"voxconverse": examples.audio_check([hostile] if place == "file" else [])},
         config_text=hostile if place == "config" else "seed: 1",
-        settings=base.settings | ({"title": hostile} if place == "title" else {}),
+        title=hostile if place == "title" else base.title,
     )
     assert not [tag for tag, _ in parsed.tags if tag == "script"]
     assert not [name for _, values in parsed.tags for name in values if name.startswith("on")]
@@ -188,7 +202,6 @@ def test_a_run_of_the_base_alone_still_gives_a_page():
     text = page(
         accuracy=examples.accuracy(alone),
         leakage=examples.leakage(alone),
-        conditions=examples.conditions(alone),
         comparisons=examples.comparisons().iloc[:0],
         power=examples.power().iloc[:0],
         ensembles=examples.ensembles().iloc[:0],
@@ -347,7 +360,8 @@ def test_numbers_read_the_same_everywhere():
 def with_baseline(**changes):
     points, _, thresholds = psychometric_examples.study()
     figures = dict.fromkeys([*FIGURES, *PSYCHOACOUSTIC_FIGURES], "<svg xmlns='http://www.w3.org/2000/svg'/>")
-    return page(**({"thresholds": thresholds, "points": points, "figures": figures} | changes))
+    models = [pd.DataFrame(columns=list(schema.columns)) for schema in (MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS)]
+    return page(**({"baseline": BaselineTables(thresholds, points, *models), "figures": figures} | changes))
 
 
 def test_with_the_baseline_the_page_shows_thresholds_with_their_status_and_the_published_ones_beside_them():

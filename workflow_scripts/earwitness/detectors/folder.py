@@ -1,5 +1,7 @@
 """The detector's folder: one adapter in peft's layout with prompt, calibration, and what it was made for."""
 
+import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ import pandas as pd
 
 from earwitness.audio.window import Level, Window
 from earwitness.core.errors import InputError
+from earwitness.core.files import atomic_folder, sha256_of, write_json
 from earwitness.core.json_files import DIGEST, TEXT, load_record, record_schema
 from earwitness.detectors.presentation import Presentation
 from earwitness.evaluation.accuracy import metric_parts
@@ -17,7 +20,9 @@ from earwitness.evaluation.scored_answers import outcomes_on
 from earwitness.model.identity import IDENTITY, ModelFolder
 from earwitness.statistics.clustered import estimate
 from earwitness.systems import System
+from earwitness.tables.files import read_table
 from earwitness.tables.predictions import by_system
+from earwitness.tables.splits import SPLIT
 
 SCHEMA_NAME = "earwitness-detector/3"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -71,6 +76,53 @@ def select_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.D
     best = max(by_recipe, key=lambda seeds: sum(seeds.values()) / len(seeds))
     ranked = sorted(best, key=lambda system: best[system])
     return Selection(ranked[(len(ranked) - 1) // 2], {system: value for seeds in by_recipe for system, value in seeds.items()})
+
+
+def selected_folder(selection: Selection, configs: Mapping[System, Path]) -> Path:
+    """The folder of the selected adapter, by the adapter_config.json of every one; raises InputError where it is not among them."""
+    if selection.system not in configs:
+        raise InputError(f"{selection.system} is not among the adapters that are named; name all that predictions are given of")
+    return configs[selection.system].parent
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What is handed over: the selected adapter, in its folder, with all that it was made for and with.
+
+    base: earwitness.model.identity.IDENTITY of the base model. prompt: question, answer_format, audio_position. method and
+    calibration: as earwitness.evaluation.calibration.chosen_calibration returns them.
+    """
+
+    selection: Selection
+    adapter: Path
+    base: Mapping[str, Any]
+    quantisation: str
+    presentation: Presentation
+    prompt: Mapping[str, str]
+    method: str
+    calibration: Calibration
+
+
+def write_detector_folder(folder: Path, detector: Detector, split: Path, card: str) -> None:
+    """Write a detector's folder, whole or not at all. split: the file whose part "dev" the calibration was fitted on; card: the README."""
+    development = read_table(split, SPLIT).query("part == 'dev'")
+    calibration = {
+        "method": detector.method,
+        "slope": detector.calibration.slope,
+        "intercept": detector.calibration.intercept,
+        "temperature": 1 / detector.calibration.slope,
+        "threshold_log_odds": detector.calibration.threshold,
+        "fitted_on": {"part": "dev", "split_sha256": sha256_of(split), "sources": sorted(development.source_id.unique())},
+    }
+    config, weights = ADAPTER_FILES
+    with atomic_folder(folder) as temporary:
+        shutil.copyfile(detector.adapter / weights, temporary / weights)
+        trained = json.loads((detector.adapter / config).read_text(encoding="utf-8"))
+        write_json(temporary / config, adapter_config_for(trained, detector.base))
+        write_json(temporary / "prompt.json", dict(detector.prompt))
+        write_json(temporary / "detector.json", detector_record(detector.base, detector.quantisation, detector.presentation, detector.selection))
+        write_json(temporary / "calibration.json", calibration)
+        (temporary / "README.md").write_text(card, encoding="utf-8")
 
 
 @dataclass(frozen=True)

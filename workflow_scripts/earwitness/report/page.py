@@ -31,53 +31,94 @@ _SPLIT_NAMES = {"grouped": "grouped (honest)", LEAKY_SPLIT: "row-random (leaky)"
 
 
 @dataclass(frozen=True)
-class ReportInputs:
-    """Everything that the page shows; the tables are those of earwitness.tables. errors: examples of what the system errors_of
-    gets wrong. Without the baseline set, thresholds, points and the mixed models' tables are None; without a prompt search, prompts is."""
+class SystemTables:
+    """Every system by itself: earwitness.tables ACCURACY, CALIBRATION, ERROR_RATES and TEST_SIZES."""
 
-    settings: dict[str, Any]
-    figures: Mapping[str, str]
     accuracy: pd.DataFrame
+    calibration: pd.DataFrame
+    error_rates: pd.DataFrame
+    test_sizes: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class ComparisonTables:
+    """Systems against each other: earwitness.tables COMPARISONS, POWER, VARIANCE, ENSEMBLES and LEAKAGE."""
+
     comparisons: pd.DataFrame
+    power: pd.DataFrame
+    variance: pd.DataFrame
+    ensembles: pd.DataFrame
     leakage: pd.DataFrame
-    conditions: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class BaselineTables:
+    """The baseline set: earwitness.tables THRESHOLDS, POINTS, MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS."""
+
+    thresholds: pd.DataFrame
+    points: pd.DataFrame
+    mixed_model_effects: pd.DataFrame
+    mixed_model_fits: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class MaterialTables:
+    """What was heard, and how answers were read: AUDIO_CHECK by data set, STIMULUS_SUMMARY and GENERATION of earwitness.tables."""
+
+    checks: Mapping[str, pd.DataFrame]
     stimuli: pd.DataFrame
     generation: pd.DataFrame
-    checks: Mapping[str, pd.DataFrame]
-    certificates: Sequence[dict[str, Any]]
-    published: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Listening:
+    """Stimuli to listen to, as earwitness.report.listening returns them: with the base's answers, and what one system gets wrong."""
+
+    examples: Sequence[dict[str, Any]]
+    errors: Sequence[dict[str, Any]]
+    errors_of: System
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """How the numbers came to be: versions and hardware; the resolved configuration, and its text; digests of files."""
+
     run: dict[str, Any]
     config: dict[str, Any]
     config_text: str
     digests: pd.DataFrame
-    examples: Sequence[dict[str, Any]]
-    test_sizes: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the page shows. figures: SVG by name. certificates: as `load_certificate` returns them. published: the
+    published numbers. baseline: None without the baseline set. prompts: PROMPT_GAINS, None without a prompt search."""
+
+    title: str
+    figures: Mapping[str, str]
+    systems: SystemTables
+    comparison: ComparisonTables
     experiments: Sequence[ExperimentSection]
-    ensembles: pd.DataFrame
-    power: pd.DataFrame
-    variance: pd.DataFrame
-    calibration: pd.DataFrame
-    error_rates: pd.DataFrame
-    errors: Sequence[dict[str, Any]]
-    errors_of: str
-    thresholds: pd.DataFrame | None = None
-    points: pd.DataFrame | None = None
-    mixed_model_effects: pd.DataFrame | None = None
-    mixed_model_fits: pd.DataFrame | None = None
+    material: MaterialTables
+    certificates: Sequence[dict[str, Any]]
+    listening: Listening
+    published: pd.DataFrame
+    record: RunRecord
+    baseline: BaselineTables | None = None
     prompts: pd.DataFrame | None = None
 
     @property
     def expected_figures(self) -> tuple[str, ...]:
-        psychoacoustic = PSYCHOACOUSTIC_FIGURES if self.thresholds is not None else ()
-        return FIGURES + psychoacoustic + (PROMPT_FIGURES if self.prompts is not None else ())
+        """The names of the figures that the page shows, in order."""
+        return FIGURES + PSYCHOACOUSTIC_FIGURES * (self.baseline is not None) + PROMPT_FIGURES * (self.prompts is not None)
 
 
-def render_page(inputs: ReportInputs, template: Path) -> str:
+def render_page(report: Report, template: Path) -> str:
     """Fill the template; every text is escaped, so that names out of the data stay text.
 
     Raises InputError where a figure is missing.
     """
-    missing = [name for name in inputs.expected_figures if name not in inputs.figures]
+    missing = [name for name in report.expected_figures if name not in report.figures]
     if missing:
         program = f"plot_{missing[0]}" if missing[0] in FIGURES else "plot_prompts" if missing[0] in PROMPT_FIGURES else "plot_psychometrics"
         raise InputError(f"report: no figure {missing[0]}.svg; run {program}")
@@ -97,57 +138,91 @@ def render_page(inputs: ReportInputs, template: Path) -> str:
         split=lambda split: _SPLIT_NAMES.get(split, split),
     )
     environment.globals.update(percent_range=formats.percent_range, points_range=formats.points_range)
-    statistics = inputs.config["statistics"]
-    certificates = sorted(inputs.certificates, key=lambda certificate: certificate["split"]["name"])
+    config = report.record.config
+    statistics = config["statistics"]
+    certificates = sorted(report.certificates, key=lambda certificate: certificate["split"]["name"])
     return environment.get_template(template.name).render(
-        title=inputs.settings["title"],
-        sentences=summarise(inputs.accuracy, inputs.comparisons, inputs.leakage, certificates, statistics),
+        title=report.title,
+        sentences=summarise(report.systems.accuracy, report.comparison.comparisons, report.comparison.leakage, certificates, statistics),
         confidence=f"{100 * statistics['confidence']:g} %",
         margin=f"{100 * statistics['equivalence_margin']:g}",
-        config=inputs.config,
-        tiny=inputs.config["model"]["origin"] == "tiny",
-        few_sources_on=sorted(set(inputs.accuracy.test_set[inputs.accuracy.reliability != "ok"])),
-        systems=_system_rows(inputs.accuracy),
-        comparisons=inputs.comparisons.to_dict("records"),
-        conclusions=conclusion_sentences(inputs.comparisons, inputs.power, statistics),
-        variance={"columns": VARIANCE_COLUMNS, "rows": variance_rows(inputs.variance)},
-        ensembles=inputs.ensembles.to_dict("records"),
-        calibration=_calibration_rows(inputs.calibration),
-        error_rates=_error_rate_rows(inputs.error_rates),
-        errors=inputs.errors,
-        errors_of=inputs.errors_of,
-        leakage=_leakage_rows(inputs.leakage),
-        figures={name: _embedded(inputs.figures[name]) for name in inputs.expected_figures},
-        test_sizes=size_sentences(inputs.test_sizes, statistics["confidence"], statistics["power"]),
-        experiments=[
-            {
-                "name": section.name,
-                "rows": experiment_rows(section.experiment),
-                "sentences": experiment_sentences(section.experiment, section.learning_curve, statistics["confidence"]),
-                "figure": _embedded(section.figure),
-                "efficiency": _embedded(section.efficiency),
-            }
-            for section in inputs.experiments
-        ],
+        tiny=config["model"]["origin"] == "tiny",
+        figures={name: _embedded(report.figures[name]) for name in report.expected_figures},
+        experiments=[_experiment(section, statistics["confidence"]) for section in report.experiments],
         waivers=_used_waivers(certificates),
         audits=[_audit(certificate) for certificate in certificates],
-        checks=[_check_summary(name, table, inputs.config) for name, table in inputs.checks.items()],
-        stimuli=_stimulus_summary(inputs.stimuli),
-        generation=inputs.generation.to_dict("records"),
-        examples=inputs.examples,
-        published=published_beside_ours(inputs.published, inputs.accuracy, inputs.config, inputs.thresholds, inputs.points),
-        prompts={"rows": [], "sentences": []}
-        if inputs.prompts is None
-        else {
-            "rows": prompt_rows(inputs.prompts),
-            "sentences": prompt_sentences(inputs.prompts, statistics["confidence"], inputs.config["prompt_search"]["use_question_of"]),
-        },
-        mixed_models=_mixed_models(inputs, statistics["confidence"]),
-        thresholds=[] if inputs.thresholds is None else threshold_rows(inputs.thresholds),
-        run=inputs.run,
-        config_text=inputs.config_text,
-        digests=inputs.digests.to_dict("records"),
+        published=published_beside_ours(
+            report.published,
+            report.systems.accuracy,
+            config,
+            *([] if report.baseline is None else [report.baseline.thresholds, report.baseline.points]),
+        ),
+        prompts=_prompts(report.prompts, statistics["confidence"], config["prompt_search"]["use_question_of"]),
+        **_of_systems(report.systems, statistics),
+        **_of_comparison(report.comparison, statistics),
+        **_of_material(report.material, config),
+        **_of_baseline(report.baseline, statistics["confidence"]),
+        **_of_run(report.record),
+        examples=report.listening.examples,
+        errors=report.listening.errors,
+        errors_of=str(report.listening.errors_of),
     )
+
+
+def _of_systems(tables: SystemTables, statistics: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "few_sources_on": sorted(set(tables.accuracy.test_set[tables.accuracy.reliability != "ok"])),
+        "systems": _system_rows(tables.accuracy),
+        "calibration": _calibration_rows(tables.calibration),
+        "error_rates": _error_rate_rows(tables.error_rates),
+        "test_sizes": size_sentences(tables.test_sizes, statistics["confidence"], statistics["power"]),
+    }
+
+
+def _of_comparison(tables: ComparisonTables, statistics: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "comparisons": tables.comparisons.to_dict("records"),
+        "conclusions": conclusion_sentences(tables.comparisons, tables.power, statistics),
+        "variance": {"columns": VARIANCE_COLUMNS, "rows": variance_rows(tables.variance)},
+        "ensembles": tables.ensembles.to_dict("records"),
+        "leakage": _leakage_rows(tables.leakage),
+    }
+
+
+def _of_material(tables: MaterialTables, config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "checks": [_check_summary(name, table, config) for name, table in tables.checks.items()],
+        "stimuli": _stimulus_summary(tables.stimuli),
+        "generation": tables.generation.to_dict("records"),
+    }
+
+
+def _of_baseline(tables: BaselineTables | None, confidence: float) -> dict[str, Any]:
+    if tables is None:
+        return {"thresholds": [], "mixed_models": {"rows": [], "sentences": []}}
+    effects, fits = tables.mixed_model_effects, tables.mixed_model_fits
+    models = {"rows": mixed_model_rows(effects, fits), "sentences": mixed_model_sentences(effects, fits, confidence)}
+    return {"thresholds": threshold_rows(tables.thresholds), "mixed_models": models}
+
+
+def _of_run(record: RunRecord) -> dict[str, Any]:
+    return {"run": record.run, "config": record.config, "config_text": record.config_text, "digests": record.digests.to_dict("records")}
+
+
+def _prompts(gains: pd.DataFrame | None, confidence: float, used: str) -> dict[str, Any]:
+    if gains is None:
+        return {"rows": [], "sentences": []}
+    return {"rows": prompt_rows(gains), "sentences": prompt_sentences(gains, confidence, used)}
+
+
+def _experiment(section: ExperimentSection, confidence: float) -> dict[str, Any]:
+    return {
+        "name": section.name,
+        "rows": experiment_rows(section.experiment),
+        "sentences": experiment_sentences(section.experiment, section.learning_curve, confidence),
+        "figure": _embedded(section.figure),
+        "efficiency": _embedded(section.efficiency),
+    }
 
 
 def _leakage_rows(leakage: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -159,13 +234,6 @@ def _leakage_rows(leakage: pd.DataFrame) -> list[dict[Any, Any]]:
 
 def _embedded(svg: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
-
-
-def _mixed_models(inputs: ReportInputs, confidence: float) -> dict[str, Any]:
-    effects, fits = inputs.mixed_model_effects, inputs.mixed_model_fits
-    if effects is None or fits is None:
-        return {"rows": [], "sentences": []}
-    return {"rows": mixed_model_rows(effects, fits), "sentences": mixed_model_sentences(effects, fits, confidence)}
 
 
 def _system_rows(accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
