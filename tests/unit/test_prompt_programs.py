@@ -86,22 +86,26 @@ def test_a_search_over_an_adapter_uses_development_sources_alone(study, searched
     assert set(record["sources"]) == {f"{label}{k}" for label in "SN" for k in PARTS["dev"]}
 
 
+class Killed(Exception):
+    pass
+
+
 def test_an_interrupted_search_over_an_adapter_resumes_to_the_same_bytes(study, folder, searched, tmp_path, monkeypatch):
     saved = []
 
     def save_and_die(self, tensors, progress):
         save(self, tensors, progress)
         saved.append(progress["done"])
-        raise KeyboardInterrupt
+        raise Killed
 
     save = SavedState.save
-    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as dying, pytest.raises(Killed):
         dying.setattr(SavedState, "save", save_and_die)
         search(study, folder, tmp_path, dying)
     assert saved == [1] and not (tmp_path / "prompts.csv").exists()
     asked = []
-    gather = SavedState.load
-    monkeypatch.setattr(SavedState, "load", lambda self: asked.append(gather(self)) or asked[-1])
+    load = SavedState.load
+    monkeypatch.setattr(SavedState, "load", lambda self: asked.append(load(self)) or asked[-1])
     assert search(study, folder, tmp_path, monkeypatch) == searched
     assert asked[0] is not None, "it went on from the saved state"
 
