@@ -72,6 +72,22 @@ def test_every_file_is_read_once_and_a_touched_one_again(model, read):
     assert model_digest(model) == before and read == ["model.safetensors"]
 
 
+def test_another_content_is_noticed_though_its_size_and_date_are_the_same(model):
+    before, path = model_digest(model), model / "model.safetensors"
+    status = path.stat()
+    path.write_bytes(b"weightS")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert model_digest(model) != before
+
+
+def test_a_user_without_a_home_has_the_digests_in_the_folder(model, read, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "expanduser", lambda path: (_ for _ in ()).throw(RuntimeError("no home")))
+    before = model_digest(model)
+    read.clear()
+    assert model_digest(model) == before and read == []
+
+
 def test_a_folder_that_cannot_be_written_to_is_remembered_in_the_users_cache(model, read, monkeypatch):
     before = model_digest(model)
     (model / DIGESTS).unlink()

@@ -1,5 +1,6 @@
 """Which model a folder holds: one SHA-256 over its files, computed once and known by all that is made with the model."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,9 @@ PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja")
 
 DIGESTS = ".earwitness-sha256"
 """Name of the file in a model's folder that keeps the digests of the others, with their sizes and dates of change."""
+
+TOLD_FROM_BYTES = 10**9
+"""What takes seconds to read is announced."""
 
 IDENTITY = record_schema(name=TEXT, revision={"type": ["string", "null"]}, sha256=DIGEST, bytes=COUNT)
 """JSON schema of a model's identity. name, revision: where people find the model; sha256, bytes: of its files."""
@@ -44,12 +48,15 @@ def model_files(folder: Path) -> list[Path]:
 def model_digest(folder: Path) -> str:
     """SHA-256 over the names and SHA-256s of a model's files.
 
-    A file's digest is computed once and then looked up by its name, size and date of change, in DIGESTS in the folder or, where that
+    A file's digest is computed once and then looked up by its name, size and dates of change, in DIGESTS in the folder or, where that
     cannot be written to, in the user's cache (XDG_CACHE_HOME or ~/.cache). Where neither can be, every call reads all files.
     Raises InputError where the folder has no weights.
     """
     kept = _kept_digests(folder)
     paths = {_state_of(path): path for path in model_files(folder)}
+    unknown = sum(path.stat().st_size for state, path in paths.items() if state not in kept)
+    if unknown > TOLD_FROM_BYTES:
+        print(f"{folder}: reading {unknown / 1e9:.1f} GB once, to tell which model it is", file=sys.stderr, flush=True)
     digests = {state: kept.get(state) or sha256_of(path) for state, path in paths.items()}
     if not digests.items() <= kept.items():
         _keep_digests(folder, digests)
@@ -97,15 +104,18 @@ def verify_base_of(adapter: Path, base: ModelFolder) -> None:
 
 
 def _state_of(path: Path) -> str:
-    """A file's name, size in bytes and date of change in nanoseconds."""
+    """A file's name, size in bytes, and dates of its last change in nanoseconds: its own, and the system's, which nobody sets back."""
     status = path.stat()
-    return f"{path.name} {status.st_size} {status.st_mtime_ns}"
+    return f"{path.name} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _places(folder: Path) -> list[Path]:
     """Where a folder's digests may be kept, the first that can be written to."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    return [folder / DIGESTS, cache / "earwitness" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest()]
+    places = [folder / DIGESTS]
+    with contextlib.suppress(RuntimeError):  # A user without a home.
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+        places.append(cache / "earwitness" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest())
+    return places
 
 
 def _kept_digests(folder: Path) -> dict[str, str]:
