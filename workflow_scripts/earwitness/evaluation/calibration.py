@@ -37,7 +37,7 @@ HALVES = [0.5, 0.5]
 
 @dataclass(frozen=True)
 class Calibration:
-    """calibrated log-odds = slope x log-odds + intercept; temperature is 1 / slope."""
+    """A map of log-odds: calibrated = slope x log-odds + intercept. The temperature is 1 / slope."""
 
     slope: float = 1.0
     intercept: float = 0.0
@@ -105,7 +105,10 @@ def equal_weight_bins(probabilities: FloatArray, weights: FloatArray, bins: int)
 
 
 def calibration_error(probabilities: FloatArray, speech: BoolArray, weights: FloatArray, bins: int = ECE_BINS) -> float:
-    """Expected calibration error of the probability of speech: weighted mean absolute gap over bins of equal weight (L1)."""
+    """Expected calibration error (Naeini et al. 2015), with bins of equal weight: sum over bins b of |sum over i in b of w_i (p_i - y_i)|.
+
+    p: probability of speech. y: 1 where the item is speech. w: weights that sum to 1. 0 is perfect, 1 the worst.
+    """
     gap = weights * (probabilities - speech)
     return float(np.abs(np.bincount(equal_weight_bins(probabilities, weights, bins), weights=gap)).sum())
 
@@ -156,8 +159,10 @@ def _share_interval(value: FloatArray, left_out: Sequence[FloatArray], confidenc
 
 
 def _ece_estimate(probabilities: FloatArray, outcomes: Outcomes, confidence: float) -> tuple[float, float, float]:
-    """The calibration error, mean over seeds, with its jackknife interval over sources; bins stay as they are.
+    """The calibration error, mean over seeds, and the low and high end of its interval by the jackknife over sources.
 
+    Of a class c, let m_cb be the sum of (p_i - y_i) over its items in bin b, divided by the number of its items. The error is
+    sum_b |m_speech,b + m_other,b| / 2. Without a source, m of its class is computed anew; the bins stay those of all items.
     probabilities: shape (n_seeds, n_items).
     """
     speech, sources = _speech(outcomes), outcomes.items.source_id.to_numpy()

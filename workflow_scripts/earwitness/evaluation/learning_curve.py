@@ -26,12 +26,19 @@ FEWEST_SIZES = 3
 def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
     """earwitness.tables.experiments.LEARNING_CURVE of every recipe that was trained on at least three numbers of sources; else no rows.
 
-    The fitted line is the log-odds of a right answer (of the balanced accuracy) against the logarithm of the number of
-    training speakers: every doubling multiplies the odds by the same factor. Nothing in it levels off, so the further
-    beyond the largest number trained on, the more it is a guess.
-    Its interval adds the variance over test sources (the jackknife: one left out at a time, from all sizes at once) to that
-    of training: between seeds, or how far the measured points lie from the line, whichever is larger, since both see the
-    same accidents. t with Satterthwaite's degrees of freedom.
+    The line is logit(a(n)) = alpha + beta log2(n), by least squares over the numbers n of training speakers, where a is the balanced
+    accuracy, mean over seeds. Every doubling of n multiplies the odds of a right answer by exp(beta). The line never levels off,
+    so it is the more a guess the further it goes beyond the largest n.
+
+    The interval at n is expit(y +- t sqrt(V_speech + V_nonspeech + V_training)), where y is the line's value:
+
+    * V_class = (S - 1) / S sum_s (y_(s) - y)^2 is the jackknife over the S test sources of a class (Efron 1982): y_(s) is the
+      line fitted again without source s at every n; S - 1 degrees of freedom.
+    * V_training is the larger of two estimates of what training leaves to chance. Between seeds: var_k(y_k) / K of the lines
+      through single seeds k, K - 1 degrees of freedom. Around the line: RSS / (m - 2) sum_i w_i^2 over the m numbers n, where
+      w (`line_weights`) makes y of the points; m - 2 degrees of freedom. They are not added: both see the same accidents.
+
+    t has the degrees of freedom (sum V)^2 / sum(V^2 / df) (Satterthwaite 1946).
     """
     usable = [arm for arm in arms if arm.test_set == "unseen" and arm.split != LEAKY_SPLIT]
     tables = []

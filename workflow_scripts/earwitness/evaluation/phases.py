@@ -31,7 +31,7 @@ def best_question(gains: pd.DataFrame) -> str | None:
 
 
 def phase_table(systems: Sequence[Outcomes], question: Outcomes | None, confidence: float) -> pd.DataFrame:
-    """earwitness.tables.phases.PHASES on unseen sources.
+    """earwitness.tables.phases.PHASES: balanced accuracy of every phase on unseen sources, and its change from zero-shot.
 
     systems: the base, detectors, adapters and ensembles; question: the base asked the best searched question.
     Raises InputError where the base is missing.

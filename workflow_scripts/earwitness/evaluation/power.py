@@ -20,7 +20,7 @@ from earwitness.tables.power import POWER, VARIANCE
 
 HALVES = [0.5, 0.5]
 MOST_TIMES = 1000.0
-"""Beyond so many times the present sources, the seeds' own variation is what stands in the way."""
+"""Where so many times the present sources are not enough, the variation between seeds is what stands in the way."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,11 @@ class Design:
 
 
 def power_of_difference(difference: float, error: float, df: float, level: float) -> float:
-    """Probability that a two-sided t-test at `level` finds a true difference, by the noncentral t distribution."""
+    """Probability that a two-sided t-test at `level` finds a true difference.
+
+    P(|T| > t_(1 - level/2, df)), where T is noncentral t with noncentrality |difference| / error (Cohen 1988, chapter 2).
+    error: standard error of the difference. df: its degrees of freedom.
+    """
     limit, noncentrality = stats.t.ppf(1 - level / 2, df), abs(difference) / error
     power = stats.nct.sf(limit, df, noncentrality) + stats.nct.cdf(-limit, df, noncentrality)
     # Far out, the noncentral distribution is lost in rounding, and power is certain.
@@ -46,12 +50,16 @@ def power_of_difference(difference: float, error: float, df: float, level: float
 
 
 def power_of_equivalence(margin: float, error: float, df: float, level: float) -> float:
-    """Probability that two one-sided t-tests at `level` show equivalence within the margin where there is no difference."""
+    """Probability that two one-sided t-tests at `level` show equivalence within the margin where there is no difference.
+
+    2 P(T < margin / error - t_(1 - level, df)) - 1 with T central t, not below 0: an approximation (Schuirmann 1987); the exact
+    probability takes a bivariate noncentral t distribution (Phillips 1990).
+    """
     return max(0.0, float(2 * stats.t.cdf(margin / error - stats.t.ppf(1 - level, df), df) - 1))
 
 
 def detectable_difference(error: float, df: float, level: float, power: float) -> float:
-    """The smallest true difference that a two-sided t-test at `level` finds with this power."""
+    """The smallest true difference that a two-sided t-test at `level` finds with this power: the root of `power_of_difference`."""
     high = 2.0 * error
     while power_of_difference(high, error, df, level) < power:
         high *= 2
@@ -59,10 +67,11 @@ def detectable_difference(error: float, df: float, level: float, power: float) -
 
 
 def times_sources(design: Design, reached: Callable[[float, float], float], power: float) -> float:
-    """The least multiple of the sources at which `reached` (standard error, df) is the power; inf where there is none up to MOST_TIMES.
+    """The least multiple of the sources at which the power is reached; inf where no multiple up to MOST_TIMES is enough.
 
-    May be less than 1, where fewer sources would do. Power need not rise throughout: as the sources' variance vanishes beside that of
-    few seeds, so do the degrees of freedom.
+    reached: the power at a standard error and its degrees of freedom. The multiple is below 1 where fewer sources would do. It is
+    searched for on a grid, because power does not always rise with sources: once few seeds make most of the variance, more
+    sources lower the degrees of freedom.
     """
 
     def missing(log_times: float) -> float:

@@ -25,8 +25,8 @@ def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, co
 
     systems: outcomes; only "unseen" counts, and detectors do not. sizes: items, half of each class; one larger than the whole
     test set is left out. draws: test sets drawn of each size; estimates are described by their 2.5 and 97.5 % quantiles
-    over draws, widths by their median. Every seed and system is tested on the same draws. power: chance of finding the
-    smallest gain that is told.
+    over draws, widths by their median. Every seed and system is tested on the same draws. power: the chance with which the
+    minimum detectable gain is found.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     tested = [outcomes for system, outcomes in unseen.items() if system.kind != "detector"]

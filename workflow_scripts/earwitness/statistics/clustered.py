@@ -1,4 +1,4 @@
-"""Intervals and tests that treat the source, not the item, as the unit of evidence.
+"""Intervals and tests whose independent unit is the source, not the item.
 
 Items of one source are not independent, so every variance here comes from leaving out one source at a time. Where a
 system was trained with several seeds, sources and seeds are crossed: every seed answers the items of every source.
@@ -102,8 +102,10 @@ class Estimate:
 
 
 def jackknife_variance(left_out: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Variance of an estimate from its values without each source, per class, and Satterthwaite's degrees of freedom.
+    """Variance of an estimate from its values without each source, per class, and its degrees of freedom.
 
+    V = sum over classes c of V_c, with V_c = (n_c - 1) / n_c sum_s (x_(s) - mean of x_(s))^2 over the values x_(s) without source s
+    (Efron 1982); df = V^2 / sum_c(V_c^2 / (n_c - 1)) (Satterthwaite 1946).
     left_out: one array per class, shape (n_sources, ...). Returns arrays of shape (...,).
     """
     sizes = [len(values) for values in left_out]
@@ -120,17 +122,19 @@ def estimate(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
     samples: independent sets of sources (classes, test sets) that share their seeds in the same order. Class means weigh
     items equally. weights: one per sample; (0.5, 0.5) over two classes is balanced accuracy.
 
-    One seed: leave-one-source-out jackknife of each class mean, variances added with their squared weights, and t with
-    Satterthwaite's degrees of freedom (Satterthwaite 1946); for one class that is t(n_sources - 1). The jackknife is
-    centred on the estimate, which is the conservative choice for sources of unequal size.
+    One seed: the jackknife. With m the mean of a class over its n sources and m_(s) the mean without source s, the pseudo-values
+    are P_s = n m - (n - 1) m_(s) (Tukey 1958), and Var(m) = sum_s (P_s - m)^2 / (n (n - 1)). It is centred on m, not on the mean
+    of the P_s, which is the conservative choice for sources of unequal size. The variance of the sum is sum w^2 Var(m), and t has
+    Satterthwaite's degrees of freedom (Satterthwaite 1946); for one class these are n - 1.
 
-    Several seeds: a two-way random-effects analysis of variance of the jackknife's pseudo-values. The variance of the
-    mean is (MS_seed + MS_source - MS_residual) / (n_seeds n_sources), not less than its larger positive term alone. The
-    seed term is that of the weighted sum itself, so a seed that trades one class against the other is not counted as noise.
+    Several seeds (K): sources and seeds are crossed, so the pseudo-values P_ks of seed k and source s have a two-way layout with
+    random effects (Searle, Casella and McCulloch 1992, chapter 4), and Var(m) = (MS_seed + MS_source - MS_residual) / (K n), not
+    less than its larger positive term alone. MS_seed is taken of the weighted sum itself, var_k / K: a seed that trades one class
+    against the other then counts as what it is, no change of the sum.
 
-    A class whose sources all have the same mean says nothing about its variance. Then, by Wilson's 95 % limit for none
-    out of n_sources, at most z2 / (n_sources + z2) of all sources differ (z2 = 1.96 squared), each by at most 1, and the
-    standard error is set so that the 95 % interval has that half width.
+    A class whose sources all have the same mean says nothing about its variance. Wilson's 95 % limit for "none out of n" then
+    bounds the share of all sources that differ by z^2 / (n + z^2), z = 1.96 (Wilson 1927). Each differs by at most 1, and the standard
+    error is set so that the 95 % interval has that half width.
     """
     n_seeds = samples[0].n_seeds
     per_seed = sum(weight * sample.means for weight, sample in zip(weights, samples, strict=True))
