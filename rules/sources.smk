@@ -89,7 +89,7 @@ rule download_dataset:
         runtime=1440,
     params:
         code=code("download_dataset.py"),
-        source=as_json("sources", "{dataset}"),
+        source=lambda wildcards: as_json_of({"archives": config["sources"][wildcards.dataset]["archives"]}),
     message:
         "Downloading {wildcards.dataset}"
     shell:
