@@ -8,8 +8,10 @@ from checkout import Checkout, copy_project
 
 @pytest.fixture(scope="session")
 def clean_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout that nothing has run in; not to be edited."""
-    return copy_project(tmp_path_factory.mktemp("clean"))
+    """A checkout that nothing has run in but one dry run, so that copies need not parse the code again; not to be edited."""
+    checkout = copy_project(tmp_path_factory.mktemp("clean"))
+    checkout.dry_run()
+    return checkout
 
 
 @pytest.fixture
