@@ -52,7 +52,7 @@ PARTS = ("train", "train", "train", "dev", "test")
 ESC50_SOURCE = r"\d-\d+(?=-[A-Z]-\d)"
 """ESC-50 cuts several files from one source, and tells them apart by a letter; other names are sources themselves."""
 
-MANY, UNRELATED_S = 20, 1000
+MANY, UNRELATED_S = 20, 300
 """Unaltered pieces of a file, at most, and seconds of all of one length, of which pairs of unrelated ones are made."""
 
 QUIETEST = 1e-3
@@ -339,7 +339,7 @@ def main() -> None:
     real.add_argument("--source", default=ESC50_SOURCE, help="regular expression that matches the source in a file's name (default: ESC-50's)")
     real.add_argument("--seconds", type=float, nargs="+", default=[1.0, 2.0, 3.0, 5.0], help="lengths of the pieces (default: 1 2 3 5)")
     real.add_argument("--pieces", type=int, default=1, help="pieces of a file, at most (default: 1)")
-    real.add_argument("--most", type=int, default=100, help="pieces of every length in all, at most (default: 100)")
+    real.add_argument("--most", type=int, default=40, help="pieces of every length in all, at most (default: 40)")
     once = commands.add_parser("once", help="one study, as JSON")
     once.add_argument("study", type=Path)
     for command in (grow, once):
