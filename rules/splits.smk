@@ -13,6 +13,7 @@ rule split_grouped:
     """All stimuli of one source stay together, so no test speaker is ever heard in training."""
     input:
         index="results/stimuli/factorial/index.parquet",
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
     output:
         split="results/splits/grouped.csv",
     log:
@@ -32,6 +33,7 @@ rule split_grouped:
         "Splitting by source"
     shell:
         "python workflow_scripts/split_grouped.py {input.index:q} {output.split:q}"
+        " --recordings {input.recordings:q}"
         " --settings {params.settings:q}"
         " --seed {params.seed}"
         " &> {log:q}"
@@ -72,6 +74,7 @@ rule split_fold:
     """A split by source for each fold, so that every source is tested by one adapter that never heard it."""
     input:
         index="results/stimuli/factorial/index.parquet",
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
     output:
         split="results/splits/fold_{fold}.csv",
     log:
@@ -91,6 +94,7 @@ rule split_fold:
         "Splitting by source, fold {wildcards.fold}"
     shell:
         "python workflow_scripts/split_fold.py {input.index:q} {output.split:q}"
+        " --recordings {input.recordings:q}"
         " --fold {wildcards.fold}"
         " --settings {params.settings:q}"
         " --seed {params.seed}"

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from earwitness.core.errors import InputError
-from earwitness.splits.study import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources
+from earwitness.splits.study import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources, with_sessions
 from earwitness.tables.columns import LABELS
 from earwitness.tables.files import read_table, validate, write_table
 from earwitness.tables.splits import SPLIT
@@ -248,3 +248,9 @@ def test_more_training_sources_than_there_are_are_refused_by_class():
     grouped = split_by_source(stimuli_table({"SPEECH": [1] * 8, "NONSPEECH": [1] * 5}), 0.2, 0.2, 1)
     with pytest.raises(InputError, match=r"train part .* has 3 NONSPEECH sources, splits.training_sources asks for 4; lower it to 3"):
         split_with_fewer_sources(grouped, 4, 1)
+
+
+def test_recordings_of_one_session_stay_together_and_others_are_sessions_of_their_own():
+    stimuli = pd.DataFrame({"recording_id": ["a", "b", "c", "a"]})
+    recordings = [pd.DataFrame({"recording_id": ["a", "b"], "session": ["monday", "monday"]}), pd.DataFrame({"recording_id": ["c"], "session": [""]})]
+    assert list(with_sessions(stimuli, recordings).session) == ["monday", "monday", "c", "monday"]

@@ -20,6 +20,15 @@ KEPT_TOGETHER = ("recording_id", "session")
 """Columns of stimuli, where they have them, whose equal values keep sources in one part, as source_id does."""
 
 
+def with_sessions(stimuli: pd.DataFrame, recordings: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Stimuli with the column `session`: what their recording was recorded together with, itself where that is not known.
+
+    recordings: tables of earwitness.tables.recordings.RECORDINGS.
+    """
+    sessions = {name: session for table in recordings for name, session in zip(table.recording_id, table.session, strict=True) if session}
+    return stimuli.assign(session=[sessions.get(recording, recording) for recording in stimuli.recording_id])
+
+
 def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: float, seed: int) -> pd.DataFrame:
     """Assign whole components of sources to train, dev and test.
 
