@@ -40,6 +40,7 @@ rule measure_accuracy:
         runtime=60,
     params:
         code=code("measure_accuracy.py"),
+        split_names=plan.splits,
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring accuracy"
@@ -47,6 +48,7 @@ rule measure_accuracy:
         "python workflow_scripts/measure_accuracy.py {input.predictions:q}"
         " --index {input.index:q}"
         " --splits {input.splits:q}"
+        " --split-names {params.split_names:q}"
         " --accuracy {output.accuracy:q}"
         " --sources {output.sources:q}"
         " --conditions {output.conditions:q}"
@@ -79,6 +81,7 @@ rule compare_systems:
         runtime=60,
     params:
         code=code("compare_systems.py"),
+        split_names=plan.splits,
         settings=as_json("statistics"),
     message:
         "Comparing systems"
@@ -86,6 +89,7 @@ rule compare_systems:
         "python workflow_scripts/compare_systems.py {input.predictions:q}"
         " --index {input.index:q}"
         " --splits {input.splits:q}"
+        " --split-names {params.split_names:q}"
         " --comparisons {output.comparisons:q}"
         " --leakage {output.leakage:q}"
         " --ensembles {output.ensembles:q}"
@@ -161,6 +165,7 @@ rule measure_experiment:
         runtime=60,
     params:
         code=code("measure_experiment.py"),
+        split_names=lambda wildcards: sorted({"grouped", *plan.experiment(wildcards.experiment).splits}),
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring the recipes of experiment {wildcards.experiment}"
@@ -168,6 +173,7 @@ rule measure_experiment:
         "python workflow_scripts/measure_experiment.py {input.predictions:q}"
         " --index {input.index:q}"
         " --splits {input.splits:q}"
+        " --split-names {params.split_names:q}"
         " --experiment {output.experiment:q}"
         " --learning-curve {output.learning_curve:q}"
         " --confidence {params.confidence}"

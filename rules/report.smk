@@ -352,6 +352,8 @@ rule write_report:
         runtime=30,
     params:
         code=code("write_report.py"),
+        datasets=plan.datasets(*plan.stimulus_sets),
+        experiments=ENABLED,
         settings=as_json("report"),
     message:
         "Writing the report"
@@ -361,10 +363,12 @@ rule write_report:
         " --figures {input.figures:q}"
         " --tables {input.tables:q}"
         " --experiments {input.experiments:q}"
+        " --experiment-names {params.experiments:q}"
         " --learning-curves {input.learning_curves:q}"
         " --experiment-figures {input.experiment_figures:q}"
         " --efficiency-figures {input.efficiency_figures:q}"
         " --checks {input.checks:q}"
+        " --datasets {params.datasets:q}"
         " --certificates {input.certificates:q}"
         " --published {input.published:q}"
         " --run {input.run:q}"

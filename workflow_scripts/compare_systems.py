@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from earwitness.core.arguments import json_object
+from earwitness.core.arguments import by_name, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.comparison import best_adapter, comparison_table, declared_pairs, leakage_table
 from earwitness.evaluation.ensembles import gain_table
@@ -25,7 +25,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("predictions", type=Path, nargs="+", help="predictions of every system (Parquet)")
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
-    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits (CSV), each named by its file")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits (CSV)")
+    parser.add_argument("--split-names", nargs="+", required=True, help="what the splits are called, in their order")
     parser.add_argument("--comparisons", type=Path, required=True, help="where the paired tests go (CSV)")
     parser.add_argument("--leakage", type=Path, required=True, help="where the leaky arm's two accuracies go (CSV)")
     parser.add_argument("--ensembles", type=Path, required=True, help="where the ensembles' gains go (CSV)")
@@ -36,7 +37,7 @@ def main() -> None:
 
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
     index = read_table(args.index, STIMULI)
-    splits = {path.stem: read_table(path, SPLIT) for path in args.splits}
+    splits = {name: read_table(path, SPLIT) for name, path in by_name("--split-names", args.split_names, args.splits).items()}
     systems = score_systems(predictions, index, splits)
     pairs = declared_pairs([outcomes.system for outcomes in systems], best_adapter(predictions, index, splits["grouped"]))
     confidence, margin = args.settings["confidence"], args.settings["equivalence_margin"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from earwitness.core.arguments import by_name
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.accuracy import accuracy_table, condition_table, source_table
 from earwitness.evaluation.scored_answers import score_systems
@@ -20,7 +21,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("predictions", type=Path, nargs="+", help="predictions of every system (Parquet)")
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
-    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits (CSV), each named by its file")
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="splits (CSV)")
+    parser.add_argument("--split-names", nargs="+", required=True, help="what the splits are called, in their order")
     parser.add_argument("--accuracy", type=Path, required=True, help="where accuracy per system goes (CSV)")
     parser.add_argument("--sources", type=Path, required=True, help="where accuracy per source goes (CSV)")
     parser.add_argument("--conditions", type=Path, required=True, help="where accuracy per duration and SNR goes (CSV)")
@@ -28,7 +30,7 @@ def main() -> None:
     args = parser.parse_args()
 
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
-    splits = {path.stem: read_table(path, SPLIT) for path in args.splits}
+    splits = {name: read_table(path, SPLIT) for name, path in by_name("--split-names", args.split_names, args.splits).items()}
     systems = score_systems(predictions, read_table(args.index, STIMULI), splits)
     write_table(args.accuracy, accuracy_table(systems, args.confidence), ACCURACY)
     write_table(args.sources, source_table(systems), SOURCE_ACCURACY)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from earwitness.core.arguments import json_object
+from earwitness.core.arguments import by_name, json_object
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.leakage.certificate import load_certificate
@@ -66,7 +66,7 @@ SEARCH_TABLES = {"prompts": PROMPT_GAINS}
 """Only there where a prompt search was run."""
 
 
-def by_name(paths: list[Path]) -> dict[str, Path]:
+def tables_by_name(paths: list[Path]) -> dict[str, Path]:
     """The tables by the name of their file.
 
     Raises InputError where one is missing.
@@ -78,19 +78,19 @@ def by_name(paths: list[Path]) -> dict[str, Path]:
     return found
 
 
-def experiment_sections(tables: list[Path], curves: list[Path], figures: list[Path], efficiency: list[Path]) -> list[ExperimentSection]:
-    """Experiments by the name of their files, in the order of the tables.
+def experiment_sections(
+    names: list[str], tables: list[Path], curves: list[Path], figures: list[Path], efficiency: list[Path]
+) -> list[ExperimentSection]:
+    """Experiments by their names, in whose order all files stand.
 
-    Raises InputError where one lacks a file.
+    Raises InputError where there are more or fewer files of a kind than names.
     """
+    of_kind = [by_name("--experiment-names", names, paths) for paths in (tables, curves, figures, efficiency)]
     sections = []
-    for table in tables:
-        others = [{path.stem: path for path in paths}.get(table.stem) for paths in (curves, figures, efficiency)]
-        if None in others:
-            raise InputError(f"experiment {table.stem}: {('its learning curves', 'its figure', 'what it cost')[others.index(None)]} are not given")
-        curve, figure, costs = (path for path in others if path is not None)
+    for name in names:
+        table, curve, figure, costs = (files[name] for files in of_kind)
         drawn = [path.read_text(encoding="utf-8") for path in (figure, costs)]
-        sections.append(ExperimentSection(table.stem, read_table(table, EXPERIMENT), read_table(curve, LEARNING_CURVE), *drawn))
+        sections.append(ExperimentSection(name, read_table(table, EXPERIMENT), read_table(curve, LEARNING_CURVE), *drawn))
     return sections
 
 
@@ -107,11 +107,13 @@ def main() -> None:
         required=True,
         help=f"tables (CSV): {', '.join(TABLES)}; if run, {', '.join(BASELINE_TABLES | SEARCH_TABLES)}",
     )
-    parser.add_argument("--experiments", type=Path, nargs="+", required=True, help="table of every experiment (CSV), each named by its file")
+    parser.add_argument("--experiments", type=Path, nargs="+", required=True, help="table of every experiment (CSV)")
+    parser.add_argument("--experiment-names", nargs="+", required=True, help="the experiments, in the order of all their files")
     parser.add_argument("--learning-curves", type=Path, nargs="+", required=True, help="their learning curves (CSV)")
     parser.add_argument("--experiment-figures", type=Path, nargs="+", required=True, help="their figures (SVG)")
     parser.add_argument("--efficiency-figures", type=Path, nargs="+", required=True, help="their figures of costs (SVG)")
-    parser.add_argument("--checks", type=Path, nargs="+", required=True, help="{dataset}_audio_check.csv of every data set")
+    parser.add_argument("--checks", type=Path, nargs="+", required=True, help="what was found of the audio files of every data set (CSV)")
+    parser.add_argument("--datasets", nargs="+", required=True, help="the data sets, in the order of --checks")
     parser.add_argument("--certificates", type=Path, nargs="+", required=True, help="leakage certificates (JSON)")
     parser.add_argument("--published", type=Path, required=True, help="published numbers (CSV)")
     parser.add_argument("--run", type=Path, required=True, help="versions, hardware and revision (JSON)")
@@ -123,20 +125,21 @@ def main() -> None:
     parser.add_argument("--settings", type=json_object, required=True, help="the configuration's report section (JSON)")
     args = parser.parse_args()
 
-    found = by_name(args.tables)
+    found = tables_by_name(args.tables)
     tables = {name: read_table(found[name], schema) for name, schema in (TABLES | BASELINE_TABLES | SEARCH_TABLES).items() if name in found}
     errors = read_table(args.errors, ERRORS)
     listened = next((system for system in in_order(errors.system_id) if system.is_honest), BASE)
     config_text = args.config.read_text(encoding="utf-8")
+    checks = {name: read_table(path, AUDIO_CHECK) for name, path in by_name("--datasets", args.datasets, args.checks).items()}
     report = Report(
         title=args.settings["title"],
         figures={path.stem: path.read_text(encoding="utf-8") for path in args.figures},
         systems=SystemTables(**{name: tables[name] for name in ("accuracy", "calibration", "error_rates", "test_sizes")}),
         comparison=ComparisonTables(**{name: tables[name] for name in ("comparisons", "power", "variance", "ensembles", "leakage")}),
-        experiments=experiment_sections(args.experiments, args.learning_curves, args.experiment_figures, args.efficiency_figures),
-        material=MaterialTables(
-            {path.stem.removesuffix("_audio_check"): read_table(path, AUDIO_CHECK) for path in args.checks}, tables["stimuli"], tables["generation"]
+        experiments=experiment_sections(
+            args.experiment_names, args.experiments, args.learning_curves, args.experiment_figures, args.efficiency_figures
         ),
+        material=MaterialTables(checks, tables["stimuli"], tables["generation"]),
         certificates=[load_certificate(path) for path in args.certificates],
         listening=Listening(
             listening_examples(args.shards, read_table(args.zeroshot, PREDICTIONS), args.settings["listening_examples"]),
