@@ -19,6 +19,9 @@ from earwitness.leakage.audit_input import Audited, AuditInput
 from earwitness.leakage.disguises import DISGUISES
 from earwitness.leakage.registry import Check, Finding
 
+LETTERS_TO_MISSPELL = 6
+"""Shorter names at one letter's distance are too often two names."""
+
 
 class CannotPlant(Exception):
     """The split has nothing to plant this leak in; the message says what is missing."""
@@ -187,6 +190,17 @@ def plant_respelled_source(data: AuditInput) -> AuditInput:
     return _edited(data, _one(data, "test"), source_id=unicodedata.normalize("NFD", f" {name.swapcase()} "))
 
 
+def plant_misspelt_source(data: AuditInput) -> AuditInput:
+    """A test stimulus is of a speaker of the training part, whose name has one letter twice."""
+    sources = data.stimuli[(data.stimuli.part == "train") & (data.stimuli.label == "SPEECH")].source_id.astype(str).unique()
+    for name in sorted(sources):
+        letters = [place for place, character in enumerate(name) if character.isalpha()]
+        if len(letters) > LETTERS_TO_MISSPELL:
+            middle = letters[-2]
+            return _edited(data, _one(data, "test"), source_id=name[:middle] + name[middle] + name[middle:])
+    raise CannotPlant(f"no speaker of the training part has a name of more than {LETTERS_TO_MISSPELL} letters")
+
+
 def plant_same_freesound_id(data: AuditInput) -> AuditInput:
     """A test sound of another data set has the Freesound id of a training sound."""
     train, test = _one(data, "train", "NONSPEECH"), _one(data, "test", "NONSPEECH")
@@ -282,6 +296,7 @@ LEAKS = (
         plant_respelled_source,
         NAMES,
     ),
+    Leak("misspelt source", "the same, its name with one letter twice", ("L18",), plant_misspelt_source),
     Leak("renamed speaker", "half of a training speaker's clips are in the test part under another name", ("L16",), plant_renamed_speaker),
     Leak(
         "same Freesound id",
