@@ -252,6 +252,7 @@ def certificate(split: str = "grouped", offenders: Sequence[str] = ()) -> dict[s
             "name": name,
             "question": f"Is there {name}?",
             "severity": "error",
+            "required": True,
             "status": "fail" if sources else "pass",
             "n_compared": 28,
             "units": "sources",

@@ -14,6 +14,7 @@ from earwitness.leakage.checks import (
     exact_duplicates,
     near_duplicates,
     provenance,
+    same_voice,
     shortcuts,
     source_names,
     speech_content,
@@ -34,6 +35,7 @@ FAMILIES = (
     source_names,
     speech_content,
     code,
+    same_voice,
 )
 """The modules whose checks run; importing one registers them."""
 

@@ -41,14 +41,20 @@ class Policy:
     near_duplicate_correlation: float
     shortcut_auc_warn: float
     speech_in_nonspeech_probability: float
+    voice_false_alarms: float
+    speaker_model: str
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "Policy":
-        """Raises InputError where a key is missing or unknown, or a value is no finite number of at least 0."""
+        """Raises InputError where a key is missing or unknown, speaker_model is no name, or another value no finite number of at least 0."""
         known = [field.name for field in fields(cls)]
         for key in sorted(set(settings) ^ set(known)):
             raise InputError(f"audit policy: {'unknown' if key in settings else 'missing'} key {key}; give {', '.join(known)}")
+        if not isinstance(settings["speaker_model"], str) or not settings["speaker_model"]:
+            raise InputError(f"audit policy: speaker_model = {settings['speaker_model']!r}; give campplus or the path of an ONNX file")
         for key, value in settings.items():
+            if key == "speaker_model":
+                continue
             # A guard of NaN would make every comparison false, and so let every leak pass.
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
                 raise InputError(f"audit policy: {key} = {value!r}; give a finite number of at least 0")

@@ -34,6 +34,7 @@ CERTIFICATE = record_schema(
             name=TEXT,
             question=TEXT,
             severity={"enum": ["error", "warn", "info"]},
+            required={"type": "boolean"},
             status={"enum": ["pass", "fail", "not_run", "not_applicable"]},
             n_compared=COUNT,
             units=TEXT,
@@ -54,8 +55,9 @@ CERTIFICATE = record_schema(
 
 
 def binds_and_fails(check: dict[str, Any]) -> bool:
-    """Is a check of severity error, and failed, not run, or run over nothing that it should have looked at?"""
+    """Is a check of severity error, and failed, required but not run, or run over nothing that it should have looked at?"""
     passed = check["status"] == "not_applicable" or (check["status"] == "pass" and check["n_compared"] > 0)
+    passed = passed or (check["status"] == "not_run" and not check["required"])
     return check["severity"] == "error" and not passed
 
 

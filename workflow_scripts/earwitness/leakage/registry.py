@@ -76,7 +76,10 @@ def some(names: Iterable[str], most: int = 5) -> str:
 
 @dataclass(frozen=True)
 class Check:
-    """A registered check. severity "error" stops training; "warn" and "info" are only reported."""
+    """A registered check.
+
+    severity: "error" stops training; "warn" and "info" are only reported. required: not having run stops training too, where severity is "error".
+    """
 
     id: str
     name: str
@@ -86,6 +89,7 @@ class Check:
     remedy: str
     stage: Stage
     function: Function
+    required: bool = True
 
     def run(self, data: Any) -> Finding:
         """The finding; a pass over nothing is not_run."""
@@ -99,18 +103,19 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(
-    *, id: str, name: str, severity: Severity, units: str, question: str, remedy: str, stage: Stage = "split"
+    *, id: str, name: str, severity: Severity, units: str, question: str, remedy: str, stage: Stage = "split", required: bool = True
 ) -> Callable[[Callable[[Data], Finding]], Callable[[Data], Finding]]:
     """Register a check.
 
     id, name: "L01" and a short name in snake case; units: what n_compared counts, in the plural; question: what the check asks, as
-    certificate and report print it; remedy: what a user does about a failure; stage: which audit runs it.
+    certificate and report print it; remedy: what a user does about a failure; stage: which audit runs it; required: False for a check
+    that need not run, as where it needs a package that not everyone installs.
     """
 
     def register(function: Callable[[Data], Finding]) -> Callable[[Data], Finding]:
         if id in _CHECKS:
             raise ValueError(f"check {id} is registered twice")
-        _CHECKS[id] = Check(id, name, severity, units, question, remedy, stage, function)
+        _CHECKS[id] = Check(id, name, severity, units, question, remedy, stage, function, required)
         return function
 
     return register

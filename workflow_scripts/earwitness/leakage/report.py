@@ -48,7 +48,7 @@ def render_report(certificate: dict[str, Any], evidence: pd.DataFrame, checks: l
         "## What was audited",
         _table(["what", "file", "SHA-256"], [[file["role"], file["name"], file["sha256"]] for file in certificate["subject"]]),
         "Policy: " + ", ".join(f"{escape(key)} = {escape(str(value))}" for key, value in certificate["policy"]["settings"].items()) + ".",
-        "The certificate fails closed: a check that did not run, or that had nothing to compare, counts as failed.",
+        "The certificate fails closed: a check that did not run, or that had nothing to compare, counts as failed where it is required.",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -65,7 +65,7 @@ def render_page(certificate: dict[str, Any], evidence: pd.DataFrame, checks: lis
         found = evidence[evidence.check == check["id"]]
         if check["status"] not in ("pass", "not_applicable"):
             text = {"title": f"{check['id']} {check['name']}: {_result(check)}", "reason": check["reason"] or "no reason given"}
-            failures.append(text | {"remedy": registered[check["id"]].remedy, "rows": _evidence_rows(found), "n": len(found)})
+            failures.append(text | {"remedy": _remedy(check, registered[check["id"]]), "rows": _evidence_rows(found), "n": len(found)})
     return environment.get_template("report.html.jinja").render(
         certificate=certificate,
         verdict=verdict(certificate),
@@ -76,6 +76,11 @@ def render_page(certificate: dict[str, Any], evidence: pd.DataFrame, checks: lis
         remarks=_remark_rows(certificate),
         files=[[file["role"], file["name"], file["sha256"]] for file in certificate["subject"]],
     )
+
+
+def _remedy(check: dict[str, Any], registered: Check) -> str:
+    """What to do about what a check found; a check that did not run says so in its reason."""
+    return registered.remedy if check["status"] == "fail" else ""
 
 
 def _part_rows(certificate: dict[str, Any]) -> list[list[Any]]:
@@ -123,7 +128,8 @@ def _remarks(certificate: dict[str, Any]) -> list[str]:
 
 def _failure(check: dict[str, Any], registered: Check, evidence: pd.DataFrame) -> list[str]:
     title = f"## {check['id']} {escape(check['name'])}: {_result(check)}"
-    parts = [title, f"Why: {escape(check['reason'] or 'no reason given')}.", f"What to do: {registered.remedy}"]
+    remedy = _remedy(check, registered)
+    parts = [title, f"Why: {escape(check['reason'] or 'no reason given')}.", *([f"What to do: {remedy}"] if remedy else [])]
     if len(evidence):
         sources = sorted({*evidence.source_a, *evidence.source_b} - {""})
         if sources:

@@ -69,13 +69,17 @@ def verdict(certificate: dict[str, Any]) -> str:
     waived = [check["id"] for check in entries if check["waived"]]
     failed = [f"{check['id']} {check['name']}" for check in blocking if check["status"] == "fail"]
     untold = [f"{check['id']} {check['name']} ({check['reason'] or 'nothing was compared'})" for check in blocking if check["status"] != "fail"]
+    left_out = [f"{check['id']} {check['name']}" for check in entries if check["status"] == "not_run" and not check["waived"]]
+    unseen = f" Not run, so nothing is vouched for there: {', '.join(left_out)}." if left_out else ""
     if blocking:
         told = [f"{len(failed)} of {len(entries)} checks failed: {', '.join(failed)}."] if failed else []
         told += [f"{len(untold)} of {len(entries)} checks could not tell: {'; '.join(untold)}."] if untold else []
         return f"Verdict: FAIL. {' '.join(told)} Do not trust results that rest on what was audited."
     if waived:
-        return f"Verdict: PASS, with {len(waived)} of {len(entries)} checks waived ({', '.join(waived)}). Quote no result without its waivers."
-    return f"Verdict: PASS. None of the {len(entries)} checks found a leak."
+        return (
+            f"Verdict: PASS, with {len(waived)} of {len(entries)} checks waived ({', '.join(waived)}). Quote no result without its waivers.{unseen}"
+        )
+    return f"Verdict: PASS. None of the {len(entries) - len(left_out)} checks that ran found a leak.{unseen}"
 
 
 def _entry(check: Check, finding: Finding, may_fail: bool) -> dict[str, Any]:
@@ -86,6 +90,7 @@ def _entry(check: Check, finding: Finding, may_fail: bool) -> dict[str, Any]:
         "name": check.name,
         "question": check.question,
         "severity": check.severity,
+        "required": check.required,
         "status": finding.status,
         "n_compared": finding.n_compared,
         "units": check.units,
