@@ -14,6 +14,7 @@ from earwitness.leakage.checks import (
     exact_duplicates,
     near_duplicates,
     provenance,
+    recording_set_up,
     same_voice,
     shortcuts,
     source_names,
@@ -36,6 +37,7 @@ FAMILIES = (
     speech_content,
     code,
     same_voice,
+    recording_set_up,
 )
 """The modules whose checks run; importing one registers them."""
 

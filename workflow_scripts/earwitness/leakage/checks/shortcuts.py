@@ -209,12 +209,15 @@ def exceeds_chance(observed: float, features: FloatArray, speech: Mask, sources:
     return len(drawn) == PERMUTATIONS and bool(norm.ppf(observed) > chance.mean() + CHANCE_DEVIATIONS * chance.std(ddof=1))
 
 
-def _univariate(features: Features) -> list[tuple[str, float, str]]:
-    """Per feature: its name, AUC alone (at least 0.5, over items), and which class has the higher values; best first."""
+def univariate(features: Features, sides: Sequence[str] = LABELS) -> list[tuple[str, float, str]]:
+    """Per feature: its name, AUC alone (at least 0.5, over items), and which side has the higher values; best first.
+
+    sides: what items are called of which `speech` is true, and the others.
+    """
     rows = []
     for name in features.table:
         auc = float(roc_auc_score(features.speech, features.table[name].to_numpy()))
-        rows.append((str(name), max(auc, 1 - auc), LABELS[0] if auc >= 0.5 else LABELS[1]))
+        rows.append((str(name), max(auc, 1 - auc), sides[0] if auc >= 0.5 else sides[1]))
     return sorted(rows, key=lambda row: (-row[1], row[0]))
 
 
@@ -268,7 +271,7 @@ def shortcut_features(data: AuditInput) -> Finding:
         above_chance = known.interval(0.95, 0.0, 1.0)[0] > 0.5
         if auc > limit and above_chance and exceeds_chance(auc, values, speech, sources, family.kind):
             reasons.append(_reason(family.kind, model, known))
-            rows += [_offender(family.kind, *row) for row in _univariate(family)]
+            rows += [_offender(family.kind, *row) for row in univariate(family)]
     offenders = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
     return judge(offenders, compared, highest, limit, "; ".join(reasons))
 

@@ -1,0 +1,107 @@
+"""Recall and false alarms of the audit's check L16 on real recordings, with every name withheld.
+
+python benchmarks/voice.py study --recordings FOLDER [--seconds 1 2 3 5] [--draws 30]
+    Cut every recording (one speaker each) into files, each a source of its own, and put a quarter of the files into the test part, at random,
+    many times. Which speakers are in both parts, how many of them does L16 find, and how often does it take two speakers for one?
+python benchmarks/voice.py clean --recordings FOLDER
+    The first file of every recording alone: no voice is shared.
+python benchmarks/voice.py growth 1000 3000 10000
+    Time and memory of the comparison against the number of sources, on simulated embeddings.
+
+The first two need the optional packages of envs/README.md. All run on one thread.
+"""
+
+import argparse
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from earwitness.audio.io import SAMPLE_RATE, read_mono
+from earwitness.audio.speaker_embedding import CAMPPLUS, not_installed
+from earwitness.core.randomness import stream
+from earwitness.leakage.checks.same_voice import Heard, voices_in
+from earwitness.leakage.voices import Voices, calibrated, one_voice, unit
+
+FALSE_ALARMS = 1e-4
+TEST_SHARE = 0.25
+
+
+def heard_files(folder: Path, seconds: float, most: int | None = None) -> tuple[npt.NDArray[np.str_], Voices]:
+    """The speaker (recording) and voice of every file of a length that the recordings are cut into; at most `most` of each."""
+    length = round(seconds * SAMPLE_RATE)
+    heard: list[Heard] = []
+    for path in tqdm(sorted(folder.glob("*.wav")), desc=f"{seconds:g} s", unit="recording", mininterval=5):
+        waveform = read_mono(path)
+        starts = list(range(0, len(waveform) - length + 1, length))[:most]
+        heard += voices_in([(path.stem, waveform[start : start + length]) for start in starts], CAMPPLUS)
+    voices = Voices(np.stack([voice.whole for voice in heard]), np.stack([voice.halves for voice in heard]))
+    return np.array([voice.clip_id for voice in heard]), voices
+
+
+def study(folder: Path, seconds: float, draws: int, most: int | None) -> str:
+    """One row of the table: averages over draws of the parts."""
+    speakers, voices = heard_files(folder, seconds, most)
+    started = time.perf_counter()
+    whole, scores = calibrated(voices)
+    calibration_s = time.perf_counter() - started
+    shared, found, alarms, different, alarmed = [], [], 0, 0, 0
+    for draw in range(draws):
+        test = stream(1, "voice", seconds, draw).random(len(speakers)) < TEST_SHARE
+        pairs, _ = one_voice(whole, scores, np.where(test, 2, 1), FALSE_ALARMS)
+        right = speakers[pairs.first] == speakers[pairs.second]
+        shared.append(len(set(speakers[test]) & set(speakers[~test])))
+        found.append(len(set(speakers[pairs.first[right]])))
+        alarms += int((~right).sum())
+        alarmed += bool((~right).any())
+        different += int((speakers[test][:, None] != speakers[~test]).sum())
+    recall = f"{sum(found) / sum(shared):.1%} of {np.mean(shared):.1f}" if sum(shared) else "none shared"
+    return (
+        f"| {seconds:g} | {len(speakers)} | {recall} | {1e4 * alarms / different:.2f} ({alarms} of {different:,}) | {alarmed / draws:.0%} |"
+        f" {scores.limit(FALSE_ALARMS):.2f} | {scores.recognised(FALSE_ALARMS):.0%} | {calibration_s:.1f} |"
+    )
+
+
+def growth(sizes: list[int]) -> None:
+    for size in sizes:
+        rng = np.random.default_rng(size)
+        halves = rng.normal(size=(size, 1, 192)) + rng.normal(size=(size, 2, 192)) * 0.8
+        voices = Voices(unit(halves.mean(axis=1)), unit(halves))
+        started = time.perf_counter()
+        whole, scores = calibrated(voices)
+        pairs, compared = one_voice(whole, scores, 1 + (np.arange(size) % 2), FALSE_ALARMS)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"{size:>7,} sources, {compared:>12,} pairs: {time.perf_counter() - started:.1f} s, peak {peak:.0f} MiB, {len(pairs.first)} alarms",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("study", "clean"):
+        command = commands.add_parser(name)
+        command.add_argument("--recordings", type=Path, required=True, help="folder of WAV files of one speaker each")
+        command.add_argument("--seconds", type=float, nargs="+", default=[1, 2, 3, 5], help="lengths of the files (default: 1 2 3 5)")
+        command.add_argument("--draws", type=int, default=30, help="random parts (default: 30)")
+    commands.add_parser("growth").add_argument("sizes", type=int, nargs="+")
+    args = parser.parse_args()
+    if args.command == "growth":
+        growth(args.sizes)
+        return
+    if reason := not_installed(CAMPPLUS):
+        parser.exit(1, f"error: {reason}\n")
+    print(
+        "| seconds | files | shared speakers found | false alarms in 10,000 pairs | draws with any | limit | recognised, predicted | calibration, s |"
+    )
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for seconds in args.seconds:
+        print(study(args.recordings, seconds, args.draws, 1 if args.command == "clean" else None), flush=True)
+
+
+if __name__ == "__main__":
+    main()
