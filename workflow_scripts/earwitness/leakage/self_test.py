@@ -233,6 +233,13 @@ def plant_speech_as_sound(data: AuditInput) -> AuditInput:
     return _with_clip(data, _one(data, "train", "NONSPEECH").clip_id, spoken)
 
 
+def plant_session(data: AuditInput) -> AuditInput:
+    """A test recording is of the session of a training recording."""
+    together = [_one(data, part).recording_id for part in ("train", "test")]
+    recordings = data.recordings
+    return replace(data, recordings=recordings.assign(session=recordings.session.mask(recordings.recording_id.isin(together), "planted")))
+
+
 def _one(data: AuditInput, part: str, label: str = "SPEECH") -> pd.Series:
     """The first stimulus of the source that has most in a part, so that losing it costs the part no source."""
     rows = data.stimuli[(data.stimuli.part == part) & (data.stimuli.label == label)]
@@ -308,21 +315,22 @@ LEAKS = (
     Leak("shared recording", "a test stimulus is cut from a training recording, long after its last segment", ("L02",), plant_recording),
     Leak("neighbour", "a test stimulus overlaps a training segment by 10 ms", ("L06",), plant_neighbour, frozenset({"L02"})),
     Leak("shared noise", "a test stimulus has the noise of a training stimulus", ("L05",), plant_noise),
-    Leak("exact copy", "a test clip is a training clip with other zero padding", ("L03",), plant_copy, frozenset({"L04"})),
+    Leak("exact copy", "a test clip is a training clip with other zero padding", ("L03",), plant_copy, frozenset({"L04", "L16"})),
     *(
         Leak(
             f"copy, {disguise}",
             "a test clip is a training clip, changed",
             ("L04",),
             partial(plant_disguised_copy, disguise=disguise),
-            also=frozenset({"L03"}),
+            also=frozenset({"L03", "L16"}),
             limit=LIMITS.get(disguise, ""),
         )
         for disguise in DISGUISES
     ),
-    Leak("shortcut", "all non-speech is 40 dB softer than it was", ("L10",), plant_soft_class),
+    Leak("shortcut", "all non-speech is 40 dB softer than it was", ("L10",), plant_soft_class, frozenset({"L17"})),
+    Leak("shared session", "a test recording is of the session of a training recording", ("L17",), plant_session),
     Leak("lost sources", "the test part has too few speech sources", ("L13",), plant_missing_sources),
     Leak("speech as sound", "a non-speech clip of the training part holds the audio of a speech clip", ("L14",), plant_speech_as_sound),
 )
 """Every leak that can be planted by editing tables or audio. A neighbour is in the same recording; an exact copy is also a near
-one, and a copy that is only shifted is an exact one."""
+one, a copy that is only shifted is an exact one, and a copy of speech has its voice."""
