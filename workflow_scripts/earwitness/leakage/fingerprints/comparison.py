@@ -15,7 +15,7 @@ from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION,
 from earwitness.leakage.fingerprints.grouping import Pair
 from earwitness.leakage.fingerprints.index import Index, fingerprints_of, pieces
 from earwitness.leakage.fingerprints.landmarks import HOP
-from earwitness.leakage.fingerprints.speed import MIN_SHARE, aligned_at_other_speed
+from earwitness.leakage.fingerprints.speed import aligned_at_other_speed, worth_another_speed
 from earwitness.leakage.workers import Workers
 
 HELD_S = 30_000
@@ -72,7 +72,7 @@ def _correlations(pairs: list[tuple[Pcm, Pcm, int, float]]) -> list[Alignment]:
 def _aligned(a: Waveform, b: Waveform, shift: int, share: float) -> Alignment:
     """The better alignment at an equal and, where that tells too little though many landmarks coincide, at another speed."""
     alignment = aligned_correlation(a, b, shift)
-    if share < MIN_SHARE or alignment.information >= MIN_SUPPORTED_INFORMATION:
+    if alignment.information >= MIN_SUPPORTED_INFORMATION or not worth_another_speed(share, min(len(a), len(b)) / SAMPLE_RATE):
         return alignment
     other = aligned_at_other_speed(a, b, shift)
     return other if other.information > alignment.information else alignment

@@ -12,8 +12,9 @@ from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, Alignment, aligned_correlation
 from earwitness.leakage.fingerprints.landmarks import HOP, Landmarks, landmarks
 
-MIN_SHARE = 0.45
-"""Share of landmarks that coincide from which another speed is tried; unrelated sounds have half of that."""
+MIN_SHARE, LEAST_SHARE, DRIFT_S = 0.45, 0.25, 3.0
+"""Share of landmarks that coincide from which another speed is tried; unrelated sounds have half of that. After so many seconds a
+copy has drifted apart from its original, so of longer audio a smaller share is asked for, down to the second number."""
 
 SPEEDS = 1 + np.arange(-30, 31) / 1000
 """Tried: up to 3 % slower and faster."""
@@ -29,6 +30,11 @@ MIN_MATCHED = 12
 
 TRIES, STEP_S = 4, 0.00025
 """Speeds tried on either side of the estimate, apart by what moves the end of the audio by this many seconds."""
+
+
+def worth_another_speed(share: float, seconds: float) -> bool:
+    """May audio of that length, of whose landmarks that share coincides, be a copy at another speed?"""
+    return share >= max(LEAST_SHARE, MIN_SHARE * min(1.0, DRIFT_S / seconds))
 
 
 def aligned_at_other_speed(a: Waveform, b: Waveform, shift: int) -> Alignment:
