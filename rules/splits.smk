@@ -6,6 +6,7 @@ out  results/splits/{split}.csv                earwitness.tables.splits.SPLIT
      results/audit/{audit}/report.md, .html    the same, to read
      results/audit/{split}/evidence.csv        the offending items of every failed check
      results/audit/{split}/gate.json           written only where training may go on
+     results/proposals/{split}                 on request: the nearest split that passes, what moves and why
 """
 
 
@@ -232,4 +233,49 @@ rule gate_leakage:
         "python workflow_scripts/gate_leakage.py {input.certificate:q} {output.gate:q}"
         " --split {input.split:q}"
         " --expected {params.expected}"
+        " &> {log:q}"
+
+
+rule propose_split:
+    """What a split that fails its audit could be instead: the nearest one that passes; made on request."""
+    input:
+        split="results/splits/{split}.csv",
+        index="results/stimuli/factorial/index.parquet",
+        clips=CLIPS,
+        recordings=RECORDINGS,
+        shards=STIMULI,
+        certificate="results/audit/{split}/certificate.json",
+        evidence="results/audit/{split}/evidence.csv",
+    output:
+        folder=directory("results/proposals/{split}"),
+    wildcard_constraints:
+        split=r"grouped|row_random|train_\d+",  # folds are proposed together or not at all
+    log:
+        "results/logs/propose_split/{split}.log",
+    benchmark:
+        "results/benchmarks/propose_split/{split}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        code=code("propose_split.py"),
+        policy=as_json("audit"),
+        seed=config["seed"],
+    message:
+        "Proposing the nearest split to {wildcards.split} that passes"
+    shell:
+        "python workflow_scripts/propose_split.py {input.split:q}"
+        " --index {input.index:q}"
+        " --clips {input.clips:q}"
+        " --recordings {input.recordings:q}"
+        " --shards {input.shards:q}"
+        " --certificate {input.certificate:q}"
+        " --evidence {input.evidence:q}"
+        " --policy {params.policy:q}"
+        " --seed {params.seed}"
+        " --jobs {threads}"
+        " --out {output.folder:q}"
         " &> {log:q}"

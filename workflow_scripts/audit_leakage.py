@@ -31,13 +31,17 @@ def main() -> None:
     parser.add_argument("--evidence", type=Path, required=True, help="where the evidence goes (CSV)")
     parser.add_argument("--report", type=Path, help="where the report goes (Markdown)")
     parser.add_argument("--html", type=Path, help="where the report goes as one page that needs nothing else (HTML)")
+    parser.add_argument("--junit", type=Path, help="where the test report for continuous integration goes (JUnit XML)")
+    parser.add_argument("--sarif", type=Path, help="where the findings for code scanning go (SARIF 2.1.0)")
     args = parser.parse_args()
 
     with audited_from(args) as (audited, waivers):
         certificate, evidence = audit(audited, waivers)
     write_table(args.evidence, evidence, EVIDENCE)
     write_json(args.certificate, certificate)
-    reports = [str(word) for option in ("report", "html") if getattr(args, option) for word in (f"--{option}", getattr(args, option))]
+    reports = [
+        str(word) for option in ("report", "html", "junit", "sarif") if getattr(args, option) for word in (f"--{option}", getattr(args, option))
+    ]
     if reports:
         # A program of its own, whose code is none of this one's: how a report looks must not decide when to audit again.
         subprocess.run([sys.executable, RENDERER, args.certificate, args.evidence, *reports], check=True)

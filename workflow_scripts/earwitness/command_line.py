@@ -8,6 +8,8 @@ from earwitness.core.errors import InputError, one_line_errors
 PROGRAMS = {
     "audit": ("audit_leakage", "look for leaks between the parts of a split"),
     "propose-split": ("propose_split", "write the nearest split that passes its audit"),
+    "verify-certificate": ("verify_certificate", "does a certificate agree with itself and with the data that it is about?"),
+    "export": ("render_audit", "write an audit as report, JUnit XML, SARIF, in-toto statement or Croissant"),
     "self-test": ("self_test_audit", "plant leaks in a copy of a split, and tell which ones the audit finds"),
 }
 """Subcommand -> program (a module of earwitness.programs, which is workflow_scripts), and what it does."""

@@ -3,6 +3,8 @@
 Training reads gates that certificates opened, so this module knows nothing of single checks: a new check must not retrain a model.
 """
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +79,35 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def faults_of(certificate: dict[str, Any]) -> list[str]:
+    """What in a certificate does not follow from what it says elsewhere, a clause each; none where it agrees with itself."""
+    faults = []
+    waived = {waiver["check"] for waiver in certificate["waivers"]}
+    if certificate["status"] != overall_status(certificate["checks"]):
+        faults.append(f"the status {certificate['status']} does not follow from its checks")
+    for check in certificate["checks"]:
+        if check["waived"] != (check["id"] in waived and binds_and_fails(check)):
+            faults.append(f"that {check['id']} is waived does not follow from its waivers")
+        if check["status"] == "pass" and check["offenders"]:
+            faults.append(f"{check['id']} passes with {check['offenders']} offenders")
+    if certificate["policy"]["sha256"] != policy_digest(certificate["policy"]["settings"]):
+        faults.append("the digest of its policy is of other settings")
+    if certificate["split"]["sha256"] != certificate["subject"][0]["sha256"]:
+        faults.append("its split is not its first subject")
+    return faults
+
+
+def policy_digest(settings: dict[str, Any]) -> str:
+    """SHA-256 of what an audit tolerates."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
 def load_certificate(path: Path) -> dict[str, Any]:
     """Read a certificate.
 
-    Raises InputError where it is missing, no JSON, not of the schema, or its verdict does not follow from its checks and
-    waivers.
+    Raises InputError where it is missing, no JSON, not of the schema, or does not agree with itself (see faults_of).
     """
     certificate = load_record(path, CERTIFICATE, "a leakage certificate", "run the audit again")
-    if certificate["status"] != overall_status(certificate["checks"]):
-        raise InputError(f"{path}: the status {certificate['status']} does not follow from its checks; run the audit again")
-    waived = {waiver["check"] for waiver in certificate["waivers"]}
-    for check in certificate["checks"]:
-        if check["waived"] != (check["id"] in waived and binds_and_fails(check)):
-            raise InputError(f"{path}: that {check['id']} is waived does not follow from its waivers; run the audit again")
+    if faults := faults_of(certificate):
+        raise InputError(f"{path}: {faults[0]}; run the audit again")
     return certificate

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,9 +64,7 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
     if speech not in labels:
         some = ", ".join(labels[:10])
         raise InputError(f"{_names(manifests)}: no item has the label {columns.speech_label}; name one of {some} with --speech-label")
-    # Relative, so that the same data elsewhere give the same certificate.
-    base = next(iter(manifests.values())).parent.resolve()
-    located = [Path(os.path.relpath(file.resolve(), base)).as_posix() for file in items.file]
+    located = relative_to_first(items.file, next(iter(manifests.values())))
     return items.assign(label=np.where(items.label == speech, "SPEECH", "NONSPEECH"), located=located)
 
 
@@ -198,10 +196,20 @@ def _recordings(stimuli: pd.DataFrame, items: pd.DataFrame, digests: dict[Path, 
 
 def _subject(manifests: Mapping[str, Path], items: pd.DataFrame, digests: dict[Path, str]) -> list[dict[str, str]]:
     """The manifests, and one digest over the digests of all audio files, ordered by path."""
-    heard = {path: digests[file] for path, file in zip(items.located, items.file, strict=True)}
-    lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(heard.items()))
-    audio = {"role": "audio", "name": f"{len(heard)} audio files", "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+    audio = audio_subject({path: digests[file] for path, file in zip(items.located, items.file, strict=True)})
     return [{"role": "manifest", "name": path.name, "sha256": sha256_of(path)} for path in manifests.values()] + [audio]
+
+
+def audio_subject(digests: Mapping[str, str]) -> dict[str, str]:
+    """One subject for many audio files; digests: path relative to the first manifest's folder -> SHA-256."""
+    lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
+    return {"role": "audio", "name": f"{len(digests)} audio files", "sha256": hashlib.sha256(lines.encode()).hexdigest()}
+
+
+def relative_to_first(files: Iterable[Path], first: Path) -> list[str]:
+    """Where files are, relative to the folder of the first manifest, so that the same data elsewhere give the same certificate."""
+    base = first.parent.resolve()
+    return [Path(os.path.relpath(file.resolve(), base)).as_posix() for file in files]
 
 
 def _impossible(items: pd.DataFrame) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """From what checks found to a certificate and a table of evidence."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from earwitness.core.files import sha256_of
-from earwitness.leakage.certificate import SCHEMA_NAME, binds_and_fails, blocking_checks, overall_status
+from earwitness.leakage.certificate import SCHEMA_NAME, binds_and_fails, blocking_checks, overall_status, policy_digest
 from earwitness.leakage.registry import Check, Finding
 from earwitness.leakage.waivers import Waiver
 from earwitness.tables.audit_evidence import EVIDENCE
@@ -39,7 +37,7 @@ def certify(
         "schema": SCHEMA_NAME,
         "split": {"name": name, "sha256": subject[0]["sha256"]},
         "subject": subject,
-        "policy": {"settings": settings, "sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()},
+        "policy": {"settings": settings, "sha256": policy_digest(settings)},
         "parts": parts,
         "checks": entries,
         "waivers": [asdict(waiver) for waiver in waivers],

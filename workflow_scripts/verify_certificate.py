@@ -1,0 +1,42 @@
+"""Tell whether a leakage certificate agrees with itself and with the data that it is about, whose digests are computed afresh.
+
+Exit code 0: it does, and its verdict is pass; 1: bad input; 2: it does, and its verdict is fail; 3: it does not, one line each.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from earwitness.core.errors import one_line_errors
+from earwitness.core.json_files import load_record
+from earwitness.leakage import audit, tuning_audit
+from earwitness.leakage.arguments import AuditArguments
+from earwitness.leakage.authenticity import faults, files_in
+from earwitness.leakage.certificate import CERTIFICATE, TUNING, printable
+from earwitness.leakage.verdict import verdict
+from earwitness.tables.audit_evidence import EVIDENCE
+from earwitness.tables.files import read_table
+
+
+@one_line_errors
+def main() -> None:
+    parser = AuditArguments(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("certificate", type=Path, help="the certificate (JSON)")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="what was audited: its files, or folders that hold them")
+    parser.add_argument("--evidence", type=Path, help="the evidence that came with the certificate (CSV)")
+    parser.add_argument("--path-column", default="path", help="column of manifests with the audio file (default: path)")
+    args = parser.parse_args()
+
+    certificate = load_record(args.certificate, CERTIFICATE, "a leakage certificate", "name one that an audit wrote")
+    checks = (tuning_audit if certificate["split"]["name"] == TUNING else audit).checks()
+    evidence = None if args.evidence is None else read_table(args.evidence, EVIDENCE)
+    if found := faults(certificate, files_in(args.data), checks, evidence, args.path_column):
+        for fault in found:
+            print(printable(f"{args.certificate}: {fault}"))
+        sys.exit(3)
+    print(printable(verdict(certificate)))
+    sys.exit(0 if certificate["status"] == "pass" else 2)
+
+
+if __name__ == "__main__":
+    main()
