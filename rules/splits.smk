@@ -241,19 +241,19 @@ rule propose_split:
     input:
         split="results/splits/{split}.csv",
         index="results/stimuli/factorial/index.parquet",
-        clips=CLIPS,
-        recordings=RECORDINGS,
-        shards=STIMULI,
+        clips=rules.audit_leakage.input.clips,
+        recordings=rules.audit_leakage.input.recordings,
+        shards=AUDIO,
         certificate="results/audit/{split}/certificate.json",
         evidence="results/audit/{split}/evidence.csv",
     output:
         folder=directory("results/proposals/{split}"),
-    wildcard_constraints:
-        split=r"grouped|row_random|train_\d+",  # folds are proposed together or not at all
     log:
         "results/logs/propose_split/{split}.log",
     benchmark:
         "results/benchmarks/propose_split/{split}.tsv"
+    wildcard_constraints:
+        split=r"grouped|row_random|train_\d+",  # folds are proposed together or not at all
     conda:
         "../envs/analysis.yaml"
     threads: 2
