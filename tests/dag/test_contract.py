@@ -16,8 +16,8 @@ from earwitness.core.code_identity import code_identity, modules_of
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "workflow_scripts"
-USED_BY_HAND_TOO = {"audit_leakage", "audit_tuning"}
-"""Rules whose programs have more options, for tables of one's own and for another day than today."""
+USED_BY_HAND_TOO = {"audit_leakage", "audit_tuning", "propose_split", "render_audit"}
+"""Rules whose programs have more options, for tables of one's own, for another day than today and for other tools."""
 
 
 @pytest.fixture(scope="module")
