@@ -11,7 +11,7 @@ from earwitness.leakage.audit import checks, run_checks
 from earwitness.leakage.audit_input import Audited
 from earwitness.splits.components import components, shared_values, what_holds
 from earwitness.splits.nearest import nearest_split
-from earwitness.splits.study import KEPT_TOGETHER
+from earwitness.splits.study import KEPT_TOGETHER, with_sessions
 from earwitness.tables.columns import LABELS
 
 PAIRING = frozenset({"L01", "L02", "L03", "L04", "L05", "L06", "L16"})
@@ -70,7 +70,7 @@ def propose(
     stimuli = audited.data.stimuli
     parts = list(dict.fromkeys([*[part for part in ("train", "dev", "test") if (stimuli.part == part).any()], *[part for part, _ in shares or {}]]))
     needed = {(part, label): audited.data.policy.min_sources_per_class for part in parts for label in LABELS} | dict(sources or {})
-    items = stimuli.assign(seconds=stimuli.duration_ms / 1000)
+    items = with_sessions(stimuli, [audited.data.recordings]).assign(seconds=stimuli.duration_ms / 1000)
     ties = shared_values(items, [name for name in KEPT_TOGETHER if name in items])
     found = _pairs_across(audited) if evidence is None else evidence
     names = {check.id: check.name for check in checks()}
