@@ -20,6 +20,7 @@ from earwitness.corpora.downloads import Archive, unpack
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for part in ("workflow_scripts", "envs", "benchmarks") for path in sorted((ROOT / part).rglob("*.py"))]
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "telnetlib"}
+SAFE_LOADER = "getattr(yaml, 'CSafeLoader', yaml.SafeLoader)"
 UNSAFE_CALLS = {
     "eval",
     "exec",
@@ -44,7 +45,9 @@ def dangers(source: str) -> set[str]:
             found.add(node.module)
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            found |= {name} & UNSAFE_CALLS
+            loaders = {ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "Loader"}
+            if not (name == "yaml.load" and loaders == {SAFE_LOADER}):
+                found |= {name} & UNSAFE_CALLS
             for keyword in node.keywords:
                 if keyword.arg in ("trust_remote_code", "allow_pickle", "shell") and ast.unparse(keyword.value) != "False":
                     found.add(keyword.arg)
@@ -60,6 +63,8 @@ def dangers(source: str) -> set[str]:
         "from joblib import load",
         "np.load(path, allow_pickle=True)",
         "torch.load(path)",
+        "yaml.load(text)",
+        "yaml.load(text, Loader=yaml.Loader)",
         "AutoModel.from_pretrained(x, trust_remote_code=True)",
         "AutoModel.from_pretrained(x)",
         "subprocess.run(text, shell=True)",

@@ -1,0 +1,280 @@
+"""Small faults that a hurried edit could make, and the unit tests that must notice each."""
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """One wrong edit.
+
+    file: below workflow_scripts/earwitness. right: text that is there exactly once; wrong: what takes its place. meaning: what a user
+    would get. tests: modules of tests/unit that must fail.
+    """
+
+    file: str
+    right: str
+    wrong: str
+    meaning: str
+    tests: tuple[str, ...]
+
+
+FAULTS = [
+    # core
+    Fault(
+        "core/randomness.py",
+        "[str(seed), *map(str, names)]",
+        "[str(seed), str(names[0])]",
+        "every item of a rule draws the same",
+        ("test_files", "test_splits"),
+    ),
+    Fault("core/code_identity.py", "isinstance(node.value.value, str)", "False", "a docstring retrains every model", ("test_code_identity",)),
+    # audio
+    Fault("audio/acoustics.py", "return 10 ** (level_db / 20)", "return 10 ** (level_db / 10)", "levels in dB are doubled", ("test_acoustics",)),
+    Fault("audio/acoustics.py", "ACTIVITY_MARGIN_DB = 15.9", "ACTIVITY_MARGIN_DB = 25.9", "pauses count as speech in every SNR", ("test_acoustics",)),
+    Fault(
+        "audio/acoustics.py",
+        "np.cos(np.pi * (np.arange(ramp)",
+        "np.cos(2 * np.pi * (np.arange(ramp)",
+        "ramps rise and fall again",
+        ("test_acoustics",),
+    ),
+    Fault(
+        "corpora/rttm.py", "return Turn(start, start + duration, ", "return Turn(start, duration, ", "a duration is read as an end", ("test_rttm",)
+    ),
+    Fault(
+        "corpora/rttm.py",
+        "if time > previous and len(active) == 1:",
+        "if time > previous and len(active) >= 1:",
+        "overlapped speech is kept",
+        ("test_rttm",),
+    ),
+    Fault(
+        "corpora/clips.py", "levels >= loudest - ACTIVE_RANGE_DB", "levels >= loudest", "clips of steady speech count as inactive", ("test_clips",)
+    ),
+    Fault(
+        "corpora/clips.py",
+        "spacing = settings.duration_s + settings.min_gap_s - 1e-9",
+        "spacing = settings.duration_s - 1e-9",
+        "clips lie too close",
+        ("test_clips",),
+    ),
+    # statistics
+    Fault(
+        "statistics/clustered.py",
+        "float(np.sum((by_source - sample.means.mean()) ** 2)) / (n * (n - 1))",
+        "float(np.sum((by_source - sample.means.mean()) ** 2)) / (n * n)",
+        "intervals too short for few sources",
+        ("test_clustered",),
+    ),
+    Fault("statistics/clustered.py", "float(2 * stats.t.sf(", "float(stats.t.sf(", "one-sided p values are told as two-sided", ("test_clustered",)),
+    Fault(
+        "statistics/clustered.py",
+        "(margin - abs(self.value))",
+        "(margin - self.value)",
+        "a large negative difference counts as equivalent",
+        ("test_clustered", "test_comparison"),
+    ),
+    Fault(
+        "statistics/clustered.py",
+        "return (extreme + 1) / (SIGN_FLIP_DRAWS + 1)",
+        "return extreme / SIGN_FLIP_DRAWS",
+        "a p value of exactly 0",
+        ("test_clustered",),
+    ),
+    Fault(
+        "statistics/quadrature.py",
+        "return mode, 1 / np.sqrt(information)",
+        "return mode, 1 / information",
+        "the quadrature is scaled to the wrong peak",
+        ("test_mixed_models",),
+    ),
+    # evaluation
+    Fault(
+        "evaluation/accuracy.py",
+        '"balanced_accuracy": ([speech, nonspeech], [0.5, 0.5])',
+        '"balanced_accuracy": ([speech, nonspeech], [share, 1 - share])',
+        "balanced accuracy is plain accuracy",
+        ("test_accuracy",),
+    ),
+    Fault(
+        "evaluation/phases.py",
+        '["development_gain", "proposer", "search_seed"], ascending=[False,',
+        '["development_gain", "proposer", "search_seed"], ascending=[True,',
+        "the worst question is called the best",
+        ("test_phases",),
+    ),
+    Fault(
+        "evaluation/error_analysis.py",
+        "~outcomes.correct[:, chosen]",
+        "outcomes.correct[:, chosen]",
+        "error rates are accuracies",
+        ("test_error_analysis",),
+    ),
+    Fault("evaluation/error_analysis.py", "[wrong > 0]", "[wrong > 1]", "an error of one seed is not listed", ("test_error_analysis",)),
+    Fault(
+        "evaluation/ensembles.py",
+        "np.where(mean.log_odds > 0, 0.25, -0.25)",
+        "np.where(mean.log_odds > 0, -0.25, 0.25)",
+        "ties of a vote go to the wrong side",
+        ("test_ensembles",),
+    ),
+    Fault(
+        "evaluation/calibration.py",
+        "(counts + 1) / (counts + 2)",
+        "(counts + 2) / (counts + 2)",
+        "Platt's targets are 1 and 0",
+        ("test_calibration",),
+    ),
+    Fault(
+        "evaluation/calibration.py",
+        "special.logit(prevalence)",
+        "0.0 * special.logit(prevalence)",
+        "the prevalence is ignored",
+        ("test_calibration",),
+    ),
+    Fault(
+        "evaluation/learning_curve.py",
+        "arm.split != LEAKY_SPLIT",
+        "arm.split != ''",
+        "leaky adapters enter the learning curve",
+        ("test_experiments",),
+    ),
+    Fault(
+        "evaluation/test_set_size.py",
+        '"lowest": float(np.quantile(values, 0.025))',
+        '"lowest": float(np.quantile(values, 0.25))',
+        "the spread of small test sets is understated",
+        ("test_test_set_size",),
+    ),
+    Fault("evaluation/power.py", "stats.t.ppf(1 - level / 2, df)", "stats.t.ppf(1 - level, df)", "power is overstated", ("test_power",)),
+    # psychometrics
+    Fault(
+        "psychometrics/thresholds.py",
+        'return "left_censored"',
+        'return "ok"',
+        "a threshold below the tested range is extrapolated",
+        ("test_psychometrics",),
+    ),
+    Fault(
+        "psychometrics/fitting.py",
+        "self.largest_lapse = 0.9 * (1 - family.guess_rate)",
+        "self.largest_lapse = 0.09 * (1 - family.guess_rate)",
+        "lapses above 9 % cannot be fitted",
+        ("test_psychometrics",),
+    ),
+    # splits
+    Fault(
+        "splits.py", 'dict.fromkeys(others[:dev], "dev")', 'dict.fromkeys(others[:dev], "train")', "folds have no development part", ("test_splits",)
+    ),
+    # model
+    Fault(
+        "model/engine/losses.py",
+        "replace(prompt, after=prompt.after + answer[:-1])",
+        "replace(prompt, after=prompt.after + answer)",
+        "the answer is shown before it is asked",
+        ("test_engine",),
+    ),
+    Fault(
+        "model/engine/scoring.py",
+        "odds = both[..., 0] - both[..., 1]",
+        "odds = both[..., 1] - both[..., 0]",
+        "speech and non-speech change places",
+        ("test_engine",),
+    ),
+    Fault("model/engine/scoring.py", "log_odds=odds.mean(0).numpy()", "log_odds=odds[0].numpy()", "one option order decides", ("test_engine",)),
+    Fault(
+        "model/engine/losses.py",
+        "weights**focal_gamma * surprise",
+        "weights * surprise",
+        "focal loss has a fixed exponent",
+        ("test_engine", "test_finetuning"),
+    ),
+    Fault(
+        "model/engine/optimisation.py",
+        "(1 + math.cos(math.pi * progress))",
+        "(1 + math.cos(progress))",
+        "the learning rate never falls",
+        ("test_optimisation",),
+    ),
+    # runtime
+    Fault(
+        "runtime/saved_state.py",
+        'if content.get("fingerprint") != self._fingerprint:',
+        'if content.get("fingerprint") is None:',
+        "work is resumed with other settings",
+        ("test_finetuning", "test_prompt_search", "test_saved_state"),
+    ),
+    Fault(
+        "runtime/devices.py",
+        'device in ("", "-1", "NoDevFiles")',
+        'device in ("", "NoDevFiles")',
+        "a job takes a GPU that it was denied",
+        ("test_devices",),
+    ),
+    # detectors
+    Fault(
+        "detectors/classic.py",
+        "WEBRTC_LEVELS_DBFS[best]}",
+        "WEBRTC_LEVELS_DBFS[0]}",
+        "the record names a level that was not chosen",
+        ("test_detectors",),
+    ),
+    # leakage
+    Fault(
+        "leakage/fingerprints/grouping.py",
+        "if not stretches & used:",
+        "if True:",
+        "one stretch counts many times as evidence",
+        ("test_near_duplicates",),
+    ),
+    Fault(
+        "leakage/fingerprints/alignment.py",
+        "at = int(np.argmax(np.abs(sums)))",
+        "at = int(np.argmax(sums))",
+        "an inverted copy passes",
+        ("test_near_duplicates",),
+    ),
+    Fault("leakage/checks/provenance.py", "gap[gap < guard]", "gap[gap < 0]", "neighbouring segments within the guard pass", ("test_leakage",)),
+    Fault("leakage/checks/structure.py", "if n < max(wanted, 1)]", "if n < wanted]", "a part without a class passes", ("test_leakage",)),
+    Fault(
+        "leakage/checks/tuning.py",
+        "not parts[source] <= set(ALLOWED_PARTS)]",
+        "not parts[source] & set(ALLOWED_PARTS)]",
+        "a source in train and test may be tuned on",
+        ("test_tuning_audit",),
+    ),
+    Fault("leakage/gate.py", "if sha256_of(_existing(path)) not in audited:", "if not audited:", "the gate opens for other data", ("test_leakage",)),
+    Fault("leakage/waivers.py", "< today:", "> today:", "an expired waiver still counts", ("test_leakage",)),
+    # prompt search
+    Fault(
+        "prompt_search/search.py",
+        "right = (values > 0) == of_class",
+        "right = (values >= 0) == of_class",
+        "a model that answers nothing is half right twice",
+        ("test_prompt_search",),
+    ),
+    Fault(
+        "prompt_search/search.py",
+        "accuracy_and_margin(trials[k].development, development.speech), -k)",
+        "accuracy_and_margin(trials[k].log_odds, sample.speech), -k)",
+        "the search chooses on its own stimuli",
+        ("test_prompt_search",),
+    ),
+    Fault(
+        "prompt_search/search.py",
+        "ranked[: math.ceil(len(ranked) / 2)]",
+        "ranked[math.floor(len(ranked) / 2) :]",
+        "the worse half goes on",
+        ("test_prompt_search",),
+    ),
+    # report
+    Fault("report/formats.py", 'text = f"{100 * difference:+.1f}"', 'text = f"{100 * difference:.1f}"', "a gain has no sign", ("test_page",)),
+    # provenance
+    Fault("provenance/crate.py", '"contentSize": str(path.stat().st_size)', '"contentSize": "0"', "the crate states no sizes", ("test_publishing",)),
+    Fault(
+        "provenance/crate.py",
+        "entry = zipfile.ZipInfo(name)",
+        "entry = zipfile.ZipInfo.from_file(file, name)",
+        "the same results give other bytes",
+        ("test_publishing",),
+    ),
+]
