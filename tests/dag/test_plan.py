@@ -146,6 +146,7 @@ def test_the_searched_question_is_chosen_where_something_asks_it(checkout):
 
 def test_a_proposing_model_on_disk_is_not_fetched(checkout):
     (checkout.folder / "writer").mkdir()
+    (checkout.folder / "writer/model.safetensors").touch()
     settings = {"prompt_search": {"proposers": ["opro"], "opro": {"origin": "path", "path": "writer"}}}
     plan = checkout.plan("--configfile", checkout.overlay(settings))
     assert plan["search_prompts"] > 0
