@@ -20,7 +20,9 @@ from earwitness.corpora.downloads import Archive, unpack
 ROOT = Path(__file__).parents[2]
 SOURCES = [path for part in ("workflow_scripts", "envs", "benchmarks") for path in sorted((ROOT / part).rglob("*.py"))]
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "telnetlib"}
-SAFE_LOADER = "getattr(yaml, 'CSafeLoader', yaml.SafeLoader)"
+SAFE_WITH = {"yaml.load": "Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader)", "torch.load": "weights_only=True"}
+"""Calls that are unsafe but with this argument."""
+
 UNSAFE_CALLS = {
     "eval",
     "exec",
@@ -45,8 +47,7 @@ def dangers(source: str) -> set[str]:
             found.add(node.module)
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            loaders = {ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "Loader"}
-            if not (name == "yaml.load" and loaders == {SAFE_LOADER}):
+            if SAFE_WITH.get(name) not in {ast.unparse(word) for word in node.keywords}:
                 found |= {name} & UNSAFE_CALLS
             for keyword in node.keywords:
                 if keyword.arg in ("trust_remote_code", "allow_pickle", "shell") and ast.unparse(keyword.value) != "False":
