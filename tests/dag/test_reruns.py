@@ -210,7 +210,7 @@ def test_a_changed_meaning_reruns_what_depends_on_it(finished, edited):
     assert rules_of(finished.plan(*edited.edit(finished))) == edited.expected
 
 
-@pytest.mark.parametrize(("settings", "expected"), SETTINGS, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("settings", "expected"), SETTINGS, ids=[str(settings) for settings, _ in SETTINGS])
 def test_a_changed_setting_reruns_what_reads_it(finished, settings, expected):
     assert rules_of(finished.plan(*with_settings(settings)(finished))) == expected
 

@@ -255,6 +255,7 @@ def test_a_folder_outside_is_refused(server, tmp_path, into):
         (tar_of(("x", bytes(range(256)) * 200))[:-60], 0, "cannot be unpacked"),
         (zip_of(**{"a/x": b"1"}), 2, "strip 2 leaves no file"),
     ],
+    ids=["a page", "a zip cut short", "a tar cut short", "too shallow"],
 )
 def test_what_cannot_be_unpacked_is_an_error_in_one_line(server, tmp_path, content, strip, message):
     with pytest.raises(InputError, match=message):
