@@ -104,7 +104,7 @@ rule audit_tuning:
 
 
 rule gate_tuning:
-    """Stops the run before its report where anything was fitted on test sources, or is not shown not to have been."""
+    """Stops the run before its report unless the records show that nothing was fitted on test sources."""
     input:
         certificate="results/audit/tuning/certificate.json",
         split="results/splits/grouped.csv",
