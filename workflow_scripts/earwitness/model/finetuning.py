@@ -1,5 +1,6 @@
 """Fine-tuning an adapter: which stimuli, in which order, with which letters."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -137,7 +138,9 @@ def train_adapter(
         return answer_loss(model, audio, TrainingTargets(spans, given.tensors), recipe["focal_gamma"])
 
     if memory == "compact":
-        model.activation_checkpointing_enable({"use_reentrant": False})
+        # transformers 5.17 to 5.22 know this name alone; later ones warn that it is the older of two.
+        with warnings.catch_warnings(category=FutureWarning, action="ignore"):
+            model.gradient_checkpointing_enable({"use_reentrant": False})
     schedule = Schedule(
         steps=recipe["steps"],
         batch_size=size,
