@@ -4,10 +4,11 @@ CORES ?= all
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help env demo test test-cluster lint lock clean
+.PHONY: help env demo quick test test-cluster lint lock clean
 
 help:
 	@echo "make demo   set up the environment and run the embedded study (CORES=$(CORES))"
+	@echo "make quick  style, and the unit tests that take a minute in all: for one's own change"
 	@echo "make test   set up the environment and run the tests"
 	@echo "make test-cluster  run the small study through a private Slurm (root; Debian: slurm-wlm, munge)"
 	@echo "make env    only set up the environment, in $(VENV)"
@@ -20,6 +21,10 @@ env: $(VENV)/runtime.stamp
 demo: env
 	$(VENV)/bin/snakemake --cores $(CORES)
 	@echo "$(CURDIR)/results/report.html"
+
+quick: $(VENV)/development.stamp
+	$(VENV)/bin/ruff check .
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not thorough" -n auto --maxprocesses 4 --dist loadfile tests/unit
 
 test: $(VENV)/development.stamp
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not slow and not gpu" -n auto --maxprocesses 4 --dist loadfile
