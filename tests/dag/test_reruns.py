@@ -156,7 +156,7 @@ CODE = [
     case(
         "a number in a figure, `report/accuracy_figure.py`", appended(LIBRARY + "report/accuracy_figure.py", "\nMORE = 1\n"), {"plot_accuracy"} | PAGE
     ),
-    case("the style of all figures, `report/style.py`", appended(LIBRARY + "report/style.py", "\nMORE = 1\n"), STYLED),
+    case("the style of all figures, `report/style.py`", appended(LIBRARY + "report/style.py", "\nMORE = 1\n"), STYLED | PROVENANCE),
     case("the template `report/report.html.jinja`", appended(LIBRARY + "report/report.html.jinja", "\n"), PAGE),
     case(
         "a rule's command",

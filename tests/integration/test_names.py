@@ -41,7 +41,7 @@ def recordings(checkout):
         noise(folder / "speech/audio" / f"{file}.wav", number)
         (folder / "speech" / f"{file}.rttm").write_text("SPEAKER x 1 0.0 3.0 <NA> <NA> spk00 <NA> <NA>\n")
         noise(folder / "sounds/audio" / f"{file}.wav", 100 + number)
-        rows.append({"filename": f"{file}.wav", "fold": 1, "target": 0, "category": name, "esc10": True, "src_file": 1000 + number, "take": "A"})
+        rows.append({"filename": f"{file}.wav", "fold": 1, "target": 0, "category": "dog", "esc10": True, "src_file": 1000 + number, "take": "A"})
     (folder / "sounds/meta").mkdir()
     with (folder / "sounds/meta/esc50.csv").open("w", newline="") as table:
         writer = csv.DictWriter(table, rows[0])

@@ -129,15 +129,23 @@ def test_a_pipe_to_something_else_that_breaks_is_no_silent_end(tmp_path):
     assert done.returncode == 1 and "BrokenPipeError" in done.stderr
 
 
+def heed_ctrl_c() -> None:
+    """Programs that a shell starts in the background ignore Ctrl-C, and so do their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_is_one_line(tmp_path):
-    done = subprocess.run([sys.executable, printing(tmp_path, "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")], capture_output=True, text=True)
+    code = printing(tmp_path, "os.kill(os.getpid(), signal.SIGINT); time.sleep(60)")
+    done = subprocess.run([sys.executable, code], capture_output=True, text=True, preexec_fn=heed_ctrl_c)
     assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
 
 
 def test_ctrl_c_is_one_line_however_many_workers_there_are(tmp_path):
     path = tmp_path / "printing.py"
     path.write_text(POOL.format(scripts=str(SCRIPTS), folder=str(tmp_path)))
-    program = subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    program = subprocess.Popen(
+        [sys.executable, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_ctrl_c
+    )
     assert program.stdout is not None and program.stdout.readline() == "working\n"
     os.killpg(program.pid, signal.SIGINT)
     assert program.communicate(timeout=60)[1] == "error: interrupted\n"

@@ -591,8 +591,8 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
     other.write_bytes(paths[changed].read_bytes() + b"\n")
     used = paths | {changed: other}
     expected = f"{folder / 'gate.json'}: was opened for other data: {other} is not the file that was audited; run the audit and its gate again"
-    common = ["--base", tmp_path, "--identity", tmp_path / "base.json", "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
-    outputs = ["--adapter", tmp_path / "adapter"]
+    common = ["--base", tmp_path, "--identity", tmp_path / "base.json", "--prompt", "{}", "--quantisation", "none", "--threads", 1]
+    outputs = ["--adapter", tmp_path / "adapter", "--seed", 1]
     message = run(train_adapter.main, used["shard"], "--split", used["split"], "--gate", folder / "gate.json", *common, *outputs, "--recipe", "{}")
     assert message == f"error: {expected}"
     asked = [
@@ -605,7 +605,7 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
         "--gates",
         folder / "gate.json",
         "--system",
-        "x",
+        "attention-grouped-seed-1",
         "--level",
         "{}",
         "--batch-size",
@@ -625,14 +625,14 @@ def test_evaluation_needs_a_gate_for_every_split(clean, tmp_path):
         "--gates",
         folder / "gate.json",
         "--system",
-        "x",
+        "attention-grouped-seed-1",
         "--level",
         "{}",
         "--batch-size",
         1,
     ]
     base = ["--base", tmp_path, "--identity", tmp_path / "base.json"]
-    common = [*base, "--adapter", tmp_path, "--prompt", "{}", "--quantisation", "none", "--seed", 1, "--threads", 1]
+    common = [*base, "--adapter", tmp_path, "--prompt", "{}", "--quantisation", "none", "--threads", 1]
     message = run(predict_adapter.main, paths["shard"], *common, *arguments, "--output", tmp_path / "predictions.parquet")
     assert message == "error: --gates: 1 for 2 splits; give one for each, in their order"
 

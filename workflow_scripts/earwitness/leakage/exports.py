@@ -144,6 +144,8 @@ def junit(certificate: dict[str, Any], evidence: pd.DataFrame) -> str:
 def sarif(certificate: dict[str, Any], evidence: pd.DataFrame, checks: Sequence[Check]) -> str:
     """An audit as SARIF: a result for each row of evidence, and for each check that failed without one; the file is the split's.
 
+    A check that may be absent and did not run is a note.
+
     evidence: earwitness.tables.audit_evidence.EVIDENCE; checks: those that may have run, for what to do about each.
     """
     remedies = {check.id: check.remedy for check in checks}
@@ -161,7 +163,8 @@ def sarif(certificate: dict[str, Any], evidence: pd.DataFrame, checks: Sequence[
     where = {"physicalLocation": {"artifactLocation": {"uri": certificate["subject"][0]["name"]}}}
     results = []
     for entry in entries:
-        base = {"ruleId": entry["id"], "level": LEVELS[entry["severity"]]}
+        may_be_absent = entry["status"] == "not_run" and not entry["required"]
+        base = {"ruleId": entry["id"], "level": "note" if may_be_absent else LEVELS[entry["severity"]]}
         if entry["waived"]:
             base["suppressions"] = [{"kind": "external", "justification": w["reason"]} for w in certificate["waivers"] if w["check"] == entry["id"]]
         rows = evidence[evidence.check == entry["id"]].to_dict("records")
