@@ -37,6 +37,7 @@ FAULTS = [
         "ramps rise and fall again",
         ("test_acoustics",),
     ),
+    # corpora
     Fault(
         "corpora/rttm.py", "return Turn(start, start + duration, ", "return Turn(start, duration, ", "a duration is read as an end", ("test_rttm",)
     ),
@@ -85,7 +86,7 @@ FAULTS = [
         "return mode, 1 / np.sqrt(information)",
         "return mode, 1 / information",
         "the quadrature is scaled to the wrong peak",
-        ("test_mixed_models",),
+        ("test_response_models",),
     ),
     # evaluation
     Fault(
@@ -143,7 +144,10 @@ FAULTS = [
         '"lowest": float(np.quantile(values, 0.025))',
         '"lowest": float(np.quantile(values, 0.25))',
         "the spread of small test sets is understated",
-        ("test_test_set_size",),
+        (
+            "test_test_sizes_figure",
+            "test_experiments",
+        ),
     ),
     Fault("evaluation/power.py", "stats.t.ppf(1 - level / 2, df)", "stats.t.ppf(1 - level, df)", "power is overstated", ("test_power",)),
     # psychometrics
@@ -163,7 +167,11 @@ FAULTS = [
     ),
     # splits
     Fault(
-        "splits.py", 'dict.fromkeys(others[:dev], "dev")', 'dict.fromkeys(others[:dev], "train")', "folds have no development part", ("test_splits",)
+        "splits/study.py",
+        '"dev" if k < dev else "train" for k, source',
+        '"train" if k < dev else "train" for k, source',
+        "folds have no development part",
+        ("test_splits",),
     ),
     # model
     Fault(

@@ -135,6 +135,11 @@ def test_smallest_sign_flip_p(n):
     assert sign_flip_p(np.full(n, 0.1)) == 2.0 ** (1 - n)
 
 
+def test_drawn_sign_patterns_never_give_a_p_of_zero():
+    """Forty equal contributions: 2 of 2^40 patterns are as extreme, and none of those is drawn."""
+    assert sign_flip_p(np.ones(40)) == 1 / 100_001
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=11))
 def test_sign_flip_counts_every_pattern(values):

@@ -131,6 +131,15 @@ def test_two_sizes_make_no_curve():
     assert learning_curves(found, 0.95).empty
 
 
+def test_an_adapter_of_the_leaky_split_is_no_point_of_the_curve():
+    index, splits = study(n_sources=20)
+    smaller = {"train_3": split_with_fewer_sources(splits["grouped"], 3, 1)}
+    names = ("a-train_3", "a-grouped", "a-row_random")
+    found = arms(index, splits | smaller, *(predictions(index, name, (1,)) for name in names))
+    assert len({arm.training for arm in found}) == 3
+    assert learning_curves(found, 0.95).empty
+
+
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=6, unique_by=lambda x: round(x, 1)), st.floats(-3, 3), st.floats(-3, 3))
 def test_the_weights_continue_every_exact_line(x, slope, intercept):
     places, at = np.array(x), np.array([-7.0, 0.0, 9.0])
