@@ -172,6 +172,19 @@ def test_more_items_resolve_more_and_a_size_that_is_not_there_is_left_out():
     assert adapter.share_of_draws_that_show_a_gain.is_monotonic_increasing
 
 
+def test_the_spread_over_draws_is_that_of_their_balanced_accuracies():
+    index, splits = study(n_sources=24, per_condition=4)
+    answers = predictions(index, "base", chance=0.7, seed=3)
+    table = size_table(score_systems(answers, index, splits), [32], 40, 0.95, 0.8, 1)
+    [outcomes] = score_systems(answers, index, splits)[:1]
+    drawn = [draw_items(outcomes.items, 32, 1, draw) for draw in range(40)]
+    speech = (outcomes.items.label == "SPEECH").to_numpy()
+    right = outcomes.correct[0]
+    values = [(right[mask & speech].mean() + right[mask & ~speech].mean()) / 2 for mask in drawn]
+    row = table[table.n_items == 32].iloc[0]
+    assert (row.lowest, row.highest) == pytest.approx((np.percentile(values, 2.5), np.percentile(values, 97.5)))
+
+
 def test_costs_stand_beside_the_accuracy_on_sources_never_heard():
     index, splits = study()
     table = experiment_table(arms(index, splits, predictions(index, "a-row_random", (1,))), 0.95)
