@@ -8,7 +8,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 help:
 	@echo "make demo   set up the environment and run the embedded study (CORES=$(CORES))"
-	@echo "make quick  style, and the unit tests that take a minute in all: for one's own change"
+	@echo "make quick  style, and the unit tests without the thorough ones: for one's own change"
 	@echo "make test   set up the environment and run the tests"
 	@echo "make test-cluster  run the small study through a private Slurm (root; Debian: slurm-wlm, munge)"
 	@echo "make env    only set up the environment, in $(VENV)"

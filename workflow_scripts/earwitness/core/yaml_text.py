@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import read_text
 
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
@@ -18,15 +19,7 @@ def refuse_yaml_surprises(path: Path) -> None:
     Raises InputError naming file and line where the text is not UTF-8 or no YAML, a key is given twice in one section, a plain
     number starts with 0 (YAML reads 010 as 8) or holds a colon (1:00 as 60), or a plain key is a truth value (yes, no, on, off).
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: not UTF-8 text (byte 0x{content[error.start]:02x}); save the file as UTF-8") from error
+    text = read_text(path)
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:

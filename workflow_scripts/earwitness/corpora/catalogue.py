@@ -27,7 +27,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import sha256_of
+from earwitness.core.files import read_text, sha256_of
 from earwitness.core.names import canonical_name, term_key
 from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import AudioReport, Limits, check_audio
@@ -35,7 +35,7 @@ from earwitness.corpora.layouts import annotation_files, audio_files
 from earwitness.corpora.manifest import AUDIO, EXCLUDED, audio_below, listed
 from earwitness.corpora.rttm import EmptyRttmError, Rttm, Turn, read_rttm, single_speaker_stretches, without_umbrella
 from earwitness.corpora.speakers import identifies, names_are_local
-from earwitness.corpora.text_tables import read_text, read_text_table
+from earwitness.corpora.text_tables import read_text_table
 from earwitness.corpora.vocabularies import ESC50_CATEGORIES, ESC50_HUMAN_VOICE, FSD50K_LABELS, Vocabulary, divided_labels, judge_fsd50k
 
 Stretch = tuple[float, float]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import read_text
 from earwitness.core.names import term_key
-from earwitness.corpora.text_tables import read_text
 
 OTHER_TYPES = frozenset(
     {"SEGMENT", "NOSCORE", "NO_RT_METADATA", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "IP", "SU", "CB", "A/P", "SPKR-INFO"}

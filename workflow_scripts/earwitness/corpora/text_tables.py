@@ -14,6 +14,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import read_text
 
 SEPARATORS = (",", ";", "\t")
 
@@ -52,22 +53,6 @@ def read_text_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
     named = [name for name in header if name]
     table = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=str)
     return table[named]
-
-
-def read_text(path: Path) -> str:
-    """A file's text. Raises InputError where it is missing, is not UTF-8 (with or without a byte order mark), or holds a null byte."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name, or the link") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: not UTF-8 text (byte 0x{content[error.start]:02x}); save the file as UTF-8") from error
-    if "\0" in text:
-        raise InputError(f"{path}: not a text file (it holds null bytes); save it as UTF-8 text")
-    return text
 
 
 def file_named(folder: Path, name: str) -> Path:
