@@ -15,7 +15,7 @@ out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwit
 
 
 rule search_prompts:
-    """One search by one proposer: successive halving of its candidates beside the baseline and questions written by hand."""
+    """One search by one proposer: successive halving of its candidates beside the initial question and questions written by hand."""
     input:
         base=model_folder("base"),
         identity=paths.model_identity("base"),
@@ -120,7 +120,7 @@ rule choose_prompt:
 
 
 rule predict_prompts:
-    """A system's answers to the baseline and every question chosen for it on the test part, asked once."""
+    """A system's answers to the initial question and every question chosen for it on the test part, asked once."""
     input:
         base=model_folder("base"),
         identity=paths.model_identity("base"),
@@ -176,7 +176,7 @@ rule predict_prompts:
 
 
 rule compare_prompts:
-    """What each search's chosen question gains over the baseline, with clustered intervals, beside what the search saw."""
+    """What each search's chosen question gains over the initial question, with clustered intervals, beside what the search saw."""
     input:
         predictions=expand("results/prompts/{system}/predictions.parquet", system=plan.searched_systems),
         index="results/stimuli/factorial/index.parquet",
@@ -201,7 +201,7 @@ rule compare_prompts:
         names=list(map(str, plan.searches)),
         confidence=config["statistics"]["confidence"],
     message:
-        "Comparing chosen questions with the baseline"
+        "Comparing chosen questions with the initial question"
     shell:
         "python workflow_scripts/compare_prompts.py {input.predictions:q}"
         " --searches {input.searches:q}"

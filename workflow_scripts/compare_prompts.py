@@ -1,4 +1,4 @@
-"""Report what chosen questions gain over the baseline on the test part."""
+"""Report what chosen questions gain over the initial question on the test part."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Ask the base model or an adapter the baseline's and every chosen question about the test part."""
+"""Ask the base model or an adapter the initial and every chosen question about the test part."""
 
 import argparse
 from pathlib import Path

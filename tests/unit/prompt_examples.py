@@ -29,7 +29,7 @@ def history(proposers=("edits", "paraphrases"), seeds=SEEDS, systems=("base",)) 
     for system, proposer in itertools.product(systems, proposers):
         for seed in seeds:
             rng = stream(1, system, proposer, seed)
-            fixed = [[0, "baseline", "b", "Speech?", 7, 3, 120, 0.7, 1.0, 0.0, 400, 0.7, 1.0, False]]
+            fixed = [[0, "initial", "b", "Speech?", 7, 3, 120, 0.7, 1.0, 0.0, 400, 0.7, 1.0, False]]
             fixed += [[0, "direct", "d", "Is it speech?", 13, 5, 120, 0.71, 1.0, 0.01, 400, 0.7, 1.0, True]]
             for iteration in range(1, 6):
                 for k, asked in enumerate((30, 30, 60, 120)):

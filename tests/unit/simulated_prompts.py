@@ -15,7 +15,7 @@ from earwitness.tables.files import validate
 from earwitness.tables.predictions import PREDICTIONS, answered_by
 from earwitness.tables.splits import SPLIT
 
-BASELINE = "Does this sound contain human speech?"
+INITIAL_QUESTION = "Does this sound contain human speech?"
 SMALL = SearchSettings(iterations=3, candidates=6, finalists=3)
 LIMITS = QuestionLimits(500)
 PARTS = {"train": range(0, 12), "dev": range(12, 20), "test": range(20, 34)}
@@ -69,8 +69,8 @@ def samples(seed: int, stimuli: int = 48) -> tuple[StimulusSample, StimulusSampl
 
 def run(ask, seed=1, proposer=None, settings=SMALL, resume=None, stimuli=48) -> SearchResult:
     """One search in `study`."""
-    task = SearchTask(BASELINE, DIRECT_QUESTIONS, *samples(seed, stimuli), LIMITS)
-    return search(task, proposer or Edits(BASELINE), ask, settings, lambda iteration: stream(seed, "search", iteration), resume)
+    task = SearchTask(INITIAL_QUESTION, DIRECT_QUESTIONS, *samples(seed, stimuli), LIMITS)
+    return search(task, proposer or Edits(INITIAL_QUESTION), ask, settings, lambda iteration: stream(seed, "search", iteration), resume)
 
 
 def predictions(ask: Ask, question: str, prompt_id: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from simulated_prompts import BASELINE, answers, run
+from simulated_prompts import INITIAL_QUESTION, answers, run
 from transformers import AutoTokenizer, Qwen2ForCausalLM
 
 from earwitness.core.errors import InputError
@@ -41,18 +41,18 @@ def test_the_request_goes_through_the_chat_template_whatever_the_questions_hold(
         return generate(self, **options)
 
     monkeypatch.setattr(Qwen2ForCausalLM, "generate", record)
-    history = [scored(BASELINE, 0.0), scored('{braces} "quotes" 🗣️ 人声 %s', 0.1)]
+    history = [scored(INITIAL_QUESTION, 0.0), scored('{braces} "quotes" 🗣️ 人声 %s', 0.1)]
     [proposal] = Opro(write, 500).propose(history, 1, stream(1))
     tokenizer = AutoTokenizer.from_pretrained(writer)
     assert tokenizer.decode(seen[0]) == f"<|im_start|>user\n{proposal.request}<|im_end|>\n<|im_start|>assistant\n"
     assert '<INS>{braces} "quotes" 🗣️ 人声 %s</INS>\nscore: 80' in proposal.request
 
 
-def test_a_search_by_a_babbling_model_archives_everything_and_keeps_the_baseline(writer):
+def test_a_search_by_a_babbling_model_archives_everything_and_keeps_the_initial_question(writer):
     settings = SearchSettings(iterations=1, candidates=3, finalists=2)
     found = run(answers(1), proposer=Opro(load_writer(writer, "none", CPU), 500), settings=settings)
     assert len(found.archive) == 9 and all(record["raw"] and record["request"] and record["fault"] for record in found.archive)
-    assert {trial.origin for trial in found.trials} == {"baseline", "direct"}
+    assert {trial.origin for trial in found.trials} == {"initial", "direct"}
 
 
 def test_a_model_that_answers_well_is_searched_with():
@@ -66,7 +66,7 @@ def test_a_model_that_answers_well_is_searched_with():
 
 def test_the_request_shows_the_best_in_ascending_order():
     gains = np.round(stream(1).permutation(30) / 100, 2)
-    request = request_for([scored(BASELINE, -0.5), *(scored(f"Question {gain}?", float(gain)) for gain in gains)], 321)
+    request = request_for([scored(INITIAL_QUESTION, -0.5), *(scored(f"Question {gain}?", float(gain)) for gain in gains)], 321)
     shown = [line for line in request.splitlines() if line.startswith("question: ")]
     assert shown == [f"question: <INS>Question {gain}?</INS>" for gain in np.sort(gains)[-SHOWN:]]
     scores = [int(line[7:]) for line in request.splitlines() if line.startswith("score: ")]

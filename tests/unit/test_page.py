@@ -297,7 +297,7 @@ def test_only_the_same_model_and_data_are_comparable():
     archives = [{"url": "https://example.org/a.zip", "checksum": "md5:" + "0" * 32}]
     sources = {name: {"origin": "download", "archives": archives} for name in ("voxconverse", "esc50")}
     same = comparable(examples.config(model={"origin": "hub", "repository": PUBLISHED_MODEL}, sources=sources))
-    assert same["accuracy, unseen speakers, attention only"] == "yes" and same["zero-shot baseline accuracy"] == "no: other stimuli"
+    assert same["accuracy, unseen speakers, attention only"] == "yes" and same["zero-shot accuracy"] == "no: other stimuli"
     assert same["accuracy, unseen speakers, attention and MLP"] == "–"
     other = comparable(examples.config(model={"origin": "hub", "repository": "someone/other"}, sources=sources))
     assert other["accuracy, unseen speakers, attention only"] == "no: other model"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from simulated_prompts import BASELINE, LIMITS, SMALL, answers, predictions, run, samples, study
+from simulated_prompts import INITIAL_QUESTION, LIMITS, SMALL, answers, predictions, run, samples, study
 
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
@@ -66,7 +66,9 @@ def test_hostile_candidates_come_through_a_search_and_its_files_unchanged(tmp_pa
     found = run(answers(1), proposer=Hostile(), settings=SearchSettings(1, 20, 3))
     kept = [trial.question for trial in found.trials if trial.origin == "searched"]
     assert kept == [canonical(text) for text, reason in HOSTILE.items() if reason is None or reason == "holds <|im_end|>"]
-    write_table(tmp_path / "prompts.csv", score_table(found, SearchTask(BASELINE, (), *samples(1), LIMITS), lambda text: "id", len), PROMPT_SCORES)
+    write_table(
+        tmp_path / "prompts.csv", score_table(found, SearchTask(INITIAL_QUESTION, (), *samples(1), LIMITS), lambda text: "id", len), PROMPT_SCORES
+    )
     assert read_table(tmp_path / "prompts.csv", PROMPT_SCORES).question.tolist() == [trial.question for trial in found.trials]
     archive = "".join(json.dumps(record) + "\n" for record in found.archive).encode()
     assert [json.loads(line)["raw"] for line in archive.splitlines()][: len(HOSTILE)] == list(HOSTILE)
@@ -131,12 +133,12 @@ def test_every_edit_is_a_design_that_its_text_spells(seed, edits):
 def test_paraphrases_ignore_scores_and_edits_follow_them():
     good, bad = "You are a careful listener.", "Most of the clip may be silent."
     told = [
-        ScoredQuestion(BASELINE, 0.7, 0.0, 1.0, 1000),
-        ScoredQuestion(f"{good} {BASELINE}", 0.9, 0.2, 1.0, 1000),
-        ScoredQuestion(f"{BASELINE} {bad}", 0.5, -0.2, 1.0, 1000),
+        ScoredQuestion(INITIAL_QUESTION, 0.7, 0.0, 1.0, 1000),
+        ScoredQuestion(f"{good} {INITIAL_QUESTION}", 0.9, 0.2, 1.0, 1000),
+        ScoredQuestion(f"{INITIAL_QUESTION} {bad}", 0.5, -0.2, 1.0, 1000),
     ]
     blind = [ScoredQuestion(judged.question, 0.5, 0.0, 0.0, 1000) for judged in told]
-    for proposer, follows in ((Paraphrases(BASELINE), False), (Edits(BASELINE), True)):
+    for proposer, follows in ((Paraphrases(INITIAL_QUESTION), False), (Edits(INITIAL_QUESTION), True)):
         texts, others = ([p.text for p in proposer.propose(history, 30, stream(1, "x"))] for history in (told, blind))
         assert (texts != others) is follows
         assert texts == [proposal.text for proposal in proposer.propose(told, 30, stream(1, "x"))]
@@ -202,10 +204,10 @@ def test_halving_keeps_the_better_half_asks_nothing_twice_and_spares_at_least_a_
 
 @given(st.integers(0, 10**6))
 @settings(max_examples=15, deadline=None)
-def test_the_baseline_and_the_direct_questions_are_never_dropped_however_they_score(seed):
-    found = run(answers(seed, lambda text: -1.0 if text in (BASELINE, *DIRECT_QUESTIONS) else 1.0), seed)
+def test_the_initial_and_the_direct_questions_are_never_dropped_however_they_score(seed):
+    found = run(answers(seed, lambda text: -1.0 if text in (INITIAL_QUESTION, *DIRECT_QUESTIONS) else 1.0), seed)
     kept = {trial.question: (len(trial.log_odds), len(trial.development)) for trial in found.trials}
-    assert all(kept[text] == (48, 64) for text in (BASELINE, *DIRECT_QUESTIONS))
+    assert all(kept[text] == (48, 64) for text in (INITIAL_QUESTION, *DIRECT_QUESTIONS))
     assert found.chosen.origin == "searched"
 
 
@@ -216,9 +218,9 @@ def test_a_search_finds_a_phrase_that_helps_and_the_same_one_again():
     assert found == run(answers(3, lambda text: 1.6 if "careful listener" in text else 0.5), settings=SearchSettings(6, 8, 4), stimuli=120)
 
 
-def test_without_anything_better_the_baseline_is_kept():
+def test_without_anything_better_the_initial_question_is_kept():
     found = run(lambda questions, stimuli: np.where([[name[0] == "S" for name in stimuli]] * len(questions), 1.0, -1.0))
-    assert found.chosen.origin == "baseline"
+    assert found.chosen.origin == "initial"
     assert found.optimism == 0
 
 
@@ -257,10 +259,10 @@ def test_what_is_turned_down_is_asked_for_again_and_archived():
 
         def propose(self, history, count, rng):
             self.calls += 1
-            texts = [BASELINE.upper(), "Always answer A.", f"Is it number {self.calls}?"]
+            texts = [INITIAL_QUESTION.upper(), "Always answer A.", f"Is it number {self.calls}?"]
             return [*(Proposal(text, text) for text in texts), Proposal(None, "no tags", "request", "no pair")]
 
-    history = [ScoredQuestion(BASELINE, 0.5, 0.0, 0.0, 10)]
+    history = [ScoredQuestion(INITIAL_QUESTION, 0.5, 0.0, 0.0, 10)]
     questions, records = collect_candidates(Forgetful(), history, 5, QuestionLimits(500), stream(1))
     assert questions == ["Is it number 1?", "Is it number 2?", "Is it number 3?"]
     assert [record["fault"] for record in records[:4]] == ["asked before", "gives the answer away", "", "no pair"]
@@ -298,7 +300,7 @@ def test_one_prompt_or_one_source_has_no_known_optimism():
 def finished(ask, seed, proposer="edits", system="base") -> FinishedSearch:
     sample, development = samples(seed)
     found = run(ask, seed)
-    table = score_table(found, SearchTask(BASELINE, (), sample, development, LIMITS), lambda text: text, len)
+    table = score_table(found, SearchTask(INITIAL_QUESTION, (), sample, development, LIMITS), lambda text: text, len)
     value = {"search_optimism": found.optimism, "development_optimism": found.development_optimism}
     name = Search(System.parse(system), proposer, seed)
     return FinishedSearch(name, table, {"sources": sorted({*sample.sources, *development.sources}), "value": value})
@@ -306,7 +308,7 @@ def finished(ask, seed, proposer="edits", system="base") -> FinishedSearch:
 
 def gains(ask, searches):
     index, split = study()
-    questions = dict.fromkeys([BASELINE, *(search.chosen.question for search in searches)])
+    questions = dict.fromkeys([INITIAL_QUESTION, *(search.chosen.question for search in searches)])
     answered = pd.concat([predictions(ask, question, question) for question in questions])
     assert_unseen(searches, split)
     return gain_table(score_searches(searches, answered, index, split), 0.95)
@@ -329,7 +331,7 @@ def test_a_null_search_reports_a_gain_whose_interval_covers_zero():
 
 
 def test_a_real_gain_is_found_and_all_searches_together_are_reported():
-    ask = answers(9, lambda text: 0.3 if text in (BASELINE, *DIRECT_QUESTIONS) else 1.8)
+    ask = answers(9, lambda text: 0.3 if text in (INITIAL_QUESTION, *DIRECT_QUESTIONS) else 1.8)
     table = gains(ask, [finished(ask, seed) for seed in (1, 2, 3)])
     assert table.search_seed.tolist() == ["1", "2", "3", "all"]
     together = table.iloc[-1]

@@ -24,9 +24,9 @@ def asked_prompt(prompt: Mapping[str, str], chosen: Path | None) -> dict[str, st
     return {**prompt, "question": question}
 
 
-def questions_to_test(baseline: str, searches: Sequence[pd.DataFrame]) -> list[str]:
-    """The baseline's question and what each search chose, each once.
+def questions_to_test(initial: str, searches: Sequence[pd.DataFrame]) -> list[str]:
+    """The initial question and what each search chose, each once.
 
     searches: earwitness.tables.prompts.PROMPT_SCORES of every search over one system.
     """
-    return list(dict.fromkeys([baseline, *(question for scores in searches for question in scores.question[scores.chosen])]))
+    return list(dict.fromkeys([initial, *(question for scores in searches for question in scores.question[scores.chosen])]))

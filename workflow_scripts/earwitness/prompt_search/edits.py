@@ -76,10 +76,10 @@ def text_of(design: Design) -> str:
 
 
 class Grammar:
-    """The designs that PHRASES and the baseline's question make."""
+    """The designs that PHRASES and the initial question make."""
 
-    def __init__(self, baseline: str):
-        questions = [canonical(baseline), *PHRASES["question"]]
+    def __init__(self, initial: str):
+        questions = [canonical(initial), *PHRASES["question"]]
         self.phrases = PHRASES | {"question": tuple({same(question): question for question in questions}.values())}
         self._columns = {(slot, phrase): place for place, (slot, phrase) in enumerate((s, p) for s in self.phrases for p in self.phrases[s])}
 
@@ -141,8 +141,8 @@ class Edits:
     phrases, and each choice draws its weights anew, so that what is uncertain is tried.
     """
 
-    def __init__(self, baseline: str):
-        self._grammar = Grammar(baseline)
+    def __init__(self, initial: str):
+        self._grammar = Grammar(initial)
 
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         grammar = self._grammar
@@ -175,8 +175,8 @@ class Edits:
 class Paraphrases:
     """The control: wordings of the plain question, drawn without a look at any score."""
 
-    def __init__(self, baseline: str):
-        self._grammar = Grammar(baseline)
+    def __init__(self, initial: str):
+        self._grammar = Grammar(initial)
 
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         known = {same(scored.question) for scored in history}

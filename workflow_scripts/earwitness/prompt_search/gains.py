@@ -34,9 +34,9 @@ class FinishedSearch:
     record: dict[str, Any]
 
     @property
-    def baseline(self) -> Any:
-        """The row of the baseline."""
-        return self.scores[self.scores.origin == "baseline"].iloc[0]
+    def initial(self) -> Any:
+        """The row of the initial question."""
+        return self.scores[self.scores.origin == "initial"].iloc[0]
 
     @property
     def chosen(self) -> Any:
@@ -76,17 +76,17 @@ def assert_unseen(searches: Sequence[FinishedSearch], split: pd.DataFrame) -> No
 
 @dataclass(frozen=True)
 class ScoredSearches:
-    """The searches over one system, and its outcomes on the test part: asked the baseline, and asked what each proposer's
+    """The searches over one system, and its outcomes on the test part: asked the initial question, and asked what each proposer's
     searches chose, where the outcomes have the searches' seeds in the place of training seeds."""
 
     system: System
     searches: Sequence[FinishedSearch]
-    baseline: Outcomes
+    initial: Outcomes
     chosen: Mapping[str, Outcomes]
 
 
 def score_searches(searches: Sequence[FinishedSearch], predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame) -> ScoredSearches:
-    """Score one system's answers to the baseline and to every chosen question.
+    """Score one system's answers to the initial question and to every chosen question.
 
     searches: over any systems; those over this one count. predictions: earwitness.tables.predictions.PREDICTIONS of one
     system. Raises InputError where they are of several, where none of the searches is over it, or an answer is missing.
@@ -104,7 +104,7 @@ def score_searches(searches: Sequence[FinishedSearch], predictions: pd.DataFrame
     for finished in over:
         prompts.setdefault(finished.search.proposer, {})[finished.search.seed] = finished.chosen.prompt_id
     chosen = {proposer: outcomes(prompt_ids) for proposer, prompt_ids in prompts.items()}
-    return ScoredSearches(systems[0], over, outcomes({None: over[0].baseline.prompt_id}), chosen)
+    return ScoredSearches(systems[0], over, outcomes({None: over[0].initial.prompt_id}), chosen)
 
 
 def gain_table(scored: ScoredSearches, confidence: float) -> pd.DataFrame:
@@ -115,13 +115,13 @@ def gain_table(scored: ScoredSearches, confidence: float) -> pd.DataFrame:
         for part in outcomes.by_seed():
             used = [finished for finished in own if part.seed in (ALL_SEEDS, str(finished.search.seed))]
             names = {"system_id": str(scored.system), "proposer": proposer, "search_seed": part.seed}
-            rows.append(_reported(used) | _tested(part, scored.baseline, confidence) | names)
+            rows.append(_reported(used) | _tested(part, scored.initial, confidence) | names)
     return validate(pd.DataFrame(rows), PROMPT_GAINS)
 
 
 def prompt_conditions(scored: ScoredSearches) -> pd.DataFrame:
     """earwitness.tables.prompt_gains.PROMPT_CONDITIONS of one system."""
-    asked = {"-": scored.baseline} | dict(scored.chosen)
+    asked = {"-": scored.initial} | dict(scored.chosen)
     tables = [condition_table([outcomes]).assign(proposer=name, system_id=str(scored.system)) for name, outcomes in asked.items()]
     return validate(pd.concat(tables, ignore_index=True), PROMPT_CONDITIONS)
 
@@ -141,7 +141,7 @@ def _reported(searches: Sequence[FinishedSearch]) -> dict[str, Any]:
                 "n_answers": int((finished.scores.n_stimuli + finished.scores.n_development).sum()),
                 "search_gain": finished.chosen.gain,
                 "search_optimism": finished.record["value"]["search_optimism"],
-                "development_gain": finished.chosen.development_balanced_accuracy - finished.baseline.development_balanced_accuracy,
+                "development_gain": finished.chosen.development_balanced_accuracy - finished.initial.development_balanced_accuracy,
                 "development_optimism": finished.record["value"]["development_optimism"],
             }
             for finished in searches
@@ -152,11 +152,11 @@ def _reported(searches: Sequence[FinishedSearch]) -> dict[str, Any]:
     return {"prompt_id": "-", "question": "-"} | {str(name): mean for name, mean in reported.mean().items()} | totals | question
 
 
-def _tested(chosen: Outcomes, baseline: Outcomes, confidence: float) -> dict[str, Any]:
-    row = compare(chosen, baseline, confidence, margin=np.nan)
+def _tested(chosen: Outcomes, initial: Outcomes, confidence: float) -> dict[str, Any]:
+    row = compare(chosen, initial, confidence, margin=np.nan)
     samples, weights = metric_parts(chosen, "balanced_accuracy")
     return {
-        "baseline_accuracy": estimate(*metric_parts(baseline, "balanced_accuracy")).value,
+        "initial_accuracy": estimate(*metric_parts(initial, "balanced_accuracy")).value,
         "balanced_accuracy": estimate(samples, weights).value,
         **{name: row[name] for name in ("difference", "low", "high", "p_clustered_t", "n_items", "n_sources")},
         "reliability": reliability(min(sample.n_sources for sample in samples)),

@@ -37,10 +37,10 @@ _ORDER = (
 def request_for(history: Sequence[ScoredQuestion], most_characters: int) -> str:
     """The meta-prompt: the task, the best questions in ascending order of their scores, and what to write.
 
-    Scores are what the baseline reached plus the gain on the same stimuli, so that those of questions that were
+    Scores are what the initial question reached plus the gain on the same stimuli, so that those of questions that were
     dropped early can be compared with the others; whole numbers, as in the paper.
     """
-    # Every history begins with the baseline, asked about all stimuli.
+    # Every history begins with the initial question, asked about all stimuli.
     level = history[0].balanced_accuracy
     shown = sorted(history, key=lambda scored: (scored.gain, scored.margin))[-SHOWN:]
     opening, closing = TAGS

@@ -11,7 +11,7 @@ import numpy as np
 class ScoredQuestion:
     """A question that was asked.
 
-    balanced_accuracy: in [0, 1], on the n_stimuli that it was asked about. gain: that minus the baseline's on the same
+    balanced_accuracy: in [0, 1], on the n_stimuli that it was asked about. gain: that minus the initial question's on the same
     stimuli. margin: mean log-odds of the right answer in nats, classes weighing the same.
     """
 

@@ -30,7 +30,7 @@ ATTEMPTS = 3
 @dataclass(frozen=True)
 class SearchSettings:
     """How far a search goes. iterations: rounds; candidates: new questions in each. finalists: searched questions that reach the
-    development sample, beside the baseline and the questions written by hand."""
+    development sample, beside the initial question and the questions written by hand."""
 
     iterations: int
     candidates: int
@@ -49,11 +49,11 @@ class QuestionLimits:
 class SearchTask:
     """What is searched for.
 
-    baseline, direct: questions that are asked about every stimulus of both samples, whatever they score. sample: the stimuli that
+    initial, direct: questions that are asked about every stimulus of both samples, whatever they score. sample: the stimuli that
     questions are searched on; development: those that one is chosen on, of other sources.
     """
 
-    baseline: str
+    initial: str
     direct: Sequence[str]
     sample: StimulusSample
     development: StimulusSample
@@ -63,7 +63,7 @@ class SearchTask:
 @dataclass(frozen=True)
 class Trial:
     """A question and its answers: log_odds about the first stimuli of the search's sample, development about those of the
-    other sample, where it got so far. origin: "baseline", "direct" (written by hand) or "searched"."""
+    other sample, where it got so far. origin: "initial", "direct" (written by hand) or "searched"."""
 
     question: str
     origin: str
@@ -74,7 +74,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """trials: all questions, the baseline first. best: the place of the chosen one among them. archive: one record per proposal, with
+    """trials: all questions, the initial question first. best: the place of the chosen one among them. archive: one record per proposal, with
     the request, what came back and why it was turned down. optimism, development_optimism: gains expected without any
     difference between prompts, of the best of all on the search's stimuli and of the best finalist on the others."""
 
@@ -104,7 +104,7 @@ def accuracy_and_margin(log_odds: npt.ArrayLike, speech: npt.NDArray[np.bool_]) 
 
 
 def score_trials(trials: Sequence[Trial], speech: npt.NDArray[np.bool_]) -> list[ScoredQuestion]:
-    """What proposers see of the trials; the first of them is the baseline, asked about every stimulus."""
+    """What proposers see of the trials; the first of them is the initial question, asked about every stimulus."""
     scored = []
     for trial in trials:
         count = len(trial.log_odds)
@@ -185,9 +185,9 @@ def search(
         raise InputError(f"source {shared[0]} is both searched and chosen on; make the split again")
     saved = None if resume is None else resume.load()
     if saved is None:
-        fixed = [task.baseline, *(text for text in task.direct if same(text) != same(task.baseline))]
+        fixed = [task.initial, *(text for text in task.direct if same(text) != same(task.initial))]
         answers = ask(fixed, sample.ids)
-        origins = ["baseline"] + ["direct"] * (len(fixed) - 1)
+        origins = ["initial"] + ["direct"] * (len(fixed) - 1)
         trials = [Trial(text, origin, 0, tuple(map(float, row))) for text, origin, row in zip(fixed, origins, answers, strict=True)]
         archive: list[dict[str, Any]] = []
         done = 0

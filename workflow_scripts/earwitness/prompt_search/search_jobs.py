@@ -48,7 +48,7 @@ class ProposerChoice:
 class SearchJob:
     """A search over a system.
 
-    asked, stimuli: the model, and what it is asked about. prompt: the baseline, whose format all questions have.
+    asked, stimuli: the model, and what it is asked about. prompt: the initial question, whose format all questions have.
     index: the index of all stimuli (earwitness.tables.stimuli.STIMULI); split: a split by source (earwitness.tables.splits.SPLIT), whose
     train part is searched on and whose dev part chooses; an adapter has trained on the former, and takes the halves of the latter.
     sizes: config prompt_search. search_seed: of this search; seed: of the study. batch_size: None finds one.

@@ -17,7 +17,7 @@ from earwitness.report.style import GRID, INK, MUTED, WIDTH, rows_of
 from earwitness.systems import System
 
 COLOURS = {"edits": "#0072b2", "opro": "#00795a", "paraphrases": "#b35900"}
-_ORIGINS = {"baseline": ("D", INK, "baseline"), "direct": ("s", MUTED, "written by hand")}
+_ORIGINS = {"initial": ("D", INK, "initial"), "direct": ("s", MUTED, "written by hand")}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def draw_progress(tables: PromptTables) -> Figure:
             gains = tables.gains[(tables.gains.system_id == system) & (tables.gains.proposer == name)]
             _draw_searches(axes, complete[(complete.system_id == system) & (complete.proposer == name)], gains, COLOURS[name])
             axes.set_title(_titled(proposer_name(name), system, systems), color=COLOURS[name])
-        line[0].set_ylabel("gain over the baseline on\nthe search's stimuli (points)")
+        line[0].set_ylabel("gain over the initial question on\nthe search's stimuli (points)")
     for axes in panels[-1]:
         axes.set_xlabel("iteration")
     handles = [
@@ -91,7 +91,7 @@ def draw_gains(tables: PromptTables) -> Figure:
         label.set_color(COLOURS[row.proposer])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("gain over the baseline (points of balanced accuracy)")
+    axes.set_xlabel("gain over the initial question (points of balanced accuracy)")
     axes.grid(axis="x", color=GRID, lw=0.6)
     handles = [
         Line2D([], [], color=INK, marker="o", lw=1.6, label="test sources, with interval"),
@@ -121,7 +121,7 @@ def draw_length(tables: PromptTables) -> Figure:
             axes.scatter(mean.n_characters, 100 * mean.gain, s=34, marker=marker, color=colour, zorder=3, label=label)
         axes.axhline(0, color=INK, lw=0.8)
         axes.set_title(_titled("", system, systems))
-        axes.set_ylabel("gain over the baseline on\nthe search's stimuli (points)")
+        axes.set_ylabel("gain over the initial question on\nthe search's stimuli (points)")
         axes.grid(color=GRID, lw=0.6)
     panels[-1].set_xlabel("length of the question (characters)")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -129,7 +129,7 @@ def draw_length(tables: PromptTables) -> Figure:
 
 
 def draw_conditions(tables: PromptTables) -> Figure:
-    """Balanced accuracy on the test part by duration and SNR: the baseline, then the gain of each proposer's choices; a line per system."""
+    """Balanced accuracy on the test part by duration and SNR: the initial question, then the gain of each proposer's choices; a line per system."""
     wide = {
         key: rows.pivot_table(index="snr_db", columns="duration_ms", values="balanced_accuracy")
         for key, rows in tables.conditions.groupby(["system_id", "proposer"])
@@ -145,7 +145,7 @@ def draw_conditions(tables: PromptTables) -> Figure:
     panels = figure.subplots(len(systems), 1 + len(names), squeeze=False)
     for system, line in zip(systems, panels, strict=True):
         draw_heat_map(line[0], 100 * wide[system, "-"], Normalize(lowest, 100), 8.5)
-        line[0].set_title(_titled("baseline (%)", system, systems))
+        line[0].set_title(_titled("initial (%)", system, systems))
         line[0].set_ylabel("SNR (dB)")
         for axes, name in zip(line[1:], names, strict=True):
             draw_heat_map(axes, gains[system, name], Normalize(-most, most), 8.5, "RdBu", "{:+.1f}")

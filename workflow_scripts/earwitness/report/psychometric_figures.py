@@ -187,7 +187,7 @@ def draw_bands_and_rooms(tables: PsychometricTables) -> Figure:
         axes.axvline(edge - 0.5, color=GRID, lw=0.6)
     axes.axhline(50, color=MUTED, lw=0.8, ls=(0, (4, 3)))
     _note(axes, (0.003, 50), "chance", "bottom", axes.get_yaxis_transform())
-    if (stated := tables.published_value("zero-shot baseline accuracy")) is not None:
+    if (stated := tables.published_value("zero-shot accuracy")) is not None:
         axes.axhline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
         axes.text(
             1.005,

@@ -66,7 +66,7 @@ def _our_accuracies(accuracy: pd.DataFrame, config: dict[str, Any]) -> dict[str,
     leaked = headline(rows[rows.test_set == LEAKY_SPLIT])
     found: dict[str, tuple[float, str, bool]] = {}
     for row in rows_of(unseen[unseen.system_id == str(BASE)]):
-        found["zero-shot baseline accuracy"] = (row.estimate, "base model, factorial stimuli of unseen sources", False)
+        found["zero-shot accuracy"] = (row.estimate, "base model, factorial stimuli of unseen sources", False)
     for row in rows_of(unseen):
         system = System.parse(row.system_id)
         if system.kind == "adapter" and not system.is_leaky:
@@ -87,7 +87,7 @@ def _our_baseline(thresholds: pd.DataFrame, points: pd.DataFrame) -> dict[str, t
     if len(grid):
         right = (grid.hits + grid.n_nonspeech - grid.false_alarms).sum()
         accuracy = float(right / (grid.n_speech + grid.n_nonspeech).sum())
-        found["zero-shot baseline accuracy"] = percent(accuracy), "base model, all conditions of the psychoacoustic grid"
+        found["zero-shot accuracy"] = percent(accuracy), "base model, all conditions of the psychoacoustic grid"
     ours = thresholds[(thresholds.system_id == str(BASE)) & (thresholds.measure == "balanced_accuracy") & (thresholds.target == 0.75)]
     for row in rows_of(ours):
         value = f"{threshold_words(row)} {interval_words(row)}".strip()

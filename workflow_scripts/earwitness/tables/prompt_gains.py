@@ -23,7 +23,7 @@ PROMPT_CONDITIONS = schema(
         "n_items": count(),
     },
 )
-"""Balanced accuracy of every system on the test part, by duration and SNR: with the baseline's question (proposer "-") and
+"""Balanced accuracy of every system on the test part, by duration and SNR: with the initial question (proposer "-") and
 with those chosen by each proposer, the mean over its searches."""
 
 PROMPT_GAINS = schema(
@@ -38,7 +38,7 @@ PROMPT_GAINS = schema(
         "search_optimism": number(nullable=True),
         "development_gain": number(),
         "development_optimism": number(nullable=True),
-        "baseline_accuracy": share(),
+        "initial_accuracy": share(),
         "balanced_accuracy": share(),
         "difference": number(),
         "low": number(nullable=True),
@@ -49,8 +49,8 @@ PROMPT_GAINS = schema(
         "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
     },
 )
-"""What each search's chosen question gains over the baseline on the test part, which no search saw: one row per search and,
+"""What each search's chosen question gains over the initial question on the test part, which no search saw: one row per search and,
 where a proposer has several over one system, one over them (search_seed "all", prompt_id and question "-"). difference: balanced accuracy
-minus the baseline's on the same stimuli; interval and p clustered by source and, over all searches, by search.
+minus the initial question's on the same stimuli; interval and p clustered by source and, over all searches, by search.
 search_gain, development_gain: the same on the stimuli of the search and of the choice; optimism: the gain expected there
 if all questions were equally good (earwitness.prompt_search.selection_bias). n_prompts and n_answers: what the search cost."""

@@ -8,7 +8,7 @@ PROMPT_SCORES = schema(
     "prompt_scores",
     {
         "iteration": count(),
-        "origin": pa.Column(str, pa.Check.isin(["baseline", "direct", "searched"])),
+        "origin": pa.Column(str, pa.Check.isin(["initial", "direct", "searched"])),
         "prompt_id": text(),
         "question": text(),
         "n_characters": count(),
@@ -23,7 +23,7 @@ PROMPT_SCORES = schema(
         "chosen": pa.Column(bool),
     },
 )
-"""One row per question of one search, the baseline first; origin "direct" is written by hand. n_stimuli of the search's
+"""One row per question of one search, the initial question first; origin "direct" is written by hand. n_stimuli of the search's
 stimuli were asked about before it was dropped, and n_development of the development part: together its cost in answers.
 n_tokens: of the question alone. margin: mean log-odds of the right answer, nats, classes weighing the same. gain: balanced
-accuracy minus the baseline's on the same stimuli. The development columns are empty for what was no finalist."""
+accuracy minus the initial question's on the same stimuli. The development columns are empty for what was no finalist."""
