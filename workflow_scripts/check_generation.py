@@ -28,11 +28,11 @@ def main() -> None:
 
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.generation_check import check_generation
-        from earwitness.model.identity import recorded
+        from earwitness.model.identity import given
         from earwitness.model.prediction_jobs import ModelSpec, available_devices
 
         torch.set_num_threads(args.threads)
-        asked = ModelSpec(recorded(args.base, args.identity), None, args.quantisation, args.memory)
+        asked = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory)
         prompt = Prompt(**asked_prompt(args.prompt, args.question))
         table = check_generation(asked.load(available_devices()[0]), args.features, prompt, args.most, args.seed)
     write_table(args.table, table, GENERATION)

@@ -23,12 +23,12 @@ def main() -> None:
 
         from earwitness.model.engine.batching import Batches
         from earwitness.model.feature_files import encode_shard
-        from earwitness.model.identity import recorded
+        from earwitness.model.identity import given
         from earwitness.model.prediction_jobs import ModelSpec, available_devices
 
         torch.set_num_threads(args.threads)
         [device, *_] = available_devices()
-        loaded = ModelSpec(recorded(args.base, args.identity), None, args.quantisation, args.memory).load(device)
+        loaded = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory).load(device)
         encoded = encode_shard(loaded, args.shard, args.features, Batches(args.batch_size, device, args.memory))
     print(f"{args.features}: {encoded} stimuli")
 

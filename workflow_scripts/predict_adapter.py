@@ -46,13 +46,13 @@ def main() -> None:
         from earwitness.audio.window import Level
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.feature_files import verify_features
-        from earwitness.model.identity import recorded
+        from earwitness.model.identity import given
         from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
         if args.features:
             verify_features(args.features, args.shards)
         job = PredictionJob(
-            asked=ModelSpec(recorded(args.base, args.identity), args.adapter.parent, args.quantisation, args.memory),
+            asked=ModelSpec(given(args.base, args.identity), args.adapter.parent, args.quantisation, args.memory),
             stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
             prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
             system=args.system,

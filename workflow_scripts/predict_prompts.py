@@ -36,11 +36,11 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         from earwitness.audio.window import Level
         from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.identity import recorded
+        from earwitness.model.identity import given
         from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
         job = PredictionJob(
-            asked=ModelSpec(recorded(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
+            asked=ModelSpec(given(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
             stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
             prompts=tuple(Prompt(**(prompt | {"question": question})) for question in questions),
             system=System.parse(args.system),

@@ -26,11 +26,11 @@ def main() -> None:
     with leased_devices(args.devices):
         # torch looks at the visible devices when it is imported.
         from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.identity import recorded
+        from earwitness.model.identity import given
         from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
         job = PredictionJob(
-            asked=ModelSpec(recorded(args.base, args.identity), None, args.quantisation, args.memory),
+            asked=ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory),
             stimuli=StimulusFiles(tuple(args.features), encoded=True),
             prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
             system=BASE,

@@ -44,14 +44,14 @@ def main() -> None:
 
         from earwitness.audio.window import Level
         from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.identity import recorded
+        from earwitness.model.identity import given, recorded
         from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles, available_devices
         from earwitness.prompt_search.search_jobs import ProposerChoice, SearchFiles, SearchJob, run_search
 
         torch.set_num_threads(args.threads)
         job = SearchJob(
             system=System.parse(args.system),
-            asked=ModelSpec(recorded(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
+            asked=ModelSpec(given(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
             stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
             prompt=Prompt(**asked_prompt(args.prompt, args.question)),
             proposer=ProposerChoice(args.proposer, recorded(*args.writer) if args.writer else None, args.writer_quantisation),

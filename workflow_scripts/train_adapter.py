@@ -6,7 +6,7 @@ from pathlib import Path
 from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.leakage.gate import verify_gate
-from earwitness.model.identity import load_identity, recorded
+from earwitness.model.identity import given, identify_model, load_identity
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
 
@@ -37,7 +37,7 @@ def main() -> None:
         torch.set_num_threads(args.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         job = AdapterJob(
-            model=ModelSpec(recorded(args.base, args.identity), None, args.quantisation, args.memory),
+            model=ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory),
             shards=tuple(args.shards),
             features=tuple(args.features),
             split=args.split,
@@ -45,7 +45,8 @@ def main() -> None:
             prompt=Prompt(**asked_prompt(args.prompt, args.question)),
             seed=args.seed,
         )
-        make_adapter(job, load_identity(args.identity), args.adapter)
+        base = load_identity(args.identity) if args.identity else identify_model(args.base, str(args.base), None)
+        make_adapter(job, base, args.adapter)
 
 
 if __name__ == "__main__":

@@ -317,24 +317,8 @@ def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_
     config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
     assert config["target_modules"] == sorted(targets), "the same bytes in every process"
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
-    with pytest.raises(InputError, match="made for another base model"):
+    with pytest.raises(InputError, match="or use the base that this adapter was trained on"):
         load_adapter(load_model(identified(folder)), tmp_path / "adapter")
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda path: (path / "config.json").unlink(), "config.json is missing"),
-        (lambda path: (path / "config.json").write_text('{"model_type": "whisper"}'), "type 'whisper'"),
-        (lambda path: (path / "tokenizer.json").unlink(), "tokenizer.json is missing"),
-        (lambda path: (path / "model.safetensors").rename(path / "model.bin"), "no .*safetensors"),
-    ],
-)
-def test_a_broken_checkpoint_is_refused_in_words(folder, tmp_path, damage, message):
-    copy = shutil.copytree(folder, tmp_path / "copy")
-    damage(copy)
-    with pytest.raises(InputError, match=message):
-        load_model(identified(copy))
 
 
 def test_silence_is_answered_like_any_sound(loaded):

@@ -11,7 +11,20 @@ from earwitness.core.errors import InputError
 from earwitness.model import identity
 from earwitness.model.identity import DIGESTS, identified, load_identity, model_digest, recorded
 
-FILES = {"config.json": b"{}", "tokenizer.json": b"{}", "chat_template.jinja": b"{{ x }}", "model.safetensors": b"weights", "README.md": b"words"}
+
+def weights(note: str) -> bytes:
+    """A safetensors file without tensors."""
+    head = f'{{"__metadata__": {{"note": "{note}"}}}}'.encode()
+    return len(head).to_bytes(8, "little") + head
+
+
+FILES = {
+    "config.json": b"{}",
+    "tokenizer.json": b"{}",
+    "chat_template.jinja": b"{{ x }}",
+    "model.safetensors": weights("a"),
+    "README.md": b"words",
+}
 
 
 @pytest.fixture
@@ -41,7 +54,7 @@ def moved_on(path: Path) -> None:
 
 def test_the_identity_is_that_of_sha256sum(model):
     """`sha256sum chat_template.jinja config.json model.safetensors tokenizer.json | sha256sum`."""
-    assert model_digest(model) == "1c63a7d6dbfd7a02adaa69ba54e2462faa926d0c6a2276ad7b417d0a15fe8769"
+    assert model_digest(model) == "8245a92940c723dd69e4b4372d0f7ec3ae2599f8124d6f28af1e10a641a021c2"
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "README.md"])
@@ -75,7 +88,7 @@ def test_every_file_is_read_once_and_a_touched_one_again(model, read):
 def test_another_content_is_noticed_though_its_size_and_date_are_the_same(model):
     before, path = model_digest(model), model / "model.safetensors"
     status = path.stat()
-    path.write_bytes(b"weightS")
+    path.write_bytes(weights("b"))
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert model_digest(model) != before
 
@@ -119,15 +132,15 @@ def test_what_the_program_records_is_believed_until_a_file_changes(model, read, 
     monkeypatch.setattr(sys, "argv", ["identify_model", str(model), str(record), "--name", "owner/model", "abc123"])
     program.main()
     content = load_identity(record)
-    assert content == {"name": "owner/model", "revision": "abc123", "sha256": model_digest(model), "bytes": 2 + 2 + 7 + 7}
+    assert content == {"name": "owner/model", "revision": "abc123", "sha256": model_digest(model), "bytes": 2 + 2 + 7 + 39}
     read.clear()
     assert recorded(model, record) == identified(model) and read == []
-    (model / "model.safetensors").write_bytes(b"weighty")
+    (model / "model.safetensors").write_bytes(weights("c"))
     moved_on(model / "model.safetensors")
     with pytest.raises(InputError, match=r"not the model that .*base.identity.json was made of; run identify_model again"):
         recorded(model, record)
     (model / DIGESTS).unlink()
-    (model / "model.safetensors").write_bytes(b"more weights")
+    (model / "model.safetensors").write_bytes(weights("more"))
     read.clear()
     with pytest.raises(InputError, match="not the model that"):
         recorded(model, record)

@@ -74,9 +74,9 @@ def test_with_compact_memory_the_writer_and_the_asked_model_are_never_loaded_tog
         def load(*arguments, **options):
             gc.collect()
             alive.append(sum(reference() is not None for reference in models))
-            model = loader(*arguments, **options)
+            model, told = loader(*arguments, **options)
             models.append(weakref.ref(model))
-            return model
+            return model, told
 
         return load
 

@@ -64,7 +64,9 @@ def add_system_arguments(parser: argparse.ArgumentParser) -> None:
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of every program that loads a model."""
     parser.add_argument("--base", type=Path, required=True, help="folder of the base model")
-    parser.add_argument("--identity", type=Path, required=True, help="which model that is, as identify_model wrote it (JSON)")
+    parser.add_argument(
+        "--identity", type=Path, help="which model that is, as identify_model wrote it (JSON); without it, its files are read to tell"
+    )
     parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
     parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
     parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")

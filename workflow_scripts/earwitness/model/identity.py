@@ -12,6 +12,7 @@ from typing import Any
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
 from earwitness.core.json_files import COUNT, DIGEST, TEXT, load_record, record_schema
+from earwitness.model.checkpoint import verify_checkpoint
 
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja")
 """Files that decide what a model computes: weights, configuration, tokenizer, audio processor and chat template."""
@@ -64,7 +65,8 @@ def model_digest(folder: Path) -> str:
 
 
 def identify_model(folder: Path, name: str, revision: str | None) -> dict[str, Any]:
-    """The identity (IDENTITY) of the model in a folder; name, revision: where others find it."""
+    """The identity (IDENTITY) of the model in a folder; name, revision: where others find it. Raises InputError where it is not whole."""
+    verify_checkpoint(folder)
     size = sum(path.stat().st_size for path in model_files(folder))
     return {"name": name, "revision": revision, "sha256": model_digest(folder), "bytes": size}
 
@@ -75,21 +77,28 @@ def load_identity(path: Path) -> dict[str, Any]:
 
 
 def identified(folder: Path) -> ModelFolder:
-    """A folder with the identity that its files have; raises InputError where it has no weights."""
+    """A folder with the identity that its files have; raises InputError where it holds no whole model."""
+    verify_checkpoint(folder)
     return ModelFolder(folder, model_digest(folder))
 
 
 def recorded(folder: Path, identity: Path) -> ModelFolder:
     """A folder with the identity that was recorded of it.
 
-    Nothing is read but the sizes of its files, and those files whose digest was kept and that have changed since.
-    Raises InputError where the folder is not what was recorded.
+    Nothing is read but the sizes and heads of its files, and those files whose digest was kept and that have changed since.
+    Raises InputError where the folder holds no whole model, or is not what was recorded.
     """
+    verify_checkpoint(folder)
     content = load_identity(identity)
     size = sum(path.stat().st_size for path in model_files(folder))
     if size != content["bytes"] or (_kept_digests(folder) and model_digest(folder) != content["sha256"]):
         raise InputError(f"{folder}: not the model that {identity} was made of; run identify_model again, and then all that uses the model")
     return ModelFolder(folder, content["sha256"])
+
+
+def given(folder: Path, identity: Path | None) -> ModelFolder:
+    """A folder with the identity that was recorded of it, or without a record the one that its files have; raises as these do."""
+    return identified(folder) if identity is None else recorded(folder, identity)
 
 
 BASE_OF_ADAPTER = "base.json"
@@ -98,7 +107,7 @@ BASE_OF_ADAPTER = "base.json"
 
 def verify_base_of(adapter: Path, base: ModelFolder) -> None:
     """Raise InputError unless the adapter of a folder was trained on this base."""
-    trained_on = load_identity(adapter / BASE_OF_ADAPTER)
+    trained_on = load_record(adapter / BASE_OF_ADAPTER, IDENTITY, "the identity of an adapter's base", "train the adapter again")
     if trained_on["sha256"] != base.sha256:
         raise InputError(f"{base.path}: not the base that the adapter in {adapter} was trained on ({trained_on['name']}); use that, or train again")
 

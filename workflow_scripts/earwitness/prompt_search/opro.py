@@ -1,6 +1,5 @@
 """A local language model proposes questions from the scores of earlier ones (OPRO: Yang et al., 2024, arXiv 2309.03409)."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from earwitness.core.errors import InputError
+from earwitness.model.checkpoint import verify_checkpoint
+from earwitness.model.engine.loading import load_weights, refused_in_words
 from earwitness.prompt_search.candidates import TAGS
 from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
 
@@ -79,21 +80,16 @@ def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
     folder: a model in safetensors; no code in it is run, and nothing is fetched. quantisation: "none" or "nf4".
     The same seed gives the same texts on the same device. Raises InputError where the folder holds no such model.
     """
-    _check_folder(folder)
-    options: dict[str, Any] = {"dtype": torch.float32 if device.type == "cpu" else "auto"}
-    if quantisation == "nf4":
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.float32 if device.type == "cpu" else torch.bfloat16,
-        )
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    verify_checkpoint(folder)
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise InputError(f"{folder}: tokenizer.json is missing; copy the model's tokenizer files beside its weights")
+    with refused_in_words(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if not tokenizer.chat_template:
         raise InputError(f"{folder}: its tokenizer has no chat template; name an instruction-tuned model")
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, device_map={"": device}, **options
-    ).eval()
+    model = load_weights(AutoModelForCausalLM, folder, quantisation, device).eval()
+    if len(tokenizer) > model.get_input_embeddings().num_embeddings:
+        raise InputError(f"{folder}: its tokenizer has more tokens than the model; copy the model's own tokenizer files")
     model.requires_grad_(False)
 
     @torch.inference_mode()
@@ -116,14 +112,3 @@ def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
         return tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
     return write
-
-
-def _check_folder(folder: Path) -> None:
-    remedy = "set prompt_search.opro.path to the folder of a causal language model"
-    config = folder / "config.json"
-    if not config.is_file():
-        raise InputError(f"{folder}: no model here (config.json is missing); {remedy}")
-    if "auto_map" in json.loads(config.read_text(encoding="utf-8")):
-        raise InputError(f"{folder}: this model needs code of its own, which is never run; {remedy}")
-    if not any(folder.glob("*.safetensors")):
-        raise InputError(f"{folder}: no *.safetensors weights; other formats can run code when loaded and are refused")

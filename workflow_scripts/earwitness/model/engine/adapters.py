@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Literal, cast
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from safetensors import safe_open
 from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.core.errors import InputError
-from earwitness.model.engine.loading import LoadedModel
+from earwitness.model.checkpoint import json_object_in, tensors_in
+from earwitness.model.engine.loading import LoadedModel, refused_in_words
 
 Scope = Literal["published", "language_model"]
 
@@ -37,20 +37,21 @@ def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope,
 def load_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
     """The model with a trained adapter, unmerged, in evaluation mode.
 
-    Raises InputError where the adapter does not fit the model's modules, or has none of its own for some of them: the library
-    would leave these untrained with a warning.
+    Raises InputError where the folder holds no whole adapter, it does not fit the model's modules, or has none of its own for some of
+    them: the library would leave these untrained with a warning.
     """
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: {name} is missing; train the adapter again")
+    json_object_in(folder / "adapter_config.json")
+    held = tensors_in(folder / "adapter_model.safetensors")
     try:
-        wrapped = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=False)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: this adapter was made for another base model ({reason}); use the base it was trained on") from error
-    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
-        # Asked for embeddings, the library would look the base up on the network.
-        strangers = set(file.keys()) ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
+        with refused_in_words(folder):
+            wrapped = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=False)
+    except InputError as error:
+        raise InputError(f"{error}, or use the base that this adapter was trained on") from error
+    # Asked for embeddings, the library would look the base up on the network.
+    strangers = held ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
     if strangers:
         raise InputError(f"{folder}: this adapter was made for another module tree (such as {min(strangers)}); train it again on this base")
     return replace(loaded, model=base_of(wrapped.eval()))

@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import Qwen2AudioProcessor
 
 from earwitness.core.errors import InputError
@@ -46,7 +47,7 @@ def tokenise(processor: Qwen2AudioProcessor, prompt: Prompt) -> list[TokenisedPr
 
     Letters have two orders (A means speech, then B means speech); the other formats have one.
     Raises InputError where the question holds one of the tokenizer's special tokens, where an answer letter is not one
-    token, or where one answer begins with the other.
+    token, or where one answer begins with the other, and as `around_the_sound`.
     """
     tokenizer = processor.tokenizer
     special = [token for token in tokenizer.get_added_vocab() if token in prompt.question]
@@ -67,14 +68,29 @@ def instruction(prompt: Prompt, answers: dict[str, str]) -> str:
     return f"{prompt.question}\nAnswer {answers['SPEECH']} or {answers['NONSPEECH']}."
 
 
-def _tokenise_order(processor: Qwen2AudioProcessor, prompt: Prompt, answers: dict[str, str]) -> TokenisedPrompt:
-    tokenizer = processor.tokenizer
-    content = [{"type": "audio", "audio_url": "stimulus"}, {"type": "text", "text": instruction(prompt, answers)}]
-    if prompt.audio_position == "after":
+def around_the_sound(processor: Qwen2AudioProcessor, words: str, audio_position: str) -> tuple[str, str]:
+    """What the model's own chat template writes before and after the sound, where the user's turn is a sound and these words.
+
+    Raises InputError where there is no template, it is broken, or it has not one place for the sound.
+    """
+    content = [{"type": "audio", "audio_url": "stimulus"}, {"type": "text", "text": words}]
+    if audio_position == "after":
         content.reverse()
     conversation: list[Any] = [{"role": "user", "content": content}]
-    text = processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+    remedy = "copy the model's own chat template beside its weights"
+    try:
+        text = processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+    except (TemplateError, ValueError, TypeError) as error:
+        raise InputError(f"the chat template cannot be used ({' '.join(str(error).split())[:200]}); {remedy}") from error
+    if (count := text.count(processor.audio_token)) != 1:
+        raise InputError(f"the chat template has {count} places for the sound, not one; {remedy}")
     before, after = text.split(processor.audio_token)
+    return before, after
+
+
+def _tokenise_order(processor: Qwen2AudioProcessor, prompt: Prompt, answers: dict[str, str]) -> TokenisedPrompt:
+    tokenizer = processor.tokenizer
+    before, after = around_the_sound(processor, instruction(prompt, answers), prompt.audio_position)
 
     def encode(part: str) -> tuple[int, ...]:
         return tuple(tokenizer.encode(part, add_special_tokens=False))

@@ -1,0 +1,376 @@
+"""A model that is not whole answers nothing: every program that loads one ends in one line that names the file and says what to do."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+from shards import write_shard
+from transformers import Qwen2AudioConfig
+
+import check_generation
+import detect_speech
+import encode_stimuli
+import identify_model
+import predict_adapter
+import predict_zeroshot
+import probe_counterfactuals
+import search_prompts
+import train_adapter
+from earwitness.audio.window import Level, Window
+from earwitness.core.errors import InputError
+from earwitness.core.files import sha256_of, write_json
+from earwitness.detectors.folder import Selection, detector_record
+from earwitness.detectors.presentation import Presentation
+from earwitness.model.checkpoint import INDEX, WEIGHTS, tensors_in, verify_checkpoint
+from earwitness.model.engine.adapters import attach_adapter, load_adapter
+from earwitness.model.engine.batching import Batches
+from earwitness.model.engine.loading import load_model
+from earwitness.model.feature_files import encode_shard
+from earwitness.model.identity import BASE_OF_ADAPTER, identified, model_digest
+from earwitness.model.tiny_base import QUESTIONS
+from earwitness.prompt_search.opro import load_writer
+from earwitness.systems import System
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.splits import SPLIT
+from earwitness.tables.stimuli import STIMULI
+
+CPU = torch.device("cpu")
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{0:064d}\nsize 1986312\n"
+PROMPT = json.dumps({"question": QUESTIONS[0], "answer_format": "letters", "audio_position": "before"})
+SYSTEM = "attention-grouped-seed-1"
+
+
+def rewrite(path: Path, change) -> None:
+    """Write weights that `change`, from names and tensors to the same, made of those in a file."""
+    save_file({name: weight.contiguous() for name, weight in change(load_file(path)).items()}, path, {"format": "pt"})
+
+
+def edit(path: Path, change) -> None:
+    """Write the JSON object that `change` made of a file's."""
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+
+def shard(folder: Path) -> None:
+    """Divide a checkpoint into two files and an index of them."""
+    weights = load_file(folder / WEIGHTS)
+    names = sorted(weights)
+    parts = {f"model-0000{k + 1}-of-00002.safetensors": names[k::2] for k in range(2)}
+    for file, held in parts.items():
+        save_file({name: weights[name] for name in held}, folder / file, {"format": "pt"})
+    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": {name: file for file, held in parts.items() for name in held}}))
+    (folder / WEIGHTS).unlink()
+
+
+def without_a_shard(folder: Path) -> None:
+    shard(folder)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+
+
+def with_a_shard_of_less(folder: Path) -> None:
+    shard(folder)
+    rewrite(folder / "model-00002-of-00002.safetensors", lambda weights: dict(list(weights.items())[1:]))
+
+
+def with_a_shard_elsewhere(folder: Path) -> None:
+    shard(folder)
+    edit(folder / INDEX, lambda index: index | {"weight_map": dict.fromkeys(index["weight_map"], "../other/model.safetensors")})
+
+
+def cut(name: str, size: int):
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
+
+
+def text(name: str, content: str):
+    return lambda folder: (folder / name).write_text(content)
+
+
+PROJECTOR = "multi_modal_projector.linear"
+FAULTS = {
+    "no projector": (
+        lambda folder: rewrite(folder / WEIGHTS, lambda weights: {name: w for name, w in weights.items() if PROJECTOR not in name}),
+        r"the weights lack model\.multi_modal_projector\.linear\.bias and 1 more",
+    ),
+    "a tensor of another shape": (
+        lambda folder: rewrite(folder / WEIGHTS, lambda weights: {n: w[:-1] if "projector.linear.bias" in n else w for n, w in weights.items()}),
+        r"projector\.linear\.bias has another shape than config\.json says",
+    ),
+    "weights without a place": (
+        lambda folder: rewrite(folder / WEIGHTS, lambda weights: weights | {"score.weight": torch.zeros(2)}),
+        r"no place for the weights score\.weight",
+    ),
+    "fewer layers by its configuration": (
+        lambda folder: edit(folder / "config.json", lambda config: config | {"audio_config": config["audio_config"] | {"encoder_layers": 1}}),
+        r"no place for the weights .*layers\.1\.",
+    ),
+    "a shard missing": (without_a_shard, r"model-00002-of-00002\.safetensors: is missing, and model\.safetensors\.index\.json names it"),
+    "a shard that holds less": (with_a_shard_of_less, r"model-00002-of-00002\.safetensors: has no .* that model\.safetensors\.index\.json names"),
+    "a shard outside": (with_a_shard_elsewhere, r"index\.json: '\.\./other/model\.safetensors' is not the name of a file beside it"),
+    "an index that is cut": (lambda folder: (shard(folder), cut(INDEX, 500)(folder)), r"index\.json: not valid JSON"),
+    "weights that are a pointer": (text(WEIGHTS, POINTER), r"model\.safetensors: a Git LFS pointer .*run `git lfs pull`"),
+    "a configuration that is a pointer": (text("config.json", POINTER), r"config\.json: a Git LFS pointer"),
+    "weights cut": (cut(WEIGHTS, 90_000), r"model\.safetensors: cut off, 90000 bytes of \d+"),
+    "weights cut in their head": (cut(WEIGHTS, 100), r"model\.safetensors: cut off, 100 bytes"),
+    "weights empty": (text(WEIGHTS, ""), r"model\.safetensors: not in the safetensors format"),
+    "weights of another format": (text(WEIGHTS, "PK\x03\x04" * 30), r"model\.safetensors: not in the safetensors format"),
+    "weights that are a page": (text(WEIGHTS, "<!DOCTYPE html><html>" * 30), r"model\.safetensors: not in the safetensors format"),
+    "weights with bytes left over": (lambda folder: (folder / WEIGHTS).open("ab").write(b"\0"), r"model\.safetensors: too long"),
+    "pickled weights": (lambda folder: (folder / WEIGHTS).rename(folder / "pytorch_model.bin"), r"no model\.safetensors .*run code"),
+    "quantised weights": (
+        lambda folder: rewrite(folder / WEIGHTS, lambda weights: {n: w.to(torch.int8) if "q_proj.weight" in n else w for n, w in weights.items()}),
+        r"q_proj\.weight is stored as I8: quantised",
+    ),
+    "a quantised model": (
+        lambda folder: edit(folder / "config.json", lambda config: config | {"quantization_config": {"quant_method": "gptq"}}),
+        r"config\.json: these weights are quantised already",
+    ),
+    "code of its own": (
+        lambda folder: edit(folder / "config.json", lambda config: config | {"auto_map": {"AutoModel": "evil.Model"}}),
+        r"config\.json: this model needs code of its own",
+    ),
+    "no configuration": (lambda folder: (folder / "config.json").unlink(), r"config\.json is missing"),
+    "a configuration that is cut": (text("config.json", '{"model_type": "qwen2_audio",'), r"config\.json: not valid JSON"),
+    "a configuration that is a list": (text("config.json", "[1]"), r"config\.json: holds no JSON object"),
+    "a configuration in Latin-1": (lambda folder: (folder / "config.json").write_bytes(b'{"a": "\xe9"}'), r"config\.json:1: not UTF-8"),
+    "a link without content": (
+        lambda folder: ((folder / WEIGHTS).unlink(), (folder / WEIGHTS).symlink_to("../blobs/none")),
+        r"model\.safetensors: a link without content",
+    ),
+    "no folder": (shutil.rmtree, r"no such folder"),
+}
+"""What is wrong with a folder -> how it comes about, and what the line says. All programs that load a model, of any type, say so."""
+
+FAULTS_OF_THE_BASE = {
+    "no processor": (lambda folder: (folder / "processor_config.json").unlink(), r"processor_config\.json .*is missing"),
+    "a processor that is cut": (cut("processor_config.json", 60), r"processor_config\.json: not valid JSON"),
+    "no tokenizer": (lambda folder: (folder / "tokenizer.json").unlink(), r"tokenizer\.json is missing"),
+    "a tokenizer that is cut": (cut("tokenizer.json", 900), r"tokenizer\.json: not valid JSON"),
+    "a tokenizer that holds nothing": (text("tokenizer.json", "{}"), r"cannot be loaded"),
+    "a tokenizer with more tokens than the model": (
+        lambda folder: edit(
+            folder / "tokenizer.json",
+            lambda file: file | {"added_tokens": file["added_tokens"] + [file["added_tokens"][0] | {"id": 419, "content": "<|new|>"}]},
+        ),
+        r"tokenizer\.json has 420 tokens, the model 419",
+    ),
+    "a processor of another model": (
+        lambda folder: edit(
+            folder / "processor_config.json", lambda file: file | {"feature_extractor": file["feature_extractor"] | {"feature_size": 80}}
+        ),
+        r"mel bins: the processor has 80, the model 64",
+    ),
+    "another rate": (
+        lambda folder: edit(
+            folder / "processor_config.json", lambda file: file | {"feature_extractor": file["feature_extractor"] | {"sampling_rate": 8000}}
+        ),
+        r"samples per second: the processor has 8000, the model 16000",
+    ),
+    "another type": (text("config.json", '{"model_type": "whisper"}'), r"a model of type 'whisper'"),
+    "no type": (text("config.json", "{}"), r"a model of type None"),
+    "sizes that are no sizes": (
+        lambda folder: edit(folder / "config.json", lambda config: config | {"text_config": config["text_config"] | {"num_attention_heads": 0}}),
+        r"cannot be loaded",
+    ),
+    "a chat template that is broken": (text("chat_template.jinja", "{% for m in %}"), r"chat template cannot be used"),
+    "a chat template without sound": (
+        text("chat_template.jinja", "{{ messages[0].content[-1].text }}"),
+        r"the chat template has 0 places for the sound",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def study(folder, tmp_path_factory):
+    """Stimuli with their features, a split with its gate, an adapter and a detector's folder of the whole checkpoint."""
+    path = tmp_path_factory.mktemp("study")
+    parts = ("train", "train", "dev", "dev", "test", "test")
+    rows = [(f"{label[0]}{k}", f"{label[0]}{k}", label, part) for label in ("SPEECH", "NONSPEECH") for k, part in enumerate(parts)]
+    table = pd.DataFrame(rows, columns=["stimulus_id", "source_id", "label", "part"]).assign(clip_id=lambda t: t.source_id)
+    write_shard(path / "shard.parquet", table.stimulus_id.tolist())
+    index = read_table(path / "shard.parquet", STIMULI).drop(columns=["source_id", "label"]).merge(table[["stimulus_id", "source_id", "label"]])
+    write_table(path / "index.parquet", index[list(STIMULI.columns)], STIMULI)
+    write_table(path / "split.csv", table, SPLIT)
+    loaded = load_model(identified(folder))
+    encode_shard(loaded, path / "shard.parquet", path / "features.parquet", Batches(4, CPU))
+    subject = [{"role": role, "name": file, "sha256": sha256_of(path / file)} for role, file in (("split", "split.csv"), ("shards", "shard.parquet"))]
+    write_json(path / "gate.json", {"subject": subject, "certificate_sha256": "0" * 64, "status": "pass", "expected": "pass"})
+    attach_adapter(loaded, ["q_proj", "v_proj"], "published", 2, 4, 0.0).save_pretrained(str(path / "adapter"))
+    write_json(path / "adapter" / "prompt.json", json.loads(PROMPT))
+    fit = {"method": "platt", "slope": 1.0, "intercept": 0.0, "temperature": 1.0, "threshold_log_odds": 0.0}
+    write_json(path / "adapter" / "calibration.json", fit | {"fitted_on": {"part": "dev", "split_sha256": "0" * 64, "sources": ["s"]}})
+    soundfile.write(path / "sound.wav", torch.rand(8000).numpy() - 0.5, 16_000)
+    return path
+
+
+def arguments(program, study: Path, base: Path, made: Path) -> list[object]:
+    """A right command line of a program, but for its base."""
+    common = ["--base", base, "--quantisation", "none", "--threads", 1]
+    asked, batch = [*common, "--prompt", PROMPT], ["--batch-size", 4]
+    shards, features, split = study / "shard.parquet", study / "features.parquet", ["--split", study / "split.csv"]
+    recipe = {"target_modules": ["q_proj"], "rank": 2, "alpha": 4, "dropout": 0.0, "scope": "published", "normalisation": "peak", "level_dbfs": -1.0}
+    sizes = {"iterations": 1, "candidates": 2, "stimuli": 4, "development_stimuli": 4, "finalists": 1, "most_characters": 500}
+    files = [text for option in ("--scores", "--archive", "--best", "--tuning") for text in (option, made / option[2:])]
+    return {
+        encode_stimuli: [shards, made / "features.parquet", *common, *batch],
+        predict_zeroshot: [features, "--output", made / "table.parquet", *asked, *batch],
+        check_generation: [features, "--table", made / "table.csv", *asked, "--most", 4, "--seed", 1],
+        probe_counterfactuals: [shards, *split, "--output", made / "table.csv", *asked, *batch, "--seed", 1],
+        search_prompts: [
+            *("--system", "base", "--features", features, "--index", study / "index.parquet", *split, "--proposer", "edits"),
+            *(*files, "--settings", json.dumps(sizes), *asked, *batch, "--search-seed", 1, "--seed", 1),
+        ],
+        train_adapter: [
+            *(shards, *split, "--gate", study / "gate.json", "--adapter", made / "adapter", "--recipe", json.dumps(recipe), *asked, "--seed", 1)
+        ],
+        predict_adapter: [
+            *(shards, "--adapter", study / "adapter" / "adapter_config.json", "--study", shards, "--splits", study / "split.csv"),
+            *("--gates", study / "gate.json", "--system", SYSTEM, "--output", made / "table.parquet", *asked, *batch),
+            *("--level", '{"normalisation": "peak", "level_dbfs": -1.0}'),
+        ],
+        detect_speech: [study / "adapter", study / "sound.wav", "--base", base],
+        identify_model: [base, made / "identity.json", "--name", "base"],
+    }[program]
+
+
+def line_of(program, study: Path, base: Path, made: Path, monkeypatch) -> str:
+    """What a program ends in, and that it wrote nothing."""
+    # An adapter's record of its base follows the fault, or nothing but the record would be noticed.
+    identity = {"name": "base", "revision": None, "sha256": "0" * 64, "bytes": 1}
+    if any(path.is_file() for path in base.glob("*.safetensors")):
+        identity["sha256"] = model_digest(base)
+    level = Level("peak", -1.0)
+    selection = Selection(System.parse(SYSTEM), {System.parse(SYSTEM): 0.9})
+    write_json(study / "adapter" / BASE_OF_ADAPTER, identity)
+    record = detector_record(identity, "none", Presentation(Window(600, 5.0, -80.0, level), 200, 400, level), selection)
+    write_json(study / "adapter" / "detector.json", record)
+    made.mkdir()
+    monkeypatch.setattr("sys.argv", [program.__name__, *map(str, arguments(program, study, base, made))])
+    with pytest.raises(SystemExit) as caught:
+        program.main()
+    assert list(made.iterdir()) == []
+    line = caught.value.code
+    assert isinstance(line, str) and line.startswith("error: ") and "\n" not in line and len(line) < 600
+    return line
+
+
+PROGRAMS = (encode_stimuli, predict_zeroshot, check_generation, probe_counterfactuals, search_prompts, train_adapter, predict_adapter, detect_speech)
+HEADS = ("no projector", "a tensor of another shape", "weights without a place", "fewer layers by its configuration")
+"""Faults that only loading shows, which identify_model does not do."""
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("fault", [*FAULTS, *FAULTS_OF_THE_BASE])
+def test_no_program_answers_with_a_base_that_is_not_whole(program, fault, folder, study, tmp_path, monkeypatch):
+    damage, message = (FAULTS | FAULTS_OF_THE_BASE)[fault]
+    base = shutil.copytree(folder, tmp_path / "base")
+    damage(base)
+    line = line_of(program, study, base, tmp_path / "made", monkeypatch)
+    assert str(base) in line
+    assert re.search(message, line), line
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in HEADS])
+def test_a_model_that_is_not_whole_gets_no_identity(fault, folder, study, tmp_path, monkeypatch):
+    damage, message = FAULTS[fault]
+    base = shutil.copytree(folder, tmp_path / "base")
+    damage(base)
+    assert re.search(message, line_of(identify_model, study, base, tmp_path / "made", monkeypatch))
+
+
+NOT_OF_A_WRITER = {"no projector", "a tensor of another shape", "fewer layers by its configuration"}
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in NOT_OF_A_WRITER])
+def test_no_writer_proposes_that_is_not_whole(fault, writer, tmp_path):
+    damage, message = FAULTS[fault]
+    copy = shutil.copytree(writer, tmp_path / "writer")
+    damage(copy)
+    with pytest.raises(InputError, match=message):
+        load_writer(copy, "none", CPU)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: rewrite(path / WEIGHTS, lambda weights: dict(list(weights.items())[1:])), r"the weights lack "),
+        (lambda path: rewrite(path / WEIGHTS, lambda weights: {n: w[:-1] if n.endswith("norm.weight") else w for n, w in weights.items()}), "shape"),
+        (lambda path: (path / "tokenizer.json").unlink(), r"tokenizer\.json is missing"),
+        (lambda path: (path / "chat_template.jinja").unlink(), "no chat template"),
+        (lambda path: (path / "config.json").write_text('{"model_type": "none such"}'), "cannot be loaded"),
+        (lambda path: Qwen2AudioConfig().save_pretrained(path), "cannot be loaded"),
+    ],
+)
+def test_a_writer_with_faults_of_its_own_is_refused(writer, tmp_path, damage, message):
+    copy = shutil.copytree(writer, tmp_path / "writer")
+    damage(copy)
+    with pytest.raises(InputError, match=message):
+        load_writer(copy, "none", CPU)
+
+
+@pytest.mark.parametrize("quantisation", ["none", "nf4"])
+def test_a_base_in_shards_is_the_same_model(folder, tmp_path, quantisation):
+    copy = shutil.copytree(folder, tmp_path / "base")
+    shard(copy)
+    verify_checkpoint(copy)
+    whole, divided = (load_model(identified(path), quantisation, CPU).model.state_dict() for path in (folder, copy))
+    assert whole.keys() == divided.keys() and all(torch.equal(whole[name], divided[name]) for name in whole)
+
+
+def test_no_weight_is_drawn_under_four_bits_either(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "base")
+    rewrite(copy / WEIGHTS, lambda weights: {n: w for n, w in weights.items() if not n.endswith("layers.0.self_attn.o_proj.weight")})
+    with pytest.raises(InputError, match=r"the weights lack .*o_proj"):
+        load_model(identified(copy), "nf4", CPU)
+
+
+FAULTS_OF_AN_ADAPTER = {
+    "no weights": (lambda path: (path / "adapter_model.safetensors").unlink(), r"adapter_model\.safetensors is missing"),
+    "a pointer": (text("adapter_model.safetensors", POINTER), r"adapter_model\.safetensors: a Git LFS pointer"),
+    "cut": (cut("adapter_model.safetensors", 4000), r"adapter_model\.safetensors: cut off, 4000 bytes of"),
+    "a weight missing": (
+        lambda path: rewrite(path / "adapter_model.safetensors", lambda weights: dict(list(weights.items())[1:])),
+        "another module tree",
+    ),
+    "a weight of another shape": (
+        lambda path: rewrite(path / "adapter_model.safetensors", lambda weights: {name: w[:, :-1] for name, w in weights.items()}),
+        "cannot be loaded.*base that this adapter was trained on",
+    ),
+    "foreign weights": (
+        lambda path: rewrite(path / "adapter_model.safetensors", lambda weights: {f"foreign.{name}": w for name, w in weights.items()}),
+        "another module tree",
+    ),
+    "a configuration that is cut": (cut("adapter_config.json", 40), r"adapter_config\.json: not valid JSON"),
+    "a configuration that is a list": (text("adapter_config.json", "[]"), r"adapter_config\.json: holds no JSON object"),
+    "no type": (text("adapter_config.json", "{}"), "cannot be loaded"),
+    "another method": (text("adapter_config.json", '{"peft_type": "NONE_SUCH"}'), "cannot be loaded"),
+    "modules that are not there": (
+        lambda path: edit(path / "adapter_config.json", lambda config: config | {"target_modules": ["w_proj"]}),
+        "cannot be loaded",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_AN_ADAPTER)
+def test_an_adapter_that_is_not_whole_answers_nothing(fault, folder, study, tmp_path):
+    damage, message = FAULTS_OF_AN_ADAPTER[fault]
+    copy = shutil.copytree(study / "adapter", tmp_path / "adapter")
+    damage(copy)
+    with pytest.raises(InputError, match=message) as caught:
+        load_adapter(load_model(identified(folder)), copy)
+    assert str(copy) in str(caught.value)
+
+
+def test_an_adapter_of_another_base_is_refused_by_the_base(folder, study, tmp_path, monkeypatch):
+    write_json(study / "adapter" / BASE_OF_ADAPTER, {"name": "the other", "revision": None, "sha256": "0" * 64, "bytes": 1})
+    monkeypatch.setattr("sys.argv", ["predict_adapter", *map(str, arguments(predict_adapter, study, folder, tmp_path))])
+    with pytest.raises(SystemExit, match=r"not the base that the adapter in .* was trained on \(the other\); use that, or train again"):
+        predict_adapter.main()
+
+
+def test_the_names_in_a_file_are_those_of_the_format(folder):
+    assert tensors_in(folder / WEIGHTS) == load_file(folder / WEIGHTS).keys()

@@ -1,0 +1,141 @@
+"""Whether a folder holds a whole model, told from the heads of its files: no weight is loaded, and no code is run."""
+
+import json
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from earwitness.core.errors import InputError
+from earwitness.core.files import read_text
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+"""The file that holds all weights, or the one that says which of several files holds which."""
+
+_DESCRIPTIONS = (
+    "config.json", "generation_config.json", "processor_config.json", "preprocessor_config.json", "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "chat_template.json", INDEX,
+)  # fmt: skip
+"""JSON files that a model is built by, where they are there."""
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16}
+"""Numbers that weights are stored as; others are of a quantisation."""
+
+_LONGEST_HEAD = 100_000_000
+"""Bytes; what the format allows."""
+
+_AGAIN = "fetch or copy the model's files again"
+
+
+def verify_checkpoint(folder: Path) -> None:
+    """Raise InputError, naming the file, unless a folder holds a whole model in safetensors: config.json, and every weight file that it
+    needs, in its full length and with the tensors that an index says. Code of its own, pickles, and pointers in place of files are refused.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; name the folder of a model")
+    config = read_config(folder)
+    if "auto_map" in config:
+        raise InputError(f"{folder / 'config.json'}: this model needs code of its own (auto_map), which is never run; name another model")
+    if "quantization_config" in config:
+        raise InputError(f"{folder / 'config.json'}: these weights are quantised already (quantization_config); name the model in full precision")
+    for name in _DESCRIPTIONS:
+        if (folder / name).exists() or (folder / name).is_symlink():
+            json_object_in(folder / name)
+    if (folder / WEIGHTS).is_file() or (folder / WEIGHTS).is_symlink():
+        tensors_in(folder / WEIGHTS)
+    elif (folder / INDEX).is_file():
+        _verify_shards(folder)
+    else:
+        there = sorted(path.name for path in folder.glob("*.safetensors"))
+        what = f"only {there[0]}, and no {INDEX} says what is in it" if there else "other formats can run code when loaded and are refused"
+        raise InputError(f"{folder}: no {WEIGHTS} ({what}); {_AGAIN}")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The content of a model's config.json; raises InputError where it is missing or is no JSON object."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: no model here (config.json is missing); name the folder of a model")
+    return json_object_in(path)
+
+
+def json_object_in(path: Path) -> dict[str, Any]:
+    """The content of a JSON file of a model; raises InputError where it is missing, a pointer, or no JSON object."""
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path}: a link without content; {_AGAIN}")
+    text = read_text(path)
+    if text.startswith(_POINTER.decode()):
+        raise InputError(_points(path))
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); {_AGAIN}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no JSON object; {_AGAIN}")
+    return content
+
+
+def tensors_in(path: Path) -> frozenset[str]:
+    """The names of the tensors in a safetensors file.
+
+    Raises InputError where it is missing, a pointer, cut, too long, or not in that format.
+    """
+    if not path.is_file():
+        why = "a link without content" if path.is_symlink() else "is missing"
+        raise InputError(f"{path}: {why}; {_AGAIN}")
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        start = stream.read(64)
+        if start.startswith(_POINTER):
+            raise InputError(_points(path))
+        length = int.from_bytes(start[:8], "little")
+        if len(start) < 8 or length > _LONGEST_HEAD:
+            raise InputError(f"{path}: not in the safetensors format ({size} bytes); {_AGAIN}")
+        stream.seek(8)
+        head = stream.read(length)
+    if len(head) < length:
+        raise InputError(f"{path}: cut off, {size} bytes of at least {8 + length}; {_AGAIN}")
+    try:
+        entries = json.loads(head.decode("utf-8"))
+        tensors = {name: _Tensor(**entry) for name, entry in entries.items() if name != "__metadata__"}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path}: not in the safetensors format ({type(error).__name__} in its head); {_AGAIN}") from error
+    expected = 8 + length + max((tensor.end for tensor in tensors.values()), default=0)
+    if size != expected:
+        raise InputError(f"{path}: {'cut off' if size < expected else 'too long'}, {size} bytes of {expected}; {_AGAIN}")
+    if quantised := [name for name, tensor in tensors.items() if name.endswith("weight") and tensor.dtype not in _BITS]:
+        raise InputError(f"{path}: {quantised[0]} is stored as {tensors[quantised[0]].dtype}: quantised; name the model in full precision")
+    return frozenset(tensors)
+
+
+class _Tensor:
+    """One entry of a safetensors head; raises ValueError or TypeError where it does not hold together."""
+
+    def __init__(self, dtype: str, shape: list[int], data_offsets: tuple[int, int]):
+        start, self.end = data_offsets
+        self.dtype = str(dtype)
+        if not 0 <= start <= self.end or any(n < 0 for n in shape):
+            raise ValueError
+        if self.dtype in _BITS and self.end - start != prod(shape) * _BITS[self.dtype] // 8:
+            raise ValueError
+
+
+def _verify_shards(folder: Path) -> None:
+    index = folder / INDEX
+    places = json_object_in(index).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise InputError(f"{index}: has no weight_map of tensors and files; {_AGAIN}")
+    shards: dict[str, set[str]] = {}
+    for tensor, name in places.items():
+        if not isinstance(name, str) or Path(name).name != name:
+            raise InputError(f"{index}: {name!r} is not the name of a file beside it; {_AGAIN}")
+        shards.setdefault(name, set()).add(tensor)
+    for name, tensors in sorted(shards.items()):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: is missing, and {INDEX} names it for {len(tensors)} weights such as {min(tensors)}; {_AGAIN}")
+        if absent := tensors - tensors_in(folder / name):
+            raise InputError(f"{folder / name}: has no {min(absent)} ({len(absent)} weights that {INDEX} names are missing); {_AGAIN}")
+
+
+def _points(path: Path) -> str:
+    return f"{path}: a Git LFS pointer in place of the file; run `git lfs pull` in {path.parent}"
