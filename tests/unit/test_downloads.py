@@ -1,11 +1,15 @@
+import datetime
+import email.utils
 import hashlib
 import io
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import tarfile
 import threading
+import urllib.error
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,14 +17,16 @@ from pathlib import Path
 import pytest
 
 from earwitness.core.errors import InputError
-from earwitness.corpora.downloads import Archive, Patience, download_dataset, group_parts, open_zip
+from earwitness.corpora.downloads import Archive, download_dataset, group_parts, open_zip
+from earwitness.runtime import transfer
+from earwitness.runtime.transfer import Patience
 
 HASTE = Patience(attempts=3, wait_s=0.01, timeout_s=5)
 SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "download_dataset.py"
 
 
 class FileServer(ThreadingHTTPServer):
-    """Serves `files`; the next requests misbehave as `trouble` says: a status, or "cut" after half of what was asked for."""
+    """Serves `files`; the next requests misbehave as `trouble` says: a status, the headers of a 429, or "cut" after half of what was asked for."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -40,6 +46,12 @@ class Handler(BaseHTTPRequestHandler):
         trouble = self.server.trouble.pop(0) if self.server.trouble else None
         if isinstance(trouble, int):
             self.send_error(trouble)
+            return
+        if isinstance(trouble, dict):
+            self.send_response(429)
+            for name, value in trouble.items():
+                self.send_header(name, value)
+            self.end_headers()
             return
         if self.path.startswith("/moved/"):
             self.send_response(302)
@@ -201,6 +213,35 @@ def test_a_server_that_does_not_answer_is_given_up(tmp_path):
     archive = {"url": "http://127.0.0.1:9/a.zip", "checksum": "sha256:" + "0" * 64}
     with pytest.raises(InputError, match="given up after 2 attempts"):
         download_dataset([archive], tmp_path / "set", Patience(attempts=2, wait_s=0.01, timeout_s=1))
+
+
+def test_a_busy_server_is_given_the_time_that_it_asks_for(server, tmp_path, monkeypatch, capsys):
+    waits = []
+    monkeypatch.setattr(transfer.time, "sleep", waits.append)
+    soon = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=90), usegmt=True)
+    past = "Wed, 21 Oct 2015 07:28:00 GMT"
+    server.trouble = [{"Retry-After": "17"}, {"Retry-After": soon}, {"Retry-After": past}, {"Retry-After": "86400"}, {"Retry-After": "later"}, {}]
+    download_dataset([server.add("a.zip", zip_of(x=b"1"))], tmp_path / "set", Patience(attempts=8, wait_s=2.0))
+    assert waits[0] == 17
+    assert 80 < waits[1] <= 90
+    assert waits[2:] == [0, transfer.LONGEST_ASKED_WAIT_S, 2.0 * 2**4, 2.0 * 2**5]
+    assert "a.zip: 429 Too Many Requests; trying again in 17 s" in capsys.readouterr().err
+
+
+def test_a_certificate_that_is_not_trusted_is_refused_at_once(tmp_path, monkeypatch):
+    asked = []
+
+    def distrust(request, timeout):
+        asked.append(request.full_url)
+        fault = ssl.SSLCertVerificationError("certificate verify failed")
+        fault.verify_message = "self-signed certificate"
+        raise urllib.error.URLError(fault)
+
+    monkeypatch.setattr(transfer.urllib.request, "urlopen", distrust)
+    archive = {"url": "https://example.org/a.zip", "checksum": "sha256:" + "0" * 64}
+    with pytest.raises(InputError, match=r"a\.zip: its certificate is not trusted \(self-signed certificate\); name your network's"):
+        download_dataset([archive], tmp_path / "set", HASTE)
+    assert len(asked) == 1
 
 
 def symlink_zip():

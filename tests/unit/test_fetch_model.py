@@ -1,13 +1,19 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
+from huggingface_hub.hf_api import RepoFile
+
+from earwitness.core.errors import InputError
+from earwitness.model.hub import fetch_snapshot
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "fetch_model.py"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -20,13 +26,23 @@ FILES = {
         "pytorch_model.bin": b"a pickle",
         "modeling.py": b"raise SystemExit",
     },
+    "owner/gated": {"config.json": b"{}", "model.safetensors": b"weights"},
     "owner/pickles": {"config.json": b"{}", "pytorch_model.bin": b"a pickle"},
 }
 
 
-class Hub(BaseHTTPRequestHandler):
-    """As much of the hub as a snapshot needs."""
+class Hub(ThreadingHTTPServer):
+    """As much of the hub as a snapshot needs. Weights come from a storage under another host name; the next requests for them
+    misbehave as `trouble` says: "cut" after half of what was asked for."""
 
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), HubHandler)
+        self.trouble: list[str] = []
+        self.storage_requests: list[dict[str, str]] = []
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    server: Hub
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
@@ -37,36 +53,65 @@ class Hub(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
+        self.wfile.write(body)
 
-    def refuse(self, code: str) -> None:
-        self.answer(b"", 404, {"X-Error-Code": code})
+    def refuse(self, code: str, status: int = 404) -> None:
+        self.answer(b"", status, {"X-Error-Code": code})
 
     def do_GET(self) -> None:
         parts = self.path.split("?")[0].strip("/").split("/")
+        if parts[0] == "storage":
+            return self.store(FILES["/".join(parts[1:3])][parts[3]])
         if parts[:2] == ["api", "models"]:
             return self.describe("/".join(parts[2:4]), parts[5], listing=parts[4] == "tree")
-        body = FILES["/".join(parts[:2])][parts[4]]
-        return self.answer(body, headers={"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"})
+        repository, name = "/".join(parts[:2]), parts[4]
+        if repository == "owner/gated":
+            return self.refuse("GatedRepo", 403)
+        if name.endswith(".safetensors"):
+            return self.answer(b"", 302, {"Location": f"http://localhost:{self.server.server_port}/storage/{repository}/{name}"})
+        return self.answer(FILES[repository][name])
 
-    do_HEAD = do_GET
+    def store(self, body: bytes) -> None:
+        self.server.storage_requests.append(dict(self.headers))
+        asked = self.headers.get("Range")
+        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
+        rest = body[first:]
+        self.send_response(206 if asked else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        if asked:
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
+        self.end_headers()
+        trouble = self.server.trouble.pop(0) if self.server.trouble else None
+        self.wfile.write(rest[: len(rest) // 2] if trouble else rest)
+        self.close_connection = bool(trouble)
 
     def describe(self, repository: str, revision: str, listing: bool) -> None:
         if repository not in FILES:
             return self.refuse("RepoNotFound")
         if revision not in (COMMIT, "main"):
             return self.refuse("RevisionNotFound")
-        files = [{"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(body).hexdigest()} for name, body in FILES[repository].items()]
-        return self.answer(json.dumps(files if listing else {"id": repository, "sha": COMMIT}).encode())
+        described = {"id": repository, "sha": COMMIT}
+        return self.answer(json.dumps([entry(name, body) for name, body in FILES[repository].items()] if listing else described).encode())
 
 
-@pytest.fixture(scope="module")
-def hub():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+def entry(name: str, body: bytes) -> dict[str, Any]:
+    """A file as the hub lists it: large ones by SHA-256, others as git names them."""
+    listed = {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()}
+    lfs = {"oid": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 134}
+    return listed | ({"lfs": lfs} if name.endswith(".safetensors") else {})
+
+
+@pytest.fixture
+def server():
+    with Hub() as hub:
+        threading.Thread(target=hub.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield hub
+        hub.shutdown()
+
+
+@pytest.fixture
+def hub(server):
+    return f"http://127.0.0.1:{server.server_port}"
 
 
 def fetch(
@@ -95,6 +140,7 @@ def test_the_snapshot_holds_weights_and_settings_but_no_pickle_and_no_code(hub, 
     [
         ({"repository": "owner/missing"}, "model.repository = owner/missing: not on the hub"),
         ({"repository": "not a name"}, "model.repository = not a name: not a name on the hub"),
+        ({"repository": "owner/gated"}, "model.repository = owner/gated: access is restricted; accept its terms"),
         ({"revision": "v9"}, "model.revision = v9: owner/model has none of that name"),
         ({"repository": "owner/pickles"}, "has no config.json with *.safetensors"),
         ({"offline": True}, "the hub cannot be reached"),
@@ -109,3 +155,40 @@ def test_what_cannot_be_fetched_is_one_line_and_leaves_no_model_and_shows_no_tok
     assert "Traceback" not in result.stderr
     assert "hf_secret" not in result.stdout + result.stderr
     assert not (tmp_path / "model").exists()
+
+
+def test_a_broken_connection_goes_on_at_its_last_byte(server, hub, tmp_path):
+    server.trouble = ["cut", "cut"]
+    result = fetch(hub, tmp_path / "model")
+    assert result.returncode == 0, result.stderr
+    weights = FILES["owner/model"]["model.safetensors"]
+    assert (tmp_path / "model/model.safetensors").read_bytes() == weights
+    half = len(weights) // 2
+    assert [request.get("Range") for request in server.storage_requests] == [None, f"bytes={half}-", f"bytes={half + (len(weights) - half) // 2}-"]
+
+
+def test_what_a_killed_download_left_is_kept(server, hub, tmp_path):
+    """The bytes of a file that is not whole count, and a file that is whole is not asked for again."""
+    weights = FILES["owner/model"]["model.safetensors"]
+    partial = tmp_path / f".model-{COMMIT}"
+    partial.mkdir()
+    (partial / "model.safetensors").write_bytes(weights[:1234])
+    assert fetch(hub, tmp_path / "model", revision="main").returncode == 0
+    assert [request.get("Range") for request in server.storage_requests] == ["bytes=1234-"]
+    assert (tmp_path / "model/model.safetensors").read_bytes() == weights
+    assert not partial.exists()
+
+
+def test_the_token_stays_with_the_hub(server, hub, tmp_path):
+    assert fetch(hub, tmp_path / "model").returncode == 0
+    assert all("Authorization" not in request for request in server.storage_requests)
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(server, hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub)
+    listed = ("0" * 40, {name: RepoFile(**entry(name, body)) for name, body in FILES["owner/model"].items()})
+    monkeypatch.setattr("earwitness.model.hub._listed", lambda *_: listed)
+    with pytest.raises(InputError, match=r"model\.repository = owner/model: needs 0\.1 GB, and .* has room for 0\.0 GB; make room"):
+        fetch_snapshot("owner/model", "main", tmp_path / "model", "model")
+    assert server.storage_requests == []

@@ -1,18 +1,13 @@
-"""Archives from the web: fetched with resume and retries, verified, and unpacked without trusting their member names."""
+"""Archives of data sets from the web: fetched, verified, and unpacked without trusting their member names."""
 
 import hashlib
-import http.client
 import lzma
 import os
 import re
 import shutil
-import ssl
 import stat
 import struct
 import tarfile
-import time
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,15 +17,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from tqdm import tqdm
-
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic_folder
 from earwitness.core.redaction import plain_address
-
-CHUNK = 1 << 20
-TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-TRANSIENT_ERRORS = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
+from earwitness.runtime.transfer import CHUNK, Patience, RemoteFile, fetch
 
 
 @dataclass(frozen=True)
@@ -54,21 +44,7 @@ class Archive:
         return next((part for part in reversed(parts) if "." in part), "archive")
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long to bear with a server: attempts without a new byte, seconds to wait after the first (doubled each time, at
-    most a minute), and seconds of silence before a connection counts as lost."""
-
-    attempts: int = 6
-    wait_s: float = 1.0
-    timeout_s: float = 60.0
-
-
-class TransferError(Exception):
-    """A transfer that is worth another attempt."""
-
-
-def download_dataset(archives: list[dict[str, Any]], folder: Path, patience: Patience = Patience()) -> None:
+def download_dataset(archives: list[dict[str, Any]], folder: Path, patience: Patience | None = None) -> None:
     """Fetch, verify and unpack every archive into `folder`, which appears only when all of it is there.
 
     archives: entries of `sources.<dataset>.archives`. What was fetched waits in `.partial` beside the folder, so that an
@@ -80,7 +56,7 @@ def download_dataset(archives: list[dict[str, Any]], folder: Path, patience: Pat
     wanted = [Archive(**archive) for archive in archives]
     groups = group_parts(wanted)
     store = folder.parent / ".partial"
-    fetched = {archive: fetch(archive, store, patience) for archive in wanted}
+    fetched = {archive: _fetched(archive, store, patience or Patience()) for archive in wanted}
     with atomic_folder(folder) as temporary:
         for parts in groups:
             unpack([fetched[part] for part in parts], parts[-1], temporary)
@@ -109,88 +85,11 @@ def group_parts(archives: list[Archive]) -> list[list[Archive]]:
     return groups
 
 
-def fetch(archive: Archive, store: Path, patience: Patience = Patience()) -> Path:
-    """Download an archive into `store`, going on from what is there already, and verify it; returns its path.
-
-    Raises InputError where the server refuses, does not answer, or the checksum is wrong (the file is then deleted).
-    """
-    store.mkdir(parents=True, exist_ok=True)
+def _fetched(archive: Archive, store: Path, patience: Patience) -> Path:
+    """Where an archive lies once it is fetched; the name says nothing, since addresses may hold what file systems refuse."""
     path = store / hashlib.sha256(archive.url.encode()).hexdigest()[:32]
-    resumed = path.exists() and path.stat().st_size > 0
-    if resumed and digest_of(path, archive.checksum) == archive.checksum:
-        return path
-    _transfer(archive, path, patience)
-    got = digest_of(path, archive.checksum)
-    if got != archive.checksum and resumed:
-        # What lay there may stem from another version of the file.
-        path.unlink()
-        _transfer(archive, path, patience)
-        got = digest_of(path, archive.checksum)
-    if got != archive.checksum:
-        path.unlink()
-        raise InputError(f"{archive.address}: wrong checksum, expected {archive.checksum}, got {got}; correct the checksum or the address")
+    fetch(RemoteFile(archive.url, archive.checksum, archive.name), path, patience)
     return path
-
-
-def digest_of(path: Path, like: str) -> str:
-    """The file's checksum by the algorithm that `like` names, as "algorithm:hexadecimal"."""
-    algorithm = like.partition(":")[0]
-    with path.open("rb") as stream:
-        return f"{algorithm}:{hashlib.file_digest(stream, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()}"
-
-
-def _transfer(archive: Archive, path: Path, patience: Patience) -> None:
-    """Append to `path` until the file is whole; attempts that bring nothing are counted, and waited after."""
-    idle = 0
-    while True:
-        before = path.stat().st_size if path.exists() else 0
-        try:
-            _attempt(archive, path, before, patience.timeout_s)
-            return
-        except urllib.error.HTTPError as error:
-            if error.code not in TRANSIENT_STATUS:
-                raise InputError(f"{archive.address}: the server answered {error.code} {error.reason}; correct the address") from error
-            reason = f"{error.code} {error.reason}"
-        except TRANSIENT_ERRORS as error:
-            reason = str(getattr(error, "reason", error)) or type(error).__name__
-        except TransferError as error:
-            reason = str(error)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror}); make room or choose another disk") from error
-        gained = path.exists() and path.stat().st_size > before
-        idle = 0 if gained else idle + 1
-        if idle >= patience.attempts:
-            raise InputError(f"{archive.address}: given up after {idle} attempts ({reason}); run again later, what was fetched is kept")
-        time.sleep(min(60.0, patience.wait_s * 2 ** max(0, idle - 1)))
-
-
-def _attempt(archive: Archive, path: Path, have: int, timeout_s: float) -> None:
-    headers = {"User-Agent": "earwitness", "Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    try:
-        response = urllib.request.urlopen(urllib.request.Request(archive.url, headers=headers), timeout=timeout_s)
-    except urllib.error.HTTPError as error:
-        if have and error.code == 416:
-            # Nothing lies beyond what is there: the file is whole, or of another version, which the checksum tells.
-            return
-        raise
-    with response:
-        goes_on = have > 0 and response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        if have and response.status == 206 and not goes_on:
-            path.unlink()
-            raise TransferError("the server sent another range than the one asked for")
-        have = have if goes_on else 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with (
-            path.open("ab" if goes_on else "wb") as target,
-            tqdm(total=total, initial=have, desc=archive.name, unit="B", unit_scale=True, mininterval=5) as progress,
-        ):
-            while chunk := response.read(CHUNK):
-                target.write(chunk)
-                progress.update(len(chunk))
-                have += len(chunk)
-    if total is not None and have < total:
-        raise TransferError(f"the connection closed after {have} of {total} bytes")
 
 
 def unpack(files: list[Path], archive: Archive, folder: Path) -> None:

@@ -1,48 +1,85 @@
 """Pinned snapshots of models from the Hugging Face hub: weights as safetensors only, and no code."""
 
+import fnmatch
 import shutil
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub import HfApi, get_token, hf_hub_url
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, HTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.hf_api import RepoFile
 
 from earwitness.core.errors import InputError
 from earwitness.model.identity import PATTERNS
+from earwitness.runtime.transfer import Patience, Refused, RemoteFile, fetch
+
+SPARE_BYTES = 10**8
+"""Room that a download leaves on its disk."""
 
 
-def fetch_snapshot(repository: str, revision: str, folder: Path, section: str) -> None:
+def fetch_snapshot(repository: str, revision: str, folder: Path, section: str, patience: Patience | None = None) -> None:
     """Download what a model needs of `repository` at `revision`; `folder` appears only when all of it is there.
 
     section: of the configuration, for messages.
 
-    An interrupted download stays in a hidden folder beside it and goes on from there. Raises InputError where the
-    repository or revision does not exist, access is not granted, the hub cannot be reached, or there is no model
-    that loads without running code.
+    An interrupted download stays in a hidden folder beside it and goes on from its last byte; every file is compared with the digest
+    that the hub lists. Files come by plain HTTPS, so that a proxy which blocks the hub's other storage protocols does not matter.
+    Raises InputError where the repository or revision does not exist, access is not granted, the hub cannot be reached, the disk has
+    no room, or there is no model that loads without running code.
     """
-    partial = folder.with_name(f".{folder.name}-{revision.replace('/', '-')}")
+    commit, files = _listed(repository, revision, section)
+    if "config.json" not in files or not any(name.endswith(".safetensors") for name in files):
+        raise InputError(
+            f"{section}.repository = {repository}: has no config.json with *.safetensors at {revision}; name another revision or repository"
+        )
+    partial = folder.with_name(f".{folder.name}-{commit}")
+    partial.mkdir(parents=True, exist_ok=True)
+    _require_room(partial, list(files.values()), f"{section}.repository = {repository}")
+    token = get_token()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    for name, listed in files.items():
+        checksum = f"sha256:{listed.lfs.sha256}" if listed.lfs else f"git-sha1:{listed.blob_id}"
+        try:
+            fetch(RemoteFile(hf_hub_url(repository, name, revision=commit), checksum, name, headers), partial / name, patience or Patience())
+        except Refused as error:
+            if error.status in (401, 403):
+                raise _restricted(repository, section) from error
+            raise
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.replace(folder)
+
+
+def _listed(repository: str, revision: str, section: str) -> tuple[str, dict[str, RepoFile]]:
+    """The commit that a revision is, and what a model needs of its files, by name."""
+    api = HfApi()
     try:
-        snapshot_download(repository, revision=revision, allow_patterns=list(PATTERNS), local_dir=partial)
+        commit = api.model_info(repository, revision=revision).sha or revision
+        tree = api.list_repo_tree(repository, revision=commit)
+        files = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
     except HFValidationError as error:
         raise InputError(f"{section}.repository = {repository}: not a name on the hub; write OWNER/NAME") from error
     except GatedRepoError as error:
-        raise InputError(
-            f"{section}.repository = {repository}: access is restricted; accept its terms on the hub, then run `hf auth login`"
-        ) from error
+        raise _restricted(repository, section) from error
     except RepositoryNotFoundError as error:
         raise InputError(f"{section}.repository = {repository}: not on the hub, or private; check the name, or run `hf auth login`") from error
     except RevisionNotFoundError as error:
         raise InputError(f"{section}.revision = {revision}: {repository} has none of that name; give a commit, tag or branch") from error
-    except OSError as error:
+    except (HfHubHTTPError, HTTPError, OSError, ValueError) as error:
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        what = type(error).__name__ if status is None else f"it answered {status}"
         raise InputError(
-            f"{repository}: the hub cannot be reached or the disk is full ({type(error).__name__});"
-            f" try again, or fetch it elsewhere and set {section}.origin: path and {section}.path"
+            f"{repository}: the hub cannot be reached ({what}); try again, or fetch it elsewhere and set {section}.origin: path and {section}.path"
         ) from error
-    if not (partial / "config.json").is_file() or not list(partial.glob("*.safetensors")):
-        shutil.rmtree(partial)
-        raise InputError(
-            f"{section}.repository = {repository}: has no config.json with *.safetensors at {revision}; name another revision or repository"
-        )
-    shutil.rmtree(partial / ".cache", ignore_errors=True)
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.replace(folder)
+    return commit, {name: files[name] for name in sorted(files) if any(fnmatch.fnmatch(name, pattern) for pattern in PATTERNS)}
+
+
+def _restricted(repository: str, section: str) -> InputError:
+    return InputError(f"{section}.repository = {repository}: access is restricted; accept its terms on the hub, then run `hf auth login`")
+
+
+def _require_room(partial: Path, files: list[RepoFile], what: str) -> None:
+    """Raise InputError where the disk has no room for what is still to be fetched."""
+    there = sum(path.stat().st_size for path in partial.iterdir())
+    needed, free = sum(file.size for file in files) - there + SPARE_BYTES, shutil.disk_usage(partial).free
+    if needed > free:
+        raise InputError(f"{what}: needs {needed / 1e9:.1f} GB, and {partial.parent} has room for {free / 1e9:.1f} GB; make room")

@@ -1,0 +1,187 @@
+"""Files from the web: resumed to the byte, tried again as long as the server may recover, and verified."""
+
+import datetime
+import email.utils
+import hashlib
+import http.client
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from earwitness.core.errors import InputError
+from earwitness.core.redaction import plain_address
+
+CHUNK = 1 << 20
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT_ERRORS = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
+
+LONGEST_WAIT_S = 300.0
+"""How long to wait between two attempts where the server names no time."""
+
+LONGEST_ASKED_WAIT_S = 3600.0
+"""The longest wait that a server may ask for."""
+
+TOLD_FROM_S = 5.0
+"""Waits of this length and more are told."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file on a server. checksum: "sha256:...", "md5:..." or "git-sha1:..." (of a file as git stores it). headers: sent to the
+    named host only, never to one that it redirects to."""
+
+    url: str
+    checksum: str
+    name: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def address(self) -> str:
+        """The URL without passwords and tokens, for messages."""
+        return plain_address(self.url)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to bear with a server: attempts without a new byte, seconds to wait after the first (doubled each time, at
+    most LONGEST_WAIT_S, or what the server asks for), and seconds of silence before a connection counts as lost.
+
+    The default gives up after some 19 minutes in which nothing arrived.
+    """
+
+    attempts: int = 12
+    wait_s: float = 1.0
+    timeout_s: float = 60.0
+
+
+class TransferError(Exception):
+    """A transfer that is worth another attempt."""
+
+
+class Refused(InputError):
+    """The server answered that it does not hand out the file. status: its HTTP status."""
+
+    def __init__(self, message: str, status: int):
+        super().__init__(message)
+        self.status = status
+
+
+def fetch(file: RemoteFile, path: Path, patience: Patience) -> None:
+    """Download a file to `path`, going on from what is there already, and verify it.
+
+    Raises Refused where the server refuses, and InputError where it does not answer, its certificate is not trusted, the disk is full,
+    or the checksum is wrong (the file is then deleted).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    resumed = path.exists() and path.stat().st_size > 0
+    if resumed and checksum_of(path, file.checksum) == file.checksum:
+        return
+    _transfer(file, path, patience)
+    got = checksum_of(path, file.checksum)
+    if got != file.checksum and resumed:
+        # What lay there may stem from another version of the file.
+        path.unlink()
+        _transfer(file, path, patience)
+        got = checksum_of(path, file.checksum)
+    if got != file.checksum:
+        path.unlink()
+        raise InputError(f"{file.address}: wrong checksum, expected {file.checksum}, got {got}; correct the checksum or the address")
+
+
+def checksum_of(path: Path, like: str) -> str:
+    """The file's checksum by the algorithm that `like` names, as "algorithm:hexadecimal"."""
+    algorithm = like.partition(":")[0]
+    digest = hashlib.new(algorithm.removeprefix("git-"), usedforsecurity=False)
+    if algorithm.startswith("git-"):
+        digest.update(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as stream:
+        return f"{algorithm}:{hashlib.file_digest(stream, lambda: digest).hexdigest()}"
+
+
+def _transfer(file: RemoteFile, path: Path, patience: Patience) -> None:
+    """Append to `path` until the file is whole; attempts that bring nothing are counted, and waited after."""
+    idle = 0
+    while True:
+        before = path.stat().st_size if path.exists() else 0
+        asked_wait = None
+        try:
+            _attempt(file, path, before, patience.timeout_s)
+            return
+        except urllib.error.HTTPError as error:
+            if error.code not in TRANSIENT_STATUS:
+                hint = "it needs a licence or a token" if error.code in (401, 403) else "correct the address"
+                raise Refused(f"{file.address}: the server answered {error.code} {error.reason}; {hint}", error.code) from error
+            reason, asked_wait = f"{error.code} {error.reason}", _asked_wait(error.headers.get("Retry-After", ""))
+        except TRANSIENT_ERRORS as error:
+            cause = getattr(error, "reason", error)
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise InputError(
+                    f"{file.address}: its certificate is not trusted ({cause.verify_message});"
+                    " name your network's certificates in SSL_CERT_FILE, or correct the clock"
+                ) from error
+            reason = str(cause) or type(error).__name__
+        except TransferError as error:
+            reason = str(error)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror}); make room or choose another disk") from error
+        gained = path.exists() and path.stat().st_size > before
+        idle = 0 if gained else idle + 1
+        if idle >= patience.attempts:
+            raise InputError(f"{file.address}: given up after {idle} attempts ({reason}); run again later, what was fetched is kept")
+        wait = min(LONGEST_WAIT_S, patience.wait_s * 2 ** max(0, idle - 1)) if asked_wait is None else min(LONGEST_ASKED_WAIT_S, asked_wait)
+        if wait >= TOLD_FROM_S:
+            print(f"{file.name}: {reason}; trying again in {wait:.0f} s", file=sys.stderr, flush=True)
+        time.sleep(wait)
+
+
+def _asked_wait(retry_after: str) -> float | None:
+    """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3: a number of seconds or a date); None where it is neither."""
+    if retry_after.strip().isdecimal():
+        return float(retry_after)
+    try:
+        date = email.utils.parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=datetime.UTC)
+    return max(0.0, (date - datetime.datetime.now(datetime.UTC)).total_seconds())
+
+
+def _attempt(file: RemoteFile, path: Path, have: int, timeout_s: float) -> None:
+    request = urllib.request.Request(file.url, headers={"User-Agent": "earwitness", "Accept-Encoding": "identity"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    for name, value in file.headers.items():
+        request.add_unredirected_header(name, value)
+    try:
+        response = urllib.request.urlopen(request, timeout=timeout_s)
+    except urllib.error.HTTPError as error:
+        if have and error.code == 416:
+            # Nothing lies beyond what is there: the file is whole, or of another version, which the checksum tells.
+            return
+        raise
+    with response:
+        goes_on = have > 0 and response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        if have and response.status == 206 and not goes_on:
+            path.unlink()
+            raise TransferError("the server sent another range than the one asked for")
+        have = have if goes_on else 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        with (
+            path.open("ab" if goes_on else "wb") as target,
+            tqdm(total=total, initial=have, desc=file.name, unit="B", unit_scale=True, mininterval=5) as progress,
+        ):
+            while chunk := response.read1(CHUNK):
+                target.write(chunk)
+                progress.update(len(chunk))
+                have += len(chunk)
+    if total is not None and have < total:
+        raise TransferError(f"the connection closed after {have} of {total} bytes")
