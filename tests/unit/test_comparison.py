@@ -96,7 +96,7 @@ def test_swapping_the_systems_turns_the_sign_and_keeps_every_p():
 
 def test_systems_that_differ_by_little_everywhere_are_equivalent():
     """Right on nine tenths of every source, each on items of its own: no difference beyond noise, and much evidence."""
-    index, splits = study(40, 25)
+    index, splits = study(60, 25)
     answers = pd.concat([predictions(index, name, (None,), 0.9, seed) for seed, name in enumerate(["base", "silero"])])
     table = comparison_table(score_systems(answers, index, splits), [(System("detector", "silero"), BASE)], 0.95, 0.03)
     assert table.conclusion.tolist() == ["equivalent"]

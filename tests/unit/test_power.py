@@ -31,7 +31,7 @@ def test_the_smallest_detectable_difference_with_few_speakers():
 def test_the_number_of_speakers_for_three_points():
     """Reference: standard deviation sqrt(0.06^2 + 0.12 / 60) between speakers: 51 of them find 3 points with 80 %, 68 with 90 %."""
     sd = math.sqrt(0.06**2 + 0.12 / 60)
-    design = Design(Components(0.0, (sd**2,), (0.0,), (1.0,)), 1, (20.0,))
+    design = Design(Components(0.0, (sd**2,), (0.0,), (1.0,), (0.0,), (1.0,), (1.0,)), 1, (20.0,))
     for chance, speakers in ((0.8, 51), (0.9, 68)):
         times = times_sources(design, lambda error, df: power_of_difference(0.03, error, df, 0.05), chance)
         assert 20 * times == pytest.approx(speakers, abs=1.5)
@@ -48,7 +48,7 @@ def test_equivalence_needs_a_simulated_number_of_tests_to_pass():
 
 
 def test_seeds_that_differ_cannot_be_outnumbered_by_sources():
-    components = Components(0.05**2, (0.1**2, 0.1**2), (0.0, 0.0), (0.5, 0.5))
+    components = Components(0.05**2, (0.1**2, 0.1**2), (0.0, 0.0), (0.5, 0.5), (0.5, 0.5), (1.0, 1.0), (1.0, 1.0))
     hopeless = Design(components, 3, (28.0, 28.0))
     assert times_sources(hopeless, lambda error, df: power_of_difference(0.01, error, df, 0.05), 0.8) == math.inf
 

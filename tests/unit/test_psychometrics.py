@@ -162,7 +162,7 @@ def test_the_jackknife_of_a_mean_is_the_one_used_for_accuracies():
     totals, counts = [rng.binomial(20, 0.8, n).astype(float) for n in (7, 12)], [np.full(n, 20.0) for n in (7, 12)]
     left_out = [(k.sum() - k) / (n.sum() - n) / 2 for k, n in zip(totals, counts, strict=True)]
     variance, df = jackknife_variance(left_out)
-    expected = estimate([Sample(k[None], n) for k, n in zip(totals, counts, strict=True)], [0.5, 0.5])
+    expected = estimate([Sample(k[None], n, "free") for k, n in zip(totals, counts, strict=True)], [0.5, 0.5])
     assert (variance, df) == pytest.approx((expected.variance, expected.df))
 
 

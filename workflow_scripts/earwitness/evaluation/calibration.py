@@ -324,7 +324,7 @@ def calibration_table(systems: Sequence[Outcomes], fits: pd.DataFrame, confidenc
 
 def _mean_by_source(losses: FloatArray, outcomes: Outcomes) -> Estimate:
     labels, sources = outcomes.items.label.to_numpy(), outcomes.items.source_id.to_numpy()
-    return estimate([sample_by_source(losses[:, labels == label], sources[labels == label]) for label in LABELS], HALVES)
+    return estimate([sample_by_source(losses[:, labels == label], sources[labels == label], "free") for label in LABELS], HALVES)
 
 
 def _measured(name: str, result: Estimate, confidence: float, largest: float) -> dict[str, float]:

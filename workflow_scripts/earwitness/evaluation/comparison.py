@@ -137,7 +137,7 @@ def _mean_difference(a: Outcomes, b: Outcomes) -> npt.NDArray[np.float64]:
 def _by_class(values: npt.NDArray[np.float64], items: pd.DataFrame) -> list[Sample]:
     labels = items.label.to_numpy()
     sources = items.source_id.to_numpy()
-    return [sample_by_source(values[:, labels == label], sources[labels == label]) for label in LABELS]
+    return [sample_by_source(values[:, labels == label], sources[labels == label], "difference") for label in LABELS]
 
 
 def leakage_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
 from earwitness.core.randomness import stream
 from earwitness.evaluation.accuracy import metric_parts
@@ -87,7 +86,8 @@ def _part(outcomes: Outcomes, mask: npt.NDArray[np.bool_]) -> Outcomes:
 
 
 def _half_width(result: Estimate, confidence: float) -> float:
-    return float(stats.t.ppf((1 + confidence) / 2, result.df) * np.sqrt(result.variance)) if result.known else np.nan
+    low, high = result.interval(confidence, -np.inf, np.inf)
+    return (high - low) / 2
 
 
 def _detectable(result: Estimate, confidence: float, power: float) -> float:

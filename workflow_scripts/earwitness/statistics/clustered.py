@@ -7,6 +7,7 @@ system was trained with several seeds, sources and seeds are crossed: every seed
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,17 +29,29 @@ EXACT_SIGN_FLIP_SOURCES = 34
 SIGN_FLIP_DRAWS = 100_000
 """Sign patterns drawn where there are too many to count."""
 
+_ROUNDING = 1e-18
+"""A variance below this is that of rounding."""
+
+
+Scale = Literal["share", "difference", "free"]
+"""What outcomes are: right or wrong (0 or 1); one system's minus another's, in [-1, 1]; or any numbers, such as losses."""
+
+LEAST_IMAGINED = 0.25
+IMAGINED_DIFFERENCE = 0.5
+"""How far the imagined source of `estimate` lies from the mean: of a share at least, and of a difference."""
+
 
 @dataclass(frozen=True)
 class Sample:
     """Outcomes of one class on one test set, summed over the items of each source.
 
-    totals: shape (n_seeds, n_sources), sum of the items' outcomes; an outcome is 0 or 1 (wrong, right), or in [-1, 1]
-    (a difference). counts: shape (n_sources,), items per source, at least 1.
+    totals: shape (n_seeds, n_sources), sum of the items' outcomes. counts: shape (n_sources,), items per source, at least 1.
+    scale: what an outcome can be.
     """
 
     totals: FloatArray
     counts: FloatArray
+    scale: Scale = "share"
 
     @property
     def n_seeds(self) -> int:
@@ -57,25 +70,31 @@ class Sample:
         """Mean outcome over items, per seed; shape (n_seeds,)."""
         return self.totals.sum(axis=1) / self.counts.sum()
 
+    @property
+    def shares(self) -> FloatArray:
+        """Share of the items that each source has; shape (n_sources,)."""
+        return self.counts / self.counts.sum()
 
-def sample_by_source(outcomes: npt.ArrayLike, sources: Sequence[str] | npt.NDArray[np.object_]) -> Sample:
+
+def sample_by_source(outcomes: npt.ArrayLike, sources: Sequence[str] | npt.NDArray[np.object_], scale: Scale = "share") -> Sample:
     """Sum outcomes, shape (n_seeds, n_items), over the items of each source, given the source of every item."""
     _, codes = np.unique(np.asarray(sources, dtype=str), return_inverse=True)
     totals = [np.bincount(codes, weights=row) for row in np.atleast_2d(np.asarray(outcomes, dtype=np.float64))]
-    return Sample(np.array(totals), np.bincount(codes).astype(np.float64))
+    return Sample(np.array(totals), np.bincount(codes).astype(np.float64), scale)
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A weighted sum of class means, averaged over seeds, and how well it is known.
 
-    variance is nan where a class has fewer than two sources. method names the interval: "jackknife_t" (one seed, or
-    seeds held fixed), "two_way_t" (sources and seeds), with "+wilson_sources" where a class had no variation between
-    its sources (see `estimate`), or "none".
+    below, above: variances that the limit below and the limit above the value rest on (`estimate`); nan where a class has fewer
+    than two sources. method names the interval: "jackknife_t" (one seed, or seeds held fixed), "two_way_t" (sources and
+    seeds), or "none".
     """
 
     value: float
-    variance: float
+    below: float
+    above: float
     df: float
     method: str
 
@@ -83,22 +102,31 @@ class Estimate:
     def known(self) -> bool:
         return self.method != "none"
 
+    @property
+    def variance(self) -> float:
+        """The larger of both."""
+        return max(self.below, self.above)
+
     def interval(self, confidence: float, low: float, high: float) -> tuple[float, float]:
         """Two-sided t interval, cut to [low, high], the range that the quantity can take; (nan, nan) where unknown."""
         if not self.known:
             return math.nan, math.nan
-        half = stats.t.ppf((1 + confidence) / 2, self.df) * math.sqrt(self.variance)
-        return float(np.clip(self.value - half, low, high)), float(np.clip(self.value + half, low, high))
+        t = stats.t.ppf((1 + confidence) / 2, self.df)
+        ends = self.value - t * math.sqrt(self.below), self.value + t * math.sqrt(self.above)
+        return float(np.clip(ends[0], low, high)), float(np.clip(ends[1], low, high))
 
     def p_zero(self) -> float:
-        """Two-sided p of the t-test that the quantity is 0; nan where unknown."""
-        return float(2 * stats.t.sf(abs(self.value) / math.sqrt(self.variance), self.df)) if self.known else math.nan
+        """Two-sided p of the t-test that the quantity is 0, by the limit that faces 0; nan where unknown."""
+        if not self.known:
+            return math.nan
+        return float(2 * stats.t.sf(abs(self.value) / math.sqrt(self.below if self.value > 0 else self.above), self.df))
 
     def p_equivalence(self, margin: float) -> float:
         """The larger p of two one-sided t-tests (Schuirmann 1987) that the quantity lies outside (-margin, margin)."""
         if not self.known:
             return math.nan
-        return float(stats.t.sf((margin - abs(self.value)) / math.sqrt(self.variance), self.df))
+        statistics = (margin - self.value) / math.sqrt(self.above), (margin + self.value) / math.sqrt(self.below)
+        return float(stats.t.sf(min(statistics), self.df))
 
 
 def jackknife_variance(left_out: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
@@ -124,47 +152,94 @@ def estimate(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
 
     One seed: the jackknife. With m the mean of a class over its n sources and m_(s) the mean without source s, the pseudo-values
     are P_s = n m - (n - 1) m_(s) (Tukey 1958), and Var(m) = sum_s (P_s - m)^2 / (n (n - 1)). It is centred on m, not on the mean
-    of the P_s, which is the conservative choice for sources of unequal size. The variance of the sum is sum w^2 Var(m), and t has
-    Satterthwaite's degrees of freedom (Satterthwaite 1946); for one class these are n - 1.
+    of the P_s, which is the conservative choice for sources of unequal size. Its degrees of freedom are those of sources that
+    differ alike whatever their size (Bell and McCaffrey 2002): n - 1 for equal sizes, fewer where few sources hold most items.
 
     Several seeds (K): sources and seeds are crossed, so the pseudo-values P_ks of seed k and source s have a two-way layout with
     random effects (Searle, Casella and McCulloch 1992, chapter 4), and Var(m) = (MS_seed + MS_source - MS_residual) / (K n), not
     less than its larger positive term alone. MS_seed is taken of the weighted sum itself, var_k / K: a seed that trades one class
     against the other then counts as what it is, no change of the sum.
 
-    A class whose sources all have the same mean says nothing about its variance. Wilson's 95 % limit for "none out of n" then
-    bounds the share of all sources that differ by z^2 / (n + z^2), z = 1.96 (Wilson 1927). Each differs by at most 1, and the standard
-    error is set so that the 95 % interval has that half width.
+    The sources that were heard say little of a rare kind that was not: near 0 and 1, where nearly all sources agree, the
+    jackknife is far too sure. So every class is credited with one imagined source that lies delta from its mean, as Agresti and Coull
+    (1998) credit a proportion with answers that nobody gave. Its share of the class is u = q / (1 + q), where q is the sum of the
+    squared shares of the sources (1 / n for equal sizes), and (delta u)^2 joins Var(m). A share m has delta = max(|2 m - 1|, 1/4)
+    towards one half (as a source that answers the other way round has) and 1/4 away from it. A difference has delta = 1/2 on
+    both sides (one more source, half of whose items only one of the systems gets right). Free outcomes have none. The rule is
+    continuous in the outcomes, and no interval of a share or a difference has a width of 0.
+
+    The variance of the sum is sum w^2 Var(m) on either side, and t has Satterthwaite's degrees of freedom (Satterthwaite 1946).
     """
     n_seeds = samples[0].n_seeds
     per_seed = sum(weight * sample.means for weight, sample in zip(weights, samples, strict=True))
     value = float(np.mean(per_seed))
+    unknown = Estimate(value, math.nan, math.nan, math.nan, "none")
     if any(sample.n_sources < 2 for sample in samples):
-        return Estimate(value, math.nan, math.nan, "none")
+        return unknown
 
     seed_terms = [(float(np.var(per_seed, ddof=1)) / n_seeds, n_seeds - 1.0)] if n_seeds > 1 else []
     source_terms: list[tuple[float, float]] = []
     residual_terms: list[tuple[float, float]] = []
+    extra: list[tuple[float, float]] = []
     for weight, sample in zip(weights, samples, strict=True):
-        n = sample.n_sources
+        df = degrees_of_freedom(sample.shares)
         squares = _mean_squares(sample)
-        source_terms.append((weight**2 * squares.source, n - 1.0))
-        if n_seeds > 1 and squares.varies:
-            residual_terms.append((weight**2 * squares.residual / (n_seeds * n), (n_seeds - 1.0) * (n - 1)))
+        source_terms.append((weight**2 * squares.source, df))
+        if n_seeds > 1 and squares.source:
+            residual_terms.append((weight**2 * squares.residual / (n_seeds * sample.n_sources), (n_seeds - 1.0) * df))
+        sides = imagined_variances(float(sample.means.mean()), float(np.sum(sample.shares**2)), sample.scale)
+        extra.append((weight**2 * sides[weight < 0], weight**2 * sides[weight > 0]))
 
-    total, df = _sum_of_variances(seed_terms, source_terms, residual_terms)
-    varies = all(_mean_squares(sample).varies for sample in samples)
-    return Estimate(value, total, df, ("two_way_t" if n_seeds > 1 else "jackknife_t") + ("" if varies else "+wilson_sources"))
+    largest = [(v + max(more), d) for (v, d), more in zip(source_terms, extra, strict=True)]
+    total, df = _sum_of_variances(seed_terms, largest, residual_terms)
+    if total == 0:
+        return unknown
+    below, above = (
+        _sum_of_variances(seed_terms, [(v + more[side], d) for (v, d), more in zip(source_terms, extra, strict=True)], residual_terms)[0]
+        for side in (0, 1)
+    )
+    return Estimate(value, below, above, df, "two_way_t" if n_seeds > 1 else "jackknife_t")
+
+
+def imagined_variances(mean: float, concentration: float, scale: Scale) -> tuple[float, float]:
+    """What the imagined source of `estimate` adds to the variance below and above a class's mean.
+
+    concentration: the sum of the sources' squared shares, 1 / n for n sources of equal size.
+    """
+    if scale == "free":
+        return 0.0, 0.0
+    share = concentration / (1 + concentration)
+    if scale == "difference":
+        both = (IMAGINED_DIFFERENCE * share) ** 2
+        return both, both
+    distance = max(abs(2 * mean - 1), LEAST_IMAGINED)
+    below, above = (distance, LEAST_IMAGINED) if mean > 0.5 else (LEAST_IMAGINED, distance)
+    return (below * share) ** 2, (above * share) ** 2
+
+
+def degrees_of_freedom(shares: FloatArray) -> float:
+    """Degrees of freedom of a mean's jackknife variance where sources differ alike, whatever their size; at least 1.
+
+    shares: of the items, shape (n_sources,), sum 1. With w the shares, the jackknife is x'Ax up to a factor, where
+    A = (I - 1w')' D (I - 1w') and D is diagonal with g = (w / (1 - w))^2; then df = tr(A)^2 / tr(A^2) (Bell and McCaffrey 2002).
+    """
+    w = shares
+    g = (w / (1 - w)) ** 2
+    # A = D - gw' - wg' + (sum of g) ww', multiplied out so that no n x n array is needed.
+    total, ww, gw, gg = g.sum(), w @ w, g @ w, g @ g
+    trace = total - 2 * gw + total * ww
+    diagonal = gg - 4 * np.sum(g**2 * w) + 2 * total * np.sum(g * w**2)
+    square = diagonal + 2 * gg * ww + 2 * gw**2 + total**2 * ww**2 - 4 * total * gw * ww
+    return max(1.0, float(trace**2 / square))
 
 
 @dataclass(frozen=True)
 class _MeanSquares:
-    """Of one class: the variance of the mean over sources, as if seeds were fixed; the mean square of the residuals (seed by
-    source), 0 for one seed; and whether sources differ at all."""
+    """Of one class: the variance of the mean over sources, as if seeds were fixed, and the mean square of the residuals (seed by
+    source), 0 for one seed."""
 
     source: float
     residual: float
-    varies: bool
 
 
 def _mean_squares(sample: Sample) -> _MeanSquares:
@@ -174,29 +249,42 @@ def _mean_squares(sample: Sample) -> _MeanSquares:
     pseudo = n * sample.means[:, None] - (n - 1) * left_out
     by_source = pseudo.mean(axis=0)
     variance = float(np.sum((by_source - sample.means.mean()) ** 2)) / (n * (n - 1))
-    if variance < 1e-18:
-        return _MeanSquares((_wilson_none_of(n) / stats.t.ppf(0.975, n - 1)) ** 2, 0.0, False)
+    if variance < _ROUNDING:
+        return _MeanSquares(0.0, 0.0)
     residuals = pseudo - by_source - pseudo.mean(axis=1, keepdims=True) + pseudo.mean()
     df = (n_seeds - 1.0) * (n - 1)
-    return _MeanSquares(variance, float(np.sum(residuals**2)) / df if df else 0.0, True)
+    return _MeanSquares(variance, float(np.sum(residuals**2)) / df if df else 0.0)
 
 
 @dataclass(frozen=True)
 class Components:
-    """Variance components of a weighted sum of class means: of seeds in the sum; of sources and residuals (seed by source, with
-    the chance of single items) in each class. With one seed, seeds and residuals are 0: the residual is then part of the source."""
+    """Variance components of a weighted sum of class means, and what the design does with them.
+
+    seed: of the sum. sources, residuals: of each class (residual: seed by source, with the chance of single items). imagined: the
+    distance of each class's imagined source from its mean (`estimate`), the larger of both sides. concentrations: sum of squared
+    shares times the number of sources, 1 for equal sizes. shares_of_df: degrees of freedom over the number of sources less 1.
+    With one seed, seeds and residuals are 0: the residual is then part of the source.
+    """
 
     seed: float
     sources: tuple[float, ...]
     residuals: tuple[float, ...]
     weights: tuple[float, ...]
+    imagined: tuple[float, ...]
+    concentrations: tuple[float, ...]
+    shares_of_df: tuple[float, ...]
 
     def of_mean(self, n_seeds: int, n_sources: Sequence[float]) -> tuple[float, float]:
         """Expected variance of the sum over so many seeds and sources of each class, and its degrees of freedom (`estimate`)."""
-        each = list(zip(self.weights, self.sources, self.residuals, n_sources, strict=True))
-        residual = [(w**2 * r / (n_seeds * n), (n_seeds - 1.0) * (n - 1)) for w, _, r, n in each if r]
-        seed = [(self.seed / n_seeds + sum(v for v, _ in residual), n_seeds - 1.0)] if n_seeds > 1 else []
-        source = [(w**2 * (s + r / n_seeds) / n, n - 1.0) for w, s, r, n in each]
+        seed: list[tuple[float, float]] = []
+        source, residual = [], []
+        for k, n in enumerate(n_sources):
+            w2, df, q = self.weights[k] ** 2, max(1.0, self.shares_of_df[k] * (n - 1)), self.concentrations[k] / n
+            source.append((w2 * ((self.sources[k] + self.residuals[k] / n_seeds) / n + (self.imagined[k] * q / (1 + q)) ** 2), df))
+            if self.residuals[k]:
+                residual.append((w2 * self.residuals[k] / (n_seeds * n), (n_seeds - 1.0) * df))
+        if n_seeds > 1:
+            seed = [(self.seed / n_seeds + sum(v for v, _ in residual), n_seeds - 1.0)]
         return _sum_of_variances(seed, source, residual)
 
 
@@ -211,13 +299,16 @@ def variance_components(samples: Sequence[Sample], weights: Sequence[float]) -> 
     per_seed = sum(weight * sample.means for weight, sample in zip(weights, samples, strict=True))
     noise = sum(w**2 * r / s.n_sources for w, r, s in zip(weights, residuals, samples, strict=True))
     seed = max(0.0, float(np.var(per_seed, ddof=1)) - noise) if n_seeds > 1 else 0.0
-    return Components(seed, sources, residuals, tuple(weights))
-
-
-def _wilson_none_of(n: int) -> float:
-    """Wilson's upper 95 % limit of a proportion of which none was seen in n."""
-    z2 = stats.norm.ppf(0.975) ** 2
-    return float(z2 / (n + z2))
+    return Components(
+        seed,
+        sources,
+        residuals,
+        tuple(weights),
+        # Where all items are one source's, its share of the class with the imagined one is a half.
+        tuple(2 * math.sqrt(max(imagined_variances(float(s.means.mean()), 1.0, s.scale))) for s in samples),
+        tuple(float(np.sum(s.shares**2)) * s.n_sources for s in samples),
+        tuple(degrees_of_freedom(s.shares) / (s.n_sources - 1) for s in samples),
+    )
 
 
 def _sum_of_variances(*groups: list[tuple[float, float]]) -> tuple[float, float]:
@@ -228,6 +319,8 @@ def _sum_of_variances(*groups: list[tuple[float, float]]) -> tuple[float, float]
     largest = max([seed, source], key=lambda group: sum(v for v, _ in group))
     if total < sum(v for v, _ in largest):
         total, terms = sum(v for v, _ in largest), largest
+    if total == 0:
+        return 0.0, 1.0
     df = total**2 / sum(v**2 / d for v, d in terms)
     return total, max(df, min(d for v, d in terms if v > 0))
 

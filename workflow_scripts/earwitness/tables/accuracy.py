@@ -26,8 +26,7 @@ ACCURACY = schema(
 )
 """seed: a number, "all" (mean over several seeds), or "-" (no training). trained_on names a split; "-" where not trained.
 test_set: "unseen" (test part of the grouped split) or "row_random" (test part of that split). interval: "jackknife_t",
-"two_way_t" (over sources and seeds), with "+wilson_sources" where a class had no variation between sources, or "none". Counts
-are of what enters the metric. The naive interval assumes independent items."""
+"two_way_t" (over sources and seeds), or "none". Counts are of what enters the metric. The naive interval assumes independent items."""
 
 SOURCE_ACCURACY = schema(
     "source_accuracy",

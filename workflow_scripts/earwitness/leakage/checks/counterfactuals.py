@@ -5,7 +5,7 @@ import pandas as pd
 
 from earwitness.leakage.checks.tuning import TuningInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
-from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, estimate, sample_by_source
+from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Scale, estimate, sample_by_source
 from earwitness.stimuli.counterfactuals import CARRIER, CHANGES
 from earwitness.tables.columns import LABELS
 
@@ -13,9 +13,9 @@ LARGEST_DROP = 0.03
 CONFIDENCE = 0.95
 
 
-def _balanced(outcomes: pd.Series, table: pd.DataFrame) -> Estimate:
+def _balanced(outcomes: pd.Series, table: pd.DataFrame, scale: Scale) -> Estimate:
     """The mean over both classes of an outcome per stimulus, with its variance over sources."""
-    samples = [sample_by_source(outcomes[table.label == label], table.source_id[table.label == label].to_numpy(object)) for label in LABELS]
+    samples = [sample_by_source(outcomes[table.label == label], table.source_id[table.label == label].to_numpy(object), scale) for label in LABELS]
     return estimate(samples, [0.5, 0.5])
 
 
@@ -45,14 +45,14 @@ def counterfactual_answers(data: TuningInput) -> Finding:
         return not_run(reason, threshold=LARGEST_DROP)
     right = answers.assign(right=np.where(answers.label == LABELS[0], answers.log_odds > 0, answers.log_odds <= 0).astype(float))
     wide = right.pivot_table(index=["stimulus_id", "source_id", "label"], columns="variant", values="right").reset_index()
-    drops = {variant: _balanced(wide["original"] - wide[variant], wide) for variant in CHANGES}
+    drops = {variant: _balanced(wide["original"] - wide[variant], wide, "difference") for variant in CHANGES}
     rows, reasons = [], []
     for variant, drop in drops.items():
         low, high = drop.interval(CONFIDENCE, -1.0, 1.0)
         if drop.value > LARGEST_DROP and low > 0:
             rows.append(("test", "", variant, "", "", "", f"{100 * drop.value:.1f} points fewer right (95 % {100 * low:.1f} to {100 * high:.1f})"))
             reasons.append(f"stimuli made {variant} are heard worse")
-    carriers = _balanced(wide[CARRIER], wide)
+    carriers = _balanced(wide[CARRIER], wide, "share")
     low, high = carriers.interval(CONFIDENCE, 0.0, 1.0)
     if not low <= 0.5 <= high:
         rows.append(("test", "", CARRIER, "", "", "", f"balanced accuracy {100 * carriers.value:.1f} % (95 % {100 * low:.1f} to {100 * high:.1f})"))

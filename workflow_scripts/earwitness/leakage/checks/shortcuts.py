@@ -187,7 +187,7 @@ def clustered_auc(scores: FloatArray, speech: Mask, sources: Names) -> Estimate:
     overall, positive, negative = rankdata(scores), scores[speech], scores[~speech]
     above = (overall[speech] - rankdata(positive)) / len(negative)
     below = 1 - (overall[~speech] - rankdata(negative)) / len(positive)
-    samples = [sample_by_source(above, sources[speech].astype(str)), sample_by_source(below - below.mean(), sources[~speech].astype(str))]
+    samples = [sample_by_source(above, sources[speech].astype(str)), sample_by_source(below - below.mean(), sources[~speech].astype(str), "free")]
     return estimate(samples, [1.0, 1.0])
 
 
