@@ -265,13 +265,14 @@ HEADS = ("no projector", "a tensor of another shape", "weights without a place",
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 @pytest.mark.parametrize("fault", [*FAULTS, *FAULTS_OF_THE_BASE])
-def test_no_program_answers_with_a_base_that_is_not_whole(program, fault, folder, study, tmp_path, monkeypatch):
+def test_no_program_answers_with_a_base_that_is_not_whole(program, fault, folder, study, tmp_path, monkeypatch, capfd):
     damage, message = (FAULTS | FAULTS_OF_THE_BASE)[fault]
     base = shutil.copytree(folder, tmp_path / "base")
     damage(base)
     line = line_of(program, study, base, tmp_path / "made", monkeypatch)
     assert str(base) in line
     assert re.search(message, line), line
+    assert "MISSING" not in capfd.readouterr().err, "the line alone, without the library's report"
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault not in HEADS])

@@ -1,5 +1,6 @@
 """Loading models from folders, whole or not at all: a Qwen2-Audio model of any size, and the weights of any other."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoProcessor, BitsAndBytesConfig, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
+from transformers.utils import logging
 
 from earwitness.audio.io import SAMPLE_RATE
 from earwitness.core.errors import InputError, system_error_number
@@ -131,9 +133,15 @@ def load_weights(
 
 @contextmanager
 def refused_in_words(folder: Path) -> Iterator[None]:
-    """Turn what the library raises over the files of a folder, of whatever kind, into an InputError that names the folder."""
+    """Turn what the library raises over the files of a folder, of whatever kind, into an InputError that names the folder.
+
+    What it would only warn of is not printed: whoever loads looks at what was loaded.
+    """
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings(action="ignore"):
+            yield
     except (InputError, MemoryError):
         raise
     except torch.OutOfMemoryError as error:
@@ -143,6 +151,8 @@ def refused_in_words(folder: Path) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split()) or "without a reason"
         raise InputError(f"{folder}: cannot be loaded ({type(error).__name__}: {reason[:200]}); fetch or copy the model's files again") from error
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _processor(folder: Path) -> Qwen2AudioProcessor:
