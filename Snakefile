@@ -5,6 +5,9 @@ from snakemake.utils import min_version
 min_version("9.14.8")
 
 
+include: "rules/start.smk"
+
+
 configfile: "config/config.yaml"
 
 
@@ -82,7 +85,7 @@ rule detector:
 
 onsuccess:
     record_run(log, Path("results/benchmarks"), Path("results/provenance"))
-    print("Report: results/report.html", file=sys.stderr)
+    print(made_since(Path("results/report.html"), STARTED), file=sys.stderr)
 
 
 onerror:

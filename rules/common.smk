@@ -7,33 +7,23 @@ import sys
 import time
 from pathlib import Path
 
-SCRIPTS = Path("workflow_scripts")
 STARTED = time.time()
-sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 # Jobs run the interpreter that runs Snakemake, activated or not; --sdm conda puts its own first.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 from earwitness.config import complete_config
 from earwitness.core.code_identity import code_identities
 from earwitness.core.errors import InputError
-from earwitness.core.yaml_text import refuse_yaml_surprises
 from earwitness.audio.noise_folder import noise_recordings
 from earwitness.corpora.data_sets import DESCRIPTION
 from earwitness.model.identity import model_files
 from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, asked_splits, expected_verdict
-from earwitness.provenance.run_log import errors_since, record_run
+from earwitness.provenance.run_log import errors_since, made_since, record_run
 from earwitness.systems import BASE, System
 
 try:
-    for folder in (".", ".snakemake", "data", "results"):
-        if Path(folder).is_dir() and not os.access(folder, os.W_OK):
-            raise InputError(
-                f"{Path(folder).resolve()}: cannot be written to; work in a folder that can be, or change its permissions"
-            )
-    for path in dict.fromkeys([*workflow.configfiles, *workflow.overwrite_configfiles]):
-        refuse_yaml_surprises(Path(path))
     config = complete_config(config)
     recordings = Recordings.find(config["sources"])
     config["sources"] = recordings.sources

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import yaml
-from checkout import ROOT, jobs_planned
+from checkout import ROOT, Checkout, jobs_planned
 from mounts import in_own_mounts
 
 from earwitness.config import complete_config
@@ -118,6 +118,24 @@ def test_what_yaml_would_change_in_a_configuration_ends_the_plan_by_line(checkou
     done = checkout.snakemake("-n", "--configfile", "mine.yaml")
     assert done.returncode != 0
     assert "mine.yaml:4: stimuli is given twice, first in line 1" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_default_that_cannot_be_read_ends_the_plan_by_line(checkout):
+    (checkout.folder / "config/config.yaml").write_bytes(b"seed: 1\n# caf\xe9\n")
+    done = checkout.snakemake("-n")
+    assert done.returncode != 0 and "error: config/config.yaml:2: not UTF-8 text (byte 0xe9)" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--directory", "--snakefile"])
+def test_a_run_from_elsewhere_is_told_where_to_run(checkout, tmp_path, option):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if option == "--directory":
+        done = checkout.snakemake("-n", option, str(elsewhere))
+    else:
+        done = Checkout(elsewhere).snakemake("-n", option, str(checkout.folder / "Snakefile"))
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert f"error: {elsewhere}: Earwitness runs in its own folder" in done.stderr and f"run `cd {checkout.folder}` first" in done.stderr
 
 
 def test_two_thousand_recordings_under_twenty_conditions_are_as_many_jobs_as_two(checkout):

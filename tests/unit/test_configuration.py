@@ -1,3 +1,4 @@
+import copy
 import importlib
 import sys
 from pathlib import Path
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
+import check_config
 from document_config import README, documented
-from earwitness.config import complete_config, load_schema
+from earwitness.config import complete_config, load_schema, overlaid
 from earwitness.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -230,6 +232,35 @@ def test_the_published_study_is_valid_and_has_its_recipes_and_seeds():
 def test_the_default_states_what_the_schema_defaults_to():
     """config.yaml shows the defaults that are worth changing; where it differs from the schema, one of them misleads."""
     assert complete_config(yaml.safe_load((ROOT / "config" / "config.yaml").read_text(encoding="utf-8"))) == complete_config({})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seed: 3\n# caf\xe9\n", r"error: .*mine\.yaml:2: not UTF-8 text"),
+        (b"seed: 3\nclips: [1,\n", r"error: .*mine\.yaml:3: not valid YAML"),
+        (b"sed: 3\n", r"error: config: unknown key sed = 3; hint: did you mean seed\?"),
+        (b"<!DOCTYPE html>", r"error: .*mine\.yaml: no sections and keys at its top level; .*Targets stand before --configfile"),
+        (None, r"error: .*mine\.yaml: cannot be read \(No such file"),
+    ],
+)
+def test_a_configuration_can_be_checked_without_snakemake(tmp_path, monkeypatch, capsys, content, message):
+    (tmp_path / "other.yaml").write_text("clips: {per_source: 2}\n")
+    monkeypatch.setattr(sys, "argv", ["check_config", str(tmp_path / "other.yaml")])
+    check_config.main()
+    assert capsys.readouterr().out.endswith("other.yaml: nothing wrong\n")
+    if content is not None:
+        (tmp_path / "mine.yaml").write_bytes(content)
+    monkeypatch.setattr(sys, "argv", ["check_config", str(tmp_path / "other.yaml"), str(tmp_path / "mine.yaml")])
+    with pytest.raises(SystemExit, match=message):
+        check_config.main()
+
+
+@given(*[st.dictionaries(st.sampled_from("abc"), st.recursive(st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner)))] * 2)
+def test_overlays_merge_as_snakemake_merges_them(config, overlay):
+    expected = copy.deepcopy(config)
+    update_config(expected, overlay)
+    assert overlaid(config, overlay) == expected
 
 
 def test_the_table_of_options_is_current():

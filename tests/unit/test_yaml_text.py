@@ -1,7 +1,7 @@
 import pytest
 
 from earwitness.core.errors import InputError
-from earwitness.core.yaml_text import refuse_yaml_surprises
+from earwitness.core.yaml_text import load_yaml
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,15 @@ from earwitness.core.yaml_text import refuse_yaml_surprises
         ("b: 1:00.5\n", r"YAML reads 1:00\.5 as 60\.5"),
         ("labels:\n  no: NONSPEECH\n", r"mine\.yaml:2: YAML reads the key no as a truth value; write \"no\" in quotes"),
         ("a: [1\nb: 2\n", r"mine\.yaml:\d: not valid YAML"),
+        ("seed: !!python/object/apply:os.system [x]\n", r"mine\.yaml:1: not valid YAML \(could not determine a constructor"),
+        ("a: 1\nb: 2026-02-31\n", r"mine\.yaml:2: '2026-02-31' cannot be read \(day is out of range"),
+        ("a: !!int many\n", r"mine\.yaml:1: 'many' cannot be read"),
+        ('a: "\\ud800"\n', r"mine\.yaml:1: .* cannot be read \(.*surrogates"),
+        ("{[1]: 2}\n", r"mine\.yaml:1: not valid YAML \(found unhashable key"),
+        ("a: 1\n---\na: 2\n", r"mine\.yaml:2: not valid YAML \(but found another document"),
+        ("a: 1\nb: &b [*b]\n", r"mine\.yaml:2: holds an alias of itself"),
+        ("".join(f"a{k}: &a{k} [{f'*a{k - 1}, ' * 10}1]\n" if k else "a0: &a0 [1]\n" for k in range(6)), "aliases stand for more than 100000 values"),
+        ("[" * 3000, "nested too deeply for YAML"),
         ("a: \t@\n", r"mine\.yaml:1: not valid YAML"),
     ],
 )
@@ -23,14 +32,14 @@ def test_what_yaml_would_change_without_a_word_is_refused_by_line(tmp_path, text
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
-        refuse_yaml_surprises(path)
+        load_yaml(path)
 
 
 def test_text_that_is_not_utf8_is_refused_by_line(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"seed: 1\npath: caf\xe9\n")
     with pytest.raises(InputError, match=r"mine\.yaml:2: not UTF-8 text \(byte 0xe9\)"):
-        refuse_yaml_surprises(path)
+        load_yaml(path)
 
 
 @pytest.mark.parametrize(
@@ -39,4 +48,4 @@ def test_text_that_is_not_utf8_is_refused_by_line(tmp_path):
 def test_what_means_what_it_says_passes(tmp_path, text):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
-    refuse_yaml_surprises(path)
+    load_yaml(path)

@@ -6,7 +6,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,6 +42,15 @@ def load_schema() -> dict[str, Any]:
     """The JSON schema of the configuration; shared, not to be changed."""
     # libyaml reads ten times as fast where it is there.
     return yaml.load(SCHEMA_PATH.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def overlaid(config: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the keys of another in place of its own; sections merge, lists replace, as Snakemake does it."""
+    merged = dict(config)
+    for key, value in overlay.items():
+        own = merged.get(key)
+        merged[key] = overlaid(own, value) if isinstance(own, dict) and isinstance(value, Mapping) else value
+    return merged
 
 
 def complete_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,34 +1,63 @@
-"""What YAML would change without a word: keys given twice, and plain values that are not the number or text they look like."""
+"""YAML read strictly: what it would change without a word is refused, keys given twice and values that are not what they look like."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import read_text
 
+MOST_NODES = 100_000
+"""More values than any configuration has, and few enough to read."""
+
 _OCTAL = re.compile(r"[-+]?0[0-9_]+")
 _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 
 
-def refuse_yaml_surprises(path: Path) -> None:
-    """Check the text of a configuration file, before what a loader made of it is used.
+def load_yaml(path: Path) -> Any:
+    """What a YAML file holds, which is what its author sees in it.
 
-    Raises InputError naming file and line where the text is not UTF-8 or no YAML, a key is given twice in one section, a plain
-    number starts with 0 (YAML reads 010 as 8) or holds a colon (1:00 as 60), or a plain key is a truth value (yes, no, on, off).
+    Raises InputError naming file and line where the text is not UTF-8 or no YAML, a value is more than text, numbers and dates, a key is
+    given twice in one section, a plain number starts with 0 (YAML reads 010 as 8) or holds a colon (1:00 as 60), a plain key is a truth
+    value (yes, no, on, off), or an alias stands inside what it names, or stands for more than MOST_NODES values.
     """
     text = read_text(path)
+    loader = yaml.SafeLoader(text)
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        if _size(root, path, {}) > MOST_NODES:
+            raise InputError(f"{path}: its aliases stand for more than {MOST_NODES} values; write what is meant")
+        for node in _nodes(root, set()):
+            _check(node, path)
+        return loader.construct_document(root)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or str(error)
         raise InputError(f"{where}: not valid YAML ({' '.join(problem.split())}); correct the line") from error
-    for node in _nodes(root, set()):
-        _check(node, path)
+    except RecursionError as error:
+        raise InputError(f"{path}: nested too deeply for YAML; write it flatter") from error
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, path: Path, sizes: dict[int, int | None]) -> int:
+    """How many values a node stands for, aliases resolved."""
+    if id(node) in sizes:
+        known = sizes[id(node)]
+        if known is None:
+            raise InputError(f"{path}:{node.start_mark.line + 1}: holds an alias of itself; write what is meant")
+        return known
+    sizes[id(node)] = None
+    inner = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+    size = 1 if isinstance(node, yaml.ScalarNode) else 1 + sum(_size(part, path, sizes) for part in inner)
+    sizes[id(node)] = size
+    return size
 
 
 def _nodes(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
@@ -47,6 +76,7 @@ def _nodes(node: yaml.Node | None, seen: set[int]) -> Iterator[yaml.Node]:
 
 def _check(node: yaml.Node, path: Path) -> None:
     if isinstance(node, yaml.ScalarNode):
+        _construct_alone(node, path)
         where, number = f"{path}:{node.start_mark.line + 1}", node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
         if number and node.style is None and (_OCTAL.fullmatch(node.value) or _SEXAGESIMAL.fullmatch(node.value)):
             read = yaml.safe_load(node.value)
@@ -60,3 +90,13 @@ def _check(node: yaml.Node, path: Path) -> None:
             if name in lines:
                 raise InputError(f"{path}:{line}: {name} is given twice, first in line {lines[name]}; YAML keeps the last alone: join the two")
             lines[name] = line
+
+
+def _construct_alone(node: yaml.ScalarNode, path: Path) -> None:
+    """Raise InputError where a value cannot be what it is said or seems to be, such as the 31st of February."""
+    if node.tag.rpartition(":")[2] not in ("merge", "value"):
+        try:
+            str(yaml.SafeLoader("").construct_object(node)).encode()
+        except (ValueError, TypeError, OverflowError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path}:{node.start_mark.line + 1}: {node.value[:40]!r} cannot be read ({reason}); write it in quotes") from error

@@ -25,6 +25,13 @@ def errors_since(logs: Path, started: float) -> list[str]:
     return errors
 
 
+def made_since(report: Path, started: float) -> str:
+    """What to say at the end of a run that started at a time (seconds since the epoch): where the report is, if it was made."""
+    if report.is_file() and report.stat().st_mtime >= started:
+        return f"Report: {report}"
+    return f"Done, without a report; {report.parent}/README.md says where everything is"
+
+
 def record_run(snakemake_logs: Iterable[str], benchmarks: Path, folder: Path) -> None:
     """Write run.log, what Snakemake said, and costs.csv, what every job cost when it last ran; both differ from run to run."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,27 @@
+"""What must hold before the configuration is read; no rules."""
+
+import os
+import sys
+from pathlib import Path
+
+SCRIPTS = Path("workflow_scripts")
+sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
+
+from earwitness.core.errors import InputError
+from earwitness.core.yaml_text import load_yaml
+
+try:
+    if not Path().samefile(workflow.basedir):
+        raise InputError(
+            f"{Path().resolve()}: Earwitness runs in its own folder and takes neither --directory nor a Snakefile from elsewhere;"
+            f" run `cd {Path(workflow.basedir).resolve()}` first"
+        )
+    for folder in (".", ".snakemake", "data", "results"):
+        if Path(folder).is_dir() and not os.access(folder, os.W_OK):
+            raise InputError(
+                f"{Path(folder).resolve()}: cannot be written to; work in a folder that can be, or change its permissions"
+            )
+    for path in dict.fromkeys(["config/config.yaml", *workflow.overwrite_configfiles]):
+        load_yaml(Path(path))
+except InputError as error:
+    sys.exit(f"error: {error}")

@@ -1,0 +1,33 @@
+"""Check configuration files as a run would, without one: what is wrong is named by file, line and key.
+
+Snakemake reads what --configfile names before anything else, and ends in a traceback where it cannot.
+"""
+
+import argparse
+from pathlib import Path
+
+from earwitness.config import complete_config, overlaid
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.yaml_text import load_yaml
+
+DEFAULT = Path(__file__).parents[1] / "config" / "config.yaml"
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", type=Path, nargs="*", help="configuration files, as they would follow --configfile")
+    args = parser.parse_args()
+
+    config: dict[str, object] = {}
+    for path in (DEFAULT, *args.files):
+        content = load_yaml(path)
+        if not isinstance(content, dict):
+            raise InputError(f"{path}: no sections and keys at its top level; is it a configuration? Targets stand before --configfile")
+        config = overlaid(config, content)
+    complete_config(config)
+    print(f"{', '.join(map(str, args.files)) or DEFAULT}: nothing wrong")
+
+
+if __name__ == "__main__":
+    main()
