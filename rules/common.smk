@@ -33,6 +33,7 @@ try:
         for stimulus_set in plan.stimulus_sets
         if (folder := plan.stimulus_settings(stimulus_set)["noise_recordings"])
     }
+    TIES = plan.ties
     MODELS_ON_DISK = {name: list(map(str, model_files(Path(folder)))) for name, folder in plan.models_on_disk.items()}
 except InputError as error:
     sys.exit(f"error: {error}")

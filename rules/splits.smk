@@ -1,12 +1,13 @@
 """Splits: which source trains, tunes and tests; the audit of every split; the gate that training waits for.
 
 in   results/stimuli/factorial/index.parquet
+     splits.ties of the configuration          earwitness.tables.ties.TIES, where there are any
 out  results/splits/{split}.csv                earwitness.tables.splits.SPLIT
      results/audit/{split}/certificate.json    verdict, checks, digests
      results/audit/{audit}/report.md, .html    the same, to read
      results/audit/{split}/evidence.csv        the offending items of every failed check
      results/audit/{split}/gate.json           written only where training may go on
-     results/proposals/{split}                 on request: the nearest split that passes, what moves and why
+     results/proposals/{split}                 on request: the nearest split that passes, what moves and why; its ties.csv can be splits.ties
 """
 
 
@@ -15,6 +16,7 @@ rule split_grouped:
     input:
         index="results/stimuli/factorial/index.parquet",
         recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
+        ties=TIES,
     output:
         split="results/splits/grouped.csv",
     log:
@@ -35,6 +37,7 @@ rule split_grouped:
     shell:
         "python workflow_scripts/split_grouped.py {input.index:q} {output.split:q}"
         " --recordings {input.recordings:q}"
+        " --ties {input.ties:q}"
         " --settings {params.settings:q}"
         " --seed {params.seed}"
         " &> {log:q}"
@@ -76,6 +79,7 @@ rule split_fold:
     input:
         index="results/stimuli/factorial/index.parquet",
         recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
+        ties=TIES,
     output:
         split="results/splits/fold_{fold}.csv",
     log:
@@ -96,6 +100,7 @@ rule split_fold:
     shell:
         "python workflow_scripts/split_fold.py {input.index:q} {output.split:q}"
         " --recordings {input.recordings:q}"
+        " --ties {input.ties:q}"
         " --fold {wildcards.fold}"
         " --settings {params.settings:q}"
         " --seed {params.seed}"
@@ -247,6 +252,7 @@ rule propose_split:
         shards=AUDIO,
         certificate="results/audit/{split}/certificate.json",
         evidence="results/audit/{split}/evidence.csv",
+        ties=TIES,
     output:
         folder=directory("results/proposals/{split}"),
     log:
@@ -275,6 +281,7 @@ rule propose_split:
         " --shards {input.shards:q}"
         " --certificate {input.certificate:q}"
         " --evidence {input.evidence:q}"
+        " --ties {input.ties:q}"
         " --policy {params.policy:q}"
         " --seed {params.seed}"
         " --jobs {threads}"

@@ -1,9 +1,9 @@
 """Audit a split for leakage: certificate and evidence, and a report if asked for, written whatever the verdict.
 
 Either a split of this workflow (SPLIT --index ... --clips ... --recordings ... --shards ...), or manifests of anyone's
-audio files (--train A --test B [--dev D]): CSV or Parquet with the columns path, label and group, and where there are
-any recording, noise, start_s and end_s. Of manifests the exit code tells the verdict: 0 pass; 1 bad input; 2 fail, that
-is a leak, or a check that could not run and was not skipped.
+audio files (--train A --test B [--dev D], or --manifest M with a column part): CSV or Parquet with the columns path,
+label and group, and where there are any recording, session, noise, start_s and end_s. Of manifests the
+exit code tells the verdict: 0 pass; 1 bad input; 2 fail, that is a leak, or a check that could not run and was not skipped.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
     if reports:
         # A program of its own, whose code is none of this one's: how a report looks must not decide when to audit again.
         subprocess.run([sys.executable, RENDERER, args.certificate, args.evidence, *reports], check=True)
-    if args.train is not None:
+    if args.split is None:
         print(printable(verdict(certificate)))
         sys.exit(0 if certificate["status"] == "pass" else 2)
 

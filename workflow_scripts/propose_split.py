@@ -1,13 +1,14 @@
 """Write the nearest split that passes its audit, and what it had to move.
 
-Takes a split as audit_leakage.py does, and the certificate and evidence of its audit where there are any. Writes a folder: the
-manifests train.csv, test.csv (and dev.csv), or split.csv for a split of this workflow; moves.csv; ties.csv, what had to stay
-together; certificate.json and evidence.csv, the audit of what is proposed; report.md. Exit code 0: what is proposed passes;
-1: bad input; 2: it does not, and the report says why.
+Takes a split as audit_leakage.py does, or one manifest that is not divided yet, and the certificate and evidence of its audit where
+there are any. Writes a folder: the manifests train.csv, test.csv (and dev.csv), manifest.csv with a column part where one manifest was
+given, or split.csv for a split of this workflow; moves.csv; ties.csv, what had to stay together; certificate.json and evidence.csv, the
+audit of what is proposed; report.md. Exit code 0: what is proposed passes; 1: bad input; 2: it does not, and the report says why.
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from earwitness.core.errors import InputError, one_line_errors
@@ -15,12 +16,18 @@ from earwitness.core.files import atomic_folder, write_json
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
 from earwitness.leakage.certificate import load_certificate, printable
+from earwitness.leakage.manifests import WHOLE
 from earwitness.leakage.proposal import propose
 from earwitness.leakage.proposal_files import proposal_report, write_manifests, write_split, write_tables
 from earwitness.leakage.verdict import parts_of, verdict
+from earwitness.splits.components import read_ties
+from earwitness.splits.nearest import drawn_parts
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.columns import LABELS
 from earwitness.tables.files import read_table, write_table
+
+DEFAULT_SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
+"""Of a manifest that is not divided yet."""
 
 
 def share_of_part(text: str) -> tuple[str, float]:
@@ -47,8 +54,16 @@ def main() -> None:
     add_audit_arguments(parser)
     parser.add_argument("--certificate", type=Path, help="the certificate of the split's audit (JSON); with --evidence, saves an audit")
     parser.add_argument("--evidence", type=Path, help="the evidence of the split's audit (CSV)")
+    parser.add_argument("--ties", type=Path, nargs="*", default=[], help="tables of sources that must be in one part besides (CSV)")
+    told = ", ".join(f"{part} {share:g}" for part, share in DEFAULT_SHARES.items())
     wanted = parser.add_mutually_exclusive_group()
-    wanted.add_argument("--shares", nargs="+", type=share_of_part, metavar="PART=SHARE", help="of each class; by default as they are now")
+    wanted.add_argument(
+        "--shares",
+        nargs="+",
+        type=share_of_part,
+        metavar="PART=SHARE",
+        help=f"of each class; by default as they are now, {told} where nothing is divided yet",
+    )
     wanted.add_argument("--sources", nargs="+", type=sources_of_part, metavar="PART=SPEECH+NONSPEECH", help="how many sources, as in test=1+2")
     parser.add_argument("--seed", type=int, default=0, help="decides between equally near splits (default: 0)")
     parser.add_argument("--out", type=Path, required=True, help="folder for what is proposed")
@@ -64,7 +79,7 @@ def main() -> None:
     if args.sources:
         sources = {(part, label): n for part, numbers in args.sources for label, n in zip(LABELS, numbers, strict=True)}
 
-    with audited_from(args) as (audited, _):
+    with audited_from(args, undivided=True) as (audited, _):
         evidence = None
         if args.certificate is not None:
             certificate = load_certificate(args.certificate)
@@ -79,12 +94,17 @@ def main() -> None:
                         f"--sources: {asked} sources of {label} are asked for, there are {there.get(label, 0)}; every source is in one part"
                     )
             shares = {(part, label): n / there[label] for (part, label), n in sources.items()}
-        proposal = propose(audited, evidence, shares, sources, args.seed)
+        if drawn := bool((audited.data.stimuli.part == WHOLE).any()):
+            shares = shares or {(part, label): share for part, share in DEFAULT_SHARES.items() for label in LABELS}
+            stimuli = audited.data.stimuli
+            audited = replace(audited, data=replace(audited.data, stimuli=stimuli.assign(part=drawn_parts(stimuli, shares, args.seed))))
+        ties = read_ties(args.ties, [*audited.data.recordings.source_id, *audited.data.stimuli.source_id])
+        proposal = propose(audited, evidence, shares, sources, args.seed, ties)
         before = parts_of(audited.data.stimuli)
     with atomic_folder(args.out) as folder:
         if args.split is None:
-            manifests = {part: getattr(args, part) for part in ("train", "dev", "test") if getattr(args, part) is not None}
-            written = write_manifests(folder, args.out, proposal, manifests, args.path_column)
+            manifests = {part: getattr(args, part) for part in ("train", "dev", "test", "manifest") if getattr(args, part) is not None}
+            written = write_manifests(folder, args.out, proposal, manifests, args.path_column, args.part_column)
         else:
             written = {"split": write_split(folder, proposal)}
         write_tables(folder, proposal)
@@ -92,7 +112,7 @@ def main() -> None:
             certificate, evidence = audit(audited, waivers)
         write_json(folder / "certificate.json", certificate)
         write_table(folder / "evidence.csv", evidence, EVIDENCE)
-        (folder / "report.md").write_text(proposal_report(before, proposal, certificate), encoding="utf-8")
+        (folder / "report.md").write_text(proposal_report(before, drawn, proposal, certificate), encoding="utf-8")
     seconds = proposal.moves.seconds.sum()
     print(f"{len(proposal.moves)} items of {proposal.moves.source.nunique()} sources moved ({seconds:.1f} s); see {args.out / 'report.md'}")
     print(*[printable(line) for line in [*proposal.impossible, *proposal.unbalanced, verdict(certificate)]], sep="\n")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.splits.study import split_by_source, with_sessions
+from earwitness.splits.components import read_ties
+from earwitness.splits.study import split_by_source, with_origins
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.splits import SPLIT
@@ -17,13 +18,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("index", type=Path, help="table of stimuli (Parquet)")
     parser.add_argument("split", type=Path, help="where the split goes (CSV)")
-    parser.add_argument("--recordings", type=Path, nargs="*", default=[], help="tables of their recordings, which name sessions (Parquet)")
+    parser.add_argument(
+        "--recordings", type=Path, nargs="*", default=[], help="tables of their recordings, which say what was recorded together (Parquet)"
+    )
+    parser.add_argument("--ties", type=Path, nargs="*", default=[], help="tables of sources that must be in one part (CSV)")
     parser.add_argument("--settings", type=json_object, required=True, help="the configuration's splits section (JSON)")
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
 
-    stimuli = with_sessions(read_table(args.index, STIMULI), [read_table(path, RECORDINGS) for path in args.recordings])
-    split = split_by_source(stimuli, args.settings["dev_fraction"], args.settings["test_fraction"], args.seed)
+    recordings = [read_table(path, RECORDINGS) for path in args.recordings]
+    stimuli = with_origins(read_table(args.index, STIMULI), recordings)
+    ties = read_ties(args.ties, [source for table in [stimuli, *recordings] for source in table.source_id])
+    split = split_by_source(stimuli, args.settings["dev_fraction"], args.settings["test_fraction"], args.seed, ties)
     write_table(args.split, split, SPLIT)
 
 

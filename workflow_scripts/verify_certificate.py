@@ -14,8 +14,6 @@ from earwitness.leakage.arguments import AuditArguments
 from earwitness.leakage.authenticity import faults, files_in
 from earwitness.leakage.certificate import CERTIFICATE, TUNING, printable
 from earwitness.leakage.verdict import verdict
-from earwitness.tables.audit_evidence import EVIDENCE
-from earwitness.tables.files import read_table
 
 
 @one_line_errors
@@ -29,8 +27,7 @@ def main() -> None:
 
     certificate = load_record(args.certificate, CERTIFICATE, "a leakage certificate", "name one that an audit wrote")
     checks = (tuning_audit if certificate["split"]["name"] == TUNING else audit).checks()
-    evidence = None if args.evidence is None else read_table(args.evidence, EVIDENCE)
-    if found := faults(certificate, files_in(args.data), checks, evidence, args.path_column):
+    if found := faults(certificate, files_in(args.data), checks, args.evidence, args.path_column):
         for fault in found:
             print(printable(f"{args.certificate}: {fault}"))
         sys.exit(3)

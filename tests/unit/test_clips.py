@@ -45,7 +45,10 @@ def corpus(folder, *recordings):
         path = folder / f"{name}.wav"
         soundfile.write(path, samples, rate, subtype="PCM_16")
         row = {"recording_id": f"set:{name}", "dataset": "set", "path": str(path), "sha256": "0" * 64, "sample_rate": rate}
-        rows.append(row | {"duration_s": len(samples) / rate, "source_id": source, "category": "c", "label": label, "licence": "x", "session": ""})
+        rows.append(
+            row
+            | {"duration_s": len(samples) / rate, "source_id": source, "category": "c", "label": label, "licence": "x", "original": "", "session": ""}
+        )
         whose = {"recording_id": f"set:{name}", "source_id": source, "label": label}
         segments += [whose | {"start_s": start, "end_s": end} for start, end in stretches]
     return pd.DataFrame(rows), pd.DataFrame(segments)

@@ -93,7 +93,15 @@ class Study:
     def recordings(self) -> pd.DataFrame:
         """One row per recording that a clip names, of the class and source of its first clip."""
         firsts = self.clips.drop_duplicates("recording_id")[["recording_id", "source_id", "label", "category"]]
-        constant = {"dataset": self.dataset, "sha256": "0" * 64, "sample_rate": 16_000, "duration_s": 10.0, "licence": "CC0-1.0", "session": ""}
+        constant = {
+            "dataset": self.dataset,
+            "sha256": "0" * 64,
+            "sample_rate": 16_000,
+            "duration_s": 10.0,
+            "licence": "CC0-1.0",
+            "original": "",
+            "session": "",
+        }
         return firsts.assign(path=[f"{number:04d}.wav" for number in range(len(firsts))], **constant)
 
     def audit(self, folder: Path) -> tuple[dict, pd.DataFrame]:
@@ -266,6 +274,15 @@ def test_two_babbles_share_the_recording_that_is_in_both(tmp_path):
     study.stimuli.loc[parts == "train", "noise_id"] = "babble:train/a.wav//test/c.wav"
     certificate = study.audit(tmp_path)[0]
     assert failed(certificate) == {"L05"}
+
+
+def test_files_cut_from_one_recording_are_that_recording_whoever_speaks_in_them():
+    stimuli = segments([(name, part, 0.0, 1.0) for name, part in (("a", "train"), ("b", "train"), ("c", "test"), ("d", "test"))])
+    recordings = pd.DataFrame({"recording_id": ["a", "b", "c", "d"], "original": ["", "tape", "tape", ""], "session": ""})
+    finding = run_check("L02", AuditInput(stimuli, (), POLICY, recordings))
+    assert finding.status == "fail" and finding.offenders.detail.tolist() == ["recording tape; stimuli: 1 in test, 1 in train"]
+    apart = run_check("L02", AuditInput(stimuli, (), POLICY, recordings.assign(original=["tape", "tape", "reel", "reel"])))
+    assert apart.status == "pass" and apart.n_compared == 2
 
 
 @pytest.mark.parametrize(("gap_s", "leaks"), [(4.99, True), (5.0, False), (5.01, False)])

@@ -295,3 +295,16 @@ def test_an_inverted_and_softer_copy_is_found(manifests):
     assert set(failures(manifests)) == {"L04"}
     evidence = read_table(manifests / "evidence.csv", EVIDENCE)
     assert evidence.item_a.tolist()[0] == "test:audio/test-dog-0-0.wav" and "inverted" in evidence.detail[0]
+
+
+def test_a_session_in_two_parts_is_noted(manifests):
+    """A session told of one item of a recording is that of the recording."""
+    for part, names in (("train", ["Monday ", ""]), ("test", ["", "MONDAY"])):
+        table = pd.read_csv(manifests / f"{part}.csv")
+        table.assign(session=[*names, *[""] * (len(table) - 2)]).to_csv(manifests / f"{part}.csv", index=False)
+    others = [check for check in OTHERS if check != "L17"]
+    assert run(manifests, skip=others) == 0
+    evidence = pd.read_csv(manifests / "evidence.csv", dtype=str)
+    assert evidence[evidence.check == "L17"].detail.tolist() == ["session monday; stimuli: 2 in test, 2 in train"]
+    change(manifests / "test.csv", 0, session="Tuesday")
+    assert "is of the sessions tuesday and monday; give it one session" in str(run(manifests, skip=others))

@@ -7,15 +7,16 @@ import pandas as pd
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from earwitness.splits.components import TIES, components, shared_values
+from earwitness.splits.components import components, shared_values
 from earwitness.splits.nearest import TOLERANCE, nearest_split
+from earwitness.tables.ties import TIES
 
 PARTS = ("train", "dev", "test")
 few = settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 
 
 def ties_table(*pairs: tuple[str, str, str]) -> pd.DataFrame:
-    return pd.DataFrame(list(pairs), columns=list(TIES), dtype=str)
+    return pd.DataFrame(list(pairs), columns=list(TIES.columns), dtype=str)
 
 
 @st.composite

@@ -66,7 +66,8 @@ def test_a_manifest_says_what_is_where_and_whose_it_is(tmp_path):
     assert stretches.loc["mine:12"].tolist() == [[1.0], [3.0]], "the stretches of one source that overlap are one"
     assert stretches.loc["mine:null"].tolist() == [[3.0], [4.0]]
     assert list(found.recordings.licence) == ["CC0", "mine", "mine", "mine", "mine"]
-    assert list(found.recordings.session) == ["mine:monday", "mine:kennel 3", "", "", ""]
+    assert list(found.recordings.session) == ["mine:monday", "", "", "", ""]
+    assert list(found.recordings.original) == ["", "mine:kennel 3", "", "", ""]
     assert found.check.verdict.tolist() == ["ok", "ok", "ok", "excluded"]
 
 

@@ -135,7 +135,7 @@ def tampered(folder: Path, **changes: object) -> Path:
     for check in certificate["checks"]:
         if check["id"] == "L01":
             check.update({key: value for key, value in changes.items() if key in check})
-    certificate.update({key: value for key, value in changes.items() if key in ("policy", "checks", "waivers")})
+    certificate.update({key: value for key, value in changes.items() if key in ("policy", "checks", "evidence", "waivers")})
     if "verdict" in changes:
         certificate["status"] = changes["verdict"]
     (folder / "tampered.json").write_text(json.dumps(certificate))
@@ -158,6 +158,7 @@ def test_a_certificate_verifies_from_itself_and_the_data_with_its_verdict_as_exi
         ({"verdict": "pass"}, "the status pass does not follow from its checks"),
         ({"status": "pass", "verdict": "pass"}, "L01 passes with 4 offenders"),
         ({"status": "pass", "offenders": 0, "offending_sources": [], "reason": None, "verdict": "pass"}, "L01 has 0 offenders, the evidence lists 4"),
+        ({"evidence": {"rows": 3, "sha256": "0" * 64}}, "its evidence has another number of rows than its checks have offenders"),
         ({"severity": "warn", "verdict": "pass"}, "L01 source_overlap is of severity error, not warn"),
         ({"checks": []}, "L01 source_overlap is missing"),
         ({"policy": {"settings": {"adjacency_guard_s": 0.0}, "sha256": "0" * 64}}, "the digest of its policy is of other settings"),
@@ -184,6 +185,89 @@ def test_other_data_are_named(leaky, capsys, name, content, told):
     (leaky / name).unlink() if content is None else (leaky / name).write_bytes(content)
     assert run(verify_certificate, leaky / "c.json", "--data", leaky) == 3
     assert told in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (("test:audio/dog-8-0.wav", "test:audio/dog-9-0.wav"), "the evidence e.csv is not what the audit wrote (its digest differs)"),
+        (("L01", "L02"), "L01 has 4 offenders, the evidence lists 0"),
+    ],
+)
+def test_changed_evidence_is_named(leaky, capsys, changed, told):
+    audit(leaky)
+    text = (leaky / "e.csv").read_text()
+    assert changed[0] in text
+    (leaky / "e.csv").write_text(text.replace(*changed))
+    assert run(verify_certificate, leaky / "c.json", "--data", leaky) == 2
+    assert run(verify_certificate, leaky / "c.json", "--data", leaky, "--evidence", leaky / "e.csv") == 3
+    assert told in capsys.readouterr().out
+
+
+def test_another_voice_model_is_named(leaky, capsys):
+    (leaky / "ear.onnx").write_bytes(b"one model")
+    audit(leaky, "--policy", json.dumps({"speaker_model": str(leaky / "ear.onnx")}))
+    assert run(verify_certificate, leaky / "c.json", "--data", leaky) == 2
+    (leaky / "ear.onnx").write_bytes(b"another model")
+    assert run(verify_certificate, leaky / "c.json", "--data", leaky) == 3
+    assert "voices ear.onnx is not the one that was audited (its digest differs)" in capsys.readouterr().out
+    (leaky / "ear.onnx").unlink()
+    assert "ear.onnx: no such file; name campplus or an ONNX file" in str(
+        audit(leaky, "--policy", json.dumps({"speaker_model": str(leaky / "ear.onnx")}))
+    )
+
+
+@pytest.fixture
+def undivided(leaky):
+    """The same as one table without parts, its groups called speakers; two groups of dogs have a file in common."""
+    shutil.copy(leaky / "audio/dog-3-0.wav", leaky / "audio/dog-5-0.wav")
+    tables = [pd.read_csv(leaky / f"{part}.csv") for part in ("train", "test")]
+    pd.concat(tables).drop(columns="remark").to_csv(leaky / "all.csv", index=False)
+    return leaky
+
+
+def test_a_manifest_without_parts_is_divided_by_stated_shares_and_audited_with_its_new_column(undivided, capsys):
+    whole = ["--manifest", undivided / "all.csv", "--speech-label", "dog", "--skip", *SKIPPED]
+    outputs = ["--certificate", undivided / "c.json", "--evidence", undivided / "e.csv"]
+    assert "no column part says which items train and which test" in str(run(audit_leakage, *whole, *outputs))
+    out = undivided / "proposed"
+    assert run(propose_split, *whole, "--shares", "train=0.6", "dev=0.2", "test=0.2", "--out", out) == 0
+    proposed = pd.read_csv(out / "manifest.csv")
+    assert proposed.groupby("group").part.nunique().eq(1).all() and len(proposed) == 100
+    sources = proposed.groupby(["label", "part"]).group.nunique()
+    assert sources.to_dict() == {(label, part): n for label in ("dog", "cat") for part, n in (("train", 6), ("dev", 2), ("test", 2))}
+    assert len(set(proposed.part[proposed.group.isin(["dog-3", "dog-5"])])) == 1, "what holds a copy stays with it"
+    assert "sources were drawn at random" in (out / "report.md").read_text()
+    assert run(audit_leakage, "--manifest", out / "manifest.csv", *whole[2:], *outputs) == 0
+    assert (undivided / "c.json").read_bytes() == (out / "certificate.json").read_bytes()
+    assert run(verify_certificate, undivided / "c.json", "--data", undivided) == 0
+
+
+@pytest.mark.parametrize(("name", "part"), [("Validation", "dev"), ("training ", "train"), ("TEST", "test"), ("holdout", None)])
+def test_a_column_may_name_the_parts(undivided, name, part):
+    table = pd.read_csv(undivided / "all.csv").rename(columns={"group": "speaker"})
+    table["split"] = ["test" if group.endswith(("6", "7")) else "train" for group in table.speaker]
+    table.loc[table.speaker.str.endswith("2"), "split"] = name
+    table.to_csv(undivided / "all.csv", index=False)
+    whole = ["--manifest", undivided / "all.csv", "--speech-label", "dog", "--group-column", "speaker", "--part-column", "split", "--skip", *SKIPPED]
+    code = run(audit_leakage, *whole, "--certificate", undivided / "c.json", "--evidence", undivided / "e.csv")
+    if part is None:
+        assert "all.csv: row 11 has no known split ('holdout'; call it train, dev or test) (and 9 more)" in str(code)
+    else:
+        assert code == 2 if part == "dev" else code == 0
+        parts = json.loads((undivided / "c.json").read_text())["parts"]
+        assert parts[part]["stimuli"] >= 10
+
+
+def test_sources_that_the_user_ties_stay_together(leaky):
+    (leaky / "ties.csv").write_text("source_a;source_b;why\nDog-6;dog-0;twins\n")
+    assert run(propose_split, *manifests(leaky), "--ties", leaky / "ties.csv", "--out", leaky / "proposed") == 0
+    train, test = (groups(leaky / f"proposed/{part}.csv") for part in ("train", "test"))
+    assert {"dog-0", "dog-6"} <= train or {"dog-0", "dog-6"} <= test
+    assert "dog-0,dog-6,twins" in (leaky / "proposed/ties.csv").read_text().replace("dog-6,dog-0", "dog-0,dog-6")
+    (leaky / "ties.csv").write_text("source_a,source_b,why\ndog-1,dog-99,twins\n")
+    said = run(propose_split, *manifests(leaky), "--ties", leaky / "ties.csv", "--out", leaky / "again")
+    assert "ties.csv:2: 'dog-99' is no source of these data (1 such row)" in str(said)
 
 
 def test_continuous_integration_reads_the_failures(leaky):

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from earwitness.core.errors import InputError
-from earwitness.splits.study import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources, with_sessions
+from earwitness.splits.study import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources, with_origins
 from earwitness.tables.columns import LABELS
 from earwitness.tables.files import read_table, validate, write_table
 from earwitness.tables.splits import SPLIT
@@ -244,13 +244,40 @@ def test_fewer_training_sources_are_among_more_and_change_neither_dev_nor_test(s
     pd.testing.assert_frame_equal(fewer[fewer.part != "train"].reset_index(drop=True), kept)
 
 
+def test_tied_sources_are_in_one_part_of_the_split_and_of_every_fold():
+    stimuli = stimuli_table({"SPEECH": [2] * 12, "NONSPEECH": [2] * 12})
+    some = sorted(stimuli.source_id.unique())[::5]
+    ties = pd.DataFrame({"source_a": some[:-1], "source_b": some[1:], "why": "one voice"})
+    splits = [split_by_source(stimuli, 0.2, 0.3, 1, ties), *(split_into_fold(stimuli, 4, fold, 0.2, 1, ties) for fold in range(4))]
+    assert all(len(set(split.part[split.source_id.isin(some)])) == 1 for split in splits)
+    tested = pd.concat([split[split.part == "test"] for split in splits[1:]])
+    assert sorted(tested.stimulus_id) == sorted(stimuli.stimulus_id)
+    assert len(set(split_by_source(stimuli, 0.2, 0.3, 1).pipe(lambda split: split.part[split.source_id.isin(some)]))) > 1
+
+
 def test_more_training_sources_than_there_are_are_refused_by_class():
     grouped = split_by_source(stimuli_table({"SPEECH": [1] * 8, "NONSPEECH": [1] * 5}), 0.2, 0.2, 1)
     with pytest.raises(InputError, match=r"train part .* has 3 NONSPEECH sources, splits.training_sources asks for 4; lower it to 3"):
         split_with_fewer_sources(grouped, 4, 1)
 
 
-def test_recordings_of_one_session_stay_together_and_others_are_sessions_of_their_own():
-    stimuli = pd.DataFrame({"recording_id": ["a", "b", "c", "a"]})
-    recordings = [pd.DataFrame({"recording_id": ["a", "b"], "session": ["monday", "monday"]}), pd.DataFrame({"recording_id": ["c"], "session": [""]})]
-    assert list(with_sessions(stimuli, recordings).session) == ["monday", "monday", "c", "monday"]
+def test_what_recordings_were_cut_from_and_made_in_is_told_of_their_stimuli():
+    stimuli = pd.DataFrame({"recording_id": ["a", "b", "c", "a", "d"]})
+    recordings = [
+        pd.DataFrame({"recording_id": ["a", "b"], "original": ["tape", ""], "session": ["monday", "monday"]}),
+        pd.DataFrame({"recording_id": ["c"], "original": ["tape"], "session": [""]}),
+    ]
+    told = with_origins(stimuli, recordings)
+    assert list(told.session) == ["monday", "monday", "", "monday", ""]
+    assert list(told.original) == ["tape", "", "tape", "tape", ""]
+
+
+@pytest.mark.parametrize("column", ["original", "session"])
+def test_sources_of_one_original_or_session_are_in_one_part(column):
+    stimuli = stimuli_table({"SPEECH": [2] * 12, "NONSPEECH": [2] * 12})
+    some = sorted(stimuli.source_id.unique())[::5]
+    together = stimuli.assign(**{column: ["one" if source in some else "" for source in stimuli.source_id]})
+    apart = split_by_source(stimuli, 0.2, 0.3, 1)
+    assert len(set(apart.part[apart.source_id.isin(some)])) > 1
+    split = split_by_source(together, 0.2, 0.3, 1)
+    assert len(set(split.part[split.source_id.isin(some)])) == 1

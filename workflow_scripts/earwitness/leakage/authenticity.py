@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.corpora.text_tables import file_named, read_text_table
 from earwitness.leakage.certificate import faults_of
 from earwitness.leakage.manifests import audio_subject, relative_to_first
 from earwitness.leakage.registry import Check
+from earwitness.tables.audit_evidence import EVIDENCE
+from earwitness.tables.files import read_table
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:
@@ -25,11 +25,11 @@ def files_in(paths: Iterable[Path]) -> list[Path]:
     return found
 
 
-def faults(certificate: dict[str, Any], data: Sequence[Path], checks: Sequence[Check], evidence: pd.DataFrame | None, path_column: str) -> list[str]:
+def faults(certificate: dict[str, Any], data: Sequence[Path], checks: Sequence[Check], evidence: Path | None, path_column: str) -> list[str]:
     """What speaks against a certificate, a sentence each; none where it agrees with itself and the data.
 
     certificate: of the schema earwitness.leakage.certificate.CERTIFICATE. data: files among which those that were audited are, by name.
-    checks: all of the certificate's stage. evidence: earwitness.tables.audit_evidence.EVIDENCE, where it is at hand. path_column: of
+    checks: all of the certificate's stage. evidence: the file (earwitness.tables.audit_evidence.EVIDENCE), where it is at hand. path_column: of
     manifests. The digests are computed afresh; a signature is none of a certificate's business: sign its in-toto statement.
     """
     return [
@@ -47,13 +47,15 @@ def _of_checks(certificate: dict[str, Any], checks: Sequence[Check]) -> list[str
     return found + [f"{check.id} {check.name} is of severity {check.severity}, not {entries[check.id]['severity']}" for check in weakened]
 
 
-def _of_evidence(certificate: dict[str, Any], evidence: pd.DataFrame | None) -> list[str]:
+def _of_evidence(certificate: dict[str, Any], evidence: Path | None) -> list[str]:
     if evidence is None:
         return []
-    rows = evidence.check.value_counts()
+    rows = read_table(evidence, EVIDENCE).check.value_counts()
     told = {entry["id"]: entry["offenders"] for entry in certificate["checks"]}
     ids = sorted({*told, *rows.index})
-    return [f"{id_} has {told.get(id_, 0)} offenders, the evidence lists {rows.get(id_, 0)}" for id_ in ids if told.get(id_, 0) != rows.get(id_, 0)]
+    counts = [f"{id_} has {told.get(id_, 0)} offenders, the evidence lists {rows.get(id_, 0)}" for id_ in ids if told.get(id_, 0) != rows.get(id_, 0)]
+    changed = sha256_of(evidence) != certificate["evidence"]["sha256"]
+    return counts or [f"the evidence {evidence.name} is not what the audit wrote (its digest differs)"] * changed
 
 
 def _of_data(certificate: dict[str, Any], data: Sequence[Path], path_column: str) -> list[str]:

@@ -11,15 +11,15 @@ from typing import Any
 from earwitness.core.errors import InputError
 from earwitness.core.json_files import COUNT, DIGEST, TEXT, load_record, record_schema
 
-SCHEMA_NAME = "leakage-certificate/2"
+SCHEMA_NAME = "leakage-certificate/3"
 
 TUNING = "tuning"
 """The name of the audit of what was fitted, where a split's audit has that of the split."""
 
 STATUS = {"enum": ["pass", "fail"]}
 
-ROLES = ("split", "index", "clips", "recordings", "shards", "fold", "manifest", "audio", "tuning", "counterfactuals", "corpora", "code")
-"""What the files are for that an audit looks at; manifests and their audio where the split is not Earwitness's own."""
+ROLES = ("split", "index", "clips", "recordings", "shards", "fold", "manifest", "audio", "voices", "tuning", "counterfactuals", "corpora", "code")
+"""What the files are for that an audit looks at; manifests and their audio where the split is not Earwitness's own; voices: the speaker model."""
 
 SUBJECT = {"type": "array", "minItems": 1, "items": record_schema(role={"enum": list(ROLES)}, name=TEXT, sha256=DIGEST)}
 
@@ -49,6 +49,7 @@ CERTIFICATE = record_schema(
             waived={"type": "boolean"},
         ),
     },
+    evidence=record_schema(rows=COUNT, sha256=DIGEST),
     waivers={"type": "array", "items": record_schema(check=TEXT, reason=TEXT, by=TEXT, expires=TEXT)},
     status=STATUS,
     fail_closed={"const": True},
@@ -92,6 +93,8 @@ def faults_of(certificate: dict[str, Any]) -> list[str]:
             faults.append(f"{check['id']} passes with {check['offenders']} offenders")
     if certificate["policy"]["sha256"] != policy_digest(certificate["policy"]["settings"]):
         faults.append("the digest of its policy is of other settings")
+    if certificate["evidence"]["rows"] != sum(check["offenders"] for check in certificate["checks"]):
+        faults.append("its evidence has another number of rows than its checks have offenders")
     if certificate["split"]["sha256"] != certificate["subject"][0]["sha256"]:
         faults.append("its split is not its first subject")
     return faults

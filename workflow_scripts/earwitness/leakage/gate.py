@@ -74,7 +74,9 @@ def _refusal(name: str, blocking: list[dict[str, Any]], report: Path, most_sourc
     sources = sorted({source for check in blocking for source in check["offending_sources"]})
     named = ", ".join(map(printable, sources[:most_sources])) + (", ..." if len(sources) > most_sources else "")
     audited = "what was fitted" if name == TUNING else f"the {name} split"
-    return InputError(f"{audited} fails its leakage audit ({failed}){f'; offending sources: {named}' if sources else ''}; see {report}")
+    proposed = sources and name != TUNING and not name.startswith("fold_")
+    remedy = f"; what must stay together for it to pass: snakemake --cores 1 results/proposals/{name}, and splits.ties" if proposed else ""
+    return InputError(f"{audited} fails its leakage audit ({failed}){f'; offending sources: {named}' if sources else ''}; see {report}{remedy}")
 
 
 def _existing(path: Path) -> Path:

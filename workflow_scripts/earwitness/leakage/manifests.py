@@ -3,7 +3,7 @@
 import hashlib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from earwitness.core.files import sha256_of
 from earwitness.core.names import canonical_name
 from earwitness.corpora.text_tables import file_named, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
+from earwitness.leakage.verdict import subject_of
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.clips import CLIPS
 from earwitness.tables.columns import joint_schema
@@ -26,12 +27,28 @@ from earwitness.tables.files import validate
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.stimuli import STIMULI
 
-TEXT_COLUMNS = ("recording", "noise")
+TEXT_COLUMNS = ("recording", "noise", "session")
+MAY_BE_EMPTY = ("noise", "session")
 TIME_COLUMNS = ("start_s", "end_s")
 ITEM = joint_schema("items", STIMULI, CLIPS)
 """Every item is its own clip and its own stimulus."""
 
 BATCH_ROWS = 256
+
+WHOLE = ""
+"""In the place of a part: the manifest holds the items of all parts."""
+
+PART_NAMES = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "development": "dev",
+    "validation": "dev",
+    "valid": "dev",
+    "val": "dev",
+    "test": "test",
+}
+"""What a manifest's column may call a part -> the part."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,7 @@ class Columns:
     path: str = "path"
     label: str = "label"
     group: str = "group"
+    part: str = "part"
     speech_label: str = "SPEECH"
 
 
@@ -48,13 +66,14 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
     """One row per item of every part: part, path (as given), file (where it is), located (relative to
     the first manifest's folder), label, group, and optional columns.
 
-    manifests: part ("train", "dev", "test") -> CSV or Parquet. Paths are relative to the manifest's folder. Optional
-    columns are used where every manifest has them: recording; noise ("" for none); start_s and end_s, seconds in the
+    manifests: part ("train", "dev", "test") -> CSV or Parquet, or WHOLE -> the one that holds all, whose column says which part an item is
+    in; "" is the part of all items where it has no such column. Paths are relative to the manifest's folder. Optional
+    columns are used where every manifest has them: recording; noise ("" for none); session ("" where not known); start_s and end_s, seconds in the
     recording. Without `recording` a file is the recording, and an item with times is that stretch of it.
     Raises InputError where a manifest is missing, malformed, empty or names an item twice, a file is missing, or there
     is one class only.
     """
-    tables = [_read_manifest(path, columns).assign(part=part) for part, path in manifests.items()]
+    tables = [_read_manifest(path, columns, part) for part, path in manifests.items()]
     shared = set.intersection(*(set(table.columns) for table in tables))
     items = pd.concat([table[[name for name in table.columns if name in shared]] for table in tables], ignore_index=True)
     labels = sorted(items.label.unique())
@@ -96,10 +115,12 @@ def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: P
     stimuli = pd.concat(rows, ignore_index=True)
     recordings = _recordings(stimuli, items, digests)
     data = AuditInput(stimuli[list(STIMULI.columns)].assign(part=items.part), (path,), policy, recordings, (path,))
-    return Audited(data, " / ".join(file.name for file in manifests.values()), _subject(manifests, items, digests), _impossible(items))
+    return Audited(
+        data, " / ".join(file.name for file in manifests.values()), _subject(manifests, items, digests, policy.model_files), _impossible(items)
+    )
 
 
-def _read_manifest(path: Path, columns: Columns) -> pd.DataFrame:
+def _read_manifest(path: Path, columns: Columns, part: str) -> pd.DataFrame:
     table = read_text_table(path)
     asked = {"path": columns.path, "label": columns.label, "group": columns.group}
     for role, name in asked.items():
@@ -113,7 +134,7 @@ def _read_manifest(path: Path, columns: Columns) -> pd.DataFrame:
     kept = table[[name for name in (*asked, *TEXT_COLUMNS, *TIME_COLUMNS) if name in table]].copy()
     for name in [name for name in kept.columns if name not in TIME_COLUMNS]:
         kept[name] = kept[name].str.strip()
-        if name != "noise":
+        if name not in MAY_BE_EMPTY:
             _refuse(path, kept[name] == "", f"has no {asked.get(name, name)}")
         if name != "path":
             kept[name] = kept[name].map(canonical_name)
@@ -123,10 +144,20 @@ def _read_manifest(path: Path, columns: Columns) -> pd.DataFrame:
             _refuse(path, ~np.isfinite(kept[name]), f"has no number as {name}")
     if "start_s" in kept:
         _refuse(path, (kept.start_s < 0) | (kept.end_s <= kept.start_s), "ends before it starts, or starts below 0")
-    item = ["path"] if "recording" in kept or "start_s" not in kept else ["path", *TIME_COLUMNS]
+    kept["part"] = part
+    if part == WHOLE and columns.part in table:
+        named = table[columns.part].map(canonical_name)
+        _refuse(path, ~named.isin(PART_NAMES), f"has no known {columns.part}", table[columns.part].map("{!r}; call it train, dev or test".format))
+        kept["part"] = named.map(PART_NAMES)
+    item = ["part", "path"] if "recording" in kept or "start_s" not in kept else ["part", "path", *TIME_COLUMNS]
     _refuse(path, kept.duplicated(item), "repeats the path of an earlier row")
     kept["file"] = kept.path.map(partial(file_named, path.parent)).astype(object)
-    _refuse(path, ~pd.Series([file.is_file() for file in kept.file], index=kept.index), "names a file that does not exist", kept.path)
+    _refuse(
+        path,
+        ~pd.Series([file.is_file() for file in kept.file], index=kept.index),
+        "names a file that does not exist",
+        kept.path + "; paths are relative to the manifest's folder",
+    )
     return kept
 
 
@@ -134,7 +165,7 @@ def _refuse(path: Path, broken: pd.Series, fault: str, what: pd.Series | None = 
     """Raise InputError naming the first broken row (the first below a CSV's header is 1) and how many there are."""
     if broken.any():
         first = int(np.flatnonzero(broken)[0])
-        named = "" if what is None else f" ({what.iloc[first]}; paths are relative to the manifest's folder)"
+        named = "" if what is None else f" ({what.iloc[first]})"
         more = f" (and {int(broken.sum()) - 1} more)" if broken.sum() > 1 else ""
         raise InputError(f"{path}: row {first + 1} {fault}{named}{more}; repair the manifest")
 
@@ -156,7 +187,11 @@ def _read_item(item: dict) -> Waveform:
 
 def _item_row(item: dict, waveform: Waveform) -> dict[str, object]:
     timed, noise = "start_s" in item, item.get("noise", "")
-    name = f"{item['part']}:{item['path']}" + (f"@{item['start_s']:g}-{item['end_s']:g}" if timed and "recording" not in item else "")
+    name = (
+        (item["part"] and f"{item['part']}:")
+        + item["path"]
+        + (f"@{item['start_s']:g}-{item['end_s']:g}" if timed and "recording" not in item else "")
+    )
     duration = len(waveform) / SAMPLE_RATE
     start, end = (item["start_s"], item["end_s"]) if timed else (0.0, duration)
     return {
@@ -185,19 +220,27 @@ def _item_row(item: dict, waveform: Waveform) -> dict[str, object]:
 
 
 def _recordings(stimuli: pd.DataFrame, items: pd.DataFrame, digests: dict[Path, str]) -> pd.DataFrame:
-    """One row per recording: of several files of one recording, the first."""
+    """One row per recording: of several files of one recording, the first. Raises InputError where a recording is of two sessions."""
+    told = pd.DataFrame({"recording": stimuli.recording_id, "session": items.get("session", "")}).drop_duplicates()
+    told = told[told.session != ""].set_index("recording").session
+    if (twice := told.index.duplicated()).any():
+        name = told.index[twice][0]
+        raise InputError(
+            f"recording {name} is of the sessions {' and '.join(told[[name]])}; give it one session, or its rows recordings of their own"
+        )
     firsts = stimuli.assign(file=items.file, path=stimuli.stimulus_id).drop_duplicates("recording_id").reset_index(drop=True)
+    firsts["session"] = [told.get(name, "") for name in firsts.recording_id]
     files = [describe(file) for file in firsts.file]
     firsts["sha256"] = [digests[file] for file in firsts.file]
     firsts["sample_rate"] = [file.sample_rate for file in files]
     firsts["duration_s"] = [file.duration_s for file in files]
-    return validate(firsts.assign(dataset="manifest", licence="unknown", session=""), RECORDINGS)
+    return validate(firsts.assign(dataset="manifest", licence="unknown", original=""), RECORDINGS)
 
 
-def _subject(manifests: Mapping[str, Path], items: pd.DataFrame, digests: dict[Path, str]) -> list[dict[str, str]]:
-    """The manifests, and one digest over the digests of all audio files, ordered by path."""
+def _subject(manifests: Mapping[str, Path], items: pd.DataFrame, digests: dict[Path, str], voices: Sequence[Path]) -> list[dict[str, str]]:
+    """The manifests, one digest over the digests of all audio files, ordered by path, and the speaker model."""
     audio = audio_subject({path: digests[file] for path, file in zip(items.located, items.file, strict=True)})
-    return [{"role": "manifest", "name": path.name, "sha256": sha256_of(path)} for path in manifests.values()] + [audio]
+    return [*subject_of({"manifest": list(manifests.values())}), audio, *subject_of({"voices": voices})]
 
 
 def audio_subject(digests: Mapping[str, str]) -> dict[str, str]:

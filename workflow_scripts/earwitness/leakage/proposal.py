@@ -9,9 +9,9 @@ import pandas as pd
 
 from earwitness.leakage.audit import checks, run_checks
 from earwitness.leakage.audit_input import Audited
-from earwitness.splits.components import components, shared_values, what_holds
+from earwitness.splits.components import components, no_ties, shared_values, what_holds
 from earwitness.splits.nearest import nearest_split
-from earwitness.splits.study import KEPT_TOGETHER, with_sessions
+from earwitness.splits.study import KEPT_TOGETHER, with_origins
 from earwitness.tables.columns import LABELS
 
 PAIRING = frozenset({"L01", "L02", "L03", "L04", "L05", "L06", "L16"})
@@ -27,7 +27,7 @@ MOVES = ("item", "source", "label", "seconds", "from_part", "to_part", "why")
 class Proposal:
     """A split in which nothing that the audit compares across parts is in two of them.
 
-    audited: the split, as the audit takes it. moves: MOVES. ties: earwitness.splits.components.TIES, what had to stay together.
+    audited: the split, as the audit takes it. moves: MOVES. ties: earwitness.tables.ties.TIES, what had to stay together.
     impossible: what no split of these data can have, a sentence each. unbalanced: which shares are off, and why.
     rounds: proposals that were audited until nothing more was found across parts.
     """
@@ -41,7 +41,7 @@ class Proposal:
 
 
 def ties_in(evidence: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Ties (earwitness.splits.components.TIES) between the sources that evidence found in two parts.
+    """Ties (earwitness.tables.ties.TIES) between the sources that evidence found in two parts.
 
     evidence: earwitness.tables.audit_evidence.EVIDENCE; names: id -> name of checks.
     """
@@ -57,12 +57,13 @@ def propose(
     shares: Mapping[tuple[str, str], float] | None = None,
     sources: Mapping[tuple[str, str], int] | None = None,
     seed: int = 0,
+    declared: pd.DataFrame | None = None,
 ) -> Proposal:
     """The split that moves the fewest seconds and passes the checks that compare parts (PAIRING).
 
     evidence: of an audit of the same split (earwitness.tables.audit_evidence.EVIDENCE); without, the checks are run.
     shares, sources: of a class in a part, as for earwitness.splits.nearest.nearest_split; every part gets at least the sources of
-    each class that the policy asks for.
+    each class that the policy asks for. declared: ties (earwitness.tables.ties.TIES) that hold besides those that are found.
 
     What the audit finds across parts ties its sources, and the nearest split that divides no component is taken; a move may part
     what was together unnoticed, so the proposal is audited in turn, until nothing new is found.
@@ -70,19 +71,18 @@ def propose(
     stimuli = audited.data.stimuli
     parts = list(dict.fromkeys([*[part for part in ("train", "dev", "test") if (stimuli.part == part).any()], *[part for part, _ in shares or {}]]))
     needed = {(part, label): audited.data.policy.min_sources_per_class for part in parts for label in LABELS} | dict(sources or {})
-    items = with_sessions(stimuli, [audited.data.recordings]).assign(seconds=stimuli.duration_ms / 1000)
-    ties = shared_values(items, [name for name in KEPT_TOGETHER if name in items])
-    found = _pairs_across(audited) if evidence is None else evidence
+    items = with_origins(stimuli, [audited.data.recordings]).assign(seconds=stimuli.duration_ms / 1000)
+    ties = pd.concat([shared_values(items, KEPT_TOGETHER), no_ties() if declared is None else declared], ignore_index=True)
     names = {check.id: check.name for check in checks()}
-    for rounds in range(1, MOST_ROUNDS + 1):  # noqa: B007
-        new = ties_in(found, names)
-        ties = pd.concat([ties, new], ignore_index=True).drop_duplicates(ignore_index=True)
+    found = ties_in(_pairs_across(audited) if evidence is None else evidence, names)
+    rounds = 0
+    while rounds == 0 or (len(found) and rounds < MOST_ROUNDS):
+        rounds += 1
+        ties = pd.concat([ties, found], ignore_index=True).drop_duplicates(ignore_index=True)
         together = components(items.source_id, ties)
         nearest = nearest_split(items, together, ties, parts, shares, needed, seed)
         proposed = replace(audited, data=replace(audited.data, stimuli=stimuli.assign(part=nearest.parts)))
-        found = _pairs_across(proposed)
-        if ties_in(found, names).empty:
-            break
+        found = ties_in(_pairs_across(proposed), names)
     return Proposal(proposed, _moves(items, nearest.parts, together, ties), ties, nearest.missing, nearest.unbalanced, rounds)
 
 

@@ -12,10 +12,10 @@ from earwitness.corpora.text_tables import file_named, read_text_table
 from earwitness.leakage.proposal import MOVES, Proposal
 from earwitness.leakage.report import escape
 from earwitness.leakage.verdict import verdict
-from earwitness.splits.components import TIES
 from earwitness.tables.columns import label, schema, text
 from earwitness.tables.files import write_table
 from earwitness.tables.splits import SPLIT
+from earwitness.tables.ties import TIES
 
 MOST_LINES = 100
 """Components that a report lists; moves.csv has all."""
@@ -24,14 +24,15 @@ MOVES_TABLE = schema(
     "moves",
     dict.fromkeys(MOVES, text()) | {"label": label(), "seconds": pa.Column(float, pa.Check.ge(0))},
 )
-TIES_TABLE = schema("ties", dict.fromkeys(TIES, text()))
 
 
-def write_manifests(folder: Path, final: Path, proposal: Proposal, manifests: Mapping[str, Path], path_column: str) -> dict[str, Path]:
-    """Write a manifest (CSV) for each part of a proposal, with the columns of the manifests that it was made from.
+def write_manifests(
+    folder: Path, final: Path, proposal: Proposal, manifests: Mapping[str, Path], path_column: str, part_column: str
+) -> dict[str, Path]:
+    """Write a manifest (CSV) for each part of a proposal, with the columns of the manifests that it was made from, or one with a column of parts.
 
     folder: where they are written; final: where they will be, which is what their paths are relative to. manifests: part -> manifest,
-    in the order in which the audit read them. Returns part -> manifest.
+    in the order in which the audit read them; "manifest" -> the one that holds all. Returns the same of what is written.
     """
     tables = []
     for manifest in manifests.values():
@@ -40,6 +41,10 @@ def write_manifests(folder: Path, final: Path, proposal: Proposal, manifests: Ma
         tables.append(table.assign(**{path_column: [Path(os.path.relpath(file, final.resolve())).as_posix() for file in files]}))
     rows = pd.concat(tables, ignore_index=True).fillna("")
     parts = proposal.audited.data.stimuli.part.to_numpy()
+    if "manifest" in manifests:
+        path = folder / "manifest.csv"
+        rows.assign(**{part_column: parts}).to_csv(path, index=False, lineterminator="\n")
+        return {"manifest": path}
     written = {part: folder / f"{part}.csv" for part in dict.fromkeys([*manifests, *parts]) if (parts == part).any()}
     for part, path in written.items():
         rows[parts == part].to_csv(path, index=False, lineterminator="\n")
@@ -56,17 +61,22 @@ def write_split(folder: Path, proposal: Proposal) -> Path:
 def write_tables(folder: Path, proposal: Proposal) -> None:
     """Write what was moved, and what had to stay together."""
     write_table(folder / "moves.csv", proposal.moves, MOVES_TABLE)
-    write_table(folder / "ties.csv", proposal.ties, TIES_TABLE)
+    write_table(folder / "ties.csv", proposal.ties, TIES)
 
 
-def proposal_report(before: Mapping[str, Mapping[str, int]], proposal: Proposal, certificate: Mapping[str, Any]) -> str:
+def proposal_report(before: Mapping[str, Mapping[str, int]], drawn: bool, proposal: Proposal, certificate: Mapping[str, Any]) -> str:
     """The report of a proposal (Markdown).
 
-    before: what each part held (earwitness.leakage.verdict.parts_of); certificate: of the audit of what is proposed.
+    before: what each part held (earwitness.leakage.verdict.parts_of); drawn: that was drawn at random from an undivided manifest;
+    certificate: of the audit of what is proposed.
     """
     moves = proposal.moves
     total = proposal.audited.data.stimuli.duration_ms.sum() / 1000
     lines = ["# Proposed split", f"**{escape(verdict(dict(certificate)))}**"]
+    if drawn:
+        lines.append(
+            'The manifest was not divided, so sources were drawn at random, by their names and the seed; "before" and "moves" speak of that draw.'
+        )
     lines.append(
         f"{len(moves)} items of {moves.source.nunique()} sources move: {moves.seconds.sum():.1f} s of {total:.1f} s. Of all splits that "
         "keep together what must stay together, give every part its sources of both classes and keep its shares of seconds, items and sources "

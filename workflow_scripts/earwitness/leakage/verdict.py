@@ -1,5 +1,6 @@
 """From what checks found to a certificate and a table of evidence."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ from earwitness.leakage.registry import Check, Finding
 from earwitness.leakage.waivers import Waiver
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.columns import LABELS
-from earwitness.tables.files import validate
+from earwitness.tables.files import csv_of, validate
 
 MOST_SOURCES_NAMED = 20
 
@@ -33,6 +34,8 @@ def certify(
     """
     waived = {waiver.check for waiver in waivers}
     entries = [_entry(check, finding, check.id in waived) for check, finding in findings]
+    offenders = pd.concat([finding.offenders.assign(check=check.id) for check, finding in findings], ignore_index=True)
+    evidence = validate(offenders, EVIDENCE)
     certificate = {
         "schema": SCHEMA_NAME,
         "split": {"name": name, "sha256": subject[0]["sha256"]},
@@ -40,12 +43,12 @@ def certify(
         "policy": {"settings": settings, "sha256": policy_digest(settings)},
         "parts": parts,
         "checks": entries,
+        "evidence": {"rows": len(evidence), "sha256": hashlib.sha256(csv_of(evidence, EVIDENCE)).hexdigest()},
         "waivers": [asdict(waiver) for waiver in waivers],
         "status": overall_status(entries),
         "fail_closed": True,
     }
-    offenders = pd.concat([finding.offenders.assign(check=check.id) for check, finding in findings], ignore_index=True)
-    return certificate, validate(offenders, EVIDENCE)
+    return certificate, evidence
 
 
 def subject_of(files: Mapping[str, Sequence[Path]]) -> list[dict[str, str]]:

@@ -1,8 +1,10 @@
 """The study plan: what is trained, asked, searched, compared, calibrated, audited and drawn, from a configuration."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from earwitness.audio.noise_folder import RECORDED_NOISES
@@ -157,6 +159,18 @@ class Plan:
     def audited_splits(self) -> list[str]:
         """Every split that something trains on, and the grouped one."""
         return sorted({HONEST_SPLIT} | {adapter.split for adapter in self.adapters})
+
+    @property
+    def ties(self) -> list[str]:
+        """The tables of sources that no split may divide. Raises InputError where one is not there, or is a result of this study's own splits."""
+        for table in self.config["splits"]["ties"]:
+            if Path(os.path.normpath(table)).parts[:1] == ("results",):
+                raise InputError(
+                    f"splits.ties: {table} follows from the split that it is to change; copy it to a place outside results/, and name that"
+                )
+            if not Path(table).is_file():
+                raise InputError(f"splits.ties: no file {table}; name a table with the columns source_a, source_b and why")
+        return self.config["splits"]["ties"]
 
     def siblings_of(self, split: str) -> list[str]:
         """All folds of the cross-validation where a split is one of them."""

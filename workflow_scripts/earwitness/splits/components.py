@@ -1,14 +1,44 @@
 """What must stay in one part of a split: connected components of sources."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-TIES = ("source_a", "source_b", "why")
-"""Columns of a table of ties: two sources that must be in one part, and why."""
+from earwitness.core.errors import InputError
+from earwitness.core.names import canonical_name
+from earwitness.corpora.text_tables import read_text_table
+from earwitness.tables.files import validate
+from earwitness.tables.ties import TIES
+
+
+def no_ties() -> pd.DataFrame:
+    """A table of ties (TIES) without rows."""
+    return pd.DataFrame(columns=list(TIES.columns), dtype=str)
+
+
+def read_ties(files: Iterable[Path], sources: Iterable[str]) -> pd.DataFrame:
+    """The ties (TIES) of several tables, with the sources called as the data call them.
+
+    sources: every source that there is. Raises InputError where a table cannot be read or ties a source that there is not: a tie that is
+    passed over would be a leak.
+    """
+    called = {canonical_name(source): source for source in sources}
+    tables = [no_ties()]
+    for path in files:
+        ties = read_text_table(path, list(TIES.columns))
+        for side in ("source_a", "source_b"):
+            named = ties[side].map(canonical_name)
+            if len(unknown := ties[side][~named.isin(called)]):
+                line, name = unknown.index[0], unknown.iloc[0]
+                rows = f"{len(unknown)} such row{'s' if len(unknown) > 1 else ''}"
+                raise InputError(f"{path}:{line}: {name!r} is no source of these data ({rows}); correct the name, or remove the row")
+            ties[side] = named.map(called)
+        tables.append(validate(ties, TIES))
+    return pd.concat(tables, ignore_index=True)
 
 
 def shared_values(items: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -16,7 +46,7 @@ def shared_values(items: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
     items: one row per item, with source_id and the columns.
     """
-    tables = [pd.DataFrame(columns=list(TIES), dtype=str)]
+    tables = [no_ties()]
     for column in columns:
         named = items.loc[items[column].notna() & (items[column] != ""), ["source_id", column]].drop_duplicates()
         first = named.groupby(column).source_id.transform("min")

@@ -99,6 +99,22 @@ def nearest_split(
     return Nearest(component.map(part_of).to_numpy(object), missing, unbalanced)
 
 
+def drawn_parts(items: pd.DataFrame, shares: Mapping[tuple[str, str], float], seed: int) -> npt.NDArray[np.object_]:
+    """A part for every item, as a start for `nearest_split`: shares of each class's sources, in an order by a hash of the seed and their names.
+
+    items: source_id and label. shares: (part, class) -> share of the class's sources, adding up to 1 over parts. A source of both classes
+    may get two parts, which `nearest_split` mends.
+    """
+    part_of: dict[tuple[str, str], str] = {}
+    for label, rows in items.groupby("label"):
+        sources = sorted(rows.source_id.unique(), key=lambda source: (stream_seed(seed, "drawn_parts", source), source))
+        parts = [part for part, of in shares if of == label]
+        ends = np.rint(np.cumsum([shares[part, str(label)] for part in parts]) * len(sources))
+        chosen = np.searchsorted(ends, np.arange(len(sources)), side="right").clip(max=len(parts) - 1)
+        part_of |= {(str(label), source): parts[k] for source, k in zip(sources, chosen, strict=True)}
+    return np.array([part_of[key] for key in zip(items.label, items.source_id, strict=True)], dtype=object)
+
+
 def _amounts(items: pd.DataFrame, component: pd.Series, names: list[str], parts: list[str], labels: list[str]) -> npt.NDArray[np.float64]:
     """Measure x component x part x class: seconds, items, and sources, of which one that is divided counts in parts by its items."""
     keyed = items.assign(component=component, items=1.0)

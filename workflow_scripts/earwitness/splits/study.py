@@ -10,31 +10,32 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream_seed
-from earwitness.splits.components import components, shared_values
+from earwitness.splits.components import components, no_ties, shared_values
 from earwitness.splits.nearest import nearest_split
 from earwitness.tables.columns import LABELS
 from earwitness.tables.files import validate
 from earwitness.tables.splits import SPLIT
 
-KEPT_TOGETHER = ("recording_id", "session")
+KEPT_TOGETHER = ("recording_id", "original", "session")
 """Columns of stimuli, where they have them, whose equal values keep sources in one part, as source_id does."""
 
 
-def with_sessions(stimuli: pd.DataFrame, recordings: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """Stimuli with the column `session`: what their recording was recorded together with, itself where that is not known.
+def with_origins(stimuli: pd.DataFrame, recordings: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Stimuli with the columns `original`, what their recording was cut from, and `session`, what was recorded together; "" where not known.
 
     recordings: tables of earwitness.tables.recordings.RECORDINGS.
     """
-    sessions = {name: session for table in recordings for name, session in zip(table.recording_id, table.session, strict=True) if session}
-    return stimuli.assign(session=[sessions.get(recording, recording) for recording in stimuli.recording_id])
+    told = pd.concat([pd.DataFrame(columns=["recording_id", "original", "session"], dtype=str), *recordings]).drop_duplicates("recording_id")
+    told = told.set_index("recording_id")
+    return stimuli.assign(**{origin: stimuli.recording_id.map(told[origin]).fillna("") for origin in ("original", "session")})
 
 
-def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: float, seed: int) -> pd.DataFrame:
+def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: float, seed: int, ties: pd.DataFrame | None = None) -> pd.DataFrame:
     """Assign whole components of sources to train, dev and test.
 
     stimuli: one row per stimulus, with stimulus_id, clip_id, recording_id, source_id, label and duration_ms.
     dev_fraction, test_fraction: shares of each class's sources, in (0, 1), together below 1; every part gets at least
-    one source of each class.
+    one source of each class. ties: sources that must be in one part (earwitness.tables.ties.TIES), besides those that share one of KEPT_TOGETHER.
 
     Each class's sources are ordered by a hash of the seed and their own name, and the parts are stretches of that order:
     the order of rows plays no role, and a new source moves at most a few others from one part to the next. Where that divides
@@ -55,16 +56,16 @@ def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: f
         dev = min(max(1, round(dev_fraction * count)), count - 1 - test)
         stretches = ["test"] * test + ["dev"] * dev + ["train"] * (count - test - dev)
         parts |= {(label, source): part for source, part in zip(ordered, stretches, strict=True)}
-    split = _finish(_whole(stimuli, parts, seed))
+    split = _finish(_whole(stimuli, parts, seed, ties))
     for part in ("train", "dev", "test"):
         _assert_both_classes(split, part)
     return split
 
 
-def split_into_fold(stimuli: pd.DataFrame, folds: int, fold: int, dev_fraction: float, seed: int) -> pd.DataFrame:
+def split_into_fold(stimuli: pd.DataFrame, folds: int, fold: int, dev_fraction: float, seed: int, ties: pd.DataFrame | None = None) -> pd.DataFrame:
     """One of the splits by source that together test every source exactly once.
 
-    stimuli: as for `split_by_source`. fold: 0, 1, ..., folds - 1. The fold tests every `folds`-th source of each class, in
+    stimuli, ties: as for `split_by_source`. fold: 0, 1, ..., folds - 1. The fold tests every `folds`-th source of each class, in
     an order that depends on the seed and the sources' names alone. dev_fraction: share of each class's sources, drawn anew
     for each fold from those it does not test, at least one; the rest trains. Components stay whole, as in `split_by_source`.
     Returns a SPLIT table sorted by stimulus_id.
@@ -81,14 +82,14 @@ def split_into_fold(stimuli: pd.DataFrame, folds: int, fold: int, dev_fraction: 
                 f"lower it to {count} or less (at least 3), or add recordings of {label} from other sources"
             )
         tested |= {(label, source): str(k % folds) for k, source in enumerate(_by_key(sources, seed, "split_fold"))}
-    in_fold = _whole(stimuli, tested, seed)
+    in_fold = _whole(stimuli, tested, seed, ties)
     test, rest = in_fold[in_fold.part == str(fold)].assign(part="test"), in_fold[in_fold.part != str(fold)]
     parts: dict[tuple[str, str], str] = {}
     for label, sources in _sources_by_class(rest).items():
         others = _by_key(sources, seed, "split_fold", "dev", str(fold))
         dev = min(max(1, round(dev_fraction * len(by_class[label]))), len(others) - 1)
         parts |= {(label, source): "dev" if k < dev else "train" for k, source in enumerate(others)}
-    return _finish(pd.concat([test, _whole(rest, parts, seed)]))
+    return _finish(pd.concat([test, _whole(rest, parts, seed, ties)]))
 
 
 def split_with_fewer_sources(grouped: pd.DataFrame, sources: int, seed: int) -> pd.DataFrame:
@@ -173,15 +174,17 @@ def _sources_by_class(stimuli: pd.DataFrame) -> dict[str, list[str]]:
     return {str(label): sorted(group.source_id) for label, group in sources.groupby("label")}
 
 
-def _whole(stimuli: pd.DataFrame, parts: Mapping[tuple[str, str], str], seed: int) -> pd.DataFrame:
+def _whole(stimuli: pd.DataFrame, parts: Mapping[tuple[str, str], str], seed: int, ties: pd.DataFrame | None) -> pd.DataFrame:
     """Stimuli with the column `part`: the assignment of the sources of each class that is nearest to `parts` and divides no component.
 
     Raises InputError where a part would be left without a class.
     """
     wanted = [parts[key] for key in zip(stimuli.label, stimuli.source_id, strict=True)]
     items = stimuli.assign(part=wanted, seconds=stimuli.duration_ms / 1000)
-    ties = shared_values(items, [name for name in KEPT_TOGETHER if name in items])
-    nearest = nearest_split(items, components(items.source_id, ties), ties, sorted(set(wanted)), seed=seed)
+    held = pd.concat(
+        [shared_values(items, [name for name in KEPT_TOGETHER if name in items]), no_ties() if ties is None else ties], ignore_index=True
+    )
+    nearest = nearest_split(items, components(items.source_id, held), held, sorted(set(wanted)), seed=seed)
     if nearest.missing:
         raise InputError("; ".join(nearest.missing))
     return items.assign(part=nearest.parts)

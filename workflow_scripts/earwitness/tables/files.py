@@ -25,17 +25,21 @@ def validate(table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
         raise InputError(f"table {schema.name}: {error}") from error
 
 
+def csv_of(table: pd.DataFrame, schema: pa.DataFrameSchema) -> bytes:
+    """The bytes of the CSV file that `write_table` writes."""
+    return validate(table, schema).to_csv(index=False, lineterminator="\n").encode()
+
+
 def write_table(path: Path, table: pd.DataFrame, schema: pa.DataFrameSchema, made_with: Mapping[str, str | None] | None = None) -> None:
     """Validate `table` and write it atomically, as CSV or Parquet by the suffix of `path`.
 
     made_with: what a Parquet file records of its making, as JSON in its metadata under "earwitness".
     """
-    valid = validate(table, schema)
     with atomic(path) as temporary:
         if path.suffix == ".csv":
-            valid.to_csv(temporary, index=False, lineterminator="\n")
+            temporary.write_bytes(csv_of(table, schema))
         else:
-            content = pyarrow.Table.from_pandas(valid, preserve_index=False)
+            content = pyarrow.Table.from_pandas(validate(table, schema), preserve_index=False)
             if made_with is not None:
                 content = content.replace_schema_metadata({**(content.schema.metadata or {}), "earwitness": json.dumps(made_with, sort_keys=True)})
             parquet.write_table(content, temporary)

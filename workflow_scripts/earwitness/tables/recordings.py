@@ -17,11 +17,15 @@ RECORDINGS = schema(
         "category": text(),
         "label": label(),
         "licence": text(),
+        "original": pa.Column(str),
         "session": pa.Column(str),
     },
     unique=["recording_id", "source_id", "label"],
 )
-"""One row per usable recording and source in it, of each class. session: what was recorded together, "" where that is not known."""
+"""One row per usable recording and source in it, of each class.
+
+original: what the file was cut from; session: what was recorded together; "" where that is not known.
+"""
 
 SEGMENTS = schema(
     "segments",

@@ -10,6 +10,7 @@ from earwitness.core.names import canonical_name
 from earwitness.leakage.audit_input import AuditInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_applicable, not_run
 from earwitness.leakage.shared_items import shared_between_parts
+from earwitness.splits.study import with_origins
 
 MOSTLY = 0.5
 """Share of a class's sources; where more than this have a single item, that is remarked."""
@@ -62,11 +63,12 @@ def source_overlap(data: AuditInput) -> Finding:
     remedy="Give the recording one source_id, or keep all its stimuli in one part: they share speaker, microphone and room.",
 )
 def recording_overlap(data: AuditInput) -> Finding:
-    """Recordings are compared by recording_id."""
-    several = _of_several(data.stimuli, "recording_id")
+    """Recordings are compared by recording_id; files that were cut from one recording are one."""
+    stimuli = with_origins(data.stimuli, [data.recordings])
+    several = _of_several(stimuli.assign(recording=stimuli.original.where(stimuli.original != "", stimuli.recording_id)), "recording")
     if several.empty and len(data.stimuli):
         return not_run("no recording has two items, so none could be in two parts; name the recording that each item was cut from")
-    return _shared(several, "recording_id", "recording")
+    return _shared(several, "recording", "recording")
 
 
 @check(

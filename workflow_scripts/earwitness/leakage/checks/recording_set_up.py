@@ -9,6 +9,7 @@ from earwitness.leakage.audit_input import AuditInput, Batch
 from earwitness.leakage.checks.shortcuts import LOWEST_DBFS, Features, best_auc, clustered_auc, exceeds_chance, sample_items, univariate
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 from earwitness.leakage.shared_items import shared_between_parts
+from earwitness.splits.study import with_origins
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS
 from earwitness.tables.columns import LABELS
 
@@ -72,8 +73,7 @@ def recording_set_up(data: AuditInput) -> Finding:
     what they were cut from. A part that can be told was recorded otherwise: the test then measures the set-up too. What an untrained encoder makes of
     the same sounds is not asked: the audit comes before any model.
     """
-    session = data.recordings.drop_duplicates("recording_id").set_index("recording_id").session
-    stimuli = data.stimuli.assign(session=data.stimuli.recording_id.map(session).fillna(""))
+    stimuli = with_origins(data.stimuli, [data.recordings])
     together = shared_between_parts(stimuli[stimuli.session != ""], "session", "session")
     stimuli = stimuli.assign(source_id=stimuli.session.where(stimuli.session != "", stimuli.source_id))
     clips = sample_items(stimuli.drop_duplicates("clip_id")[["clip_id", "source_id", "label", "part"]], "clip_id")
