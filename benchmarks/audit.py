@@ -110,7 +110,9 @@ def make_study(folder: Path, n_clips: int) -> dict[str, Path]:
     part = [PARTS[int(name.removeprefix("source")) % len(PARTS)] for name in table.source_id]
     write_table(paths["split"], table.assign(part=part)[list(SPLIT.columns)], SPLIT)
     recordings = table.drop_duplicates("recording_id")[["recording_id", "source_id", "category", "label"]]
-    recordings = recordings.assign(dataset="benchmark", sha256="0" * 64, sample_rate=SAMPLE_RATE, duration_s=10.0, licence="none", original="", session="")
+    recordings = recordings.assign(
+        dataset="benchmark", sha256="0" * 64, sample_rate=SAMPLE_RATE, duration_s=10.0, licence="none", original="", session=""
+    )
     write_table(paths["recordings"], recordings.assign(path=recordings.recording_id + ".wav")[list(RECORDINGS.columns)], RECORDINGS)
     return paths
 

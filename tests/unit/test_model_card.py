@@ -146,5 +146,5 @@ def test_what_must_not_be_used_says_so_and_a_waiver_is_told(card, tmp_path):
     assert not any("Not for use" in line for line in card())
     assert sum("**Not for use.**" in line for line in card(slope=0.0005, tiny=True)) == 2
     text = " ".join(card(waived=["L04", "L09"]))
-    assert "audit (17 checks; waived: L04, L09)" in text and "c" * 64 in text
+    assert "audit (17 checks ran; waived: L04, L09)" in text and "c" * 64 in text
     assert sha256_of(tmp_path / "adapter_model.safetensors")[:16] in text

@@ -46,6 +46,14 @@ def test_a_canonical_name_is_its_own(name):
         ("johanna", "johamna"),
         ("johanna", "johnana"),
         ("speaker_12_left", "speeker_12_left"),
+        ("12", "1.2e1"),
+        ("1230000000", "1.23e+09"),
+        ("1.5", "1,50"),
+        ("3", "٣"),
+        ("аna", "ana"),
+        ("οlga", "olga"),
+        ("ana.wav", "ana"),
+        ("a\u200bb", "ab"),
     ],
 )
 def test_names_that_may_be_one_are_asked_about(first, second):
@@ -61,6 +69,10 @@ def test_names_that_may_be_one_are_asked_about(first, second):
         ["speaker_a", "speaker_b", "speaker_c"],
         ["1_11", "11_1"],
         ["johanna", "john"],
+        ["анна", "иван"],
+        ["1.5", "15"],
+        ["true", "1"],
+        ["7e999", "7"],
         ["take1of2", "take2of1"],
     ],
 )

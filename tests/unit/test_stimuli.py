@@ -208,7 +208,7 @@ def test_a_stimulus_depends_on_its_clip_condition_and_seed_alone():
     [
         (np.zeros(16000, np.float32), {}, "stimulus rec:a@0@200ms@0dB@white: its clip is silent"),
         (burst(seconds=0.9), {}, r"clip rec:a@0 lasts 0.900 s, .* clips.duration_s"),
-        (burst(), {"normalisation": "rms", "rms_dbfs": -3.0}, r"would clip: .* stimuli.rms_dbfs = -3; set that to -\d+"),
+        (burst(), {"normalisation": "rms", "rms_dbfs": -3.0}, r"would clip.*: its peak is .* stimuli.rms_dbfs = -3; set that to -\d+"),
         (burst(), {"snrs_db": [60.0]}, r"stimulus .*60dB.*the achieved SNR is .*floor_dbfs"),
         (burst(), {"peak_dbfs": -70.0}, r"floor alone reaches the peak level of -70 dBFS"),
         (burst(), {"normalisation": "rms", "rms_dbfs": -85.0}, r"floor alone reaches the RMS level of -85 dBFS"),
@@ -239,6 +239,21 @@ def test_a_rounded_rms_remedy_is_enough():
         make(burst(), loud)
     remedy = float(str(refused.value).split("set that to ")[1].split()[0])
     assert len(make(burst(), asking([200], [0.0], normalisation="rms", rms_dbfs=remedy))[0]) == 1
+
+
+def test_one_level_suits_all_stimuli_that_would_clip(tmp_path):
+    clips = [(clip_row(f"rec:{k}@0"), (0.9 / (k + 1) * burst(k)).astype(np.float32)) for k in range(3)]
+    click = np.zeros_like(burst())
+    click[8000:8008] = 0.9
+    table = write_clips(tmp_path / "clips.parquet", [*clips, (clip_row("rec:click@0"), click)])
+    names = [row.clip_id for row, _ in clips] + ["rec:click@0"]
+    loud = asking([200, 1000], [20.0], normalisation="rms", rms_dbfs=-3.0)
+    with pytest.raises(InputError, match=r"stimulus rec:click@0@1000ms@20dB@white would clip \(and \d more, by less\)") as refused:
+        write_shard([table], tmp_path / "shard.parquet", loud, 1, names)
+    assert not (tmp_path / "shard.parquet").exists()
+    remedy = float(str(refused.value).split("set that to ")[1].split()[0])
+    quiet = asking([200, 1000], [20.0], normalisation="rms", rms_dbfs=remedy)
+    assert write_shard([table], tmp_path / "shard.parquet", quiet, 1, names) == 8
 
 
 def test_the_same_run_gives_the_same_bytes_and_a_new_clip_moves_no_other(tmp_path):

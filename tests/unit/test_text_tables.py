@@ -54,10 +54,17 @@ def test_what_would_be_a_guess_is_refused_by_file_and_line(tmp_path, text, messa
 
 def test_a_parquet_table_is_text_without_its_audio_and_a_number_keeps_its_form(tmp_path):
     path = tmp_path / "table.parquet"
-    rows = {"path": ["a", "b"], "source": [12, None], "start_s": [0.25, 1.0], "audio": [{"bytes": b"x", "path": "a"}] * 2, "raw": [b"x"] * 2}
+    rows = {
+        "path": ["a", "b"],
+        "source": [12, None],
+        "start_s": [0.25, 1.0],
+        "day": pd.to_datetime(["2020-01-02", "2020-01-03 10:00"]),
+        "audio": [{"bytes": b"x", "path": "a"}] * 2,
+        "raw": [b"x"] * 2,
+    }
     pd.DataFrame(rows).to_parquet(path, index=False)
     table = read_text_table(path, ["path"])
-    assert table.to_numpy().tolist() == [["a", "12.0", "0.25"], ["b", "", "1.0"]]
+    assert table.to_numpy().tolist() == [["a", "12.0", "0.25", "2020-01-02"], ["b", "", "1.0", "2020-01-03 10:00:00"]]
     path.write_bytes(b"PAR1 not")
     with pytest.raises(InputError, match=r"cannot be read as Parquet"):
         read_text_table(path)

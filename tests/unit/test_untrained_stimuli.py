@@ -65,3 +65,7 @@ def test_sounds_of_freesound_that_trained_in_one_data_set_are_not_asked_about_in
         split = pd.DataFrame({"stimulus_id": trained.recording_id, "source_id": trained.source_id, "part": "train"})
         stimuli = pd.DataFrame({"stimulus_id": measured.recording_id, "source_id": measured.source_id})
         assert untrained_stimuli(stimuli, [split]) == {f"fsd50k:{name}" for name in unheard}
+        # Were a sound a source of its data set, as it once was, all would be asked about, the 20 that trained among them.
+        naive = split.assign(source_id=split.stimulus_id)
+        asked = untrained_stimuli(stimuli.assign(source_id=stimuli.stimulus_id), [naive])
+        assert len(asked) == 30 and len(asked & {f"fsd50k:{name}" for name in shared}) == 20

@@ -4,12 +4,21 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
+from decimal import Decimal
 
 FEWEST_LETTERS = 5
 """Shorter names at an edit distance of one are too often two names."""
 
 SERIES = 3
 """So many names that differ in one and the same place are a series (roomA, roomB, roomC), not misspellings."""
+
+LOOK_ALIKES = dict(zip("авеһнкморсѕтуԝхԁԛіјѵαβεηικνορτυχ", "abehhkmopcstywxdqijvabenikvoptux", strict=True))
+"""Cyrillic and Greek letters -> the Latin ones that they look like, in lower or in upper case."""
+
+SUFFIX = re.compile(r"\.(wav|flac|mp3|ogg|oga|opus|aiff?|aifc|au|caf|w64|rf64|sph|m4a|rttm)$")
+"""Of a file that a name may be that of."""
+
+NUMBER = re.compile(r"[+-]?\d{1,30}([.,]\d{0,30})?(e[+-]?\d{1,2})?")
 
 
 def canonical_name(name: object) -> str:
@@ -32,8 +41,9 @@ def term_key(term: str) -> str:
 def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs of different canonical names that may be one name, each and all of them sorted.
 
-    A pair is similar where nothing differs but leading zeros, accents, spaces and punctuation, or where the numbers are the
-    same and the letters, at least FEWEST_LETTERS, are one insertion, deletion, substitution or swap of neighbours apart
+    A pair is similar where nothing differs but leading zeros, accents, spaces, punctuation, a file's suffix and letters of scripts that
+    look alike, where both are the same number (1.2e1 and 12), or where the numbers are the same and the letters, at least
+    FEWEST_LETTERS, are one insertion, deletion, substitution or swap of neighbours apart
     (Damerau-Levenshtein distance 1). Names that differ in a number are numbered, not misspelt. The cost grows with the number
     of names, not of pairs.
     """
@@ -62,12 +72,19 @@ def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
 
 def _bare(name: str) -> str:
     """Letters without accents and numbers without leading zeros; a point between two numbers."""
-    plain = "".join(character for character in unicodedata.normalize("NFKD", name) if not unicodedata.combining(character))
+    if NUMBER.fullmatch(name):
+        return format(Decimal(name.replace(",", ".")).normalize(), "f").lstrip("-")
+    decomposed = unicodedata.normalize("NFKD", SUFFIX.sub("", name))
+    plain = "".join(_latin(character) for character in decomposed if not unicodedata.combining(character))
     tokens = [token.lstrip("0") or "0" if token.isdigit() else token for token in re.findall(r"\d+|[^\W\d_]+", plain)]
     joined = ""
     for token in tokens:
         joined += ("." if joined[-1:].isdigit() and token[0].isdigit() else "") + token
     return joined
+
+
+def _latin(character: str) -> str:
+    return str(unicodedata.decimal(character)) if character.isdecimal() else LOOK_ALIKES.get(character, character)
 
 
 def _one_edit_apart(first: str, second: str) -> bool:

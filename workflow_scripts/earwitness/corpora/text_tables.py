@@ -6,6 +6,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,8 @@ def _as_text(value: object, names: list[str] | None) -> str:
     # A null is the one thing that is no text: a number that is NaN reads "nan", which no check of numbers lets pass.
     if value is None:
         return ""
+    if isinstance(value, datetime) and value.time() == time():
+        return value.date().isoformat()  # as a CSV file has it, so that one day has one name
     return names[value] if names and isinstance(value, int) and 0 <= value < len(names) else str(value)
 
 

@@ -221,15 +221,13 @@ def _item_row(item: dict, waveform: Waveform) -> dict[str, object]:
 
 def _recordings(stimuli: pd.DataFrame, items: pd.DataFrame, digests: dict[Path, str]) -> pd.DataFrame:
     """One row per recording: of several files of one recording, the first. Raises InputError where a recording is of two sessions."""
-    told = pd.DataFrame({"recording": stimuli.recording_id, "session": items.get("session", "")}).drop_duplicates()
-    told = told[told.session != ""].set_index("recording").session
-    if (twice := told.index.duplicated()).any():
-        name = told.index[twice][0]
-        raise InputError(
-            f"recording {name} is of the sessions {' and '.join(told[[name]])}; give it one session, or its rows recordings of their own"
-        )
+    sessions: dict[str, str] = {}
+    for name, session in zip(stimuli.recording_id, items.get("session", [""] * len(items)), strict=True):
+        if session and sessions.setdefault(name, session) != session:
+            both = f"{sessions[name]} and {session}"
+            raise InputError(f"recording {name} is of the sessions {both}; give it one session, or its rows recordings of their own")
     firsts = stimuli.assign(file=items.file, path=stimuli.stimulus_id).drop_duplicates("recording_id").reset_index(drop=True)
-    firsts["session"] = [told.get(name, "") for name in firsts.recording_id]
+    firsts["session"] = [sessions.get(name, "") for name in firsts.recording_id]
     files = [describe(file) for file in firsts.file]
     firsts["sha256"] = [digests[file] for file in firsts.file]
     firsts["sample_rate"] = [file.sample_rate for file in files]

@@ -99,8 +99,8 @@ def unit(vectors: npt.ArrayLike) -> FloatArray:
     return values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-12)
 
 
-def calibrated(voices: Voices) -> tuple[FloatArray, Scores]:
-    """Normalised embeddings, shape (n, d), and how their pairs score; n of at least MIN_CALIBRATED."""
+def calibrated(voices: Voices, tail: float = TAIL_WIDENING) -> tuple[FloatArray, Scores]:
+    """Normalised embeddings, shape (n, d), and how their pairs score; n of at least MIN_CALIBRATED. tail: w above."""
     normalisation = _within_voice_normalisation(voices.halves)
     whole = unit(voices.whole @ normalisation)
     chosen = np.unique(np.linspace(0, len(whole) - 1, min(len(whole), MOST_CALIBRATED)).round().astype(int))
@@ -116,7 +116,7 @@ def calibrated(voices: Voices) -> tuple[FloatArray, Scores]:
     halves = unit(voices.halves[chosen] @ normalisation)
     by_half = [(halves[:, side] @ halves[:, side].T)[pairs][~same] for side in (0, 1)]
     likeness = float(np.cov(by_half[0], by_half[1])[0, 1]) * (same_mean / float(np.median(agreement))) ** 2
-    widening = np.sqrt(1 + (TAIL_WIDENING**2 - 1) * np.clip(likeness / deviation**2, 0, 1))
+    widening = np.sqrt(1 + (tail**2 - 1) * np.clip(likeness / deviation**2, 0, 1))
     return whole, Scores(mean, deviation, float(widening), same_mean, same_deviation, shared)
 
 

@@ -39,7 +39,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class PassedAudit:
-    """The leakage certificate of the split: its digest, how many checks it holds, and which of them were waived."""
+    """The leakage certificate of the split: its digest, how many checks ran, and which of them were waived."""
 
     sha256: str
     checks: int
@@ -71,7 +71,7 @@ class ModelCard:
 def passed_audit(path: Path) -> PassedAudit:
     """What a certificate says of the audit; raises InputError where the file is none."""
     checks = load_certificate(path)["checks"]
-    return PassedAudit(sha256_of(path), len(checks), [check["id"] for check in checks if check["waived"]])
+    return PassedAudit(sha256_of(path), sum(check["status"] != "not_run" for check in checks), [check["id"] for check in checks if check["waived"]])
 
 
 def render_card(card: ModelCard, template: Path) -> str:

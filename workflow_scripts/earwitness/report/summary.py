@@ -113,4 +113,5 @@ def _audit_sentence(certificate: dict[str, Any]) -> str:
     if waived:
         return f"{audited} passed its leakage audit only because failed checks were waived ({waived})."
     gate = "" if name == "tuning" else ", and so its gate opened"
-    return f"{audited} passed its leakage audit ({len(certificate['checks'])} checks){gate}."
+    ran = sum(check["status"] != "not_run" for check in certificate["checks"])
+    return f"{audited} passed its leakage audit ({ran} of {len(certificate['checks'])} checks ran){gate}."

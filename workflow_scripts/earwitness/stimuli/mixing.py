@@ -6,7 +6,7 @@ again where it would ring on, and ramped; noise and level come last.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,19 @@ ROWS_PER_GROUP = 128
 """Stimuli held in memory at a time, and the row group of a shard."""
 
 
+class ClippingError(InputError):
+    """Stimuli that would clip; excess_db: stimulus -> its peak above full scale, in dB; level_dbfs: the RMS level asked for."""
+
+    def __init__(self, excess_db: Mapping[str, float], level_dbfs: float) -> None:
+        self.excess_db = excess_db
+        worst = max(excess_db, key=lambda name: excess_db[name])
+        more = f" (and {len(excess_db) - 1} more, by less)" if len(excess_db) > 1 else ""
+        super().__init__(
+            f"stimulus {worst} would clip{more}: its peak is {excess_db[worst]:.2f} dB above full scale at stimuli.rms_dbfs = {level_dbfs:g}; "
+            f"set that to {np.floor(10 * (level_dbfs - excess_db[worst])) / 10:g} or lower, or stimuli.normalisation to peak"
+        )
+
+
 def make_clip_stimuli(clip: pd.Series, samples: Waveform, design: StimulusDesign, seed: int) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Yield a row of STIMULI and its FLAC bytes for every condition of the design.
 
@@ -56,8 +69,10 @@ def make_clip_stimuli(clip: pd.Series, samples: Waveform, design: StimulusDesign
     duration. Noise and floor are drawn anew for every stimulus, from a stream named by clip and condition. Both level and
     SNR in the row are measured on the decoded FLAC; whatever sounds besides the segment (noise, floor, rounding) counts
     as noise. Where no noise is added, the SNR is NaN.
-    Raises InputError where the clip is too short or silent, or where a level or an SNR cannot be met in 16-bit audio.
+    Raises InputError where the clip is too short or silent, or where a level or an SNR cannot be met in 16-bit audio; ClippingError, of all
+    conditions, where stimuli would clip.
     """
+    clipped: dict[str, float] = {}
     starts = {duration_ms: _segment_start(clip.clip_id, samples, duration_ms) for duration_ms in {c.duration_ms for c in design.conditions}}
     for condition in design.conditions:
         length, start = samples_of(condition.duration_ms), starts[condition.duration_ms]
@@ -65,7 +80,11 @@ def make_clip_stimuli(clip: pd.Series, samples: Waveform, design: StimulusDesign
         segment = _heard_segment(samples, start, length, condition) * ramp
         stimulus_id = f"{quote(clip.clip_id, safe=' :+,=@')}@{condition.name}" + ("" if condition.snr_db is None else f"@{design.noise}")
         noise_seed = stream_seed(seed, "stimuli", clip.clip_id, condition.name)
-        mixed = _mix(stimulus_id, segment, ramp, condition.snr_db, design, noise_seed)
+        try:
+            mixed = _mix(stimulus_id, segment, ramp, condition.snr_db, design, noise_seed)
+        except ClippingError as error:
+            clipped |= error.excess_db
+            continue
         start_s = clip.start_s + start / SAMPLE_RATE
         yield (
             {
@@ -81,6 +100,8 @@ def make_clip_stimuli(clip: pd.Series, samples: Waveform, design: StimulusDesign
             },
             mixed.audio,
         )
+    if clipped:
+        raise ClippingError(clipped, design.window.level.level_dbfs)
 
 
 def _segment_start(clip_id: str, samples: Waveform, duration_ms: int) -> int:
@@ -132,10 +153,7 @@ def _mix(stimulus_id: str, segment: Samples, ramp: Samples, snr_db: float | None
         raise InputError(f"stimulus {stimulus_id}: {error}") from error
     level = design.window.level
     if (excess := peak_dbfs(mixture.samples)) > 1e-9:
-        raise InputError(
-            f"stimulus {stimulus_id} would clip: its peak is {excess:.1f} dB above full scale at stimuli.rms_dbfs = {level.level_dbfs:g}; "
-            f"set that to {np.floor(10 * (level.level_dbfs - excess)) / 10:g} or lower, or stimuli.normalisation to peak"
-        )
+        raise ClippingError({stimulus_id: excess}, level.level_dbfs)
 
     audio = coded(mixture.samples)
     decoded = decode_flac(audio).astype(np.float64)
@@ -183,9 +201,16 @@ def _stimuli_of(clip_files: list[Path], design: StimulusDesign, seed: int, clip_
     def is_wanted(clips: pd.DataFrame) -> pd.Series:
         return clips.clip_id.isin(clip_ids)
 
+    clipped: dict[str, float] = {}
     with tqdm(total=len(clip_ids), desc="making", unit="clip", mininterval=5) as progress:
         for path in clip_files:
             for rows, waveforms in iterate_audio(path, CLIPS, keep=is_wanted):
                 for (_, clip), samples in zip(rows.iterrows(), waveforms, strict=True):
-                    yield from make_clip_stimuli(clip, samples, design, seed)
+                    try:
+                        yield from make_clip_stimuli(clip, samples, design, seed)
+                    except ClippingError as error:
+                        # One message for all, so that one change of the level is enough.
+                        clipped |= error.excess_db
                     progress.update()
+    if clipped:
+        raise ClippingError(clipped, design.window.level.level_dbfs)
