@@ -102,6 +102,7 @@ def test_annotations_that_are_missing_empty_or_useless_leave_a_recording_out(tmp
     assert judged["both.wav"][1] == "no stretch with one speaker alone: a and b overlap throughout"
     assert list(found.recordings.recording_id) == ["voxconverse:good"]
     assert "1 RTTM files have no recording in audio/: nobody" in found.remarks
+    assert any("a name is one within its file alone; sources.voxconverse.speaker_names: global" in remark for remark in found.remarks)
 
 
 def test_strict_names_the_first_broken_file_and_the_count(tmp_path):

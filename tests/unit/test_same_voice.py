@@ -1,6 +1,7 @@
 """Voices under several names: simulated embeddings with known truth, and the check with an ear made for the test."""
 
 import importlib.util
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,6 +214,13 @@ def onnx_model(output_shape: tuple[int, ...], axes: int) -> bytes:
     node = field(1, b"x") + field(2, b"y") + field(4, b"ReduceL2") + attributes
     graph = field(1, node) + field(2, b"g") + field(11, value(b"x", (1, 0, 80))) + field(12, value(b"y", output_shape))
     return field(1, 8) + field(8, field(2, 13)) + field(7, graph)
+
+
+def test_the_extra_names_the_pinned_weights():
+    root = Path(__file__).parents[2]
+    extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (pin,) = [line for line in (root / "envs/requirements-voices.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert pin in extras["voices"]
 
 
 def test_any_model_stored_as_onnx_can_be_the_ear(tmp_path):

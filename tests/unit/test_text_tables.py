@@ -58,7 +58,7 @@ def test_a_parquet_table_is_text_without_its_audio_and_a_number_keeps_its_form(t
         "path": ["a", "b"],
         "source": [12, None],
         "start_s": [0.25, 1.0],
-        "day": pd.to_datetime(["2020-01-02", "2020-01-03 10:00"]),
+        "day": pd.to_datetime(["2020-01-02", "2020-01-03 10:00"], format="ISO8601"),
         "audio": [{"bytes": b"x", "path": "a"}] * 2,
         "raw": [b"x"] * 2,
     }

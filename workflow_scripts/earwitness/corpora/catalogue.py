@@ -212,6 +212,10 @@ def _describe_voxconverse(data_set: DataSet, files: list[Path], uploaders: Mappi
     declared = "local" if data_set.speaker_names == "undeclared" and data_set.origin != "path" else data_set.speaker_names
     names = {found[stem][0].name: {turn.speaker for turn in kept} for stem, kept in turns.items() if stem in recordings}
     local = names_are_local(declared, names, data_set.name)
+    if local and declared == "undeclared":
+        remarks.append(
+            f"RTTM files count their speakers, so a name is one within its file alone; {data_set.key}.speaker_names: global says otherwise"
+        )
     annotations = {recordings[stem]: Annotation(broken=reason) for stem, reason in broken.items() if stem in recordings}
     for stem, kept in turns.items():
         if stem in recordings:
