@@ -212,7 +212,7 @@ def test_a_missing_file_is_refused_at_once(server, tmp_path):
 def test_a_server_that_does_not_answer_is_given_up(tmp_path):
     archive = {"url": "http://127.0.0.1:9/a.zip", "checksum": "sha256:" + "0" * 64}
     with pytest.raises(InputError, match="given up after 2 attempts"):
-        download_dataset([archive], tmp_path / "set", Patience(attempts=2, wait_s=0.01, timeout_s=1))
+        download_dataset([archive], tmp_path / "set", Patience(attempts=9, unreachable=2, wait_s=0.01, timeout_s=1))
 
 
 def test_a_busy_server_is_given_the_time_that_it_asks_for(server, tmp_path, monkeypatch, capsys):

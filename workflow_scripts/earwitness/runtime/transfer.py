@@ -4,10 +4,12 @@ import datetime
 import email.utils
 import hashlib
 import http.client
+import socket
 import ssl
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,10 +55,12 @@ class Patience:
     """How long to bear with a server: attempts without a new byte, seconds to wait after the first (doubled each time, at
     most LONGEST_WAIT_S, or what the server asks for), and seconds of silence before a connection counts as lost.
 
-    The default gives up after some 19 minutes in which nothing arrived.
+    unreachable: the same number where no connection comes about at all, as without a network. The default gives up after some 19
+    minutes in which a server sent nothing, and after half a minute in which there was none.
     """
 
     attempts: int = 12
+    unreachable: int = 6
     wait_s: float = 1.0
     timeout_s: float = 60.0
 
@@ -79,6 +83,8 @@ def fetch(file: RemoteFile, path: Path, patience: Patience) -> None:
     Raises Refused where the server refuses, and InputError where it does not answer, its certificate is not trusted, the disk is full,
     or the checksum is wrong (the file is then deleted).
     """
+    if urllib.parse.urlsplit(file.url).scheme not in ("http", "https"):
+        raise InputError(f"{file.address}: not an address of the web; begin it with https://")
     path.parent.mkdir(parents=True, exist_ok=True)
     resumed = path.exists() and path.stat().st_size > 0
     if resumed and checksum_of(path, file.checksum) == file.checksum:
@@ -110,7 +116,7 @@ def _transfer(file: RemoteFile, path: Path, patience: Patience) -> None:
     idle = 0
     while True:
         before = path.stat().st_size if path.exists() else 0
-        asked_wait = None
+        asked_wait, attempts = None, patience.attempts
         try:
             _attempt(file, path, before, patience.timeout_s)
             return
@@ -126,6 +132,8 @@ def _transfer(file: RemoteFile, path: Path, patience: Patience) -> None:
                     f"{file.address}: its certificate is not trusted ({cause.verify_message});"
                     " name your network's certificates in SSL_CERT_FILE, or correct the clock"
                 ) from error
+            if isinstance(cause, socket.gaierror | ConnectionRefusedError):
+                attempts = patience.unreachable
             reason = str(cause) or type(error).__name__
         except TransferError as error:
             reason = str(error)
@@ -133,7 +141,7 @@ def _transfer(file: RemoteFile, path: Path, patience: Patience) -> None:
             raise InputError(f"{path}: cannot be written ({error.strerror}); make room or choose another disk") from error
         gained = path.exists() and path.stat().st_size > before
         idle = 0 if gained else idle + 1
-        if idle >= patience.attempts:
+        if idle >= attempts:
             raise InputError(f"{file.address}: given up after {idle} attempts ({reason}); run again later, what was fetched is kept")
         wait = min(LONGEST_WAIT_S, patience.wait_s * 2 ** max(0, idle - 1)) if asked_wait is None else min(LONGEST_ASKED_WAIT_S, asked_wait)
         if wait >= TOLD_FROM_S:
