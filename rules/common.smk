@@ -16,7 +16,7 @@ from earwitness.core.code_identity import code_identities
 from earwitness.core.errors import InputError
 from earwitness.audio.noise_folder import noise_recordings
 from earwitness.corpora.data_sets import DESCRIPTION
-from earwitness.model.identity import model_files
+from earwitness.model.identity import half_files, model_files
 from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, asked_splits, expected_verdict
@@ -34,12 +34,13 @@ try:
         if (folder := plan.stimulus_settings(stimulus_set)["noise_recordings"])
     }
     TIES = plan.ties
+    HALVES_ON_DISK = {folder: sorted(map(str, half_files(Path(folder)))) for folder in plan.halves_on_disk}
     MODELS_ON_DISK = {name: list(map(str, model_files(Path(folder)))) for name, folder in plan.models_on_disk.items()}
 except InputError as error:
     sys.exit(f"error: {error}")
 
 CODE = code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"))
-MODEL_MB = 4000 if config["model"]["origin"] == "tiny" else 32000
+MODEL_MB = {"tiny": 4000, "assembled": 8000}.get(config["model"]["origin"], 32000)
 AUDIO, ENCODED = paths.stimuli("factorial", plan.shards), paths.features("factorial", plan.shards)
 
 
@@ -58,7 +59,7 @@ wildcard_constraints:
     proposer="edits|opro|paraphrases",
     system=r"base|[a-z][a-z0-9_]*-grouped-seed-\d+",
     stimulus_set="factorial|baseline",
-    model="base|proposer",
+    model="base|encoder|language_model|proposer",
 
 
 def code(program):
@@ -92,6 +93,11 @@ def model_folder(model):
 def files_of_model(wildcards):
     """What the identity of a model depends on: every file of a folder on disk, or the folder that a rule makes."""
     return MODELS_ON_DISK.get(wildcards.model, plan.model_folder(wildcards.model))
+
+
+def files_of_halves(wildcards):
+    """What an assembled base is made of: every file of a folder on disk, or the folder that a rule makes; packages have none here."""
+    return [path for folder in plan.folders_of_halves for path in HALVES_ON_DISK.get(folder, [folder])]
 
 
 def writer_of(wildcards):

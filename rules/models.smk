@@ -1,9 +1,10 @@
 """Models: the base, trained here or fetched, and the language model that proposes questions.
 
 out  data/models/tiny/    a Qwen2-Audio checkpoint in the standard layout, trained on the embedded base corpus
-     data/models/hub/{model}/    a pinned snapshot: the base, or the proposer
-     results/models/tiny_history.csv    step, loss, learning_rate
-     results/models/{model}.identity.json    earwitness.model.identity.IDENTITY
+     data/models/hub/{model}/    a pinned snapshot: the base, a half of an assembled one, or the proposer
+     data/models/projector.safetensors    between the halves of an assembled base, see earwitness.model.projector
+     data/models/assembled/    an encoder and a language model in one Qwen2-Audio checkpoint
+     results/models/tiny_history.csv, results/models/projector_history.csv    step, loss, learning_rate, accuracy
      results/models/{model}.identity.json    earwitness.model.identity.IDENTITY
 """
 
@@ -43,8 +44,81 @@ rule train_tiny_base:
         " &> {log:q}"
 
 
+rule train_projector:
+    """What carries an encoder's outputs into a language model, on sources that no later stage uses; both halves stay as they are."""
+    input:
+        # read through the options --encoder and --language-model
+        halves=files_of_halves,
+        speech="data/embedded/base/voxconverse",
+        sounds="data/embedded/base/esc50",
+    output:
+        projector="data/models/projector.safetensors",
+        history="results/models/projector_history.csv",
+    log:
+        "results/logs/train_projector.log",
+    benchmark:
+        "results/benchmarks/train_projector.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=600,
+        gpu=1,
+    params:
+        code=code("train_projector.py"),
+        encoder=plan.half("encoder"),
+        language_model=plan.half("language_model"),
+        settings=as_json_of(plan.projector_training),
+        window_ms=config["stimuli"]["window_ms"],
+        seed=config["seed"],
+    message:
+        "Training the projector"
+    shell:
+        "python workflow_scripts/train_projector.py {input.speech:q} {input.sounds:q} {output.projector:q}"
+        " --history {output.history:q}"
+        " --encoder {params.encoder:q}"
+        " --language-model {params.language_model:q}"
+        " --settings {params.settings:q}"
+        " --window-ms {params.window_ms}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " &> {log:q}"
+
+
+rule assemble_base:
+    """A Whisper-class encoder and a causal language model in one Qwen2-Audio checkpoint, with the projector trained between them."""
+    input:
+        # read through the options --encoder and --language-model
+        halves=files_of_halves,
+        projectors=plan.projectors,
+    output:
+        folder=directory("data/models/assembled"),
+    log:
+        "results/logs/assemble_base.log",
+    benchmark:
+        "results/benchmarks/assemble_base.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        code=code("assemble_base.py"),
+        encoder=plan.half("encoder"),
+        language_model=plan.half("language_model"),
+    message:
+        "Joining an encoder and a language model"
+    shell:
+        "python workflow_scripts/assemble_base.py {output.folder:q}"
+        " --encoder {params.encoder:q}"
+        " --language-model {params.language_model:q}"
+        " --projectors {input.projectors:q}"
+        " &> {log:q}"
+
+
 rule fetch_model:
-    """A pinned snapshot from the hub: the base model, or the language model that proposes questions."""
+    """A pinned snapshot from the hub: the base model, a half of an assembled one, or the language model that proposes questions."""
     output:
         folder=directory("data/models/hub/{model}"),
     log:

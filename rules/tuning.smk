@@ -80,7 +80,7 @@ rule audit_tuning:
         runtime=30,
     params:
         code=code("audit_tuning.py"),
-        base="tiny base" if config["model"]["origin"] == "tiny" else "Qwen2-Audio",
+        base=plan.declared_base,
         systems=config["detectors"],
         searches=[str(search) for search in plan.searches] + ["chosen-question"] * bool(plan.chosen_question),
         calibrated=[str(system) for system in plan.calibrated_systems],

@@ -30,6 +30,27 @@ def test_the_published_study_fetches_its_recordings_and_models_and_makes_none(ch
     assert not EMBEDDED & set(made.values())
 
 
+def test_the_middle_size_joins_packaged_halves_and_trains_or_fetches_no_base(checkout):
+    made = checkout.outputs("--configfile", "config/middle.yaml")
+    assert made["data/models/assembled"] == "assemble_base"
+    assert not {"train_tiny_base", "train_projector", *FETCHING} & set(made.values())
+
+
+def test_halves_from_the_hub_are_fetched_and_a_projector_is_trained_between_them(checkout):
+    hub = {"origin": "hub", "repository": "owner/name", "revision": "0" * 40}
+    model = {"origin": "assembled", "encoder": hub, "language_model": hub, "projector": {"origin": "trained"}}
+    made = checkout.outputs("--configfile", checkout.overlay({"model": model}), "--", "data/models/assembled")
+    assert {path for path, rule in made.items() if rule == "fetch_model"} == {"data/models/hub/encoder", "data/models/hub/language_model"}
+    assert made["data/models/projector.safetensors"] == "train_projector"
+
+
+def test_a_half_that_is_not_pinned_is_refused(checkout):
+    model = {"origin": "assembled", "encoder": {"origin": "hub", "repository": "openai/whisper-small"}}
+    result = checkout.snakemake("-n", "--configfile", checkout.overlay({"model": model}))
+    assert result.returncode
+    assert "model.encoder.revision is not set" in result.stderr
+
+
 @pytest.mark.parametrize("target", ["stimuli", "audits"])
 def test_stimuli_and_audits_need_no_model(checkout, target):
     made = checkout.outputs(target)

@@ -65,7 +65,8 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     if errors:
         raise InputError("config: " + _explain(min(errors, key=_severity)))
     completed = _complete(_overlaid_recipes(config, schema), schema, schema, "")
-    for section in [*completed["sources"].values(), completed["model"], completed["prompt_search"]["opro"]]:
+    model = completed["model"]
+    for section in [*completed["sources"].values(), model, model["encoder"], model["language_model"], completed["prompt_search"]["opro"]]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
     _check_across(completed)
@@ -160,6 +161,8 @@ def _check_across(config: dict[str, Any]) -> None:
     measured = bool(set(used.values()) & {"baseline", "both"})
     if model["origin"] == "path" and not model["path"]:
         raise InputError("config: model.path is not set: model.origin is path; hint: name the folder of a model")
+    if model["origin"] == "assembled":
+        _check_halves(model)
     prompt_search = config["prompt_search"]
     if "opro" in prompt_search["proposers"] and prompt_search["opro"]["origin"] == "path" and not prompt_search["opro"]["path"]:
         raise InputError("config: prompt_search.opro.path is not set: its origin is path; hint: name the folder of a causal language model")
@@ -211,6 +214,17 @@ def _check_across(config: dict[str, Any]) -> None:
                 raise InputError(f"config: {where} = {_short(recipe)}: is not defined; hint: one of {known}")
 
 
+def _check_halves(model: dict[str, Any]) -> None:
+    """Raise InputError where the keys of an assembled base's halves do not go together."""
+    for half in ("encoder", "language_model"):
+        settings, where = model[half], f"config: model.{half}"
+        if settings["origin"] == "path" and not settings["path"]:
+            raise InputError(f"{where}.path is not set: its origin is path; hint: name the folder of a model")
+        missing = [key for key in ("repository", "revision") if not settings[key]]
+        if settings["origin"] == "hub" and missing:
+            raise InputError(f"{where}.{missing[0]} is not set: its origin is hub; hint: give the repository and the commit, so that it is pinned")
+
+
 def _check_source(name: str, source: dict[str, Any]) -> None:
     """Raise InputError where the keys of a data set do not go together."""
     origin, layout, pattern, where = source["origin"], source["layout"], source["pattern"], f"config: sources.{name}"
@@ -260,7 +274,7 @@ def option_table() -> str:
 
 def _options(node: dict[str, Any], schema: dict[str, Any], prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for key, child in node.get("properties", {}).items():
-        child = _resolve(child, schema)
+        child = {**_resolve(child, schema), **child}
         name = f"{prefix}{key}"
         yield name, child
         if isinstance(child.get("additionalProperties"), dict):

@@ -70,3 +70,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
     parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
     parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
+
+
+def add_half_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of a program that joins two halves into a base."""
+    for half, what in (("encoder", "a Whisper-class encoder"), ("language-model", "a causal language model")):
+        parser.add_argument(f"--{half}", required=True, help=f"folder of {what}, or package for the one that an installed package brings")

@@ -46,6 +46,13 @@ def model_files(folder: Path) -> list[Path]:
     return paths
 
 
+def half_files(folder: Path) -> list[Path]:
+    """The files of a folder that holds a half of an assembled base; raises InputError where there is no such folder."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; set model.encoder.path and model.language_model.path to folders of models")
+    return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+
+
 def model_digest(folder: Path) -> str:
     """SHA-256 over the names and SHA-256s of a model's files.
 

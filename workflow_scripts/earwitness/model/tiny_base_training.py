@@ -6,14 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import trange
 
-from earwitness.audio.acoustics import amplitude
-from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
-from earwitness.audio.window import Level, Window
 from earwitness.core.files import atomic, atomic_folder, sha256_of
 from earwitness.core.randomness import stream, stream_seed
-from earwitness.corpora.layouts import audio_files, source_files
 from earwitness.model.engine.features import encode_spectrograms, log_mel
 from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
@@ -21,18 +16,12 @@ from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
+from earwitness.model.training_stimuli import BaseCorpus, draw_stimuli
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
-from earwitness.stimuli.design import StimulusDesign, factorial
-from earwitness.stimuli.mixing import make_clip_stimuli
 
 EASY_SHARE = 0.25
 """Share of the steps, at the beginning, that show only easy stimuli and let A mean speech; without it nothing is learned for hundreds of steps,
 because which letter means speech decides nothing until the sounds can be told apart."""
-
-CLIP_S = 1.0
-
-SOFTEST_DB = 24.0
-"""How far below the factorial set's level a sound may be; the baseline set is presented some 20 dB softer."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +38,6 @@ class StimulusPool:
 
 
 @dataclass(frozen=True)
-class BaseCorpus:
-    """What the tiny base learns from: speech in VoxConverse's layout and sounds in ESC-50's, presented in a window as the study's
-    stimuli are."""
-
-    speech: Path
-    sounds: Path
-    window_ms: int
-
-    def files(self) -> list[Path]:
-        """Every file of the corpus."""
-        return list(map(Path, source_files("voxconverse", self.speech) + source_files("esc50", self.sounds)))
-
-
-@dataclass(frozen=True)
 class TinyBaseSettings:
     """config model.tiny: optimiser steps, stimuli per step, different stimuli, and the peak learning rate."""
 
@@ -73,40 +48,12 @@ class TinyBaseSettings:
 
 
 def make_pool(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) -> StimulusPool:
-    """`size` random stretches, half of each class, at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises and levels."""
-    material = {
-        "SPEECH": [read_mono(path) for path in audio_files("voxconverse", corpus.speech)],
-        "NONSPEECH": [read_mono(path) for path in audio_files("esc50", corpus.sounds)],
-    }
-    waveforms = []
-    is_speech, is_easy = np.arange(size) % 2 == 0, np.zeros(size, dtype=bool)
-    for i in trange(size, mininterval=5, desc="stimuli to learn from"):
-        rng = stream(seed, "train_tiny_base", "stimulus", i)
-        label = "SPEECH" if is_speech[i] else "NONSPEECH"
-        samples = _random_stretch(material[label][rng.integers(len(material[label]))], rng)
-        clip = pd.Series({"clip_id": f"base-{i}", "recording_id": "", "source_id": "", "label": label, "category": "", "start_s": 0.0})
-        duration_ms, snr_db = round(float(np.exp(rng.uniform(np.log(40), np.log(1000))))), float(rng.uniform(-10, 20))
-        is_easy[i] = duration_ms >= 300 and snr_db >= 5
-        design = StimulusDesign(
-            conditions=factorial([duration_ms], [snr_db]),
-            noise="white" if rng.random() < 0.5 else "pink",
-            window=Window(corpus.window_ms, ramp_ms=5.0, floor_dbfs=-85.0, level=Level("peak", float(rng.uniform(-8, -0.5)))),
-        )
-        [(_, flac)] = make_clip_stimuli(clip, samples, design, seed)
-        waveforms.append(decode_flac(flac) * np.float32(amplitude(-rng.uniform(0, SOFTEST_DB))))
-    batches = [log_mel(learner.processor.feature_extractor, waveforms[start : start + 256]) for start in range(0, size, 256)]
+    """`size` stimuli, see `earwitness.model.training_stimuli.draw_stimuli`."""
+    drawn = list(draw_stimuli(corpus, size, seed, "train_tiny_base"))
+    extractor = learner.processor.feature_extractor
+    batches = [log_mel(extractor, [stimulus.waveform for stimulus in drawn[start : start + 256]]) for start in range(0, size, 256)]
     mel, lengths = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return StimulusPool(mel, lengths, is_speech, is_easy)
-
-
-def _random_stretch(samples: Waveform, rng: np.random.Generator) -> Waveform:
-    """A stretch of CLIP_S around a random 20 ms frame that is within 25 dB of the loudest."""
-    frame = SAMPLE_RATE // 50
-    power = np.square(samples[: len(samples) // frame * frame], dtype=np.float64).reshape(-1, frame).mean(axis=1)
-    middle = int(rng.choice(np.flatnonzero(power >= power.max() * 10**-2.5))) * frame
-    length = round(CLIP_S * SAMPLE_RATE)
-    start = int(np.clip(middle - length // 2, 0, max(len(samples) - length, 0)))
-    return samples[start : start + length]
+    return StimulusPool(mel, lengths, np.array([one.is_speech for one in drawn]), np.array([one.is_easy for one in drawn]))
 
 
 def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_order_only: bool) -> TokenisedPrompt:

@@ -14,14 +14,26 @@ from earwitness.plan import paths
 from earwitness.plan.values import Experiment, Search
 from earwitness.systems import BASE, HONEST_SPLIT, LEAKY_SPLIT, System
 
+SHIPPED_PROJECTORS = Path("workflow_scripts/earwitness/model/projectors")
+"""Folder of the projectors that come with Earwitness."""
+
 STIMULUS_SETS = {"factorial": "stimuli", "baseline": "baseline"}
 """Set of stimuli -> its section of the configuration."""
 
 ROLES = {"factorial": STUDY, "baseline": BASELINE}
 """Set of stimuli -> roles of the data sets that it is drawn from."""
 
-HUB_MODELS = {"base": ("model",), "proposer": ("prompt_search", "opro")}
-"""Model that may be fetched -> where the configuration has its repository and revision."""
+HUB_MODELS = {
+    "base": ("model",),
+    "encoder": ("model", "encoder"),
+    "language_model": ("model", "language_model"),
+    "proposer": ("prompt_search", "opro"),
+}
+"""Model, or half of an assembled one, that may be fetched -> where the configuration has its repository and revision."""
+
+HALVES = ("encoder", "language_model")
+
+LICENCES_OF_PACKAGES = "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct) and MIT (the projector, made by Earwitness)"
 
 STUDY_FIGURES = ["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
 BASELINE_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]
@@ -256,13 +268,49 @@ class Plan:
     def base_folder(self) -> str:
         """The folder of the base model."""
         model = self.config["model"]
-        return {"tiny": "data/models/tiny", "hub": "data/models/hub/base"}.get(model["origin"], model["path"])
+        made = {"tiny": "data/models/tiny", "assembled": "data/models/assembled", "hub": "data/models/hub/base"}
+        return made.get(model["origin"], model["path"])
+
+    def half(self, half: str) -> str:
+        """Where a half of an assembled base comes from: a folder, or "package" for an installed one."""
+        settings = self.config["model"][half]
+        return {"package": "package", "hub": f"data/models/hub/{half}"}.get(settings["origin"], settings["path"])
+
+    @property
+    def folders_of_halves(self) -> list[str]:
+        """The folders that the halves of an assembled base are read from; the installed packages have none here."""
+        return [self.half(half) for half in HALVES if self.half(half) != "package"]
+
+    @property
+    def halves_on_disk(self) -> list[str]:
+        """Those of these folders that are the user's own."""
+        assembled = self.config["model"]["origin"] == "assembled"
+        return [self.half(half) for half in HALVES if assembled and self.config["model"][half]["origin"] == "path"]
+
+    @property
+    def projectors(self) -> list[str]:
+        """The projectors among which that of the two halves is: the one that is trained here, or those that come with Earwitness."""
+        trained = self.config["model"]["projector"]["origin"] == "trained"
+        return ["data/models/projector.safetensors"] if trained else sorted(map(str, SHIPPED_PROJECTORS.glob("*.safetensors")))
+
+    @property
+    def projector_training(self) -> dict[str, Any]:
+        """How a projector is trained."""
+        return {key: value for key, value in self.config["model"]["projector"].items() if key != "origin"}
 
     @property
     def base_terms(self) -> dict[str, Any]:
         """What the model card says of the base model: its licence, and whether it is the tiny one."""
-        tiny = self.config["model"]["origin"] == "tiny"
-        return {"licence": "MIT, made by Earwitness" if tiny else self.config["model"]["licence"], "tiny": tiny}
+        model = self.config["model"]
+        licence = "MIT, made by Earwitness" if model["origin"] == "tiny" else model["licence"]
+        if model["origin"] == "assembled" and not self.folders_of_halves:
+            licence = LICENCES_OF_PACKAGES
+        return {"licence": licence, "tiny": model["origin"] == "tiny"}
+
+    @property
+    def declared_base(self) -> str:
+        """The name under which config/pretraining_corpora.csv tells what the base was trained on."""
+        return {"tiny": "tiny base", "assembled": "assembled base"}.get(self.config["model"]["origin"], "Qwen2-Audio")
 
     def model_folder(self, model: str) -> str:
         """Where a model is, or will be: the base, or the proposer."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import Qwen2AudioForConditionalGeneration
+from transformers import Qwen2AudioEncoder, Qwen2AudioForConditionalGeneration
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper import WhisperFeatureExtractor
 
@@ -73,12 +73,11 @@ def log_mel(
     return (torch.maximum(mel, mel.amax((1, 2), keepdim=True) - 8) + 4) / 4, lengths
 
 
-def encode_spectrograms(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths: torch.Tensor) -> AudioEmbeddings:
-    """Audio embeddings of a batch of log-mel spectrograms and convolution lengths made by `log_mel`.
+def tower_outputs(tower: Qwen2AudioEncoder, mel: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """What an audio tower, with or without adapters, hears in a batch of log-mel spectrograms and convolution lengths made by `log_mel`.
 
-    model: a Qwen2AudioForConditionalGeneration, with or without adapters in its tower.
+    Returns (batch, longest number of audio tokens, width of the tower); row i is valid up to lengths[i] // 2.
     """
-    tower = model.model.audio_tower
     weight = tower.conv1.weight
     mel, longest = mel.to(weight.device, weight.dtype), int(lengths.max())
     hidden = nn.functional.gelu(tower.conv1(mel))
@@ -92,7 +91,18 @@ def encode_spectrograms(model: Qwen2AudioForConditionalGeneration, mel: torch.Te
     for layer in tower.layers:
         hidden = layer(hidden, mask)
     pooled = tower.avg_pooler(hidden.transpose(1, 2)).transpose(1, 2) if longest > 1 else hidden[:, :0]
-    return AudioEmbeddings(model.model.multi_modal_projector(tower.layer_norm(pooled)), (lengths // 2).tolist())
+    return tower.layer_norm(pooled)
+
+
+def mean_outputs(outputs: torch.Tensor, n_tokens: Sequence[int]) -> torch.Tensor:
+    """The mean over the valid rows of `tower_outputs`, float32 on the CPU (batch, width of the tower); zeros for a sound without any."""
+    sums = torch.stack([row[:n].float().sum(0) for row, n in zip(outputs, n_tokens, strict=True)])
+    return (sums / torch.tensor(n_tokens, device=sums.device).clamp(min=1)[:, None]).cpu()
+
+
+def encode_spectrograms(model: Qwen2AudioForConditionalGeneration, mel: torch.Tensor, lengths: torch.Tensor) -> AudioEmbeddings:
+    """Audio embeddings of a batch of log-mel spectrograms and convolution lengths made by `log_mel`: what the tower hears, projected."""
+    return AudioEmbeddings(model.model.multi_modal_projector(tower_outputs(model.model.audio_tower, mel, lengths)), (lengths // 2).tolist())
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,26 @@ def stack_spectrograms(loaded: LoadedModel, spectrograms: Sequence[Spectrogram])
     # Frames beyond a row's own are masked, whatever they hold.
     mel = torch.nn.utils.rnn.pad_sequence([spectrogram.mel.T for spectrogram in spectrograms], batch_first=True).transpose(1, 2)
     return mel.to(weight.device, weight.dtype)
+
+
+@dataclass(frozen=True)
+class HeardSounds:
+    """audio: what the language model reads of sounds. mean: of what the tower hears of each, before the projector, as `mean_outputs` gives it."""
+
+    audio: AudioEmbeddings
+    mean: torch.Tensor
+
+
+@torch.inference_mode()
+def hear_waveforms(loaded: LoadedModel, waveforms: Sequence[Waveform]) -> HeardSounds:
+    """A batch of waveforms (16 kHz mono) as the tower hears them and as the language model reads them.
+
+    Raises InputError as `log_mel` does.
+    """
+    tower = loaded.model.model.audio_tower
+    mel, lengths = log_mel(loaded.processor.feature_extractor, waveforms, tower.conv1.weight.device)
+    outputs, n_tokens = tower_outputs(tower, mel, lengths), (lengths // 2).tolist()
+    return HeardSounds(AudioEmbeddings(loaded.model.model.multi_modal_projector(outputs), n_tokens), mean_outputs(outputs, n_tokens))
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoProcessor, BitsAndBytesConfig, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
 from transformers.utils import logging
 
@@ -192,7 +193,7 @@ def _verify_fit(folder: Path, model: Qwen2AudioForConditionalGeneration, process
 def _fuse_norms(model: Qwen2AudioForConditionalGeneration) -> None:
     """The language model's root-mean-square norms by torch's one kernel instead of the library's six."""
     for name, module in list(model.named_modules()):
-        if isinstance(module, Qwen2RMSNorm):
+        if isinstance(module, (Qwen2RMSNorm, LlamaRMSNorm)):
             norm = torch.nn.RMSNorm(module.weight.shape, eps=module.variance_epsilon, device="meta")
             norm.weight = module.weight
             model.set_submodule(name, norm)

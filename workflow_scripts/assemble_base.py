@@ -1,0 +1,31 @@
+"""Join a Whisper-class encoder and a causal language model, with the projector trained between them, into one Qwen2-Audio checkpoint."""
+
+import argparse
+from pathlib import Path
+
+from earwitness.core.arguments import add_half_arguments
+from earwitness.core.errors import one_line_errors
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the base goes")
+    add_half_arguments(parser)
+    parser.add_argument("--projectors", type=Path, nargs="+", required=True, help="of which the one trained between these halves is taken")
+    args = parser.parse_args()
+
+    from earwitness.model.assembly import assemble, save
+    from earwitness.model.halves import folder_of, load_encoder, load_language_model
+    from earwitness.model.projector import fitting_projector, put_projector
+
+    encoder = load_encoder(folder_of("encoder", args.encoder))
+    language_model = load_language_model(folder_of("language_model", args.language_model))
+    projector = fitting_projector(args.projectors, encoder, language_model)
+    assembled = assemble(encoder, language_model)
+    put_projector(assembled, projector)
+    save(assembled, args.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""What an assembled base is asked while its projector learns: wordings of one question, none of which a prompt search can spell.
+
+Search questions are spelled from earwitness.prompt_search.edits.PHRASES; the sentences here are others, and a test holds that.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from transformers import Qwen2AudioProcessor
+
+from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
+
+QUESTIONS = (
+    "Does the audio include anyone speaking?",
+    "Is a person talking in what you just heard?",
+    "Can speech be heard here?",
+    "Is this a recording of somebody speaking?",
+    "Are there spoken words in the audio?",
+    "Would you say that someone talks in this clip?",
+    "Is what you hear a human voice speaking?",
+    "Was a person saying something?",
+    "Do you notice any talking?",
+    "Is speech present?",
+    "Is it a talking person that makes this sound?",
+    "Could this be part of a spoken sentence?",
+    "Judge whether anyone is speaking.",
+    "Say if this audio has speech in it.",
+    "Determine if there is a speaking voice in the audio.",
+    "Which is it: a person who talks, or another kind of sound?",
+    "What do you hear, someone speaking or something else?",
+    "Sort this audio by whether it has speech.",
+    "Find out whether words are uttered in this recording.",
+    "Mark the clip as speech if a human talks in it.",
+)
+"""Wordings whose "yes" means speech."""
+
+NEGATED = (
+    "Is the audio free of speaking voices?",
+    "Is it the case that nobody says anything here?",
+    "Does the clip lack spoken words?",
+    "Is there no one talking in this audio?",
+    "Is speech absent?",
+    "Would you say that nobody speaks in what you heard?",
+    "Is this a sound without anyone speaking?",
+    "Is it something other than a human talking?",
+    "Are spoken words missing from this recording?",
+    "Did you hear no voice that speaks?",
+    "Is this only noise or another sound, with no talking?",
+    "Can it be said that the recording holds no speech at all?",
+)
+"""Wordings whose "yes" means no speech; asked for yes or no alone."""
+
+OPENINGS = (
+    "",
+    "Here is a sound.",
+    "You hear a short audio clip.",
+    "Pay attention to the audio.",
+    "Your task is to tell speech from other sounds.",
+    "You are an assistant who analyses audio.",
+    "Background noise may cover the sound.",
+    "The audio may last only a fraction of a second.",
+    "Music, animals, tools and weather count as other sounds.",
+    "Talking in any language counts.",
+)
+"""What may stand before a wording."""
+
+
+def questions_digest() -> str:
+    """SHA-256 over all wordings: a projector that learned from others was made before they changed."""
+    return hashlib.sha256("\n".join((*QUESTIONS, "", *NEGATED, "", *OPENINGS)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Prompts of one kind, of which a training step draws: option orders, each with the tokens of the right answers."""
+
+    share: float
+    prompts: tuple[TokenisedPrompt, ...]
+
+
+def lessons(processor: Qwen2AudioProcessor) -> list[Lesson]:
+    """Every wording with every opening, in each answer format, before and after the sound; a third of the sounds come after."""
+    kinds = [("letters", QUESTIONS, 0.4), ("words", QUESTIONS, 0.2), ("yes_no", QUESTIONS, 0.2), ("yes_no", NEGATED, 0.2)]
+    taught = []
+    for answer_format, questions, share in kinds:
+        for place, weight in (("before", 2 / 3), ("after", 1 / 3)):
+            prompts = _tokenised(processor, questions, answer_format, place)
+            taught.append(Lesson(share * weight, tuple(map(turned_round, prompts) if questions is NEGATED else prompts)))
+    return taught
+
+
+def _tokenised(processor: Qwen2AudioProcessor, questions: tuple[str, ...], answer_format: str, place: str) -> Iterator[TokenisedPrompt]:
+    for question in questions:
+        for opening in OPENINGS:
+            yield from tokenise(processor, Prompt(f"{opening} {question}".strip(), answer_format, place))
+
+
+def turned_round(prompt: TokenisedPrompt) -> TokenisedPrompt:
+    """The same prompt where its answers mean the opposite, as after a negated question."""
+    return TokenisedPrompt(prompt.before, prompt.after, speech=prompt.nonspeech, nonspeech=prompt.speech)

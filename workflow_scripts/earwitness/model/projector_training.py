@@ -1,0 +1,135 @@
+"""Training the projector of an assembled base: both halves stay as they are, and the language model is asked in many wordings."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+
+from earwitness.core.files import atomic, sha256_of
+from earwitness.core.randomness import stream, stream_seed
+from earwitness.model.assembly import assemble
+from earwitness.model.engine.features import AudioEmbeddings, log_mel, tower_outputs
+from earwitness.model.engine.loading import LoadedModel
+from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
+from earwitness.model.engine.optimisation import Schedule, optimise
+from earwitness.model.engine.training_pass import PassInputs, TrainingPass
+from earwitness.model.halves import Encoder, LanguageModel
+from earwitness.model.projector import save_projector
+from earwitness.model.projector_questions import lessons, questions_digest
+from earwitness.model.training_stimuli import BaseCorpus, draw_stimuli
+from earwitness.runtime.saved_state import SavedState, loaded_code_identity
+
+HEARD_AT_A_TIME = 64
+"""Stimuli that the encoder hears in one pass."""
+
+
+@dataclass(frozen=True)
+class ProjectorSettings:
+    """config model.projector: optimiser steps, stimuli per step, different stimuli, and the peak learning rate."""
+
+    steps: int
+    batch_size: int
+    pool: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class HeardStimuli:
+    """What the encoder makes of every stimulus to learn from.
+
+    outputs: (stimuli, audio tokens, width of the tower), float16, on the CPU; all stimuli have one length.
+    """
+
+    outputs: torch.Tensor
+    is_speech: npt.NDArray[np.bool_]
+
+
+@torch.inference_mode()
+def hear(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) -> HeardStimuli:
+    """Draw the stimuli (earwitness.model.training_stimuli.draw_stimuli) and let the encoder hear each once."""
+    outputs: list[torch.Tensor] = []
+    is_speech: list[bool] = []
+    drawn = draw_stimuli(corpus, size, seed, "train_projector")
+    while batch := list(islice(drawn, HEARD_AT_A_TIME)):
+        mel, lengths = log_mel(learner.processor.feature_extractor, [stimulus.waveform for stimulus in batch], learner.device)
+        outputs.append(tower_outputs(learner.model.model.audio_tower, mel, lengths).half().cpu())
+        is_speech += [stimulus.is_speech for stimulus in batch]
+    return HeardStimuli(torch.cat(outputs), np.array(is_speech))
+
+
+def train_projector(learner: LoadedModel, heard: HeardStimuli, settings: ProjectorSettings, seed: int, resume: SavedState) -> pd.DataFrame:
+    """Train a base's projector in place, and nothing else of it; returns the history of `earwitness.model.engine.optimisation.optimise`.
+
+    Each row of a step is one stimulus with one prompt of its own; the loss is that of the answer and the end of the turn.
+    """
+    model, device = learner.model, learner.device
+    end_of_turn = learner.processor.tokenizer.eos_token_id
+    taught = lessons(learner.processor)
+    shares = np.array([lesson.share for lesson in taught])
+    linear = model.model.multi_modal_projector.linear
+    n_tokens = heard.outputs.shape[1]
+
+    def inputs(step: int, rows: slice) -> PassInputs:
+        rng = stream(seed, "train_projector", "batch", step)
+        chosen = rng.choice(len(heard.is_speech), settings.batch_size)
+        kinds = rng.choice(len(taught), settings.batch_size, p=shares)
+        drawn = rng.random(settings.batch_size)
+        asked = [taught[kind].prompts[int(place * len(taught[kind].prompts))] for kind, place in zip(kinds, drawn, strict=True)]
+        chosen, asked = chosen[rows], asked[rows]
+        answers = [(*(prompt.speech if heard.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
+        given = training_targets(model, [n_tokens] * len(asked), asked, answers, "answer")
+        return PassInputs({"outputs": heard.outputs[chosen].to(device), **given.tensors}, given.spans)
+
+    def loss(given: PassInputs) -> BatchLoss:
+        projected = model.model.multi_modal_projector(given.tensors["outputs"].to(linear.weight.dtype))
+        return answer_loss(model, AudioEmbeddings(projected, [n_tokens] * len(projected)), TrainingTargets(given.layout, given.tensors))
+
+    steps, rows = settings.steps, settings.batch_size
+    schedule = Schedule(steps, rows, rows, settings.learning_rate, warmup_fraction=0.03, weight_decay=0.01, max_gradient_norm=1.0)
+    linear.requires_grad_(True)
+    history = optimise(dict(linear.named_parameters()), inputs, TrainingPass(loss, recording=False), schedule, seed, resume)
+    linear.requires_grad_(False)
+    return history
+
+
+def make_projector(
+    encoder: Encoder,
+    language_model: LanguageModel,
+    corpus: BaseCorpus,
+    settings: ProjectorSettings,
+    seed: int,
+    device: torch.device,
+    output: Path,
+    history: Path,
+) -> None:
+    """Train a projector between two halves; write it with its provenance (earwitness.model.projector), and its history (CSV: step, loss,
+    learning_rate, accuracy).
+
+    An interrupted training goes on from its state beside the output, to the same result.
+    """
+    data = [sha256_of(path) for path in corpus.files()]
+    provenance = {
+        "encoder": encoder.sha256,
+        "language_model": language_model.sha256,
+        "corpus": hashlib.sha256("\n".join(data).encode()).hexdigest(),
+        "questions": questions_digest(),
+        "settings": json.dumps(asdict(settings) | {"window_ms": corpus.window_ms, "seed": seed}, sort_keys=True),
+        "code": loaded_code_identity(),
+    }
+    torch.manual_seed(stream_seed(seed, "train_projector", "initial") % 2**63)
+    learner = assemble(encoder, language_model)
+    torch.nn.Module.to(learner.model, device)
+    heard = hear(learner, corpus, settings.pool, seed)
+    resume = SavedState(output.with_name(f".{output.stem}-in-progress"), {**provenance, "device": device.type})
+    steps = train_projector(learner, heard, settings, seed, resume)
+    made = {"made_with": f"torch {torch.__version__}", "made_on": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"}
+    save_projector(output, learner.model.model.multi_modal_projector.linear.state_dict(), provenance | made)
+    with atomic(history) as temporary:
+        steps.to_csv(temporary, index=False)
+    resume.remove()

@@ -1,0 +1,81 @@
+"""Stimuli that a base is made with: random stretches of the base corpus, presented as the study presents its own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import trange
+
+from earwitness.audio.acoustics import amplitude
+from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
+from earwitness.audio.window import Level, Window
+from earwitness.core.randomness import stream
+from earwitness.corpora.layouts import audio_files, source_files
+from earwitness.stimuli.design import StimulusDesign, factorial
+from earwitness.stimuli.mixing import make_clip_stimuli
+
+CLIP_S = 1.0
+
+SOFTEST_DB = 24.0
+"""How far below the factorial set's level a sound may be; the baseline set is presented some 20 dB softer."""
+
+
+@dataclass(frozen=True)
+class BaseCorpus:
+    """What a base learns from: speech in VoxConverse's layout and sounds in ESC-50's, presented in a window as the study's
+    stimuli are."""
+
+    speech: Path
+    sounds: Path
+    window_ms: int
+
+    def files(self) -> list[Path]:
+        """Every file of the corpus."""
+        return list(map(Path, source_files("voxconverse", self.speech) + source_files("esc50", self.sounds)))
+
+
+@dataclass(frozen=True)
+class TrainingStimulus:
+    """waveform: 16 kHz mono, of the window's length. is_easy: at least 300 ms and 5 dB."""
+
+    waveform: Waveform
+    is_speech: bool
+    is_easy: bool
+
+
+def draw_stimuli(corpus: BaseCorpus, size: int, seed: int, program: str) -> Iterator[TrainingStimulus]:
+    """`size` random stretches, speech and sounds in turn, at random durations (40 ms to 1 s, log-uniform), SNRs (-10 to 20 dB), noises
+    and levels.
+
+    program: names the random streams; each stimulus has its own.
+    """
+    material = {
+        "SPEECH": [read_mono(path) for path in audio_files("voxconverse", corpus.speech)],
+        "NONSPEECH": [read_mono(path) for path in audio_files("esc50", corpus.sounds)],
+    }
+    for i in trange(size, mininterval=5, desc="stimuli to learn from"):
+        rng = stream(seed, program, "stimulus", i)
+        label = "SPEECH" if i % 2 == 0 else "NONSPEECH"
+        samples = _random_stretch(material[label][rng.integers(len(material[label]))], rng)
+        clip = pd.Series({"clip_id": f"base-{i}", "recording_id": "", "source_id": "", "label": label, "category": "", "start_s": 0.0})
+        duration_ms, snr_db = round(float(np.exp(rng.uniform(np.log(40), np.log(1000))))), float(rng.uniform(-10, 20))
+        design = StimulusDesign(
+            conditions=factorial([duration_ms], [snr_db]),
+            noise="white" if rng.random() < 0.5 else "pink",
+            window=Window(corpus.window_ms, ramp_ms=5.0, floor_dbfs=-85.0, level=Level("peak", float(rng.uniform(-8, -0.5)))),
+        )
+        [(_, flac)] = make_clip_stimuli(clip, samples, design, seed)
+        waveform = decode_flac(flac) * np.float32(amplitude(-rng.uniform(0, SOFTEST_DB)))
+        yield TrainingStimulus(waveform, label == "SPEECH", duration_ms >= 300 and snr_db >= 5)
+
+
+def _random_stretch(samples: Waveform, rng: np.random.Generator) -> Waveform:
+    """A stretch of CLIP_S around a random 20 ms frame that is within 25 dB of the loudest."""
+    frame = SAMPLE_RATE // 50
+    power = np.square(samples[: len(samples) // frame * frame], dtype=np.float64).reshape(-1, frame).mean(axis=1)
+    middle = int(rng.choice(np.flatnonzero(power >= power.max() * 10**-2.5))) * frame
+    length = round(CLIP_S * SAMPLE_RATE)
+    start = int(np.clip(middle - length // 2, 0, max(len(samples) - length, 0)))
+    return samples[start : start + length]
