@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="root of the random draws (default 1)")
     args = parser.parse_args()
 
-    table = read_text_table(args.counts).apply(lambda column: column.str.strip())
+    table = read_text_table(args.counts, numbers=["level", "correct", "total"]).apply(lambda column: column.str.strip())
     settings = Settings(Family(args.sigmoid, args.guess_rate, args.lapse_rate), args.target, args.confidence, args.bootstrap)
     result = fit_counts(checked_counts(table, args.axis), args.axis, settings, args.seed)
     if args.output:

@@ -83,6 +83,8 @@ def test_a_manifest_says_what_is_where_and_whose_it_is(tmp_path):
         ("file,label,source\na.wav,voice,x\n", r"no column path; it has file, label, source; name it with sources\.mine\.columns\.path"),
         ("path,label,source,start_s\na.wav,voice,x,soon\n", r"mine\.csv:2: start_s 'soon' is no number"),
         ("path,label,source,start_s\na.wav,voice,x,nan\n", r"start_s 'nan' is no number"),
+        ("path\tlabel\tsource\tstart_s\na.wav\tvoice\tx\t1,5\n", r"mine\.csv:2: start_s '1,5' is no number of seconds from 0; write a decimal point"),
+        ("path,label,source,start_s\na.wav,voice,x,1_5\n", r"start_s '1_5' is no number"),
         ("path,label,source,start_s,end_s\na.wav,voice,x,2,2\n", r"ends at 2 s, not after its start at 2 s"),
         ("path,label,source,start_s,end_s\na.wav,voice,x,0,2\na.wav,voice,y,1,3\n", r"mine\.csv:3: overlaps .*mine\.csv:2 in a\.wav \(x SPEECH, y"),
         ("path,label,source\na.wav,voice,x\na.wav,dog,x\n", r"mine\.csv:\d: overlaps"),

@@ -25,6 +25,22 @@ def test_unambiguous_tables_are_read(tmp_path, text):
     assert table.to_numpy().tolist() == [["a.wav", "dog"], ["b.wav", "NA"]]
 
 
+@pytest.mark.parametrize(("written", "number"), [("1,5", "1.5"), ("-0,25", "-0.25"), ("1,5e3", "1.5e3"), ("2", "2"), ("1,2,3", "1,2,3"), ("", "")])
+def test_a_decimal_comma_is_read_where_semicolons_separate(tmp_path, written, number):
+    path = tmp_path / "table.csv"
+    path.write_text(f"path;start_s\na,b.wav;{written}\n", encoding="utf-8")
+    assert read_text_table(path, ["path"], ["start_s"]).to_numpy().tolist() == [["a,b.wav", number]]
+    path.write_text(f'path,start_s\na.wav,"{written}"\n', encoding="utf-8")
+    assert read_text_table(path, ["path"], ["start_s"]).start_s.tolist() == [written], "quoted among commas it may be anything"
+
+
+def test_decimal_commas_and_points_in_one_column_are_refused_by_line(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("path;end_s\na.wav;1,5\nb.wav;1.500\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"table\.csv:3: end_s has a decimal comma in line 2 and a point in line 3; use one of them"):
+        read_text_table(path, ["path"], ["end_s"])
+
+
 def test_the_index_is_the_line_also_after_blank_lines_and_values_of_several_lines(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text('path,note\na,"two\nlines"\n\nb,\u2028\n', encoding="utf-8")

@@ -99,7 +99,7 @@ def _listed_in_table(data_set: DataSet) -> list[Listed]:
     path = table_of(data_set)
     names = {role: data_set.columns.get(role, role) for role in (*REQUIRED, *OPTIONAL)}
     try:
-        table = read_text_table(path, [names["label"], names["source"]])
+        table = read_text_table(path, [names["label"], names["source"]], [names["start_s"], names["end_s"]])
     except InputError as error:
         role = next((role for role in ("label", "source") if f"no column {names[role]};" in str(error)), None)
         hint = f"; name it with {data_set.key}.columns.{role}" if role else ""
@@ -147,8 +147,10 @@ def _seconds(text: str, default: float, column: str, where: str) -> float:
         value = float(text) if text else default
     except ValueError:
         value = math.nan
-    if math.isnan(value) or value < 0 or (text and math.isinf(value)):
-        raise InputError(f"{where}: {column} {text!r} is no number of seconds from 0; correct it, or leave it empty for the whole file")
+    # Python takes 1_5 for 15.
+    if math.isnan(value) or value < 0 or (text and math.isinf(value)) or "_" in text:
+        hint = "write a decimal point" if re.fullmatch(r"\d+,\d+", text) else "correct it, or leave it empty for the whole file"
+        raise InputError(f"{where}: {column} {text!r} is no number of seconds from 0; {hint}")
     return value
 
 

@@ -20,12 +20,13 @@ from earwitness.core.files import read_text
 SEPARATORS = (",", ";", "\t")
 
 
-def read_text_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
+def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[str] = ()) -> pd.DataFrame:
     """Every cell as text, "" where it is empty or null; the index is the line of the file (CSV) or the row from 1 (Parquet).
 
     path: *.parquet, or CSV in UTF-8 with a header. required: columns that there must be; the separator is the one of comma,
-    semicolon and tab by which the header has them. Empty cells at the end of a row beyond the header are passed over. NA, None,
-    null and nan are texts. Columns of a Parquet file that hold bytes, lists or structures are left out.
+    semicolon and tab by which the header has them. numbers: columns in which "1,5" is 1.5 where semicolons separate. Empty cells at
+    the end of a row beyond the header are passed over. NA, None, null and nan are texts. Columns of a Parquet file that hold bytes,
+    lists or structures are left out.
     Raises InputError naming the file, and the line where there is one, where the table cannot be read without a guess.
     """
     needed = list(required)
@@ -53,7 +54,21 @@ def read_text_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
         raise InputError(f"{path}:{line}: not a readable CSV table ({error}); repair the line") from error
     named = [name for name in header if name]
     table = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=str)
+    for name in [name for name in numbers if name in header and separator == ";"]:
+        table[name] = _with_points(table[name], path)
     return table[named]
+
+
+_DECIMAL_COMMA = r"\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*"
+
+
+def _with_points(column: pd.Series, path: Path) -> pd.Series:
+    """Numbers with a decimal comma, with a decimal point; raises InputError where a column has both, and so one of them is no decimal."""
+    commas, points = column.str.fullmatch(_DECIMAL_COMMA), column.str.contains(".", regex=False)
+    if commas.any() and points.any():
+        lines = column.index[commas][0], column.index[points][0]
+        raise InputError(f"{path}:{max(lines)}: {column.name} has a decimal comma in line {lines[0]} and a point in line {lines[1]}; use one of them")
+    return column.where(~commas, column.str.replace(",", "."))
 
 
 def file_named(folder: Path, name: str) -> Path:

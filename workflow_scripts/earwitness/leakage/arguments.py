@@ -66,16 +66,17 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def audited_from(args: argparse.Namespace, undivided: bool = False) -> Iterator[tuple[Audited, list[Waiver]]]:
+def audited_from(args: argparse.Namespace, undivided: bool = False, strict: bool = True) -> Iterator[tuple[Audited, list[Waiver]]]:
     """The split that the arguments name, and the waivers that hold; decoded audio of manifests and worker processes are
     kept until the block ends.
 
-    undivided: a manifest may leave open which items are in which part; then the part of all is "".
+    undivided: a manifest may leave open which items are in which part; then the part of all is "". strict: as in
+    earwitness.leakage.manifests.audited_manifests.
     Raises InputError where the arguments do not go together, or what they name cannot be audited.
     """
     if args.jobs < 1:
         raise InputError(f"--jobs: {args.jobs}; give at least 1")
-    with Workers(args.jobs) as workers, _audited_from(args) as (audited, waivers):
+    with Workers(args.jobs) as workers, _audited_from(args, strict) as (audited, waivers):
         if not undivided and (audited.data.stimuli.part == WHOLE).any():
             raise InputError(
                 f"{args.manifest}: no column {args.part_column} says which items train and which test; "
@@ -85,7 +86,7 @@ def audited_from(args: argparse.Namespace, undivided: bool = False) -> Iterator[
 
 
 @contextmanager
-def _audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waiver]]]:
+def _audited_from(args: argparse.Namespace, strict: bool) -> Iterator[tuple[Audited, list[Waiver]]]:
     settings = complete_config({"audit": args.policy or {}})["audit"]
     ours = {check.id for check in checks()}
     waivers = [waiver for waiver in read_waivers(settings.pop("waivers"), CHECK_IDS, iso_day(args.today, "--today")) if waiver.check in ours]
@@ -107,7 +108,7 @@ def _audited_from(args: argparse.Namespace) -> Iterator[tuple[Audited, list[Waiv
     skipped = sorted(set(args.skip) - {waiver.check for waiver in waivers})
     waivers += [Waiver(check, "skipped on the command line (--skip)", "command line", "this run only") for check in skipped]
     with tempfile.TemporaryDirectory(prefix="earwitness-audit-") as folder:
-        audited = audited_manifests(manifests, columns, policy, Path(folder))
+        audited = audited_manifests(manifests, columns, policy, Path(folder), strict)
         if args.code is not None:
             if not args.code.is_dir():
                 raise InputError(f"--code: {args.code} is no folder; name the folder of the scripts")

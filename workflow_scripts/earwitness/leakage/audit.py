@@ -83,8 +83,12 @@ def audit(audited: Audited, waivers: Sequence[Waiver] = ()) -> tuple[dict[str, A
 
 def run_checks(audited: Audited, only: Set[str] | None = None) -> list[tuple[Check, Finding]]:
     """Every check, or those with the ids `only`, with what it found, ordered by id; those that are impossible are not run."""
+    unread = len(audited.data.unread)
+    remarks = (f"{unread} item{'s are' if unread > 1 else ' is'} left out whose audio cannot be read.",) if unread else ()
     return [
-        (check, not_run(audited.impossible[check.id])) if check.id in audited.impossible else (check, check.run(audited.data))
+        (check, not_run(audited.impossible[check.id]))
+        if check.id in audited.impossible
+        else (check, replace(finding := check.run(audited.data), remarks=(*finding.remarks, *remarks)))
         for check in checks()
         if only is None or check.id in only
     ]

@@ -85,6 +85,7 @@ class AuditInput:
     workers: who computes functions over audio; altered audio is left to this process.
     code: folder of the scripts that split and fit; None where there is none to look at.
     folds: every fold of the cross-validation that the split is one of, by name (earwitness.tables.splits.SPLIT); none where it is of none.
+    unread: files of the items that are not among the stimuli, since their audio cannot be read.
     """
 
     stimuli: pd.DataFrame
@@ -96,6 +97,7 @@ class AuditInput:
     workers: Workers = field(default_factory=Workers)
     code: Path | None = None
     folds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
     def clip_audio(self) -> Iterator[tuple[str, Waveform]]:
         """Yield clip_id and 16 kHz mono waveform of every clip that the split uses, once; memory stays bounded.

@@ -19,6 +19,7 @@ from earwitness.core.files import sha256_of
 from earwitness.core.names import canonical_name
 from earwitness.corpora.text_tables import file_named, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
+from earwitness.leakage.certificate import printable
 from earwitness.leakage.verdict import subject_of
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.clips import CLIPS
@@ -87,41 +88,59 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
     return items.assign(label=np.where(items.label == speech, "SPEECH", "NONSPEECH"), located=located)
 
 
-def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: Policy, folder: Path) -> Audited:
+def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: Policy, folder: Path, strict: bool = True) -> Audited:
     """What the audit reads, made from manifests (see read_manifests); audio is compared as 16 kHz mono, 16 bits.
 
     folder: where the decoded audio is kept while the audit runs. What is wrong with a file that is read all the same is told on stderr.
-    Raises InputError where the manifests cannot be read or an audio file cannot be decoded, is empty, or ends before an item.
+    strict: an item whose audio cannot be decoded, is empty, or ends before the item does is an error; else it is told on stderr, left
+    out, and counted in `AuditInput.unread`.
+    Raises InputError where the manifests cannot be read, or no item of a part can.
     """
     items = read_manifests(manifests, columns)
     path = folder / "items.parquet"
     rows, digests = [], {}
+    unread: dict[int, str] = {}
     with AudioTableWriter(path, ITEM) as writer:
         progress = tqdm(total=len(items), desc="Reading audio", unit="file", mininterval=5)
         for first in range(0, len(items), BATCH_ROWS):
             batch, audio = [], []
-            for item in items.iloc[first : first + BATCH_ROWS].to_dict("records"):
-                waveform = _read_item(item)
+            for number, item in enumerate(items.iloc[first : first + BATCH_ROWS].to_dict("records"), first):
+                progress.update()
+                try:
+                    waveform = _read_item(item)
+                except InputError as error:
+                    if strict:
+                        raise
+                    unread[number] = str(error)
+                    progress.write(f"left out: {printable(str(error))}", file=sys.stderr)
+                    continue
                 batch.append(_item_row(item, waveform))
                 audio.append(encode_flac(np.clip(waveform, -1, 1)))
                 if item["file"] not in digests:
                     digests[item["file"]] = sha256_of(item["file"])
                     if notes := describe(item["file"]).notes:
-                        progress.write(f"{item['file']}: {notes}", file=sys.stderr)
-                progress.update()
-            table = validate(pd.DataFrame(batch), ITEM)
-            writer.write(table, audio, [f"{first + k}.flac" for k in range(len(table))])
-            rows.append(table)
-    stimuli = pd.concat(rows, ignore_index=True)
+                        progress.write(f"{printable(str(item['file']))}: {notes}", file=sys.stderr)
+            if batch:
+                table = validate(pd.DataFrame(batch), ITEM)
+                writer.write(table, audio, [f"{first + k}.flac" for k in range(len(table))])
+                rows.append(table)
+        progress.close()
+    read = items.drop(index=list(unread)).reset_index(drop=True)
+    for part in items.part.unique():
+        if part not in set(read.part):
+            reason = next(unread[number] for number in unread if items.part[number] == part)
+            raise InputError(f"{_names(manifests)}: none of the {f'{part} items' if part else 'items'} can be read; the first: {reason}")
+    unread_items = tuple(items.located[list(unread)])
+    items, stimuli = read, pd.concat(rows, ignore_index=True)
     recordings = _recordings(stimuli, items, digests)
-    data = AuditInput(stimuli[list(STIMULI.columns)].assign(part=items.part), (path,), policy, recordings, (path,))
+    data = AuditInput(stimuli[list(STIMULI.columns)].assign(part=items.part), (path,), policy, recordings, (path,), unread=unread_items)
     return Audited(
         data, " / ".join(file.name for file in manifests.values()), _subject(manifests, items, digests, policy.model_files), _impossible(items)
     )
 
 
 def _read_manifest(path: Path, columns: Columns, part: str) -> pd.DataFrame:
-    table = read_text_table(path)
+    table = read_text_table(path, numbers=TIME_COLUMNS)
     asked = {"path": columns.path, "label": columns.label, "group": columns.group}
     for role, name in asked.items():
         if name not in table:

@@ -38,7 +38,8 @@ def exact_duplicate_audio(data: AuditInput) -> Finding:
     """Digests of decoded audio without zero padding, compared between parts.
 
     Compares the clips that the stimuli were cut from. Gain is not normalised: louder copies are near duplicates. Silent
-    clips are all alike, which tells nothing: they are left out and named.
+    clips are all alike, which tells nothing: they are left out and named. Items without audio that can be read may be copies of
+    anything, so beside them the check cannot pass.
     """
     n_clips = data.stimuli.clip_id.nunique()
     digests: dict[str, str | None] = {}
@@ -54,4 +55,9 @@ def exact_duplicate_audio(data: AuditInput) -> Finding:
     stimuli = stimuli.assign(digest=stimuli.clip_id.map(digests).astype(str))
     n_shared = int(stimuli.groupby("digest").part.nunique().gt(1).sum())
     reason = f"{n_shared} piece{'s' if n_shared > 1 else ''} of audio {'are' if n_shared > 1 else 'is'} in more than one part"
-    return judge(shared_between_parts(stimuli, "digest", "audio", item="clip_id"), n_clips - len(silent), n_shared, 0, reason, remarks)
+    shared = shared_between_parts(stimuli, "digest", "audio", item="clip_id")
+    if data.unread and shared.empty:
+        n_items = n_clips + len(data.unread)
+        why = f"{len(data.unread)} of {n_items} items cannot be read, and so were not compared: {some(data.unread)}"
+        return not_run(why, n_clips - len(silent), 0, remarks)
+    return judge(shared, n_clips - len(silent), n_shared, 0, reason, remarks)
