@@ -2,33 +2,32 @@
 
 A clip that is at most as long as the longest training stimulus is heard whole. A longer one is heard in stretches of that length, each
 half a length after the one before; the file's row is then its most speech-like stretch, and --stretches prints them all.
+
+A file that cannot be heard (missing, no audio, shorter than 20 ms) is named on stderr, has a row without an answer at the end, and stops
+no other. Exit codes: 0, every file was heard; 1, none was, or the detector or its base is wrong; 2, a wrong command line; 3, some were.
 """
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from earwitness.audio.files import UnreadableAudio, describe
+import pandas as pd
+
 from earwitness.core.arguments import batch_size
-from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.errors import one_line_errors
+from earwitness.detectors.clip_files import why_not_heard
 from earwitness.detectors.folder import load_detector_folder
-from earwitness.detectors.presentation import SHORTEST_MS
 from earwitness.runtime.devices import leased_devices
 
+SOME_HEARD = 3
+"""Exit code where some files were heard and others could not be."""
 
-def check_files(paths: Sequence[Path]) -> None:
-    """Raise InputError, naming the first file that is missing, is no audio, or is shorter than 20 ms."""
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        try:
-            milliseconds = 1000 * describe(path).duration_s
-        except UnreadableAudio as error:
-            raise InputError(f"{path}: {error}; convert it to WAV, FLAC or Ogg") from error
-        if milliseconds < SHORTEST_MS:
-            raise InputError(f"{path}: lasts {milliseconds:.0f} ms; at least {SHORTEST_MS} ms are needed")
+
+def printable_name(path: Path) -> str:
+    """A path as text that can be printed, whatever bytes its name is made of."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def share(text: str) -> float:
@@ -61,7 +60,11 @@ def main() -> None:
     args = parser.parse_args()
 
     folder = load_detector_folder(args.folder)
-    check_files(args.clips)
+    unheard = {path: fault for path in args.clips if (fault := why_not_heard(path))}
+    for path, fault in unheard.items():
+        print("error:", " ".join(f"{printable_name(path)}: {fault}".split()), file=sys.stderr)
+    if not (heard := [path for path in args.clips if path not in unheard]):
+        sys.exit(1)
     with leased_devices():
         # torch looks at the visible devices when it is imported.
         import torch
@@ -70,12 +73,16 @@ def main() -> None:
 
         torch.set_num_threads(args.threads)
         detector = SpeechDetector(folder, args.base, args.quantisation, args.memory, args.batch_size)
-        table = detector.stretches(args.clips, args.prevalence, args.threshold)
+        table = detector.stretches(heard, args.prevalence, args.threshold)
     rows = (table if args.stretches else by_file(table)).round({"probability": 6, "log_odds": 6})
+    silent = pd.DataFrame({"file": map(printable_name, unheard), "note": [f"not heard: {fault}" for fault in unheard.values()]})
+    rows = pd.concat([rows, silent.reindex(columns=rows.columns)], ignore_index=True) if unheard else rows
     if args.format == "json":
         print(json.dumps(rows.astype(object).where(rows.notna(), None).to_dict("records"), indent=1, ensure_ascii=False))
     else:
         rows.to_csv(sys.stdout, index=False, lineterminator="\n")
+    if unheard:
+        sys.exit(SOME_HEARD)
 
 
 if __name__ == "__main__":

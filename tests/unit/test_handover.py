@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 import sys
 from itertools import pairwise
@@ -170,21 +171,49 @@ def test_a_broken_folder_is_refused_by_file(detector, tmp_path, spoil, message):
         load_detector_folder(copy)
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("missing.wav", None, "missing.wav: no such file"),
-        ("text.wav", b"hello", "text.wav: cannot be read as audio"),
-        ("blip.wav", 160, r"blip\.wav: lasts 10 ms; at least 20 ms are needed"),
-    ],
-)
-def test_a_file_that_is_no_clip_ends_in_one_line_before_the_model_is_loaded(detector, tmp_path, monkeypatch, capsys, name, content, message):
-    if isinstance(content, int):
-        soundfile.write(tmp_path / name, np.zeros(content), RATE)
-    elif content is not None:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(SystemExit, match=message):
-        run(monkeypatch, capsys, detector, tmp_path / name, "--base", tmp_path / "no base")
+def spoilt_clips(folder):
+    """Files that cannot be heard, each with what is said of it."""
+    (folder / "text.wav").write_bytes(b"hello")
+    (folder / "link.wav").symlink_to("nowhere.wav")
+    (folder / "folder.wav").mkdir()
+    soundfile.write(folder / "blip.wav", np.zeros(160), RATE)
+    soundfile.write(folder / "nan.wav", np.full(RATE, np.nan), RATE, "FLOAT")
+    latin = folder / os.fsdecode(b"caf\xe9.wav")
+    soundfile.write(folder / "cafe.wav", np.ones(RATE) / 8, RATE)
+    (folder / "cafe.wav").rename(latin)
+    return {
+        folder / "missing.wav": "missing.wav: no such file",
+        folder / "text.wav": "text.wav: cannot be read as audio",
+        folder / "link.wav": "link.wav: a link without content",
+        folder / "folder.wav": "folder.wav: cannot be opened (Is a directory)",
+        folder / "blip.wav": "blip.wav: lasts 10 ms; at least 20 ms are needed",
+        folder / "nan.wav": "nan.wav: has samples that are not finite numbers",
+        latin: "caf\\xe9.wav is not UTF-8 text; rename the file",
+    }
+
+
+def test_files_that_cannot_be_heard_are_a_line_each_and_stop_no_other(detector, folder, sounds, monkeypatch, capsys):
+    spoilt = spoilt_clips(sounds)
+    files = [sounds / "whole.wav", *spoilt, sounds / "short.wav"]
+    monkeypatch.setattr(sys, "argv", ["detect_speech", *map(str, [detector, *files, "--base", folder])])
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    printed = capsys.readouterr()
+    assert end.value.code == program.SOME_HEARD == 3
+    told = [line for line in printed.err.splitlines() if line.startswith("error: ")]
+    assert len(told) == len(spoilt) and all(message in line for message, line in zip(spoilt.values(), told, strict=True))
+    rows = list(csv.DictReader(io.StringIO(printed.out)))
+    assert [bool(row["answer"]) for row in rows] == [True] * 2 + [False] * len(spoilt)
+    assert all(row["note"].startswith("not heard: ") and not row["probability"] for row in rows[2:])
+
+
+def test_where_no_file_can_be_heard_no_model_is_loaded(detector, tmp_path, monkeypatch, capsys):
+    spoilt = spoilt_clips(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["detect_speech", *map(str, [detector, *spoilt, "--base", tmp_path / "no base"])])
+    with pytest.raises(SystemExit) as end:
+        program.main()
+    printed = capsys.readouterr()
+    assert (end.value.code, printed.out, printed.err.count("error: ")) == (1, "", len(spoilt))
 
 
 def test_a_presentation_survives_its_own_record(detector):

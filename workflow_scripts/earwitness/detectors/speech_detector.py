@@ -11,7 +11,6 @@ import pandas as pd
 from earwitness.audio.acoustics import samples_of
 from earwitness.audio.files import describe
 from earwitness.audio.io import SAMPLE_RATE, Waveform, read_mono
-from earwitness.core.errors import InputError
 from earwitness.detectors.folder import DetectorFolder
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.batching import Batches
@@ -55,6 +54,7 @@ class SpeechDetector:
         prevalence: share of speech to expect, in (0, 1). threshold: the probability from which the answer is SPEECH. A silent
         stretch answers NONSPEECH without a probability. note: "silent" or "shorter than any training stimulus", and
         what is wrong with the file; or "".
+        paths: of files that can be heard (earwitness.detectors.clip_files.why_not_heard).
         Raises InputError where a file cannot be read.
         """
         tables = []
@@ -73,8 +73,6 @@ class SpeechDetector:
         presentation = self._folder.presentation
         for path in paths:
             sound = read_mono(path)
-            if not np.isfinite(sound).all():
-                raise InputError(f"{path}: has samples that are not finite numbers; convert the file again")
             notes = describe(path).notes
             for start, end in presentation.stretches(len(sound)):
                 part = sound[start:end]
