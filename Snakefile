@@ -27,6 +27,7 @@ include: "rules/evaluate.smk"
 include: "rules/tuning.smk"
 include: "rules/compare.smk"
 include: "rules/psychometrics.smk"
+include: "rules/claims.smk"
 include: "rules/handover.smk"
 include: "rules/report.smk"
 
@@ -74,6 +75,24 @@ rule learning_curve:
     """Accuracy against the number of training speakers, enabled or not."""
     input:
         paths.experiment_results(plan.named("learning_curve")),
+
+
+rule redrawn:
+    """The published design drawn five times: its leaky and its corrected split, on sources and rows of their own, enabled or not."""
+    input:
+        paths.experiment_results(plan.named("redrawn")),
+
+
+rule redrawn_often:
+    """The same, drawn thirty times."""
+    input:
+        paths.experiment_results(plan.named("redrawn_often")),
+
+
+rule published:
+    """The published settings to the letter, and without peak normalisation or loss masking, enabled or not."""
+    input:
+        paths.experiment_results(plan.named("published")),
 
 
 rule detector:

@@ -220,7 +220,7 @@ def main() -> None:
         recipes = args.recipes or list(config["finetuning"]["recipes"])
         sys.exit(bool(matrix(Study(args.study.resolve(), config, args.sets), recipes, args.splits, args.seeds, args.jobs)))
     published = configuration(ROOT / "config/reproduction.yaml")["finetuning"]["recipes"]
-    recipes = {name: {**published[name], "steps": EPOCHS * ITEMS // published[name]["batch_size"]} for name in args.recipes}
+    recipes = {name: {**published[name], "epochs": EPOCHS} for name in args.recipes}
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         (write_small if args.small else write_full_size)(scratch / "base")

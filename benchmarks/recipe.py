@@ -10,6 +10,7 @@ RECIPE: dict[str, Any] = {
     "dropout": 0.05,
     "loss_on": "answer",
     "focal_gamma": 0.0,
+    "epochs": None,
     "learning_rate": 1e-4,
     "batch_size": 16,
     "micro_batch_size": None,

@@ -61,7 +61,7 @@ rule select_clips:
         runtime=60,
     params:
         code=code("select_clips.py"),
-        settings=as_json("clips"),
+        settings=lambda wildcards: as_json_of(plan.clip_settings(wildcards.dataset)),
         seed=config["seed"],
     message:
         "Selecting clips of {wildcards.dataset}"

@@ -180,6 +180,46 @@ rule measure_experiment:
         " &> {log:q}"
 
 
+rule measure_draws:
+    """The published design over its draws: what a split by row gives, what a split by source does, and how far one draw is from another."""
+    input:
+        predictions=lambda wildcards: paths.predictions("factorial", plan.experiment(wildcards.experiment).adapters),
+        index="results/stimuli/factorial/index.parquet",
+        splits=lambda wildcards: expand(
+            "results/splits/{split}.csv", split=sorted({"grouped", *plan.experiment(wildcards.experiment).splits})
+        ),
+    output:
+        draws=report(
+            "results/tables/draws/{experiment}.csv",
+            caption="captions/draws_table.rst",
+            category="Tables",
+            labels={"experiment": "{experiment}"},
+        ),
+    log:
+        "results/logs/measure_draws/{experiment}.log",
+    benchmark:
+        "results/benchmarks/measure_draws/{experiment}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("measure_draws.py"),
+        split_names=lambda wildcards: sorted({"grouped", *plan.experiment(wildcards.experiment).splits}),
+        confidence=config["statistics"]["confidence"],
+    message:
+        "Measuring the draws of experiment {wildcards.experiment}"
+    shell:
+        "python workflow_scripts/measure_draws.py {input.predictions:q}"
+        " --index {input.index:q}"
+        " --splits {input.splits:q}"
+        " --split-names {params.split_names:q}"
+        " --draws {output.draws:q}"
+        " --confidence {params.confidence}"
+        " &> {log:q}"
+
+
 rule measure_efficiency:
     """Time, memory and size of every adapter beside its accuracy; not the same twice, so nothing but its figure reads it."""
     input:

@@ -88,7 +88,7 @@ rule plot_psychometrics:
         points="results/psychometrics/points.csv",
         curves="results/psychometrics/curves.csv",
         thresholds="results/tables/thresholds.csv",
-        published="config/published.csv",
+        claims="config/claims.yaml",
     output:
         svg=report(
             expand("results/figures/{figure}.svg", figure=BASELINE_FIGURES),
@@ -115,6 +115,6 @@ rule plot_psychometrics:
         " --points {input.points:q}"
         " --curves {input.curves:q}"
         " --thresholds {input.thresholds:q}"
-        " --published {input.published:q}"
+        " --claims {input.claims:q}"
         " --svg {output.svg:q}"
         " &> {log:q}"

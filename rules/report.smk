@@ -8,6 +8,7 @@ out  results/figures/{accuracy,phases,conditions,leakage,reliability,training}.{
 
 STUDY_TABLES = ["ensembles", "power", "variance", "calibration", "error_rates"]
 ENABLED = [experiment.name for experiment in plan.enabled_experiments]
+REDRAWN = [experiment.name for experiment in plan.enabled_experiments if experiment.is_redrawn]
 
 
 rule plot_accuracy:
@@ -120,7 +121,7 @@ rule plot_leakage:
     input:
         leakage="results/tables/leakage.csv",
         accuracy="results/tables/accuracy.csv",
-        published="config/published.csv",
+        claims="config/claims.yaml",
     output:
         svg=report("results/figures/leakage.svg", caption="captions/leakage.rst", category="Figures"),
         png="results/figures/leakage.png",
@@ -139,7 +140,7 @@ rule plot_leakage:
     message:
         "Drawing what leakage buys"
     shell:
-        "python workflow_scripts/plot_leakage.py {input.leakage:q} {input.accuracy:q} {input.published:q} {output.svg:q} {output.png:q}"
+        "python workflow_scripts/plot_leakage.py {input.leakage:q} {input.accuracy:q} {input.claims:q} {output.svg:q} {output.png:q}"
         " &> {log:q}"
 
 
@@ -230,6 +231,38 @@ rule plot_experiment:
         " &> {log:q}"
 
 
+rule plot_draws:
+    """What the published design gives from draw to draw, beside what the study saw of its one draw."""
+    input:
+        draws="results/tables/draws/{experiment}.csv",
+        claims="config/claims.yaml",
+    output:
+        svg=report(
+            "results/figures/draws/{experiment}.svg",
+            caption="captions/draws.rst",
+            category="Figures",
+            labels={"experiment": "{experiment}"},
+        ),
+        png="results/figures/draws/{experiment}.png",
+    log:
+        "results/logs/plot_draws/{experiment}.log",
+    benchmark:
+        "results/benchmarks/plot_draws/{experiment}.tsv"
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        code=code("plot_draws.py"),
+    message:
+        "Drawing the draws of experiment {wildcards.experiment}"
+    shell:
+        "python workflow_scripts/plot_draws.py {input.draws:q} {input.claims:q} {output.svg:q} {output.png:q}"
+        " &> {log:q}"
+
+
 rule plot_efficiency:
     """Accuracy against parameters, adapter size, training time and memory."""
     input:
@@ -268,11 +301,22 @@ rule record_provenance:
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*plan.audited_splits, "tuning"]),
         tables=expand(
             "results/tables/{table}.csv",
-            table=["accuracy", "comparisons", "conditions", "errors", "generation", "leakage", "stimuli", "test_sizes"]
+            table=[
+                "accuracy",
+                "claims",
+                "comparisons",
+                "conditions",
+                "errors",
+                "generation",
+                "leakage",
+                "stimuli",
+                "test_sizes",
+            ]
             + STUDY_TABLES,
         )
         + expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED)
         + expand("results/tables/learning_curves/{experiment}.csv", experiment=ENABLED)
+        + expand("results/tables/draws/{experiment}.csv", experiment=REDRAWN)
         + plan.baseline_and_prompt_tables,
         evidence=expand("results/audit/{audit}/evidence.csv", audit=[*plan.audited_splits, "tuning"]),
         # Without their audio, which certificates have digests of: an archive holds what is listed here.
@@ -331,7 +375,9 @@ rule write_report:
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*plan.audited_splits, "tuning"]),
         # there is no report before this gate
         gate="results/audit/tuning/gate.json",
-        published="config/published.csv",
+        claims="results/tables/claims.csv",
+        draws=expand("results/tables/draws/{experiment}.csv", experiment=REDRAWN),
+        draws_figures=expand("results/figures/draws/{experiment}.svg", experiment=REDRAWN),
         run="results/provenance/run.json",
         config="results/provenance/config.yaml",
         digests="results/provenance/digests.csv",
@@ -354,6 +400,7 @@ rule write_report:
         code=code("write_report.py"),
         datasets=plan.datasets(*plan.stimulus_sets),
         experiments=ENABLED,
+        redrawn=REDRAWN,
         settings=as_json("report"),
     message:
         "Writing the report"
@@ -370,7 +417,10 @@ rule write_report:
         " --checks {input.checks:q}"
         " --datasets {params.datasets:q}"
         " --certificates {input.certificates:q}"
-        " --published {input.published:q}"
+        " --claims {input.claims:q}"
+        " --draws {input.draws:q}"
+        " --draws-figures {input.draws_figures:q}"
+        " --draws-names {params.redrawn:q}"
         " --run {input.run:q}"
         " --config {input.config:q}"
         " --digests {input.digests:q}"

@@ -74,6 +74,41 @@ rule split_row_random:
         " &> {log:q}"
 
 
+rule split_redrawn:
+    """The published study's design on sources and rows drawn anew, to see how far its numbers depend on the draw.
+
+    Both splits of a draw have the same sources, all of the grouped train part.
+    """
+    input:
+        grouped="results/splits/grouped.csv",
+        index="results/stimuli/factorial/index.parquet",
+    output:
+        split="results/splits/{kind}_{draw}.csv",
+    log:
+        "results/logs/split_redrawn/{kind}-{draw}.log",
+    benchmark:
+        "results/benchmarks/split_redrawn/{kind}-{draw}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        code=code("split_redrawn.py"),
+        settings=as_json("splits", "redrawn"),
+        seed=config["seed"],
+    message:
+        "Drawing the published design again ({wildcards.kind}, draw {wildcards.draw})"
+    shell:
+        "python workflow_scripts/split_redrawn.py {input.grouped:q} {output.split:q}"
+        " --index {input.index:q}"
+        " --kind {wildcards.kind}"
+        " --draw {wildcards.draw}"
+        " --settings {params.settings:q}"
+        " --seed {params.seed}"
+        " &> {log:q}"
+
+
 rule split_fold:
     """A split by source for each fold, so that every source is tested by one adapter that never heard it."""
     input:
@@ -160,7 +195,7 @@ rule audit_leakage:
         runtime=120,
     params:
         code=code("audit_leakage.py"),
-        policy=as_json("audit"),
+        policy=lambda wildcards: as_json_of(plan.audit_policy(wildcards.split)),
     message:
         "Auditing the {wildcards.split} split for leakage"
     shell:

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.errors import one_line_errors
+from earwitness.evaluation.claims import load_claims
 from earwitness.report.leakage_figure import draw_leakage
 from earwitness.report.style import figure_style, save_figure
 from earwitness.tables.accuracy import ACCURACY
@@ -18,14 +17,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("leakage", type=Path, help="what leakage buys (CSV)")
     parser.add_argument("accuracy", type=Path, help="accuracy per system (CSV)")
-    parser.add_argument("published", type=Path, help="published numbers (CSV)")
+    parser.add_argument("claims", type=Path, help="what the published study claimed (YAML)")
     parser.add_argument("svg", type=Path, help="where the SVG goes")
     parser.add_argument("png", type=Path, help="where the PNG goes")
     args = parser.parse_args()
 
     leakage, accuracy = read_table(args.leakage, LEAKAGE), read_table(args.accuracy, ACCURACY)
     with figure_style():
-        save_figure(draw_leakage(leakage, accuracy, pd.read_csv(args.published)), args.svg, args.png)
+        save_figure(draw_leakage(leakage, accuracy, load_claims(args.claims).published), args.svg, args.png)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.errors import InputError, one_line_errors
+from earwitness.evaluation.claims import load_claims
 from earwitness.report.psychometric_figures import FIGURES, PsychometricTables
 from earwitness.report.style import figure_style, save_figure
 from earwitness.tables.files import read_table
@@ -18,11 +17,11 @@ def main() -> None:
     parser.add_argument("--points", type=Path, required=True, help="measures of each condition (CSV)")
     parser.add_argument("--curves", type=Path, required=True, help="fitted curves (CSV)")
     parser.add_argument("--thresholds", type=Path, required=True, help="thresholds (CSV)")
-    parser.add_argument("--published", type=Path, required=True, help="published numbers (CSV)")
+    parser.add_argument("--claims", type=Path, required=True, help="what the published study claimed (YAML)")
     parser.add_argument("--svg", type=Path, nargs="+", required=True, help=f"where the SVG files go, each named after a figure: {', '.join(FIGURES)}")
     args = parser.parse_args()
 
-    published = pd.read_csv(args.published, dtype=str)
+    published = load_claims(args.claims).published
     tables = PsychometricTables(read_table(args.points, POINTS), read_table(args.curves, CURVES), read_table(args.thresholds, THRESHOLDS), published)
     for svg in args.svg:
         if svg.stem not in FIGURES:

@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from earwitness.core.arguments import by_name, json_object
@@ -12,6 +11,7 @@ from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.leakage.certificate import load_certificate
 from earwitness.provenance.run import DIGESTS
+from earwitness.report.draws_text import DrawsSection
 from earwitness.report.experiment_text import ExperimentSection
 from earwitness.report.listening import error_examples, listening_examples
 from earwitness.report.page import (
@@ -28,7 +28,9 @@ from earwitness.report.style import in_order
 from earwitness.systems import BASE
 from earwitness.tables.accuracy import ACCURACY
 from earwitness.tables.calibration import CALIBRATION
+from earwitness.tables.claims import CLAIMS
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.draws import DRAWS
 from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.error_analysis import ERROR_RATES, ERRORS
 from earwitness.tables.experiments import EXPERIMENT, LEARNING_CURVE, TEST_SIZES
@@ -94,6 +96,15 @@ def experiment_sections(
     return sections
 
 
+def draws_sections(names: list[str], tables: list[Path], figures: list[Path]) -> list[DrawsSection]:
+    """Experiments on the published design by their names, in whose order both kinds of files stand.
+
+    Raises InputError where there are more or fewer files of a kind than names.
+    """
+    of_kind = [by_name("--draws-names", names, paths) for paths in (tables, figures)]
+    return [DrawsSection(name, read_table(of_kind[0][name], DRAWS), of_kind[1][name].read_text(encoding="utf-8")) for name in names]
+
+
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -115,7 +126,10 @@ def main() -> None:
     parser.add_argument("--checks", type=Path, nargs="+", required=True, help="what was found of the audio files of every data set (CSV)")
     parser.add_argument("--datasets", nargs="+", required=True, help="the data sets, in the order of --checks")
     parser.add_argument("--certificates", type=Path, nargs="+", required=True, help="leakage certificates (JSON)")
-    parser.add_argument("--published", type=Path, required=True, help="published numbers (CSV)")
+    parser.add_argument("--claims", type=Path, required=True, help="the published study's claims with their verdicts (CSV)")
+    parser.add_argument("--draws", type=Path, nargs="*", default=[], help="accuracy per draw of experiments on the published design (CSV)")
+    parser.add_argument("--draws-names", nargs="*", default=[], help="these experiments, in the order of their files")
+    parser.add_argument("--draws-figures", type=Path, nargs="*", default=[], help="their figures (SVG)")
     parser.add_argument("--run", type=Path, required=True, help="versions, hardware and revision (JSON)")
     parser.add_argument("--config", type=Path, required=True, help="the resolved configuration (YAML)")
     parser.add_argument("--digests", type=Path, required=True, help="digests of inputs and results (CSV)")
@@ -146,12 +160,13 @@ def main() -> None:
             error_examples(args.shards, errors[errors.system_id == str(listened)], args.settings["listening_errors"]),
             listened,
         ),
-        published=pd.read_csv(args.published, dtype=str),
+        claims=read_table(args.claims, CLAIMS),
         record=RunRecord(
             json.loads(args.run.read_text(encoding="utf-8")), yaml.safe_load(config_text), config_text, read_table(args.digests, DIGESTS)
         ),
         baseline=BaselineTables(**{name: tables[name] for name in BASELINE_TABLES}) if set(BASELINE_TABLES) <= set(tables) else None,
         prompts=tables.get("prompts"),
+        draws=draws_sections(args.draws_names, args.draws, args.draws_figures),
     )
     page = render_page(report, args.template)
     with atomic(args.page) as temporary:

@@ -35,6 +35,7 @@ RECIPE = {
     "dropout": 0.05,
     "learning_rate": 0.01,
     "steps": 30,
+    "epochs": None,
     "batch_size": 8,
     "micro_batch_size": 8,
     "warmup_fraction": 0.1,

@@ -272,7 +272,9 @@ def test_cosmetic_modules_give_nothing_that_a_result_is_made_of():
 
 READS_BESIDE_ITSELF = {
     "audit_leakage.py": "another program, to name it to the user",
+    "document_claims.py": "the ledger, and the pages that it writes",
     "document_config.py": "the page that it writes",
+    "earwitness/evaluation/claims.py": "the ledger's schema, which only refuses",
     "earwitness/core/code_identity.py": "its own content, by which it knows what it kept",
     "earwitness/config.py": "the configuration's schema, whose defaults reach jobs as parameters",
     "earwitness/leakage/report.py": "its templates, which the rule declares",

@@ -206,6 +206,14 @@ def test_whatever_stands_under_a_key_it_is_accepted_or_refused_in_one_line(value
             assert "\n" not in str(error)
 
 
+def test_a_whole_text_is_the_question_itself_and_a_template_that_cannot_be_asked_is_refused():
+    text = "Is it SPEECH or NON-SPEECH?"
+    prompt = complete_config({"prompt": {"template": text, "answer_format": "words"}})["prompt"]
+    assert (prompt["question"], prompt["template"]) == (text, "{question}")
+    assert "{questoin} stands for nothing" in message_of("prompt: {template: '{questoin}', answer_format: words}")
+    assert "which letter means what" in message_of("prompt: {template: '{question}'}")
+
+
 def test_every_key_has_a_description():
     def leaves(node, where):
         for key, child in node.get("properties", {}).items():
@@ -226,7 +234,7 @@ def test_the_published_study_is_valid_and_has_its_recipes_and_seeds():
     main = finetuning["experiments"]["main"]
     assert (main["recipes"], main["splits"]) == (["attention", "attention_mlp"], ["grouped", "row_random"])
     assert main["seeds"] == [42, 123, 456, 789, 2024]
-    assert {recipe["learning_rate"] for name, recipe in finetuning["recipes"].items() if not name.startswith("rate_")} == {1e-4}
+    assert {recipe["learning_rate"] for name, recipe in finetuning["recipes"].items() if not name.startswith(("rate_", "published"))} == {1e-4}
 
 
 def test_the_default_states_what_the_schema_defaults_to():

@@ -1,6 +1,7 @@
 """The engine on a small random model: exact features, exact scores, prompts, adapters."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -195,6 +196,62 @@ def test_any_text_can_be_asked_and_reads_back(loaded, answer_format):
     for order in tokenise(loaded.processor, Prompt(question, answer_format)):
         assert question in loaded.processor.tokenizer.decode(order.after)
     assert np.isfinite(score(loaded, [noise(200)], Prompt(question, answer_format)).log_odds).all()
+
+
+PUBLISHED_QUESTIONS = (
+    "Does this audio contain human speech?\nReply with ONLY one word: SPEECH or NON-SPEECH.",
+    "Based on the audio file, is it SPEECH or NON-SPEECH?",
+)
+
+
+def ids_of_chat(processor, text):
+    """What the processor itself makes of one turn with a sound and a text."""
+    content = [{"type": "audio", "audio_url": "stimulus"}, {"type": "text", "text": text}]
+    chat = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False)
+    return processor.tokenizer(chat, add_special_tokens=False).input_ids
+
+
+@pytest.mark.parametrize("text", PUBLISHED_QUESTIONS)
+def test_a_published_question_is_asked_as_it_stands_with_nothing_added(loaded, text):
+    processor = loaded.processor
+    for prompt in (Prompt(text, "words", template="{question}"), Prompt("Any?", "words", template=text)):
+        [order] = tokenise(processor, prompt)
+        assert [*order.before, processor.audio_token_id, *order.after] == ids_of_chat(processor, text)
+    assert [*order.before, processor.audio_token_id, *order.after] != ids_of_chat(processor, text + "\nAnswer SPEECH or NON-SPEECH.")
+    assert [processor.tokenizer.decode(answer) for answer in (order.speech, order.nonspeech)] == ["SPEECH", "NON-SPEECH"]
+
+
+def test_a_template_puts_question_and_answers_in_their_places_and_leaves_other_braces(loaded):
+    prompt = Prompt("Is it {nonspeech}?", "yes_no", template="Q: {question} {speech}/{nonspeech} {0} {}")
+    [order] = tokenise(loaded.processor, prompt)
+    assert [*order.before, loaded.processor.audio_token_id, *order.after] == ids_of_chat(loaded.processor, "Q: Is it No? Yes/No {0} {}")
+    first, second = tokenise(loaded.processor, Prompt("?", template="{question} {speech} = speech, {nonspeech} = none"))
+    for order, text in ((first, "? A = speech, B = none"), (second, "? B = speech, A = none")):
+        assert [*order.before, loaded.processor.audio_token_id, *order.after] == ids_of_chat(loaded.processor, text)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        (Prompt("Is it speech?", template="{question}"), "which letter means what"),
+        (Prompt("Is it speech?", "words", template="{questoin}"), "{questoin} stands for nothing"),
+        (Prompt("Is it speech?", "words", template="{question}<|AUDIO|>"), "prompt.template holds the special token"),
+    ],
+)
+def test_a_template_that_cannot_be_asked_is_refused(loaded, prompt, words):
+    with pytest.raises(InputError, match=re.escape(words)):
+        tokenise(loaded.processor, prompt)
+
+
+def test_words_of_several_tokens_are_scored_whole(loaded):
+    """NON-SPEECH and SPEECH differ in their first tokens already, but a score of those alone would be another number."""
+    prompt, waveform = Prompt(PUBLISHED_QUESTIONS[1], "words", template="{question}"), noise(400)
+    [order] = tokenise(loaded.processor, prompt)
+    assert len(order.nonspeech) > 1
+    each = [library_log_probabilities(loaded, waveform, order, answer) for answer in (order.speech, order.nonspeech)]
+    found = score(loaded, [waveform], prompt).log_odds[0]
+    assert found == pytest.approx(sum(each[0]) - sum(each[1]), abs=1e-4)
+    assert abs(found - (each[0][0] - each[1][0])) > 1e-3
 
 
 def test_both_option_orders_are_asked_and_the_letters_swap(loaded):

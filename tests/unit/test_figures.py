@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from earwitness.core.errors import InputError
+from earwitness.evaluation.claims import load_claims
 from earwitness.report.accuracy_figure import draw_accuracy
 from earwitness.report.conditions_figure import draw_conditions
 from earwitness.report.efficiency_figure import draw_efficiency
@@ -23,7 +24,7 @@ from earwitness.report.test_sizes_figure import draw_test_sizes
 from earwitness.report.training_figure import draw_training, read_histories
 from earwitness.systems import System
 
-PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "config" / "published.csv")
+PUBLISHED = load_claims(Path(__file__).parents[2] / "config" / "claims.yaml").published
 FEW = ("base", "attention-row_random", "silero")
 MANY = (
     "base",
@@ -146,7 +147,7 @@ def test_leakage_without_a_leaky_arm_says_so():
         assert "No leaky arm" in texts(leakage_figure(("base", "attention-grouped")))
 
 
-def test_published_drops_are_read_from_the_table():
+def test_published_drops_are_read_from_the_ledger():
     assert published_drops(PUBLISHED) == {"attention only": (99.0, 79.2), "attention and MLP": (95.8, 83.3)}
 
 

@@ -36,6 +36,7 @@ RECIPE = {
     "dropout": 0.05,
     "learning_rate": 0.01,
     "steps": 12,
+    "epochs": None,
     "batch_size": 8,
     "micro_batch_size": 4,
     "scope": "published",

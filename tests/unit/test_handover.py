@@ -81,7 +81,10 @@ def detector(folder, tmp_path_factory):
     base = identify_model(folder, "tiny", None)
     config = json.loads((path / "adapter_config.json").read_text())
     write_json(path / "adapter_config.json", adapter_config_for(config, base))
-    write_json(path / "prompt.json", {"question": "Does this sound contain human speech?", "answer_format": "letters", "audio_position": "before"})
+    write_json(
+        path / "prompt.json",
+        {"question": "Does this sound contain human speech?", "answer_format": "letters", "audio_position": "before", "template": None},
+    )
     fitted_on = {"part": "dev", "split_sha256": "0" * 64, "sources": ["s"]}
     fit = {"method": "platt", "slope": 2.0, "intercept": 0.5, "temperature": 0.5, "threshold_log_odds": -0.25, "fitted_on": fitted_on}
     write_json(path / "calibration.json", fit)

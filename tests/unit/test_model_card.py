@@ -76,7 +76,7 @@ def card(tmp_path):
         selection = Selection(System("adapter", "steady", "grouped", seed), DEVELOPMENT)
         presentation = Presentation(Window(600, 5.0, -80.0, Level("peak", -1.0)), 200, 400, Level())
         base = {"name": "some/base", "revision": "abc", "sha256": "f" * 64, "bytes": 1}
-        prompt = {"question": "Is it speech?", "answer_format": "letters", "audio_position": "before"}
+        prompt = {"question": "Is it speech?", "answer_format": "letters", "audio_position": "before", "template": None}
         detector = Detector(selection, tmp_path, base, "nf4", presentation, prompt, "temperature", Calibration(slope))
         recipe = {
             "target_modules": ["q_proj"],
@@ -84,6 +84,7 @@ def card(tmp_path):
             "rank": 4,
             "alpha": 8,
             "steps": 10,
+            "epochs": None,
             "batch_size": 8,
             "learning_rate": 0.001,
         }

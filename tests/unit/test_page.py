@@ -11,11 +11,14 @@ import psychometric_examples
 import pytest
 import report_examples as examples
 import yaml
+from draws_by_hand import drawn_by_hand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earwitness.audio.io import decode_flac, encode_flac
 from earwitness.core.errors import InputError
+from earwitness.evaluation.claims import claims_table, load_claims
+from earwitness.report.draws_text import DrawsSection
 from earwitness.report.experiment_text import ExperimentSection
 from earwitness.report.formats import p_value, percent, percent_range, points
 from earwitness.report.listening import choose_examples, listening_examples
@@ -31,7 +34,6 @@ from earwitness.report.page import (
     render_page,
 )
 from earwitness.report.prompt_text import PROMPT_FIGURES
-from earwitness.report.published import PUBLISHED_MODEL, published_beside_ours
 from earwitness.report.summary import summarise
 from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES
 from earwitness.systems import System
@@ -41,7 +43,7 @@ from earwitness.tables.stimuli import STIMULI
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "workflow_scripts/earwitness/report/report.html.jinja"
-PUBLISHED = pd.read_csv(ROOT / "config" / "published.csv", dtype=str)
+LEDGER = load_claims(ROOT / "config" / "claims.yaml")
 STATISTICS = {"confidence": 0.95, "equivalence_margin": 0.03}
 
 
@@ -83,7 +85,7 @@ def inputs(**changes):
         "figures": dict.fromkeys(FIGURES, SVG),
         "experiments": [ExperimentSection("main", examples.experiment(), examples.learning_curve(), SVG, SVG)],
         "certificates": [examples.certificate("row_random", ["v1", "v2"]), examples.certificate()],
-        "published": PUBLISHED,
+        "claims": claims_table(LEDGER, {"accuracy": examples.accuracy()}, False, 0.95),
     }
     sections = {
         "systems": SystemTables(examples.accuracy(), examples.calibration(), examples.error_rates(), examples.test_sizes()),
@@ -285,24 +287,6 @@ def test_a_failed_audit_of_what_was_fitted_is_said_first_and_blocks_no_training(
     assert "What was fitted: fail" in parsed.text and "fails the audit" in parsed.text and "blocks training" not in parsed.text
 
 
-def comparable(config) -> dict[str, str]:
-    return {row["quantity"]: row["comparable"] for row in published_beside_ours(PUBLISHED, examples.accuracy(), config)}
-
-
-def test_nothing_of_the_tiny_base_is_comparable_with_the_published_study():
-    assert set(comparable(examples.config()).values()) <= {"–", "no: other model and data", "no: other model and data and stimuli"}
-
-
-def test_only_the_same_model_and_data_are_comparable():
-    archives = [{"url": "https://example.org/a.zip", "checksum": "md5:" + "0" * 32}]
-    sources = {name: {"origin": "download", "archives": archives} for name in ("voxconverse", "esc50")}
-    same = comparable(examples.config(model={"origin": "hub", "repository": PUBLISHED_MODEL}, sources=sources))
-    assert same["accuracy, unseen speakers, attention only"] == "yes" and same["zero-shot accuracy"] == "no: other stimuli"
-    assert same["accuracy, unseen speakers, attention and MLP"] == "–"
-    other = comparable(examples.config(model={"origin": "hub", "repository": "someone/other"}, sources=sources))
-    assert other["accuracy, unseen speakers, attention only"] == "no: other model"
-
-
 def index(sources: int, durations=(200, 600, 1000), snrs=(0.0, 10.0, 20.0)) -> pd.DataFrame:
     rows = [
         (f"{label}{source}-{duration}-{snr:g}", f"{label}{source}", label, duration, snr)
@@ -364,13 +348,11 @@ def with_baseline(**changes):
     return page(**({"baseline": BaselineTables(thresholds, points, *models), "figures": figures} | changes))
 
 
-def test_with_the_baseline_the_page_shows_thresholds_with_their_status_and_the_published_ones_beside_them():
+def test_with_the_baseline_the_page_shows_thresholds_with_their_status():
     parsed = with_baseline()
     assert {"psychoacoustics", *(f"figure-{name}" for name in PSYCHOACOUSTIC_FIGURES)} <= set(parsed.values("id"))
     text = parsed.text.replace("\N{NO-BREAK SPACE}", " ")
     assert "none: does not rise" in text and "< 20 ms" in text
-    assert "base model, balanced accuracy without noise" in text
-    assert "base model, all conditions of the psychoacoustic grid" in text
 
 
 def test_without_the_baseline_there_is_no_such_section_and_with_it_every_figure_is_needed():
@@ -390,15 +372,21 @@ def test_a_prompt_search_is_shown_with_its_figures_and_its_questions_are_inert()
         page(prompts=prompt_examples.gains())
 
 
-@pytest.mark.parametrize(("origin", "comparable"), [("download", "yes"), ("path", "no: other data")])
-def test_thresholds_are_comparable_only_on_the_published_model_and_data(origin, comparable):
-    points, _, thresholds = psychometric_examples.study()
-    config = examples.config(model={"origin": "hub"})
-    config["sources"]["fsd50k"]["origin"] = origin
-    config["model"]["repository"] = PUBLISHED_MODEL
-    rows = {row["quantity"]: row for row in published_beside_ours(PUBLISHED, examples.accuracy(), config, thresholds, points)}
-    assert rows["DT75"]["comparable"] == rows["SNR-75 at 1000 ms"]["comparable"] == comparable
-    assert rows["DT75"]["ours"].replace("\N{NO-BREAK SPACE}", " ").split()[1] == "ms"
+def test_every_claim_stands_in_the_second_section_with_what_was_measured_and_its_verdict():
+    parsed = page()
+    assert parsed.values("id").index("claims") == parsed.values("id").index("run") + 1
+    text = " ".join(parsed.text.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert all(" ".join(claim.statement.split()) in text for claim in LEDGER.claims)
+    assert "Of 49 claims of the published study, this run finds that 4 hold and 2 do not" in text
+    assert "20.7 million" in text and "duration at 75 % balanced accuracy of the base, without noise; true if above 28 ms and below 44 ms" in text
+    assert "not measured in this run: finetuning.experiments.ablations.enabled: true" in text
+
+
+def test_draws_are_shown_where_they_were_made():
+    draws = DrawsSection("redrawn", drawn_by_hand(), SVG)
+    parsed = page(draws=[draws])
+    assert "figure-draws-redrawn" in parsed.values("id") and "figure-draws-redrawn" not in page().values("id")
+    assert "The published design on trial: redrawn" in parsed.text and "drawn 2 times" in parsed.text
 
 
 def test_an_experiment_says_what_folds_and_more_speakers_tell():

@@ -28,7 +28,7 @@ from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
 SYSTEM = "attention-grouped-seed-1"
-PROMPT = {"question": QUESTIONS[0], "answer_format": "letters", "audio_position": "before"}
+PROMPT = {"question": QUESTIONS[0], "answer_format": "letters", "audio_position": "before", "template": None}
 SIZES = {"iterations": 2, "candidates": 3, "stimuli": 8, "development_stimuli": 8, "finalists": 2, "most_characters": 500}
 PARTS = {"train": range(0, 2), "dev": range(2, 6), "test": range(6, 10)}
 

@@ -11,11 +11,13 @@ from scipy import stats
 from simulated_prompts import INITIAL_QUESTION, LIMITS, SMALL, answers, predictions, run, samples, study
 
 from earwitness.core.errors import InputError
+from earwitness.core.prompt_text import answers_to_name
 from earwitness.core.randomness import stream
 from earwitness.plan.values import Search
 from earwitness.prompt_search.candidates import canonical, fault, gives_answer_away, same
-from earwitness.prompt_search.edits import DIRECT_QUESTIONS, PHRASES, Edits, Grammar, Paraphrases, text_of
+from earwitness.prompt_search.edits import DIRECT_QUESTIONS, PHRASES, Edits, Grammar, Paraphrases, direct_questions, text_of
 from earwitness.prompt_search.gains import FinishedSearch, assert_unseen, gain_table, score_searches
+from earwitness.prompt_search.opro import request_for
 from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
 from earwitness.prompt_search.search import (
     QuestionLimits,
@@ -128,6 +130,61 @@ def test_every_edit_is_a_design_that_its_text_spells(seed, edits):
     assert "question" in dict(design) and len(dict(design)) == len(design)
     assert fault(text_of(design), 500) is None
     assert grammar.parse(text_of(design) + " Zzz.") is None
+
+
+PUBLISHED_QUESTIONS = (
+    "Does this audio contain human speech?\nReply with ONLY one word: SPEECH or NON-SPEECH.",
+    "Based on the audio file, is it SPEECH or NON-SPEECH?",
+)
+WORDS = answers_to_name("{question}", "words")
+
+
+@pytest.mark.parametrize("initial", [*PUBLISHED_QUESTIONS, "Do you hear a person?\n\n  Answer: SPEECH\nor NON-SPEECH"])
+@pytest.mark.parametrize("answers", [(), WORDS])
+def test_an_initial_question_of_several_lines_is_a_parent_of_every_proposer(initial, answers):
+    grammar = Grammar(initial, answers)
+    design = grammar.parse(initial)
+    assert design is not None and same(text_of(design)) == same(initial)
+    assert text_of(design).split("\n")[0] == canonical(initial).split("\n")[0]
+    told = [ScoredQuestion(canonical(initial), 0.9, 0.2, 1.0, 1000)]
+    proposed = Edits(initial, answers).propose(told, 40, stream(1, "x"))
+    own = canonical(initial).split("\n")[0]
+    assert sum(own in proposal.text for proposal in proposed) > 5, "its edits are among what is proposed"
+    for proposal in [*proposed, *Paraphrases(initial, answers).propose(told, 20, stream(1, "x"))]:
+        assert fault(canonical(proposal.text), 500, (), answers) is None
+        assert canonical(proposal.text) == proposal.text
+    assert canonical(initial) in request_for(told, 500, answers)
+
+
+def test_where_a_question_must_name_the_answers_a_design_has_a_way_to_answer_and_others_are_turned_down():
+    grammar = Grammar(PUBLISHED_QUESTIONS[0], WORDS)
+    assert grammar.parse(PUBLISHED_QUESTIONS[0]) == (
+        ("question", "Does this audio contain human speech?"),
+        ("answer", "Reply with ONLY one word: SPEECH or NON-SPEECH."),
+    )
+    assert grammar.parse(PUBLISHED_QUESTIONS[1]) is None
+    assert Grammar(PUBLISHED_QUESTIONS[1], WORDS).parse(PUBLISHED_QUESTIONS[1]) == (("question", PUBLISHED_QUESTIONS[1]),)
+    assert fault("Is it NON-SPEECH or not?", 500, (), WORDS) == "does not name SPEECH and NON-SPEECH"
+    assert fault("Is it NON-SPEECH or not?", 500) is None
+    assert all(fault(canonical(text), 500, (), WORDS) is None for text in direct_questions(WORDS))
+    assert "must name both answers exactly as SPEECH and NON-SPEECH" in request_for([ScoredQuestion("?", 0.5, 0, 0, 2)], 500, WORDS)
+
+
+@pytest.mark.parametrize(
+    ("template", "answer_format", "named"),
+    [
+        (None, "words", ()),
+        ("{question}", "words", ("SPEECH", "NON-SPEECH")),
+        ("{question}\nSPEECH or NON-SPEECH?", "words", ()),
+        ("{question}\nNON-SPEECH?", "words", ("SPEECH", "NON-SPEECH")),
+        ("{question}\n{speech} or {nonspeech}?", "words", ()),
+        ("{question}", "yes_no", ()),
+        ("{question}", "letters", ("{speech}", "{nonspeech}")),
+        ("{question}\n{speech}: speech, {nonspeech}: none", "letters", ()),
+    ],
+)
+def test_a_question_names_the_answers_unless_what_stands_around_it_does(template, answer_format, named):
+    assert answers_to_name(template, answer_format) == named
 
 
 def test_paraphrases_ignore_scores_and_edits_follow_them():

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from earwitness.core.errors import InputError
+from earwitness.evaluation.claims import load_claims
 from earwitness.report.psychometric_figures import FIGURES, PsychometricTables
 from earwitness.report.style import figure_style, save_figure
 from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, interval_words, threshold_rows, threshold_words
 from earwitness.systems import System
 
-PUBLISHED = pd.read_csv(Path(__file__).parents[2] / "config" / "published.csv", dtype=str)
+PUBLISHED = load_claims(Path(__file__).parents[2] / "config" / "claims.yaml").published
 LONG_NAMES = {"base": "attention_and_mlp_of_a_long_name_1-grouped", "silero": "attention_and_mlp_of_a_long_name_2-grouped"}
 
 

@@ -1,17 +1,23 @@
 """What small configurations ask for; every expectation is worked out by hand."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.utils import update_config
 
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
+from earwitness.model.finetuning import optimiser_steps
 from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import Plan, adapters_of, asked_splits, expected_verdict
 from earwitness.plan.values import Search
 from earwitness.systems import BASE, System
 
+ROOT = Path(__file__).parents[2]
 SEEDS = (42, 123, 456)
 
 
@@ -99,18 +105,21 @@ def test_the_learning_curve_ends_with_the_whole_train_part_and_the_report_compar
 
 
 @given(
-    st.lists(st.sampled_from(["grouped", "row_random", "folds", "learning_curve"]), min_size=1, unique=True),
+    st.lists(st.sampled_from(["grouped", "row_random", "folds", "learning_curve", "by_row", "by_source"]), min_size=1, unique=True),
     st.lists(st.sampled_from(["attention", "rms"]), min_size=1, unique=True),
     st.lists(st.integers(0, 99), min_size=1, max_size=3, unique=True),
     st.integers(3, 6),
     st.lists(st.integers(2, 40), min_size=1, max_size=4, unique=True),
+    st.integers(1, 4),
 )
-def test_an_experiment_is_every_combination_of_its_lists_once(splits, recipes, seeds, folds, sizes):
-    adapters = adapters_of({"recipes": recipes, "splits": splits, "seeds": seeds}, {"folds": folds, "training_sources": sizes})
+def test_an_experiment_is_every_combination_of_its_lists_once(splits, recipes, seeds, folds, sizes, draws):
+    adapters = adapters_of({"recipes": recipes, "splits": splits, "seeds": seeds, "draws": draws}, {"folds": folds, "training_sources": sizes})
     assert len(adapters) == len(set(adapters))
     names = {adapter.split for adapter in adapters}
     assert len(adapters) == len(recipes) * len(names) * len(seeds)
     assert sum(name.startswith("fold_") for name in names) == (folds if "folds" in splits else 0)
+    for kind in ("by_row", "by_source"):
+        assert {name for name in names if name.startswith(kind)} == ({f"{kind}_{draw}" for draw in range(draws)} if kind in splits else set())
     assert {int(name.removeprefix("train_")) for name in names if name.startswith("train_")} == (set(sizes) if "learning_curve" in splits else set())
     assert ("grouped" in names) == bool({"grouped", "learning_curve"} & set(splits)), "the whole train part ends the learning curve"
 
@@ -122,11 +131,47 @@ def test_an_experiment_is_every_combination_of_its_lists_once(splits, recipes, s
         ("row_random", ["row_random", "grouped"], "fail"),
         ("train_3", ["train_3", "grouped"], "pass"),
         ("fold_1", ["fold_1"], "pass"),
+        ("by_row_4", ["by_row_4", "grouped"], "fail"),
+        ("by_source_4", ["by_source_4", "grouped"], "pass"),
     ],
 )
 def test_an_adapter_is_asked_only_about_parts_that_it_did_not_train_on_and_only_the_leaky_split_may_fail(split, asked, verdict):
     assert asked_splits(split) == asked
     assert expected_verdict(split) == verdict
+
+
+def test_only_the_published_design_by_source_may_be_tested_on_one_speaker():
+    plan = plan_of(audit={"min_sources_per_class": 3})
+    assert [plan.audit_policy(split)["min_sources_per_class"] for split in ("grouped", "by_row_0", "by_source_0")] == [3, 3, 1]
+
+
+def test_the_published_study_trains_its_settings_to_the_letter_on_both_of_its_splits():
+    """128 of 160 rows make 3 x 128 / 16 = 24 steps; 136 make 25.5, so 26."""
+    config, overlay = (yaml.safe_load((ROOT / "config" / name).read_text(encoding="utf-8")) for name in ("config.yaml", "reproduction.yaml"))
+    update_config(config, overlay)
+    plan = Plan(complete_config(config))
+    published = plan.experiment("published")
+    attention, mlp, rms, all_text, before = (
+        plan.recipe_of(System("adapter", name, "by_row_0", 42))
+        for name in ("published", "published_mlp", "published_rms", "published_all_text", "published_rms_all_text")
+    )
+    seeds = (42, 123, 456, 789, 2024)
+    expected = [(recipe, f"{kind}_0", seed) for recipe in ("published", "published_mlp", "published_rms", "published_all_text",
+                "published_rms_all_text") for kind in ("by_row", "by_source") for seed in seeds]  # fmt: skip
+    assert [(adapter.name, adapter.split, adapter.seed) for adapter in published.adapters] == expected
+    letter = {"rank": 16, "alpha": 32, "dropout": 0.05, "learning_rate": 2e-4, "epochs": 3, "batch_size": 16, "micro_batch_size": 2}
+    for recipe in (attention, mlp, rms, all_text, before):
+        assert {key: recipe[key] for key in letter} == letter
+    assert [(recipe["normalisation"], recipe["loss_on"]) for recipe in (attention, mlp, rms, all_text, before)] == [
+        ("peak", "answer"), ("peak", "answer"), ("rms", "answer"), ("peak", "text"), ("rms", "text"),
+    ]  # fmt: skip
+    assert [optimiser_steps(attention, stimuli) for stimuli in (128, 136)] == [24, 26]
+    assert set(mlp["target_modules"]) - set(attention["target_modules"]) == {"gate_proj", "up_proj", "down_proj"}
+    assert plan.config["splits"]["redrawn"] == {
+        "speech_sources": 3, "sound_sources": 10, "stimuli": 160, "test_fraction": 0.2, "extended": 96, "test_speech_sources": 1,
+        "test_sound_sources": 2, "test_stimuli": 24, "durations_ms": [200, 1000], "snrs_db": [0, 5, 10, 20],
+    }  # fmt: skip
+    assert plan.clip_settings("voxconverse")["per_source"] == 6 and plan.clip_settings("esc50")["per_source"] == 2
 
 
 def test_a_fold_is_audited_beside_all_folds():

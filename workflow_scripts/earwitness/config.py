@@ -15,6 +15,7 @@ import yaml
 
 from earwitness.audio.noise_folder import RECORDED_NOISES
 from earwitness.core.errors import InputError
+from earwitness.core.prompt_text import QUESTION, template_fault
 from earwitness.systems import BASE, System
 
 _INSTALLED, _CHECKED_OUT = Path(__file__).with_name("schema"), Path(__file__).parents[2] / "config" / "schema"
@@ -55,7 +56,7 @@ def overlaid(config: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, An
 
 def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     """Check a configuration and return a copy with every default filled in, whole floats given for integers made
-    integers, and `~` in paths expanded.
+    integers, `~` in paths expanded, and a template without a place for the question made the question itself.
 
     Raises InputError naming the key, its value and a hint where a key is unknown, a value is of the wrong type or out
     of range, or two keys do not go together.
@@ -70,6 +71,9 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
     _check_across(completed)
+    prompt = completed["prompt"]
+    if prompt["template"] is not None and QUESTION not in prompt["template"]:
+        prompt |= {"question": prompt["template"], "template": QUESTION}
     return completed
 
 
@@ -163,6 +167,9 @@ def _check_across(config: dict[str, Any]) -> None:
         raise InputError("config: model.path is not set: model.origin is path; hint: name the folder of a model")
     if model["origin"] == "assembled":
         _check_halves(model)
+    prompt = config["prompt"]
+    if prompt["template"] is not None and (fault := template_fault(prompt["template"], prompt["question"], prompt["answer_format"])):
+        raise InputError(f'config: prompt.template = {_short(prompt["template"])}: {fault}; hint: "{{question}}" asks the question as it stands')
     prompt_search = config["prompt_search"]
     if "opro" in prompt_search["proposers"] and prompt_search["opro"]["origin"] == "path" and not prompt_search["opro"]["path"]:
         raise InputError("config: prompt_search.opro.path is not set: its origin is path; hint: name the folder of a causal language model")

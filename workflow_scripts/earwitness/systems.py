@@ -16,7 +16,10 @@ COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
 HONEST_SPLIT, LEAKY_SPLIT, ALL_FOLDS = "grouped", "row_random", "folds"
 """The split that keeps every source in one part; the split by row, which does not; and all folds of the cross-validation together."""
 
-_RECIPE, _SPLIT, _NUMBER = "[a-z][a-z0-9_]*", "grouped|row_random|folds|(?:fold|train)_[0-9]+", "0|[1-9][0-9]*"
+BY_ROW, BY_SOURCE = "by_row", "by_source"
+"""The published design drawn again: with the number of the draw (by_row_0) the names of its split by row and of its corrected one."""
+
+_RECIPE, _SPLIT, _NUMBER = "[a-z][a-z0-9_]*", "grouped|row_random|folds|(?:fold|train|by_row|by_source)_[0-9]+", "0|[1-9][0-9]*"
 _FORMS: dict[Kind, re.Pattern[str]] = {
     "base": re.compile("(?P<name>base)"),
     "adapter": re.compile(f"(?P<name>{_RECIPE})-(?P<split>{_SPLIT})(?:-seed-(?P<seed>{_NUMBER}))?"),
@@ -25,6 +28,16 @@ _FORMS: dict[Kind, re.Pattern[str]] = {
 }
 """How the text of each kind reads; the first that fits a whole text is its kind. A detector's name holds no split's, so that a misspelt
 adapter is no detector."""
+
+
+def leaks(split: str) -> bool:
+    """Whether a split divides rows whatever their source, and must fail its audit."""
+    return split == LEAKY_SPLIT or split.startswith(f"{BY_ROW}_")
+
+
+def is_redrawn(split: str) -> bool:
+    """Whether a split is of the published design, drawn again."""
+    return split.startswith((f"{BY_ROW}_", f"{BY_SOURCE}_"))
 
 
 def _parts_of(text: str) -> dict[str, Any] | None:

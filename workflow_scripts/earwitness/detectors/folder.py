@@ -24,7 +24,7 @@ from earwitness.tables.files import read_table
 from earwitness.tables.predictions import by_system
 from earwitness.tables.splits import SPLIT
 
-SCHEMA_NAME = "earwitness-detector/3"
+SCHEMA_NAME = "earwitness-detector/4"
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 _NUMBER = {"type": "number"}
@@ -39,7 +39,7 @@ _FILES = {
         presentation=record_schema(window=_WINDOW, shortest_ms=_NUMBER, longest_ms=_NUMBER, level=_LEVEL),
         selected=record_schema(system_id=TEXT, seed=TEXT, development_balanced_accuracy={"type": "object"}),
     ),
-    "prompt.json": record_schema(question=TEXT, answer_format=TEXT, audio_position=TEXT),
+    "prompt.json": record_schema(question=TEXT, answer_format=TEXT, audio_position=TEXT, template={"type": ["string", "null"]}),
     "calibration.json": record_schema(
         method={"enum": list(METHODS)},
         slope={"type": "number", "exclusiveMinimum": 0},
@@ -89,7 +89,7 @@ def selected_folder(selection: Selection, configs: Mapping[System, Path]) -> Pat
 class Detector:
     """What is handed over: the selected adapter, in its folder, with all that it was made for and with.
 
-    base: earwitness.model.identity.IDENTITY of the base model. prompt: question, answer_format, audio_position. method and
+    base: earwitness.model.identity.IDENTITY of the base model. prompt: question, answer_format, audio_position, template. method and
     calibration: as earwitness.evaluation.calibration.chosen_calibration returns them.
     """
 

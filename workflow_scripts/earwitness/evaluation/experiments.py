@@ -11,7 +11,7 @@ from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import difference
 from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.statistics.clustered import estimate, reliability
-from earwitness.systems import ALL_FOLDS, BASE, HONEST_SPLIT, LEAKY_SPLIT, System
+from earwitness.systems import ALL_FOLDS, BASE, HONEST_SPLIT, System, is_redrawn, leaks
 from earwitness.tables.columns import LABELS
 from earwitness.tables.experiments import EXPERIMENT
 from earwitness.tables.predictions import answered_by, by_system
@@ -50,7 +50,7 @@ def arms_of(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str,
 
     predictions, index: earwitness.tables.predictions.PREDICTIONS of the base and the adapters, and STIMULI. splits: SPLIT by
     name, those trained on and "grouped".
-    Test sets: "unseen" (test part of the grouped split); of the leaky split also its own; of a fold its own; of a recipe
+    Test sets: "unseen" (test part of the grouped split); of a split by row and of a redrawn one also its own; of a fold its own; of a recipe
     whose folds were trained also "every_source", where the arm's split is "folds".
     Raises InputError where the base or a split is missing, a system is no adapter or lacks an answer, or folds do not test
     every source.
@@ -67,7 +67,8 @@ def arms_of(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str,
             raise InputError(f"an experiment compares adapters with the base, and {system} is neither; leave its predictions out")
         for name in {HONEST_SPLIT, split} - set(splits):
             raise InputError(f"no split called {name} among {', '.join(splits) or 'none'}; {system} needs it: add it")
-        test_sets = {split: split} if system.is_fold else {"unseen": HONEST_SPLIT} | ({LEAKY_SPLIT: LEAKY_SPLIT} if system.is_leaky else {})
+        own = {split: split} if system.is_fold or leaks(split) or is_redrawn(split) else {}
+        test_sets = own if system.is_fold else {"unseen": HONEST_SPLIT} | own
         for test_set, tested in test_sets.items():
             pair = [outcomes_on(answers, index, splits[tested], "test", test_set) for answers in (rows, base)]
             arms.append(Arm(_training_sources(splits[split]), *pair))
@@ -155,7 +156,8 @@ def efficiency_table(costs: Mapping[System, Mapping[str, object]], accuracy: pd.
     costs: what train_adapter measured, by adapter. accuracy: EXPERIMENT.
     Raises InputError where a system is not among the experiment's adapters.
     """
-    own = accuracy[accuracy.test_set != LEAKY_SPLIT].set_index(["recipe", "split", "seed"])
+    never_heard = (accuracy.test_set == "unseen") | accuracy.test_set.str.startswith("fold_")
+    own = accuracy[never_heard].set_index(["recipe", "split", "seed"])
     kept = ("trainable_parameters", "adapter_bytes", "load_s", "wall_s", "processor_s", "samples", "ms_per_sample", "peak_memory_bytes", "device")
     rows = []
     for system, measured in costs.items():

@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.experiments import Arm
 from earwitness.statistics.clustered import estimate
-from earwitness.systems import LEAKY_SPLIT
+from earwitness.systems import is_redrawn, leaks
 from earwitness.tables.experiments import LEARNING_CURVE
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
 
     t has the degrees of freedom (sum V)^2 / sum(V^2 / df) (Satterthwaite 1946).
     """
-    usable = [arm for arm in arms if arm.test_set == "unseen" and arm.split != LEAKY_SPLIT]
+    usable = [arm for arm in arms if arm.test_set == "unseen" and not leaks(arm.split) and not is_redrawn(arm.split)]
     tables = []
     for recipe in dict.fromkeys(arm.recipe for arm in usable):
         points = sorted((arm for arm in usable if arm.recipe == recipe), key=lambda arm: arm.training[0])

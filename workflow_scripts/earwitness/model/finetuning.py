@@ -1,5 +1,6 @@
 """Fine-tuning an adapter: which stimuli, in which order, with which letters."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -121,7 +122,8 @@ def train_adapter(
     model = base_of(wrapped)
     orders = tokenise(loaded.processor, prompt)
     size = recipe["batch_size"]
-    items = presentation_order(data.is_speech, recipe["steps"] * size, seed)
+    steps = optimiser_steps(recipe, len(data.is_speech))
+    items = presentation_order(data.is_speech, steps * size, seed)
 
     def inputs(step: int, rows: slice) -> PassInputs:
         chosen = items[step * size :][:size][rows]
@@ -142,7 +144,7 @@ def train_adapter(
         with warnings.catch_warnings(category=FutureWarning, action="ignore"):
             model.gradient_checkpointing_enable({"use_reentrant": False})
     schedule = Schedule(
-        steps=recipe["steps"],
+        steps=steps,
         batch_size=size,
         micro_batch_size=min(size, recipe["micro_batch_size"] or (COMPACT_ROWS if memory == "compact" else size)),
         learning_rate=recipe["learning_rate"],
@@ -159,6 +161,11 @@ def _records(loaded: LoadedModel, memory: Memory) -> bool:
     """Are passes recorded as CUDA graphs? Not with 4-bit weights, nor with activations computed twice."""
     in_4_bits = any(type(module).__name__ == "Linear4bit" for module in loaded.model.modules())
     return loaded.model.device.type == "cuda" and memory == "fast" and not in_4_bits
+
+
+def optimiser_steps(recipe: Mapping[str, Any], n_stimuli: int) -> int:
+    """How many steps a recipe takes on so many stimuli: enough for its epochs, or its steps where it has none."""
+    return recipe["steps"] if recipe["epochs"] is None else math.ceil(recipe["epochs"] * n_stimuli / recipe["batch_size"])
 
 
 def presentation_order(is_speech: np.ndarray, n_draws: int, seed: int) -> np.ndarray:

@@ -18,7 +18,8 @@ from transformers import (
 )
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
 
-from earwitness.model.engine.prompting import WORDS, YES_NO, Prompt, instruction
+from earwitness.core.prompt_text import ANSWER_TEXTS
+from earwitness.model.engine.prompting import Prompt, instruction
 
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"]
 VOCABULARY = 640
@@ -44,7 +45,7 @@ QUESTIONS = (
 def training_texts() -> list[str]:
     """Everything the tokenizer learns its merges from."""
     letters = [{"SPEECH": "A", "NONSPEECH": "B"}, {"SPEECH": "B", "NONSPEECH": "A"}]
-    formats = [("letters", answers) for answers in letters] + [("words", WORDS), ("yes_no", YES_NO)]
+    formats = [("letters", answers) for answers in letters] + list(ANSWER_TEXTS.items())
     conversation = ["You are a helpful assistant.", "system\n", "user\n", "assistant\n", "Audio 1: "]
     return conversation + [instruction(Prompt(question, name), answers) for question in QUESTIONS for name, answers in formats]
 

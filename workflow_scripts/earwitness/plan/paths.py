@@ -61,6 +61,11 @@ def audit_reports(audits: Iterable[str]) -> list[str]:
     return [f"results/audit/{audit}/report.md" for audit in audits]
 
 
+def draws(experiment: Experiment) -> list[str]:
+    """The table and the figure of an experiment on redrawn splits; none of others."""
+    return [f"results/tables/draws/{experiment.name}.csv", f"results/figures/draws/{experiment.name}.svg"] * experiment.is_redrawn
+
+
 def experiment_results(experiments: Iterable[Experiment]) -> list[str]:
     """The tables, figures and audits of experiments."""
     return [
@@ -72,6 +77,7 @@ def experiment_results(experiments: Iterable[Experiment]) -> list[str]:
             f"results/efficiency/{experiment.name}.csv",
             f"results/figures/experiments/{experiment.name}.svg",
             f"results/efficiency/{experiment.name}.svg",
+            *draws(experiment),
             *audit_reports(experiment.splits),
         ]
     ]

@@ -12,7 +12,7 @@ from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
 from earwitness.plan.values import Experiment, Search
-from earwitness.systems import BASE, HONEST_SPLIT, LEAKY_SPLIT, System
+from earwitness.systems import BASE, BY_ROW, BY_SOURCE, HONEST_SPLIT, System, leaks
 
 SHIPPED_PROJECTORS = Path("workflow_scripts/earwitness/model/projectors")
 """Folder of the projectors that come with Earwitness."""
@@ -44,9 +44,11 @@ def adapters_of(experiment: dict[str, Any], splits: dict[str, Any]) -> tuple[Sys
     """Every adapter of an experiment: each recipe on each split with each seed, seeds varying fastest.
 
     experiment: one of the completed config finetuning.experiments. splits: the completed config splits, which says what
-    "folds" (fold_0, fold_1, ...) and "learning_curve" (train_3, ..., grouped) stand for.
+    "folds" (fold_0, fold_1, ...) and "learning_curve" (train_3, ..., grouped) stand for; the experiment's draws say it of
+    "by_row" and "by_source" (by_row_0, ...).
     """
     stand_for = {
+        **{kind: [f"{kind}_{draw}" for draw in range(experiment["draws"])] for kind in (BY_ROW, BY_SOURCE)},
         "folds": [f"fold_{fold}" for fold in range(splits["folds"])],
         "learning_curve": [*(f"train_{count}" for count in sorted(splits["training_sources"])), HONEST_SPLIT],
     }
@@ -72,6 +74,11 @@ class Plan:
         """The data sets that sets of stimuli are drawn from, in the configuration's order of sources."""
         roles = {role for stimulus_set in stimulus_sets for role in ROLES[stimulus_set]}
         return [name for name, source in self.config["sources"].items() if source["role"] in roles and source["origin"] != "none"]
+
+    def clip_settings(self, dataset: str) -> dict[str, Any]:
+        """How clips are cut from a data set's recordings."""
+        own = self.config["sources"][dataset]["clips_per_source"]
+        return self.config["clips"] | ({} if own is None else {"per_source": own})
 
     @property
     def shards(self) -> list[str]:
@@ -183,6 +190,12 @@ class Plan:
             if not Path(table).is_file():
                 raise InputError(f"splits.ties: no file {table}; name a table with the columns source_a, source_b and why")
         return self.config["splits"]["ties"]
+
+    def audit_policy(self, split: str) -> dict[str, Any]:
+        """What the audit of a split tolerates; of the published design by source, as few test sources as it has."""
+        redrawn = self.config["splits"]["redrawn"]
+        fewest = min(redrawn["test_speech_sources"], redrawn["test_sound_sources"], self.config["audit"]["min_sources_per_class"])
+        return self.config["audit"] | ({"min_sources_per_class": fewest} if split.startswith(f"{BY_SOURCE}_") else {})
 
     def siblings_of(self, split: str) -> list[str]:
         """All folds of the cross-validation where a split is one of them."""
@@ -349,6 +362,21 @@ class Plan:
         return [*STUDY_FIGURES, *BASELINE_FIGURES * ("baseline" in self.stimulus_sets), *PROMPT_FIGURES * bool(self.searches)]
 
     @property
+    def claim_tables(self) -> dict[str, str]:
+        """Name -> file of the tables of the run that the claims of the published study are judged by."""
+        names = ["accuracy", "ensembles", "generation", "leakage", "test_sizes"]
+        names += ["thresholds", "mixed_model_effects"] * ("baseline" in self.stimulus_sets) + ["prompts"] * bool(self.searches)
+        for experiment in self.enabled_experiments:
+            kinds = ["experiments", "learning_curves"] + ["draws"] * experiment.is_redrawn
+            names += [f"{kind}/{experiment.name}" for kind in kinds]
+        tables = {name: f"results/tables/{name}.csv" for name in names}
+        if "baseline" in self.stimulus_sets:
+            tables["points"] = "results/psychometrics/points.csv"
+        if self.searches:
+            tables |= {"history": "results/prompts/history.csv", "prompt_conditions": "results/prompts/conditions.csv"}
+        return tables
+
+    @property
     def baseline_and_prompt_tables(self) -> list[str]:
         """The tables of the baseline and of the prompt searches, where there are any."""
         thresholds = [f"results/tables/{table}.csv" for table in ("thresholds", "mixed_model_effects", "mixed_model_fits")]
@@ -370,8 +398,8 @@ def asked_splits(split: str) -> list[str]:
 
 
 def expected_verdict(split: str) -> str:
-    """What the audit of a split must say for training to go on: the leaky arm's must fail."""
-    return "fail" if split == LEAKY_SPLIT else "pass"
+    """What the audit of a split must say for training to go on: those by row must fail."""
+    return "fail" if leaks(split) else "pass"
 
 
 def _is_fold(split: str) -> bool:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from earwitness.core.errors import InputError
-from earwitness.systems import System
+from earwitness.systems import System, is_redrawn
 
 _SEARCH = re.compile("(?P<system>.+)-(?P<proposer>edits|opro|paraphrases)-seed-(?P<seed>0|[1-9][0-9]*)")
 
@@ -37,6 +37,11 @@ class Experiment:
     name: str
     enabled: bool
     adapters: tuple[System, ...]
+
+    @property
+    def is_redrawn(self) -> bool:
+        """Whether it trains on the published design, drawn again."""
+        return any(is_redrawn(adapter.split) for adapter in self.adapters)
 
     @property
     def splits(self) -> list[str]:

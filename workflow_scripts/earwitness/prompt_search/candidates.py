@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Collection
 
+from earwitness.core.prompt_text import names_all
+
 TAGS = ("<INS>", "</INS>")
 """What a language model must write its question between (earwitness.prompt_search.opro)."""
 
@@ -33,13 +35,20 @@ _SENTENCES = re.compile(r"[^.!?\n]+[.!?\n]?")
 
 
 def canonical(text: str) -> str:
-    """The text as it is asked: Unicode's composed form (NFC), one space for every stretch of white space, none at the ends."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """The text as it is asked: Unicode's composed form (NFC), one space for every stretch of white space in a line, none at its
+    ends, no empty lines."""
+    lines = (" ".join(line.split()) for line in re.split(r"[\r\n]+", unicodedata.normalize("NFC", text)))
+    return "\n".join(filter(None, lines))
+
+
+def on_one_line(text: str) -> str:
+    """The text with one space for every stretch of white space."""
+    return " ".join(canonical(text).split())
 
 
 def same(text: str) -> str:
     """What two texts have in common that count as one question: all but case and white space."""
-    return canonical(text).casefold()
+    return on_one_line(text).casefold()
 
 
 def gives_answer_away(text: str) -> bool:
@@ -48,7 +57,7 @@ def gives_answer_away(text: str) -> bool:
     It is a filter of English wording, not a proof. What passes it gains nothing, since balanced accuracy gives any
     constant answer one half.
     """
-    for sentence in _SENTENCES.findall(canonical(text)):
+    for sentence in _SENTENCES.findall(on_one_line(text)):
         if sentence.rstrip().endswith("?") or _OPEN.search(sentence):
             continue
         if _ASSERTED.search(sentence.strip()):
@@ -63,16 +72,17 @@ def _name(answer: str) -> str:
     return "nonspeech" if name == "nospeech" else name
 
 
-def fault(text: str, most_characters: int, special_tokens: Collection[str] = ()) -> str | None:
+def fault(text: str, most_characters: int, special_tokens: Collection[str] = (), answers: tuple[str, ...] = ()) -> str | None:
     """Why a canonical text may not be asked; None where it may.
 
-    special_tokens: of the tokenizer that will read it, none of which a question may hold.
+    special_tokens: of the tokenizer that will read it, none of which a question may hold. answers: those that it must name
+    (earwitness.core.prompt_text.answers_to_name).
     """
     if not text:
         return "empty"
     if len(text) > most_characters:
         return f"{len(text)} characters, more than {most_characters}"
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Cn") for character in text):
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Cn") for character in text.replace("\n", " ")):
         return "holds a control character or half of a surrogate pair"
     if found := [token for token in (*special_tokens, *TAGS) if token in text]:
         return f"holds {found[0]}"
@@ -80,4 +90,6 @@ def fault(text: str, most_characters: int, special_tokens: Collection[str] = ())
         return "holds no word"
     if gives_answer_away(text):
         return "gives the answer away"
+    if not names_all(text, answers):
+        return f"does not name {' and '.join(answers)}"
     return None

@@ -1,12 +1,14 @@
 """Proposers without a language model: a grammar of phrases, edited by what scored well, or drawn blindly as the control."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from earwitness.prompt_search.candidates import canonical, same
+from earwitness.core.prompt_text import ANSWER_PLACES, names_all
+from earwitness.prompt_search.candidates import canonical, on_one_line, same
 from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
 
 DIRECT_QUESTIONS = (
@@ -66,31 +68,70 @@ CHILDREN, STRANGERS = 96, 48
 PHRASE_SD = 0.05
 """How much balanced accuracy one phrase is expected to move, before any evidence."""
 
+ANSWER = "answer"
+"""The slot of how to answer, where a question must name the answers itself."""
+
 Design = tuple[tuple[str, str], ...]
 """Slot and phrase, in the order in which they are asked."""
 
 
+_SENTENCE_ENDS = re.compile(r"(?<=[.!?])\s+|\n")
+
+
 def text_of(design: Design) -> str:
-    """The question that a design spells."""
-    return " ".join(phrase for _, phrase in design)
+    """The question that a design spells; how to answer begins a line of its own."""
+    text = "".join(("\n" if slot == ANSWER else " ") + phrase for slot, phrase in design)
+    return text.strip()
+
+
+def ways_to_answer(answers: tuple[str, ...]) -> tuple[str, ...]:
+    """Phrases that name two answers: each is asked after a question that names none."""
+    speech, nonspeech = answers
+    if answers == tuple(ANSWER_PLACES.values()):
+        return (f"{speech}: speech, {nonspeech}: no speech. Answer {speech} or {nonspeech}.",)
+    return tuple(f"{how} {speech} or {nonspeech}." for how in ("Answer", "Reply with ONLY one word:", "Answer with one word,"))
+
+
+def direct_questions(answers: tuple[str, ...]) -> tuple[str, ...]:
+    """DIRECT_QUESTIONS, each with how to answer where questions must name the answers."""
+    return tuple(f"{question}\n{ways_to_answer(answers)[0]}" for question in DIRECT_QUESTIONS) if answers else DIRECT_QUESTIONS
+
+
+def _question_and_way(initial: str, answers: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """A question without its last sentences that name all answers, and these; the whole and none where nothing else is left."""
+    if answers:
+        for cut in reversed(list(_SENTENCE_ENDS.finditer(initial))):
+            if names_all(initial[cut.end() :], answers):
+                return initial[: cut.start()], (initial[cut.end() :],)
+    return initial, ()
 
 
 class Grammar:
-    """The designs that PHRASES and the initial question make."""
+    """The designs that PHRASES and the initial question make.
 
-    def __init__(self, initial: str):
-        questions = [canonical(initial), *PHRASES["question"]]
+    answers: those that every question must name (earwitness.core.prompt_text.answers_to_name). Then there is a last slot, ANSWER, that
+    every design fills unless another phrase names them; of an initial question in several sentences the last may fill it.
+    """
+
+    def __init__(self, initial: str, answers: tuple[str, ...] = ()):
+        question, way = _question_and_way(canonical(initial), answers)
+        questions = [question, *PHRASES["question"]]
+        self._answers = answers
         self.phrases = PHRASES | {"question": tuple({same(question): question for question in questions}.values())}
+        if answers:
+            self.phrases |= {ANSWER: tuple({same(phrase): phrase for phrase in (*way, *ways_to_answer(answers))}.values())}
         self._columns = {(slot, phrase): place for place, (slot, phrase) in enumerate((s, p) for s in self.phrases for p in self.phrases[s])}
 
     def parse(self, text: str, used: frozenset[str] = frozenset()) -> Design | None:
-        """The design that spells the text; None where none does."""
+        """The design that spells the text, but for white space; None where none does."""
+        text = on_one_line(text)
         if not text:
             return () if "question" in used else None
         for slot, phrases in self.phrases.items():
             for phrase in phrases if slot not in used else ():
-                if text == phrase or text.startswith(phrase + " "):
-                    rest = self.parse(text[len(phrase) + 1 :], used | {slot})
+                beginning = on_one_line(phrase)
+                if text == beginning or text.startswith(beginning + " "):
+                    rest = self.parse(text[len(beginning) + 1 :], used | {slot})
                     if rest is not None:
                         return ((slot, phrase), *rest)
         return None
@@ -98,10 +139,18 @@ class Grammar:
     def draw(self, rng: np.random.Generator, slots: Sequence[str]) -> Design:
         """A design of a phrase of "question" and of each other given slot with a chance of one half, in the usual order."""
         chosen = [slot for slot in self.phrases if slot in slots and (slot == "question" or rng.random() < 0.5)]
-        return tuple((slot, _pick(rng, self.phrases[slot])) for slot in chosen)
+        return self._complete(rng, tuple((slot, _pick(rng, self.phrases[slot])) for slot in chosen))
 
     def edit(self, rng: np.random.Generator, parents: Sequence[Design]) -> Design:
         """A parent with a phrase deleted, added, replaced or moved, or crossed with another parent."""
+        return self._complete(rng, self._edited(rng, parents))
+
+    def _complete(self, rng: np.random.Generator, design: Design) -> Design:
+        """A design that names the answers, where it must."""
+        named = names_all(text_of(design), self._answers)
+        return design if named else (*design, (ANSWER, _pick(rng, self.phrases[ANSWER])))
+
+    def _edited(self, rng: np.random.Generator, parents: Sequence[Design]) -> Design:
         parent = _pick(rng, parents)
         free = [slot for slot in self.phrases if slot not in dict(parent)]
         optional = [place for place, (slot, _) in enumerate(parent) if slot != "question"]
@@ -141,8 +190,8 @@ class Edits:
     phrases, and each choice draws its weights anew, so that what is uncertain is tried.
     """
 
-    def __init__(self, initial: str):
-        self._grammar = Grammar(initial)
+    def __init__(self, initial: str, answers: tuple[str, ...] = ()):
+        self._grammar = Grammar(initial, answers)
 
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         grammar = self._grammar
@@ -175,8 +224,8 @@ class Edits:
 class Paraphrases:
     """The control: wordings of the plain question, drawn without a look at any score."""
 
-    def __init__(self, initial: str):
-        self._grammar = Grammar(initial)
+    def __init__(self, initial: str, answers: tuple[str, ...] = ()):
+        self._grammar = Grammar(initial, answers)
 
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         known = {same(scored.question) for scored in history}

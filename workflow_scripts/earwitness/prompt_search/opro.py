@@ -30,13 +30,16 @@ _TASK = (
 )
 _ORDER = (
     "Write one question that differs from all of these and that should score higher. It may be several sentences, at most {most}"
-    " characters in all. It must not say which answer is right, nor how to write the answer: that is added to it. Give only the"
-    " question, between {opening} and {closing}."
+    " characters in all. It must not say which answer is right{ways}. Give only the question, between {opening} and {closing}."
 )
+_WAY_IS_ADDED = ", nor how to write the answer: that is added to it"
+_WAY_IS_ASKED = ", and must name both answers exactly as {answers}, since nothing is added to it"
 
 
-def request_for(history: Sequence[ScoredQuestion], most_characters: int) -> str:
+def request_for(history: Sequence[ScoredQuestion], most_characters: int, answers: tuple[str, ...] = ()) -> str:
     """The meta-prompt: the task, the best questions in ascending order of their scores, and what to write.
+
+    answers: those that a question must name, where nothing around it does.
 
     Scores are what the initial question reached plus the gain on the same stimuli, so that those of questions that were
     dropped early can be compared with the others; whole numbers, as in the paper.
@@ -46,7 +49,8 @@ def request_for(history: Sequence[ScoredQuestion], most_characters: int) -> str:
     shown = sorted(history, key=lambda scored: (scored.gain, scored.margin))[-SHOWN:]
     opening, closing = TAGS
     tried = [f"question: {opening}{scored.question}{closing}\nscore: {round(100 * min(1, max(0, level + scored.gain)))}" for scored in shown]
-    return "\n\n".join([_TASK, *tried, _ORDER.format(most=most_characters, opening=opening, closing=closing)])
+    ways = _WAY_IS_ASKED.format(answers=" and ".join(answers)) if answers else _WAY_IS_ADDED
+    return "\n\n".join([_TASK, *tried, _ORDER.format(most=most_characters, ways=ways, opening=opening, closing=closing)])
 
 
 def parse(raw: str) -> tuple[str | None, str]:
@@ -61,12 +65,13 @@ def parse(raw: str) -> tuple[str | None, str]:
 class Opro:
     """Asks a language model for each candidate, all with one request."""
 
-    def __init__(self, write: Write, most_characters: int):
+    def __init__(self, write: Write, most_characters: int, answers: tuple[str, ...] = ()):
         self._write = write
         self._most = most_characters
+        self._answers = answers
 
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
-        request = request_for(history, self._most)
+        request = request_for(history, self._most, self._answers)
         proposals = []
         for raw in self._write(request, count, int(rng.integers(2**63))):
             text, fault = parse(raw)

@@ -39,10 +39,12 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class QuestionLimits:
-    """What a question may be: its longest text, and the tokens of the model's tokenizer that it may not hold."""
+    """What a question may be: its longest text, the tokens of the model's tokenizer that it may not hold, and the answers that it must
+    name."""
 
     most_characters: int
     special_tokens: Collection[str] = ()
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _turned_down(proposal: Proposal, known: Collection[str], limits: QuestionLim
     if proposal.text is None:
         return proposal.fault
     text = canonical(proposal.text)
-    return fault(text, limits.most_characters, limits.special_tokens) or ("asked before" if same(text) in known else "")
+    return fault(text, limits.most_characters, limits.special_tokens, limits.answers) or ("asked before" if same(text) in known else "")
 
 
 def search(

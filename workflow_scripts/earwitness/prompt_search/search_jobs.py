@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from earwitness.core.files import atomic, sha256_of, write_json
+from earwitness.core.prompt_text import answers_to_name
 from earwitness.core.randomness import stream
 from earwitness.leakage.tuning_records import tuning_record
 from earwitness.model.engine.batching import Batches
@@ -18,7 +19,7 @@ from earwitness.model.engine.prompting import Prompt
 from earwitness.model.identity import ModelFolder
 from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles
 from earwitness.plan.values import Search
-from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits, Paraphrases
+from earwitness.prompt_search.edits import Edits, Paraphrases, direct_questions
 from earwitness.prompt_search.model_switch import ModelSwitch
 from earwitness.prompt_search.opro import Opro, load_writer
 from earwitness.prompt_search.proposers import Proposer
@@ -70,6 +71,11 @@ class SearchJob:
     def name(self) -> str:
         """What its record is called."""
         return str(Search(self.system, self.proposer.name, self.search_seed))
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The answers that every question must name."""
+        return answers_to_name(self.prompt.template, self.prompt.answer_format)
 
     def samples(self) -> tuple[StimulusSample, StimulusSample]:
         """What is searched on, and what chooses; the latter is the same for all searches over a system."""
@@ -127,8 +133,8 @@ def run_search(job: SearchJob, files: SearchFiles, device: torch.device) -> None
         job.prompt,
         Batches(job.batch_size, device, job.asked.memory),
     )
-    limits = QuestionLimits(job.sizes["most_characters"], scorer.special_tokens)
-    task = SearchTask(job.prompt.question, DIRECT_QUESTIONS, searched, development, limits)
+    limits = QuestionLimits(job.sizes["most_characters"], scorer.special_tokens, job.answers)
+    task = SearchTask(job.prompt.question, direct_questions(job.answers), searched, development, limits)
     settings = SearchSettings(**{name: job.sizes[name] for name in ("iterations", "candidates", "finalists")})
     resume = SavedState(files.scores.with_name(".in-progress"), job.fingerprint())
     proposer = _proposer(job, switch, device)
@@ -140,11 +146,13 @@ def run_search(job: SearchJob, files: SearchFiles, device: torch.device) -> None
 def _proposer(job: SearchJob, switch: ModelSwitch, device: torch.device) -> Proposer:
     choice = job.proposer
     if choice.writer is None:
-        return Edits(job.prompt.question) if choice.name == "edits" else Paraphrases(job.prompt.question)
+        return (Edits if choice.name == "edits" else Paraphrases)(job.prompt.question, job.answers)
     folder = choice.writer.path
-    return Opro(
-        lambda *request: switch.get("writer", lambda: load_writer(folder, choice.quantisation, device))(*request), job.sizes["most_characters"]
-    )
+
+    def write(request: str, count: int, seed: int) -> list[str]:
+        return switch.get("writer", lambda: load_writer(folder, choice.quantisation, device))(request, count, seed)
+
+    return Opro(write, job.sizes["most_characters"], job.answers)
 
 
 def _write(job: SearchJob, files: SearchFiles, found: SearchResult, scores: pd.DataFrame, used: Sequence[str]) -> None:

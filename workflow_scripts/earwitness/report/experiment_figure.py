@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from earwitness.report.style import GRID, GROUP_COLOURS, INK, MUTED, WIDTH, rows_of, without_value
-from earwitness.systems import ALL_FOLDS, HONEST_SPLIT, LEAKY_SPLIT
+from earwitness.systems import ALL_FOLDS, HONEST_SPLIT, LEAKY_SPLIT, is_redrawn, leaks
 
 CURVE_COLOURS = ("#00795a", "#0072b2", "#d55e00", "#a8437f", "#6b6b6b")
 CURVE_MARKERS = ("o", "s", "^", "D", "v")
@@ -41,6 +41,9 @@ def arm_name(recipe: str, split: str, test_set: str) -> str:
         where = f"fold {int(number) + 1}, its own sources"
     elif kind == "train":
         where = f"{number} training sources per class"
+    elif is_redrawn(split):
+        kind, _, number = split.rpartition("_")
+        where = f"draw {int(number) + 1} {kind.replace('_', ' ')}" + (", its own test" if test_set == split else "")
     elif split == ALL_FOLDS:
         where = "all folds, every source once"
     elif split == LEAKY_SPLIT:
@@ -53,7 +56,7 @@ def arm_name(recipe: str, split: str, test_set: str) -> str:
 def _draw_arms(axes: Axes, arms: pd.DataFrame, seeds: pd.DataFrame) -> None:
     place = axes.get_yaxis_transform()
     for position, row in enumerate(rows_of(arms)):
-        colour = GROUP_COLOURS["leaky" if row.split == LEAKY_SPLIT else "honest"]
+        colour = GROUP_COLOURS["leaky" if leaks(row.split) else "honest"]
         text = f"{100 * row.balanced_accuracy:.1f}"
         if not without_value(row.low):
             axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=colour, lw=4, alpha=0.5, solid_capstyle="butt")

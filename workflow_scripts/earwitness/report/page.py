@@ -12,15 +12,16 @@ import pandas as pd
 from earwitness.core.errors import InputError
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.report import formats
+from earwitness.report.claims_text import claim_groups, claims_sentence
 from earwitness.report.comparison_text import VARIANCE_COLUMNS, conclusion_sentences, variance_rows
+from earwitness.report.draws_text import DrawsSection, draws_sentences
 from earwitness.report.experiment_text import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
 from earwitness.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
 from earwitness.report.prompt_text import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
-from earwitness.report.published import published_beside_ours
 from earwitness.report.style import LABEL_NAMES, headline, in_order, system_name
 from earwitness.report.summary import summarise
 from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, threshold_rows
-from earwitness.systems import LEAKY_SPLIT, System
+from earwitness.systems import LEAKY_SPLIT, System, leaks
 
 FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")
 """Names of the figures that the page shows, in order."""
@@ -91,8 +92,9 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the page shows. figures: SVG by name. certificates: as `load_certificate` returns them. published: the
-    published numbers. baseline: None without the baseline set. prompts: PROMPT_GAINS, None without a prompt search."""
+    """Everything that the page shows. figures: SVG by name. certificates: as `load_certificate` returns them. claims: CLAIMS.
+    baseline: None without the baseline set. prompts: PROMPT_GAINS, None without a prompt search. draws: of enabled experiments on
+    redrawn splits."""
 
     title: str
     figures: Mapping[str, str]
@@ -102,10 +104,11 @@ class Report:
     material: MaterialTables
     certificates: Sequence[dict[str, Any]]
     listening: Listening
-    published: pd.DataFrame
+    claims: pd.DataFrame
     record: RunRecord
     baseline: BaselineTables | None = None
     prompts: pd.DataFrame | None = None
+    draws: Sequence[DrawsSection] = ()
 
     @property
     def expected_figures(self) -> tuple[str, ...]:
@@ -151,12 +154,8 @@ def render_page(report: Report, template: Path) -> str:
         experiments=[_experiment(section, statistics["confidence"]) for section in report.experiments],
         waivers=_used_waivers(certificates),
         audits=[_audit(certificate) for certificate in certificates],
-        published=published_beside_ours(
-            report.published,
-            report.systems.accuracy,
-            config,
-            *([] if report.baseline is None else [report.baseline.thresholds, report.baseline.points]),
-        ),
+        claims={"groups": claim_groups(report.claims), "sentence": claims_sentence(report.claims)},
+        draws=[_draws(section, statistics["confidence"]) for section in report.draws],
         prompts=_prompts(report.prompts, statistics["confidence"], config["prompt_search"]["use_question_of"]),
         **_of_systems(report.systems, statistics),
         **_of_comparison(report.comparison, statistics),
@@ -225,6 +224,10 @@ def _experiment(section: ExperimentSection, confidence: float) -> dict[str, Any]
     }
 
 
+def _draws(section: DrawsSection, confidence: float) -> dict[str, Any]:
+    return {"name": section.name, "sentences": draws_sentences(section.draws, confidence), "figure": _embedded(section.figure)}
+
+
 def _leakage_rows(leakage: pd.DataFrame) -> list[dict[Any, Any]]:
     """Per leaky system: balanced accuracy, then each class."""
     measures = {"balanced_accuracy": "", "speech_accuracy": LABEL_NAMES["SPEECH"], "nonspeech_accuracy": LABEL_NAMES["NONSPEECH"]}
@@ -291,7 +294,7 @@ def _audit(certificate: dict[str, Any]) -> dict[str, Any]:
         )
     return {
         "name": certificate["split"]["name"],
-        "leaky": certificate["split"]["name"] == LEAKY_SPLIT,
+        "leaky": leaks(certificate["split"]["name"]),
         "status": certificate["status"],
         "parts": certificate["parts"],
         "failed": [check for check in checks if check["status"] not in ("pass", "not_applicable") or check["blocks"]],

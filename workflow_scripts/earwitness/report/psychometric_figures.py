@@ -1,6 +1,6 @@
 """Psychometric functions of all systems: by duration, by SNR, d' and criterion, and accuracy by band and room."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,13 @@ class Look:
 
 @dataclass(frozen=True)
 class PsychometricTables:
-    """What the figures show: tables of earwitness.tables.psychometrics.POINTS, CURVES and THRESHOLDS, and config/published.csv."""
+    """What the figures show: tables of earwitness.tables.psychometrics.POINTS, CURVES and THRESHOLDS, and the numbers that the published
+    study stated, by claim."""
 
     points: pd.DataFrame
     curves: pd.DataFrame
     thresholds: pd.DataFrame
-    published: pd.DataFrame
+    published: Mapping[str, str]
 
     @property
     def systems(self) -> list[System]:
@@ -51,11 +52,6 @@ class PsychometricTables:
         return {
             system: Look(_COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)], _DASHES[k % len(_DASHES)]) for k, system in enumerate(self.systems)
         }
-
-    def published_value(self, quantity: str) -> str | None:
-        """The value that the published study stated, as it stands in the table; None where it states none."""
-        found = self.published.loc[self.published.quantity == quantity, "value"]
-        return None if found.empty else str(found.iloc[0])
 
 
 def draw_duration_curves(tables: PsychometricTables) -> Figure:
@@ -80,7 +76,7 @@ def draw_duration_curves(tables: PsychometricTables) -> Figure:
     _level_ticks(bottom, sorted(points.duration_ms.unique()))
     bottom.set_xlabel("duration (ms), logarithmic")
     bottom.set_title("duration at 75 % balanced accuracy, with interval clustered by source", loc="left", fontsize=9, fontweight="normal")
-    if (stated := tables.published_value("DT75")) is not None:
+    if (stated := tables.published.get("dt75")) is not None:
         for axes in (top, bottom):
             axes.axvline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
         _note(top, (float(stated), 0.995), f"published: {stated} ms", "top", top.get_xaxis_transform())
@@ -105,7 +101,7 @@ def draw_snr_curves(tables: PsychometricTables) -> Figure:
     for number, (axes, duration) in enumerate(zip(panels, durations, strict=False)):
         _draw_proportions(axes, tables, points[points.duration_ms == duration], curves[curves.held_duration_ms == duration], "snr_db")
         axes.set_title(f"{duration} ms")
-        stated = tables.published_value(f"SNR-75 at {duration} ms")
+        stated = tables.published.get(f"snr75_{duration}")
         if stated is not None:
             _mark_published(axes, stated, float(points.snr_db.max()))
         if number % columns == 0:
@@ -187,7 +183,7 @@ def draw_bands_and_rooms(tables: PsychometricTables) -> Figure:
         axes.axvline(edge - 0.5, color=GRID, lw=0.6)
     axes.axhline(50, color=MUTED, lw=0.8, ls=(0, (4, 3)))
     _note(axes, (0.003, 50), "chance", "bottom", axes.get_yaxis_transform())
-    if (stated := tables.published_value("zero-shot accuracy")) is not None:
+    if (stated := tables.published.get("zero_shot_accuracy")) is not None:
         axes.axhline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
         axes.text(
             1.005,

@@ -8,7 +8,7 @@ import pandas as pd
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.report.formats import counted, percent, percent_range, points, points_range
 from earwitness.report.style import headline, in_order, recipe_name, rows_of, system_name
-from earwitness.systems import BASE, LEAKY_SPLIT, System
+from earwitness.systems import BASE, LEAKY_SPLIT, System, leaks
 
 _CONCLUSIONS = {
     "different": "the two differ",
@@ -87,9 +87,12 @@ def _leakage_sentence(row: Any) -> str:
 
 def _audit_sentences(certificates: Sequence[dict[str, Any]]) -> list[str]:
     """A sentence per audit, but one for all folds and nested training sets that simply passed."""
-    further = [certificate for certificate in certificates if certificate["split"]["name"].startswith(("fold_", "train_")) and _clean(certificate)]
-    sentences = [_audit_sentence(certificate) for certificate in certificates if certificate not in further]
-    return sentences + ([f"Of the experiments, {counted(len(further), 'further split')} passed theirs."] if further else [])
+    of_experiments = [certificate for certificate in certificates if certificate["split"]["name"].startswith(("fold_", "train_", "by_"))]
+    leaky = [certificate for certificate in of_experiments if leaks(certificate["split"]["name"]) and certificate["status"] == "fail"]
+    passed = [certificate for certificate in of_experiments if not leaks(certificate["split"]["name"]) and _clean(certificate)]
+    sentences = [_audit_sentence(certificate) for certificate in certificates if certificate not in [*leaky, *passed]]
+    sentences += [f"Of the experiments, {counted(len(passed), 'further split')} passed theirs."] if passed else []
+    return sentences + ([f"Of the published design by row, {counted(len(leaky), 'draw')} failed theirs, as they should."] if leaky else [])
 
 
 def _clean(certificate: dict[str, Any]) -> bool:
@@ -99,9 +102,9 @@ def _clean(certificate: dict[str, Any]) -> bool:
 def _audit_sentence(certificate: dict[str, Any]) -> str:
     name, passed = certificate["split"]["name"], certificate["status"] == "pass"
     blocking = ", ".join(check["name"] for check in blocking_checks(certificate["checks"]))
-    if name == LEAKY_SPLIT:
+    if leaks(name):
         return (
-            "The leaky split passed its leakage audit, which it should not."
+            f"{'The leaky split' if name == LEAKY_SPLIT else f'The split {name}'} passed its leakage audit, which it should not."
             if passed
             else f"The leaky split failed its leakage audit, as it should ({blocking})."
         )

@@ -4,7 +4,8 @@ What must stay together is one component (earwitness.splits.components). A split
 of single sources that divides no component.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream_seed
 from earwitness.splits.components import components, no_ties, shared_values
 from earwitness.splits.nearest import nearest_split
+from earwitness.systems import BY_ROW, BY_SOURCE
 from earwitness.tables.columns import LABELS
 from earwitness.tables.files import validate
 from earwitness.tables.splits import SPLIT
@@ -154,10 +156,7 @@ def split_by_row(grouped: pd.DataFrame, speech_sources: int, sound_sources: int,
                 f"splits.row_random.stimuli = {stimuli} needs {n_rows} of them; "
                 f"lower it to {2 * len(rows)} or less, or raise splits.row_random.{key} or clips.per_source"
             )
-        names = pd.Series(_by_key(rows.stimulus_id, seed, "split_row_random", "draw"))
-        sources_of = rows.set_index("stimulus_id").source_id
-        turn = names.groupby(names.map(sources_of)).cumcount()
-        drawn = names[turn.sort_values(kind="stable").index[:n_rows]]
+        drawn = _spread(rows, n_rows, seed, "split_row_random", "draw")
         test = set(_by_key(drawn, seed, "split_row_random", "part")[: min(max(1, round(test_fraction * n_rows)), n_rows - 1)])
         rows = rows[rows.stimulus_id.isin(drawn)]
         chosen.append(rows.assign(part=["test" if name in test else "train" for name in rows.stimulus_id]))
@@ -167,6 +166,112 @@ def split_by_row(grouped: pd.DataFrame, speech_sources: int, sound_sources: int,
     if set(split.source_id[split.part == "train"]).isdisjoint(split.source_id[split.part == "test"]):
         raise InputError("the row-random split shares no source between train and test, so it shows no leak; raise splits.row_random.stimuli")
     return split
+
+
+@dataclass(frozen=True)
+class PublishedDesign:
+    """The sizes of the published study's data: config splits.redrawn.
+
+    speech_sources, sound_sources, stimuli: what a draw consists of, half of the stimuli of each class. test_fraction: by row, the
+    share of each class's stimuli that is tested first. extended: further stimuli of the same sources, half of each class, that are
+    tested then. test_speech_sources, test_sound_sources, test_stimuli: by source, what is tested, as many stimuli of every source.
+    durations_ms, snrs_db: the conditions that stimuli are drawn from; empty for all.
+    """
+
+    speech_sources: int
+    sound_sources: int
+    stimuli: int
+    test_fraction: float
+    extended: int
+    test_speech_sources: int
+    test_sound_sources: int
+    test_stimuli: int
+    durations_ms: Sequence[int] = ()
+    snrs_db: Sequence[float] = ()
+
+    def of_class(self, label: str) -> "_ClassSizes":
+        """The numbers of one class; SPEECH gets what is odd."""
+        speech = label == "SPEECH"
+        tested = round(self.test_stimuli * self.test_speech_sources / (self.test_speech_sources + self.test_sound_sources))
+
+        def half(number: int) -> int:
+            return number - number // 2 if speech else number // 2
+
+        return _ClassSizes(
+            sources=self.speech_sources if speech else self.sound_sources,
+            test_sources=self.test_speech_sources if speech else self.test_sound_sources,
+            stimuli=half(self.stimuli),
+            extended=half(self.extended),
+            tested=tested if speech else self.test_stimuli - tested,
+        )
+
+
+@dataclass(frozen=True)
+class _ClassSizes:
+    sources: int
+    test_sources: int
+    stimuli: int
+    extended: int
+    tested: int
+
+
+def redraw_design(grouped: pd.DataFrame, index: pd.DataFrame, design: PublishedDesign, draw: int, seed: int) -> dict[str, pd.DataFrame]:
+    """The published study's first split and its corrected one, on sources and stimuli drawn anew.
+
+    grouped: a split by source (SPLIT); only sources of its train part are drawn, so that its test part can test the same adapters.
+    index: STIMULI. draw: 0, 1, ...: each has sources and stimuli of its own, which may be another's too; both splits of a draw have
+    the same sources.
+
+    Returns SPLIT by name. "by_row": of the stimuli, drawn as evenly over the sources as their rows allow, a share is set apart whatever its
+    source, as dev, and the rest trains; test are the extended ones, of the same sources. "by_source": whole sources are tested, the others
+    train on what is left of as many stimuli; there is no dev.
+    Raises InputError where there are too few sources, or too few stimuli of the conditions.
+    """
+    conditions = index[["stimulus_id", "duration_ms", "snr_db"]]
+    for column, levels in (("duration_ms", design.durations_ms), ("snr_db", design.snrs_db)):
+        conditions = conditions[conditions[column].isin(levels)] if len(levels) else conditions
+    train = grouped[(grouped.part == "train") & grouped.stimulus_id.isin(conditions.stimulus_id)]
+    stream = ("redraw_design", str(draw))
+    parts: dict[str, dict[str, str]] = {BY_ROW: {}, BY_SOURCE: {}}
+    for label in LABELS:
+        sizes, rows = design.of_class(label), train[train.label == label]
+        shares = rows.source_id.value_counts().clip(upper=-(-(sizes.stimuli + sizes.extended) // sizes.sources))
+        ordered = sorted(_by_key(shares.index, seed, *stream, "source"), key=lambda source: -shares[source])
+        if len(ordered) < sizes.sources:
+            raise InputError(
+                f"the train part of the grouped split has {len(ordered)} {label} sources with stimuli of the published conditions, "
+                f"splits.redrawn asks for {sizes.sources}; lower that, or add recordings of {label}"
+            )
+        rows = rows[rows.source_id.isin(ordered[: sizes.sources])]
+        tested = _by_key(ordered[: sizes.sources], seed, *stream, "test source")[: sizes.test_sources]
+        of_tested = rows[rows.source_id.isin(tested)]
+        needed = {
+            "in all": (len(rows), sizes.stimuli + sizes.extended),
+            "of the sources that are tested": (len(of_tested), sizes.tested),
+            "of the sources that are not": (len(rows) - len(of_tested), sizes.stimuli - sizes.tested),
+        }
+        for which, (there, wanted) in needed.items():
+            if there < wanted:
+                raise InputError(
+                    f"the {sizes.sources} {label} sources of draw {draw} have {there} stimuli {which}, splits.redrawn needs {wanted}; "
+                    "raise clips.per_source or the data set's clips_per_source, or lower splits.redrawn.stimuli or extended"
+                )
+        drawn = list(_spread(rows, sizes.stimuli, seed, *stream, "by row"))
+        first = max(1, round(design.test_fraction * sizes.stimuli))
+        parts[BY_ROW] |= dict.fromkeys(drawn, "train") | dict.fromkeys(_by_key(drawn, seed, *stream, "first test")[:first], "dev")
+        others = rows[~rows.stimulus_id.isin(drawn)]
+        parts[BY_ROW] |= dict.fromkeys(_spread(others, sizes.extended, seed, *stream, "extended"), "test")
+        parts[BY_SOURCE] |= dict.fromkeys(_spread(of_tested, sizes.tested, seed, *stream, "tested"), "test")
+        others = rows[~rows.source_id.isin(tested)]
+        parts[BY_SOURCE] |= dict.fromkeys(_spread(others, sizes.stimuli - sizes.tested, seed, *stream, "trained"), "train")
+    return {name: _finish(train.assign(part=train.stimulus_id.map(part)).dropna(subset="part")) for name, part in parts.items()}
+
+
+def _spread(rows: pd.DataFrame, count: int, seed: int, *stream: str) -> pd.Series:
+    """So many stimulus ids, as evenly over the sources as their rows allow, in an order that depends on seed and names alone."""
+    names = pd.Series(_by_key(rows.stimulus_id, seed, *stream), dtype=object)
+    turn = names.groupby(names.map(rows.set_index("stimulus_id").source_id)).cumcount()
+    return names[turn.sort_values(kind="stable").index[:count]]
 
 
 def _sources_by_class(stimuli: pd.DataFrame) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ EXPERIMENT = schema(
         "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
     },
 )
-"""seed: a number or "all". test_set: "unseen", "row_random", the name of a fold, or "every_source": every fold's answers to the
+"""seed: a number or "all". test_set: "unseen", "row_random", the name of a fold or of a redrawn split, or "every_source": every fold's answers to the
 sources it did not hear, as one system's, whose split is "folds". gain: over the base, on the same stimuli. against_first: over
 the experiment's first recipe, trained on the same split with the same seeds; empty for itself."""
 

@@ -9,9 +9,7 @@ from jinja2 import TemplateError
 from transformers import Qwen2AudioProcessor
 
 from earwitness.core.errors import InputError
-
-WORDS = {"SPEECH": "SPEECH", "NONSPEECH": "NON-SPEECH"}
-YES_NO = {"SPEECH": "Yes", "NONSPEECH": "No"}
+from earwitness.core.prompt_text import ANSWER_TEXTS, fill, template_fault
 
 
 @dataclass(frozen=True)
@@ -19,12 +17,15 @@ class Prompt:
     """A question about a sound.
 
     answer_format: "letters" (A or B, scored in both orders), "words" (SPEECH or NON-SPEECH) or "yes_no".
-    audio_position: whether the sound comes "before" or "after" the question.
+    audio_position: whether the sound comes "before" or "after" the question. template: the words of the user's turn exactly as
+    they are asked, but for {question}, {speech} and {nonspeech}, which the question and the texts of the two answers take the place
+    of, in the question too; None: the question, and then how to answer.
     """
 
     question: str
     answer_format: str = "letters"
     audio_position: str = "before"
+    template: str | None = None
 
     @property
     def prompt_id(self) -> str:
@@ -46,22 +47,26 @@ def tokenise(processor: Qwen2AudioProcessor, prompt: Prompt) -> list[TokenisedPr
     """Render a prompt with the model's own chat template, once per option order.
 
     Letters have two orders (A means speech, then B means speech); the other formats have one.
-    Raises InputError where the question holds one of the tokenizer's special tokens, where an answer letter is not one
-    token, or where one answer begins with the other, and as `around_the_sound`.
+    Raises InputError where question or template hold one of the tokenizer's special tokens, where the template cannot be
+    asked, where an answer letter is not one token, or where one answer begins with the other, and as `around_the_sound`.
     """
     tokenizer = processor.tokenizer
-    special = [token for token in tokenizer.get_added_vocab() if token in prompt.question]
-    if special:
-        raise InputError(f"prompt.question holds the special token {special[0]}; take it out")
+    for name, text in (("question", prompt.question), ("template", prompt.template or "")):
+        if special := [token for token in tokenizer.get_added_vocab() if token in text]:
+            raise InputError(f"prompt.{name} holds the special token {special[0]}; take it out")
+    if prompt.template is not None and (fault := template_fault(prompt.template, prompt.question, prompt.answer_format)):
+        raise InputError(f"prompt.template: {fault}")
     if prompt.answer_format == "letters":
         orders = [{"SPEECH": "A", "NONSPEECH": "B"}, {"SPEECH": "B", "NONSPEECH": "A"}]
     else:
-        orders = [WORDS if prompt.answer_format == "words" else YES_NO]
+        orders = [ANSWER_TEXTS[prompt.answer_format]]
     return [_tokenise_order(processor, prompt, answers) for answers in orders]
 
 
 def instruction(prompt: Prompt, answers: dict[str, str]) -> str:
-    """The user's turn in words: the question and how to answer it."""
+    """The user's turn in words: the template filled, or the question and how to answer it."""
+    if prompt.template is not None:
+        return fill(prompt.template, prompt.question, answers)
     if prompt.answer_format == "letters":
         meaning = {answers["SPEECH"]: "speech", answers["NONSPEECH"]: "no speech"}
         return f"{prompt.question}\nA: {meaning['A']}\nB: {meaning['B']}\nAnswer A or B."
