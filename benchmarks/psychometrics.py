@@ -4,9 +4,8 @@
     PYTHONPATH=workflow_scripts python benchmarks/psychometrics.py coverage --studies 400
 
 speed fits the same simulated data sets with both programs (psignifit must be installed) and prints seconds per fit, the ratio,
-and how far the thresholds differ; then the time of 1,000 clustered resamples of one curve. coverage simulates studies whose
-sources differ in threshold and prints, per number of sources in each class, the bias of the threshold and how often the intervals
-hold the truth.
+and how far the thresholds differ; then the time of a threshold with its interval. coverage simulates studies whose sources and seeds
+differ in threshold and prints, per number of sources in each class, the bias of the threshold and how often the intervals hold the truth.
 """
 
 import argparse
@@ -22,11 +21,11 @@ from scipy import special
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.fitting import fit_curves
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
-from earwitness.psychometrics.resampling import SourceCounts, balanced, resample_sources
+from earwitness.psychometrics.resampling import SourceCounts, balanced, leave_out
 from earwitness.psychometrics.thresholds import Settings, measure_threshold
 
 LEVELS = np.log10([20.0, 40, 80, 160, 500, 800, 1000])
-SETTINGS = Settings(Family(), target=0.75, confidence=0.95, n_bootstrap=1000)
+SETTINGS = Settings(Family(), target=0.75, confidence=0.95, n_bootstrap=400)
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class Population:
 
     median_ms: float = 70.0
     between_sources: float = 0.15
+    between_seeds: float = 0.0
+    n_seeds: int = 1
     scale: float = 0.2
     lapse: float = 0.02
     trials_per_level: int = 600
@@ -43,14 +44,19 @@ class Population:
     def threshold(self) -> float:
         """Decimal logarithm of where the curve averaged over sources, which is again normal, is at the target."""
         z = special.ndtri((SETTINGS.target - 0.5) / (0.5 - self.lapse))
-        return float(np.log10(self.median_ms) + z * np.hypot(self.scale, self.between_sources))
+        return float(np.log10(self.median_ms) + z * np.sqrt(self.scale**2 + self.between_sources**2 + self.between_seeds**2))
 
-    def sample(self, n_sources: int, rng: np.random.Generator) -> SourceCounts:
-        """Answers to one class."""
-        location = rng.normal(np.log10(self.median_ms), self.between_sources, n_sources)
-        curves = Curves(Family(), location, np.full(n_sources, self.scale), np.full(n_sources, self.lapse)).at(LEVELS)
+    def samples(self, n_sources: tuple[int, int], rng: np.random.Generator) -> list[SourceCounts]:
+        """Answers to both classes by every seed."""
+        seeds = rng.normal(0, self.between_seeds, (self.n_seeds, 1))
+        return [self._sample(seeds, n, rng) for n in n_sources]
+
+    def _sample(self, seeds: FloatArray, n_sources: int, rng: np.random.Generator) -> SourceCounts:
+        location = (np.log10(self.median_ms) + seeds + rng.normal(0, self.between_sources, n_sources)).ravel()
+        curves = Curves(Family(), location, np.full(len(location), self.scale), np.full(len(location), self.lapse)).at(LEVELS)
         trials = self.trials_per_level // (2 * n_sources)
-        return SourceCounts(rng.binomial(trials, curves).astype(float), np.full(curves.shape, float(trials)))
+        correct = rng.binomial(trials, curves).astype(float).reshape(self.n_seeds, n_sources, -1)
+        return SourceCounts(correct, np.full(correct.shape[1:], float(trials)))
 
 
 def data_sets(number: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -83,35 +89,30 @@ def speed(n_oracle: int) -> None:
     print(f"one fit, of 1,000 at once                     {1e3 * batch:.3f} ms  {oracle / batch:,.0f} times faster")
     apart = 100 * np.abs(differences)
     print(f"threshold against psignifit's                 {np.median(apart):.2f} % apart (median), {np.max(apart):.2f} % (largest)")
-    classes = [Population().sample(n, rng) for n in (32, 38)]
-
-    def resample() -> None:
-        counts = resample_sources(classes, balanced, 1000, rng)
-        fit_curves(LEVELS, *counts.resamples, Family()).threshold(0.75)
-
-    print(f"1,000 clustered resamples of one curve        {np.median([_timed(resample) for _ in range(11)]):.3f} s")
+    for seeds in (1, 5):
+        counts = leave_out(Population(n_seeds=seeds).samples((32, 38), rng), balanced)
+        seconds = np.median([_timed(lambda counts=counts: measure_threshold(LEVELS, counts, SETTINGS, rng, LEVELS)) for _ in range(5)])
+        print(f"threshold and interval, 32 + 38 sources, {seeds} seed{'s' if seeds > 1 else ' '} {seconds:.2f} s")
 
 
 def coverage(n_studies: int) -> None:
     """Print the table of bias and coverage."""
-    population = Population()
-    print(f"true threshold {10**population.threshold:.1f} ms, {n_studies} studies each\n")
-    print("| sources per class | bias | standard error | jackknife t | cluster bootstrap | headline | status ok |")
-    print("|---:|---:|---:|---:|---:|---|---:|")
-    for n_sources in (5, 10, 20):
-        values, held, names, statuses = [], [], set(), []
+    print(f"{n_studies} studies each\n")
+    print("| sources per class | seeds | their SD, decades | truth | bias | standard error | intervals that hold the truth | status ok |")
+    print("|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for n_sources, n_seeds, between in ((5, 1, 0.0), (10, 1, 0.0), (20, 1, 0.0), (24, 5, 0.0), (24, 5, 0.1), (24, 5, 0.2), (12, 3, 0.1)):
+        population = Population(between_seeds=between, n_seeds=n_seeds)
+        values, held = [], []
         for study in range(n_studies):
-            rng = stream(2, "benchmark", n_sources, study)
-            counts = resample_sources([population.sample(n_sources, rng) for _ in range(2)], balanced, SETTINGS.n_bootstrap, rng)
+            rng = stream(2, "benchmark", n_sources, n_seeds, between, study)
+            counts = leave_out(population.samples((n_sources, n_sources), rng), balanced)
             result = measure_threshold(LEVELS, counts, SETTINGS, rng, LEVELS)
-            values.append(result.value)
-            held.append([low <= population.threshold <= high for low, high in (result.jackknife, result.bootstrap)])
-            names.add(result.interval)
-            statuses.append(result.status == "ok")
+            if result.status == "ok":
+                values.append(result.value)
+                held.append(result.low <= population.threshold <= result.high)
         bias, error = np.mean(values) - population.threshold, np.std(values)
-        shares = " | ".join(f"{100 * share:.1f} %" for share in np.mean(held, axis=0))
-        known = f"{100 * (10**bias - 1):+.1f} % | {100 * (10**error - 1):.1f} %"
-        print(f"| {n_sources} | {known} | {shares} | {', '.join(names)} | {100 * np.mean(statuses):.0f} % |", flush=True)
+        known = f"{10**population.threshold:.1f} ms | {100 * (10**bias - 1):+.1f} % | {100 * (10**error - 1):.1f} %"
+        print(f"| {n_sources} | {n_seeds} | {between:g} | {known} | {100 * np.mean(held):.1f} % | {100 * len(held) / n_studies:.0f} % |", flush=True)
 
 
 def _timed(work: Callable[[], object]) -> float:

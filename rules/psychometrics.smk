@@ -2,6 +2,7 @@
 
 in   results/predictions/baseline/, results/stimuli/baseline/index.parquet, results/splits/grouped.csv
 out  results/tables/thresholds.csv             earwitness.tables.psychometrics.THRESHOLDS
+     results/tables/threshold_contrasts.csv    earwitness.tables.psychometrics.CONTRASTS
      results/psychometrics/points.csv          earwitness.tables.psychometrics.POINTS
      results/psychometrics/curves.csv          earwitness.tables.psychometrics.CURVES
      results/tables/mixed_model_effects.csv    earwitness.tables.mixed_models.MIXED_MODEL_EFFECTS
@@ -20,6 +21,7 @@ rule fit_psychometrics:
         thresholds=report("results/tables/thresholds.csv", caption="captions/thresholds_table.rst", category="Tables"),
         points="results/psychometrics/points.csv",
         curves="results/psychometrics/curves.csv",
+        contrasts="results/tables/threshold_contrasts.csv",
     log:
         "results/logs/fit_psychometrics.log",
     benchmark:
@@ -43,6 +45,7 @@ rule fit_psychometrics:
         " --thresholds {output.thresholds:q}"
         " --points {output.points:q}"
         " --curves {output.curves:q}"
+        " --contrasts {output.contrasts:q}"
         " --settings {params.settings:q}"
         " --confidence {params.confidence}"
         " --seed {params.seed}"

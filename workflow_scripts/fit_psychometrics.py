@@ -10,7 +10,7 @@ from earwitness.core.errors import one_line_errors
 from earwitness.psychometrics.study import collect_answers, fit_study, point_table
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.predictions import PREDICTIONS
-from earwitness.tables.psychometrics import CURVES, POINTS, THRESHOLDS
+from earwitness.tables.psychometrics import CONTRASTS, CURVES, POINTS, THRESHOLDS
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--thresholds", type=Path, required=True, help="where thresholds go (CSV)")
     parser.add_argument("--points", type=Path, required=True, help="where each condition's counts and measures go (CSV)")
     parser.add_argument("--curves", type=Path, required=True, help="where fitted curves go (CSV)")
+    parser.add_argument("--contrasts", type=Path, required=True, help="where tests between thresholds go (CSV)")
     parser.add_argument("--settings", type=json_object, required=True, help="sigmoid, target, n_bootstrap")
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     parser.add_argument("--seed", type=int, required=True)
@@ -32,9 +33,10 @@ def main() -> None:
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
     systems = collect_answers(predictions, read_table(args.index, STIMULI), read_table(args.split, SPLIT))
     write_table(args.points, point_table(systems, args.confidence), POINTS)
-    thresholds, curves = fit_study(systems, **args.settings, confidence=args.confidence, seed=args.seed)
+    thresholds, curves, contrasts = fit_study(systems, **args.settings, confidence=args.confidence, seed=args.seed)
     write_table(args.thresholds, thresholds, THRESHOLDS)
     write_table(args.curves, curves, CURVES)
+    write_table(args.contrasts, contrasts, CONTRASTS)
 
 
 if __name__ == "__main__":

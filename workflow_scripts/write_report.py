@@ -40,7 +40,7 @@ from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
 from earwitness.tables.power import POWER, VARIANCE
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.prompt_gains import PROMPT_GAINS
-from earwitness.tables.psychometrics import POINTS, THRESHOLDS
+from earwitness.tables.psychometrics import CONTRASTS, POINTS, THRESHOLDS
 from earwitness.tables.recordings import AUDIO_CHECK
 from earwitness.tables.stimulus_summary import STIMULUS_SUMMARY
 
@@ -59,6 +59,7 @@ TABLES = {
 }
 BASELINE_TABLES = {
     "thresholds": THRESHOLDS,
+    "threshold_contrasts": CONTRASTS,
     "points": POINTS,
     "mixed_model_effects": MIXED_MODEL_EFFECTS,
     "mixed_model_fits": MIXED_MODEL_FITS,

@@ -345,14 +345,16 @@ def with_baseline(**changes):
     points, _, thresholds = psychometric_examples.study()
     figures = dict.fromkeys([*FIGURES, *PSYCHOACOUSTIC_FIGURES], "<svg xmlns='http://www.w3.org/2000/svg'/>")
     models = [pd.DataFrame(columns=list(schema.columns)) for schema in (MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS)]
-    return page(**({"baseline": BaselineTables(thresholds, points, *models), "figures": figures} | changes))
+    return page(**({"baseline": BaselineTables(thresholds, psychometric_examples.contrasts(), points, *models), "figures": figures} | changes))
 
 
 def test_with_the_baseline_the_page_shows_thresholds_with_their_status():
     parsed = with_baseline()
     assert {"psychoacoustics", *(f"figure-{name}" for name in PSYCHOACOUSTIC_FIGURES)} <= set(parsed.values("id"))
     text = parsed.text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "none: does not rise" in text and "< 20 ms" in text
+    assert "undecided: too few answers" in text and "< 20 ms" in text
+    assert "Between a system and the base, 1 of 1 thresholds differ after Holm's correction: silero against base (duration, no noise) × 0.31" in text
+    assert "Between a duration and the longest, 0 of 1 thresholds differ after Holm's correction." in text
 
 
 def test_without_the_baseline_there_is_no_such_section_and_with_it_every_figure_is_needed():

@@ -84,7 +84,7 @@ def test_published_values_are_marked_and_called_published():
 def test_a_curve_without_threshold_is_not_drawn_but_its_points_are():
     given = tables()
     flat = given.thresholds[(given.thresholds.system_id == "energy") & (given.thresholds.axis == "duration")]
-    assert set(flat.status) == {"flat"}
+    assert set(flat.status) <= {"flat", "undecided"}
     assert given.curves[(given.curves.system_id == "energy") & (given.curves.axis == "duration")].empty
     top = drawn("duration_curves", given).axes[0]
     markers = {line.get_marker() for line in top.get_lines()}
@@ -113,6 +113,7 @@ def row(**changes):
         ({"status": "left_censored", "threshold": -np.inf, "low": -np.inf, "high": 31.0}, "< 20 ms", "[< 20, 31]"),
         ({"status": "never", "threshold": np.nan, "low": np.nan, "high": np.nan}, "never: levels off below the target", ""),
         ({"status": "flat", "threshold": np.nan, "low": np.nan, "high": np.nan}, "none: does not rise", ""),
+        ({"status": "undecided", "threshold": np.nan, "low": np.nan, "high": np.nan}, "undecided: too few answers", ""),
         ({"axis": "snr", "threshold": -2.25, "low": -4.5, "high": 0.0}, "−2.2 dB", "[−4.5, 0]"),
     ],
 )

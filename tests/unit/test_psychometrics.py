@@ -14,19 +14,18 @@ from earwitness.psychometrics.fitting import deviance, fit_curves
 from earwitness.psychometrics.functions import SIGMOIDS, Curves, Family
 from earwitness.psychometrics.isotonic import crossing, isotonic_fit
 from earwitness.psychometrics.resampling import (
+    LevelCounts,
     SourceCounts,
     balanced,
-    jackknife_variance,
-    resample_answers,
-    resample_sources,
+    leave_out,
     sensitivity_and_criterion,
     unbiased,
 )
 from earwitness.psychometrics.study import collect_answers, curves_of, fit_study, point_table
-from earwitness.psychometrics.thresholds import Settings, measure_threshold
-from earwitness.statistics.clustered import Sample, estimate
+from earwitness.psychometrics.thresholds import Settings, difference_of_thresholds, measure_threshold
+from earwitness.statistics.clustered import Sample, estimate, jackknife_variance
 from earwitness.tables.files import validate
-from earwitness.tables.psychometrics import CURVES, POINTS, THRESHOLDS
+from earwitness.tables.psychometrics import CONTRASTS, CURVES, POINTS, THRESHOLDS
 
 LEVELS = np.log10([20.0, 40, 80, 160, 500, 800, 1000])
 SETTINGS = Settings(Family(), target=0.75, confidence=0.95, n_bootstrap=400)
@@ -43,14 +42,13 @@ def classes(proportions, n_sources, rng, trials=15, spread=0.3):
         clipped = np.clip(proportions, 0.002, 0.998)
         logits = np.log(clipped / (1 - clipped)) + rng.normal(0, spread, (n_sources, 1))
         chance = 1 / (1 + np.exp(-logits))
-        found.append(SourceCounts(rng.binomial(trials, chance).astype(float), np.full(chance.shape, float(trials))))
+        found.append(SourceCounts(rng.binomial(trials, chance).astype(float)[None], np.full(chance.shape, float(trials))))
     return found
 
 
 def measured(proportions, n_sources=20, measure=balanced, seed=1, **options):
     rng = np.random.default_rng(seed)
-    counts = resample_sources(classes(proportions, n_sources, rng, **options), measure, SETTINGS.n_bootstrap, rng)
-    return measure_threshold(LEVELS, counts, SETTINGS, rng, LEVELS)
+    return measure_threshold(LEVELS, leave_out(classes(proportions, n_sources, rng, **options), measure), SETTINGS, rng, LEVELS)
 
 
 @pytest.mark.parametrize("sigmoid", SIGMOIDS)
@@ -142,18 +140,18 @@ def test_hard_cases_get_their_status_before_any_number(case, status, n_sources):
 @settings(deadline=None, max_examples=15)
 def test_nothing_outside_the_tested_range_is_ever_printed(seed, threshold_ms, n_sources):
     result = measured(curve(threshold_ms, 0.3).at(LEVELS)[0], n_sources, seed=seed)
-    for end in (result.value, result.low, result.high, *result.jackknife, *result.bootstrap, result.isotonic):
+    for end in (result.value, result.low, result.high, result.isotonic):
         assert not np.isfinite(end) or LEVELS[0] <= end <= LEVELS[-1]
 
 
 def test_the_interval_is_named_and_answers_of_one_source_are_not_independent():
     few, many = measured(HARD["ok"], 8, spread=1.0), measured(HARD["ok"], 25, spread=1.0)
-    assert (few.interval, few.low, few.high) == ("jackknife_t", *few.jackknife)
-    assert (many.interval, many.low, many.high) == ("cluster_bootstrap", *many.bootstrap)
+    assert few.interval == many.interval == "jackknife_t"
     rng = np.random.default_rng(1)
     sources = classes(HARD["ok"], 8, rng, spread=1.0)
-    correct, total = sum(group.correct.sum(axis=0) for group in sources), sum(group.total.sum(axis=0) for group in sources)
-    naive = measure_threshold(LEVELS, resample_answers(correct, total, HARD["ok"], 400, rng), SETTINGS, rng, LEVELS)
+    correct, total = sum(group.correct[0].sum(axis=0) for group in sources), sum(group.total.sum(axis=0) for group in sources)
+    naive = measure_threshold(LEVELS, LevelCounts(correct[None], total[None], None), SETTINGS, rng, LEVELS)
+    assert naive.interval == "parametric_bootstrap"
     assert few.high - few.low > 1.5 * (naive.high - naive.low)
 
 
@@ -164,6 +162,65 @@ def test_the_jackknife_of_a_mean_is_the_one_used_for_accuracies():
     variance, df = jackknife_variance(left_out)
     expected = estimate([Sample(k[None], n, "free") for k, n in zip(totals, counts, strict=True)], [0.5, 0.5])
     assert (variance, df) == pytest.approx((expected.variance, expected.df))
+
+
+def test_a_jackknife_over_sources_and_seeds_is_the_two_way_layout():
+    """A mean over sources of equal size: the thresholds' jackknife must be what `estimate` makes of mean squares."""
+    rng = np.random.default_rng(6)
+    groups = [SourceCounts(rng.binomial(40, 0.5 + 0.2 * rng.random((3, 1, 1)), (3, n, 1)).astype(float), np.full((n, 1), 40.0)) for n in (9, 14)]
+    counts = leave_out(groups, balanced)
+    variance, df = counts.left_out.of(lambda x: x[..., 0, 0] / x[..., 1, 0]).variance()
+    expected = estimate([Sample(group.correct[..., 0], group.total[:, 0], "free") for group in groups], [0.5, 0.5])
+    assert (float(variance), float(df)) == pytest.approx((expected.variance, expected.df), rel=0.03)
+
+
+def test_seeds_that_differ_widen_the_threshold_and_say_so():
+    rng = np.random.default_rng(7)
+    shifts = np.array([-0.3, 0.0, 0.3])
+    chance = np.array([curve(10 ** (1.8 + shift)).at(LEVELS)[0] for shift in shifts])
+    alike = [SourceCounts(np.repeat(rng.binomial(15, chance[1], (1, 20, 7)), 3, axis=0).astype(float), np.full((20, 7), 15.0)) for _ in range(2)]
+    apart = [SourceCounts(rng.binomial(15, chance[:, None], (3, 20, 7)).astype(float), np.full((20, 7), 15.0)) for _ in range(2)]
+    same, different = (measure_threshold(LEVELS, leave_out(groups, balanced), SETTINGS, rng, LEVELS) for groups in (alike, apart))
+    assert same.interval == different.interval == "two_way_t"
+    variance, df = different.thresholds.variance()
+    assert np.sqrt(variance) == pytest.approx(0.3 / np.sqrt(3), rel=0.25), "the standard error over three seeds"
+    assert df == pytest.approx(2, abs=0.5)
+    assert np.sqrt(same.thresholds.variance()[0]) < 0.05
+
+
+def test_equal_sources_still_have_an_interval():
+    """No source differs, so the interval is that of independent answers."""
+    correct = np.repeat(np.array([[[20.0, 21, 26, 33, 39, 40, 40]]]), 6, axis=1)
+    groups = [SourceCounts(correct, np.full((6, 7), 40.0))]
+    result = measure_threshold(LEVELS, leave_out(groups, lambda k, n: (k[0], n[0])), SETTINGS, np.random.default_rng(1), LEVELS)
+    assert result.thresholds.variance()[0] == pytest.approx(0, abs=1e-9)
+    assert (result.high - result.low) / 2 == pytest.approx(2.571 * np.sqrt(result.least_variance), rel=1e-3), "t with 5 degrees of freedom"
+    assert result.high - result.low > 0.05
+
+
+def test_the_difference_of_two_thresholds_cancels_what_sources_share():
+    """Sources' thresholds have a standard deviation of 0.3 decades, the same for both systems, of which one needs 0.2 decades more."""
+    rng = np.random.default_rng(9)
+    shifts = [rng.normal(0, 0.3, (24, 1)) for _ in range(2)]
+
+    def system(extra):
+        chance = [0.5 + 0.5 * ndtr((LEVELS - 1.9 - extra - shift) / 0.2) for shift in shifts]
+        return measure_threshold(
+            LEVELS,
+            leave_out([SourceCounts(rng.binomial(60, p)[None].astype(float), np.full(p.shape, 60.0)) for p in chance], balanced),
+            SETTINGS,
+            rng,
+            LEVELS,
+        )
+
+    a, b = system(0.2), system(0.0)
+    result = difference_of_thresholds(a, b)
+    low, high = result.interval(0.95, -9, 9)
+    assert low < 0.2 < high and result.p_zero() < 1e-6
+    assert high - low < 0.6 * (b.high - b.low)
+    back = difference_of_thresholds(b, a)
+    assert (back.value, back.variance, back.df) == pytest.approx((-result.value, result.variance, result.df))
+    assert not difference_of_thresholds(a, measured(HARD["ceiling"], 24)).known
 
 
 @pytest.mark.parametrize("criterion", [-0.5, 0.0, 0.5])
@@ -182,14 +239,13 @@ def test_bias_moves_the_threshold_of_accuracy_but_not_that_of_d_prime(criterion)
     assert d_prime[0] == pytest.approx(2 * half, abs=1e-4) and c[0] == pytest.approx(criterion, abs=1e-4)
 
 
-def test_a_thousand_resamples_of_a_curve_take_less_than_a_second():
+def test_a_threshold_with_its_interval_takes_less_than_a_second():
     rng = np.random.default_rng(1)
     sources = classes(HARD["ok"], 35, rng, trials=1)
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        counts = resample_sources(sources, balanced, 1000, rng)
-        fit_curves(LEVELS, *counts.resamples, Family()).threshold(0.75)
+        measure_threshold(LEVELS, leave_out(sources, balanced), SETTINGS, rng, LEVELS)
         times.append(time.perf_counter() - start)
     assert min(times) < 1
 
@@ -210,7 +266,8 @@ INDEX = baseline_index(12, 12)
 
 
 def fitted(answers, n_bootstrap=100):
-    thresholds, curves = fit_study(answers, "normal", 0.75, 0.95, n_bootstrap, seed=1)
+    thresholds, curves, contrasts = fit_study(answers, "normal", 0.75, 0.95, n_bootstrap, seed=1)
+    validate(contrasts, CONTRASTS)
     return validate(thresholds, THRESHOLDS), validate(curves, CURVES)
 
 
@@ -239,6 +296,38 @@ def test_seeds_that_answer_alike_are_no_more_evidence_than_one():
     columns = ["threshold", "low", "high"]
     accuracy = one.measure == "balanced_accuracy"
     assert two[accuracy][columns].to_numpy(float) == pytest.approx(one[accuracy][columns].to_numpy(float), rel=1e-6, nan_ok=True)
+
+
+def test_a_detector_that_always_says_no_has_no_sensitivity_and_an_interval():
+    """Whatever the sizes of the classes: 12 speech sources, 4 others."""
+    index = INDEX[(INDEX.label == "SPEECH") | INDEX.source_id.isin([f"NONSPEECH{k}" for k in range(4)])]
+    never = observer(index, "base").assign(answer="NONSPEECH")
+    points = point_table(collect_answers(never, index, no_split()), 0.95)
+    assert points.d_prime.abs().max() < 1e-12
+    assert (points.d_prime_low < -0.3).all() and (points.d_prime_high > 0.3).all()
+    assert (points.criterion_low < points.criterion_high - 0.3).all()
+
+
+def test_no_interval_of_a_point_has_a_width_of_zero():
+    for chance in (("SPEECH", "NONSPEECH"), ("SPEECH", "SPEECH"), ("NONSPEECH", "SPEECH")):
+        said = INDEX.set_index("stimulus_id").label.map(dict(zip(("SPEECH", "NONSPEECH"), chance, strict=True)))
+        answers = observer(INDEX, "base")
+        points = point_table(collect_answers(answers.assign(answer=answers.stimulus_id.map(said)), INDEX, no_split()), 0.95)
+        for low, high in (("low", "high"), ("d_prime_low", "d_prime_high"), ("criterion_low", "criterion_high")):
+            assert (points[high] - points[low] > 0.01).all()
+
+
+def test_contrasts_find_what_differs_and_are_corrected_within_their_question():
+    index = baseline_index(24, 24)
+    answers = [observer(index, "base", threshold_ms=200, threshold_db=5), observer(index, "energy", threshold_ms=60, threshold_db=-3)]
+    _, _, contrasts = fit_study(collect_answers(pd.concat(answers), index, no_split()), "normal", 0.75, 0.95, 100, seed=1)
+    table = validate(contrasts, CONTRASTS)
+    ratio = table[(table.contrast == "ratio") & (table.measure == "balanced_accuracy")].iloc[0]
+    assert (ratio.system_a, ratio.system_b, ratio.question) == ("energy", "base", "system")
+    assert ratio.low < 60 / 200 < ratio.high < 1 and ratio.p < 0.01
+    family = table[(table.question == "system") & table.p_holm.notna()]
+    assert (family.p_holm >= family.p).all() and (table.p_holm[table.measure == "d_prime"].isna()).all()
+    assert set(table.held_duration_b[table.question == "duration"]) == {1000}
 
 
 def test_sources_that_anything_trained_or_tuned_on_are_left_out():
@@ -290,8 +379,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say_and_thresholds_are_not_bi
                 np.full(n_sources, lapse),
             ).at(LEVELS)
             trials = 300 // n_sources
-            groups.append(SourceCounts(rng.binomial(trials, each).astype(float), np.full(each.shape, float(trials))))
-        result = measure_threshold(LEVELS, resample_sources(groups, balanced, 400, rng), SETTINGS, rng, LEVELS)
+            groups.append(SourceCounts(rng.binomial(trials, each).astype(float)[None], np.full(each.shape, float(trials))))
+        result = measure_threshold(LEVELS, leave_out(groups, balanced), SETTINGS, rng, LEVELS)
         held.append(result.low <= truth <= result.high)
         values.append(result.value)
     assert 0.90 <= np.mean(held) <= 0.98

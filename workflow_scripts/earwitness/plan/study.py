@@ -379,7 +379,7 @@ class Plan:
     @property
     def baseline_and_prompt_tables(self) -> list[str]:
         """The tables of the baseline and of the prompt searches, where there are any."""
-        thresholds = [f"results/tables/{table}.csv" for table in ("thresholds", "mixed_model_effects", "mixed_model_fits")]
+        thresholds = [f"results/tables/{table}.csv" for table in ("thresholds", "threshold_contrasts", "mixed_model_effects", "mixed_model_fits")]
         baseline = [*thresholds, "results/psychometrics/points.csv"] * ("baseline" in self.stimulus_sets)
         return baseline + ["results/tables/prompts.csv"] * bool(self.searches)
 

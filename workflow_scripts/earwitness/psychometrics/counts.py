@@ -10,9 +10,8 @@ from earwitness.core.errors import InputError
 from earwitness.core.names import canonical_name
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.axes import from_axis, to_axis
-from earwitness.psychometrics.fitting import fit_curves
 from earwitness.psychometrics.functions import FloatArray
-from earwitness.psychometrics.resampling import ResampledCounts, SourceCounts, pooled, resample_answers, resample_sources
+from earwitness.psychometrics.resampling import LevelCounts, SourceCounts, leave_out, pooled
 from earwitness.psychometrics.thresholds import MIN_LEVELS, Settings, Threshold, measure_threshold
 
 _NUMBERS = ["level", "correct", "total"]
@@ -58,8 +57,8 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
 def fit_counts(counts: pd.DataFrame, axis: str, settings: Settings, seed: int) -> dict[str, Any]:
     """Fit one function to counts of `checked_counts` and describe it, ready for JSON.
 
-    Intervals: by source where there are any (jackknife with t below 20 sources, else a cluster bootstrap), else from data sets
-    drawn from the fitted curve. Raises InputError where the target is not between guess rate and 1 - lapse rate.
+    Intervals: by source where there are any (jackknife, t), else from data sets drawn from the fitted curve. Raises
+    InputError where the target is not between guess rate and 1 - lapse rate.
     """
     family = settings.family
     ceiling = 1 - (family.lapse_rate or 0)
@@ -69,19 +68,14 @@ def fit_counts(counts: pd.DataFrame, axis: str, settings: Settings, seed: int) -
     x = to_axis(levels, axis)
     correct, total = (counts.groupby("level")[name].sum().to_numpy(np.float64) for name in ("correct", "total"))
     rng = stream(seed, "fit_counts")
-    resampled = _resampled(counts, x, correct, total, settings, rng)
-    return _described(measure_threshold(x, resampled, settings, rng, x), levels, correct, total, axis, settings)
+    return _described(measure_threshold(x, _level_counts(counts, correct, total), settings, rng, x), levels, correct, total, axis, settings)
 
 
-def _resampled(
-    counts: pd.DataFrame, x: FloatArray, correct: FloatArray, total: FloatArray, settings: Settings, rng: np.random.Generator
-) -> ResampledCounts:
+def _level_counts(counts: pd.DataFrame, correct: FloatArray, total: FloatArray) -> LevelCounts:
     if (counts.source == _INDEPENDENT).all():
-        curve = fit_curves(x, correct, total, settings.family).at(x)[0]
-        return resample_answers(correct, total, np.clip(curve, 0, 1), settings.n_bootstrap, rng)
+        return LevelCounts(correct[None], total[None], None)
     table = counts.pivot_table(index="source", columns="level", values=["correct", "total"], fill_value=0)
-    sources = SourceCounts(table["correct"].to_numpy(np.float64), table["total"].to_numpy(np.float64))
-    return resample_sources([sources], pooled, settings.n_bootstrap, rng)
+    return leave_out([SourceCounts(table["correct"].to_numpy(np.float64)[None], table["total"].to_numpy(np.float64))], pooled)
 
 
 def _described(result: Threshold, levels: FloatArray, correct: FloatArray, total: FloatArray, axis: str, settings: Settings) -> dict[str, Any]:
@@ -106,7 +100,6 @@ def _described(result: Threshold, levels: FloatArray, correct: FloatArray, total
         "slope": _or_none(result.slope),
         "deviance": result.deviance,
         "goodness_of_fit_p": _or_none(result.goodness_of_fit),
-        "censored_resamples": result.censored,
         "n_resamples": settings.n_bootstrap,
         "levels": [
             {"level": float(level), "correct": int(k), "total": int(n), "fitted": float(p)}

@@ -1,15 +1,16 @@
-"""Counts of right answers per level, and their resamples: by source (jackknife, cluster bootstrap) or by answer (parametric bootstrap)."""
+"""Counts of right answers per level, and those without each source and seed."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special, stats
 
 from earwitness.core.errors import InputError
 from earwitness.psychometrics.functions import FloatArray
-from earwitness.statistics.clustered import jackknife_variance
+from earwitness.statistics.clustered import Jackknife, degrees_of_freedom
 
 Measure = Callable[[Sequence[FloatArray], Sequence[FloatArray]], tuple[FloatArray, FloatArray]]
 """From correct and total answers per class, each of shape (n_curves, n_levels), to what a curve is fitted to: effective
@@ -21,45 +22,49 @@ LARGEST_DROP = 0.05
 
 @dataclass(frozen=True)
 class SourceCounts:
-    """Answers to one class: correct and total, both of shape (n_sources, n_levels)."""
+    """Answers to one class. correct: shape (n_seeds, n_sources, n_levels); total: shape (n_sources, n_levels), the same for every seed."""
 
     correct: FloatArray
     total: FloatArray
 
     @property
+    def n_seeds(self) -> int:
+        return self.correct.shape[0]
+
+    @property
     def n_sources(self) -> int:
-        return len(self.total)
+        return self.correct.shape[1]
 
     def weighted(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Counts summed over sources with weights, shape (n_curves, n_sources)."""
-        return weights @ self.correct, weights @ self.total
+        """Counts summed over seeds and sources with weights, shape (n_curves, n_seeds, n_sources)."""
+        return np.tensordot(weights, self.correct, 2), weights.sum(axis=1) @ self.total
 
 
 @dataclass(frozen=True)
-class ResampledCounts:
-    """The counts that one curve is fitted to, those of every resample, and those without each source.
+class LevelCounts:
+    """The counts that one curve is fitted to, and those without each source and seed.
 
-    correct, total: shape (1, n_levels). left_out: per class, counts of shape (n_sources, n_levels) without each source;
-    empty where answers count as independent. resamples: shape (n_resamples, n_levels).
+    correct, total: shape (1, n_levels); seeds answer the same items, so all their answers count as one's. left_out: the same,
+    stacked in an axis of two behind the others; None where answers count as independent.
     """
 
     correct: FloatArray
     total: FloatArray
-    left_out: tuple[tuple[FloatArray, FloatArray], ...]
-    resamples: tuple[FloatArray, FloatArray]
+    left_out: Jackknife | None
 
     def contrasts(self, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Estimates, variances and degrees of freedom of weighted sums of the levels' proportions.
 
-        weights: shape (n_contrasts, n_levels). Variances come from leaving out sources, or are binomial, of proportions
-        drawn to one half by half an answer.
+        weights: shape (n_contrasts, n_levels). Variances come from leaving out sources and seeds, and are never less than
+        binomial ones, of proportions drawn to one half by half an answer.
         """
         estimates = weights @ proportions(self.correct, self.total)[0]
-        if self.left_out:
-            variances, df = jackknife_variance([proportions(*counts) @ weights.T for counts in self.left_out])
-            return estimates, variances, df
         share = (self.correct[0] + 0.5) / (self.total[0] + 1)
-        return estimates, weights**2 @ (share * (1 - share) / self.total[0]), np.full(len(weights), np.inf)
+        binomial = weights**2 @ (share * (1 - share) / self.total[0])
+        if self.left_out is None:
+            return estimates, binomial, np.full(len(weights), np.inf)
+        variances, df = self.left_out.of(lambda counts: proportions(counts[..., 0, :], counts[..., 1, :]) @ weights.T).variance()
+        return estimates, np.maximum(variances, binomial), df
 
 
 def proportions(correct: FloatArray, total: FloatArray) -> FloatArray:
@@ -91,10 +96,25 @@ def unbiased(correct: Sequence[FloatArray], total: Sequence[FloatArray]) -> tupl
 def sensitivity_and_criterion(
     hits: FloatArray, n_speech: FloatArray, false_alarms: FloatArray, n_nonspeech: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """d' = z(H) - z(F) and criterion -(z(H) + z(F)) / 2, with the log-linear correction (Hautus 1995): (count + 0.5) / (n + 1)."""
-    hit = special.ndtri((hits + 0.5) / (n_speech + 1))
-    false_alarm = special.ndtri((false_alarms + 0.5) / (n_nonspeech + 1))
+    """d' = z(H) - z(F) and criterion -(z(H) + z(F)) / 2, with the log-linear correction (Hautus 1995) in proportion to the classes.
+
+    One answer of each kind is shared out between the classes by their sizes: H = (hits + s) / (n_speech + 2 s) with
+    s = n_speech / (n_speech + n_nonspeech), which is (count + 0.5) / (n + 1) for equal sizes. So a system that answers both
+    classes alike has d' = 0 whatever their sizes.
+    """
+    hit, false_alarm = (special.ndtri(rate) for rate in corrected_rates(hits, n_speech, false_alarms, n_nonspeech))
     return hit - false_alarm, -(hit + false_alarm) / 2
+
+
+def corrected_rates(
+    hits: npt.ArrayLike, n_speech: npt.ArrayLike, false_alarms: npt.ArrayLike, n_nonspeech: npt.ArrayLike
+) -> tuple[FloatArray, FloatArray]:
+    """Hit and false-alarm rate with the correction of `sensitivity_and_criterion`, in (0, 1); one half without trials."""
+    n, m = np.asarray(n_speech, dtype=np.float64), np.asarray(n_nonspeech, dtype=np.float64)
+    both = np.maximum(n + m, 1e-300)
+    given = (np.asarray(hits), n, n / both), (np.asarray(false_alarms), m, m / both)
+    hit, false_alarm = (np.where(size > 0, (k + extra) / np.where(size > 0, size + 2 * extra, 1), 0.5) for k, size, extra in given)
+    return hit, false_alarm
 
 
 def _effective_total(total: Sequence[FloatArray]) -> FloatArray:
@@ -102,36 +122,35 @@ def _effective_total(total: Sequence[FloatArray]) -> FloatArray:
     return np.divide(4 * first * second, first + second, out=np.zeros_like(first), where=(first > 0) & (second > 0))
 
 
-def resample_sources(
-    classes: Sequence[SourceCounts], measure: Measure, n_bootstrap: int, rng: np.random.Generator, answers_per_item: int = 1
-) -> ResampledCounts:
-    """Take sources as the independent units: draw whole sources of each class with replacement, and leave out one at a time.
+def leave_out(classes: Sequence[SourceCounts], measure: Measure) -> LevelCounts:
+    """Take sources as the independent units, and seeds where there are several, crossed with them: leave out one of each at a time.
 
-    answers_per_item: how many seeds answered every item; their answers are pooled but count once.
     Raises InputError where a class has a single source.
     """
     if any(group.n_sources < 2 for group in classes):
         raise InputError("a class has a single source, so nothing tells how sources differ: add recordings of at least one more")
+    n_seeds = classes[0].n_seeds
 
-    def counts(weights: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-        sums = [group.weighted(weight) for group, weight in zip(classes, weights, strict=True)]
+    def counts(number: int | None, removed: FloatArray) -> FloatArray:
+        """Without what `removed` marks, shape (n_curves, n_seeds, n_sources), of one class, or of all (n_curves, n_seeds, 1) where None."""
+        sums = []
+        for place, group in enumerate(classes):
+            weights = np.ones((len(removed), n_seeds, group.n_sources))
+            sums.append(group.weighted(weights - removed if number in (None, place) else weights))
         correct, total = measure([k for k, _ in sums], [n for _, n in sums])
-        return correct / answers_per_item, total / answers_per_item
+        return np.stack([correct, total], axis=1) / n_seeds
 
-    left_out = []
-    for number, group in enumerate(classes):
-        weights = [np.ones((group.n_sources, other.n_sources)) for other in classes]
-        weights[number] = weights[number] - np.eye(group.n_sources)
-        left_out.append(counts(weights))
-    drawn = [rng.multinomial(group.n_sources, np.full(group.n_sources, 1 / group.n_sources), n_bootstrap).astype(float) for group in classes]
-    correct, total = counts([np.ones((1, group.n_sources)) for group in classes])
-    return ResampledCounts(correct, total, tuple(left_out), counts(drawn))
-
-
-def resample_answers(correct: FloatArray, total: FloatArray, curve: FloatArray, n_bootstrap: int, rng: np.random.Generator) -> ResampledCounts:
-    """Take every answer as independent: draw each level's right answers from the fitted curve, of shape (n_levels,)."""
-    drawn = rng.binomial(total.astype(np.int64), curve, (n_bootstrap, len(total))).astype(float)
-    return ResampledCounts(correct[None], total[None], (), (drawn, np.broadcast_to(total, drawn.shape)))
+    by_source = tuple(counts(k, np.repeat(np.eye(group.n_sources)[:, None], n_seeds, axis=1)) for k, group in enumerate(classes))
+    by_seed, by_cell = None, []
+    if n_seeds > 1:
+        # Without a seed the others' answers still count as one's.
+        by_seed = counts(None, np.eye(n_seeds)[:, :, None]) * n_seeds / (n_seeds - 1)
+        for k, group in enumerate(classes):
+            cells = np.eye(n_seeds * group.n_sources).reshape(-1, n_seeds, group.n_sources)
+            by_cell.append(counts(k, cells).reshape(n_seeds, group.n_sources, 2, -1))
+    df = tuple(degrees_of_freedom(group.total.sum(axis=1) / group.total.sum()) for group in classes)
+    correct, total = counts(None, np.zeros((1, n_seeds, 1)))[0]
+    return LevelCounts(correct[None], total[None], Jackknife(by_source, by_seed, tuple(by_cell), df))
 
 
 def t_quantile(probability: float, df: FloatArray) -> FloatArray:
@@ -140,7 +159,7 @@ def t_quantile(probability: float, df: FloatArray) -> FloatArray:
     return np.asarray(stats.t.ppf(probability, finite))
 
 
-def falls(counts: ResampledCounts, confidence: float) -> bool:
+def falls(counts: LevelCounts, confidence: float) -> bool:
     """Whether performance falls by more than 5 points from a level to a higher one, beyond chance.
 
     One-sided tests of all pairs of levels, with Bonferroni's correction.
@@ -153,7 +172,10 @@ def falls(counts: ResampledCounts, confidence: float) -> bool:
     return bool(((drop > LARGEST_DROP) & (drop > limit)).any())
 
 
-def rises(counts: ResampledCounts, levels: FloatArray, confidence: float) -> bool:
-    """Whether performance has an upward linear trend along the axis, by a two-sided t-test."""
-    trend, variance, df = counts.contrasts((levels - levels.mean())[None])
-    return bool(trend[0] > 1e-12 and trend[0] > t_quantile((1 + confidence) / 2, df)[0] * math.sqrt(variance[0]))
+def trend(counts: LevelCounts, levels: FloatArray, confidence: float) -> tuple[float, float]:
+    """Confidence limits of the rise from the lowest to the highest level along a straight line (least squares, levels weigh alike)."""
+    centred = levels - levels.mean()
+    weights = centred * (levels[-1] - levels[0]) / (centred @ centred)
+    rise, variance, df = counts.contrasts(weights[None])
+    half = t_quantile((1 + confidence) / 2, df)[0] * math.sqrt(variance[0])
+    return float(rise[0] - half), float(rise[0] + half)

@@ -6,22 +6,23 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.axes import from_axis, to_axis
+from earwitness.psychometrics.contrasts import CurveData, Measured, contrast_table
 from earwitness.psychometrics.functions import Family, FloatArray
 from earwitness.psychometrics.resampling import (
     Measure,
     SourceCounts,
     balanced,
-    resample_sources,
-    sensitivity_and_criterion,
+    corrected_rates,
+    leave_out,
     unbiased,
 )
 from earwitness.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Settings, Threshold, measure_threshold
-from earwitness.statistics.clustered import Sample, estimate, jackknife_variance, reliability
+from earwitness.statistics.clustered import Sample, estimate, reliability
 from earwitness.systems import System
 from earwitness.tables.columns import LABELS
 from earwitness.tables.predictions import by_system
@@ -36,35 +37,15 @@ GRID_POINTS = 121
 class Answers:
     """What one system answered on the baseline set.
 
-    counts: one row per condition, label and source, with `n` answers (of all seeds) and `said_speech` among them.
+    counts: one row per condition, label, source and seed, with `n` answers and `said_speech` among them.
     """
 
     system: System
-    n_seeds: int
     counts: pd.DataFrame
 
 
-@dataclass(frozen=True)
-class CurveData:
-    """The levels of one axis, all else held, and the counts of correct answers of every source.
-
-    axis: "duration" or "snr"; held_duration_ms: the duration of an SNR curve, None for a duration curve. levels: ascending,
-    in ms or dB. classes: speech, then non-speech.
-    """
-
-    design: str
-    axis: str
-    held_duration_ms: int | None
-    levels: FloatArray
-    classes: tuple[SourceCounts, SourceCounts]
-
-    @property
-    def scale(self) -> str:
-        return "log" if self.axis == "duration" else "linear"
-
-
 def collect_answers(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame) -> list[Answers]:
-    """The answers of every system, summed over its seeds, without sources that anything was trained or tuned on.
+    """The answers of every system, by seed, without sources that anything was trained or tuned on.
 
     predictions, index, split: earwitness.tables.predictions.PREDICTIONS, STIMULI and SPLIT; left out are the sources of its parts train and dev.
     Raises InputError where a system lacks or repeats an answer, or no stimulus of a class is left.
@@ -81,16 +62,17 @@ def collect_answers(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.Da
         seeds = rows.seed.astype("string").fillna("-")
         if len(rows) != len(items) * seeds.nunique() or rows.assign(seed=seeds).duplicated(["stimulus_id", "seed"]).any():
             raise InputError(f"system {system}: some baseline stimuli have no answer or several; make its predictions again")
-        joined = rows[["stimulus_id", "answer"]].merge(items[["stimulus_id", "source_id", "label", *CONDITION]], on="stimulus_id")
-        groups = joined.assign(said_speech=joined.answer == "SPEECH").groupby([*CONDITION, "label", "source_id"], dropna=False).said_speech
-        found.append(Answers(system, int(seeds.nunique()), groups.agg(n="size", said_speech="sum").reset_index()))
+        joined = rows[["stimulus_id", "answer"]].assign(seed=seeds).merge(items[["stimulus_id", "source_id", "label", *CONDITION]], on="stimulus_id")
+        groups = joined.assign(said_speech=joined.answer == "SPEECH").groupby([*CONDITION, "label", "source_id", "seed"], dropna=False).said_speech
+        found.append(Answers(system, groups.agg(n="size", said_speech="sum").reset_index()))
     return found
 
 
 def point_table(systems: list[Answers], confidence: float) -> pd.DataFrame:
     """earwitness.tables.psychometrics.POINTS: every condition with counts, balanced accuracy, d' and criterion.
 
-    Intervals leave out one source at a time (t), with the answers of all seeds pooled. Raises InputError where a condition lacks a class.
+    Intervals of accuracy hold for new sources and seeds (`estimate`). Those of d' and criterion come from both classes' intervals on the
+    scale of z (Zou and Donner 2008), so they hold at 0 and 1 and are never of width 0. Raises InputError where a condition lacks a class.
     """
     rows = []
     for answers in systems:
@@ -119,71 +101,92 @@ def curves_of(answers: Answers) -> Iterator[CurveData]:
         levels = np.array(sorted(rows.level.unique()), dtype=np.float64)
         if len(levels) >= MIN_LEVELS:
             speech, nonspeech = (_source_counts(rows[rows.label == label], levels, label, f"{answers.system}, {axis} curve") for label in LABELS)
-            yield CurveData(design, axis, held, levels, (speech, nonspeech))
+            sources = tuple(tuple(sorted(rows.source_id[rows.label == label].unique())) for label in LABELS)
+            yield CurveData(design, axis, held, levels, (speech, nonspeech), sources)
 
 
 def fit_study(
     systems: list[Answers], sigmoid: str, target: float, confidence: float, n_bootstrap: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """earwitness.tables.psychometrics.THRESHOLDS and CURVES: every system's curves in balanced accuracy and in d'.
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """earwitness.tables.psychometrics.THRESHOLDS, CURVES and CONTRASTS: every system's curves in balanced accuracy and in d'.
 
     The target of d' is that of an unbiased observer at the target proportion: 1.349 at 75 %. d' is fitted as the accuracy
     Phi(d'/2) of that observer, so that both measures share one family, one guess rate and one meaning of the statuses.
     """
     settings = Settings(Family(sigmoid), target, confidence, n_bootstrap)
-    thresholds, curves = [], []
+    thresholds, curves, found = [], [], []
     for answers in systems:
         for data in curves_of(answers):
             identity = {"system_id": str(answers.system), "design": data.design, "axis": data.axis, "held_duration_ms": data.held_duration_ms}
             levels = to_axis(data.levels, data.scale)
             for measure, function in MEASURES.items():
                 rng = stream(seed, "fit_psychometrics", *identity.values(), measure)
-                resampled = resample_sources(data.classes, function, n_bootstrap, rng, answers.n_seeds)
-                result = measure_threshold(levels, resampled, settings, rng, np.linspace(levels[0], levels[-1], GRID_POINTS))
+                result = measure_threshold(levels, leave_out(data.classes, function), settings, rng, np.linspace(levels[0], levels[-1], GRID_POINTS))
                 named = identity | {"measure": measure}
                 thresholds.append(named | _threshold_row(data, result, _in_measure(np.array(target), measure)))
+                found.append(Measured(answers.system, data, measure, result))
                 if result.status not in WITHOUT_CURVE:
                     curves.append(_curve_rows(named, data, result, measure))
-    return pd.DataFrame(thresholds, columns=list(THRESHOLDS.columns)), pd.concat([pd.DataFrame(columns=list(CURVES.columns)), *curves])
+    table = pd.DataFrame(thresholds, columns=list(THRESHOLDS.columns))
+    return table, pd.concat([pd.DataFrame(columns=list(CURVES.columns)), *curves]), contrast_table(found, confidence)
 
 
 def _source_counts(rows: pd.DataFrame, levels: FloatArray, label: str, where: str) -> SourceCounts:
     correct = rows.said_speech if label == "SPEECH" else rows.n - rows.said_speech
-    table = rows.assign(correct=correct).pivot_table(index="source_id", columns="level", values=["correct", "n"], aggfunc="sum", fill_value=0)
-    if rows.empty or (empty := [level for level in levels if level not in table["n"].columns]):
+    table = rows.assign(correct=correct).pivot_table(
+        index="source_id", columns=["seed", "level"], values=["correct", "n"], aggfunc="sum", fill_value=0, observed=True
+    )
+    if rows.empty or (empty := [level for level in levels if level not in rows.level.unique()]):
         level = levels[0] if rows.empty else empty[0]
         raise InputError(f"{where}: level {level:g} has no {label} stimulus; add recordings of that class")
-    return SourceCounts(table["correct"].to_numpy(float), table["n"].to_numpy(float))
+    correct, total = (table[name].to_numpy(float).reshape(len(table), -1, len(levels)) for name in ("correct", "n"))
+    return SourceCounts(correct.transpose(1, 0, 2), total[:, 0])
 
 
 def _point(speech: pd.DataFrame, nonspeech: pd.DataFrame, confidence: float) -> dict[str, Any]:
-    hits, alarms = speech.said_speech.to_numpy(float), nonspeech.said_speech.to_numpy(float)
-    n_speech, n_nonspeech = speech.n.to_numpy(float), nonspeech.n.to_numpy(float)
-    accuracy = estimate([Sample(hits[None], n_speech), Sample((n_nonspeech - alarms)[None], n_nonspeech)], [0.5, 0.5])
+    samples = [_sample(speech, speech.said_speech), _sample(nonspeech, nonspeech.n - nonspeech.said_speech)]
+    hits, n_speech, correct, n_nonspeech = (part for s in samples for part in (s.means.mean() * s.n_items, s.n_items))
+    accuracy = estimate(samples, [0.5, 0.5])
     low, high = accuracy.interval(confidence, 0, 1)
-    whole = sensitivity_and_criterion(hits.sum(), n_speech.sum(), alarms.sum(), n_nonspeech.sum())
-    without_speech = sensitivity_and_criterion(hits.sum() - hits, n_speech.sum() - n_speech, alarms.sum(), n_nonspeech.sum())
-    without_sound = sensitivity_and_criterion(hits.sum(), n_speech.sum(), alarms.sum() - alarms, n_nonspeech.sum() - n_nonspeech)
     row = {
-        "n_speech": int(n_speech.sum()),
-        "hits": int(hits.sum()),
-        "n_nonspeech": int(n_nonspeech.sum()),
-        "false_alarms": int(alarms.sum()),
+        "n_speech": int(n_speech * samples[0].n_seeds),
+        "hits": int(speech.said_speech.sum()),
+        "n_nonspeech": int(n_nonspeech * samples[1].n_seeds),
+        "false_alarms": int(nonspeech.said_speech.sum()),
         "balanced_accuracy": accuracy.value,
         "low": low,
         "high": high,
     }
-    for name, value, *left_out in zip(["d_prime", "criterion"], whole, without_speech, without_sound, strict=True):
-        half = np.nan
-        if min(len(speech), len(nonspeech)) > 1:
-            variance, df = jackknife_variance(left_out)
-            half = float(stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance))
-        row |= {name: float(value), f"{name}_low": float(value) - half, f"{name}_high": float(value) + half}
+    ends = [estimate([sample], [1.0]).interval(confidence, 0, 1) for sample in samples]
+    # Corrected like the rates themselves, so that limits of 0 and 1 have a quantile: rates and their low and high ends, by class.
+    hit, false_alarm = np.transpose(
+        [
+            special.ndtri(corrected_rates(h * n_speech, n_speech, f * n_nonspeech, n_nonspeech))
+            for h, f in zip([hits / n_speech, *ends[0]], [1 - correct / n_nonspeech, *(1 - end for end in reversed(ends[1]))], strict=True)
+        ]
+    )
+    for name, sign, scale in (("d_prime", 1, 1.0), ("criterion", -1, -0.5)):
+        value, below, above = _combined(hit, false_alarm, sign)
+        limits = sorted([scale * (value - below), scale * (value + above)])
+        row |= {name: scale * value, f"{name}_low": limits[0], f"{name}_high": limits[1]}
     return row | {
-        "n_speech_sources": len(speech),
-        "n_nonspeech_sources": len(nonspeech),
-        "reliability": reliability(min(len(speech), len(nonspeech))),
+        "n_speech_sources": samples[0].n_sources,
+        "n_nonspeech_sources": samples[1].n_sources,
+        "reliability": reliability(min(sample.n_sources for sample in samples)),
     }
+
+
+def _sample(rows: pd.DataFrame, right: pd.Series) -> Sample:
+    """Right answers of one class by seed and source."""
+    table = rows.assign(right=right).pivot_table(index="seed", columns="source_id", values=["right", "n"], aggfunc="sum")
+    return Sample(table["right"].to_numpy(float), table["n"].to_numpy(float)[0])
+
+
+def _combined(hit: FloatArray, false_alarm: FloatArray, sign: int) -> tuple[float, float, float]:
+    """hit - sign x false_alarm, and how far its limits lie below and above, from value, low and high of both (Zou and Donner 2008)."""
+    h, f = hit[0], false_alarm[0]
+    nearer, farther = (false_alarm[2], false_alarm[1]) if sign > 0 else (false_alarm[1], false_alarm[2])
+    return float(h - sign * f), float(np.hypot(h - hit[1], f - nearer)), float(np.hypot(hit[2] - h, farther - f))
 
 
 def _in_measure(proportions: FloatArray, measure: str) -> FloatArray:
@@ -193,15 +196,14 @@ def _in_measure(proportions: FloatArray, measure: str) -> FloatArray:
 
 def _threshold_row(data: CurveData, result: Threshold, target: FloatArray) -> dict[str, Any]:
     n_speech, n_nonspeech = (group.n_sources for group in data.classes)
-    ends = result.value, result.low, result.high, *result.jackknife, *result.bootstrap, result.isotonic
-    names = ["threshold", "low", "high", "jackknife_low", "jackknife_high", "bootstrap_low", "bootstrap_high", "isotonic"]
+    ends = result.value, result.low, result.high, result.isotonic
+    names = ["threshold", "low", "high", "isotonic"]
     with_curve = result.status not in WITHOUT_CURVE
     return {
         "target": float(target),
         "status": result.status,
         **dict(zip(names, map(float, from_axis(np.array(ends), data.scale)), strict=True)),
         "interval": result.interval,
-        "censored_resamples": result.censored,
         "lowest_level": data.levels[0],
         "highest_level": data.levels[-1],
         "n_levels": len(data.levels),

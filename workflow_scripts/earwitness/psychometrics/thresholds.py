@@ -1,6 +1,5 @@
 """Where a psychometric function reaches a target, how well that is known, and whether it may be said at all."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,21 +7,23 @@ import numpy as np
 from earwitness.psychometrics.fitting import deviance, fit_curves
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
 from earwitness.psychometrics.isotonic import crossing, isotonic_fit
-from earwitness.psychometrics.resampling import ResampledCounts, falls, rises, t_quantile
-from earwitness.statistics.clustered import jackknife_variance
+from earwitness.psychometrics.resampling import LevelCounts, falls, t_quantile, trend
+from earwitness.statistics.clustered import Estimate, Jackknife
 
-STATUSES = ("ok", "right_censored", "left_censored", "never", "non_monotone", "flat")
-WITHOUT_CURVE = ("non_monotone", "flat")
+STATUSES = ("ok", "right_censored", "left_censored", "never", "non_monotone", "flat", "undecided")
+WITHOUT_CURVE = ("non_monotone", "flat", "undecided")
 MIN_LEVELS = 3
-MIN_SOURCES_FOR_BOOTSTRAP = 20
-"""With fewer sources in a class, percentiles of a cluster bootstrap are too narrow; the jackknife with t is not."""
+
+LARGEST_FLAT_RISE = 0.1
+"""A curve is called flat only where the data exclude a larger rise over the tested range."""
 
 _LEVELLED_OFF = 0.95
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a threshold is: the family of curves, the target proportion, the level of intervals, the number of resamples."""
+    """What a threshold is: the family of curves, the target proportion, the level of intervals, the number of data sets
+    that are drawn from the fitted curve."""
 
     family: Family
     target: float
@@ -36,14 +37,16 @@ class Threshold:
 
     status: "ok"; "right_censored" (the fitted curve or the isotonic fit is below the target at the highest level);
     "left_censored" (one of them is there at the lowest level); "never" (the curve has levelled off below the target);
-    "non_monotone" (performance falls, see `falls`); "flat" (no trend, see `rises`). The first that applies
-    of non_monotone, left_censored, flat, never, right_censored.
+    "non_monotone" (performance falls, see `falls`); "flat" (no rise, and none above 10 points is compatible with the data, see
+    `trend`); "undecided" (no rise is shown and none is excluded, or the threshold may lie below and above the tested range). The
+    first that applies of non_monotone, left_censored, flat or undecided, never, right_censored.
 
-    value, low, high, and the ends of `jackknife` and `bootstrap`: -inf is below the tested range, inf above it; nan where the
-    status leaves no threshold. interval names the headline: "jackknife_t" below 20 sources in a class, else
-    "cluster_bootstrap"; "parametric_bootstrap" for independent answers. censored: share of resamples outside the range.
-    goodness_of_fit: parametric-bootstrap p of the deviance; it assumes independent items, and is nan where there is no curve to judge.
-    band: low and high of the curve at `grid`, pointwise, by the method of the headline.
+    value, low, high: -inf is below the tested range, inf above it; nan where the status leaves no threshold. interval names the
+    method: "jackknife_t" over sources, "two_way_t" over sources and seeds, "parametric_bootstrap" for independent answers.
+    thresholds: that of the whole data and those without each source and seed, at most the tested range's width outside it;
+    least_variance: that of the threshold if answers were independent, below which its variance never goes. goodness_of_fit:
+    parametric-bootstrap p of the deviance; it assumes independent items, and is nan where there is no curve to judge. band: low and
+    high of the curve at `grid`, pointwise.
     """
 
     status: str
@@ -51,9 +54,9 @@ class Threshold:
     low: float
     high: float
     interval: str
-    jackknife: tuple[float, float]
-    bootstrap: tuple[float, float]
-    censored: float
+    fitted_threshold: float
+    thresholds: Jackknife | None
+    least_variance: float
     isotonic: float
     curve: Curves
     slope: float
@@ -64,69 +67,99 @@ class Threshold:
     band: tuple[FloatArray, FloatArray]
 
 
-def measure_threshold(levels: FloatArray, counts: ResampledCounts, settings: Settings, rng: np.random.Generator, grid: FloatArray) -> Threshold:
-    """Fit the curve and its resamples, decide the status, and only then say where it reaches the target.
+def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Settings, rng: np.random.Generator, grid: FloatArray) -> Threshold:
+    """Fit the curve, anew without each source and seed, decide the status, and only then say where it reaches the target.
 
     levels: shape (n_levels,), ascending, on the axis of the fit. grid: where the fitted curve is wanted.
     """
+    curve = fit_curves(levels, counts.correct, counts.total, settings.family)
+    drawn_correct, drawn_total = _drawn(levels, counts.total[0], curve, settings.n_bootstrap, rng)
+    drawn = fit_curves(levels, drawn_correct, drawn_total, settings.family)
+    tails = (1 - settings.confidence) / 2, (1 + settings.confidence) / 2
+    span = levels[-1] - levels[0]
+    inside = levels[0] - span, levels[-1] + span
+    value = float(np.clip(curve.threshold(settings.target)[0], *inside))
+    draws = np.clip(drawn.threshold(settings.target), *inside)
+    least_variance = float(np.var(draws))
 
-    def fit(answers: tuple[FloatArray, FloatArray]) -> Curves:
-        return fit_curves(levels, *answers, settings.family)
+    if counts.left_out is None:
+        interval, thresholds = "parametric_bootstrap", None
+        ends = np.quantile(draws, tails, method="inverted_cdf")
+        low, high = np.quantile(drawn.at(grid), tails, axis=0)
+    else:
+        interval = "jackknife_t" if counts.left_out.by_seed is None else "two_way_t"
+        both = counts.left_out.of(lambda left: _fitted(levels, left, settings, inside, grid))
+        thresholds = both.of(lambda values: values[..., 0])
+        variance, df = both.variance()
+        half = t_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], np.var(drawn.at(grid), axis=0)])))
+        ends = value + np.array([-half[0], half[0]])
+        low, high = np.clip(curve.at(grid)[0] - half[1:], 0, 1), np.clip(curve.at(grid)[0] + half[1:], 0, 1)
 
-    curve = fit((counts.correct, counts.total))
-    resampled = fit(counts.resamples)
-    left_out = [fit(answers) for answers in counts.left_out]
+    below, above = (float(end) for end in _censored(ends, levels))
     isotonic = isotonic_fit(counts.correct, counts.total)
     status = _status(levels, counts, curve, isotonic, settings)
-
-    value = float(curve.threshold(settings.target)[0])
-    draws = _censored(resampled.threshold(settings.target), levels)
-    tails = (1 - settings.confidence) / 2, (1 + settings.confidence) / 2
-    low, high = np.quantile(draws, tails, method="inverted_cdf")
-    bootstrap = float(low), float(high)
-    jackknife = _jackknife_interval(value, [curves.threshold(settings.target) for curves in left_out], levels, settings)
-    interval = interval_name(counts)
-    low, high = jackknife if interval == "jackknife_t" else bootstrap
-    value, low, high = _reportable(status, value, low, high)
-    slope = float(curve.slope(float(curve.threshold(settings.target)[0]))[0]) if status == "ok" else np.nan
+    if status == "ok" and below == -np.inf and above == np.inf:
+        status = "undecided"
     misfit = float(deviance(levels, counts.correct, counts.total, curve)[0])
     return Threshold(
         status,
-        value,
-        low,
-        high,
+        *_reportable(status, value, below, above),
         interval,
-        jackknife,
-        bootstrap,
-        float(np.isinf(draws).mean()),
+        value,
+        thresholds,
+        least_variance,
         float(crossing(levels, isotonic, settings.target)[0]),
         curve,
-        slope,
+        float(curve.slope(value)[0]) if status == "ok" else np.nan,
         misfit,
-        np.nan if status in WITHOUT_CURVE else _goodness_of_fit(levels, counts.total[0], curve, misfit, settings.n_bootstrap, rng, fit),
+        # Share of the drawn data sets whose deviance is at least as large (Wichmann and Hill 2001).
+        np.nan if status in WITHOUT_CURVE else float((1 + np.sum(deviance(levels, drawn_correct, drawn_total, drawn) >= misfit)) / (1 + len(draws))),
         grid,
         curve.at(grid)[0],
-        _band(curve, left_out if interval == "jackknife_t" else [], resampled, grid, settings),
+        (low, high),
     )
 
 
-def interval_name(counts: ResampledCounts) -> str:
-    """The headline's method."""
-    if not counts.left_out:
-        return "parametric_bootstrap"
-    fewest = min(len(total) for _, total in counts.left_out)
-    return "jackknife_t" if fewest < MIN_SOURCES_FOR_BOOTSTRAP else "cluster_bootstrap"
+def difference_of_thresholds(a: Threshold, b: Threshold) -> Estimate:
+    """Threshold a minus threshold b, in units of the axis, from the same sources; seeds pair by their order.
+
+    Unknown unless both statuses are "ok": where one threshold is outside the tested range there is no number to subtract.
+    """
+    value = a.value - b.value
+    if not (a.status == b.status == "ok") or a.thresholds is None or b.thresholds is None:
+        return Estimate(np.nan, np.nan, np.nan, np.nan, "none")
+    between = a.thresholds.minus(b.thresholds)
+    variance, df = between.variance()
+    # Two systems that share every answer differ in none; a difference of nothing still has the variance of independent answers.
+    variance = max(float(variance), 0.0) or a.least_variance + b.least_variance
+    return Estimate(value, variance, variance, float(df), "jackknife_t" if between.by_seed is None else "two_way_t")
 
 
-def _status(levels: FloatArray, counts: ResampledCounts, curve: Curves, isotonic: FloatArray, settings: Settings) -> str:
+def _drawn(levels: FloatArray, total: FloatArray, curve: Curves, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Data sets of as many independent answers drawn from the fitted curve."""
+    trials = np.maximum(1, np.round(total)).astype(np.int64)
+    correct = rng.binomial(trials, np.clip(curve.at(levels)[0], 0, 1), (n_draws, len(trials))).astype(float)
+    return correct, np.broadcast_to(trials.astype(float), correct.shape)
+
+
+def _fitted(levels: FloatArray, left_out: FloatArray, settings: Settings, inside: tuple[float, float], grid: FloatArray) -> FloatArray:
+    """The threshold, then the curve on the grid, of every left-out data set; left_out: shape (..., 2, n_levels)."""
+    counts = left_out.reshape(-1, 2, left_out.shape[-1])
+    curves = fit_curves(levels, counts[:, 0], counts[:, 1], settings.family)
+    values = np.column_stack([np.clip(curves.threshold(settings.target), *inside), curves.at(grid)])
+    return values.reshape(*left_out.shape[:-2], -1)
+
+
+def _status(levels: FloatArray, counts: LevelCounts, curve: Curves, isotonic: FloatArray, settings: Settings) -> str:
     lowest, highest = curve.at(levels[[0, -1]])[0]
     target = settings.target
     if falls(counts, settings.confidence):
         return "non_monotone"
     if lowest >= target or isotonic[0, 0] >= target:
         return "left_censored"
-    if not rises(counts, levels, settings.confidence):
-        return "flat"
+    least, largest = trend(counts, levels, settings.confidence)
+    if least <= 0:
+        return "flat" if largest < LARGEST_FLAT_RISE else "undecided"
     asymptote = 1 - float(curve.lapse[0])
     if asymptote <= target:
         amplitude = asymptote - settings.family.guess_rate
@@ -150,42 +183,3 @@ def _reportable(status: str, value: float, low: float, high: float) -> tuple[flo
 def _censored(thresholds: FloatArray, levels: FloatArray) -> FloatArray:
     """Thresholds with -inf and inf for those outside the tested range."""
     return np.where(thresholds < levels[0], -np.inf, np.where(thresholds > levels[-1], np.inf, thresholds))
-
-
-def _jackknife_interval(value: float, left_out: list[FloatArray], levels: FloatArray, settings: Settings) -> tuple[float, float]:
-    """Leave-one-source-out t interval; fits far outside the range count as one range's width outside, which censors the end."""
-    if not left_out:
-        return np.nan, np.nan
-    span = levels[-1] - levels[0]
-    inside = levels[0] - span, levels[-1] + span
-    variance, df = jackknife_variance([np.clip(thresholds, *inside) for thresholds in left_out])
-    half = t_quantile((1 + settings.confidence) / 2, df) * np.sqrt(variance)
-    low, high = _censored(np.clip(value, *inside) + np.array([-half, half]), levels)
-    return float(low), float(high)
-
-
-def _goodness_of_fit(
-    levels: FloatArray,
-    total: FloatArray,
-    curve: Curves,
-    misfit: float,
-    n_draws: int,
-    rng: np.random.Generator,
-    fit: Callable[[tuple[FloatArray, FloatArray]], Curves],
-) -> float:
-    """Share of data sets drawn from the fitted curve, and fitted again, whose deviance is at least as large (Wichmann and Hill 2001)."""
-    trials = np.round(total).astype(np.int64)
-    drawn = rng.binomial(trials, np.clip(curve.at(levels)[0], 0, 1), (n_draws, len(trials))).astype(float)
-    all_trials = np.broadcast_to(trials.astype(float), drawn.shape)
-    return float((1 + (deviance(levels, drawn, all_trials, fit((drawn, all_trials))) >= misfit).sum()) / (1 + n_draws))
-
-
-def _band(curve: Curves, left_out: list[Curves], resampled: Curves, grid: FloatArray, settings: Settings) -> tuple[FloatArray, FloatArray]:
-    if not left_out:
-        tails = [(1 - settings.confidence) / 2, (1 + settings.confidence) / 2]
-        low, high = np.quantile(resampled.at(grid), tails, axis=0)
-        return low, high
-    variance, df = jackknife_variance([curves.at(grid) for curves in left_out])
-    half = t_quantile((1 + settings.confidence) / 2, df) * np.sqrt(variance)
-    fitted = curve.at(grid)[0]
-    return np.clip(fitted - half, 0, 1), np.clip(fitted + half, 0, 1)

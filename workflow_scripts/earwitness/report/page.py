@@ -20,7 +20,7 @@ from earwitness.report.mixed_model_table import mixed_model_rows, mixed_model_se
 from earwitness.report.prompt_text import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
 from earwitness.report.style import LABEL_NAMES, headline, in_order, system_name
 from earwitness.report.summary import summarise
-from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, threshold_rows
+from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, contrast_rows, contrast_sentences, threshold_rows
 from earwitness.systems import LEAKY_SPLIT, System, leaks
 
 FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")
@@ -54,9 +54,10 @@ class ComparisonTables:
 
 @dataclass(frozen=True)
 class BaselineTables:
-    """The baseline set: earwitness.tables THRESHOLDS, POINTS, MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS."""
+    """The baseline set: earwitness.tables THRESHOLDS, CONTRASTS, POINTS, MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS."""
 
     thresholds: pd.DataFrame
+    threshold_contrasts: pd.DataFrame
     points: pd.DataFrame
     mixed_model_effects: pd.DataFrame
     mixed_model_fits: pd.DataFrame
@@ -198,10 +199,11 @@ def _of_material(tables: MaterialTables, config: dict[str, Any]) -> dict[str, An
 
 def _of_baseline(tables: BaselineTables | None, confidence: float) -> dict[str, Any]:
     if tables is None:
-        return {"thresholds": [], "mixed_models": {"rows": [], "sentences": []}}
+        return {"thresholds": [], "contrasts": {"rows": [], "sentences": []}, "mixed_models": {"rows": [], "sentences": []}}
     effects, fits = tables.mixed_model_effects, tables.mixed_model_fits
     models = {"rows": mixed_model_rows(effects, fits), "sentences": mixed_model_sentences(effects, fits, confidence)}
-    return {"thresholds": threshold_rows(tables.thresholds), "mixed_models": models}
+    contrasts = {"rows": contrast_rows(tables.threshold_contrasts), "sentences": contrast_sentences(tables.threshold_contrasts, confidence)}
+    return {"thresholds": threshold_rows(tables.thresholds), "contrasts": contrasts, "mixed_models": models}
 
 
 def _of_run(record: RunRecord) -> dict[str, Any]:

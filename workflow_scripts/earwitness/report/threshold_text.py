@@ -18,6 +18,7 @@ _SPACE = "\N{NO-BREAK SPACE}"
 _REASONS = {
     "never": "never: levels off below the target",
     "flat": "none: does not rise",
+    "undecided": "undecided: too few answers",
     "non_monotone": "none: falls along the axis",
 }
 
@@ -72,10 +73,65 @@ def threshold_rows(thresholds: pd.DataFrame) -> list[dict[str, Any]]:
                 "slope": slope,
                 "slope_unit": "decade" if main.axis == "duration" else "dB",
                 "p": main.goodness_of_fit_p_assumes_independent_items,
-                "method": {"jackknife_t": "jackknife, t", "cluster_bootstrap": "cluster bootstrap"}[main.interval],
+                "method": {"jackknife_t": "by source, t", "two_way_t": "by source and seed, t"}[main.interval],
             }
         )
     return rows
+
+
+def contrast_rows(contrasts: pd.DataFrame) -> list[dict[str, Any]]:
+    """The page's table of tests between thresholds in balanced accuracy: those that could be tested, in the table's order."""
+    return [
+        {
+            "system": row.system_a,
+            "against": row.system_b if row.question == "system" else f"{row.held_duration_b}{_SPACE}ms",
+            "curve": _contrast_curve(row),
+            "value": _contrast_value(row),
+            "interval": _contrast_interval(row),
+            "p": row.p_holm,
+        }
+        for row in rows_of(_tested(contrasts))
+    ]
+
+
+def contrast_sentences(contrasts: pd.DataFrame, confidence: float) -> list[str]:
+    """What the tests between thresholds settle, a sentence per question."""
+    tested = _tested(contrasts)
+    sentences = []
+    for question, asked in (("system", "a system and the base"), ("duration", "a duration and the longest")):
+        family = tested[tested.question == question]
+        if family.empty:
+            if (contrasts.question == question).any():
+                sentences.append(f"Between {asked} no threshold can be tested: one of both lies outside the tested range, or has too few sources.")
+            continue
+        settled = family[family.p_holm.astype(float) < 1 - confidence]
+        shown = "; ".join(f"{_contrast_name(row)} {_contrast_value(row)} {_contrast_interval(row)}" for row in rows_of(settled))
+        number = f"{len(settled)} of {len(family)}"
+        sentences.append(f"Between {asked}, {number} thresholds differ after Holm's correction{': ' + shown if shown else ''}.")
+    return sentences
+
+
+def _tested(contrasts: pd.DataFrame) -> pd.DataFrame:
+    return contrasts[(contrasts.measure == "balanced_accuracy") & contrasts.value.notna() & contrasts.p.notna()]
+
+
+def _contrast_curve(row: Any) -> str:
+    held = row.held_duration_a
+    return "duration, no noise" if row.axis == "duration" else f"SNR at {held}{_SPACE}ms" + (", grid" if row.design == "grid" else "")
+
+
+def _contrast_name(row: Any) -> str:
+    against = row.system_b if row.question == "system" else f"{row.held_duration_b}{_SPACE}ms"
+    return f"{row.system_a} against {against} ({_contrast_curve(row)})"
+
+
+def _contrast_value(row: Any) -> str:
+    return f"×{_SPACE}{decimal(row.value, 2)}" if row.contrast == "ratio" else f"{decimal(row.value, 1)}{_SPACE}dB"
+
+
+def _contrast_interval(row: Any) -> str:
+    digits = 2 if row.contrast == "ratio" else 1
+    return f"[{decimal(row.low, digits)},{_SPACE}{decimal(row.high, digits)}]"
 
 
 def _end(value: float, row: Any) -> str:

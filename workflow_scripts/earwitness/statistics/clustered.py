@@ -5,7 +5,7 @@ system was trained with several seeds, sources and seeds are crossed: every seed
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -129,19 +129,61 @@ class Estimate:
         return float(stats.t.sf(min(statistics), self.df))
 
 
-def jackknife_variance(left_out: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Variance of an estimate from its values without each source, per class, and its degrees of freedom.
+@dataclass(frozen=True)
+class Jackknife:
+    """An estimate, or several, anew without each source, each seed, and each pair of both.
 
-    V = sum over classes c of V_c, with V_c = (n_c - 1) / n_c sum_s (x_(s) - mean of x_(s))^2 over the values x_(s) without source s
-    (Efron 1982); df = V^2 / sum_c(V_c^2 / (n_c - 1)) (Satterthwaite 1946).
-    left_out: one array per class, shape (n_sources, ...). Returns arrays of shape (...,).
+    by_source: per class, shape (n_sources, ...). by_seed: shape (n_seeds, ...), and by_cell: per class, shape (n_seeds, n_sources, ...);
+    None and () with one seed. df: degrees of freedom per class (`degrees_of_freedom`).
     """
-    sizes = [len(values) for values in left_out]
-    parts = [(n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0) for n, values in zip(sizes, left_out, strict=True)]
-    variance = np.sum(parts, axis=0)
-    squares = np.sum([part**2 / (n - 1) for n, part in zip(sizes, parts, strict=True)], axis=0)
-    df = np.divide(variance**2, squares, out=np.full(variance.shape, min(sizes) - 1.0), where=squares > 0)
-    return variance, df
+
+    by_source: tuple[FloatArray, ...]
+    by_seed: FloatArray | None
+    by_cell: tuple[FloatArray, ...]
+    df: tuple[float, ...]
+
+    def of(self, function: Callable[[FloatArray], FloatArray]) -> "Jackknife":
+        """The jackknife of a function of the values."""
+        seeds = None if self.by_seed is None else function(self.by_seed)
+        return Jackknife(tuple(map(function, self.by_source)), seeds, tuple(map(function, self.by_cell)), self.df)
+
+    def minus(self, other: "Jackknife") -> "Jackknife":
+        """That of a difference of two estimates from the same sources, and from seeds paired by their order or of one of both only."""
+        zero = [0.0] * len(self.by_source)
+        ours, theirs = self.by_cell or zero, other.by_cell or zero
+        if self.by_seed is None and other.by_seed is None:
+            seeds, cells = None, ()
+        else:
+            seeds = np.asarray((0.0 if self.by_seed is None else self.by_seed) - (0.0 if other.by_seed is None else other.by_seed))
+            cells = tuple(np.asarray(x - y) for x, y in zip(ours, theirs, strict=True))
+        sources = tuple(x - y for x, y in zip(self.by_source, other.by_source, strict=True))
+        return Jackknife(sources, seeds, cells, tuple(map(min, zip(self.df, other.df, strict=True))))
+
+    def variance(self) -> tuple[FloatArray, FloatArray]:
+        """Variance of the estimate and its degrees of freedom, shape (...).
+
+        Over sources of a class V_c = (n - 1) / n sum_s (x_(s) - mean of x_(s))^2, over seeds V_seed likewise (Efron 1982). Both hold the
+        chance of seed by source, so that of the pairs is taken off once, as in the two-way layout of `estimate`: with r the values
+        x_(ks) without a pair, less the means of their row and column, it is (K n - 1)^2 sum r^2 / ((K - 1) (n - 1) K n).
+        t has Satterthwaite's degrees of freedom (Satterthwaite 1946).
+        """
+        source = [((len(x) - 1) / len(x) * np.sum((x - x.mean(axis=0)) ** 2, axis=0), df) for x, df in zip(self.by_source, self.df, strict=True)]
+        if self.by_seed is None:
+            return _sum_of_variances([], source, [])
+        n_seeds = len(self.by_seed)
+        seed = [((n_seeds - 1) / n_seeds * np.sum((self.by_seed - self.by_seed.mean(axis=0)) ** 2, axis=0), n_seeds - 1.0)]
+        residual = []
+        for x, df in zip(self.by_cell, self.df, strict=True):
+            n = x.shape[1]
+            r = x - x.mean(axis=0) - x.mean(axis=1)[:, None] + x.mean(axis=(0, 1))
+            square = (n_seeds * n - 1) ** 2 * np.sum(r**2, axis=(0, 1)) / ((n_seeds - 1) * (n - 1) * n_seeds * n)
+            residual.append((square, (n_seeds - 1.0) * df))
+        return _sum_of_variances(seed, source, residual)
+
+
+def jackknife_variance(left_out: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Variance and degrees of freedom of an estimate from its values without each source, per class, of sources of about equal size."""
+    return Jackknife(tuple(left_out), None, (), tuple(len(values) - 1.0 for values in left_out)).variance()
 
 
 def estimate(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
@@ -191,11 +233,11 @@ def estimate(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
         extra.append((weight**2 * sides[weight < 0], weight**2 * sides[weight > 0]))
 
     largest = [(v + max(more), d) for (v, d), more in zip(source_terms, extra, strict=True)]
-    total, df = _sum_of_variances(seed_terms, largest, residual_terms)
+    total, df = map(float, _sum_of_variances(seed_terms, largest, residual_terms))
     if total == 0:
         return unknown
     below, above = (
-        _sum_of_variances(seed_terms, [(v + more[side], d) for (v, d), more in zip(source_terms, extra, strict=True)], residual_terms)[0]
+        float(_sum_of_variances(seed_terms, [(v + more[side], d) for (v, d), more in zip(source_terms, extra, strict=True)], residual_terms)[0])
         for side in (0, 1)
     )
     return Estimate(value, below, above, df, "two_way_t" if n_seeds > 1 else "jackknife_t")
@@ -285,7 +327,8 @@ class Components:
                 residual.append((w2 * self.residuals[k] / (n_seeds * n), (n_seeds - 1.0) * df))
         if n_seeds > 1:
             seed = [(self.seed / n_seeds + sum(v for v, _ in residual), n_seeds - 1.0)]
-        return _sum_of_variances(seed, source, residual)
+        variance, df = _sum_of_variances(seed, source, residual)
+        return float(variance), float(df)
 
 
 def variance_components(samples: Sequence[Sample], weights: Sequence[float]) -> Components | None:
@@ -311,18 +354,25 @@ def variance_components(samples: Sequence[Sample], weights: Sequence[float]) -> 
     )
 
 
-def _sum_of_variances(*groups: list[tuple[float, float]]) -> tuple[float, float]:
+Terms = Sequence[tuple[npt.ArrayLike, float]]
+
+
+def _sum_of_variances(seed: Terms, source: Terms, residual: Terms) -> tuple[FloatArray, FloatArray]:
     """Seed + source - residual terms, each (variance, df), with Satterthwaite's df; never below a positive group alone."""
-    seed, source, residual = groups
-    total = sum(v for v, _ in seed + source) - sum(v for v, _ in residual)
-    terms = seed + source + residual
-    largest = max([seed, source], key=lambda group: sum(v for v, _ in group))
-    if total < sum(v for v, _ in largest):
-        total, terms = sum(v for v, _ in largest), largest
-    if total == 0:
-        return 0.0, 1.0
-    df = total**2 / sum(v**2 / d for v, d in terms)
-    return total, max(df, min(d for v, d in terms if v > 0))
+    seeds, sources, residuals = (np.sum([v for v, _ in group], axis=0) if group else np.array(0.0) for group in (seed, source, residual))
+    alone, total = np.maximum(seeds, sources), seeds + sources - residuals
+    df_alone = np.where(seeds > sources, _satterthwaite(seeds, seed), _satterthwaite(sources, source))
+    return np.maximum(total, alone), np.where(total < alone, df_alone, _satterthwaite(total, [*seed, *source, *residual]))
+
+
+def _satterthwaite(total: FloatArray, terms: Terms) -> FloatArray:
+    """Degrees of freedom of a sum of variances, not below those of its poorest term; 1 where the sum is 0."""
+    squares, poorest = np.zeros_like(total), np.full_like(total, np.inf)
+    for variance, df in terms:
+        squares = squares + np.square(variance) / df
+        poorest = np.where(np.asarray(variance) > 0, np.minimum(poorest, df), poorest)
+    known = squares > 0
+    return np.where(known, np.maximum(total**2 / np.where(known, squares, 1.0), poorest), 1.0)
 
 
 def naive_interval(samples: Sequence[Sample], weights: Sequence[float], confidence: float) -> tuple[float, float]:

@@ -41,24 +41,19 @@ POINTS = schema(
     },
 )
 """One row per system and condition of the baseline set. Counts are answers of all seeds. d' and criterion with the
-log-linear correction; criterion is above 0 where the system says speech too rarely. Intervals are clustered by source (jackknife, t)."""
+log-linear correction; criterion is above 0 where the system says speech too rarely. Intervals hold for new sources and new seeds."""
 
 THRESHOLDS = schema(
     "thresholds",
     {
         **_CURVE_IDENTITY,
         "target": number(),
-        "status": pa.Column(str, pa.Check.isin(["ok", "right_censored", "left_censored", "never", "non_monotone", "flat"])),
+        "status": pa.Column(str, pa.Check.isin(["ok", "right_censored", "left_censored", "never", "non_monotone", "flat", "undecided"])),
         "threshold": number(nullable=True),
         "low": number(nullable=True),
         "high": number(nullable=True),
-        "jackknife_low": number(nullable=True),
-        "jackknife_high": number(nullable=True),
-        "bootstrap_low": number(nullable=True),
-        "bootstrap_high": number(nullable=True),
         "isotonic": number(nullable=True),
-        "interval": pa.Column(str, pa.Check.isin(["jackknife_t", "cluster_bootstrap"])),
-        "censored_resamples": share(),
+        "interval": pa.Column(str, pa.Check.isin(["jackknife_t", "two_way_t"])),
         "lowest_level": number(),
         "highest_level": number(),
         "n_levels": count(),
@@ -82,3 +77,32 @@ CURVES = schema(
     {**_CURVE_IDENTITY, "level": number(), "fitted": number(), "low": number(), "high": number()},
 )
 """Fitted curves in units of their measure, with pointwise intervals; a curve that is flat or not monotone has no rows."""
+
+CONTRASTS = schema(
+    "threshold_contrasts",
+    {
+        "question": pa.Column(str, pa.Check.isin(["system", "duration"])),
+        "system_a": text(),
+        "system_b": text(),
+        "design": pa.Column(str, pa.Check.isin(["grid", "factorial"])),
+        "axis": pa.Column(str, pa.Check.isin(["duration", "snr"])),
+        "held_duration_a": pa.Column("Int64", pa.Check.gt(0), nullable=True),
+        "held_duration_b": pa.Column("Int64", pa.Check.gt(0), nullable=True),
+        "measure": pa.Column(str, pa.Check.isin(["balanced_accuracy", "d_prime"])),
+        "status_a": text(),
+        "status_b": text(),
+        "contrast": pa.Column(str, pa.Check.isin(["ratio", "difference"])),
+        "value": number(nullable=True),
+        "low": number(nullable=True),
+        "high": number(nullable=True),
+        "p": share(nullable=True),
+        "p_holm": share(nullable=True),
+        "interval": text(),
+        "n_speech_sources": count(),
+        "n_nonspeech_sources": count(),
+    },
+)
+"""Thresholds against each other, on the same sources. question: "system" (a against the base b on one curve) or "duration" (the SNR that a
+system needs at one duration against that at the longest). The contrast is the ratio of durations (a over b) or the difference of SNRs
+in dB (a minus b). Empty where a threshold is outside the tested range; p empty below 6 sources in a class. p_holm: over the tested
+contrasts of the question, in balanced accuracy; d' is a check."""
