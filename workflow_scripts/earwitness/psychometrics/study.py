@@ -132,8 +132,8 @@ def fit_study(
 
 
 def _source_counts(rows: pd.DataFrame, levels: FloatArray, label: str, where: str) -> SourceCounts:
-    correct = rows.said_speech if label == "SPEECH" else rows.n - rows.said_speech
-    table = rows.assign(correct=correct).pivot_table(
+    right = rows.said_speech if label == "SPEECH" else rows.n - rows.said_speech
+    table = rows.assign(correct=right).pivot_table(
         index="source_id", columns=["seed", "level"], values=["correct", "n"], aggfunc="sum", fill_value=0, observed=True
     )
     if rows.empty or (empty := [level for level in levels if level not in rows.level.unique()]):

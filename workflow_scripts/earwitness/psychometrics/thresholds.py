@@ -129,9 +129,9 @@ def difference_of_thresholds(a: Threshold, b: Threshold) -> Estimate:
     if not (a.status == b.status == "ok") or a.thresholds is None or b.thresholds is None:
         return Estimate(np.nan, np.nan, np.nan, np.nan, "none")
     between = a.thresholds.minus(b.thresholds)
-    variance, df = between.variance()
+    jackknife, df = between.variance()
     # Two systems that share every answer differ in none; a difference of nothing still has the variance of independent answers.
-    variance = max(float(variance), 0.0) or a.least_variance + b.least_variance
+    variance = float(jackknife) or a.least_variance + b.least_variance
     return Estimate(value, variance, variance, float(df), "jackknife_t" if between.by_seed is None else "two_way_t")
 
 

@@ -149,15 +149,13 @@ class Jackknife:
 
     def minus(self, other: "Jackknife") -> "Jackknife":
         """That of a difference of two estimates from the same sources, and from seeds paired by their order or of one of both only."""
-        zero = [0.0] * len(self.by_source)
-        ours, theirs = self.by_cell or zero, other.by_cell or zero
-        if self.by_seed is None and other.by_seed is None:
-            seeds, cells = None, ()
-        else:
-            seeds = np.asarray((0.0 if self.by_seed is None else self.by_seed) - (0.0 if other.by_seed is None else other.by_seed))
-            cells = tuple(np.asarray(x - y) for x, y in zip(ours, theirs, strict=True))
         sources = tuple(x - y for x, y in zip(self.by_source, other.by_source, strict=True))
-        return Jackknife(sources, seeds, cells, tuple(map(min, zip(self.df, other.df, strict=True))))
+        df = tuple(map(min, zip(self.df, other.df, strict=True)))
+        if self.by_seed is None and other.by_seed is None:
+            return Jackknife(sources, None, (), df)
+        ours, theirs = (jackknife.by_cell or tuple(np.zeros(1) for _ in sources) for jackknife in (self, other))
+        seeds = [np.zeros(1) if jackknife.by_seed is None else jackknife.by_seed for jackknife in (self, other)]
+        return Jackknife(sources, seeds[0] - seeds[1], tuple(x - y for x, y in zip(ours, theirs, strict=True)), df)
 
     def variance(self) -> tuple[FloatArray, FloatArray]:
         """Variance of the estimate and its degrees of freedom, shape (...).
@@ -327,8 +325,8 @@ class Components:
                 residual.append((w2 * self.residuals[k] / (n_seeds * n), (n_seeds - 1.0) * df))
         if n_seeds > 1:
             seed = [(self.seed / n_seeds + sum(v for v, _ in residual), n_seeds - 1.0)]
-        variance, df = _sum_of_variances(seed, source, residual)
-        return float(variance), float(df)
+        variance, freedom = _sum_of_variances(seed, source, residual)
+        return float(variance), float(freedom)
 
 
 def variance_components(samples: Sequence[Sample], weights: Sequence[float]) -> Components | None:
@@ -354,12 +352,12 @@ def variance_components(samples: Sequence[Sample], weights: Sequence[float]) -> 
     )
 
 
-Terms = Sequence[tuple[npt.ArrayLike, float]]
+Terms = Sequence[tuple[FloatArray | float, float]]
 
 
 def _sum_of_variances(seed: Terms, source: Terms, residual: Terms) -> tuple[FloatArray, FloatArray]:
     """Seed + source - residual terms, each (variance, df), with Satterthwaite's df; never below a positive group alone."""
-    seeds, sources, residuals = (np.sum([v for v, _ in group], axis=0) if group else np.array(0.0) for group in (seed, source, residual))
+    seeds, sources, residuals = (np.asarray(sum((v for v, _ in group), 0.0)) for group in (seed, source, residual))
     alone, total = np.maximum(seeds, sources), seeds + sources - residuals
     df_alone = np.where(seeds > sources, _satterthwaite(seeds, seed), _satterthwaite(sources, source))
     return np.maximum(total, alone), np.where(total < alone, df_alone, _satterthwaite(total, [*seed, *source, *residual]))
