@@ -12,12 +12,15 @@ from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROM
 SEEDS = ("1", "2", "3")
 
 
-def gains(proposers=("edits", "paraphrases"), seeds=SEEDS, low=-0.01, hostile="Is it speech?", systems=("base",)) -> pd.DataFrame:
+def gains(
+    proposers=("edits", "paraphrases"), seeds=SEEDS, low=-0.01, hostile="Is it speech?", systems=("base",), origin="searched", searched=40
+) -> pd.DataFrame:
     rows = []
     for system, proposer in itertools.product(systems, proposers):
         for seed in (*seeds, "all") if len(seeds) > 1 else seeds:
             question = "-" if seed == "all" else hostile
-            counts = [45, 6600] if seed != "all" else [45 * len(seeds), 6600 * len(seeds)]
+            times = len(seeds) if seed == "all" else 1
+            counts = ["-" if seed == "all" else origin, 45 * times, searched * times, 6600 * times]
             rows.append(
                 [system, proposer, seed, "-", question, *counts, 0.04, 0.03, 0.02, 0.015, 0.77, 0.782, 0.012, low, 0.034, 0.2, 2100, 42, "ok"]
             )

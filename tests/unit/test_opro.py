@@ -1,5 +1,8 @@
 """OPRO by a real, tiny language model with random weights, through its own chat template."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -26,6 +29,25 @@ def test_the_same_seed_writes_the_same_texts_and_leaves_torchs_own_draws_alone(w
     assert torch.equal(torch.random.get_rng_state(), state)
     assert texts == write("Write one.", 4, 7) != write("Write one.", 4, 8)
     assert len(set(texts)) == 4 and not any("<|im_end|>" in text or "Write one." in text for text in texts)
+
+
+def test_nothing_but_temperature_shapes_what_a_writer_draws(writer, tmp_path, monkeypatch):
+    """The hub's settings of a writer are left: a repetition penalty of 1.05 works against the tags."""
+    folder = shutil.copytree(writer, tmp_path / "writer")
+    settings = json.loads((folder / "generation_config.json").read_text())
+    hub = {"repetition_penalty": 1.05, "top_k": 20, "top_p": 0.8, "temperature": 0.7, "do_sample": True}
+    (folder / "generation_config.json").write_text(json.dumps(settings | hub))
+    seen = []
+    sample = Qwen2ForCausalLM._sample
+
+    def record(self, input_ids, logits_processor, *arguments, **options):
+        seen.extend(type(processor).__name__ for processor in logits_processor)
+        return sample(self, input_ids, logits_processor, *arguments, **options)
+
+    monkeypatch.setattr(Qwen2ForCausalLM, "_sample", record)
+    texts = load_writer(folder, "none", CPU)("Write one.", 2, 7)
+    assert not {"RepetitionPenaltyLogitsProcessor", "TopKLogitsWarper", "TopPLogitsWarper", "TemperatureLogitsWarper"} & set(seen)
+    assert texts == load_writer(writer, "none", CPU)("Write one.", 2, 7)
 
 
 def test_the_request_goes_through_the_chat_template_whatever_the_questions_hold(writer, monkeypatch):

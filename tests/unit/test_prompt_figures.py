@@ -70,3 +70,12 @@ def test_the_sentence_says_no_more_than_the_interval_does(low, verdict):
     assert "asked of the adapter attention, seed 42" in prompt_sentences(examples.gains(systems=BOTH), 0.95, "none")[-1]
     [single] = prompt_sentences(examples.gains(("edits",), ("1",), low=np.nan), 0.95, "none")
     assert "over one search" in single and "interval" not in single
+
+
+def test_a_proposer_that_contributed_nothing_gets_no_credit():
+    [text] = prompt_sentences(examples.gains(("opro",), searched=0, origin="direct"), 0.95, "none")
+    assert text.startswith("Language model (OPRO) contributed nothing: none of its questions could be asked of the base model,")
+    assert "gains" not in text
+    [some] = prompt_sentences(examples.gains(("edits",), origin="initial"), 0.95, "none")
+    assert some.endswith("; in 3 of 3 the choice was the initial question or one written by hand.")
+    assert "written by hand" not in prompt_sentences(examples.gains(("edits",)), 0.95, "none")[0]

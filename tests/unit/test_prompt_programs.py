@@ -24,6 +24,7 @@ from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS
+from earwitness.tables.prompts import PROMPT_SCORES
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -122,6 +123,9 @@ def test_what_was_found_is_reported_on_test_sources_with_its_system(study, folde
     options = ["--tuning", best / "prompts.tuning.json", "--index", study / "index.parquet", "--confidence", 0.95]
     call(compare_prompts, monkeypatch, found / "predictions.parquet", *common, *named, *options, *outputs)
     gains = read_table(study / "gains.csv", PROMPT_GAINS)
+    scores = read_table(best / "prompts.csv", PROMPT_SCORES)
+    assert gains.n_searched.tolist() == [(scores.origin == "searched").sum()] and gains.n_prompts.tolist() == [len(scores)]
+    assert gains.origin.tolist() == scores.origin[scores.chosen].tolist()
     assert gains.system_id.tolist() == [SYSTEM] and gains.n_sources.tolist() == [8] and np.isfinite(gains.difference).all()
     assert set(read_table(study / "conditions.csv", PROMPT_CONDITIONS).system_id) == {SYSTEM}
 

@@ -138,6 +138,7 @@ def _reported(searches: Sequence[FinishedSearch]) -> dict[str, Any]:
         [
             {
                 "n_prompts": len(finished.scores),
+                "n_searched": int((finished.scores.origin == "searched").sum()),
                 "n_answers": int((finished.scores.n_stimuli + finished.scores.n_development).sum()),
                 "search_gain": finished.chosen.gain,
                 "search_optimism": finished.record["value"]["search_optimism"],
@@ -147,9 +148,10 @@ def _reported(searches: Sequence[FinishedSearch]) -> dict[str, Any]:
             for finished in searches
         ]
     ).astype(float)
-    question = {"prompt_id": searches[0].chosen.prompt_id, "question": searches[0].chosen.question} if len(searches) == 1 else {}
-    totals = {name: int(reported[name].sum()) for name in ("n_prompts", "n_answers")}
-    return {"prompt_id": "-", "question": "-"} | {str(name): mean for name, mean in reported.mean().items()} | totals | question
+    chosen = searches[0].chosen
+    question = {name: chosen[name] for name in ("prompt_id", "question", "origin")} if len(searches) == 1 else {}
+    totals = {name: int(reported[name].sum()) for name in ("n_prompts", "n_searched", "n_answers")}
+    return {"prompt_id": "-", "question": "-", "origin": "-"} | {str(name): mean for name, mean in reported.mean().items()} | totals | question
 
 
 def _tested(chosen: Outcomes, initial: Outcomes, confidence: float) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from earwitness.core.errors import InputError
 from earwitness.model.checkpoint import verify_checkpoint
@@ -96,6 +96,12 @@ def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise InputError(f"{folder}: its tokenizer has more tokens than the model; copy the model's own tokenizer files")
     model.requires_grad_(False)
+    # A folder's own settings would change what is drawn; a repetition penalty works against the very tags that answers are read by.
+    ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
+    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    model.generation_config = GenerationConfig(
+        do_sample=True, temperature=TEMPERATURE, top_k=0, top_p=1.0, repetition_penalty=1.0, eos_token_id=ends, pad_token_id=padding
+    )
 
     @torch.inference_mode()
     def write(request: str, count: int, seed: int) -> list[str]:
@@ -104,16 +110,7 @@ def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
         inputs = inputs.to(device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            tokens = model.generate(
-                **inputs,
-                do_sample=True,
-                temperature=TEMPERATURE,
-                top_k=0,
-                top_p=1.0,
-                max_new_tokens=NEW_TOKENS,
-                num_return_sequences=count,
-                pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
-            )
+            tokens = model.generate(**inputs, max_new_tokens=NEW_TOKENS, num_return_sequences=count)
         return tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
 
     return write

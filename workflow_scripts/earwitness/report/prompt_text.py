@@ -49,6 +49,14 @@ def _sentence(system: System, rows: pd.DataFrame, confidence: float) -> str:
     together = rows[rows.search_seed == "all"]
     row = rows_of(together if len(together) else rows)[0]
     n_searches = len(rows) - 1 if len(together) else 1
+    if not row.n_searched:
+        name = proposer_name(row.proposer)
+        return (
+            f"{name[0].upper()}{name[1:]} contributed nothing: none of its questions could be asked of the {asked_name(system)},"
+            " so that what was chosen is the initial question or one written by hand."
+        )
+    single = rows[rows.search_seed != "all"]
+    kept = int((single.origin != "searched").sum())
     text = (
         f"By {proposer_name(row.proposer)}, over {'one search' if n_searches == 1 else f'{n_searches} searches'} of"
         f" {row.n_prompts / n_searches:.0f} questions and {row.n_answers / n_searches:,.0f} answers each, the chosen question gains"
@@ -62,4 +70,6 @@ def _sentence(system: System, rows: pd.DataFrame, confidence: float) -> str:
     text += f"; on the search's own stimuli it gained {points(row.search_gain)}"
     if not pd.isna(row.search_optimism):
         text += f", where the best of equally good questions is expected to show {points(row.search_optimism)} over their mean"
+    if kept:
+        text += f"; in {kept} of {n_searches} the choice was the initial question or one written by hand"
     return text + "."

@@ -3,7 +3,7 @@
 import pandera.pandas as pa
 
 from earwitness.tables.columns import count, number, schema, share, text
-from earwitness.tables.prompts import PROMPT_SCORES
+from earwitness.tables.prompts import ORIGINS, PROMPT_SCORES
 
 _PROPOSERS = ["edits", "opro", "paraphrases"]
 _PROMPT_SEARCH = {"system_id": text(), "proposer": pa.Column(str, pa.Check.isin(_PROPOSERS)), "search_seed": text()}
@@ -32,7 +32,9 @@ PROMPT_GAINS = schema(
         **_PROMPT_SEARCH,
         "prompt_id": text(),
         "question": text(),
+        "origin": pa.Column(str, pa.Check.isin([*ORIGINS, "-"])),
         "n_prompts": count(),
+        "n_searched": count(),
         "n_answers": count(),
         "search_gain": number(),
         "search_optimism": number(nullable=True),
@@ -50,7 +52,8 @@ PROMPT_GAINS = schema(
     },
 )
 """What each search's chosen question gains over the initial question on the test part, which no search saw: one row per search and,
-where a proposer has several over one system, one over them (search_seed "all", prompt_id and question "-"). difference: balanced accuracy
+where a proposer has several over one system, one over them (search_seed "all", prompt_id, question and origin "-").
+origin: where the chosen question comes from. n_searched: of n_prompts, those that the proposer wrote. difference: balanced accuracy
 minus the initial question's on the same stimuli; interval and p clustered by source and, over all searches, by search.
 search_gain, development_gain: the same on the stimuli of the search and of the choice; optimism: the gain expected there
 if all questions were equally good (earwitness.prompt_search.selection_bias). n_prompts and n_answers: what the search cost."""

@@ -4,11 +4,14 @@ import pandera.pandas as pa
 
 from earwitness.tables.columns import count, number, schema, share, text
 
+ORIGINS = ["initial", "direct", "searched"]
+"""Where a question of a search comes from: the one it begins with, written by hand, or written by the proposer."""
+
 PROMPT_SCORES = schema(
     "prompt_scores",
     {
         "iteration": count(),
-        "origin": pa.Column(str, pa.Check.isin(["initial", "direct", "searched"])),
+        "origin": pa.Column(str, pa.Check.isin(ORIGINS)),
         "prompt_id": text(),
         "question": text(),
         "n_characters": count(),
