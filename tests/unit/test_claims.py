@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import prompt_examples
 import pytest
 import report_examples as examples
 import yaml
@@ -160,10 +161,21 @@ def test_leakage_is_read_of_draws_where_there_are_any_and_of_the_leaky_arm_other
     assert table.loc["leakage_buys", ["value", "source"]].tolist() == [25, "draws/redrawn"]
 
 
-def test_a_grid_without_an_interval_settles_nothing():
-    """30 hits of 40 and 10 false alarms of 40 are 60 right answers of 80."""
-    points = row(POINTS, system_id="base", design="grid", n_speech=40, hits=30, n_nonspeech=40, false_alarms=10)
-    assert verdicts(True, points=points).loc["zero_shot_accuracy", ["value", "verdict"]].tolist() == [75, NOT_SETTLED]
+def test_the_grid_is_the_mean_of_its_conditions_with_an_interval_as_wide_as_theirs():
+    conditions = [(0.9, 0.86, 0.92), (0.88, 0.84, 0.94)]
+    names = ("balanced_accuracy", "low", "high")
+    points = pd.concat([row(POINTS, system_id="base", design="grid", **dict(zip(names, values, strict=True))) for values in conditions])
+    found = verdicts(True, points=points).loc["zero_shot_accuracy"]
+    assert found[["value", "low", "high"]].tolist() == pytest.approx([89, 85, 93]) and found.verdict == HOLDS
+    alone = verdicts(True, points=points.assign(low=np.nan)).loc["zero_shot_accuracy"]
+    assert alone.value == pytest.approx(89) and alone.verdict == NOT_SETTLED, "what has no interval settles nothing"
+
+
+def test_accuracies_of_questions_have_intervals_of_their_own_beside_that_of_the_gain():
+    table = verdicts(True, prompts=prompt_examples.gains())
+    assert table.loc["initial_question", ["value", "low", "high", "verdict"]].tolist() == [77, 70, 84, NOT_SETTLED]
+    assert table.loc["best_question", ["value", "low", "high", "verdict"]].tolist() == [pytest.approx(78.2), 71, 85, REFUTED]
+    assert table.loc["question_gains", ["value", "low", "high", "verdict"]].tolist() == [pytest.approx(1.2), -1, pytest.approx(3.4), NOT_SETTLED]
 
 
 def history(*searches) -> pd.DataFrame:

@@ -200,10 +200,12 @@ def accuracy(table: Any, _: float, system: str, test_set: str = "unseen", metric
 
 
 def grid_accuracy(table: Any, _: float) -> Measurement | None:
-    """Of POINTS: the share of right answers of the base over all conditions of the grid, in per cent, without an interval."""
+    """Of POINTS: balanced accuracy of the base, mean over the conditions of the grid, in per cent.
+
+    The interval is the mean of the conditions' own: all have the same sources, and a mean varies no more than its terms do on average.
+    """
     rows = _only(table, system_id=str(BASE), design="grid")
-    asked = (rows.n_speech + rows.n_nonspeech).sum()
-    return Measurement(100 * float((rows.hits + rows.n_nonspeech - rows.false_alarms).sum() / asked)) if asked else None
+    return None if rows.empty else _scaled(rows[["balanced_accuracy", "low", "high"]].mean(skipna=False), "balanced_accuracy", "low", "high", 100)
 
 
 def _threshold(table: Any, axis: str, held_duration_ms: int | None) -> Any | None:
@@ -238,6 +240,14 @@ def mixed_model_term(table: Any, _: float, term: str, stimuli: str = "noisy") ->
     return None if row is None or pd.isna(row.estimate) else _scaled(row, "estimate", "low", "high", 1, float(row.p_likelihood_ratio))
 
 
+INTERVALS_OF_PROMPTS = {
+    "difference": ("low", "high"),
+    "initial_accuracy": ("initial_low", "initial_high"),
+    "balanced_accuracy": ("accuracy_low", "accuracy_high"),
+}
+"""Column of PROMPT_GAINS -> those of its interval."""
+
+
 def prompt_gain(
     table: Any, _: float, column: str = "difference", adapters: bool = False, proposers: Sequence[str] = ("opro", "edits")
 ) -> Measurement | None:
@@ -248,7 +258,7 @@ def prompt_gain(
         if not own.empty:
             together = own[own.search_seed == "all"]
             row = (together if len(together) else own).iloc[0]
-            return _scaled(row, column, "low", "high", 100) if column == "difference" else Measurement(100 * float(row[column]))
+            return _scaled(row, column, *INTERVALS_OF_PROMPTS[column], 100)
     return None
 
 

@@ -157,9 +157,12 @@ def _reported(searches: Sequence[FinishedSearch]) -> dict[str, Any]:
 def _tested(chosen: Outcomes, initial: Outcomes, confidence: float) -> dict[str, Any]:
     row = compare(chosen, initial, confidence, margin=np.nan)
     samples, weights = metric_parts(chosen, "balanced_accuracy")
+    before, after = estimate(*metric_parts(initial, "balanced_accuracy")), estimate(samples, weights)
     return {
-        "initial_accuracy": estimate(*metric_parts(initial, "balanced_accuracy")).value,
-        "balanced_accuracy": estimate(samples, weights).value,
+        "initial_accuracy": before.value,
+        **dict(zip(("initial_low", "initial_high"), before.interval(confidence, 0, 1), strict=True)),
+        "balanced_accuracy": after.value,
+        **dict(zip(("accuracy_low", "accuracy_high"), after.interval(confidence, 0, 1), strict=True)),
         **{name: row[name] for name in ("difference", "low", "high", "p_clustered_t", "n_items", "n_sources")},
         "reliability": reliability(min(sample.n_sources for sample in samples)),
     }

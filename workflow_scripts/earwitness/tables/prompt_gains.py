@@ -41,7 +41,11 @@ PROMPT_GAINS = schema(
         "development_gain": number(),
         "development_optimism": number(nullable=True),
         "initial_accuracy": share(),
+        "initial_low": share(nullable=True),
+        "initial_high": share(nullable=True),
         "balanced_accuracy": share(),
+        "accuracy_low": share(nullable=True),
+        "accuracy_high": share(nullable=True),
         "difference": number(),
         "low": number(nullable=True),
         "high": number(nullable=True),
@@ -54,6 +58,6 @@ PROMPT_GAINS = schema(
 """What each search's chosen question gains over the initial question on the test part, which no search saw: one row per search and,
 where a proposer has several over one system, one over them (search_seed "all", prompt_id, question and origin "-").
 origin: where the chosen question comes from. n_searched: of n_prompts, those that the proposer wrote. difference: balanced accuracy
-minus the initial question's on the same stimuli; interval and p clustered by source and, over all searches, by search.
+minus the initial question's on the same stimuli; every interval, and p, clustered by source and, over all searches, by search.
 search_gain, development_gain: the same on the stimuli of the search and of the choice; optimism: the gain expected there
 if all questions were equally good (earwitness.prompt_search.selection_bias). n_prompts and n_answers: what the search cost."""
