@@ -13,6 +13,8 @@ LIBRARY = "workflow_scripts/earwitness/"
 
 PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
+JUDGED = {"judge_claims"} | PROVENANCE
+OF_CLAIMS = {"plot_leakage", "plot_psychometrics"} | JUDGED
 SECOND_AUDIT = {"audit_tuning", "render_audit", "gate_tuning", "hand_over_adapter"}
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
@@ -31,7 +33,7 @@ AFTER_PREDICTIONS = (
     | TEST_SIZES
     | EXPERIMENTS
     | PSYCHOACOUSTICS
-    | PROVENANCE
+    | JUDGED
 )
 OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - {"hand_over_adapter"}) | PHASES | {"ensemble_seeds", "list_errors"}
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
@@ -47,7 +49,7 @@ BASELINE = (
     {"make_baseline_stimuli", "audit_stimuli", "summarise_stimuli", "encode_stimuli", "predict_zeroshot", "detect_reference", "predict_adapter"}
     | SECOND_AUDIT
     | PSYCHOACOUSTICS
-    | PROVENANCE
+    | JUDGED
 )
 RECORDED = {"catalogue_recordings", "select_clips"}
 BASE = {"train_tiny_base", "identify_model", "probe_counterfactuals"} | OF_THE_BASE | ADAPTERS | SECOND_AUDIT
@@ -59,8 +61,8 @@ STYLED = (
     | PAGE
 )
 
-COUNTED = {"measure_accuracy", "hand_over_adapter"} | FIGURES_OF_SCORES | PROVENANCE
-FITTED = {"fit_psychometrics", "plot_psychometrics"} | PROVENANCE
+COUNTED = {"measure_accuracy", "hand_over_adapter"} | FIGURES_OF_SCORES | JUDGED
+FITTED = {"fit_psychometrics", "plot_psychometrics"} | JUDGED
 DRAWN = {"plot_accuracy"} | PAGE
 
 Edit = Callable[[Checkout], Sequence[str]]
@@ -149,7 +151,7 @@ CODE = [
     case(
         "a number in `prompt_search/edits.py`",
         replaced(LIBRARY + "prompt_search/edits.py", "PARENTS = 5", "PARENTS = 6"),
-        PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE,
+        PROMPT_SEARCH | SECOND_AUDIT | JUDGED,
     ),
     case("a column of a table of results, `tables/accuracy.py`", appended(LIBRARY + "tables/accuracy.py", "\nMORE = 1\n"), COUNTED),
     case("a number in `psychometrics/fitting.py`", appended(LIBRARY + "psychometrics/fitting.py", "\nMORE = 1\n"), FITTED),
@@ -163,6 +165,8 @@ CODE = [
         replaced("rules/report.smk", '"python workflow_scripts/plot_training.py ', '"python  workflow_scripts/plot_training.py '),
         {"plot_training"} | PAGE,
     ),
+    case("a claim of the published study, `config/claims.yaml`", appended("config/claims.yaml", "\n"), OF_CLAIMS),
+    case("how claims are judged, `evaluation/claims.py`", appended(LIBRARY + "evaluation/claims.py", "\nMORE = 1\n"), OF_CLAIMS),
     case("`config/pretraining_corpora.csv`", appended("config/pretraining_corpora.csv", "\n"), SECOND_AUDIT | PROVENANCE),
     case("the environments' lock, `envs/requirements.lock`", appended("envs/requirements.lock", "\n"), PROVENANCE),
 ]
@@ -181,7 +185,7 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"finetuning": {"recipe": {"rank": 32, "alpha": 16}}}, ADAPTERS),
     ({"finetuning": {"recipes": {"rms": {"rank": 8}}}}, PROVENANCE),
     ({"prompt": {"question": "Is anyone speaking?"}}, {"probe_counterfactuals"} | ASKED | PROMPT_SEARCH | SECOND_AUDIT | ADAPTERS),
-    ({"prompt_search": {"iterations": 2}}, PROMPT_SEARCH | SECOND_AUDIT | PROVENANCE),
+    ({"prompt_search": {"iterations": 2}}, PROMPT_SEARCH | SECOND_AUDIT | JUDGED),
     ({"prompt_search": {"use_question_of": "edits"}}, {"choose_prompt", "probe_counterfactuals"} | ASKED | SECOND_AUDIT | ADAPTERS),
     ({"statistics": {"confidence": 0.9}}, AFTER_PREDICTIONS | PROMPTS_TESTED),
     ({"resources": {"batch_size": 7, "memory": "compact", "gpus_per_prediction": 2}}, PROVENANCE),
@@ -225,7 +229,7 @@ def test_an_experiment_trains_only_what_no_other_has_trained(finished):
     settings = {"recipes": {"small": {"rank": 4}}, "experiments": {"sizes": {"recipes": ["attention", "small"], "seeds": [42, 7]}}}
     plan = finished.plan(*with_settings({"finetuning": settings})(finished))
     assert (plan["train_adapter"], plan["predict_adapter"]) == (3, 3), "small with both seeds, attention with the new one"
-    assert rules_of(plan) == {"train_adapter", "predict_adapter"} | EXPERIMENTS | PROVENANCE
+    assert rules_of(plan) == {"train_adapter", "predict_adapter"} | EXPERIMENTS | JUDGED
 
 
 def test_a_replaced_recording_is_catalogued_again_with_all_that_follows_and_a_touched_one_is_not(finished_on_own_recordings):
