@@ -16,7 +16,7 @@ from earwitness.tables.files import read_table, write_table
 from earwitness.tables.generation import GENERATION
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS
 from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
-from earwitness.tables.psychometrics import POINTS, THRESHOLDS
+from earwitness.tables.psychometrics import CONTRASTS, POINTS, THRESHOLDS
 
 SCHEMAS = {
     "accuracy": ACCURACY,
@@ -32,6 +32,7 @@ SCHEMAS = {
     "prompt_conditions": PROMPT_CONDITIONS,
     "prompts": PROMPT_GAINS,
     "test_sizes": TEST_SIZES,
+    "threshold_contrasts": CONTRASTS,
     "thresholds": THRESHOLDS,
 }
 """Name of a table, or of the folder of the tables of experiments -> its schema."""

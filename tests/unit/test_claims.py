@@ -25,7 +25,7 @@ from earwitness.tables.claims import CLAIMS, HOLDS, NOT_MEASURABLE, NOT_SETTLED,
 from earwitness.tables.comparisons import LEAKAGE
 from earwitness.tables.experiments import EXPERIMENT
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.psychometrics import POINTS, THRESHOLDS
+from earwitness.tables.psychometrics import CONTRASTS, POINTS, THRESHOLDS
 
 ROOT = Path(__file__).parents[2]
 PATH = ROOT / "config" / "claims.yaml"
@@ -108,17 +108,18 @@ def test_a_number_of_the_published_model_is_judged_on_that_model_alone():
     assert PUBLISHED_MODEL in verdicts(False, thresholds=thresholds).would_settle["dt75"]
 
 
-def test_a_fall_of_thresholds_is_as_uncertain_as_both_together():
-    def snr(held, value, low, high):
-        given = {"system_id": "base", "design": "factorial", "axis": "snr", "measure": "balanced_accuracy", "held_duration_ms": held}
-        return row(THRESHOLDS, **given, threshold=value, low=low, high=high)
+def fall(value, low, high):
+    given = {"question": "duration", "system_a": "base", "axis": "snr", "measure": "balanced_accuracy", "held_duration_a": 200}
+    return row(CONTRASTS, **given, held_duration_b=1000, value=value, low=low, high=high, p=0.01)
 
-    falls = verdicts(thresholds=pd.concat([snr(200, -2, -3, -1), snr(1000, -8, -10, -6)])).loc["snr75_falls"]
-    assert falls[["value", "low", "high", "verdict"]].tolist() == [6, 3, 9, HOLDS]
-    rises = verdicts(thresholds=pd.concat([snr(200, -9, -10, -8), snr(1000, -2, -4, 0)])).loc["snr75_falls"]
-    assert rises[["low", "high", "verdict"]].tolist() == [-10, -4, REFUTED]
-    beyond = verdicts(thresholds=pd.concat([snr(200, np.inf, -3, np.inf), snr(1000, -8, -10, -6)])).loc["snr75_falls"]
-    assert beyond[["value", "low", "high", "verdict"]].tolist() == [np.inf, 3, np.inf, HOLDS]
+
+@pytest.mark.parametrize(
+    ("contrast", "verdict"),
+    [((6, 3, 9), HOLDS), ((-7, -10, -4), REFUTED), ((2, -1, 5), NOT_SETTLED), ((np.nan, np.nan, np.nan), NOT_SETTLED)],
+)
+def test_that_longer_sounds_bear_more_noise_is_judged_by_the_paired_contrast(contrast, verdict):
+    found = verdicts(threshold_contrasts=fall(*contrast)).loc["snr75_falls"]
+    assert found.verdict == verdict and found.source == "threshold_contrasts"
 
 
 def experiment(**against) -> pd.DataFrame:

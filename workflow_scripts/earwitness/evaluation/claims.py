@@ -223,15 +223,11 @@ def threshold(table: Any, _: float, axis: str, held_duration_ms: int | None = No
     return None if row is None else _scaled(row, "threshold", "low", "high", 1)
 
 
-def threshold_fall(table: Any, _: float, axis: str, from_ms: int, to_ms: int) -> Measurement | None:
-    """Of THRESHOLDS: the threshold at one duration minus that at another; the interval reaches as far as both of theirs together."""
-    pair = [_threshold(table, axis, held) for held in (from_ms, to_ms)]
-    if any(row is None for row in pair):
-        return None
-    first, second = (_scaled(row, "threshold", "low", "high", 1) for row in pair)
-    with np.errstate(invalid="ignore"):
-        value, low, high = (float(np.subtract(a, b)) for a, b in ((first.value, second.value), (first.low, second.high), (first.high, second.low)))
-    return Measurement(value, low, high)
+def threshold_fall(table: Any, _: float, from_ms: int, to_ms: int) -> Measurement | None:
+    """Of CONTRASTS: the SNR that the base needs at one duration minus that at another, on the same sources; nan beyond the tested range."""
+    wanted = {"held_duration_a": from_ms, "held_duration_b": to_ms, "measure": "balanced_accuracy"}
+    row = _one(table, question="duration", system_a=str(BASE), axis="snr", **wanted)
+    return None if row is None else _scaled(row, "value", "low", "high", 1, float(row.p))
 
 
 def mixed_model_term(table: Any, _: float, term: str, stimuli: str = "noisy") -> Measurement | None:

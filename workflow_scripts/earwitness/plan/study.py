@@ -365,7 +365,7 @@ class Plan:
     def claim_tables(self) -> dict[str, str]:
         """Name -> file of the tables of the run that the claims of the published study are judged by."""
         names = ["accuracy", "ensembles", "generation", "leakage", "test_sizes"]
-        names += ["thresholds", "mixed_model_effects"] * ("baseline" in self.stimulus_sets) + ["prompts"] * bool(self.searches)
+        names += ["thresholds", "threshold_contrasts", "mixed_model_effects"] * ("baseline" in self.stimulus_sets) + ["prompts"] * bool(self.searches)
         for experiment in self.enabled_experiments:
             kinds = ["experiments", "learning_curves"] + ["draws"] * experiment.is_redrawn
             names += [f"{kind}/{experiment.name}" for kind in kinds]
