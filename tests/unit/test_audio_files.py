@@ -225,6 +225,49 @@ def test_flac_of_unknown_length_is_read_whole_and_in_part(tmp_path):
     np.testing.assert_array_equal(read_mono(tmp_path / "y.flac", 1.3, 1.7), read_mono(tmp_path / "x.flac")[20_800:27_200])
 
 
+def ape_tag(items=b"x" * 40):
+    return items + b"APETAGEX" + struct.pack("<IIII", 2000, 32 + len(items), 1, 0) + bytes(8)
+
+
+@pytest.mark.parametrize("tail", [b"TAG" + bytes(125), ape_tag(), ape_tag() + b"TAG" + bytes(125)])
+def test_a_tag_behind_flac_is_no_audio(tmp_path, tail):
+    path = written(tmp_path / "x.flac", sound(2), "FLAC")
+    whole = read_mono(path)
+    path.write_bytes(path.read_bytes() + tail)
+    report = check_audio(path, LIMITS)
+    assert (report.reason, report.remark, report.duration_s) == ("", "", 2.0)
+    np.testing.assert_array_equal(read_mono(path), whole)
+    np.testing.assert_array_equal(read_mono(path, 1.5, 1.9), whole[24_000:30_400])
+
+
+@pytest.mark.parametrize("lengths", ["right", "open", "open, as BW64"])
+def test_rf64_whose_lengths_are_left_open_is_read_whole(tmp_path, lengths):
+    content = bytearray(written(tmp_path / "x.wav", sound(2), "RF64").read_bytes())
+    place = content.find(b"ds64") + 8
+    if lengths != "right":
+        content[place : place + 24] = b"\xff" * 24
+    if "BW64" in lengths:
+        content[:4] = b"BW64"
+    (tmp_path / "y.wav").write_bytes(content)
+    report = check_audio(tmp_path / "y.wav", LIMITS)
+    assert (report.reason, report.remark, report.duration_s) == ("", "", 2.0)
+    np.testing.assert_array_equal(read_mono(tmp_path / "y.wav"), read_mono(tmp_path / "x.wav"))
+
+
+@pytest.mark.parametrize(("coding", "order"), [(b"NONE", ">"), (b"sowt", "<")])
+@pytest.mark.parametrize("place", ["high", "low"])
+def test_24_bits_in_4_bytes_of_aiff_are_the_same_sound(tmp_path, coding, order, place):
+    samples = sound(1)
+    integers = np.round(samples * 2**23).astype(np.int64) << (8 if place == "high" else 0)
+    data = integers.astype(f"{order}i4").tobytes()
+    common = struct.pack(">hIh", 1, len(samples), 24) + struct.pack(">HQ", 16_383 + 13, RATE << 50) + coding + b"\0\0"
+    chunks = b"COMM" + struct.pack(">I", len(common)) + common + b"SSND" + struct.pack(">I", 8 + len(data)) + bytes(8) + data
+    (tmp_path / "x.aifc").write_bytes(b"FORM" + struct.pack(">I", 4 + len(chunks)) + b"AIFC" + chunks)
+    report = check_audio(tmp_path / "x.aifc", LIMITS)
+    assert (report.reason, report.remark, report.duration_s) == ("", f"24 bits per sample, in the {place} bytes of 4", 1.0)
+    np.testing.assert_allclose(read_mono(tmp_path / "x.aifc"), samples, atol=2**-22)
+
+
 def with_padding(samples, place, bits=24, width=4):
     """A WAV file of `bits` per sample in `width` bytes, in the high or the low ones."""
     integers = np.round(samples * 2 ** (bits - 1)).astype("<i4") << (8 * width - bits if place == "high" else 0)

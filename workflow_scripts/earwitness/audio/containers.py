@@ -44,7 +44,7 @@ class Header:
     payload: bytes of audio that are there, None where the container does not tell; block: the format's block align, 0 where it has none.
     truncated: what is not there of the audio that the header states, "" where all is.
     corrections: offset in the file -> bytes to read in place of those there. open_ended: those that make the decoder go on to the file's end.
-    prefix: bytes to read in place of the first `start` of the file.
+    prefix: bytes to read in place of the first `start` of the file. end: where the file ends for a decoder, None for its own end.
     gain: what decoded samples are to be multiplied with.
     remarks: what is wrong but was understood; defect: why the file cannot be read rightly, "" where it can.
     """
@@ -58,6 +58,7 @@ class Header:
     open_ended: dict[int, bytes] = field(default_factory=dict)
     prefix: bytes = b""
     start: int = 0
+    end: int | None = None
     gain: float = 1.0
     remarks: tuple[str, ...] = ()
     defect: str = ""
@@ -69,7 +70,7 @@ def read_header(path: Path) -> Header:
         size = os.fstat(stream.fileno()).st_size
         start = _after_id3(stream)
         head = _at(stream, start, 12)
-        if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:] == b"WAVE":
+        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:] == b"WAVE":
             return _wav(stream, start, size, head[:4])
         if head[:4] == b"riff":
             return _w64(stream, start, size)
@@ -82,7 +83,7 @@ def read_header(path: Path) -> Header:
         if head[:7] == b"NIST_1A":
             return _sphere(stream, start, size)
         if head[:4] == b"fLaC":
-            return _flac(stream, start)
+            return _flac(stream, start, size)
         if head[:4] == b"OggS":
             return _ogg(stream, size)
         if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
@@ -110,6 +111,10 @@ class _Stated(NamedTuple):
 
 
 def _at(stream: BinaryIO, offset: int, length: int) -> bytes:
+    """Bytes at an offset; fewer, or none, where the file ends before."""
+    # Systems refuse to seek far beyond the end.
+    if offset >= os.fstat(stream.fileno()).st_size:
+        return b""
     stream.seek(offset)
     return stream.read(length)
 
@@ -173,19 +178,24 @@ def _resolved(base: Header, stated: _Stated, size: int, rest_is_chunks: bool) ->
 
 def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
     order: ByteOrder = "big" if kind == b"RIFX" else "little"
-    base, fields = Header("RF64" if kind == b"RF64" else "WAV"), dict[int, tuple[int, ByteOrder, int]]()
+    # BW64 (ITU-R BS.2088) is RF64 by another name, which libsndfile does not know.
+    renamed = {start: b"RF64"} if kind == b"BW64" else {}
+    base = Header("RF64" if kind in (b"RF64", b"BW64") else "WAV", corrections=dict(renamed))
+    fields = dict[int, tuple[int, ByteOrder, int]]()
+    lengths_at = 0
     long_length: int | None = None
     form: int | None = None
     for chunk in _chunks(stream, start + 12, order):
         if chunk.name == b"ds64":
             long_length = int.from_bytes(_at(stream, chunk.start + 8, 8), order)
             fields[chunk.start + 8] = (8, order, 0)
+            lengths_at = chunk.start
         elif chunk.name == b"fmt " and form is None:
             form = chunk.start
         elif chunk.name == b"data":
             length: int | None = chunk.length
             if chunk.length == 0xFFFFFFFF and long_length is not None:
-                length = long_length
+                length = long_length if long_length < 1 << 63 else None
             else:
                 fields = {chunk.start - 4: (4, order, 0), start + 4: (4, order, chunk.start - start - 8)}
                 if chunk.length >= UNKNOWN_LENGTH and chunk.start + chunk.length > size:
@@ -193,6 +203,12 @@ def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
             end = chunk.start + (length or 0) + (length or 0) % 2
             if form is not None:
                 base = _format_of_wav(stream, base.container, form, chunk.start, size, order)
+                base.corrections.update(renamed)
+            if lengths_at and length is None and base.container == "RF64":
+                # Lengths of 64 bits that are left open: of the file, of the audio, and in frames.
+                there, block = size - chunk.start, max(1, base.block or int.from_bytes(_at(stream, (form or 0) + 12, 2), order))
+                lengths = (size - start - 8, there, there // block)
+                base.corrections.update({lengths_at + 8 * k: value.to_bytes(8, order) for k, value in enumerate(lengths)})
             return _resolved(base, _Stated(chunk.start, length, fields), size, _is_chunks(stream, end, size, order))
     return base
 
@@ -287,7 +303,7 @@ def _is_w64_chunks(stream: BinaryIO, offset: int, size: int) -> bool:
 
 
 def _aiff(stream: BinaryIO, start: int, size: int) -> Header:
-    frames_at, frame_bytes = None, 0
+    frames_at, frame_bytes, samples = None, 0, (0, 0, 0, b"")
     fields: dict[int, tuple[int, ByteOrder, int]] = {}
     for chunk in _chunks(stream, start + 12, "big"):
         if chunk.name == b"COMM":
@@ -296,6 +312,7 @@ def _aiff(stream: BinaryIO, start: int, size: int) -> Header:
                 return Header("AIFF", defect=f"AIFF in the coding {coding.decode().strip()} is not read; convert it to WAV or FLAC")
             channels, bits = int.from_bytes(body[:2], "big"), int.from_bytes(body[6:8], "big")
             frames_at, frame_bytes = chunk.start + 2, channels * -(-bits // 8)
+            samples = (channels, int.from_bytes(body[2:6], "big"), bits, coding)
         elif chunk.name == b"SSND":
             begin = chunk.start + 8 + int.from_bytes(_at(stream, chunk.start, 4), "big")
             length: int | None = chunk.length - 8
@@ -304,11 +321,27 @@ def _aiff(stream: BinaryIO, start: int, size: int) -> Header:
                 length = None
             fields |= {chunk.start - 4: (4, "big", 8), start + 4: (4, "big", begin - start - 8)}
             end = chunk.start + (8 if length is None else chunk.length + chunk.length % 2)
-            header = _resolved(Header("AIFF"), _Stated(begin, length, fields), size, _is_chunks(stream, end, size, "big"))
+            base = _format_of_aiff(stream, begin, size, length, frames_at, samples) if frames_at and length else Header("AIFF")
+            header = _resolved(base, _Stated(begin, length, fields), size, _is_chunks(stream, end, size, "big"))
+            if header.corrections.keys() & base.corrections.keys():
+                return header
             if header.corrections and frames_at is not None and frame_bytes:
                 header.corrections[frames_at] = min(present // frame_bytes, 2**32 - 1).to_bytes(4, "big")
             return header
     return Header("AIFF")
+
+
+def _format_of_aiff(stream: BinaryIO, begin: int, size: int, length: int, frames_at: int, samples: tuple[int, int, int, bytes]) -> Header:
+    """How integers are stored, which only the length of the audio tells where they take more bytes than their bits need.
+
+    frames_at: where the frames are stated; samples: channels, frames, bits and coding as the header states them.
+    """
+    channels, frames, bits, coding = samples
+    width, rest = divmod(length, max(1, channels * frames))
+    if coding not in (b"", b"NONE", b"twos", b"sowt", b"in24") or rest or not 0 < bits <= 32 or not -(-bits // 8) < width <= 4:
+        return Header("AIFF")
+    order: ByteOrder = "little" if coding == b"sowt" else "big"
+    return _padded_samples(stream, "AIFF", begin, size, channels, width * channels, bits, order, {frames_at + 4: (2, "big")})
 
 
 def _au(stream: BinaryIO, start: int, size: int, order: ByteOrder) -> Header:
@@ -354,12 +387,16 @@ def _sphere(stream: BinaryIO, start: int, size: int) -> Header:
     return _resolved(Header("SPHERE"), _Stated(begin, length, {}), size, rest_is_chunks=False)
 
 
-def _flac(stream: BinaryIO, start: int) -> Header:
-    """The first block, STREAMINFO, states the frames in 36 bits, 0 where they are unknown."""
+def _flac(stream: BinaryIO, start: int, size: int) -> Header:
+    """The first block, STREAMINFO, states the frames in 36 bits, 0 where they are unknown. A tag behind the audio is no audio."""
     place = start + 21
     stated = int.from_bytes(_at(stream, place, 5), "big")
     frames = stated & (1 << 36) - 1
-    return Header("FLAC", frames=frames or None, open_ended={place: (stated - frames).to_bytes(5, "big")})
+    end = size - 128 if size > 128 and _at(stream, size - 128, 3) == b"TAG" else size
+    footer = _at(stream, end - 32, 32) if end > 32 else b""
+    if footer[:8] == b"APETAGEX":
+        end -= int.from_bytes(footer[12:16], "little") + (32 if footer[23] & 0x80 else 0)
+    return Header("FLAC", frames=frames or None, open_ended={place: (stated - frames).to_bytes(5, "big")}, end=end if 0 < end < size else None)
 
 
 def _ogg(stream: BinaryIO, size: int) -> Header:

@@ -256,13 +256,13 @@ class _ForwardFile(soundfile.SoundFile):
 
 
 class _CorrectedFile(io.RawIOBase):
-    """A file as its header's corrections and prefix make it."""
+    """A file as its header's corrections, prefix and end make it."""
 
     def __init__(self, path: Path, header: Header):
         self._stream, self._place = path.open("rb"), 0
         self._corrections, self._prefix = header.corrections, header.prefix
         self._shift = header.start - len(header.prefix)
-        self._size = os.fstat(self._stream.fileno()).st_size - self._shift
+        self._size = (header.end or os.fstat(self._stream.fileno()).st_size) - self._shift
 
     def readable(self) -> bool:
         return True
@@ -279,7 +279,9 @@ class _CorrectedFile(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        view = memoryview(buffer)
+        view = memoryview(buffer)[: max(0, self._size - self._place)]
+        if not view:
+            return 0
         piece = self._prefix[self._place : self._place + len(view)]
         view[: len(piece)] = piece
         view = view[len(piece) :]
@@ -393,7 +395,7 @@ def _opened(path: Path, header: Header) -> soundfile.SoundFile:
         raise UnreadableAudio(header.defect)
     try:
         # By number: from a name, soundfile takes what is called .raw for raw.
-        file = _ForwardFile(_CorrectedFile(path, header) if header.corrections or header.prefix else os.open(path, os.O_RDONLY))
+        file = _ForwardFile(_CorrectedFile(path, header) if header.corrections or header.prefix or header.end else os.open(path, os.O_RDONLY))
     except soundfile.LibsndfileError as error:
         raise UnreadableAudio(f"cannot be read as audio ({error.error_string.rstrip('.')})") from error
     if file.format not in FORMATS:

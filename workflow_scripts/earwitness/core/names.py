@@ -22,12 +22,13 @@ NUMBER = re.compile(r"[+-]?\d{1,30}([.,]\d{0,30})?(e[+-]?\d{1,2})?")
 
 
 def canonical_name(name: object) -> str:
-    """The one spelling of a name: composed letters (Unicode NFC), no surrounding space, no difference of case, 12 for 12.0.
+    """The one spelling of a name: composed letters (Unicode NFC), nothing invisible, no surrounding space, no difference of case, 12 for 12.0.
 
     A column of numbers that once held a gap is written 12.0 by many programs. "007" is not "7"; see `similar_names`. Every
     text is a name, NA, None, null and nan too.
     """
-    folded = unicodedata.normalize("NFD", str(name).strip()).casefold()
+    visible = "".join(character for character in str(name) if unicodedata.category(character) != "Cf")
+    folded = unicodedata.normalize("NFD", visible.strip()).casefold()
     text = unicodedata.normalize("NFC", folded)
     whole = re.fullmatch(r"([+-]?\d+)\.0+", text)
     return whole.group(1) if whole else text

@@ -25,8 +25,8 @@ def load_yaml(path: Path) -> Any:
     value (yes, no, on, off), or an alias stands inside what it names, or stands for more than MOST_NODES values.
     """
     text = read_text(path)
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
         if root is None:
             return None
@@ -38,12 +38,10 @@ def load_yaml(path: Path) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or str(error)
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(f"{where}: not valid YAML ({' '.join(problem.split())}); correct the line") from error
     except RecursionError as error:
         raise InputError(f"{path}: nested too deeply for YAML; write it flatter") from error
-    finally:
-        loader.dispose()
 
 
 def _size(node: yaml.Node, path: Path, sizes: dict[int, int | None]) -> int:

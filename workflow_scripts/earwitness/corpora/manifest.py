@@ -17,7 +17,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.folders import files_below
 from earwitness.core.names import canonical_name, term_key
 from earwitness.corpora.data_sets import DataSet
-from earwitness.corpora.text_tables import audio_column, file_named, read_text_table
+from earwitness.corpora.text_tables import audio_column, file_named, names_of, read_text_table
 
 REQUIRED = ("path", "label", "source")
 OPTIONAL = ("recording", "start_s", "end_s", "category", "licence", "session")
@@ -108,7 +108,7 @@ def _listed_in_table(data_set: DataSet) -> list[Listed]:
         names["path"] = "file_name"
     for role, name in names.items():
         if name not in table and (role in REQUIRED or role in data_set.columns):
-            raise InputError(f"{path}: no column {name}; it has {', '.join(table.columns)}; name it with {data_set.key}.columns.{role}")
+            raise InputError(f"{path}: no column {name}; it has {names_of(table.columns)}; name it with {data_set.key}.columns.{role}")
     if table.empty:
         raise InputError(f"{path}: has no rows; list the recordings")
     rows = []

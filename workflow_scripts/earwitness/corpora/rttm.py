@@ -72,7 +72,8 @@ def _turn(fields: list[str], where: str, line: str) -> Turn:
     if fields[0] != "SPEAKER" or len(fields) not in (8, 9, 10):
         raise InputError(f"{where}: malformed line {shown} ({len(fields)} fields); expected {LAYOUT}")
     try:
-        start, duration = float(fields[3]), float(fields[4])
+        # Python takes 1_5 for 15.
+        start, duration = (float(field.replace("_", "?")) for field in fields[3:5])
     except ValueError:
         raise InputError(f"{where}: start {fields[3][:20]!r} or duration {fields[4][:20]!r} is not a number; expected {LAYOUT}") from None
     if not (math.isfinite(start) and math.isfinite(duration) and start >= 0 and duration >= 0):

@@ -33,7 +33,7 @@ def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[
     if path.suffix.lower() == ".parquet":
         table = _read_parquet(path)
         if missing := [name for name in needed if name not in table]:
-            raise InputError(f"{path}: no column {missing[0]}; it has {', '.join(table.columns) or 'none'}")
+            raise InputError(f"{path}: no column {missing[0]}; it has {names_of(table.columns)}")
         return table
     text = read_text(path)
     if not text.strip():
@@ -97,14 +97,20 @@ def _header(path: Path, text: str, needed: Sequence[str]) -> tuple[list[str], st
     header = found[separator]
     if not fitting:
         absent = next(name for name in needed if name not in header)
-        raise InputError(f"{path}: no column {absent}; it has {', '.join(filter(None, header))}")
+        raise InputError(f"{path}: no column {absent}; it has {names_of(filter(None, header))}")
     while header and not header[-1]:
         header.pop()
     if "" in header:
         raise InputError(f"{path}:1: column {header.index('') + 1} has no name; name it, or remove the separator too many")
     if double := [name for name in header if header.count(name) > 1]:
-        raise InputError(f"{path}:1: column {double[0]} is there twice; rename one")
+        raise InputError(f"{path}:1: column {names_of(double[:1])} is there twice; rename one")
     return header, separator
+
+
+def names_of(names: Iterable[str]) -> str:
+    """Names of columns for a line, the first of many, and long ones shortened: the first line of a file may hold anything."""
+    shown = [name if len(name) <= 40 else f"{name[:37]}..." for name in names]
+    return ", ".join(shown[:20]) + (f" and {len(shown) - 20} more" if len(shown) > 20 else "") or "none"
 
 
 def _fitted(cells: list[str], header: list[str], where: str) -> list[str]:
@@ -114,7 +120,7 @@ def _fitted(cells: list[str], header: list[str], where: str) -> list[str]:
     if len(cells) != len(header):
         more = len(cells) > len(header)
         hint = "put a value that holds the separator in double quotes" if more else "an unclosed quote or a missing separator shifts the values"
-        raise InputError(f"{where}: {len(cells)} values, but {len(header)} columns ({', '.join(header)}); {hint}")
+        raise InputError(f"{where}: {len(cells)} values, but {len(header)} columns ({names_of(header)}); {hint}")
     return cells
 
 

@@ -17,7 +17,7 @@ from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs, encode_flac, read_m
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.core.names import canonical_name
-from earwitness.corpora.text_tables import file_named, read_text_table
+from earwitness.corpora.text_tables import file_named, names_of, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
 from earwitness.leakage.certificate import printable
 from earwitness.leakage.verdict import subject_of
@@ -144,7 +144,7 @@ def _read_manifest(path: Path, columns: Columns, part: str) -> pd.DataFrame:
     asked = {"path": columns.path, "label": columns.label, "group": columns.group}
     for role, name in asked.items():
         if name not in table:
-            raise InputError(f"{path}: no column {name} (has {', '.join(map(str, table.columns))}); name it with --{role}-column")
+            raise InputError(f"{path}: no column {name} (has {names_of(table.columns)}); name it with --{role}-column")
     if table.empty:
         raise InputError(f"{path}: has no rows; an audit needs items in every part")
     table = table.rename(columns={name: role for role, name in asked.items()})

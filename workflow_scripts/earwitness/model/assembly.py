@@ -46,7 +46,7 @@ def assemble(encoder: Encoder, language_model: LanguageModel) -> LoadedModel:
     """Join two halves; the projector (encoder's width -> language model's) is drawn from torch's current random state.
 
     The language model's module is taken over, not copied. Returns the model in evaluation mode, frozen, float32.
-    Raises InputError where a weight of the encoder is missing, or one has no place.
+    Raises InputError where a weight of the encoder is missing, has another size, or has no place.
     """
     processor = _processor(encoder, language_model.tokenizer)
     causal = cast(Any, language_model.model)
@@ -60,7 +60,10 @@ def assemble(encoder: Encoder, language_model: LanguageModel) -> LoadedModel:
     )
     with torch.device("meta"):
         model = Qwen2AudioForConditionalGeneration(config)
-    found = model.model.audio_tower.load_state_dict(encoder.weights, strict=False, assign=True)
+    try:
+        found = model.model.audio_tower.load_state_dict(encoder.weights, strict=False, assign=True)
+    except RuntimeError as error:
+        raise InputError("model.encoder: its weights are not of the sizes in its config.json; fetch or copy the model's files again") from error
     if strays := [*found.missing_keys, *found.unexpected_keys]:
         raise InputError(f"model.encoder: {strays[0]} (and {len(strays) - 1} more weights) did not fit; name a Whisper model")
     model.model.language_model = causal.get_decoder()

@@ -5,7 +5,6 @@ Weights are read as numbers alone: safetensors, a CTranslate2 file, or a GGUF fi
 
 import hashlib
 import importlib.util
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,9 @@ from transformers import (
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
+from earwitness.model.checkpoint import read_config, verify_checkpoint
 from earwitness.model.ctranslate2_encoder import read_encoder_arrays
+from earwitness.model.engine.loading import load_weights, refuse_other_weights, refused_in_words
 
 PACKAGED = "package"
 """The name of a half that an installed package brings, in a folder's place."""
@@ -138,7 +139,8 @@ def load_encoder(folder: Path) -> Encoder:
     settings = {key: content[key] for key in _ENCODER_SETTINGS if key in content}
     extractor = WhisperFeatureExtractor(feature_size=settings.get("num_mel_bins", 80))
     if (folder / "preprocessor_config.json").is_file():
-        extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        with refused_in_words(folder):
+            extractor = WhisperFeatureExtractor.from_pretrained(folder, local_files_only=True)
     weights = _encoder_weights(folder)
     return Encoder(settings, weights, extractor, weights_digest(weights))
 
@@ -165,22 +167,25 @@ def load_language_model(folder: Path) -> LanguageModel:
     if not list(folder.glob("*.safetensors")) and len(packed) == 1:
         if importlib.util.find_spec("gguf") is None:
             raise InputError(f"{packed[0]}: needs the package gguf to be read; pip install --no-deps -r envs/requirements-middle.txt")
-        return _language_model(folder, gguf_file=packed[0].name)
+        return _language_model(folder, _from_gguf(folder, packed[0].name), gguf_file=packed[0].name)
     _config_of(folder, "model.language_model")
-    return _language_model(folder, use_safetensors=True)
+    return _language_model(folder, load_weights(AutoModelForCausalLM, folder, "none", torch.device("cpu")))
 
 
-def _language_model(folder: Path, **files: Any) -> LanguageModel:
-    model, report = cast(Any, AutoModelForCausalLM).from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True, **files
-    )
+def _from_gguf(folder: Path, name: str) -> PreTrainedModel:
+    with refused_in_words(folder):
+        model, told = cast(Any, AutoModelForCausalLM).from_pretrained(
+            folder, gguf_file=name, local_files_only=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
+        )
+    refuse_other_weights(folder, told)
+    return model
+
+
+def _language_model(folder: Path, model: PreTrainedModel, **files: Any) -> LanguageModel:
     if (kind := model.config.model_type) not in LANGUAGE_MODELS:
         raise InputError(f"{folder}: a language model of type {kind!r}; model.language_model takes {' and '.join(LANGUAGE_MODELS)}")
-    if strays := sorted([*report["missing_keys"], *report["unexpected_keys"], *(name for name, *_ in report["mismatched_keys"])]):
-        raise InputError(f"{folder}: {strays[0]} (and {len(strays) - 1} more weights) did not fit; fetch the model again")
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, local_files_only=True, trust_remote_code=False, **({"gguf_file": files["gguf_file"]} if "gguf_file" in files else {})
-    )
+    with refused_in_words(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **files)
     if not tokenizer.chat_template:
         raise InputError(f"{folder}: its tokenizer has no chat template; name a model that follows instructions")
     return LanguageModel(model.eval(), tokenizer, weights_digest(model.state_dict()))
@@ -200,5 +205,5 @@ def _config_of(folder: Path, key: str) -> dict[str, Any]:
         raise InputError(
             f"{folder}: no model here (config.json with *.safetensors); set {key}.path to the folder of one; other formats can run code when loaded"
         )
-    content: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return content
+    verify_checkpoint(folder)
+    return read_config(folder)

@@ -1,7 +1,7 @@
 """Loading models from folders, whole or not at all: a Qwen2-Audio model of any size, and the weights of any other."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,6 +121,12 @@ def load_weights(
             ignore_mismatched_sizes=True,
             **options,
         )
+    refuse_other_weights(folder, told)
+    return model
+
+
+def refuse_other_weights(folder: Path, told: Mapping[str, Any]) -> None:
+    """Raise InputError unless the weights of a folder were the model's own; told: what the library says of its loading (output_loading_info)."""
     for what, names in (
         ("the weights lack {}", told["missing_keys"]),
         ("{} has another shape than config.json says", {name for name, *_ in told["mismatched_keys"]}),
@@ -129,7 +135,6 @@ def load_weights(
         if names:
             named = min(names) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
             raise InputError(f"{folder}: {what.format(named)}; config.json and weights are not of one model: fetch or copy its files again")
-    return model
 
 
 @contextmanager
