@@ -58,6 +58,7 @@ def test_comments_blank_lines_and_other_types_are_skipped_and_nine_fields_do(tmp
         ("SPEAKER abc 1 0.5", r"expected SPEAKER <file>"),
         ("SPAEKER abc 1 0.5 1 <NA> <NA> a <NA> <NA>", r"malformed line 'SPAEKER"),
         ("SPEAKER abc 1 soon 1 <NA> <NA> a <NA> <NA>", r"start 'soon'"),
+        ("SPEAKER abc 1 1_0 1 <NA> <NA> a <NA> <NA>", r"start '1_0'"),
         ("SPEAKER abc 1 -0.1 1 <NA> <NA> a <NA> <NA>", r"start -0\.1"),
         ("SPEAKER abc 1 0.1 -1 <NA> <NA> a <NA> <NA>", r"duration -1"),
         ("SPEAKER abc 1 nan 1 <NA> <NA> a <NA> <NA>", r"start nan"),

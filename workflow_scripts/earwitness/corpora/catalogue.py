@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -290,12 +290,15 @@ def _why_nobody_is_alone(turns: list[Turn]) -> str:
 
 
 def _rows(data_set: DataSet, path: Path, columns: list[str]) -> pd.DataFrame:
-    """Columns of a table without empty cells; raises InputError naming file and line where there is one, or an item is listed twice."""
+    """Columns of a table without empty cells, the first of which names files, without their folders.
+
+    Raises InputError naming file and line where a cell is empty, or an item is listed twice.
+    """
     table = read_text_table(path, columns)[columns].apply(lambda column: column.str.strip())
     for column in columns:
         if len(empty := table.index[table[column] == ""]):
             raise InputError(f"{path}:{empty[0]}: no {column}; fill it in or remove the row")
-    items = table[columns[0]].map(_composed)
+    items = table[columns[0]].map(lambda name: _composed(PureWindowsPath(name).name))
     if len(double := items.index[items.duplicated()]):
         raise InputError(f"{path}:{double[0]}: {items[double[0]]} is listed twice; remove one row")
     return table.assign(**{columns[0]: items})
@@ -338,6 +341,10 @@ def _describe_fsd50k(data_set: DataSet, files: list[Path], uploaders: Mapping[st
     labels: dict[str, list[str]] = {}
     for path in tables:
         for line, name, text in _rows(data_set, path, ["fname", "labels"]).itertuples():
+            # Some programs add the suffix, or take the numbers of sounds for numbers with a gap.
+            name = re.sub(r"\.(wav|0+)$", "", name, flags=re.IGNORECASE)
+            if name in labels:
+                raise InputError(f"{path}:{line}: {name} is listed twice; remove one row")
             labels[name] = [known.term(label, f"{path}:{line}") for label in divided_labels(text)]
             if not labels[name]:
                 raise InputError(f"{path}:{line}: no labels; fill them in or remove the row")
