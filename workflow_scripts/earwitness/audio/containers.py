@@ -326,7 +326,7 @@ def _aiff(stream: BinaryIO, start: int, size: int) -> Header:
             if header.corrections.keys() & base.corrections.keys():
                 return header
             if header.corrections and frames_at is not None and frame_bytes:
-                header.corrections[frames_at] = min(present // frame_bytes, 2**32 - 1).to_bytes(4, "big")
+                header.corrections[frames_at] = min(max(0, present // frame_bytes), 2**32 - 1).to_bytes(4, "big")
             return header
     return Header("AIFF")
 

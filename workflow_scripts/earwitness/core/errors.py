@@ -13,6 +13,9 @@ class InputError(Exception):
     """The user's data or settings are wrong; the message says what, where, and what to do."""
 
 
+LONGEST_LINE = 1200
+"""Characters."""
+
 INTERRUPTED, NO_READER = 130, 141
 """Exit codes of a program that Ctrl-C ended, and of one whose output nobody reads any more: 128 and the signal's number."""
 
@@ -43,6 +46,12 @@ def system_error_number(error: BaseException) -> int | None:
     return number if number in _REMEDIES else None
 
 
+def one_line(error: InputError) -> str:
+    """An error's message on one line; the middle of a very long one is left out, which then is a file's own content."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE * 2 // 3]} ... {text[-LONGEST_LINE // 4 :]}"
+
+
 def _nobody_reads() -> bool:
     """Is stdout a pipe whose reader has gone?"""
     try:
@@ -68,7 +77,7 @@ def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
                 # A program that prints its help and ends has not written it yet.
                 sys.stdout.flush()
         except InputError as error:
-            sys.exit("error: " + " ".join(str(error).split()))
+            sys.exit("error: " + one_line(error))
         except KeyboardInterrupt:
             print("error: interrupted", file=sys.stderr)
             sys.exit(INTERRUPTED)

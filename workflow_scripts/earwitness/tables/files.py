@@ -13,16 +13,22 @@ import pyarrow.parquet as parquet
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
 
+LONGEST = 300
+"""Characters of a library's message that are shown."""
+
 
 def validate(table: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Return `table` with the schema's column order and types; raise InputError naming the first violation."""
     missing = [name for name in schema.columns if name not in table]
     if missing:
-        raise InputError(f"table {schema.name}: missing column {missing[0]}; has {', '.join(map(str, table.columns))}")
+        raise InputError(f"table {schema.name}: missing column {missing[0]}; has {', '.join(map(str, table.columns))[:LONGEST]}")
     try:
         return schema.validate(table[list(schema.columns)].reset_index(drop=True))
+    except pandera.errors.SchemaErrors as error:
+        first = error.failure_cases.iloc[0]
+        raise InputError(f"table {schema.name}: column {first['column']}: {str(first['failure_case'])[:LONGEST]} fails {first['check']}") from error
     except pandera.errors.SchemaError as error:
-        raise InputError(f"table {schema.name}: {error}") from error
+        raise InputError(f"table {schema.name}: {' '.join(str(error).split())[:LONGEST]}") from error
 
 
 def csv_of(table: pd.DataFrame, schema: pa.DataFrameSchema) -> bytes:
@@ -55,11 +61,17 @@ def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
         empty = {name: [""] for name in schema.columns if name not in text}
         try:
             table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty)
-        except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as CSV ({error}); make it again") from error
-        return validate(table, schema)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"{path}: cannot be read as CSV ({str(error)[:LONGEST]}); make it again") from error
+    else:
+        try:
+            there = parquet.read_schema(path).names
+            table = pd.read_parquet(path, columns=[name for name in schema.columns if name in there])
+        except (pyarrow.ArrowException, ValueError, OSError) as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            raise InputError(f"{path}: cannot be read as Parquet ({str(error)[:LONGEST]}); make it again") from error
     try:
-        there = parquet.read_schema(path).names
-    except pyarrow.ArrowInvalid as error:
-        raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from error
-    return validate(pd.read_parquet(path, columns=[name for name in schema.columns if name in there]), schema)
+        return validate(table, schema)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; make it again") from error
