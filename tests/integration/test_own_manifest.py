@@ -1,6 +1,7 @@
 """A study from a folder of WAV files and a table, through the workflow, as far as splits and audit."""
 
 import io
+import itertools
 import json
 import re
 
@@ -82,11 +83,11 @@ def test_from_a_folder_and_a_table_to_the_report_in_one_command(checkout):
     assert done.returncode == 0, done.stdout + done.stderr
     page = (checkout.folder / "results/report.html").read_text()
     assert "mine (manifest): 44 usable files" in page and "The honest split passed its leakage audit" in page
-    assert not re.search("voxconverse|esc-?50|fsd50k", re.sub("<script.*?</script>|<style.*?</style>", "", page, flags=re.S), re.IGNORECASE)
+    assert not re.search("voxconverse|esc-?50|fsd50k", re.sub("<(script|style|pre).*?</\\1>", "", page, flags=re.S), re.IGNORECASE)
 
 
 def test_folders_an_audio_folder_and_a_table_with_audio_are_one_study(checkout):
-    """Seven sources of each class in each, two files of every source; one session joins sources of two data sets."""
+    """Seven sources of each class in each, two files of every source; a session joins sources, and so do ties."""
     folders, hub, packed = (checkout.folder / name for name in ("folders", "hub", "packed"))
     rows: dict[str, list[dict[str, object]]] = {"hub": [], "packed": []}
     for k, (label, number) in enumerate((label, number) for label in LABELS for number in range(21)):
@@ -112,10 +113,15 @@ def test_folders_an_audio_folder_and_a_table_with_audio_are_one_study(checkout):
         "hub": {"origin": "manifest", "path": "hub", "labels": LABELS},
         "packed": {"origin": "manifest", "path": "packed", "labels": LABELS, "columns": {"source": "speaker"}},
     }
-    settings = {"sources": sources, "stimuli": {"durations_ms": [200], "snrs_db": [10]}, "resources": {"stimulus_shards": 1}}
+    tied = [f"folders:talk {number}" for number in range(0, 15, 3)]
+    pairs = [f"{first},{second},one family" for first, second in itertools.pairwise(tied)]
+    (checkout.folder / "ties.csv").write_text("\n".join(["source_a,source_b,why", *pairs]))
+    settings = {"stimuli": {"durations_ms": [200], "snrs_db": [10]}, "resources": {"stimulus_shards": 1}}
+    settings |= {"sources": sources, "splits": {"ties": ["ties.csv"]}}
     done = checkout.study(checkout.overlay(settings), "results/audit/grouped/report.md")
     assert done.returncode == 0, done.stdout + done.stderr
     split, verdicts = audit_of(checkout)
+    assert len(set(split.part[split.source_id.isin(tied)])) == 1
     assert split.groupby("source_id").label.first().groupby(lambda source: source.split(":")[0]).size().to_dict() == dict.fromkeys(sources, 14)
     assert verdicts["L01"] == verdicts["L02"] == verdicts["L03"] == verdicts["L04"] == verdicts["L13"] == "pass"
     of_that_day = split[split.source_id.str.match(r"packed:(talk|hum) [0-5]$")]
