@@ -14,8 +14,8 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 from earwitness.config import complete_config
 from earwitness.core.code_identity import code_identities
 from earwitness.core.errors import InputError
-from earwitness.audio.noise_folder import noise_recordings
 from earwitness.corpora.data_sets import DESCRIPTION
+from earwitness.corpora.noise_recordings import noise_recordings
 from earwitness.model.identity import half_files, model_files
 from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings

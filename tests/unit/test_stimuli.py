@@ -529,6 +529,17 @@ def noise_folder(folder: Path, count: int) -> Path:
     return folder
 
 
+def test_noises_can_be_listed_in_a_table(tmp_path):
+    folder = noise_folder(tmp_path / "noises", 4)
+    table = tmp_path / "mine.csv"
+    table.write_text("path;label\nnoises/street1.wav;street\n noises/street3.wav;street\n")
+    rows, _ = make(noisy_clip(), asking([20, 1000], [-10.0, 0.0, 10.0], noise="recorded", noise_recordings=str(table)))
+    assert set(rows.noise_id) == {"recorded:noises/street1.wav", "recorded:noises/street3.wav"}
+    (folder / "street3.wav").unlink()
+    with pytest.raises(InputError, match=r"mine\.csv:3: no file .*street3\.wav; correct the path"):
+        make(noisy_clip(), asking(noise="recorded", noise_recordings=str(table)))
+
+
 @pytest.mark.parametrize(("noise", "files"), [("recorded", 1), ("babble", 6)])
 def test_recorded_noise_meets_the_snr_and_names_the_files_it_came_from(tmp_path, noise, files):
     folder = noise_folder(tmp_path / "noises", 8)

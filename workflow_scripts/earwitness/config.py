@@ -13,7 +13,7 @@ from typing import Any, cast
 import jsonschema
 import yaml
 
-from earwitness.audio.noise_folder import RECORDED_NOISES
+from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.core.prompt_text import QUESTION, template_fault
 from earwitness.systems import BASE, System
@@ -243,8 +243,9 @@ def _check_source(name: str, source: dict[str, Any]) -> None:
     if origin == "download" and not source["archives"]:
         raise InputError(f"{where}.archives = []: origin is download; hint: config/reproduction.yaml lists the archives")
     if source["role"] == "noise":
-        if origin != "folder":
-            raise InputError(f"{where}.origin = {origin}: role is noise; hint: set origin to folder, and path to the folder of the recordings")
+        if origin not in ("folder", "manifest"):
+            hint = "set origin to folder or manifest, and path to the folder of the recordings, or to a table with a column path"
+            raise InputError(f"{where}.origin = {origin}: role is noise; hint: {hint}")
         return
     known = ("voxconverse", "esc50", "fsd50k")
     if origin == "embedded" and (name not in known or layout != name):

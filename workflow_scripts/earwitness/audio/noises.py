@@ -1,5 +1,7 @@
 """Noises to mix into stimuli: synthetic, or cut from recordings."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, cast
 
@@ -8,7 +10,7 @@ import numpy as np
 from earwitness.audio.acoustics import NoiseColour, Samples, coloured_noise, mean_square
 from earwitness.audio.files import UnreadableAudio, describe
 from earwitness.audio.io import SAMPLE_RATE, read_mono
-from earwitness.audio.noise_folder import NOISE_SEPARATOR, RECORDED_NOISES, noise_recordings
+from earwitness.audio.noise_names import NOISE_SEPARATOR, RECORDED_NOISES
 from earwitness.core.errors import InputError
 
 NoiseKind = Literal["white", "pink", "speech_shaped", "babble", "recorded"]
@@ -18,23 +20,21 @@ TALKERS = 6
 
 
 class Noises:
-    """One kind of noise; a folder of recordings is listed once and read stretch by stretch.
+    """One kind of noise; recordings are read stretch by stretch.
 
     kind: see `coloured_noise`; "recorded" is one recording, "babble" the sum of six, each at the same level.
-    folder: of recordings of any rate; needed for those two alone.
-    Raises InputError where the folder is not set, is missing, or holds too few recordings.
+    recordings: of any rate; needed for those two alone. folder: what their names in a noise_id are relative to.
+    Raises InputError where there are too few recordings.
     """
 
-    def __init__(self, kind: NoiseKind, folder: Path | None):
+    def __init__(self, kind: NoiseKind, recordings: Sequence[Path], folder: Path):
         self.kind = kind
-        self._folder = folder or Path()
-        self._files: list[Path] = []
-        if kind in RECORDED_NOISES:
-            if folder is None:
-                raise InputError(f"no data set has the role noise, but noise is {kind}; add one to sources")
-            self._files = noise_recordings(folder)
-            if kind == "babble" and len(self._files) < TALKERS:
-                raise InputError(f"role noise: {folder} holds {len(self._files)} recordings; babble needs at least {TALKERS}")
+        self._folder = folder
+        self._files = recordings
+        if kind in RECORDED_NOISES and not recordings:
+            raise InputError(f"no data set has the role noise, but noise is {kind}; add one to sources")
+        if kind == "babble" and len(recordings) < TALKERS:
+            raise InputError(f"role noise: {folder} holds {len(recordings)} recordings; babble needs at least {TALKERS}")
 
     def draw(self, length: int, seed: int, rng: np.random.Generator) -> tuple[Samples, str]:
         """Noise with an RMS of 1, shape (length,), and its noise_id: the files it was cut from, or the seed of `rng`.
@@ -47,7 +47,7 @@ class Noises:
         voices = TALKERS if self.kind == "babble" else 1
         chosen = [self._files[k] for k in np.sort(rng.choice(len(self._files), voices, replace=False))]
         noise = np.sum([_stretch(path, length, rng) for path in chosen], axis=0)
-        names = NOISE_SEPARATOR.join(path.relative_to(self._folder).as_posix() for path in chosen)
+        names = NOISE_SEPARATOR.join(Path(os.path.relpath(path, self._folder)).as_posix() for path in chosen)
         if not (power := mean_square(noise)):
             raise InputError(f"role noise: {names} is silent for {length / SAMPLE_RATE:g} s or more; cut that or remove the file")
         return noise / np.sqrt(power), f"{self.kind}:{names}"

@@ -9,10 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.audio.noises import NoiseKind, Noises
 from earwitness.audio.window import Window, window_of
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream_seed
+from earwitness.corpora.noise_recordings import noise_recordings
 
 TOLERANCE_DB = 0.1
 """How far an achieved SNR or level may be from the request."""
@@ -78,7 +80,7 @@ class StimulusDesign:
     """What a set of stimuli asks for.
 
     conditions: what every clip is presented in. noise: what is added where a condition has an SNR; noise_recordings: the
-    folder that recorded noise comes from. window: what a segment is put into, and at which level.
+    folder or table that recorded noise comes from. window: what a segment is put into, and at which level.
     Raises InputError where the settings contradict each other.
     """
 
@@ -102,8 +104,11 @@ class StimulusDesign:
 
     @cached_property
     def noises(self) -> Noises:
-        """What the noise is drawn from; a folder of recordings is listed the first time."""
-        return Noises(self.noise, Path(self.noise_recordings) if self.noise_recordings else None)
+        """What the noise is drawn from; recordings are listed the first time."""
+        if self.noise not in RECORDED_NOISES or self.noise_recordings is None:
+            return Noises(self.noise, [], Path())
+        place = Path(self.noise_recordings)
+        return Noises(self.noise, noise_recordings(place), place if place.is_dir() else place.parent)
 
 
 def _design(conditions: tuple[Condition, ...], settings: Mapping[str, Any]) -> StimulusDesign:

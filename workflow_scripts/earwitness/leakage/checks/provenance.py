@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from earwitness.audio.noise_folder import noise_parts
+from earwitness.audio.noise_names import noise_parts
 from earwitness.core.names import canonical_name
 from earwitness.leakage.audit_input import AuditInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_applicable, not_run
