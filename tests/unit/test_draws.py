@@ -94,6 +94,15 @@ def test_the_draws_together_are_the_mean_over_draws_and_its_spread_by_hand():
     assert np.isnan(accuracy.low["leaky_extended", "all"]), "two draws without a mistake are no interval without a width"
 
 
+def test_six_draws_tell_where_the_mean_lies_and_where_one_more_draw_falls():
+    """Five draws of 1 and one of 2/3: mean 17/18, standard deviation 1 / (3 sqrt(6)) = 0.1361, t(5) = 2.5706."""
+    row = drawn_by_hand(6).set_index(["metric", "quantity", "draw"]).loc["accuracy", "honest_own", "all"]
+    assert (row.value, row.sd) == (pytest.approx(17 / 18), pytest.approx(0.13608, abs=1e-5))
+    assert row.low == pytest.approx(17 / 18 - 2.5706 * 0.13608 / 6**0.5, abs=1e-4)
+    assert row.next_low == pytest.approx(17 / 18 - 2.5706 * 0.13608 * (7 / 6) ** 0.5, abs=1e-4)
+    assert row.high == row.next_high == 1 and row.n_draws == 6
+
+
 def test_what_leakage_buys_knows_that_all_draws_share_the_unseen_sources():
     """Every draw buys the same, so between draws nothing varies; the interval is that of the unseen sources, and is not empty."""
     row = drawn_by_hand().set_index(["metric", "quantity", "draw"]).loc["balanced_accuracy", "leakage_buys", "all"]
