@@ -10,7 +10,17 @@ import pytest
 from simulated_observers import simulated_answers, simulated_index
 
 from earwitness.evaluation.response_models import answered, response_model
-from earwitness.statistics.mixed_models import INTERCEPT, MixedModel, RandomIntercept, constant_log_likelihood, fit, laplace_fit, mcfadden, precision
+from earwitness.statistics.mixed_models import (
+    INTERCEPT,
+    MixedModel,
+    RandomIntercept,
+    constant_log_likelihood,
+    fit,
+    laplace_fit,
+    mcfadden,
+    precision,
+    robust_precision,
+)
 
 
 def run_r(folder, code):
@@ -163,3 +173,28 @@ def test_an_observer_with_several_clips_per_source_is_what_lme4_makes_of_it(lme4
     assert_agree("several clips", fitted.coefficients, precision(model, fitted).errors, effects)
     assert fitted.log_likelihood == pytest.approx(whole.ll[0], abs=0.01)
     assert sorted(fitted.deviations) == pytest.approx(sorted(whole.sd), abs=0.01)
+
+
+def test_errors_over_sources_are_those_of_random_slopes(lme4, tmp_path):
+    """Sources with slopes of their own over SNR: the standard error of the mean slope is what lme4's (1 + snr | source) says, and more
+    than half again that of (1 | source)."""
+    rng = np.random.default_rng(5)
+    source = np.repeat(np.arange(40), 30)
+    snr = np.tile(np.repeat([-1.0, -0.5, 0.0, 0.5, 1.0], 6), 40)
+    own = rng.normal(0, 0.6, (2, 40))[:, source]
+    outcome = (rng.normal(size=len(snr)) < 0.3 + own[0] + (0.8 + own[1]) * snr).astype(float)
+    design = pd.DataFrame({INTERCEPT: 1.0, "snr": snr})
+    pd.DataFrame({"y": outcome, "snr": snr, "source": source}).to_csv(tmp_path / "rows.csv", index=False)
+    folder = lme4(
+        f"""{WRITE}
+        d <- read.csv("{(tmp_path / "rows.csv").as_posix()}")
+        write_fit(glmer(y ~ snr + (1 + snr | source), d, family = binomial("probit"), control = {PRECISE}), "slopes")
+        """
+    )
+    model = MixedModel(outcome, design, (RandomIntercept("source", source),))
+    fitted = fit(model)
+    robust, plain = robust_precision(model, fitted), precision(model, fitted)
+    slopes, _ = read(folder, "slopes")
+    relative = robust.errors["snr"] / fitted.coefficients["snr"]
+    assert relative == pytest.approx(slopes.error[1] / slopes.estimate[1], rel=0.15)
+    assert robust.errors["snr"] > 1.5 * plain.errors["snr"]

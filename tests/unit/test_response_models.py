@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,13 +7,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import integrate
 from scipy.optimize import minimize
-from scipy.stats import norm
+from scipy.stats import norm, t
 from simulated_observers import TRUTH, simulated_answers, simulated_index
 
 import fit_mixed_model
 from earwitness.core.errors import InputError
 from earwitness.evaluation.response_models import Analysis, analyse, answered, fit_row, mixed_model_tables, response_model
-from earwitness.statistics.mixed_models import INTERCEPT, MixedModel, RandomIntercept, fit, is_separated, laplace_fit, precision
+from earwitness.statistics.mixed_models import INTERCEPT, MixedModel, RandomIntercept, fit, is_separated, laplace_fit, precision, robust_precision
 from earwitness.statistics.quadrature import marginal_likelihood
 from earwitness.tables.files import read_table, validate, write_table
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
@@ -77,7 +79,7 @@ def test_errors_between_sources_allow_for_unknown_variances():
             parameters = start.copy()
             parameters[free], parameters[place] = values, label
             value, gradient = likelihood(parameters)
-            return value, gradient[free]
+            return value.sum(), gradient.sum(axis=0)[free]
 
         return 2 * (minimize(held, start[free], jac=True, method="BFGS").fun + fitted.log_likelihood)
 
@@ -108,7 +110,7 @@ def test_the_gradient_is_that_of_the_likelihood():
     function = marginal_likelihood(model.outcome, model.design.to_numpy(), kinds, groups, "probit")
     at = np.concatenate([np.full(8, 0.3), np.log([0.4, 1.2])])
     numeric = [(function(at + move)[0] - function(at - move)[0]) / 2e-5 for move in 1e-5 * np.eye(10)]
-    assert function(at)[1] == pytest.approx(np.array(numeric), abs=1e-3)
+    assert function(at)[1] == pytest.approx(np.array(numeric).T, abs=1e-4)
 
 
 def test_rare_answers_need_quadrature():
@@ -147,7 +149,7 @@ def test_a_real_interaction_is_found_and_an_absent_one_is_not_invented():
     tests = effects[effects.term == "label:logdur:snr"].set_index("system_id")
     assert tests.p_holm["strong"] < 1e-4
     assert tests.p_likelihood_ratio["absent"] > 0.05
-    assert tests.p_wald.to_numpy() == pytest.approx(tests.p_likelihood_ratio.to_numpy(), abs=0.02)
+    assert tests.p_wald["absent"] > 0.05
 
 
 def test_the_family_of_holms_method_is_the_label_terms_of_one_fit():
@@ -155,9 +157,61 @@ def test_the_family_of_holms_method_is_the_label_terms_of_one_fit():
     effects, _ = mixed_model_tables(simulated_answers(index), index, no_split(), 0.95)
     family = effects[effects.term.str.startswith("label")]
     assert len(family) == 4
-    assert family.p_holm.min() == pytest.approx(4 * family.p_likelihood_ratio.min())
+    assert family.p_holm.min() == pytest.approx(4 * family.p_wald.min())
     assert effects[~effects.term.str.startswith("label")].p_holm.isna().all()
-    assert (effects.p_holm.dropna() >= family.p_likelihood_ratio).all()
+    assert (effects.p_holm.dropna() >= family.p_wald).all()
+
+
+def test_what_the_optimiser_says_of_itself_does_not_lose_a_fit(monkeypatch):
+    """A maximum is a maximum, whether or not the line search gave up in rounding."""
+    index = simulated_index(12, durations=(80, 1000), snrs=(-5.0, 10.0))
+    model = response_model(rows_of(index, simulated_answers(index)), "simulated")
+    monkeypatch.setattr("earwitness.evaluation.response_models.fit", lambda *given: dataclasses.replace(fit(*given), converged=False))
+    assert analyse(model).status == "ok"
+
+
+def with_slopes(n_sources, slopes, seed):
+    """One observer's model, whose sources have slopes of their own over duration and SNR."""
+    model = model_of(n_sources, seed)
+    rng = np.random.default_rng(seed)
+    codes, names = pd.factorize(model.random[0].groups)
+    own = rng.normal(0, slopes, (2, len(names)))[:, codes]
+    label = model.design["label"]
+    latent = (
+        model.design.to_numpy() @ pd.Series(TRUTH)[model.design.columns].to_numpy()
+        + np.where(label > 0, 0.5, 0.8) * rng.normal(size=len(names))[codes]
+    )
+    latent += own[0] * model.design["logdur"] + own[1] * model.design["snr"]
+    return dataclasses.replace(model, outcome=(rng.normal(size=len(latent)) < latent).astype(float))
+
+
+def without_source(model, source):
+    keep = model.random[0].groups != source
+    random = tuple(dataclasses.replace(r, groups=r.groups[keep], member=r.member[keep]) for r in model.random)
+    return dataclasses.replace(model, outcome=model.outcome[keep], design=model.design[keep], random=random)
+
+
+def test_errors_over_sources_are_those_of_refits_without_each_source():
+    model = with_slopes(9, 0.5, seed=2)
+    fitted = fit(model)
+    robust = robust_precision(model, fitted)
+    groups = model.random[0].groups
+    variance = 0.0
+    for member in (r.member for r in model.random):
+        refits = np.array([fit(without_source(model, source), fitted).coefficients for source in np.unique(groups[member])])
+        variance += 8 / 9 * ((refits - refits.mean(axis=0)) ** 2).sum(axis=0)
+    assert robust.errors.to_numpy() == pytest.approx(np.sqrt(variance), rel=0.13)
+    assert robust.df.between(8, 16).all()
+
+
+def test_slopes_of_the_sources_own_widen_the_errors_of_slopes_and_only_theirs():
+    ratios = []
+    for slopes in (0.0, 0.8):
+        model = with_slopes(30, slopes, seed=3)
+        fitted = fit(model)
+        ratios.append(robust_precision(model, fitted).errors / precision(model, fitted).errors)
+    assert ratios[0].between(0.7, 1.4).all(), "without them both errors tell the same"
+    assert ratios[1]["label:snr"] > 1.6 and ratios[1]["label:logdur"] > 1.1
 
 
 def test_a_fit_at_its_maximum_counts_as_converged_whatever_the_observer():
@@ -319,6 +373,6 @@ def test_the_program_writes_both_tables(tmp_path, monkeypatch):
     fit_mixed_model.main()
     effects, fits = read_table(tmp_path / "effects.csv", MIXED_MODEL_EFFECTS), read_table(tmp_path / "fits.csv", MIXED_MODEL_FITS)
     assert len(effects) == 8
-    assert (effects.high - effects.low).to_numpy() == pytest.approx(2 * norm.ppf(0.95) * effects.standard_error.to_numpy())
+    assert (effects.high - effects.low).to_numpy() == pytest.approx(2 * t.ppf(0.95, effects.df) * effects.standard_error.to_numpy())
     assert fits.seed.to_list() == ["-"]
     assert not fits.singular[0]

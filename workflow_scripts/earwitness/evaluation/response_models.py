@@ -27,6 +27,7 @@ from earwitness.statistics.mixed_models import (
     MixedModel,
     Precision,
     RandomIntercept,
+    RobustPrecision,
     constant_log_likelihood,
     fit,
     is_separated,
@@ -34,6 +35,7 @@ from earwitness.statistics.mixed_models import (
     likelihood_ratio,
     mcfadden,
     precision,
+    robust_precision,
     runs_off,
 )
 from earwitness.tables.columns import LABELS
@@ -59,7 +61,8 @@ class Analysis:
     """A fitted model of one system's answers to one set of stimuli.
 
     status: "ok"; "separated", where some combination of the effects predicts answers perfectly and estimates are infinite;
-    "not_converged". known, reduced and null are None unless "ok". reduced: the refit without each label term.
+    "not_converged". known, robust, reduced and null are None unless "ok"; robust is None too where a source has several clips.
+    reduced: the refit without each label term.
     """
 
     model: MixedModel
@@ -68,6 +71,7 @@ class Analysis:
     known: Precision | None
     reduced: dict[str, Fit]
     null: Fit | None
+    robust: RobustPrecision | None = None
 
 
 def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame, confidence: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -159,8 +163,8 @@ def label_terms(model: MixedModel) -> list[str]:
 def analyse(model: MixedModel) -> Analysis:
     """Fit, standard errors, a refit without each label term, and the intercept-only mixed model.
 
-    "not_converged": the optimiser stopped early, a Newton step of more than 0.05 standard errors is left, or a model with
-    fewer terms fits better.
+    "not_converged": a Newton step of more than 0.05 standard errors is left in the fit or in a refit, or a model with fewer terms
+    fits better. What the optimiser says of itself does not count: its line search gives up where rounding is all that is left.
     """
     if is_separated(model):
         return Analysis(model, "separated", None, None, {}, None)
@@ -169,34 +173,41 @@ def analyse(model: MixedModel) -> Analysis:
     if runs_off(fitted, known):
         return Analysis(model, "separated", fitted, known, {}, None)
     reduced = {term: fit(model.without(term), fitted) for term in label_terms(model)}
-    refits_agree = all(other.converged and other.log_likelihood < fitted.log_likelihood + 0.01 for other in reduced.values())
-    converged = fitted.converged and known.largest_step < LARGEST_STEP and refits_agree
-    return Analysis(model, "ok" if converged else "not_converged", fitted, known, reduced, fit(model.intercept_only()))
+    refits_agree = all(
+        other.log_likelihood < fitted.log_likelihood + 0.01 and (other.converged or precision(model.without(term), other).largest_step < LARGEST_STEP)
+        for term, other in reduced.items()
+    )
+    converged = known.largest_step < LARGEST_STEP and refits_agree
+    robust = robust_precision(model, fitted) if converged else None
+    return Analysis(model, "ok" if converged else "not_converged", fitted, known, reduced, fit(model.intercept_only()), robust)
 
 
 def effect_rows(analysis: Analysis, confidence: float, testable: bool) -> pd.DataFrame:
     """One row per fixed effect: MIXED_MODEL_EFFECTS without what names the fit; empty estimates unless the status is "ok".
 
-    testable: whether there are enough sources for p-values. Holm's method runs over the label terms.
+    Standard errors are those over sources, with t, which allow for slopes of the sources' own (`robust_precision`); only where a source
+    has several clips are they the model's, with the normal distribution. testable: whether there are enough sources for p-values.
+    Holm's method runs over the label terms' p_wald.
     """
     terms = list(analysis.model.design.columns)
     predictors = [name for name in _REFERENCE if name in terms]
     table = pd.DataFrame({"term": terms, "meaning": [meaning(term, predictors) for term in terms]})
-    table[["estimate", "standard_error", "low", "high", "z", "p_wald", "likelihood_ratio", "p_likelihood_ratio", "p_holm"]] = math.nan
+    table[["estimate", "standard_error", "low", "high", "df", "z", "p_wald", "likelihood_ratio", "p_likelihood_ratio", "p_holm"]] = math.nan
     if analysis.status != "ok" or analysis.fitted is None or analysis.known is None:
         return table
     table = table.set_index("term")
     table["estimate"] = analysis.fitted.coefficients
-    table["standard_error"] = analysis.known.errors
-    half = stats.norm.ppf((1 + confidence) / 2) * table.standard_error
+    table["standard_error"] = analysis.known.errors if analysis.robust is None else analysis.robust.errors
+    table["df"] = math.inf if analysis.robust is None else analysis.robust.df
+    half = stats.t.ppf((1 + confidence) / 2, table.df) * table.standard_error
     table["low"], table["high"] = table.estimate - half, table.estimate + half
     table["z"] = table.estimate / table.standard_error
     if testable:
-        table["p_wald"] = 2 * stats.norm.sf(table.z.abs())
+        table["p_wald"] = 2 * stats.t.sf(table.z.abs(), table.df)
         for term, reduced in analysis.reduced.items():
             table.loc[term, ["likelihood_ratio", "p_likelihood_ratio"]] = likelihood_ratio(analysis.fitted, reduced)
         family = list(analysis.reduced)
-        table.loc[family, "p_holm"] = multipletests(table.p_likelihood_ratio[family].to_numpy(dtype=float), method="holm")[1]
+        table.loc[family, "p_holm"] = multipletests(table.p_wald[family].to_numpy(dtype=float), method="holm")[1]
     return table.reset_index()
 
 
@@ -261,6 +272,8 @@ def notes(rows: pd.DataFrame, fitted: Fit | None) -> list[str]:
     found = []
     if rows.clip_id.nunique() <= rows.source_id.nunique():
         found.append("one clip per source, so no clip effect")
+    else:
+        found.append("several clips per source, so standard errors take sources to differ in their intercepts alone")
     if np.ptp(rows.duration_ms) == 0:
         found.append("one duration only")
     if np.ptp(rows.snr_db) == 0:

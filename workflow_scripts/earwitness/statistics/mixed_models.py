@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
+from earwitness.statistics.clustered import jackknife_variance
 from earwitness.statistics.quadrature import Link, marginal_likelihood
 
 FloatArray = npt.NDArray[np.float64]
@@ -113,6 +114,14 @@ class Precision:
     largest_step: float
 
 
+@dataclass(frozen=True)
+class RobustPrecision:
+    """Standard errors by fixed effect and their degrees of freedom (`robust_precision`)."""
+
+    errors: pd.Series
+    df: pd.Series
+
+
 def fit(model: MixedModel, start: Fit | None = None) -> Fit:
     """Maximise the marginal likelihood, from `start` where given: by quadrature where that is exact, else Laplace."""
     approximate = laplace_fit(model, start)
@@ -144,7 +153,7 @@ def _refined(model: MixedModel, start: Fit) -> Fit:
     lowest, highest = math.log(SINGULAR_DEVIATION / 10), math.log(2 * LARGEST_ESTIMATE)
     logs = np.clip(np.log(np.maximum(start.deviations.to_numpy(dtype=float), 0.1)), lowest, highest)
     best = optimize.minimize(
-        _quadrature(model),
+        _quadrature(model)[0],
         np.concatenate([start.coefficients.to_numpy(dtype=float), logs]),
         jac=True,
         method="L-BFGS-B",
@@ -161,7 +170,10 @@ def _refined(model: MixedModel, start: Fit) -> Fit:
     )
 
 
-def _quadrature(model: MixedModel) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+def _quadrature(
+    model: MixedModel,
+) -> tuple[Callable[[FloatArray], tuple[float, FloatArray]], Callable[[FloatArray], tuple[FloatArray, FloatArray]], npt.NDArray[np.int64]]:
+    """The negative log-likelihood with its gradient, as a whole and by group, and the place in `random` of every group."""
     kinds, groups = np.zeros((2, len(model.outcome)), dtype=np.int64)
     n_groups = 0
     for kind, intercept in enumerate(model.random):
@@ -169,7 +181,13 @@ def _quadrature(model: MixedModel) -> Callable[[FloatArray], tuple[float, FloatA
         codes, names = pd.factorize(intercept.groups[member])
         kinds[member], groups[member] = kind, codes + n_groups
         n_groups += len(names)
-    return marginal_likelihood(model.outcome, model.design.to_numpy(dtype=float), kinds, groups, model.link)
+    by_group = marginal_likelihood(model.outcome, model.design.to_numpy(dtype=float), kinds, groups, model.link)
+
+    def whole(parameters: FloatArray) -> tuple[float, FloatArray]:
+        value, gradient = by_group(parameters)
+        return float(value.sum()), gradient.sum(axis=0)
+
+    return whole, by_group, np.array([kinds[groups == group][0] for group in range(n_groups)])
 
 
 def precision(model: MixedModel, fitted: Fit) -> Precision:
@@ -178,12 +196,9 @@ def precision(model: MixedModel, fitted: Fit) -> Precision:
     Central differences of the likelihood that `fitted` maximises. A standard deviation at its boundary is held there.
     """
     n_terms = len(fitted.coefficients)
-    logs = np.log(np.maximum(fitted.deviations.to_numpy(dtype=float), SINGULAR_DEVIATION / 10))
-    at = np.concatenate([fitted.coefficients.to_numpy(dtype=float), logs])
-    steps = _steps(model)
-    free = np.flatnonzero(np.concatenate([np.ones(n_terms, bool), (fitted.deviations >= SINGULAR_DEVIATION).to_numpy()]))
+    at, steps, free = _place(model, fitted)
     if fitted.method == "quadrature":
-        gradient, information = _derivatives_from_gradient(_quadrature(model), at, steps, free)
+        gradient, information = _derivatives_from_gradient(_quadrature(model)[0], at, steps, free)
     else:
         gradient, information = _derivatives(_laplace(model), at, steps, free)
     try:
@@ -194,6 +209,40 @@ def precision(model: MixedModel, fitted: Fit) -> Precision:
     errors = np.sqrt(np.diag(covariance))
     largest_step = float(np.max(np.abs(covariance @ gradient) / errors))
     return Precision(pd.Series(errors[:n_terms], index=fitted.coefficients.index), largest_step)
+
+
+def robust_precision(model: MixedModel, fitted: Fit) -> RobustPrecision | None:
+    """Standard errors that hold where groups differ in more than their intercepts, such as in slopes that the model lacks.
+
+    The jackknife over groups in one Newton step: without group g the coefficients move by -(H - H_g)^-1 s_g, where s_g is the score
+    of the group, H_g its information and H that of all (Bell and McCaffrey 2002, Pustejovsky and Tipton 2018, their CR3), with the
+    standard deviations held. Groups of each random intercept are a class of their own, as in `Jackknife`. None where the likelihood
+    is not a product over groups.
+    """
+    if not model.exact:
+        return None
+    at, steps, _ = _place(model, fitted)
+    free = np.arange(len(fitted.coefficients))
+    _, by_group, kinds = _quadrature(model)
+    score = by_group(at)[1][:, free]
+    moves = np.diag(steps)[free]
+    slopes = np.array([(by_group(at + move)[1] - by_group(at - move)[1])[:, free] for move in moves]) / (2 * steps[free])[:, None, None]
+    information = (slopes.transpose(1, 0, 2) + slopes.transpose(1, 2, 0)) / 2
+    left = information.sum(axis=0) - information
+    if np.linalg.eigvalsh(left).min() <= 0:
+        return None
+    shifts = np.linalg.solve(left, score[..., None])[..., 0]
+    variance, df = jackknife_variance([shifts[kinds == kind] for kind in range(len(model.random))])
+    terms = fitted.coefficients.index
+    return RobustPrecision(pd.Series(np.sqrt(variance), index=terms), pd.Series(df, index=terms))
+
+
+def _place(model: MixedModel, fitted: Fit) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
+    """Coefficients and logarithms of standard deviations, steps of differences, and which parameters are not at a boundary."""
+    logs = np.log(np.maximum(fitted.deviations.to_numpy(dtype=float), SINGULAR_DEVIATION / 10))
+    at = np.concatenate([fitted.coefficients.to_numpy(dtype=float), logs])
+    inside = (fitted.deviations >= SINGULAR_DEVIATION).to_numpy()
+    return at, _steps(model), np.flatnonzero(np.concatenate([np.ones(len(fitted.coefficients), bool), inside]))
 
 
 def likelihood_ratio(full: Fit, reduced: Fit) -> tuple[float, float]:

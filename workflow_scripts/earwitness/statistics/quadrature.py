@@ -23,8 +23,8 @@ _LOG_ROOT_TAU = 0.5 * np.log(2 * np.pi)
 
 def marginal_likelihood(
     outcome: FloatArray, design: FloatArray, kinds: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], link: Link
-) -> Callable[[FloatArray], tuple[float, FloatArray]]:
-    """The negative log-likelihood of Bernoulli rows, and its gradient, as a function of the parameters.
+) -> Callable[[FloatArray], tuple[FloatArray, FloatArray]]:
+    """The negative log-likelihood of every group of Bernoulli rows, shape (g,), and its gradient, (g, p + k), by the parameters.
 
     outcome: shape (n,), 0 or 1. design: shape (n, p). kinds: shape (n,), 0..k-1, which standard deviation a row's group
     has. groups: shape (n,), 0..g-1; all rows of a group are of one kind. The function takes p coefficients and then the k
@@ -41,7 +41,7 @@ def marginal_likelihood(
     def by_group(values: FloatArray) -> FloatArray:
         return np.add.reduceat(values[order], starts, axis=0)
 
-    def function(parameters: FloatArray) -> tuple[float, FloatArray]:
+    def function(parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
         linear = design @ parameters[:n_terms]
         spread = np.exp(parameters[n_terms:])[kinds]
         mode, scale = _modes(signs, linear, spread, groups, by_group, link)
@@ -53,8 +53,8 @@ def marginal_likelihood(
         posterior = np.exp(joint - per_group[:, None])
         pull = signs[:, None] * slopes * posterior[groups]
         to_spread = by_group((pull * spread[:, None] * points[groups]).sum(axis=1))
-        gradient = np.concatenate([design.T @ pull.sum(axis=1), np.bincount(kind_of_group, to_spread, n_kinds)])
-        return -float(per_group.sum()), -gradient
+        to_terms = by_group(design * pull.sum(axis=1)[:, None])
+        return -per_group, -np.column_stack([to_terms, to_spread[:, None] * (kind_of_group[:, None] == np.arange(n_kinds))])
 
     return function
 

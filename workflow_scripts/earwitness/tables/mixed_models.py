@@ -16,6 +16,7 @@ MIXED_MODEL_EFFECTS = schema(
         "standard_error": number(nullable=True),
         "low": number(nullable=True),
         "high": number(nullable=True),
+        "df": number(nullable=True),
         "z": number(nullable=True),
         "p_wald": share(nullable=True),
         "likelihood_ratio": number(nullable=True),
@@ -23,9 +24,10 @@ MIXED_MODEL_EFFECTS = schema(
         "p_holm": share(nullable=True),
     },
 )
-"""One row per fixed effect of the mixed model of one system's (and seed's) answers, in units of d'. likelihood_ratio: against the
-refit without the term, for the label terms only; p_holm adjusts its p over the label terms of one fit. Estimates are
-empty where the fit's status is not "ok", p-values below 6 sources in a class."""
+"""One row per fixed effect of the mixed model of one system's (and seed's) answers, in units of d'. Standard errors come from
+leaving out sources, with t of df degrees of freedom (inf: the model's own, where sources have several clips). likelihood_ratio: against
+the refit without the term, for the label terms only; its p takes sources to differ in their intercepts alone. p_holm adjusts p_wald
+over the label terms of one fit. Estimates are empty where the fit's status is not "ok", p-values below 6 sources in a class."""
 
 MIXED_MODEL_FITS = schema(
     "mixed_model_fits",
@@ -57,7 +59,7 @@ MIXED_MODEL_FITS = schema(
     },
 )
 """One row per mixed model; seed: a number, or "-" (no training). status: "separated" where answers are predicted
-perfectly and estimates would be infinite; "not_converged" where the optimiser stopped early, more than 0.05 standard errors
+perfectly and estimates would be infinite; "not_converged" where more than 0.05 standard errors
 are left to go (largest_step), or a smaller model fits better. method: how the likelihood was integrated; "-" where it has
 no maximum. singular: a random standard deviation (sd_...) below 0.01, its boundary. Log-likelihoods are of Bernoulli rows;
 the null models are intercept-only, "constant" without and "constant_mixed" with the random effects. R2 marginal and
