@@ -71,6 +71,18 @@ def test_a_manifest_says_what_is_where_and_whose_it_is(tmp_path):
     assert found.check.verdict.tolist() == ["ok", "ok", "ok", "excluded"]
 
 
+def test_what_is_odd_about_right_rows_is_told(tmp_path):
+    text = "path,label,source,start_s,end_s\na.wav,voice,ana,1,9\nb.wav,dog,street,0,2\nc.wav,dog,street,2,4\nd.wav,voice,ben,0,4.05\n"
+    data_set = manifest(tmp_path, text)
+    write(tmp_path / "d.wav", 3.99)
+    found = catalogue(data_set, LIMITS)
+    assert found.check.verdict.eq("ok").all()
+    assert found.remarks == [
+        "2 files hold the bytes of another and have another label: b.wav and a.wav, c.wav and a.wav",
+        "in 1 files a stretch ends after the file does, and is cut there: a.wav",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -13,6 +13,7 @@ in every data set, so that one sound is one source wherever it occurs; a synthes
 """
 
 import json
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -40,6 +41,9 @@ from earwitness.corpora.vocabularies import ESC50_CATEGORIES, ESC50_HUMAN_VOICE,
 
 Stretch = tuple[float, float]
 """Start and end in seconds."""
+
+OVERRUN_S = 0.1
+"""Seconds by which a stretch may end after its file, as rounding and annotators have it, without a word."""
 
 
 class Part(NamedTuple):
@@ -93,6 +97,8 @@ def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: 
     described = _described(data_set, uploaders or {})
     files = list(described.files)
     recordings, segments, checks = [], [], []
+    heard: dict[str, list[tuple[Path, Part, list[Stretch]]]] = defaultdict(list)
+    overrun, contradictions = [], []
     with ThreadPool(threads) as pool:
         measured = pool.imap(partial(_digest_and_check, limits=limits), files, chunksize=8)
         for path, (digest, report) in zip(files, tqdm(measured, total=len(files), desc="checking", unit="file", mininterval=5), strict=True):
@@ -104,6 +110,11 @@ def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: 
             if verdict != "ok":
                 continue
             recording_id = f"{data_set.name}:{described.files[path]}"
+            if other := _contradicted(parts, heard[digest]):
+                contradictions.append(f"{path.name} and {other.name}")
+            heard[digest] += [(path, part, stretches) for part, stretches in parts]
+            if any(stop > (report.duration_s or 0.0) + OVERRUN_S for part in annotation.parts for _, stop in part.stretches or () if stop < math.inf):
+                overrun.append(path.name)
             for part, stretches in parts:
                 recordings.append(
                     {
@@ -137,7 +148,20 @@ def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: 
         )
     remarks = [*described.remarks, *(f"broken: {row['path']}: {row['reason']}" for row in faults)]
     remarks += [f"{row['path']}: {row['reason']}" for row in checks if row["verdict"] == "ok" and row["reason"]]
+    if contradictions:
+        remarks.append(f"{len(contradictions)} files hold the bytes of another and have another label: {_named(contradictions)}")
+    if overrun:
+        remarks.append(f"in {len(overrun)} files a stretch ends after the file does, and is cut there: {_named(overrun)}")
     return Catalogue(pd.DataFrame(recordings), pd.DataFrame(segments), pd.DataFrame(checks), remarks)
+
+
+def _contradicted(parts: Sequence[tuple[Part, list[Stretch]]], earlier: Sequence[tuple[Path, Part, list[Stretch]]]) -> Path | None:
+    """An earlier file of the same bytes that gives the same stretch another label."""
+    for path, other, theirs in earlier:
+        for part, ours in parts:
+            if part.label != other.label and any(start < stop and begin < end for start, end in ours for begin, stop in theirs):
+                return path
+    return None
 
 
 def _digest_and_check(path: Path, limits: Limits) -> tuple[str, AudioReport]:
