@@ -1,11 +1,12 @@
 """Fit a psychometric function to counts (CSV: level, correct, total) and print threshold, interval and status as JSON.
 
 A column `source` (speaker, listener, recording) makes intervals treat sources, not answers, as independent. In the output,
-location, scale and width are on the axis (decades of the level on a log axis); midpoint and width are those of the unscaled
-sigmoid (at 0.5, and from 0.05 to 0.95); slope is the derivative of the curve at the threshold, per decade or per unit. A
-threshold is null where `status` is not ok, and an end of its interval where it lies outside the tested levels; the isotonic
-threshold likewise. Status: right_censored, left_censored (beyond the highest, the lowest level), never (levelled off below
-the target), non_monotone, flat.
+location, scale and width are on the axis (decades of the level on a log axis); midpoint (the point of subjective equality), width and
+just_noticeable_difference are those of the unscaled sigmoid (at 0.5, from 0.05 to 0.95, half of 0.25 to 0.75); slope is the
+derivative of the curve at the threshold, per decade or per unit. A threshold is null where `status` is not ok, and an end of its
+interval where it lies outside the tested levels; the isotonic threshold likewise. Status: right_censored, left_censored (beyond the
+highest, the lowest level), never (levelled off below the target), non_monotone, flat (no rise above 10 points is compatible
+with the data), undecided (too few answers to tell).
 """
 
 import argparse

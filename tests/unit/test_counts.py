@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 
 import numpy as np
@@ -120,3 +121,47 @@ def test_bad_input_ends_in_one_line_that_says_where(run, text, options, message)
     assert output == ""
     assert error.startswith("error: ") and "\n" not in error
     assert message in error
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "message"),
+    [
+        ("level,correct,total\n", [], "no row below the header"),
+        ("level,correct,total\n20,5e18,1e19\n40,6e18,1e19\n80,9e18,1e19\n", [], r"row 1 \(level 20\): total is beyond 1e\+15"),
+        ("level,correct,total\n1,5,10\n-1e308,7,10\n1e308,10,10\n", ["--axis", "linear"], r"row 2 \(level -1e308\): level is beyond 1e\+15"),
+    ],
+)
+def test_tables_that_no_fit_can_bear_end_in_one_line(run, table, options, message):
+    _, error = run(table, *options)
+    assert re.search(message, str(error)) and "\n" not in str(error)
+
+
+def test_a_handful_of_answers_decides_nothing(fitted):
+    result = fitted({"level": [20, 40, 80, 160], "correct": [0, 0, 1, 1], "total": [1, 1, 1, 1]})
+    assert result["status"] == "undecided" and result["threshold"]["value"] is None
+
+
+def test_two_sources_that_are_equal_are_no_certainty(fitted):
+    counts = {"level": [20, 40, 80, 160] * 2, "correct": [5, 6, 9, 10] * 2, "total": [10] * 8, "source": ["a"] * 4 + ["b"] * 4}
+    result = fitted(counts)
+    assert result["threshold"]["low"] != result["threshold"]["high"] or result["threshold"]["value"] is None
+
+
+def test_a_yes_or_no_task_has_its_point_of_subjective_equality_and_just_noticeable_difference(fitted):
+    """A million trials of a normal curve around 40 dB with a standard deviation of 6 dB: the JND, half of the distance from 25 to 75 %, is
+    0.6745 x 6."""
+    levels = np.arange(25.0, 56.0, 5.0)
+    correct = np.round(1e6 * Curves(Family("normal", 0.0, 0.0), np.array([40.0]), np.array([6.0]), np.array([0.0])).at(levels)[0])
+    found = fitted(
+        {"level": levels, "correct": correct, "total": [1e6] * len(levels)},
+        "--axis",
+        "linear",
+        "--guess-rate",
+        "0",
+        "--lapse-rate",
+        "0",
+        "--target",
+        "0.5",
+    )["parameters"]
+    assert found["midpoint"] == pytest.approx(40, abs=0.01)
+    assert found["just_noticeable_difference"] == pytest.approx(0.6745 * 6, rel=1e-3)

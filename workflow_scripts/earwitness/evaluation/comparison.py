@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from statsmodels.stats.multitest import multipletests
 
+from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Sample, durkalski_p, estimate, mcnemar_p, sample_by_source, sign_flip_p
@@ -84,14 +85,16 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float, seeds_fi
     The outcome of an item is right (1) or wrong (0) of a minus that of b, each the mean over the system's seeds. Within
     a class items weigh equally, and the difference is the mean of the two classes, so it is the difference of the
     balanced accuracies. Its interval, p_clustered_t and p_tost hold for new sources and, where a system has several
-    seeds, for new seeds too (paired by their order where both have as many); p_sign_flip and p_durkalski take the seeds
-    as they are, and so does everything where seeds_fixed. Durkalski's test weighs sources equally within a class, and both
-    classes equally, so that it too is about balanced accuracy. McNemar's counts compare the majority answers over seeds.
+    seeds, for new seeds too (paired by their order). p_sign_flip and p_durkalski say nothing of new seeds, so they are empty where
+    a system has several, unless seeds_fixed, where everything takes the seeds as they are. Durkalski's test weighs sources equally
+    within a class, and both classes equally, so that it too is about balanced accuracy. McNemar's counts compare the majority
+    answers over seeds. Raises InputError where both have several seeds and not as many.
     """
     samples = _by_class(_mean_difference(a, b), a.items)
     result = estimate(samples, [0.5, 0.5]) if seeds_fixed else difference(a, b)
     low, high = result.interval(confidence, -1, 1)
     testable = min(sample.n_sources for sample in samples) >= MIN_SOURCES_FOR_TESTS
+    for_these_seeds = testable and (seeds_fixed or len(a.seeds) == len(b.seeds) == 1)
     contributions = np.concatenate([0.5 * sample.totals[0] / sample.counts.sum() for sample in samples])
     per_source = np.concatenate([sample.totals[0] / sample.counts / sample.n_sources for sample in samples])
     only_a, only_b = int((a.majority & ~b.majority).sum()), int((b.majority & ~a.majority).sum())
@@ -103,8 +106,8 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float, seeds_fi
         "low": low,
         "high": high,
         "p_clustered_t": result.p_zero() if testable else np.nan,
-        "p_sign_flip": sign_flip_p(contributions) if testable else np.nan,
-        "p_durkalski": durkalski_p(per_source) if testable else np.nan,
+        "p_sign_flip": sign_flip_p(contributions) if for_these_seeds else np.nan,
+        "p_durkalski": durkalski_p(per_source) if for_these_seeds else np.nan,
         "p_tost": result.p_equivalence(margin) if testable else np.nan,
         "p_holm": np.nan,
         "only_a_correct": only_a,
@@ -123,11 +126,14 @@ def difference(a: Outcomes, b: Outcomes) -> Estimate:
 def paired_samples(a: Outcomes, b: Outcomes) -> list[Sample]:
     """Right minus wrong of a minus that of b, by class and source, with a row per seed.
 
-    One row where no system has several seeds or their numbers do not match: then each is the mean over its seeds.
+    Raises InputError where both have several seeds and not as many: their seeds do not pair, and a mean over them would hide that
+    seeds differ.
     """
-    numbers = {len(a.seeds), len(b.seeds)} - {1}
-    values = a.correct.astype(np.float64) - b.correct if len(numbers) == 1 else _mean_difference(a, b)
-    return _by_class(values, a.items)
+    if len({len(a.seeds), len(b.seeds)} - {1}) > 1:
+        raise InputError(
+            f"{a.system_id} has {len(a.seeds)} seeds and {b.system_id} {len(b.seeds)}; train both with the same seeds, or compare one seed of each"
+        )
+    return _by_class(a.correct.astype(np.float64) - b.correct, a.items)
 
 
 def _mean_difference(a: Outcomes, b: Outcomes) -> npt.NDArray[np.float64]:

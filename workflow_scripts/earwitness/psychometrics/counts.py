@@ -17,6 +17,9 @@ from earwitness.psychometrics.thresholds import MIN_LEVELS, Settings, Threshold,
 _NUMBERS = ["level", "correct", "total"]
 _INDEPENDENT = "-"
 
+LARGEST_NUMBER = 1e15
+"""Beyond it the numbers of a double are no longer exact."""
+
 
 def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
     """The counts of each source and level, with columns source, level, correct, total.
@@ -30,10 +33,14 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
             raise InputError(f"counts: no column {column}; has {', '.join(map(str, table.columns))}; needed are {', '.join(_NUMBERS)}")
     if unknown := [str(name) for name in table.columns if name not in [*_NUMBERS, "source"]]:
         raise InputError(f"counts: unknown column {unknown[0]}; leave only {', '.join(_NUMBERS)} and, optionally, source")
-    numbers = table[_NUMBERS].apply(pd.to_numeric, errors="coerce")
+    if table.empty:
+        raise InputError("counts: no row below the header; add one per level")
+    numbers = table[_NUMBERS].apply(pd.to_numeric, errors="coerce").astype(float)
     counts = numbers[["correct", "total"]]
     faults = {
         "level is not a number": ~np.isfinite(numbers.level),
+        f"level is beyond {LARGEST_NUMBER:g}; give it in larger units": numbers.level.abs() > LARGEST_NUMBER,
+        f"total is beyond {LARGEST_NUMBER:g}; that many trials cannot be told apart": numbers.total > LARGEST_NUMBER,
         "level must be above 0 on a log axis": (numbers.level <= 0) & (axis == "log"),
         "correct and total must be whole numbers from 0": (~np.isfinite(counts) | (counts < 0) | (counts % 1 != 0)).any(axis=1),
         "correct is larger than total": numbers.correct > numbers.total,
@@ -93,6 +100,7 @@ def _described(result: Threshold, levels: FloatArray, correct: FloatArray, total
             "scale": float(curve.scale[0]),
             "midpoint": float(from_axis(curve.midpoint, axis)[0]),
             "width": float(curve.width[0]),
+            "just_noticeable_difference": float(curve.just_noticeable_difference[0]),
             "guess_rate": family.guess_rate,
             "lapse_rate": float(curve.lapse[0]),
             "lapse_rate_fitted": family.lapse_rate is None,

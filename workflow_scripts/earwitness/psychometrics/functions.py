@@ -82,5 +82,11 @@ class Curves:
         return self.scale * (high - low)
 
     @property
+    def just_noticeable_difference(self) -> FloatArray:
+        """Half of the distance between the levels where F is 0.25 and 0.75, in units of the axis."""
+        low, high = self.family.shape.quantile(np.array([0.25, 0.75]))
+        return self.scale * (high - low) / 2
+
+    @property
     def _amplitude(self) -> FloatArray:
         return 1 - self.family.guess_rate - self.lapse

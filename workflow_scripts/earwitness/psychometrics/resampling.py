@@ -56,13 +56,14 @@ class LevelCounts:
         """Estimates, variances and degrees of freedom of weighted sums of the levels' proportions.
 
         weights: shape (n_contrasts, n_levels). Variances come from leaving out sources and seeds, and are never less than
-        binomial ones, of proportions drawn to one half by half an answer.
+        binomial ones, of proportions drawn to one half by half an answer; for independent answers the estimates are of those too, so
+        that a handful of answers shows no trend.
         """
-        estimates = weights @ proportions(self.correct, self.total)[0]
         share = (self.correct[0] + 0.5) / (self.total[0] + 1)
         binomial = weights**2 @ (share * (1 - share) / self.total[0])
         if self.left_out is None:
-            return estimates, binomial, np.full(len(weights), np.inf)
+            return weights @ share, binomial, np.full(len(weights), np.inf)
+        estimates = weights @ proportions(self.correct, self.total)[0]
         variances, df = self.left_out.of(lambda counts: proportions(counts[..., 0, :], counts[..., 1, :]) @ weights.T).variance()
         return estimates, np.maximum(variances, binomial), df
 

@@ -26,8 +26,8 @@ COMPARISONS = schema(
 )
 """difference: balanced accuracy of a minus b on the same stimuli, averaged over seeds. The interval, p_clustered_t and
 p_tost (equivalence within the margin) hold for new sources and, where a system has several seeds, new seeds; p_sign_flip
-and p_durkalski for new sources. p_holm adjusts p_clustered_t over the table. Clustered p-values are empty below 6 sources
-in a class."""
+and p_durkalski for new sources alone, so they are empty where there are several. p_holm adjusts p_clustered_t over the table.
+Clustered p-values are empty below 6 sources in a class."""
 
 LEAKAGE = schema(
     "leakage",
