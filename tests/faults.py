@@ -238,7 +238,7 @@ FAULTS = [
         "leakage/fingerprints/alignment.py",
         "at = int(np.argmax(np.abs(sums)))",
         "at = int(np.argmax(sums))",
-        "an inverted copy passes",
+        "an inverted copy is told at another place, and as less alike",
         ("test_near_duplicates",),
     ),
     Fault("leakage/checks/provenance.py", "gap[gap < guard]", "gap[gap < 0]", "neighbouring segments within the guard pass", ("test_leakage",)),

@@ -10,7 +10,7 @@ from earwitness.audio.io import SAMPLE_RATE, encode_flac, read_mono
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
 from earwitness.core.randomness import stream
-from earwitness.detectors.classic import DETECTORS, detect
+from earwitness.detectors.classic import DETECTORS, WEBRTC_LEVELS_DBFS, detect, webrtc
 from earwitness.systems import System
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.files import read_table, validate, write_table
@@ -181,3 +181,13 @@ def test_silero_tells_real_speech_from_rain(real_data):
     measure = DETECTORS["silero"]().measure
     assert np.mean(measure([in_window(x) for x in speech]) > 0) >= 0.75
     assert np.mean(measure([in_window(x) for x in rain]) > 0) <= 0.25
+
+
+def test_the_level_that_tells_the_classes_apart_is_the_one_that_is_recorded():
+    """Of four presentation levels only the third separates: it is chosen, and the record names it."""
+    speech = np.arange(40) % 2 == 0
+    shares = np.full((40, 4), 0.5)
+    shares[:, 2] = np.where(speech, 0.9, 0.1)
+    log_odds, fitted = webrtc().decide(shares, np.ones(40, bool), speech)
+    assert fitted["level_dbfs"] == WEBRTC_LEVELS_DBFS[2] == -38.0
+    assert ((log_odds > 0) == speech).all()

@@ -105,6 +105,14 @@ def noisy(sound: np.ndarray, snr_db: float = 10) -> np.ndarray:
     return (sound + noise * np.sqrt(np.mean(sound**2)) * 10 ** (-snr_db / 20)).astype(np.float32)
 
 
+def test_an_inverted_copy_lies_where_it_lies_and_is_told():
+    """Where the correlation is negative, its place is that of the lowest value, not of the highest near it."""
+    sound = np.random.default_rng(3).normal(size=SAMPLE_RATE).astype(np.float32) / 8
+    found = aligned_correlation(sound[1000:], -0.7 * sound, -1000)
+    assert found.correlation == pytest.approx(1.0, abs=1e-3)
+    assert (found.lag, found.inverted) == (-1000.0, True)
+
+
 COPIES = {
     "quieter": lambda sound: sound / 10,
     "inverted": lambda sound: -0.7 * sound,
