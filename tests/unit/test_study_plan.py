@@ -269,6 +269,7 @@ def test_the_baseline_has_its_levels_from_the_factorial_set_and_its_conditions_o
         ({"origin": "tiny"}, "data/models/tiny", "data/models/tiny", True),
         ({"origin": "hub", "repository": "Qwen/Qwen2-Audio-7B-Instruct"}, "data/models/hub/base", "Qwen/Qwen2-Audio-7B-Instruct", False),
         ({"origin": "path", "path": "models/mine"}, "models/mine", "models/mine", False),
+        ({"origin": "path", "path": "/scratch/me/Qwen2-Audio"}, "/scratch/me/Qwen2-Audio", "Qwen2-Audio", False),
     ],
 )
 def test_the_base_model_is_where_its_origin_says(model, folder, name, tiny):

@@ -336,9 +336,13 @@ class Plan:
         return {model: self.model_folder(model) for model in used if self._section_of(model)["origin"] == "path"}
 
     def model_name(self, model: str) -> list[str]:
-        """Where people find a model: its repository and revision on the hub, or its folder."""
+        """What people know a model by: its repository and revision on the hub, or its folder, of which only the last part means
+        something elsewhere where it is named from the root of this machine."""
         section = self._section_of(model)
-        return [section["repository"], section["revision"]] if section["origin"] == "hub" else [self.model_folder(model)]
+        if section["origin"] == "hub":
+            return [section["repository"], section["revision"]]
+        folder = Path(self.model_folder(model))
+        return [folder.name if folder.is_absolute() else str(folder)]
 
     def hub_source(self, model: str) -> dict[str, str]:
         """Section of the configuration, repository and revision of a model that is fetched."""
