@@ -58,7 +58,7 @@ def test_stimuli_and_audits_need_no_model(checkout, target):
     assert {"stimuli": "results/stimuli/baseline/index.parquet", "audits": "results/audit/row_random/report.md"}[target] in made
 
 
-@pytest.mark.parametrize("target", ["ablations", "cross_validation", "learning_curve"])
+@pytest.mark.parametrize("target", ["ablations", "cross_validation", "learning_curve", "redrawn", "redrawn_often"])
 def test_an_experiment_that_is_disabled_can_be_asked_for_by_name_with_no_more_than_it_needs(checkout, target):
     made = checkout.outputs(target)
     experiment = Plan(complete_config(yaml.safe_load((ROOT / "config/config.yaml").read_text()))).experiment(target)
@@ -66,6 +66,7 @@ def test_an_experiment_that_is_disabled_can_be_asked_for_by_name_with_no_more_th
     trained = [path for path, rule in made.items() if rule == "train_adapter" and path.endswith("adapter_model.safetensors")]
     assert sorted(trained) == sorted(paths.adapters(experiment.adapters, "adapter_model.safetensors"))
     assert f"results/figures/experiments/{target}.svg" in made
+    assert (f"results/figures/draws/{target}.svg" in made) == target.startswith("redrawn")
     assert not {"write_report", "predict_prompts", "fit_psychometrics"} & set(made.values())
 
 
