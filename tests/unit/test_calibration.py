@@ -16,17 +16,17 @@ from earwitness.core.randomness import stream
 from earwitness.evaluation.calibration import (
     Calibration,
     calibration_error,
-    calibration_error_floor,
     calibration_of,
     calibration_table,
     chosen_calibration,
     class_weights,
+    clustered_calibration_error,
     equal_weight_bins,
     fit_calibration,
     fits_of,
     reliability_table,
 )
-from earwitness.evaluation.scored_answers import outcomes_on
+from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.leakage.tuning_records import load_tuning_record
 from earwitness.systems import BASE, System
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS
@@ -96,13 +96,44 @@ def test_the_calibration_error_by_hand():
     assert calibration_error(p, speech, weights, bins=2) == pytest.approx(0.5 * abs(0.8 - 2 / 3) + 0.5 * abs(0.2 - 1 / 3))
 
 
-def test_the_floor_is_that_of_a_perfectly_calibrated_system():
-    """Reference: 15 bins of equal mass, 1000 items with Beta(0.6, 0.6) probabilities, expected calibration error 0.032."""
-    p = stream(2, "beta").beta(0.6, 0.6, 1000)
-    floor = calibration_error_floor(p, np.full(1000, 1e-3), stream(3, "floor"))
-    assert floor == pytest.approx(0.032, abs=0.003)
-    wrong = calibration_error(expit(2 * np.log(p / (1 - p))), stream(4, "labels").random(1000) < p, np.full(1000, 1e-3))
-    assert wrong > 2 * floor
+def clustered_scores(random, stretch=1.0, shared=0.3, n_sources=28, each=25):
+    """Outcomes whose log-odds are calibrated where stretch is 1 (two normals 4 apart with variance 4); shared: of the noise, by source."""
+    sources = np.repeat([f"{label}{k}" for label in ("SPEECH", "NONSPEECH") for k in range(n_sources)], each)
+    speech = np.arange(len(sources)) < n_sources * each
+    noise = np.sqrt(shared) * np.repeat(random.normal(size=2 * n_sources), each) + np.sqrt(1 - shared) * random.normal(size=len(sources))
+    log_odds = stretch * (np.where(speech, 2.0, -2.0) + 2 * noise)
+    items = pd.DataFrame({"source_id": sources, "label": np.where(speech, "SPEECH", "NONSPEECH")})
+    right = (log_odds > 0) == speech
+    return Outcomes(BASE, "unseen", ("-",), items, right[None], log_odds[None], right)
+
+
+def test_the_floor_of_independent_items_is_the_known_one():
+    """Every item a source: the error of a calibrated system is its floor, on average, and the corrected error is a fraction of it."""
+    found = [
+        clustered_calibration_error(expit(o.log_odds), o, 0.95, stream(3, "floor", k))
+        for k in range(12)
+        for o in [clustered_scores(stream(2, "scores", k), shared=0.0, n_sources=400, each=1)]
+    ]
+    assert np.mean([error.measured for error in found]) == pytest.approx(np.mean([error.floor for error in found]), rel=0.12)
+
+
+def test_the_interval_of_a_calibrated_system_holds_0_and_that_of_another_does_not():
+    for stretch, expected in ((1.0, 0), (3.0, 40)):
+        above = 0
+        for k in range(40):
+            outcomes = clustered_scores(stream(4, "stretch", stretch, k), stretch)
+            error = clustered_calibration_error(expit(outcomes.log_odds), outcomes, 0.95, stream(5, k))
+            assert 0 <= error.low <= error.corrected <= error.high <= 1 and error.corrected <= error.measured
+            above += error.low > 0
+        assert abs(above - expected) <= 5
+
+
+def test_sources_that_scatter_raise_the_floor():
+    floors = [
+        clustered_calibration_error(expit(o.log_odds), o, 0.95, stream(7, "floor")).floor
+        for o in (clustered_scores(stream(6, "shared"), shared=shared) for shared in (0.0, 0.6))
+    ]
+    assert floors[1] > 1.5 * floors[0]
 
 
 def test_one_class_alone_is_refused():

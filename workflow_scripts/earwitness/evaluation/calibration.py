@@ -28,7 +28,7 @@ BoolArray = npt.NDArray[np.bool_]
 METHODS = ("temperature", "platt")
 ECE_BINS, DIAGRAM_BINS = 15, 10
 FOLDS = 10
-FLOOR_DRAWS = 200
+FLOOR_DRAWS = 1000
 CALIBRATED_KINDS = ("temperature", "calibration", "threshold")
 """What a calibration's record says was fitted (earwitness.leakage.tuning_records)."""
 LARGEST_TEMPERATURE = 1000.0
@@ -113,19 +113,6 @@ def calibration_error(probabilities: FloatArray, speech: BoolArray, weights: Flo
     return float(np.abs(np.bincount(equal_weight_bins(probabilities, weights, bins), weights=gap)).sum())
 
 
-def calibration_error_floor(probabilities: FloatArray, weights: FloatArray, random: np.random.Generator, bins: int = ECE_BINS) -> float:
-    """The calibration error expected of a perfectly calibrated system with these probabilities and as many independent items.
-
-    Consistency resampling (Broecker and Smith 2007): labels drawn from the probabilities themselves, FLOOR_DRAWS times.
-    """
-    place = equal_weight_bins(probabilities, weights, bins)
-    floors = []
-    for _ in range(FLOOR_DRAWS):
-        drawn = random.random(len(probabilities)) < probabilities
-        floors.append(np.abs(np.bincount(place, weights=weights * (probabilities - drawn))).sum())
-    return float(np.mean(floors))
-
-
 @dataclass(frozen=True)
 class _Binned:
     """Sums over the items of each source and bin, shape (n_sources, n_bins), by class: values, and numbers of items."""
@@ -158,26 +145,60 @@ def _share_interval(value: FloatArray, left_out: Sequence[FloatArray], confidenc
     return np.clip(value - half, 0, 1), np.clip(value + half, 0, 1)
 
 
-def _ece_estimate(probabilities: FloatArray, outcomes: Outcomes, confidence: float) -> tuple[float, float, float]:
-    """The calibration error, mean over seeds, and the low and high end of its interval by the jackknife over sources.
+@dataclass(frozen=True)
+class CalibrationError:
+    """The expected calibration error: as measured, what of it sources alone make (floor), without that, and the interval of the latter."""
+
+    measured: float
+    floor: float
+    corrected: float
+    low: float
+    high: float
+
+
+def clustered_calibration_error(probabilities: FloatArray, outcomes: Outcomes, confidence: float, random: np.random.Generator) -> CalibrationError:
+    """The calibration error, mean over seeds. probabilities: shape (n_seeds, n_items).
 
     Of a class c, let m_cb be the sum of (p_i - y_i) over its items in bin b, divided by the number of its items. The error is
-    sum_b |m_speech,b + m_other,b| / 2. Without a source, m of its class is computed anew; the bins stay those of all items.
-    probabilities: shape (n_seeds, n_items).
+    E = sum_b |m_speech,b + m_other,b| / 2; absolute values do not cancel, so chance alone makes it positive. The floor is the mean of E where
+    every source's part of m_cb, less its mean share, gets a random sign (the wild bootstrap; Wu 1986): the error of a perfectly
+    calibrated system whose sources scatter like these. Corrected: sqrt(E^2 - floor^2), or 0 below the floor.
+
+    The interval is the wider of two. From the random signs, with q their quantile: sqrt(E^2 - q^2), which is 0 where E is nothing unusual for a
+    calibrated system. And corrected +- t sqrt(V), where V is the jackknife's over sources (without a source m of its class is computed
+    anew, the bins stay those of all items) plus the variance of the mean over seeds. nan where a class has one source.
     """
     speech, sources = _speech(outcomes), outcomes.items.source_id.to_numpy()
     weights = class_weights(speech)
-    whole, parts = [], []
+    whole, parts, noise = [], [], np.zeros(FLOOR_DRAWS)
+    n_sources = [len(np.unique(sources[chosen].astype(str))) for chosen in (speech, ~speech)]
+    signs = [random.choice([-1.0, 1.0], (FLOOR_DRAWS, n)) * np.sqrt(n / max(1, n - 1)) for n in n_sources]
     for row in probabilities:
         binned = _binned(row - speech, equal_weight_bins(row, weights, ECE_BINS), sources, speech, ECE_BINS)
-        means = [sums.sum(axis=0) / counts.sum() for sums, counts in zip(binned.sums, binned.counts, strict=True)]
+        sizes = [counts.sum(axis=1, keepdims=True) / counts.sum() for counts in binned.counts]
+        shares = [sums / counts.sum() for sums, counts in zip(binned.sums, binned.counts, strict=True)]
+        means = [share.sum(axis=0) for share in shares]
+        drawn = [sign @ (share - size * mean) for sign, share, size, mean in zip(signs, shares, sizes, means, strict=True)]
+        noise += 0.5 * np.abs(drawn[0] + drawn[1]).sum(axis=1) / len(probabilities)
         with np.errstate(invalid="ignore"):
             without = [_left_out(s) / _left_out(n.sum(axis=1))[:, None] for s, n in zip(binned.sums, binned.counts, strict=True)]
         whole.append(0.5 * np.abs(means[0] + means[1]).sum())
         parts.append([0.5 * np.abs(without[k] + means[1 - k]).sum(axis=1) for k in range(2)])
-    value = np.array(np.mean(whole))
-    low, high = _share_interval(value, [np.mean([part[k] for part in parts], axis=0) for k in range(2)], confidence)
-    return float(value), float(low), float(high)
+    measured, floor = float(np.mean(whole)), float(noise.mean())
+
+    def less(chance: float) -> float:
+        return float(np.sqrt(max(measured**2 - chance**2, 0.0)))
+
+    corrected = less(floor)
+    if min(n_sources) < 2:
+        return CalibrationError(measured, floor, corrected, np.nan, np.nan)
+    variance, df = jackknife_variance([np.mean([part[k] for part in parts], axis=0) for k in range(2)])
+    if len(whole) > 1:
+        variance = variance + np.var(whole, ddof=1) / len(whole)
+        df = np.minimum(df, len(whole) - 1.0) if np.var(whole) > 0 else df
+    half = float(stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance))
+    few, many = (less(float(np.quantile(noise, level))) for level in ((1 + confidence) / 2, (1 - confidence) / 2))
+    return CalibrationError(measured, floor, corrected, max(0.0, min(few, corrected - half)), min(1.0, max(many, corrected + half)))
 
 
 def _speech(outcomes: Outcomes) -> BoolArray:
@@ -298,9 +319,10 @@ def calibration_table(systems: Sequence[Outcomes], fits: pd.DataFrame, confidenc
             parts, _ = metric_parts(outcomes, "balanced_accuracy")
             for method in ("none", *METHODS):
                 p = _probabilities(outcomes, fits, method)
-                ece, ece_low, ece_high = _ece_estimate(p, outcomes, confidence)
                 right = np.clip(np.where(speech, p, 1 - p), 1e-300, 1)
-                random = stream(seed, "calibrate_systems", outcomes.system_id, outcomes.seed, method)
+                error = clustered_calibration_error(
+                    p, outcomes, confidence, stream(seed, "calibrate_systems", outcomes.system_id, outcomes.seed, method)
+                )
                 rows.append(
                     {
                         "system_id": outcomes.system_id,
@@ -309,10 +331,11 @@ def calibration_table(systems: Sequence[Outcomes], fits: pd.DataFrame, confidenc
                         "method": method,
                         **_measured("nll", _mean_by_source(-np.log(right), outcomes), confidence, np.inf),
                         **_measured("brier", _mean_by_source((1 - right) ** 2, outcomes), confidence, 1.0),
-                        "ece": ece,
-                        "ece_low": ece_low,
-                        "ece_high": ece_high,
-                        "ece_floor": float(np.mean([calibration_error_floor(row, weights, random) for row in p])),
+                        "ece": error.measured,
+                        "ece_floor": error.floor,
+                        "ece_corrected": error.corrected,
+                        "ece_low": error.low,
+                        "ece_high": error.high,
                         "balanced_accuracy": float(np.mean(((p > 0.5) == speech) @ weights)),
                         "n_items": len(outcomes.items),
                         "n_speech_sources": parts[0].n_sources,

@@ -39,9 +39,10 @@ CALIBRATION = schema(
         "brier_low": share(nullable=True),
         "brier_high": share(nullable=True),
         "ece": share(),
+        "ece_floor": share(),
+        "ece_corrected": share(),
         "ece_low": share(nullable=True),
         "ece_high": share(nullable=True),
-        "ece_floor": share(),
         "balanced_accuracy": share(),
         "n_items": count(),
         "n_speech_sources": count(),
@@ -49,8 +50,9 @@ CALIBRATION = schema(
     },
 )
 """How well probabilities of speech hold on unseen sources, both classes weighing the same. nll: nats. ece: 15 bins of equal weight;
-ece_floor: what a perfectly calibrated system with these probabilities is expected to show on as many independent stimuli. Intervals are
-clustered by source, those of nll and brier over seeds too. balanced_accuracy: with SPEECH from a probability of one half."""
+ece_floor: what a perfectly calibrated system is expected to show whose sources scatter like these; ece_corrected: without that, with its
+interval ece_low to ece_high. Intervals are clustered by source, and hold for new seeds.
+balanced_accuracy: with SPEECH from a probability of one half."""
 
 RELIABILITY = schema(
     "reliability",
