@@ -4,6 +4,7 @@ EARWITNESS_FUZZ is the number of mutations that each target gets; without it a f
 from the files of a small corpus that this module writes.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -144,6 +145,18 @@ def soon():
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A new folder at every call; what is read is remembered by its path's identity, so none is used twice."""
+    folder, numbers = tmp_path_factory.mktemp("fresh"), itertools.count()
+
+    def make() -> Path:
+        (path := folder / str(next(numbers))).mkdir()
+        return path
+
+    return make
+
+
 def read_or_refused(read):
     """What `read` returns, or None where it refuses in one line."""
     try:
@@ -173,8 +186,8 @@ RTTM = (
 
 @pytest.mark.parametrize("content", RTTM)
 @fuzzed()
-def test_rttm(tmp_path_factory, content, mutate):
-    path = tmp_path_factory.mktemp("rttm") / "a.rttm"
+def test_rttm(fresh, content, mutate):
+    path = fresh() / "a.rttm"
     spoilt(path, mutate, content.encode())
     if found := read_or_refused(lambda: read_rttm(path)):
         assert found.recording and all(0 <= turn.start_s <= turn.end_s < np.inf and turn.speaker for turn in found.turns)
@@ -229,16 +242,16 @@ MANIFESTS = (
 
 @pytest.mark.parametrize("content", MANIFESTS)
 @fuzzed()
-def test_manifests(tmp_path_factory, content, mutate):
-    folder = tmp_path_factory.mktemp("manifest")
+def test_manifests(fresh, content, mutate):
+    folder = fresh()
     spoilt(folder / "mine.csv", mutate, content.encode())
     if rows := read_or_refused(lambda: listed(DataSet("mine", folder / "mine.csv", origin="manifest"))):
         assert all(row.label in ("SPEECH", "NONSPEECH") and row.source and 0 <= row.start_s < row.end_s for row in rows)
 
 
 @fuzzed()
-def test_manifests_in_parquet(tmp_path_factory, mutate):
-    folder = tmp_path_factory.mktemp("parquet")
+def test_manifests_in_parquet(fresh, mutate):
+    folder = fresh()
     pd.DataFrame({"path": ["a.wav", "b.wav"], "label": ["SPEECH", "NONSPEECH"], "source": ["ana", "street"]}).to_parquet(folder / "mine.parquet")
     spoilt(folder / "mine.parquet", mutate)
     rows = read_or_refused(lambda: listed(DataSet("mine", folder / "mine.parquet", origin="manifest")))
@@ -246,8 +259,8 @@ def test_manifests_in_parquet(tmp_path_factory, mutate):
 
 
 @fuzzed()
-def test_manifests_of_an_audit(tmp_path_factory, mutate):
-    folder = tmp_path_factory.mktemp("audit")
+def test_manifests_of_an_audit(fresh, mutate):
+    folder = fresh()
     sounds(folder / "audio", ["a.wav", "b.wav"])
     for part in ("train", "test"):
         (folder / f"{part}.csv").write_text("path,label,group\naudio/a.wav,SPEECH,ana\naudio/b.wav,dog,street\n")
@@ -283,9 +296,9 @@ def recordings(tmp_path_factory):
 
 @pytest.mark.parametrize("container", CONTAINERS)
 @fuzzed(share=2.0)
-def test_audio(tmp_path_factory, recordings, container, mutate):
+def test_audio(fresh, recordings, container, mutate):
     content, whole = recordings[container]
-    path = tmp_path_factory.mktemp("audio") / "x"
+    path = fresh() / "x"
     new = mutate(content)
     path.write_bytes(new)
     try:
@@ -340,8 +353,8 @@ CHECK = {
 
 
 @fuzzed(rewritings(), share=2.0)
-def test_certificates(tmp_path_factory, mutate):
-    path = tmp_path_factory.mktemp("certificate") / "certificate.json"
+def test_certificates(fresh, mutate):
+    path = fresh() / "certificate.json"
     tolerated, digest = {"adjacency_guard_s": 1.0}, "0" * 64
     certificate = {
         "schema": SCHEMA_NAME,
@@ -414,8 +427,8 @@ CONFIGS = (
 
 @pytest.mark.parametrize("content", CONFIGS)
 @fuzzed(share=2.0)
-def test_configurations(tmp_path_factory, content, mutate):
-    path = tmp_path_factory.mktemp("config") / "mine.yaml"
+def test_configurations(fresh, content, mutate):
+    path = fresh() / "mine.yaml"
     spoilt(path, mutate, content.encode())
     loaded = read_or_refused(lambda: load_yaml(path))
     if isinstance(loaded, dict):
@@ -423,8 +436,8 @@ def test_configurations(tmp_path_factory, content, mutate):
 
 
 @fuzzed(share=2.0)
-def test_weights(tmp_path_factory, mutate):
-    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
+def test_weights(fresh, mutate):
+    path = fresh() / "model.safetensors"
     save_file({"a.weight": np.ones((4, 3), np.float32), "b.bias": np.zeros(3, np.float32)}, path, {"format": "pt"})
     spoilt(path, mutate)
     if found := read_or_refused(lambda: tensors_in(path)):
@@ -433,8 +446,8 @@ def test_weights(tmp_path_factory, mutate):
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json", "tokenizer.json"])
 @fuzzed(rewritings())
-def test_descriptions_of_a_model(tmp_path_factory, name, mutate):
-    folder = tmp_path_factory.mktemp("model")
+def test_descriptions_of_a_model(fresh, name, mutate):
+    folder = fresh()
     (folder / "config.json").write_text('{"model_type": "qwen2_audio", "text_config": {"hidden_size": 4}}')
     (folder / "tokenizer.json").write_text('{"model": {"type": "BPE", "vocab": {"a": 0}}}')
     save_file({"a.weight": np.ones((4, 3), np.float32)}, folder / "model-00001-of-00001.safetensors", {"format": "pt"})
@@ -445,8 +458,8 @@ def test_descriptions_of_a_model(tmp_path_factory, name, mutate):
 
 
 @fuzzed()
-def test_tables_that_a_program_wrote(tmp_path_factory, mutate):
-    path = tmp_path_factory.mktemp("table") / "split.csv"
+def test_tables_that_a_program_wrote(fresh, mutate):
+    path = fresh() / "split.csv"
     rows = [(f"s{k}", f"c{k}", f"x{k}", "SPEECH" if k % 2 else "NONSPEECH", "train") for k in range(4)]
     pd.DataFrame(rows, columns=["stimulus_id", "clip_id", "source_id", "label", "part"]).to_csv(path, index=False)
     spoilt(path, mutate)
@@ -455,8 +468,8 @@ def test_tables_that_a_program_wrote(tmp_path_factory, mutate):
 
 
 @fuzzed()
-def test_parquet_that_a_program_wrote(tmp_path_factory, mutate):
-    path = tmp_path_factory.mktemp("table") / "split.parquet"
+def test_parquet_that_a_program_wrote(fresh, mutate):
+    path = fresh() / "split.parquet"
     rows = [(f"s{k}", f"c{k}", f"x{k}", "SPEECH" if k % 2 else "NONSPEECH", "train") for k in range(4)]
     pd.DataFrame(rows, columns=["stimulus_id", "clip_id", "source_id", "label", "part"]).to_parquet(path)
     spoilt(path, mutate)

@@ -29,7 +29,7 @@ def load_record(path: Path, schema: dict[str, Any], what: str, remedy: str) -> d
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {remedy}") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not {what} ({error}); {remedy}") from error
     problem = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(content))
     if problem is not None:

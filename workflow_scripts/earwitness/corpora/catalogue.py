@@ -399,7 +399,7 @@ def _clips_info(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     for path in paths:
         try:
             clips = json.loads(read_text(path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: not valid JSON ({error}); replace it") from error
         if not isinstance(clips, dict) or not all(isinstance(about, dict) for about in clips.values()):
             raise InputError(f"{path}: expected one object per clip, keyed by its name; replace it")
