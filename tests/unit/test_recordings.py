@@ -240,6 +240,18 @@ def test_labels_of_fsd50k_are_known_however_they_are_divided_and_spelled(tmp_pat
     assert list(found.recordings.label[found.recordings.recording_id == "fsd50k:1"]) == [label] * (not excluded)
 
 
+@pytest.mark.parametrize("written", ["1.wav", "1.WAV", "1.0", "FSD50K.dev_audio/1.wav", "FSD50K.dev_audio\\1"])
+def test_files_are_found_where_a_table_names_their_folder_or_suffix(tmp_path, written):
+    folder = fsd50k_folder(tmp_path / "fsd50k", {"1": "Bark,Dog", "2": "Rain,Water"})
+    table = folder / "FSD50K.ground_truth/dev.csv"
+    table.write_text(table.read_text().replace("\n1,", f"\n{written},"))
+    assert verdicts(listed("fsd50k", folder))["1.wav"] == ("ok", "")
+    sounds = sound_folder(tmp_path / "esc50", [("a.wav", "dog", "1"), ("b.wav", "rain", "2")])
+    table = sounds / "meta/esc50.csv"
+    table.write_text(table.read_text().replace("\na.wav", "\naudio\\a.wav"))
+    assert verdicts(listed("esc50", sounds))["a.wav"] == ("ok", "")
+
+
 @pytest.mark.parametrize("label", ["Dogg", "3", "/m/09x0r", "Speech Human_voice"])
 def test_an_unknown_label_is_never_no_speech(tmp_path, label):
     with pytest.raises(InputError, match=rf"dev\.csv:3: unknown label '{label}'"):
