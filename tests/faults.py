@@ -314,4 +314,24 @@ FAULTS = [
         "the same results give other bytes",
         ("test_publishing",),
     ),
+    # model
+    Fault("model/engine/loading.py", "    refuse_other_weights(folder, told)\n", "", "weights that nobody trained answer", ("test_checkpoints",)),
+    Fault("model/checkpoint.py", "if size != expected:", "if size > expected:", "cut weights end in a traceback", ("test_checkpoints",)),
+    Fault(
+        "model/checkpoint.py",
+        "if absent := tensors - tensors_in(folder / name):",
+        "if absent := set():",
+        "a shard may lack weights",
+        ("test_checkpoints",),
+    ),
+    # readers
+    Fault("corpora/text_tables.py", 'separator == ";"', "True", "a comma in quotes is taken for a decimal one", ("test_text_tables",)),
+    Fault(
+        "leakage/checks/exact_duplicates.py",
+        "if data.unread and shared.empty:",
+        "if False:",
+        "an audit passes what it could not read",
+        ("test_manifests",),
+    ),
+    Fault("core/yaml_text.py", "if known is None:", "if False:", "an alias of itself hangs the configuration", ("test_yaml_text",)),
 ]

@@ -152,6 +152,10 @@ def refused_in_words(folder: Path) -> Iterator[None]:
         raise
     except torch.OutOfMemoryError as error:
         raise InputError(f"{folder}: does not fit into the device's memory; use --memory compact, or --quantisation nf4") from error
+    except ImportError as error:
+        raise InputError(
+            f"{folder}: needs a package that is not installed ({' '.join(str(error).split())[:200]}); install envs/requirements.lock"
+        ) from error
     except Exception as error:
         if system_error_number(error) is not None:
             raise
