@@ -199,6 +199,12 @@ def test_a_waiver_stands_beside_every_table_of_results_and_only_where_it_was_use
     assert "Waived by" not in page(certificates=[examples.certificate() | {"waivers": [waiver]}]).text
 
 
+def test_a_base_that_says_something_else_than_the_two_answers_is_told_at_the_top():
+    low = examples.generation().assign(median_coverage=[0.97, 0.012])
+    assert f"puts only {percent(0.012)} of its probability on the two answers" in page(generation=low).text
+    assert "of its probability on the two answers that are compared" not in page().text
+
+
 def test_a_run_of_the_base_alone_still_gives_a_page():
     alone = ("base",)
     text = page(

@@ -194,6 +194,7 @@ def _of_material(tables: MaterialTables, config: dict[str, Any]) -> dict[str, An
         "checks": [_check_summary(name, table, config) for name, table in tables.checks.items()],
         "stimuli": _stimulus_summary(tables.stimuli),
         "generation": tables.generation.to_dict("records"),
+        "least_coverage": float(tables.generation.median_coverage.min()),
     }
 
 
