@@ -4,12 +4,13 @@ CORES ?= all
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help env demo quick test test-cluster lint lock clean
+.PHONY: help env demo quick test test-slow test-cluster lint lock clean
 
 help:
 	@echo "make demo   set up the environment and run the embedded study (CORES=$(CORES))"
 	@echo "make quick  style, and the unit tests without the thorough ones: for one's own change"
 	@echo "make test   set up the environment and run the tests"
+	@echo "make test-slow  the slow tests, all or those of TESTS=file"
 	@echo "make test-cluster  run the small study through a private Slurm (root; Debian: slurm-wlm, munge)"
 	@echo "make env    only set up the environment, in $(VENV)"
 	@echo "make lint   check style, types and the workflow"
@@ -28,6 +29,9 @@ quick: $(VENV)/development.stamp
 
 test: $(VENV)/development.stamp
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not slow and not gpu" -n auto --maxprocesses 4 --dist loadfile
+
+test-slow: $(VENV)/development.stamp
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow $(TESTS)
 
 test-cluster: $(VENV)/development.stamp
 	$(VENV)/bin/python -m pytest tests/cluster

@@ -134,6 +134,7 @@ def test_the_results_can_be_packed_and_verified(run, tmp_path):
     assert verified.stdout.count(" 0 differences") == 2
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bytes_on_another_number_of_cores(run, tmp_path):
     """Also that two runs give the same bytes: all but the corpora and the base is made again."""
     again = run.copy(tmp_path)
