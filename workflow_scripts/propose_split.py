@@ -114,7 +114,9 @@ def main() -> None:
         write_table(folder / "evidence.csv", evidence, EVIDENCE)
         (folder / "report.md").write_text(proposal_report(before, drawn, proposal, certificate), encoding="utf-8")
     seconds = proposal.moves.seconds.sum()
-    print(f"{len(proposal.moves)} items of {proposal.moves.source.nunique()} sources moved ({seconds:.1f} s); see {args.out / 'report.md'}")
+    moved = f"{len(proposal.moves)} items of {proposal.moves.source.nunique()} sources moved ({seconds:.1f} s)"
+    parts = "; ".join(f"{part} {n['speech_sources']}+{n['nonspeech_sources']}" for part, n in certificate["parts"].items())
+    print(f"{f'sources divided: {parts}' if drawn else moved}; see {args.out / 'report.md'}")
     print(*[printable(line) for line in [*proposal.impossible, *proposal.unbalanced, verdict(certificate)]], sep="\n")
     sys.exit(0 if certificate["status"] == "pass" else 2)
 

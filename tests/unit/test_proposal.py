@@ -232,6 +232,7 @@ def test_a_manifest_without_parts_is_divided_by_stated_shares_and_audited_with_i
     assert "no column part says which items train and which test" in str(run(audit_leakage, *whole, *outputs))
     out = undivided / "proposed"
     assert run(propose_split, *whole, "--shares", "train=0.6", "dev=0.2", "test=0.2", "--out", out) == 0
+    assert "sources divided: dev 2+2; test 2+2; train 6+6" in capsys.readouterr().out
     proposed = pd.read_csv(out / "manifest.csv")
     assert proposed.groupby("group").part.nunique().eq(1).all() and len(proposed) == 100
     sources = proposed.groupby(["label", "part"]).group.nunique()
