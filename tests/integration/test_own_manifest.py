@@ -87,7 +87,7 @@ def test_from_a_folder_and_a_table_to_the_report_in_one_command(checkout):
 
 
 def test_folders_an_audio_folder_and_a_table_with_audio_are_one_study(checkout):
-    """Seven sources of each class in each, two files of every source; a session joins sources, and so do ties."""
+    """Seven sources of each class in each, two files of every source; a tape and a session join sources, and so do ties."""
     folders, hub, packed = (checkout.folder / name for name in ("folders", "hub", "packed"))
     rows: dict[str, list[dict[str, object]]] = {"hub": [], "packed": []}
     for k, (label, number) in enumerate((label, number) for label in LABELS for number in range(21)):
@@ -104,7 +104,15 @@ def test_folders_an_audio_folder_and_a_table_with_audio_are_one_study(checkout):
                 flac = io.BytesIO()
                 soundfile.write(flac, samples, RATES[0], format="FLAC")
                 audio = {"bytes": flac.getvalue(), "path": f"{label}-{number}-{take}.flac"}
-                rows["packed"].append({"audio": audio, "label": label, "speaker": f"{label} {number}", "session": "one day" if number < 6 else ""})
+                rows["packed"].append(
+                    {
+                        "audio": audio,
+                        "label": label,
+                        "speaker": f"{label} {number}",
+                        "recording": f"tape {number}",
+                        "session": "one day" if number < 6 else "",
+                    }
+                )
     pd.DataFrame(rows["hub"]).to_csv(hub / "metadata.csv", index=False)
     packed.mkdir()
     pd.DataFrame(rows["packed"]).to_parquet(packed / "train-00000.parquet", index=False)
@@ -126,3 +134,5 @@ def test_folders_an_audio_folder_and_a_table_with_audio_are_one_study(checkout):
     assert verdicts["L01"] == verdicts["L02"] == verdicts["L03"] == verdicts["L04"] == verdicts["L13"] == "pass"
     of_that_day = split[split.source_id.str.match(r"packed:(talk|hum) [0-5]$")]
     assert len(set(of_that_day.source_id)) == 4 and len(set(of_that_day.part)) == 1
+    of_tape = split[split.source_id.str.startswith("packed:")]
+    assert of_tape.groupby(of_tape.source_id.str.split().str[-1]).part.nunique().eq(1).all()
