@@ -49,8 +49,11 @@ def overlaid(config: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, An
     """A configuration with the keys of another in place of its own; sections merge, lists replace, as Snakemake does it."""
     merged = dict(config)
     for key, value in overlay.items():
-        own = merged.get(key)
-        merged[key] = overlaid(own, value) if isinstance(own, dict) and isinstance(value, Mapping) else value
+        if not isinstance(value, Mapping):
+            merged[key] = value
+        elif value or key not in merged:
+            own = merged.get(key)
+            merged[key] = overlaid(own if isinstance(own, dict) else {}, value)
     return merged
 
 
