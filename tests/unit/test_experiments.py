@@ -124,6 +124,12 @@ def test_further_out_is_less_known():
     assert (np.diff(width) > 0).all()
 
 
+def test_a_curve_that_may_level_off_is_not_lifted_beyond_the_last_point():
+    curve = curve_study(0.4).query("kind != 'measured'").set_index("training_speakers")
+    assert (curve.low[[50, 100, 200]] <= curve.low[24]).all()
+    assert (curve.balanced_accuracy[[50, 100, 200]] > curve.balanced_accuracy[24]).all()
+
+
 def test_two_sizes_make_no_curve():
     index, splits = study(n_sources=20)
     smaller = {"train_3": split_with_fewer_sources(splits["grouped"], 3, 1)}

@@ -28,7 +28,7 @@ def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
 
     The line is logit(a(n)) = alpha + beta log2(n), by least squares over the numbers n of training speakers, where a is the balanced
     accuracy, mean over seeds. Every doubling of n multiplies the odds of a right answer by exp(beta). The line never levels off,
-    so it is the more a guess the further it goes beyond the largest n.
+    but accuracy may from the largest n on, of which no point tells: beyond it the lower limit is never above the lower limit there.
 
     The interval at n is expit(y +- t sqrt(V_speech + V_nonspeech + V_training)), where y is the line's value:
 
@@ -98,7 +98,10 @@ def _fitted(points: Sequence[Arm], confidence: float) -> pd.DataFrame:
     df = np.divide(variance**2, spread, out=np.ones_like(variance), where=spread > 0)
     half = stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance)
     kind = np.where(at <= sizes.max(), "fitted", "extrapolated")
-    rows = zip([points[0].recipe] * len(at), kind, at, expit(line), expit(line - half), expit(line + half), strict=True)
+    low = line - half
+    beyond = kind == "extrapolated"
+    low[beyond] = np.minimum(low[beyond], low[~beyond][-1])
+    rows = zip([points[0].recipe] * len(at), kind, at, expit(line), expit(low), expit(line + half), strict=True)
     return pd.DataFrame(rows, columns=list(LEARNING_CURVE.columns))
 
 

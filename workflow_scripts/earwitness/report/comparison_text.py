@@ -41,7 +41,8 @@ def _sentence(row: Any, planned: Any, statistics: Mapping[str, float]) -> str:
     missed = f"Here a true difference is found with a chance of {chance} from {100 * planned.minimum_detectable_difference:.1f} points up."
     return (
         f"{pair}: inconclusive ({found}). {missed} To settle it with that chance would take"
-        f" {_needed(planned, planned.times_sources_for_observed)} if the true difference is the one observed,"
+        f" {_needed(planned, planned.times_sources_for_observed)} if the true difference is the one observed"
+        " (power after the fact: chance flatters what was observed),"
         f" {_needed(planned, planned.times_sources_for_equivalence)} to show equivalence within {margin} if there is none."
     )
 
