@@ -21,7 +21,7 @@ from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, asked_splits, expected_verdict
 from earwitness.provenance.run_log import errors_since, made_since, record_run
-from earwitness.systems import BASE, System
+from earwitness.systems import BASE, PROBES, System
 
 try:
     config = complete_config(config)
@@ -58,6 +58,7 @@ wildcard_constraints:
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
     detector="silero|webrtc|energy",
+    probe="|".join(PROBES),
     proposer="edits|opro|paraphrases",
     system=r"base|[a-z][a-z0-9_]*-grouped-seed-\d+",
     stimulus_set="factorial|baseline",

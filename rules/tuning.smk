@@ -59,7 +59,7 @@ rule audit_tuning:
     """Was anything fitted on test sources, does the base model's answer follow the class, and may it know the recordings?"""
     input:
         split="results/splits/grouped.csv",
-        tuning=paths.detector_tuning(plan.stimulus_sets, plan.detectors)
+        tuning=paths.fitted_records(plan.stimulus_sets, [*plan.detectors, *plan.probes])
         + paths.searches(plan.searches, "prompts.tuning.json")
         + ["results/prompts/chosen.tuning.json"] * bool(plan.chosen_question)
         + paths.calibration_records(plan.calibrated_systems),
@@ -81,7 +81,7 @@ rule audit_tuning:
     params:
         code=code("audit_tuning.py"),
         base=plan.declared_base,
-        systems=config["detectors"],
+        systems=[*config["detectors"], *map(str, plan.probes)],
         searches=[str(search) for search in plan.searches] + ["chosen-question"] * bool(plan.chosen_question),
         calibrated=[str(system) for system in plan.calibrated_systems],
         waivers=lambda wildcards: as_json_of({"waivers": config["audit"]["waivers"]}),

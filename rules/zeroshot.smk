@@ -1,10 +1,12 @@
-"""Zero-shot: what the base model and classic voice activity detectors answer to every stimulus.
+"""Zero-shot: what the base model, linear readouts of its ear, and classic voice activity detectors answer to every stimulus.
 
 in   results/stimuli/{stimulus_set}/shard-{shard}.parquet, the base model
 out  results/features/{stimulus_set}/shard-{shard}.parquet              audio embeddings, see earwitness.model.feature_files
+     results/features/{stimulus_set}/controls.parquet                   an untrained tower and acoustics, see earwitness.model.untrained_tower
      results/predictions/{stimulus_set}/zeroshot.parquet                earwitness.tables.predictions.PREDICTIONS
      results/predictions/{stimulus_set}/detectors/{detector}.parquet    earwitness.tables.predictions.PREDICTIONS
-     results/predictions/{stimulus_set}/detectors/{detector}.tuning.json    what was tuned, and on what
+     results/predictions/{stimulus_set}/encoder_probes/{probe}.parquet  earwitness.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/{detectors,encoder_probes}/*.tuning.json    what was tuned, and on what
      results/tables/generation.csv                                      earwitness.tables.generation.GENERATION
 """
 
@@ -43,6 +45,77 @@ rule encode_stimuli:
         " --memory {resources.memory}"
         " --batch-size {resources.batch_size}"
         " --threads {threads}"
+        " &> {log:q}"
+
+
+rule encode_controls:
+    """What hearing is measured against: an untrained tower of the base's shape, and level, bandwidth and duration."""
+    input:
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
+        shards=lambda wildcards: paths.stimuli(wildcards.stimulus_set, plan.shards),
+    output:
+        controls="results/features/{stimulus_set}/controls.parquet",
+    log:
+        "results/logs/encode_controls/{stimulus_set}.log",
+    benchmark:
+        "results/benchmarks/encode_controls/{stimulus_set}.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=1,
+        batch_size=str(config["resources"]["batch_size"]),
+        memory=config["resources"]["memory"],
+    params:
+        code=code("encode_controls.py"),
+        seed=config["seed"],
+    message:
+        "Encoding the {wildcards.stimulus_set} stimuli without training"
+    shell:
+        "python workflow_scripts/encode_controls.py {input.shards:q}"
+        " --controls {output.controls:q}"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --memory {resources.memory}"
+        " --batch-size {resources.batch_size}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " &> {log:q}"
+
+
+rule probe_encoder:
+    """A linear readout of the base's ear or of a control: fitted on the train part, its penalty chosen on development sources."""
+    input:
+        vectors=lambda wildcards: plan.vectors_of(wildcards.probe, wildcards.stimulus_set),
+        study=lambda wildcards: plan.vectors_of(wildcards.probe, "factorial"),
+        split="results/splits/grouped.csv",
+    output:
+        predictions="results/predictions/{stimulus_set}/encoder_probes/{probe}.parquet",
+        tuning="results/predictions/{stimulus_set}/encoder_probes/{probe}.tuning.json",
+    log:
+        "results/logs/probe_encoder/{stimulus_set}-{probe}.log",
+    benchmark:
+        "results/benchmarks/probe_encoder/{stimulus_set}-{probe}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("probe_encoder.py"),
+    message:
+        "Reading out the {wildcards.probe} of the {wildcards.stimulus_set} stimuli"
+    shell:
+        "python workflow_scripts/probe_encoder.py {input.vectors:q}"
+        " --study {input.study:q}"
+        " --split {input.split:q}"
+        " --probe {wildcards.probe}"
+        " --output {output.predictions:q}"
+        " --tuning {output.tuning:q}"
         " &> {log:q}"
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.core.files import sha256_of, write_json
-from earwitness.detectors.classic import FITS
+from earwitness.detectors import classic, encoder_probe
 from earwitness.evaluation.calibration import CALIBRATED_KINDS, calibration_name
 from earwitness.leakage.checks.tuning import TuningInput
 from earwitness.leakage.registry import CHECK_IDS
@@ -24,6 +24,8 @@ from earwitness.tables.files import read_table, write_table
 from earwitness.tables.pretraining import PRETRAINING_CORPORA
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.splits import SPLIT
+
+FITS = classic.FITS | encoder_probe.FITS
 
 
 @one_line_errors

@@ -113,7 +113,7 @@ def test_a_rule_passes_exactly_the_options_that_its_program_has(rules, options):
 
 
 def test_rules_that_load_the_model_hold_a_gpu_and_obey_the_memory_that_is_configured(rules, jobs, options):
-    loading = {rule.name for rule in rules if {"--base", "--quantisation"} <= options[rule.name] and "--memory" in options[rule.name]}
+    loading = {rule.name for rule in rules if {"--base", "--memory"} <= options[rule.name]}
     assert {"train_adapter", "predict_zeroshot", "check_generation"} <= loading
     assert {job.rule.name for job in jobs if job.resources.get("gpu", 0) >= 1} == loading
     for rule in rules:

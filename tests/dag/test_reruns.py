@@ -39,14 +39,18 @@ OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - {"hand_over_a
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 ADAPTERS = {"train_adapter"} | AFTER_TRAINING
 AFTER_SPLITS = (
-    {"split_row_random", "audit_leakage", "gate_leakage", "detect_reference", "probe_counterfactuals"} | SECOND_AUDIT | ADAPTERS | PROMPT_SEARCH
+    {"split_row_random", "audit_leakage", "gate_leakage", "detect_reference", "probe_encoder", "probe_counterfactuals"}
+    | SECOND_AUDIT
+    | ADAPTERS
+    | PROMPT_SEARCH
 )
 ASKED = {"predict_zeroshot", "check_generation"}
-OF_THE_BASE = {"encode_stimuli"} | ASKED | PROMPT_SEARCH
+OF_THE_BASE = {"encode_stimuli", "encode_controls", "probe_encoder"} | ASKED | PROMPT_SEARCH
 AFTER_STIMULI = {"audit_stimuli", "summarise_stimuli", "split_grouped"} | OF_THE_BASE | AFTER_SPLITS
 AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
 BASELINE = (
-    {"make_baseline_stimuli", "audit_stimuli", "summarise_stimuli", "encode_stimuli", "predict_zeroshot", "detect_reference", "predict_adapter"}
+    {"make_baseline_stimuli", "audit_stimuli", "summarise_stimuli", "encode_stimuli", "encode_controls", "probe_encoder", "predict_zeroshot"}
+    | {"detect_reference", "predict_adapter"}
     | SECOND_AUDIT
     | PSYCHOACOUSTICS
     | JUDGED

@@ -13,6 +13,9 @@ from earwitness.tables.psychometrics import CONTRASTS, CURVES, POINTS, THRESHOLD
 OBSERVERS = {
     "base": {"threshold_ms": 150, "threshold_db": 3},
     "attention-grouped": {"threshold_ms": 60, "threshold_db": -3, "seeds": (42, 123)},
+    "tower_probe": {"threshold_ms": 40, "threshold_db": -6},
+    "untrained_probe": {"threshold_ms": 900, "threshold_db": 30},
+    "acoustics_probe": {"threshold_ms": 2000, "threshold_db": 40},
     "silero": {"threshold_ms": 5, "threshold_db": 12, "criterion": 0.6},
     "energy": {"threshold_ms": 1e5, "threshold_db": 60},
 }

@@ -15,7 +15,7 @@ from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import Plan, adapters_of, asked_splits, expected_verdict
 from earwitness.plan.values import Search
-from earwitness.systems import BASE, System
+from earwitness.systems import BASE, PROBES, System
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (42, 123, 456)
@@ -46,15 +46,15 @@ def test_the_leaky_arm_answers_the_factorial_set_alone():
     plan = plan_of(detectors=["energy"])
     honest = [f"attention-grouped-seed-{seed}" for seed in SEEDS]
     leaky = [f"attention-row_random-seed-{seed}" for seed in SEEDS]
-    assert texts(plan.predictions("factorial")) == ["base", "energy", *honest, *leaky]
-    assert texts(plan.predictions("baseline")) == ["base", "energy", *honest]
+    assert texts(plan.predictions("factorial")) == ["base", *PROBES, "energy", *honest, *leaky]
+    assert texts(plan.predictions("baseline")) == ["base", *PROBES, "energy", *honest]
 
 
 def test_votes_are_compared_but_not_calibrated_and_the_leaky_arm_is_no_honest_system():
     plan = plan_of(detectors=[], finetuning={"experiments": {"main": {"splits": ["grouped", "row_random"], "seeds": [1, 2]}}})
     arms = ["attention-grouped-seed-1", "attention-grouped-seed-2", "attention-row_random-seed-1", "attention-row_random-seed-2"]
     ensembles = ["attention-grouped+vote", "attention-grouped+mean"]
-    assert texts(plan.compared) == ["base", *arms, *ensembles]
+    assert texts(plan.compared) == ["base", *PROBES, *arms, *ensembles]
     assert texts(plan.honest_systems) == ["base", *arms[:2], *ensembles]
     assert texts(plan.calibrated_systems) == ["base", *arms[:2], "attention-grouped+mean"]
 

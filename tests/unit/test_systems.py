@@ -63,7 +63,7 @@ def test_what_is_no_system_is_refused(text):
 def test_a_detector_that_there_is_not_is_refused_where_the_detectors_are_known():
     assert System.parse("energy", ["silero", "energy"]).kind == "detector"
     assert System.parse("attention-grouped", ["silero"]).kind == "adapter"
-    with pytest.raises(InputError, match=r"^attention-gruped: no system; name base, a detector \(silero, energy\), RECIPE-SPLIT,"):
+    with pytest.raises(InputError, match=r"^attention-gruped: no system; name base, a probe, a detector \(silero, energy\), RECIPE-SPLIT,"):
         System.parse("attention-gruped", ["silero", "energy"])
 
 

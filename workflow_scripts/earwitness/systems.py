@@ -7,11 +7,14 @@ from typing import Any, Literal, get_args
 
 from earwitness.core.errors import InputError
 
-Kind = Literal["base", "adapter", "ensemble", "detector"]
+Kind = Literal["base", "encoder_probe", "adapter", "ensemble", "detector"]
 Combination = Literal["vote", "mean"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
+
+PROBES = ("tower_probe", "untrained_probe", "acoustics_probe")
+"""Encoder probes: linear readouts of the base's audio tower, of an untrained tower of the same shape, and of trivial acoustics."""
 
 HONEST_SPLIT, LEAKY_SPLIT, ALL_FOLDS = "grouped", "row_random", "folds"
 """The split that keeps every source in one part; the split by row, which does not; and all folds of the cross-validation together."""
@@ -22,6 +25,7 @@ BY_ROW, BY_SOURCE = "by_row", "by_source"
 _RECIPE, _SPLIT, _NUMBER = "[a-z][a-z0-9_]*", "grouped|row_random|folds|(?:fold|train|by_row|by_source)_[0-9]+", "0|[1-9][0-9]*"
 _FORMS: dict[Kind, re.Pattern[str]] = {
     "base": re.compile("(?P<name>base)"),
+    "encoder_probe": re.compile(f"(?P<name>{'|'.join(PROBES)})"),
     "adapter": re.compile(f"(?P<name>{_RECIPE})-(?P<split>{_SPLIT})(?:-seed-(?P<seed>{_NUMBER}))?"),
     "ensemble": re.compile(rf"(?P<name>{_RECIPE})-(?P<split>{_SPLIT})\+(?P<combination>{'|'.join(COMBINATIONS)})"),
     "detector": re.compile(f"(?P<name>(?!.*-(?:{_SPLIT})(?:-|$))[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*)"),
@@ -53,10 +57,11 @@ def _parts_of(text: str) -> dict[str, Any] | None:
 class System:
     """One system that answers.
 
-    kind: "base" is the model as it is, "adapter" a fine-tuned one, "ensemble" several seeds of one recipe and split as one
-    system, "detector" a classic speech detector. name: the recipe of an adapter or ensemble, or the detector; "base" for the
-    base. split: what an adapter or ensemble trained on; "" for others. seed: of one adapter; None where it stands for all seeds of
-    its recipe and split, and for others. combination: how an ensemble's seeds are combined; None for others.
+    kind: "base" is the model as it is, "encoder_probe" a linear readout of what its ear hears, or of a control (PROBES), "adapter" a
+    fine-tuned one, "ensemble" several seeds of one recipe and split as one system, "detector" a classic speech detector. name: the
+    recipe of an adapter or ensemble, the probe or the detector; "base" for the base. split: what an adapter or ensemble trained on; ""
+    for others. seed: of one adapter; None where it stands for all seeds of its recipe and split, and for others.
+    combination: how an ensemble's seeds are combined; None for others.
 
     Raises InputError where the parts make no system, or where its text would read as another: a detector cannot be called
     "attention-grouped".
@@ -90,7 +95,7 @@ class System:
         parts = _parts_of(text)
         if parts is None or (parts["kind"] == "detector" and detectors is not None and text not in detectors):
             known = "a detector" if detectors is None else f"a detector ({', '.join(detectors)})"
-            raise InputError(f"{text}: no system; name base, {known}, RECIPE-SPLIT, RECIPE-SPLIT-seed-SEED or RECIPE-SPLIT+vote or +mean")
+            raise InputError(f"{text}: no system; name base, a probe, {known}, RECIPE-SPLIT, RECIPE-SPLIT-seed-SEED or RECIPE-SPLIT+vote or +mean")
         return cls(**parts)
 
     @property
@@ -122,3 +127,4 @@ class System:
 
 
 BASE = System("base", "base")
+TOWER_PROBE, UNTRAINED_PROBE, ACOUSTICS_PROBE = (System("encoder_probe", name) for name in PROBES)

@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from earwitness.audio.acoustics import amplitude
 from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.audio.sounding import FRAME, frame_levels, sounding
 from earwitness.core.errors import InputError
 from earwitness.systems import System
 from earwitness.tables.audio import iterate_audio
@@ -46,8 +47,6 @@ Decide = Callable[[FloatArray, npt.NDArray[np.bool_], npt.NDArray[np.bool_]], tu
 the numbers that were fitted."""
 
 MAX_LOG_ODDS = 15.0
-FRAME = SAMPLE_RATE // 50
-ACTIVE_RANGE_DB = 30.0
 WEBRTC_AGGRESSIVENESS = 3
 WEBRTC_LEVELS_DBFS = (-26.0, -32.0, -38.0, -44.0)
 SILERO_CHUNK, SILERO_CONTEXT = 512, 64
@@ -130,7 +129,7 @@ def webrtc() -> Detector:
     def measure(waveforms: Sequence[Waveform]) -> FloatArray:
         shares = np.zeros((len(waveforms), len(WEBRTC_LEVELS_DBFS)))
         for row, waveform in enumerate(waveforms):
-            first, last = _sounding(_frame_levels(waveform))
+            first, last = sounding(frame_levels(waveform))
             part = waveform[first * FRAME : last * FRAME]
             part = part / max(float(np.sqrt(np.mean(np.square(part, dtype=np.float64)))), 1e-9)
             shares[row] = [voiced_share(part * amplitude(level)) for level in WEBRTC_LEVELS_DBFS]
@@ -152,8 +151,8 @@ def energy() -> Detector:
     def measure(waveforms: Sequence[Waveform]) -> FloatArray:
         features = np.zeros((len(waveforms), 3))
         for row, waveform in enumerate(waveforms):
-            levels = _frame_levels(waveform)
-            first, last = _sounding(levels)
+            levels = frame_levels(waveform)
+            first, last = sounding(levels)
             levels = levels[first:last]
             change = np.abs(np.diff(levels)).mean() if len(levels) > 1 else 0.0
             features[row] = levels.std(), change, levels.max() - levels.mean()
@@ -196,31 +195,23 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequen
     log_odds, fitted = detector.decide(np.concatenate(features), development, (stimuli.label == "SPEECH").to_numpy())
     log_odds = np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[stimuli.asked]
     used = split[split.stimulus_id.isin(stimuli.stimulus_id[development])] if FITS[name] else split.iloc[:0]
-    stimuli = stimuli[stimuli.asked]
+    return answers_of(stimuli.stimulus_id[stimuli.asked], log_odds, System("detector", name)), fitted, used
+
+
+def answers_of(stimulus_ids: pd.Series, log_odds: FloatArray, system: System) -> pd.DataFrame:
+    """earwitness.tables.predictions.PREDICTIONS of a system that is no language model; SPEECH from log-odds of 0."""
     predictions = pd.DataFrame(
         {
-            "stimulus_id": stimuli.stimulus_id,
+            "stimulus_id": stimulus_ids.to_numpy(),
             "prompt_id": "-",
             "log_odds": log_odds,
             "answer": np.where(log_odds >= 0, *LABELS),
             "coverage": np.nan,
             "letter_bias": np.nan,
-            "n_audio_tokens": pd.array([None] * len(stimuli), dtype="Int64"),
+            "n_audio_tokens": pd.array([None] * len(stimulus_ids), dtype="Int64"),
         }
     )
-    return validate(answered_by(predictions, System("detector", name)), PREDICTIONS), fitted, used
-
-
-def _frame_levels(waveform: Waveform) -> FloatArray:
-    """Level of every 20 ms frame in dB relative to full scale, not below -120; the last frame is filled with zeros."""
-    frames = np.pad(waveform, (0, -len(waveform) % FRAME)).reshape(-1, FRAME)
-    return 10 * np.log10(np.maximum(np.mean(np.square(frames, dtype=np.float64), axis=1), 1e-12))
-
-
-def _sounding(levels: FloatArray) -> tuple[int, int]:
-    """First frame and last frame plus one that are within 30 dB of the loudest."""
-    active = np.flatnonzero(levels >= levels.max() - ACTIVE_RANGE_DB)
-    return int(active[0]), int(active[-1]) + 1
+    return validate(answered_by(predictions, system), PREDICTIONS)
 
 
 def _fit(features: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> tuple[FloatArray, dict[str, Any]]:

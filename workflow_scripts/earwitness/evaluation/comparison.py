@@ -12,7 +12,7 @@ from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Sample, durkalski_p, estimate, mcnemar_p, sample_by_source, sign_flip_p
-from earwitness.systems import BASE, LEAKY_SPLIT, System
+from earwitness.systems import BASE, LEAKY_SPLIT, TOWER_PROBE, UNTRAINED_PROBE, System
 from earwitness.tables.columns import LABELS
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.predictions import by_system
@@ -37,7 +37,8 @@ def declared_pairs(systems: Iterable[System], best: System | None) -> list[tuple
     """The family of comparisons, fixed by what the systems are before any test result is seen.
 
     In this order: every adapter with the base; the honest with the leaky adapter of a recipe; every detector with the
-    base; the best adapter (chosen on development sources) with every detector. Ensembles have a family of their own
+    base; the best adapter (chosen on development sources) with every detector; the readout of the ear with the base, and with the
+    readout of an untrained ear. Ensembles have a family of their own
     (earwitness.evaluation.ensembles).
     """
     there = set(systems)
@@ -47,6 +48,7 @@ def declared_pairs(systems: Iterable[System], best: System | None) -> list[tuple
     pairs += [(detector, BASE) for detector in detectors]
     if best is not None:
         pairs += [(best, detector) for detector in detectors]
+    pairs += [(TOWER_PROBE, BASE), (TOWER_PROBE, UNTRAINED_PROBE)]
     return [pair for pair in pairs if there.issuperset(pair)]
 
 

@@ -15,7 +15,13 @@ from earwitness.tables.phases import PHASES
 
 PHASE_NAMES = ("reference", "zero-shot", "prompt", "fine-tuned", "ensemble")
 
-PHASE_OF_KIND: dict[Kind, str] = {"detector": "reference", "base": "zero-shot", "adapter": "fine-tuned", "ensemble": "ensemble"}
+PHASE_OF_KIND: dict[Kind, str] = {
+    "detector": "reference",
+    "encoder_probe": "reference",
+    "base": "zero-shot",
+    "adapter": "fine-tuned",
+    "ensemble": "ensemble",
+}
 """The phase that each kind of system belongs to; "prompt" is the base's, asked a searched question."""
 
 

@@ -1,7 +1,8 @@
 """Audio embeddings on disk: each stimulus encoded once, for everything that leaves the audio tower as it is.
 
-A file of features holds one shard's rows in its order: stimulus_id, n_audio_tokens, and the vectors as bytes of
-(n_audio_tokens, hidden size) in the precision named in the file's metadata.
+A file of features holds one shard's rows in its order: stimulus_id, n_audio_tokens, the vectors as bytes of (n_audio_tokens, hidden
+size) in the precision named in the file's metadata, and heard, the mean of what the tower hears, as bytes of float32 (width of the
+tower).
 """
 
 import json
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
+from earwitness.model.engine.features import AudioEmbeddings, hear_waveforms
 from earwitness.model.engine.loading import LoadedModel
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
@@ -37,7 +38,9 @@ class FeatureMetadata:
     hidden: int
 
 
-_SCHEMA = pyarrow.schema([("stimulus_id", pyarrow.string()), ("n_audio_tokens", pyarrow.int32()), ("vectors", pyarrow.binary())])
+_SCHEMA = pyarrow.schema(
+    [("stimulus_id", pyarrow.string()), ("n_audio_tokens", pyarrow.int32()), ("vectors", pyarrow.binary()), ("heard", pyarrow.binary())]
+)
 
 
 def encode_shard(loaded: LoadedModel, shard: Path, output: Path, batches: Batches) -> int:
@@ -55,10 +58,12 @@ def encode_shard(loaded: LoadedModel, shard: Path, output: Path, batches: Batche
         for rows, waveforms in iterate_audio(shard, STIMULI, BLOCK):
             n_tokens: list[int] = []
             vectors: list[bytes] = []
-            for audio in batches.run(lambda batch: encode_waveforms(loaded, batch), waveforms):
-                n_tokens += audio.n_tokens
-                vectors += [_bytes(row[:n]) for row, n in zip(audio.vectors, audio.n_tokens, strict=True)]
-            writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), n_tokens, vectors], schema=_SCHEMA))
+            heard: list[bytes] = []
+            for sounds in batches.run(lambda batch: hear_waveforms(loaded, batch), waveforms):
+                n_tokens += sounds.audio.n_tokens
+                vectors += [_bytes(row[:n]) for row, n in zip(sounds.audio.vectors, sounds.audio.n_tokens, strict=True)]
+                heard += [_bytes(row) for row in sounds.mean]
+            writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), n_tokens, vectors, heard], schema=_SCHEMA))
             progress.update(len(rows))
     return total
 
@@ -82,7 +87,7 @@ def read_features(loaded: LoadedModel, files: Sequence[Path], only: Set[str] | N
         if vectors_of_file != _vectors_of(loaded):
             raise InputError(f"{path}: features of another base model, or in another precision; encode the stimuli again")
         dtype, hidden = getattr(torch, metadata.dtype), metadata.hidden
-        for batch in file.iter_batches(BLOCK):
+        for batch in file.iter_batches(BLOCK, columns=["stimulus_id", "n_audio_tokens", "vectors"]):
             ids, vectors = batch.column("stimulus_id").to_pylist(), batch.column("vectors")
             chosen = [i for i, name in enumerate(ids) if only is None or name in only]
             yield [ids[i] for i in chosen], [_tensor(vectors[i].as_buffer(), dtype, hidden) for i in chosen]

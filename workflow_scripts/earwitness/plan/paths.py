@@ -30,9 +30,14 @@ def _predictions_of(system: System) -> str:
     return f"{system.kind}s/{system.members() if system.kind == 'ensemble' else system}"
 
 
-def detector_tuning(stimulus_sets: Iterable[str], detectors: Sequence[System]) -> list[str]:
-    """What was tuned of every detector, and on what."""
-    return [path.removesuffix(".parquet") + ".tuning.json" for name in stimulus_sets for path in predictions(name, detectors)]
+def controls(stimulus_set: str) -> list[str]:
+    """The stimuli of a set as an untrained tower hears them, with their acoustics."""
+    return [f"results/features/{stimulus_set}/controls.parquet"]
+
+
+def fitted_records(stimulus_sets: Iterable[str], systems: Sequence[System]) -> list[str]:
+    """What was fitted of every detector and encoder probe, and on what."""
+    return [path.removesuffix(".parquet") + ".tuning.json" for name in stimulus_sets for path in predictions(name, systems)]
 
 
 def adapters(systems: Iterable[System], name: str) -> list[str]:

@@ -12,7 +12,7 @@ from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
 from earwitness.plan.values import Experiment, Search
-from earwitness.systems import BASE, BY_ROW, BY_SOURCE, HONEST_SPLIT, System, leaks
+from earwitness.systems import BASE, BY_ROW, BY_SOURCE, HONEST_SPLIT, PROBES, TOWER_PROBE, System, leaks
 
 SHIPPED_PROJECTORS = Path("workflow_scripts/earwitness/model/projectors")
 """Folder of the projectors that come with Earwitness."""
@@ -36,7 +36,7 @@ HALVES = ("encoder", "language_model")
 LICENCES_OF_PACKAGES = "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct) and MIT (the projector, made by Earwitness)"
 
 STUDY_FIGURES = ["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
-BASELINE_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr"]
+BASELINE_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr", "hearing_and_saying"]
 PROMPT_FIGURES = ["prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions"]
 
 
@@ -150,9 +150,18 @@ class Plan:
         """The classic detectors."""
         return [System("detector", name) for name in self.config["detectors"]]
 
+    @property
+    def probes(self) -> list[System]:
+        """The linear readouts of the base's ear and of controls."""
+        return [System("encoder_probe", name) for name in PROBES]
+
+    def vectors_of(self, probe: str, stimulus_set: str) -> list[str]:
+        """The encoded stimuli that a probe reads."""
+        return paths.features(stimulus_set, self.shards) if probe == str(TOWER_PROBE) else paths.controls(stimulus_set)
+
     def predictions(self, stimulus_set: str) -> list[System]:
         """Every system that answers a set; the leaky arm only the factorial set, whose rows it trained on."""
-        return [BASE, *self.detectors, *(self.arms if stimulus_set == "factorial" else self.honest_arms)]
+        return [BASE, *self.probes, *self.detectors, *(self.arms if stimulus_set == "factorial" else self.honest_arms)]
 
     @property
     def compared(self) -> list[System]:
@@ -161,8 +170,8 @@ class Plan:
 
     @property
     def honest_systems(self) -> list[System]:
-        """What is compared, without the leaky arm."""
-        return [system for system in self.compared if not system.is_leaky]
+        """What is compared, without the leaky arm, and without the probes, which are no phase of the study."""
+        return [system for system in self.compared if not system.is_leaky and system not in self.probes]
 
     @property
     def calibrated_systems(self) -> list[System]:

@@ -16,6 +16,7 @@ from earwitness.report.claims_text import claim_groups, claims_sentence
 from earwitness.report.comparison_text import VARIANCE_COLUMNS, conclusion_sentences, variance_rows
 from earwitness.report.draws_text import DrawsSection, draws_sentences
 from earwitness.report.experiment_text import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
+from earwitness.report.hearing_text import hearing_sentences
 from earwitness.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
 from earwitness.report.prompt_text import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
 from earwitness.report.style import LABEL_NAMES, headline, in_order, system_name
@@ -147,6 +148,7 @@ def render_page(report: Report, template: Path) -> str:
     certificates = sorted(report.certificates, key=lambda certificate: certificate["split"]["name"])
     return environment.get_template(template.name).render(
         title=report.title,
+        hearing=hearing_sentences(report.systems.accuracy, report.comparison.comparisons, statistics),
         sentences=summarise(report.systems.accuracy, report.comparison.comparisons, report.comparison.leakage, certificates, statistics),
         confidence=f"{100 * statistics['confidence']:g} %",
         margin=f"{100 * statistics['equivalence_margin']:g}",

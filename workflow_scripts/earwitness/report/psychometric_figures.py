@@ -14,7 +14,7 @@ from earwitness.core.errors import InputError
 from earwitness.report.conditions_figure import draw_conditions
 from earwitness.report.style import GRID, INK, MUTED, WIDTH, in_order, rows_of, system_name, wrapped_name
 from earwitness.report.threshold_text import interval_words, threshold_words
-from earwitness.systems import System
+from earwitness.systems import ACOUSTICS_PROBE, BASE, TOWER_PROBE, UNTRAINED_PROBE, System
 
 _COLOURS = ("#222222", "#0072b2", "#b04a00", "#00795a", "#a8437f", "#8a6d00", "#3d8fc4", "#6b6b6b")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
@@ -44,6 +44,17 @@ class PsychometricTables:
     published: Mapping[str, str]
 
     @property
+    def overlaid(self) -> "PsychometricTables":
+        """Without the controls of the encoder probe, which have a figure of their own."""
+        return self.only([system for system in in_order(self.points.system_id) if system not in (UNTRAINED_PROBE, ACOUSTICS_PROBE)])
+
+    def only(self, systems: Sequence[System]) -> "PsychometricTables":
+        """The rows of some systems."""
+        names = set(map(str, systems))
+        points, curves, thresholds = (table[table.system_id.isin(names)] for table in (self.points, self.curves, self.thresholds))
+        return PsychometricTables(points, curves, thresholds, self.published)
+
+    @property
     def systems(self) -> list[System]:
         return in_order(self.points.system_id)
 
@@ -59,6 +70,7 @@ def draw_duration_curves(tables: PsychometricTables) -> Figure:
 
     Raises InputError where no system was tested at several durations without noise.
     """
+    tables = tables.overlaid
     points = tables.points[(tables.points.design == "grid") & (tables.points.axis == "duration")]
     if points.empty:
         raise InputError("table points: no duration axis; run fit_psychometrics again")
@@ -88,6 +100,7 @@ def draw_snr_curves(tables: PsychometricTables) -> Figure:
 
     Raises InputError where there is no stratified set.
     """
+    tables = tables.overlaid
     points = tables.points[tables.points.design == "factorial"]
     if points.empty:
         raise InputError("table points: no stratified set; run fit_psychometrics again")
@@ -120,6 +133,7 @@ def draw_sensitivity(tables: PsychometricTables) -> Figure:
 
     Raises InputError where neither was tested.
     """
+    tables = tables.overlaid
     points = tables.points
     noisy = points[points.design == "factorial"]
     longest = int(noisy.duration_ms.max()) if len(noisy) else 0
@@ -166,6 +180,7 @@ def draw_bands_and_rooms(tables: PsychometricTables) -> Figure:
 
     Raises InputError where none of these was tested.
     """
+    tables = tables.overlaid
     points = tables.points[(tables.points.design == "grid") & tables.points.axis.isin(["reference", "band", "room"])]
     if points.empty:
         raise InputError("table points: no reference, band or room; run fit_psychometrics again")
@@ -213,12 +228,47 @@ def draw_duration_by_snr(tables: PsychometricTables) -> Figure:
     return draw_conditions(rows[["system_id", "duration_ms", "snr_db", "balanced_accuracy"]].assign(test_set="unseen"))
 
 
+def draw_hearing_and_saying(tables: PsychometricTables) -> Figure:
+    """Balanced accuracy of the base and of the encoder probes, by duration without noise, and by SNR at the longest stratified duration.
+
+    Raises InputError where neither was tested.
+    """
+    tables = tables.only([BASE, TOWER_PROBE, UNTRAINED_PROBE, ACOUSTICS_PROBE])
+    noisy = tables.points[tables.points.design == "factorial"]
+    longest = int(noisy.duration_ms.max()) if len(noisy) else 0
+    curves = _curves(tables, "snr", "balanced_accuracy")
+    sides = {
+        "duration_ms": (
+            tables.points[(tables.points.design == "grid") & (tables.points.axis == "duration")],
+            _curves(tables, "duration", "balanced_accuracy"),
+        ),
+        "snr_db": (noisy[noisy.duration_ms == longest], curves[(curves.design == "factorial") & (curves.held_duration_ms == longest)]),
+    }
+    shown = {level: side for level, side in sides.items() if len(side[0])}
+    if not shown:
+        raise InputError("table points: neither a duration axis nor a stratified set; run fit_psychometrics again")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
+    panels = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    for axes, (level, (points, lines)) in zip(panels, shown.items(), strict=True):
+        if level == "duration_ms":
+            axes.set_xscale("log")
+        _draw_proportions(axes, tables, points, lines, level)
+        _level_ticks(axes, sorted(points[level].unique()))
+        axes.axhline(50, color=MUTED, lw=0.8, ls=(0, (1, 2)))
+        axes.set_title("by duration, no noise" if level == "duration_ms" else f"by SNR at {longest} ms")
+        axes.set_xlabel("duration (ms), logarithmic" if level == "duration_ms" else "SNR (dB)")
+    panels[0].set_ylabel("balanced accuracy (%)")
+    _legend(figure, tables)
+    return figure
+
+
 FIGURES: dict[str, Callable[[PsychometricTables], Figure]] = {
     "duration_curves": draw_duration_curves,
     "snr_curves": draw_snr_curves,
     "sensitivity": draw_sensitivity,
     "bands_and_rooms": draw_bands_and_rooms,
     "duration_by_snr": draw_duration_by_snr,
+    "hearing_and_saying": draw_hearing_and_saying,
 }
 
 _CONDITION_NAMES = {

@@ -20,10 +20,15 @@ INK, MUTED, GRID = "#222222", "#6b6b6b", "#d9d9d9"
 
 LABEL_COLOURS = {"SPEECH": "#0072b2", "NONSPEECH": "#d55e00"}
 LABEL_NAMES = {"SPEECH": "speech", "NONSPEECH": "non-speech"}
-GROUP_COLOURS = {"base": "#222222", "honest": "#00795a", "ensemble": "#7a5200", "leaky": "#a8437f", "detector": "#6b6b6b"}
+GROUP_COLOURS = {"base": "#222222", "honest": "#00795a", "ensemble": "#7a5200", "leaky": "#a8437f", "encoder_probe": "#0062a0", "detector": "#6b6b6b"}
 """Shades of the Okabe-Ito palette, dark enough to read as text on white."""
 
 DETECTORS = {"silero": "Silero VAD", "webrtc": "WebRTC VAD", "energy": "energy detector"}
+PROBE_NAMES = {
+    "tower_probe": "readout of the ear",
+    "untrained_probe": "readout of an untrained ear",
+    "acoustics_probe": "readout of level and bandwidth",
+}
 COMBINATIONS = {"vote": "majority of seeds", "mean": "mean of seeds"}
 
 _STYLE: dict[Any, Any] = {
@@ -51,7 +56,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def system_group(system: System) -> str:
-    """The group that shares a colour: base, honest (adapters), ensemble, leaky (adapters), or detector."""
+    """The group that shares a colour: base, honest (adapters), ensemble, leaky (adapters), encoder probe, or detector."""
     if system.kind == "adapter":
         return "leaky" if system.is_leaky else "honest"
     return system.kind
@@ -71,6 +76,8 @@ def system_name(system: System) -> str:
     """The name to print; whatever trained on the leaky split says so."""
     if system.kind == "base":
         return "base model, zero-shot"
+    if system.kind == "encoder_probe":
+        return PROBE_NAMES[system.name]
     if system.kind == "detector":
         return DETECTORS.get(system.name, system.name)
     if system.combination is not None:
@@ -84,14 +91,14 @@ def wrapped_name(system: System, width: int) -> str:
 
 
 def in_order(system_ids: Iterable[str]) -> list[System]:
-    """Systems as every table and figure lists them: base, honest adapters, their ensembles, leaky adapters, detectors.
+    """Systems as every table and figure lists them: base, honest adapters, their ensembles, leaky adapters, encoder probes, detectors.
 
     system_ids: a result table's column, in which systems may recur.
     """
-    groups, detectors = list(GROUP_COLOURS), list(DETECTORS)
+    groups, known = list(GROUP_COLOURS), [*PROBE_NAMES, *DETECTORS]
 
     def place(system: System) -> tuple[int, int, str]:
-        return groups.index(system_group(system)), detectors.index(system.name) if system.name in detectors else -1, str(system)
+        return groups.index(system_group(system)), known.index(system.name) if system.name in known else -1, str(system)
 
     return sorted(map(System.parse, set(system_ids)), key=place)
 

@@ -9,7 +9,7 @@ import pandas as pd
 from earwitness.report.formats import MISSING, decimal
 from earwitness.report.style import in_order, rows_of
 
-PSYCHOACOUSTIC_FIGURES = ("duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr")
+PSYCHOACOUSTIC_FIGURES = ("duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr", "hearing_and_saying")
 """Names of the figures of the baseline set, in the page's order."""
 
 UNITS = {"duration": "ms", "snr": "dB"}

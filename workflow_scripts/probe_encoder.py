@@ -1,0 +1,34 @@
+"""Answer every stimulus by a linear readout of what the base's audio tower hears, or of a control."""
+
+import argparse
+from pathlib import Path
+
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import write_json
+from earwitness.detectors.encoder_probe import FITS, probe
+from earwitness.leakage.tuning_records import tuning_record
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.splits import SPLIT
+
+
+@one_line_errors
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("vectors", type=Path, nargs="+", help="stimuli as the tower or the controls encode them (Parquet)")
+    parser.add_argument("--study", type=Path, nargs="+", required=True, help="the same of the stimuli that the split divides (Parquet)")
+    parser.add_argument(
+        "--split", type=Path, required=True, help="split whose train part fits the readout, and whose development part its penalty (CSV)"
+    )
+    parser.add_argument("--probe", choices=sorted(FITS), required=True)
+    parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
+    parser.add_argument("--tuning", type=Path, required=True, help="where it goes what was fitted, and on what (JSON)")
+    args = parser.parse_args()
+
+    predictions, value, used = probe(args.probe, args.vectors, args.study, read_table(args.split, SPLIT))
+    write_table(args.output, predictions, PREDICTIONS)
+    write_json(args.tuning, tuning_record(args.probe, FITS[args.probe], value, args.split, used))
+
+
+if __name__ == "__main__":
+    main()
