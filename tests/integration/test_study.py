@@ -18,6 +18,7 @@ from small_settings import SETTINGS
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from earwitness.provenance.verification import differences_between
+from earwitness.systems import PROBES
 from earwitness.tables.accuracy import ACCURACY
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.files import read_table
@@ -56,7 +57,8 @@ def test_the_tables_hold_every_system_and_test_set(run):
     accuracy = read_table(run.folder / "results/tables/accuracy.csv", ACCURACY)
     unseen = accuracy[(accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")]
     ensembles = {"attention-grouped+mean", "attention-grouped+vote"}
-    assert set(unseen.system_id) == {"base", "attention-grouped", "attention-row_random", "silero", "webrtc", "energy"} | ensembles
+    answering = {"base", *PROBES, "attention-grouped", "attention-row_random", "silero", "webrtc", "energy"}
+    assert set(unseen.system_id) == answering | ensembles
     assert set(unseen[unseen.system_id == "attention-grouped"].seed) == {"1", "2", "all"}
     comparisons = read_table(run.folder / "results/tables/comparisons.csv", COMPARISONS)
     assert {("attention-grouped", "base"), ("attention-grouped", "attention-row_random")} <= set(

@@ -13,7 +13,7 @@ from earwitness.evaluation.claims import load_claims
 from earwitness.report.psychometric_figures import FIGURES, PsychometricTables
 from earwitness.report.style import figure_style, save_figure
 from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, interval_words, threshold_rows, threshold_words
-from earwitness.systems import System
+from earwitness.systems import PROBES, System
 
 PUBLISHED = load_claims(Path(__file__).parents[2] / "config" / "claims.yaml").published
 LONG_NAMES = {"base": "attention_and_mlp_of_a_long_name_1-grouped", "silero": "attention_and_mlp_of_a_long_name_2-grouped"}
@@ -128,5 +128,6 @@ def test_thresholds_read_as_numbers_limits_or_reasons(changes, value, interval):
 def test_the_pages_table_has_a_row_per_system_and_curve():
     rows = threshold_rows(tables().thresholds)
     assert len(rows) == len(examples.OBSERVERS) * 6
-    assert [each["system_id"] for each in rows[::6]] == ["base", "attention-grouped", "silero", "energy"]
+    shown = ["base", "attention-grouped", *PROBES, "silero", "energy"]
+    assert [each["system_id"] for each in rows[::6]] == shown
     assert all(len(each["measures"]) == 2 for each in rows)

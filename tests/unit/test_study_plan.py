@@ -354,3 +354,15 @@ def test_ties_are_tables_that_the_study_does_not_make_itself(tmp_path, monkeypat
     for path in ("results/proposals/grouped/ties.csv", "./results/ties.csv"):
         with pytest.raises(InputError, match=r"follows from the split that it is to change; copy it to a place outside results/"):
             _ = plan_of(splits={"ties": [path]}).ties
+
+
+def test_an_assembled_base_is_named_and_licensed_by_its_halves():
+    plan = plan_of(model={"origin": "assembled"})
+    assert plan.model_name("base") == ["the encoder of Whisper tiny.en with SmolLM2-135M-Instruct"]
+    assert "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct)" in plan.base_terms["licence"]
+    assert plan.declared_base == "assembled base"
+    hub = {"origin": "hub", "repository": "owner/name", "revision": "abc"}
+    other = plan_of(model={"origin": "assembled", "encoder": hub, "licence": "MIT and others"})
+    assert other.model_name("base") == ["owner/name at abc with SmolLM2-135M-Instruct"]
+    assert other.base_terms["licence"] == "MIT and others"
+    assert other.folders_of_halves == ["data/models/hub/encoder"]

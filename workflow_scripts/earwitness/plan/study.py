@@ -33,6 +33,8 @@ HUB_MODELS = {
 
 HALVES = ("encoder", "language_model")
 
+PACKAGED_HALVES = {"encoder": "the encoder of Whisper tiny.en", "language_model": "SmolLM2-135M-Instruct"}
+
 LICENCES_OF_PACKAGES = "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct) and MIT (the projector, made by Earwitness)"
 
 STUDY_FIGURES = ["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
@@ -345,13 +347,19 @@ class Plan:
         return {model: self.model_folder(model) for model in used if self._section_of(model)["origin"] == "path"}
 
     def model_name(self, model: str) -> list[str]:
-        """What people know a model by: its repository and revision on the hub, or its folder, of which only the last part means
-        something elsewhere where it is named from the root of this machine."""
+        """What people know a model by: its repository and revision on the hub, the halves that it is joined of, or its folder, of which
+        only the last part means something elsewhere where it is named from the root of this machine."""
         section = self._section_of(model)
         if section["origin"] == "hub":
             return [section["repository"], section["revision"]]
-        folder = Path(self.model_folder(model))
-        return [folder.name if folder.is_absolute() else str(folder)]
+        if section["origin"] == "assembled":
+            return [" with ".join(self._name_of_half(half) for half in HALVES)]
+        return [_name_of_folder(self.model_folder(model))]
+
+    def _name_of_half(self, half: str) -> str:
+        settings = self.config["model"][half]
+        names = {"package": PACKAGED_HALVES[half], "hub": f"{settings['repository']} at {settings['revision']}"}
+        return names[settings["origin"]] if settings["origin"] in names else _name_of_folder(settings["path"])
 
     def hub_source(self, model: str) -> dict[str, str]:
         """Section of the configuration, repository and revision of a model that is fetched."""
@@ -417,3 +425,7 @@ def expected_verdict(split: str) -> str:
 
 def _is_fold(split: str) -> bool:
     return split.startswith("fold_")
+
+
+def _name_of_folder(folder: str) -> str:
+    return Path(folder).name if Path(folder).is_absolute() else folder
