@@ -80,7 +80,7 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
     inside = levels[0] - span, levels[-1] + span
     value = float(np.clip(curve.threshold(settings.target)[0], *inside))
     draws = np.clip(drawn.threshold(settings.target), *inside)
-    least_variance = float(np.var(draws))
+    least_variance = float(_spread(draws) ** 2)
 
     if counts.left_out is None:
         interval, thresholds = "parametric_bootstrap", None
@@ -91,7 +91,7 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
         both = counts.left_out.of(lambda left: _fitted(levels, left, settings, inside, grid))
         thresholds = both.of(lambda values: values[..., 0])
         variance, df = both.variance()
-        half = t_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], np.var(drawn.at(grid), axis=0)])))
+        half = t_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], _spread(drawn.at(grid)) ** 2])))
         ends = value + np.array([-half[0], half[0]])
         low, high = np.clip(curve.at(grid)[0] - half[1:], 0, 1), np.clip(curve.at(grid)[0] + half[1:], 0, 1)
 
@@ -133,6 +133,12 @@ def difference_of_thresholds(a: Threshold, b: Threshold) -> Estimate:
     # Two systems that share every answer differ in none; a difference of nothing still has the variance of independent answers.
     variance = float(jackknife) or a.least_variance + b.least_variance
     return Estimate(value, variance, variance, float(df), "jackknife_t" if between.by_seed is None else "two_way_t")
+
+
+def _spread(draws: FloatArray) -> FloatArray:
+    """Half of the distance that holds the middle 68 % of the draws: a standard deviation that single runaway fits do not move."""
+    low, high = np.quantile(draws, [0.1587, 0.8413], axis=0)
+    return np.asarray((high - low) / 2)
 
 
 def _drawn(levels: FloatArray, total: FloatArray, curve: Curves, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
