@@ -98,10 +98,24 @@ FAULTS = [
     Fault("statistics/clustered.py", "float(2 * stats.t.sf(", "float(stats.t.sf(", "one-sided p values are told as two-sided", ("test_clustered",)),
     Fault(
         "statistics/clustered.py",
-        "(margin - abs(self.value))",
-        "(margin - self.value)",
+        "return float(stats.t.sf(min(statistics), self.df))",
+        "return float(stats.t.sf(statistics[0], self.df))",
         "a large negative difference counts as equivalent",
         ("test_clustered", "test_comparison"),
+    ),
+    Fault(
+        "statistics/clustered.py",
+        "distance = max(abs(2 * mean - 1), LEAST_IMAGINED)",
+        "distance = LEAST_IMAGINED",
+        "intervals near 100 % are far too sure",
+        ("test_clustered",),
+    ),
+    Fault(
+        "statistics/clustered.py",
+        "total, ww, gw, gg = g.sum(), w @ w, g @ w, g @ g",
+        "total, ww, gw, gg = g.sum(), w @ w, g @ w, g @ w",
+        "sources of unequal size count as more than they are",
+        ("test_clustered",),
     ),
     Fault(
         "statistics/clustered.py",
@@ -179,6 +193,13 @@ FAULTS = [
         ),
     ),
     Fault("evaluation/power.py", "stats.t.ppf(1 - level / 2, df)", "stats.t.ppf(1 - level, df)", "power is overstated", ("test_power",)),
+    Fault(
+        "evaluation/calibration.py",
+        "measured**2 - chance**2",
+        "measured**2",
+        "a calibrated system has a calibration error",
+        ("test_calibration",),
+    ),
     # psychometrics
     Fault(
         "psychometrics/thresholds.py",
