@@ -364,6 +364,13 @@ def test_a_container_whose_header_is_not_checked_is_refused(tmp_path, container)
     assert check_audio(path, LIMITS).reason == f"{container} files are not read; convert it to WAV or FLAC"
 
 
+@pytest.mark.parametrize(("container", "size"), [("AU", 10), ("MP3", 20), ("MP3", 40), ("AIFF", 50), ("CAF", 70), ("W64", 30)])
+def test_a_file_that_ends_in_its_header_is_refused(tmp_path, container, size):
+    path = written(tmp_path / "x", sound(1), container, "MPEG_LAYER_III" if container == "MP3" else "PCM_16")
+    path.write_bytes(path.read_bytes()[:size])
+    assert check_audio(path, LIMITS).reason
+
+
 def test_a_name_does_not_decide_what_a_file_is(tmp_path):
     path = written(tmp_path / "x.wav", sound(1)).rename(tmp_path / "x.raw")
     assert check_audio(path, LIMITS).reason == ""

@@ -155,7 +155,7 @@ def _is_chunks(stream: BinaryIO, offset: int, size: int, order: ByteOrder, width
 
 def _resolved(base: Header, stated: _Stated, size: int, rest_is_chunks: bool) -> Header:
     """What comes of the length that a header states: it holds, is too long, is too short, or is left open."""
-    present = size - stated.start
+    present = max(0, size - stated.start)
     remarks, truncated, wanted = list(base.remarks), "", stated.length
     if stated.length is None:
         wanted = present
@@ -485,7 +485,7 @@ def _mp3(stream: BinaryIO, start: int, size: int) -> Header:
     first = _mpeg_frame(head)
     if first is None:
         return Header("MP3")
-    tagged = head[first.tag : first.tag + 4] in (b"Xing", b"Info") and head[first.tag + 7] & 1 == 1
+    tagged = len(head) >= first.tag + 12 and head[first.tag : first.tag + 4] in (b"Xing", b"Info") and head[first.tag + 7] & 1 == 1
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         there, constant, cut = _mpeg_frames(content, start + first.length if tagged else start)
     remarks = ("the last frame is cut off and not read",) if cut else ()
