@@ -90,3 +90,11 @@ def test_a_name_with_composed_letters_finds_its_file_with_decomposed_ones(tmp_pa
     (tmp_path / unicodedata.normalize("NFD", "café.wav")).write_bytes(b"")
     assert file_named(tmp_path, "café.wav").exists()
     assert not file_named(tmp_path, "tea.wav").exists()
+
+
+def test_parquet_whose_text_is_not_utf8_is_refused(tmp_path):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({"path": ["a.wav", "b.wav"]}).to_parquet(path, compression=None)
+    path.write_bytes(path.read_bytes().replace(b"a.wav", b"\xe9.wav"))
+    with pytest.raises(InputError, match=r"table\.parquet: cannot be read as Parquet \('utf-8' codec can't decode byte 0xe9"):
+        read_text_table(path)

@@ -18,6 +18,7 @@ from earwitness.core.yaml_text import load_yaml
         ("a: [1\nb: 2\n", r"mine\.yaml:\d: not valid YAML"),
         ("seed: !!python/object/apply:os.system [x]\n", r"mine\.yaml:1: not valid YAML \(could not determine a constructor"),
         ("a: 1\nb: 2026-02-31\n", r"mine\.yaml:2: '2026-02-31' cannot be read \(day is out of range"),
+        ("a: !!int\n", r"mine\.yaml:1: '' cannot be read"),
         ("a: !!int many\n", r"mine\.yaml:1: 'many' cannot be read"),
         ('a: "\\ud800"\n', r"mine\.yaml:1: .* cannot be read \(.*surrogates"),
         ("{[1]: 2}\n", r"mine\.yaml:1: not valid YAML \(found unhashable key"),

@@ -95,6 +95,6 @@ def _construct_alone(node: yaml.ScalarNode, path: Path) -> None:
     if node.tag.rpartition(":")[2] not in ("merge", "value"):
         try:
             str(yaml.SafeLoader("").construct_object(node)).encode()
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError, LookupError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}:{node.start_mark.line + 1}: {node.value[:40]!r} cannot be read ({reason}); write it in quotes") from error

@@ -148,7 +148,7 @@ def _opened(path: Path) -> Iterator[parquet.ParquetFile]:
             yield file
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the name, or the link") from error
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, ValueError) as error:
         raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from error
 
 
@@ -157,7 +157,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         plain = [field.name for field in file.schema_arrow if not (_is_binary(field.type) or pyarrow.types.is_nested(field.type))]
         table = file.read(columns=plain)
         names = _class_names(file.schema_arrow.metadata or {})
-    texts = {name: [_as_text(value, names.get(name)) for value in table[name].to_pylist()] for name in plain}
+        texts = {name: [_as_text(value, names.get(name)) for value in table[name].to_pylist()] for name in plain}
     return pd.DataFrame(texts, index=pd.RangeIndex(1, table.num_rows + 1, name="line"), columns=plain, dtype=str)
 
 

@@ -67,7 +67,7 @@ def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
         try:
             there = parquet.read_schema(path).names
             table = pd.read_parquet(path, columns=[name for name in schema.columns if name in there])
-        except (pyarrow.ArrowException, ValueError, OSError) as error:
+        except (pyarrow.ArrowException, ValueError, TypeError, LookupError, OSError) as error:
             if isinstance(error, OSError) and error.errno:
                 raise
             raise InputError(f"{path}: cannot be read as Parquet ({str(error)[:LONGEST]}); make it again") from error
