@@ -200,7 +200,7 @@ def study(folder, tmp_path_factory):
     subject = [{"role": role, "name": file, "sha256": sha256_of(path / file)} for role, file in (("split", "split.csv"), ("shards", "shard.parquet"))]
     write_json(path / "gate.json", {"subject": subject, "certificate_sha256": "0" * 64, "status": "pass", "expected": "pass"})
     attach_adapter(loaded, ["q_proj", "v_proj"], "published", 2, 4, 0.0).save_pretrained(str(path / "adapter"))
-    write_json(path / "adapter" / "prompt.json", json.loads(PROMPT))
+    write_json(path / "adapter" / "prompt.json", json.loads(PROMPT) | {"template": None})
     fit = {"method": "platt", "slope": 1.0, "intercept": 0.0, "temperature": 1.0, "threshold_log_odds": 0.0}
     write_json(path / "adapter" / "calibration.json", fit | {"fitted_on": {"part": "dev", "split_sha256": "0" * 64, "sources": ["s"]}})
     soundfile.write(path / "sound.wav", torch.rand(8000).numpy() - 0.5, 16_000)
