@@ -129,7 +129,11 @@ HARMLESS = [
         set(),
     ),
     case("a docstring", replaced(LIBRARY + "model/finetuning.py", '"""Train one adapter.', '"""Fit one adapter.'), set()),
-    case("an error message", replaced(LIBRARY + "model/engine/loading.py", "is missing; copy the model's", "is not there; copy the model's"), set()),
+    case(
+        "an error message",
+        replaced(LIBRARY + "model/engine/loading.py", "is missing; copy the model's tokenizer", "is not there; copy the model's tokenizer"),
+        set(),
+    ),
     case("a log line", replaced(LIBRARY + "model/engine/optimisation.py", "; going on with", "; trying"), set()),
     case("a progress title", replaced(LIBRARY + "model/engine/optimisation.py", 'desc="training"', 'desc="learning"'), set()),
     case("a help text of a program", replaced("workflow_scripts/train_adapter.py", 'help="split table (CSV)"', 'help="the split (CSV)"'), set()),

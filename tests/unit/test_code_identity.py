@@ -236,11 +236,14 @@ def test_no_docstring_is_data():
 KEEPS_MESSAGES = {
     "earwitness/corpora/catalogue.py": "remarks on recordings, for people",
     "earwitness/core/yaml_text.py": "told on in another message",
-    "earwitness/corpora/downloads.py": "why a download failed, for people",
     "earwitness/corpora/file_checks.py": "remarks on recordings, for people",
     "earwitness/corpora/manifest.py": "told on in another message, with a hint",
+    "earwitness/detectors/clip_files.py": "why a file cannot be heard, for people",
+    "earwitness/leakage/manifests.py": "why a file was left out, outside the workflow",
     "earwitness/leakage/self_test.py": "why a leak could not be planted, outside the workflow",
     "earwitness/model/engine/adapters.py": "told on in another message",
+    "earwitness/model/engine/loading.py": "told on in another message",
+    "earwitness/runtime/transfer.py": "why a download failed, for people",
 }
 
 
@@ -272,6 +275,7 @@ def test_cosmetic_modules_give_nothing_that_a_result_is_made_of():
 
 READS_BESIDE_ITSELF = {
     "audit_leakage.py": "another program, to name it to the user",
+    "check_config.py": "the default configuration, which it only checks",
     "document_claims.py": "the ledger, and the pages that it writes",
     "document_config.py": "the page that it writes",
     "earwitness/evaluation/claims.py": "the ledger's schema, which only refuses",

@@ -365,6 +365,16 @@ def test_a_split_without_a_train_or_test_part_fails_its_structure(part, tmp_path
     assert evidence.detail.tolist() == ["the part has no stimuli"] and evidence.part_a.tolist() == [part]
 
 
+def test_a_part_that_lacks_a_class_fails_its_structure(tmp_path):
+    study = make_study()
+    kept = ~((study.parts == "test") & (study.stimuli.label == "SPEECH"))
+    study.stimuli, study.parts = study.stimuli[kept].reset_index(drop=True), study.parts[kept].reset_index(drop=True)
+    study.clips = study.clips[study.clips.clip_id.isin(study.stimuli.clip_id)]
+    certificate, evidence = study.audit(tmp_path)
+    assert "L13" in failed(certificate)
+    assert "0 sources, needs 2" in evidence[evidence.check == "L13"].detail.tolist()
+
+
 def folds_of(sources: int, count: int) -> dict[str, pd.DataFrame]:
     table = pd.DataFrame({"source_id": [f"s{k}" for k in range(sources)]})
     return {f"fold_{fold}": table.assign(part=["test" if k % count == fold else "train" for k in range(sources)]) for fold in range(count)}

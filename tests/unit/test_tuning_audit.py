@@ -98,6 +98,14 @@ def test_a_draw_with_a_test_stimulus_or_other_stimuli_than_it_names_fails(tmp_pa
         assert statuses(tmp_path, split, [changed], needed={})["L08"] == "fail"
 
 
+def test_a_source_that_is_tested_too_is_no_source_to_tune_on(tmp_path, split):
+    """One development source also has a stimulus in the test part."""
+    split.loc[split.stimulus_id == "SPEECH-dev-0-2", "part"] = "test"
+    write_table(tmp_path / "grouped.csv", split, SPLIT)
+    found = statuses(tmp_path, split, [record(tmp_path, split[split.part == "dev"])], counterfactuals=answers(split))
+    assert (found["L07"], found["L09"], found["L08"]) == ("fail", "fail", "not_applicable")
+
+
 @pytest.mark.parametrize(
     ("kind", "id"), [("statistics", "L07"), ("prompt", "L08"), ("threshold", "L09"), ("temperature", "L09"), ("calibration", "L09")]
 )

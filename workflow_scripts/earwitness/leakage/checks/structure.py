@@ -46,8 +46,7 @@ def class_structure(data: AuditInput) -> Finding:
     parts = sorted(stimuli.part.unique())
     sources = stimuli.groupby(["part", "label"]).source_id.nunique()
     counts = {(part, label): int(sources.get((part, label), 0)) for part in parts for label in LABELS}
-    # A class without a source is a failure even where the policy asks for none.
-    details = [(part, label, f"{n} sources, needs {max(wanted, 1)}") for (part, label), n in counts.items() if n < max(wanted, 1)]
+    details = [(part, label, f"{n} sources, needs {wanted}") for (part, label), n in counts.items() if n < wanted]
     details += [(part, "", "the part has no stimuli") for part in REQUIRED_PARTS if part not in parts]
     misplaced = misplaced_in_folds(data.folds)
     rows = [(part, "", label, "", "", "", detail) for part, label, detail in details]
