@@ -275,6 +275,19 @@ def test_a_search_finds_a_phrase_that_helps_and_the_same_one_again():
     assert found == run(answers(3, lambda text: 1.6 if "careful listener" in text else 0.5), settings=SearchSettings(6, 8, 4), stimuli=120)
 
 
+def test_what_does_best_on_the_searchs_own_stimuli_is_not_chosen_for_that():
+    """One question by hand is right about the stimuli that are searched on, another about those that are chosen on, the rest never."""
+    searched_best, chosen_best = DIRECT_QUESTIONS[:2]
+    sample, development = samples(1)
+    speech = dict(zip((*sample.ids, *development.ids), (*sample.speech, *development.speech), strict=True))
+    right_about = {searched_best: set(sample.ids), chosen_best: set(development.ids)}
+
+    def ask(questions, stimuli):
+        return np.array([[1.0 if speech[name] == (name in right_about.get(text, ())) else -1.0 for name in stimuli] for text in questions])
+
+    assert run(ask).chosen.question == chosen_best
+
+
 def test_without_anything_better_the_initial_question_is_kept():
     found = run(lambda questions, stimuli: np.where([[name[0] == "S" for name in stimuli]] * len(questions), 1.0, -1.0))
     assert found.chosen.origin == "initial"
