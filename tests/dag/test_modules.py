@@ -18,7 +18,7 @@ LOOKS = (
     "record_provenance.py",
     "earwitness/provenance/*.py",
 )
-TRAINED_ON = {"columns", "files", "audio", "recordings", "clips", "stimuli", "splits", "predictions", "audit_evidence", "__init__"}
+TRAINED_ON = {"columns", "files", "audio", "recordings", "clips", "stimuli", "splits", "predictions", "audit_evidence", "ties", "__init__"}
 """Modules of earwitness.tables whose tables training reads, or waits for; all others are tables of results."""
 
 

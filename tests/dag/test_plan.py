@@ -230,7 +230,7 @@ def noises(folder):
         ({"sed": 3}, "error: config: unknown key sed = 3; hint: did you mean seed?"),
         ({"clips": {"per_source": "2"}}, 'error: config: clips.per_source = "2": must be of type integer'),
         ({"baseline": {"noise": "babble"}}, "error: config: sources: no data set has the role noise, but baseline.noise is babble"),
-        ({"stimuli": {"noise": "recorded"}, "sources": {"n": noises("nowhere")}}, "error: role noise: no folder nowhere"),
+        ({"stimuli": {"noise": "recorded"}, "sources": {"n": noises("nowhere")}}, "error: role noise: no folder or table nowhere"),
         ({"stimuli": {"noise": "recorded"}, "sources": {"n": noises("config")}}, "error: role noise: config holds no *.wav"),
         ({"sources": {"esc50": {"origin": "path", "path": "nowhere"}}}, "error: sources.esc50: no folder nowhere; set sources.esc50.path"),
         ({"sources": {"esc50": {"origin": "path", "path": "config"}}}, "error: sources.esc50: config holds no audio/*.wav"),

@@ -139,7 +139,7 @@ HARMLESS = [
     case("a help text of a program", replaced("workflow_scripts/train_adapter.py", 'help="split table (CSV)"', 'help="the split (CSV)"'), set()),
     case(
         "how errors are told, in a module that `earwitness.core.code_identity` lists as cosmetic",
-        replaced(LIBRARY + "core/errors.py", 'sys.exit("error: " + " ".join(str', 'sys.exit("failed: " + " ".join(str'),
+        replaced(LIBRARY + "core/errors.py", 'sys.exit("error: " + one_line(error))', 'sys.exit("failed: " + one_line(error))'),
         set(),
     ),
     case("a caption, such as `rules/captions/accuracy.rst`", appended("rules/captions/accuracy.rst", "More.\n"), set()),
