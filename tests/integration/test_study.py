@@ -25,6 +25,8 @@ from earwitness.tables.files import read_table
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.stimuli import STIMULI
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_promised_file_is_there_and_nothing_half_written(run):
     results = run.folder / "results"
@@ -136,7 +138,6 @@ def test_the_results_can_be_packed_and_verified(run, tmp_path):
     assert verified.stdout.count(" 0 differences") == 2
 
 
-@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_bytes_on_another_number_of_cores(run, tmp_path):
     """Also that two runs give the same bytes: all but the corpora and the base is made again."""
     again = run.copy(tmp_path)

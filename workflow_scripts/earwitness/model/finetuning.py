@@ -4,13 +4,12 @@ import math
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from peft import PeftModel
 
 from earwitness.audio.io import Waveform
 from earwitness.core.errors import InputError
@@ -25,6 +24,9 @@ from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.feature_files import pad
 from earwitness.model.prediction import StimulusSource
 from earwitness.runtime.saved_state import SavedState
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 COMPACT_ROWS = 8
 """Rows per pass that fit into 8 GB at full size."""
@@ -107,7 +109,7 @@ def train_adapter(
     seed: int,
     resume: SavedState,
     memory: Memory = "fast",
-) -> tuple[PeftModel, pd.DataFrame]:
+) -> "tuple[PeftModel, pd.DataFrame]":
     """Train one adapter.
 
     recipe: the settings of config finetuning.recipes. The classes take turns, however unequal they are, and within a

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from transformers import AutoProcessor, BitsAndBytesConfig, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
@@ -25,6 +24,9 @@ UNQUANTISED = ["model.audio_tower", "model.multi_modal_projector", "lm_head"]
 
 
 Memory = Literal["fast", "compact"]
+
+LORA_MATRIX = ".lora_"
+"""In the name of every matrix that peft adds to a module."""
 
 HEADROOM_BYTES = 8 * 2**30
 """What must stay free for activations before NF4 weights are dequantised."""
@@ -65,7 +67,7 @@ class LoadedModel:
     def adapts_audio_tower(self) -> bool:
         """Does an adapter change what the model makes of a sound before its language model reads it?"""
         tower = (self.model.model.audio_tower, self.model.model.multi_modal_projector)
-        return any(isinstance(module, BaseTunerLayer) for part in tower for module in part.modules())
+        return any(LORA_MATRIX in name for part in tower for name, _ in part.named_parameters())
 
 
 def load_model(base: ModelFolder, quantisation: str = "none", device: torch.device | None = None, memory: Memory = "fast") -> LoadedModel:
