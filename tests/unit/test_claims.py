@@ -25,6 +25,7 @@ from earwitness.tables.claims import CLAIMS, HOLDS, NOT_MEASURABLE, NOT_SETTLED,
 from earwitness.tables.comparisons import LEAKAGE
 from earwitness.tables.experiments import EXPERIMENT
 from earwitness.tables.files import read_table, write_table
+from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS
 from earwitness.tables.psychometrics import CONTRASTS, POINTS, THRESHOLDS
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +161,14 @@ def test_leakage_is_read_of_draws_where_there_are_any_and_of_the_leaky_arm_other
     assert table.loc["leakage_buys", ["value", "source", "verdict"]].tolist() == [pytest.approx(8), "leakage", NOT_SETTLED]
     table = verdicts(leakage=arm, draws__redrawn=drawn_by_hand())
     assert table.loc["leakage_buys", ["value", "source"]].tolist() == [25, "draws/redrawn"]
+
+
+@pytest.mark.parametrize(("p_wald", "verdict"), [(0.0005, HOLDS), (0.036, NOT_SETTLED)])
+def test_an_interaction_is_judged_by_the_test_that_allows_for_slopes_of_sources(p_wald, verdict):
+    """Without random slopes the likelihood ratio rejects too often; the ledger takes the p that belongs to the interval."""
+    values = {"estimate": 1.09, "low": 0.07, "high": 2.1, "p_wald": p_wald, "p_likelihood_ratio": 0.0009}
+    effects = row(MIXED_MODEL_EFFECTS, system_id="base", stimuli="noisy", term="label:logdur:snr", **values)
+    assert verdicts(mixed_model_effects=effects).verdict["duration_by_noise"] == verdict
 
 
 def test_the_grid_is_the_mean_of_its_conditions_with_an_interval_as_wide_as_theirs():

@@ -1,6 +1,7 @@
 """What the published study claimed, and what the tables of a run say of each claim."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,9 +232,9 @@ def threshold_fall(table: Any, _: float, from_ms: int, to_ms: int) -> Measuremen
 
 
 def mixed_model_term(table: Any, _: float, term: str, stimuli: str = "noisy") -> Measurement | None:
-    """Of MIXED_MODEL_EFFECTS: an effect on the base's answers, in units of d', and the p of its likelihood ratio."""
+    """Of MIXED_MODEL_EFFECTS: an effect on the base's answers, in units of d', and the p of the test that its interval belongs to."""
     row = _one(table, system_id=str(BASE), stimuli=stimuli, term=term)
-    return None if row is None or pd.isna(row.estimate) else _scaled(row, "estimate", "low", "high", 1, float(row.p_likelihood_ratio))
+    return None if row is None or pd.isna(row.estimate) else _scaled(row, "estimate", "low", "high", 1, float(row.p_wald))
 
 
 INTERVALS_OF_PROMPTS = {
@@ -277,7 +278,7 @@ def pattern_gain(table: Any, confidence: float, pattern: str) -> Measurement | N
     """Of PROMPT_HISTORY: mean gain of questions with the pattern minus that of those without, in points, mean over searches."""
     found = []
     for search in _searched(table):
-        has = search.question.str.contains(pattern, regex=True)
+        has = search.question.map(lambda text: re.search(pattern, text) is not None)
         if has.any() and not has.all():
             found.append(100 * float(search.gain[has].mean() - search.gain[~has].mean()))
     return _over(found, confidence)
