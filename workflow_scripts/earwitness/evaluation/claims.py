@@ -337,10 +337,10 @@ def class_gap(table: Any, _: float, first: str, second: str) -> Measurement | No
     """Of ACCURACY: how much further apart speech and non-speech are for one system than for another, in points, without an interval."""
     gaps = []
     for system in (first, second):
-        pair = [_one(table, system_id=system, test_set="unseen", metric=metric) for metric in ("speech_accuracy", "nonspeech_accuracy")]
-        if any(row is None for row in pair):
+        speech, nonspeech = (_one(table, system_id=system, test_set="unseen", metric=metric) for metric in ("speech_accuracy", "nonspeech_accuracy"))
+        if speech is None or nonspeech is None:
             return None
-        gaps.append(abs(float(pair[0].estimate) - float(pair[1].estimate)))  # type: ignore[union-attr]
+        gaps.append(abs(float(speech.estimate) - float(nonspeech.estimate)))
     return Measurement(100 * (gaps[0] - gaps[1]))
 
 
