@@ -9,6 +9,7 @@ import pandas as pd
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.core.files import sha256_of, write_json
+from earwitness.corpora.text_tables import read_text_table
 from earwitness.detectors import classic, encoder_probe
 from earwitness.evaluation.calibration import CALIBRATED_KINDS, calibration_name
 from earwitness.leakage.checks.tuning import TuningInput
@@ -20,7 +21,7 @@ from earwitness.leakage.waivers import iso_day, read_waivers
 from earwitness.systems import System
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.counterfactuals import COUNTERFACTUALS
-from earwitness.tables.files import read_table, write_table
+from earwitness.tables.files import read_table, validate, write_table
 from earwitness.tables.pretraining import PRETRAINING_CORPORA
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.splits import SPLIT
@@ -55,7 +56,7 @@ def main() -> None:
         | dict.fromkeys(args.searches, ("prompt",))
         | dict.fromkeys(map(calibration_name, args.calibrated), CALIBRATED_KINDS),
         datasets=recordings.dataset,
-        corpora=read_table(args.corpora, PRETRAINING_CORPORA),
+        corpora=validate(read_text_table(args.corpora, PRETRAINING_CORPORA.columns), PRETRAINING_CORPORA),
         base=args.base,
         counterfactuals=None if args.counterfactuals is None else read_table(args.counterfactuals, COUNTERFACTUALS),
     )

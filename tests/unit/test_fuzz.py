@@ -31,7 +31,7 @@ from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import Limits
 from earwitness.corpora.manifest import listed
 from earwitness.corpora.rttm import read_rttm, single_speaker_stretches
-from earwitness.corpora.vocabularies import ESC50_CATEGORIES, FSD50K_LABELS
+from earwitness.corpora.vocabularies import ESC50_TARGETS, FSD50K_LABELS
 from earwitness.leakage.certificate import SCHEMA_NAME, load_certificate, policy_digest
 from earwitness.leakage.manifests import Columns, read_manifests
 from earwitness.model.checkpoint import tensors_in, verify_checkpoint
@@ -226,7 +226,7 @@ def test_tables_of_labels(layouts, layout, table, mutate):
     try:
         spoilt(path, mutate)
         if found := read_or_refused(lambda: catalogue(DataSet(layout, layouts / layout, layout=layout), LIMITS, threads=1)):
-            known = ESC50_CATEGORIES if layout == "esc50" else {*FSD50K_LABELS, "speech"}
+            known = ESC50_TARGETS.keys() if layout == "esc50" else {*FSD50K_LABELS, "speech"}
             assert set(found.recordings.category) <= set(known), "a label that nobody knows means nothing"
             assert set(found.check.verdict) <= {"ok", "broken", "excluded"}
     finally:

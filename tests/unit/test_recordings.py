@@ -15,6 +15,8 @@ from earwitness.corpora.catalogue import catalogue, read_uploaders
 from earwitness.corpora.data_sets import DESCRIPTION, DataSet
 from earwitness.corpora.file_checks import Limits
 from earwitness.corpora.layouts import source_files
+from earwitness.corpora.synthesis.sounds import TARGETS
+from earwitness.corpora.vocabularies import ESC50_HUMAN_VOICE, ESC50_TARGETS
 from earwitness.tables.files import read_table, validate
 from earwitness.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
 
@@ -48,7 +50,7 @@ def sound_folder(folder, rows):
     for name, *_ in rows:
         write_wav(folder / "audio" / name)
     (folder / "meta").mkdir()
-    table = pd.DataFrame(rows, columns=["filename", "category", "src_file"]).assign(fold=1, target=0, esc10=False, take="A")
+    table = pd.DataFrame(rows, columns=["filename", "category", "src_file"]).assign(fold=1, esc10=False, take="A")
     table.to_csv(folder / "meta" / "esc50.csv", index=False)
     return folder
 
@@ -258,6 +260,43 @@ def test_an_unknown_label_is_never_no_speech(tmp_path, label):
         listed("fsd50k", fsd50k_folder(tmp_path / "fsd50k", {"1": "Bark,Dog", "2": label}))
     with pytest.raises(InputError, match=rf"esc50\.csv:3: unknown category '{label}'; .*sources\.esc50\.labels"):
         listed("esc50", sound_folder(tmp_path / "esc50", [("a.wav", "dog", "7"), ("b.wav", label, "8")]))
+
+
+@pytest.mark.parametrize("target", ["3", "3.0", " 3", "03", ""])
+def test_a_category_with_its_own_target_or_none_is_read(tmp_path, target):
+    folder = sound_folder(tmp_path, [("2-7-A-3.wav", "cow", "7")])
+    table = folder / "meta/esc50.csv"
+    pd.read_csv(table, dtype=str).assign(target=target).to_csv(table, index=False)
+    assert list(listed("esc50", folder).recordings.category) == ["cow"]
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "target", "message"),
+    [
+        ("b.wav", "dog", "26", r"category dog has target 0 in ESC-50, but its target says 26, which is laughing; correct the wrong one"),
+        ("b.wav", "Dog ", "99", r"category dog has target 0 in ESC-50, but its target says 99; correct"),
+        ("b.wav", "dog", "O", r"its target says O;"),
+        ("1-9-A-26.wav", "dog", "", r"the name of 1-9-A-26\.wav says 26, which is laughing"),
+        ("1-9-A-26.wav", "dog", "0", r"the name of 1-9-A-26\.wav says 26"),
+    ],
+)
+def test_a_category_that_contradicts_its_target_is_refused_by_line(tmp_path, name, category, target, message):
+    folder = sound_folder(tmp_path, [("a.wav", "cow", "7"), (name, category, "9")])
+    table = folder / "meta/esc50.csv"
+    pd.read_csv(table, dtype=str).assign(target=["3", target]).to_csv(table, index=False)
+    with pytest.raises(InputError, match=rf"esc50\.csv:3: .*{message}"):
+        listed("esc50", folder)
+
+
+def test_a_category_of_ones_own_may_have_any_target(tmp_path):
+    folder = sound_folder(tmp_path, [("1-9-A-26.wav", "radio", "9")])
+    assert list(listed("esc50", folder, labels={"radio": "SPEECH"}).recordings.label) == ["SPEECH"]
+
+
+def test_the_synthesised_sounds_have_the_targets_of_their_categories():
+    assert {category: ESC50_TARGETS[category] for category in TARGETS} == TARGETS
+    assert sorted(ESC50_TARGETS.values()) == list(range(50))
+    assert set(ESC50_TARGETS) > ESC50_HUMAN_VOICE
 
 
 @pytest.mark.parametrize("category", ["laughing ", "Crying baby", "Coughing", "CRYING-BABY"])

@@ -272,6 +272,14 @@ def test_what_recordings_were_cut_from_and_made_in_is_told_of_their_stimuli():
     assert list(told.original) == ["tape", "", "tape", "tape", ""]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [object, "str", "string"])
+def test_columns_of_any_text_type_are_filled_without_a_warning(kind):
+    recordings = [pd.DataFrame({"recording_id": ["a"], "original": ["tape"], "session": [""]}, dtype=kind)]
+    told = with_origins(pd.DataFrame({"recording_id": ["a", "b"]}), recordings)
+    assert [list(told.original), list(told.session)] == [["tape", ""], ["", ""]]
+
+
 @pytest.mark.parametrize("column", ["original", "session"])
 def test_sources_of_one_original_or_session_are_in_one_part(column):
     stimuli = stimuli_table({"SPEECH": [2] * 12, "NONSPEECH": [2] * 12})

@@ -16,6 +16,10 @@ from earwitness.corpora.text_tables import file_named, read_text_table
         "path,label,\na.wav,dog,\n\n,,\nb.wav,NA,,,\n",
         "path , label\na.wav,dog\nb.wav,NA\n",
         'path,label\n"a.wav","dog"\n"b.wav",NA\n',
+        "sep=;\r\npath;label\r\na.wav;dog\r\nb.wav;NA\r\n",
+        "\ufeffSEP=,\npath,label\na.wav,dog\nb.wav,NA\n",
+        '"sep=,",\npath,label\na.wav,dog\nb.wav,NA\n',
+        "sep=\t\npath\tlabel\na.wav\tdog\nb.wav\tNA\n",
     ],
 )
 def test_unambiguous_tables_are_read(tmp_path, text):
@@ -32,6 +36,14 @@ def test_a_decimal_comma_is_read_where_semicolons_separate(tmp_path, written, nu
     assert read_text_table(path, ["path"], ["start_s"]).to_numpy().tolist() == [["a,b.wav", number]]
     path.write_text(f'path,start_s\na.wav,"{written}"\n', encoding="utf-8")
     assert read_text_table(path, ["path"], ["start_s"]).start_s.tolist() == [written], "quoted among commas it may be anything"
+
+
+def test_the_separator_that_the_first_line_names_counts_and_lines_are_those_of_the_file(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("sep=;\npath;a,b,c,d,e\n\nx.wav;1,5\n", encoding="utf-8")
+    table = read_text_table(path)
+    assert list(table) == ["path", "a,b,c,d,e"], "as many commas as there are, they divide nothing"
+    assert list(table.index) == [4]
 
 
 def test_decimal_commas_and_points_in_one_column_are_refused_by_line(tmp_path):
@@ -58,6 +70,12 @@ def test_the_index_is_the_line_also_after_blank_lines_and_values_of_several_line
         (b"path,kind\na,b\n", r"no column label; it has path, kind"),
         (b"path,label\n\xe9,dog\n", r"table\.csv:2: not UTF-8 text \(byte 0xe9\)"),
         (b"path,label\na\0,b\n", r"null bytes"),
+        (b"sep=|\npath|label\na|b\n", r"table\.csv:1: 'sep=\|' names no comma, semicolon or tab as separator"),
+        (b"sep=\npath,label\n", r"table\.csv:1: 'sep=' names no comma, semicolon or tab"),
+        (b"sep=;\npath,label\na,b\n", r"no column path; it has path,label, divided as its first line says"),
+        (b"sep=;\npath;label\na;b;c\n", r"table\.csv:3: 3 values, but 2 columns"),
+        (b"sep=;\npath;label;path\n", r"table\.csv:2: column path is there twice"),
+        (b"sep=;\n", r"it is empty"),
         (b'path,label\na,b\n"c,d\n', r"table\.csv:3: not a readable CSV"),
     ],
 )

@@ -37,7 +37,7 @@ from earwitness.corpora.manifest import AUDIO, EXCLUDED, audio_below, listed
 from earwitness.corpora.rttm import EmptyRttmError, Rttm, Turn, read_rttm, single_speaker_stretches, without_umbrella
 from earwitness.corpora.speakers import identifies, names_are_local
 from earwitness.corpora.text_tables import read_text_table
-from earwitness.corpora.vocabularies import ESC50_CATEGORIES, ESC50_HUMAN_VOICE, FSD50K_LABELS, Vocabulary, divided_labels, judge_fsd50k
+from earwitness.corpora.vocabularies import ESC50_HUMAN_VOICE, ESC50_TARGETS, FSD50K_LABELS, Vocabulary, divided_labels, judge_fsd50k
 
 Stretch = tuple[float, float]
 """Start and end in seconds."""
@@ -313,12 +313,23 @@ def _why_nobody_is_alone(turns: list[Turn]) -> str:
     return f"no stretch with one speaker alone{what}"
 
 
-def _rows(data_set: DataSet, path: Path, columns: list[str]) -> pd.DataFrame:
-    """Columns of a table without empty cells, the first of which names files, without their folders.
+def _refuse_other_target(category: str, target: str, name: str, where: str) -> None:
+    """Raise InputError where a row of ESC-50, or the name of its file, has another category's number; "" is no number."""
+    expected = ESC50_TARGETS.get(category)
+    numbers = {"its target": target, f"the name of {name}": (re.fullmatch(r"\d-\d+-[A-Z]-(\d+)\.wav", name, re.IGNORECASE) or ["", ""])[1]}
+    for whose, number in numbers.items():
+        if expected is not None and number and not re.fullmatch(rf"0*{expected}(\.0*)?", number):
+            meant = next((f", which is {other}" for other, of_it in ESC50_TARGETS.items() if str(of_it) == number), "")
+            raise InputError(f"{where}: category {category} has target {expected} in ESC-50, but {whose} says {number}{meant}; correct the wrong one")
+
+
+def _rows(data_set: DataSet, path: Path, columns: list[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+    """Columns of a table without empty cells, the first of which names files, without their folders; then optional ones, "" where absent.
 
     Raises InputError naming file and line where a cell is empty, or an item is listed twice.
     """
-    table = read_text_table(path, columns)[columns].apply(lambda column: column.str.strip())
+    table = read_text_table(path, columns)
+    table = table.reindex(columns=[*columns, *optional], fill_value="").apply(lambda column: column.str.strip())
     for column in columns:
         if len(empty := table.index[table[column] == ""]):
             raise InputError(f"{path}:{empty[0]}: no {column}; fill it in or remove the row")
@@ -337,11 +348,13 @@ def _freesound(data_set: DataSet, identifier: str, uploaders: Mapping[str, str])
 def _describe_esc50(data_set: DataSet, files: list[Path], uploaders: Mapping[str, str]) -> tuple[dict[Path, Annotation], list[str]]:
     (path,) = annotation_files("esc50", data_set.path, data_set.name)
     remedy = f"ESC-50 has none of that name; correct it, or say what it is with {data_set.key}.labels (SPEECH, NONSPEECH or excluded)"
-    categories = Vocabulary([*ESC50_CATEGORIES, *data_set.labels], "category", remedy)
+    categories = Vocabulary([*ESC50_TARGETS, *data_set.labels], "category", remedy)
     own = {term_key(label): meaning for label, meaning in data_set.labels.items()}
     rows = {}
-    for line, name, written, source in _rows(data_set, path, ["filename", "category", "src_file"]).itertuples():
-        rows[name] = (categories.term(written, f"{path}:{line}"), source)
+    for line, name, written, source, target in _rows(data_set, path, ["filename", "category", "src_file"], ["target"]).itertuples():
+        category = categories.term(written, f"{path}:{line}")
+        _refuse_other_target(category, target, name, f"{path}:{line}")
+        rows[name] = (category, source)
     annotations = {}
     for wav in files:
         if _composed(wav.name) in rows:

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time
@@ -24,9 +25,9 @@ def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[
     """Every cell as text, "" where it is empty or null; the index is the line of the file (CSV) or the row from 1 (Parquet).
 
     path: *.parquet, or CSV in UTF-8 with a header. required: columns that there must be; the separator is the one of comma,
-    semicolon and tab by which the header has them. numbers: columns in which "1,5" is 1.5 where semicolons separate. Empty cells at
-    the end of a row beyond the header are passed over. NA, None, null and nan are texts. Columns of a Parquet file that hold bytes,
-    lists or structures are left out.
+    semicolon and tab by which the header has them, or the one that a first line `sep=;` names, as Excel reads and writes it.
+    numbers: columns in which "1,5" is 1.5 where semicolons separate. Empty cells at the end of a row beyond the header are passed
+    over. NA, None, null and nan are texts. Columns of a Parquet file that hold bytes, lists or structures are left out.
     Raises InputError naming the file, and the line where there is one, where the table cannot be read without a guess.
     """
     needed = list(required)
@@ -38,18 +39,19 @@ def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[
     text = read_text(path)
     if not text.strip():
         raise InputError(f"{path}: not a readable CSV table (it is empty); give a table with a header")
-    header, separator = _header(path, text, needed)
+    declared, text = _declared_separator(path, text)
+    header, separator = _header(path, text, needed, declared)
     rows, lines = [], []
     reader = _cells(text, separator)
-    line = 1
+    line = first = 2 if declared else 1
     try:
         next(reader)
-        line = reader.line_num + 1
+        line = reader.line_num + first
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 rows.append(_fitted(cells, header, f"{path}:{line}"))
                 lines.append(line)
-            line = reader.line_num + 1
+            line = reader.line_num + first
     except csv.Error as error:
         raise InputError(f"{path}:{line}: not a readable CSV table ({error}); repair the line") from error
     named = [name for name in header if name]
@@ -83,27 +85,40 @@ def _cells(text: str, separator: str) -> Any:
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
 
-def _header(path: Path, text: str, needed: Sequence[str]) -> tuple[list[str], str]:
+def _declared_separator(path: Path, text: str) -> tuple[str, str]:
+    """The separator that a first line such as `sep=;` names, and the text after that line; "" and the whole text where there is none."""
+    if not (found := re.match(r'[ ]*"?[ ]*sep[ ]*=([^"\r\n]*)"?[,;\t ]*(\r\n|\r|\n|$)', text, re.IGNORECASE)):
+        return "", text
+    named = found[1][:1]
+    if named not in SEPARATORS or found[1][1:].strip(",;\t "):
+        raise InputError(f"{path}:1: {found[0].strip()[:40]!r} names no comma, semicolon or tab as separator; use one of them, or remove the line")
+    return named, text[found.end() :]
+
+
+def _header(path: Path, text: str, needed: Sequence[str], declared: str) -> tuple[list[str], str]:
+    separators = [declared] if declared else SEPARATORS
+    where = f"{path}:{2 if declared else 1}"
     found: dict[str, list[str]] = {}
-    for separator in SEPARATORS:
+    for separator in separators:
         try:
             cells = next(_cells(text, separator))
         except (csv.Error, StopIteration) as error:
-            raise InputError(f"{path}: not a readable CSV table ({error}); give a table with a header") from error
+            raise InputError(f"{path}: not a readable CSV table ({str(error) or 'it is empty'}); give a table with a header") from error
         found[separator] = [cell.strip() for cell in cells]
     fitting = [separator for separator, cells in found.items() if set(needed) <= set(cells)]
     # Without required columns, or with one alone, several separators can fit: the one that divides most is meant.
-    separator = max(fitting or SEPARATORS, key=lambda separator: len(found[separator]))
+    separator = max(fitting or separators, key=lambda separator: len(found[separator]))
     header = found[separator]
     if not fitting:
         absent = next(name for name in needed if name not in header)
-        raise InputError(f"{path}: no column {absent}; it has {names_of(filter(None, header))}")
+        divided = ", divided as its first line says" if declared else ""
+        raise InputError(f"{path}: no column {absent}; it has {names_of(filter(None, header))}{divided}")
     while header and not header[-1]:
         header.pop()
     if "" in header:
-        raise InputError(f"{path}:1: column {header.index('') + 1} has no name; name it, or remove the separator too many")
+        raise InputError(f"{where}: column {header.index('') + 1} has no name; name it, or remove the separator too many")
     if double := [name for name in header if header.count(name) > 1]:
-        raise InputError(f"{path}:1: column {names_of(double[:1])} is there twice; rename one")
+        raise InputError(f"{where}: column {names_of(double[:1])} is there twice; rename one")
     return header, separator
 
 

@@ -11,6 +11,10 @@ def _terms(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _numbered(text: str) -> dict[str, int]:
+    return {term: number for number, term in enumerate(text.split())}
+
+
 ESC50_HUMAN_VOICE = frozenset({"breathing", "clapping", "coughing", "crying_baby", "drinking_sipping", "laughing", "sneezing", "snoring"})
 """ESC-50 categories that can contain a human voice, and so cannot stand for "no speech".
 
@@ -21,13 +25,14 @@ category. On 217 original clips silero-vad marked speech in no such scene; of th
 1.8 s in one or two clips each of pig, insects, hen, chainsaw, sheep and dog, which nobody has listened to.
 """
 
-ESC50_CATEGORIES = ESC50_HUMAN_VOICE | _terms("""
-    airplane brushing_teeth can_opening car_horn cat chainsaw chirping_birds church_bells clock_alarm clock_tick cow crackling_fire
-    crickets crow dog door_wood_creaks door_wood_knock engine fireworks footsteps frog glass_breaking hand_saw helicopter hen insects
-    keyboard_typing mouse_click pig pouring_water rain rooster sea_waves sheep siren thunderstorm toilet_flush train vacuum_cleaner
-    washing_machine water_drops wind
+ESC50_TARGETS = _numbered("""
+    dog rooster pig cow frog cat hen insects sheep crow
+    rain sea_waves crackling_fire crickets chirping_birds water_drops wind pouring_water toilet_flush thunderstorm
+    crying_baby sneezing clapping breathing coughing footsteps laughing brushing_teeth snoring drinking_sipping
+    door_wood_knock mouse_click keyboard_typing door_wood_creaks can_opening washing_machine vacuum_cleaner clock_alarm clock_tick glass_breaking
+    helicopter chainsaw siren car_horn engine train church_bells airplane fireworks hand_saw
     """)
-"""All 50 categories."""
+"""All 50 categories, with the number that the column `target` and the end of a file's name have for each."""
 
 FSD50K_SPEECH = frozenset(
     {"Speech", "Human_voice", "Male_speech_and_man_speaking", "Female_speech_and_woman_speaking", "Child_speech_and_kid_speaking"}

@@ -29,7 +29,7 @@ def with_origins(stimuli: pd.DataFrame, recordings: Iterable[pd.DataFrame]) -> p
     """
     told = pd.concat([pd.DataFrame(columns=["recording_id", "original", "session"], dtype=str), *recordings]).drop_duplicates("recording_id")
     told = told.set_index("recording_id")
-    return stimuli.assign(**{origin: stimuli.recording_id.map(told[origin]).fillna("") for origin in ("original", "session")})
+    return stimuli.assign(**{origin: told[origin].reindex(stimuli.recording_id, fill_value="").to_numpy() for origin in ("original", "session")})
 
 
 def split_by_source(stimuli: pd.DataFrame, dev_fraction: float, test_fraction: float, seed: int, ties: pd.DataFrame | None = None) -> pd.DataFrame:
