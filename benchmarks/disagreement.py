@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.audio.acoustics import samples_of
 from earwitness.audio.io import Waveform
@@ -15,10 +14,11 @@ from earwitness.audio.window import middle
 from earwitness.core.randomness import stream
 from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
 from earwitness.model.engine.generation import generate_answers
-from earwitness.model.engine.key_value_cache import embed, splice, texts_of
-from earwitness.model.engine.loading import LoadedModel, load_model
+from earwitness.model.engine.key_value_cache import splice, texts_of
+from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.scoring import Scorer
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import identified
 from earwitness.model.tiny_base import QUESTIONS
 from earwitness.tables.audio import iterate_audio
@@ -42,19 +42,17 @@ def answers_of(shards: Sequence[Path], count: int) -> tuple[list[Waveform], np.n
 
 
 @torch.inference_mode()
-def last_logits(
-    model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, order: TokenisedPrompt, right_padded: bool = False
-) -> torch.Tensor:
+def last_logits(loaded: LoadedModel, audio: AudioEmbeddings, order: TokenisedPrompt, right_padded: bool = False) -> torch.Tensor:
     """The logits that a careless scorer reads: those at the last place of each row."""
-    embeddings, mask = splice(model, audio, texts_of(model, [order] * len(audio.n_tokens)))
+    embeddings, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
     if right_padded:
         rows = [row[valid.bool()] for row, valid in zip(embeddings, mask, strict=True)]
         length = max(map(len, rows))
-        filler = embed(model, [model.generation_config.pad_token_id])[0]
+        filler = loaded.embed([loaded.model.generation_config.pad_token_id])[0]
         embeddings = torch.stack([torch.cat([row, filler.expand(length - len(row), -1)]) for row in rows])
         mask = torch.stack([torch.arange(length) < len(row) for row in rows]).long().to(mask.device)
-    hidden = model.model.language_model(inputs_embeds=embeddings, attention_mask=mask, use_cache=False).last_hidden_state
-    return model.lm_head(hidden[:, -1])
+    hidden = loaded.language_model(inputs_embeds=embeddings, attention_mask=mask, use_cache=False).last_hidden_state
+    return loaded.head(hidden[:, -1])
 
 
 def balanced_accuracy(says_speech: np.ndarray, speech: np.ndarray) -> float:
@@ -83,8 +81,8 @@ def main() -> None:
 
 def routes(loaded: LoadedModel, batches: Sequence[AudioEmbeddings]) -> dict[str, np.ndarray]:
     """Route -> whether it says speech, per stimulus."""
-    model, tokenizer = loaded.model, loaded.processor.tokenizer
-    orders = tokenise(loaded.processor, Prompt(QUESTIONS[0]))
+    tokenizer = loaded.processor.tokenizer
+    orders = tokenise(loaded, Prompt(QUESTIONS[0]))
     order = orders[0]
     a, b = order.speech[0], order.nonspeech[0]
     turn = tuple(tokenizer.encode("<|im_start|>assistant\n", add_special_tokens=False))
@@ -92,21 +90,21 @@ def routes(loaded: LoadedModel, batches: Sequence[AudioEmbeddings]) -> dict[str,
     unprompted = replace(order, after=order.after[: -len(turn)])
     spaced = tokenizer.encode(" A", add_special_tokens=False)[-1], tokenizer.encode(" B", add_special_tokens=False)[-1]
     spaced_first = tokenizer.encode(" A", add_special_tokens=False)[0], tokenizer.encode(" B", add_special_tokens=False)[0]
-    whole = [last_logits(model, audio, order) for audio in batches]
+    whole = [last_logits(loaded, audio, order) for audio in batches]
 
     def compare(logits: Sequence[torch.Tensor], first: int, second: int) -> np.ndarray:
         """argmax over the two, ties to the lower id as argmax gives them."""
         pairs = torch.cat(list(logits))[:, sorted((first, second))]
         return (pairs.argmax(1) == (0 if first <= second else 1)).numpy()
 
-    scored = [Scorer(model, [[order]])(audio)[0].log_odds for audio in batches]
-    averaged = [Scorer(model, [orders])(audio)[0].log_odds for audio in batches]
+    scored = [Scorer(loaded, [[order]])(audio)[0].log_odds for audio in batches]
+    averaged = [Scorer(loaded, [orders])(audio)[0].log_odds for audio in batches]
     rounded = [(logits - logits[:, [a, b]].mean(1, keepdim=True) + TYPICAL_LOGIT).bfloat16() for logits in whole]
     found = {
         "constrained generate()": np.concatenate([np.array(generate_answers(loaded, audio, order)) == "SPEECH" for audio in batches]),
         "exact scores, this order": np.concatenate(scored) > 0,
-        "no generation prompt": compare([last_logits(model, audio, unprompted) for audio in batches], a, b),
-        "right padding, last place": compare([last_logits(model, audio, order, right_padded=True) for audio in batches], a, b),
+        "no generation prompt": compare([last_logits(loaded, audio, unprompted) for audio in batches], a, b),
+        "right padding, last place": compare([last_logits(loaded, audio, order, right_padded=True) for audio in batches], a, b),
         "logits rounded to bfloat16, as large as a large model's": compare(rounded, a, b),
         "free generation, first token": (torch.cat(whole).argmax(1) == a).numpy(),
         "exact scores, both orders averaged": np.concatenate(averaged) > 0,

@@ -21,12 +21,12 @@ from full_size import write_full_size
 from recipe import RECIPE
 
 from earwitness.audio.io import SAMPLE_RATE
-from earwitness.model.engine.adapters import Scope
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
-from earwitness.model.engine.loading import LoadedModel, Memory, load_model
+from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer
+from earwitness.model.families.loaded_model import LoadedModel, Scope
 from earwitness.model.finetuning import TrainingBatch, train_adapter, training_set
 from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource
@@ -88,7 +88,7 @@ def matrix_product_ceiling() -> float:
 
 def stock_inputs(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> dict[str, Any]:
     """What the library's processor makes of the prompt and the sounds, for its own audio path."""
-    processor, order = loaded.processor, tokenise(loaded.processor, PROMPT)[0]
+    processor, order = loaded.processor, tokenise(loaded, PROMPT)[0]
     decode = processor.tokenizer.decode
     text = decode(order.before) + processor.audio_token + decode(order.after)
     inputs = processor(text=[text] * len(waveforms), audio=list(waveforms), sampling_rate=SAMPLE_RATE, return_tensors="pt", padding=True)
@@ -104,19 +104,19 @@ def stock_generate(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> None
 @torch.inference_mode()
 def stock_forward(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> np.ndarray:
     logits = loaded.model(**stock_inputs(loaded, waveforms)).logits[:, -1].float().log_softmax(-1)
-    order = tokenise(loaded.processor, PROMPT)[0]
+    order = tokenise(loaded, PROMPT)[0]
     return (logits[:, order.speech[0]] - logits[:, order.nonspeech[0]]).cpu().numpy()
 
 
 def engine(loaded: LoadedModel, waveforms: Sequence[np.ndarray], batches: Batches, orders: int) -> np.ndarray:
-    scorer = Scorer(loaded.model, [tokenise(loaded.processor, PROMPT)[:orders]])
+    scorer = Scorer(loaded, [tokenise(loaded, PROMPT)[:orders]])
     return np.concatenate([scores[0].log_odds for scores in batches.run(lambda batch: scorer(encode_waveforms(loaded, batch)), waveforms)])
 
 
 def score_benchmark(nf4: LoadedModel | None, fast: LoadedModel, count: int, repeats: int) -> None:
     waveforms = stimuli(count, 1.0)
-    device = fast.model.lm_head.weight.device
-    before, after = (len(part) for part in (tokenise(fast.processor, PROMPT)[0].before, tokenise(fast.processor, PROMPT)[0].after))
+    device = fast.device
+    before, after = (len(part) for part in (tokenise(fast, PROMPT)[0].before, tokenise(fast, PROMPT)[0].after))
     print(f"\nScoring: 1 s stimuli; {before} + 25 + {after} tokens")
     table("route", "ms per stimulus", "spread of repeats", "times faster than the naive route", "peak GiB")
     naive = nf4 or fast
@@ -142,17 +142,17 @@ def parts_benchmark(fast: LoadedModel, ceiling: float, repeats: int, batch: int)
     """Where the time goes, and what share of the ceiling each part reaches."""
     waveforms = stimuli(batch, 1.0)
     audio = encode_waveforms(fast, waveforms)
-    order = tokenise(fast.processor, PROMPT)[0]
-    scorer = Scorer(fast.model, [[order]])
+    order = tokenise(fast, PROMPT)[0]
+    scorer = Scorer(fast, [[order]])
     table("part", "ms per stimulus", "GFLOP per stimulus", "share of the ceiling")
-    linear = sum(
-        module.in_features * module.out_features for module in fast.model.model.language_model.modules() if isinstance(module, torch.nn.Linear)
+    linear, tower = (
+        sum(module.in_features * module.out_features for module in part.modules() if isinstance(module, torch.nn.Linear))
+        for part in (fast.language_model, fast.tower)
     )
-    tower = sum(module.in_features * module.out_features for module in fast.model.model.audio_tower.modules() if isinstance(module, torch.nn.Linear))
     tokens = audio.n_tokens[0] + len(order.after)
     for name, work, gflop in (
         ("features and tower", lambda: encode_waveforms(fast, waveforms), 2 * tower * 50 / 1e9),
-        (f"language model on {tokens} tokens", lambda: scorer(audio), (2 * linear * tokens + 2 * fast.model.lm_head.weight.numel()) / 1e9),
+        (f"language model on {tokens} tokens", lambda: scorer(audio), (2 * linear * tokens + 2 * fast.head.weight.numel()) / 1e9),
     ):
         elapsed = statistics.median(seconds(work, repeats)) / batch
         row(name, 1000 * elapsed, gflop, gflop / 1000 / elapsed / ceiling)
@@ -161,17 +161,17 @@ def parts_benchmark(fast: LoadedModel, ceiling: float, repeats: int, batch: int)
 def sweep_benchmark(fast: LoadedModel, n_prompts: int, n_stimuli: int, repeats: int) -> None:
     questions = [f"{QUESTIONS[k % len(QUESTIONS)]} Attempt {k}." for k in range(n_prompts)]
     waveforms = stimuli(n_stimuli, 1.0)
-    both = [tokenise(fast.processor, Prompt(question)) for question in questions]
+    both = [tokenise(fast, Prompt(question)) for question in questions]
     for name, prompts in (("one option order", [orders[:1] for orders in both]), ("both option orders", both)):
         length = statistics.mean(len(order.after) for orders in prompts for order in orders)
         print(f"\nSweep: {n_prompts} prompts x {n_stimuli} stimuli, {name}, {length:.0f} tokens after the sound")
         table("route", "ms per (prompt, stimulus)", "seconds in all", "largest difference in log-odds")
 
         def separate(prompts: Sequence[Any] = prompts) -> list[np.ndarray]:
-            return [Scorer(fast.model, [orders])(encode_waveforms(fast, waveforms))[0].log_odds for orders in prompts]
+            return [Scorer(fast, [orders])(encode_waveforms(fast, waveforms))[0].log_odds for orders in prompts]
 
         def sweep(prompts: Sequence[Any] = prompts) -> list[np.ndarray]:
-            return [scores.log_odds for scores in Scorer(fast.model, prompts)(encode_waveforms(fast, waveforms))]
+            return [scores.log_odds for scores in Scorer(fast, prompts)(encode_waveforms(fast, waveforms))]
 
         difference = float(np.abs(np.array(separate()) - np.array(sweep())).max())
         for route, work in (("a pass per prompt", separate), ("one sweep", sweep)):
@@ -264,7 +264,7 @@ def main() -> None:
             sweep_benchmark(fast, 40, 120, args.repeats)
         if "agree" in args.only and on_gpu:
             waveforms = stimuli(256, 1.0)
-            device = fast.model.lm_head.weight.device
+            device = fast.device
             answers = {
                 "NF4, dequantised": engine(fast, waveforms, Batches(64, device), 2),
                 "the same, batches of 128": engine(fast, waveforms, Batches(128, device), 2),

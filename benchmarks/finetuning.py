@@ -27,7 +27,8 @@ from full_size import write_full_size, write_small
 
 from earwitness.config import complete_config
 from earwitness.model.engine.features import encode_waveforms
-from earwitness.model.engine.loading import LoadedModel, load_model
+from earwitness.model.engine.loading import load_model
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.finetuning import train_adapter, training_set
 from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource

@@ -19,8 +19,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from earwitness.core.randomness import stream
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
-from earwitness.model.engine.loading import LoadedModel, Memory, load_model
+from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource, from_features
 from earwitness.model.prediction_jobs import available_devices

@@ -33,9 +33,9 @@ def main() -> None:
 
         torch.set_num_threads(args.threads)
         [device, *_] = available_devices()
-        tower, processor = untrained_tower(recorded(args.base, args.identity).path, args.seed)
-        tower = torch.nn.Module.to(tower, device)
-        encoded = encode_controls(tower, processor, args.shards, args.controls, Batches(args.batch_size, device, args.memory), acoustics)
+        loaded = untrained_tower(recorded(args.base, args.identity).path, args.seed)
+        loaded.tower.to(device)
+        encoded = encode_controls(loaded, args.shards, args.controls, Batches(args.batch_size, device, args.memory), acoustics)
     print(f"{args.controls}: {encoded} stimuli")
 
 

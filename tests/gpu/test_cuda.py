@@ -14,9 +14,10 @@ from earwitness.model import finetuning
 from earwitness.model.engine.adapters import base_of, load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
-from earwitness.model.engine.loading import UNQUANTISED, load_model
+from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
+from earwitness.model.families.qwen2_audio import Qwen2Audio
 from earwitness.model.feature_files import encode_shard
 from earwitness.model.finetuning import train_adapter, training_set
 from earwitness.model.identity import identified
@@ -93,7 +94,7 @@ def test_an_adapter_trains_on_nf4_weights_and_reloads(folder, tmp_path):
     loaded = load_model(identified(folder), "nf4", memory="compact")
     quantised = [name for name, module in loaded.model.named_modules() if type(module).__name__ == "Linear4bit"]
     assert quantised
-    assert not [name for name in quantised if name.startswith(tuple(UNQUANTISED))]
+    assert not [name for name in quantised if name.startswith(tuple(Qwen2Audio.unquantised()))]
     model, history = train_adapter(loaded, tones_to_learn(loaded, 16), PROMPT, RECIPE, 3, SavedState(tmp_path / "state", {}))
     assert history.loss.iloc[-3:].mean() < 0.5 * history.loss.iloc[0]
     model.save_pretrained(str(tmp_path / "adapter"))
@@ -146,8 +147,8 @@ def test_the_full_size_architecture_fits_into_compact_memory(full_size, tmp_path
     torch.cuda.reset_peak_memory_stats()
     loaded = load_model(identified(full_size), "nf4", memory="compact")
     batches = Batches(None, torch.device("cuda"), "compact")
-    orders = tokenise(loaded.processor, PROMPT)
-    batches.run(lambda batch: Scorer(loaded.model, [orders])(encode_waveforms(loaded, batch)), tones(64))
+    orders = tokenise(loaded, PROMPT)
+    batches.run(lambda batch: Scorer(loaded, [orders])(encode_waveforms(loaded, batch)), tones(64))
     data = tones_to_learn(loaded, 16)
     recipe = {**RECIPE, "steps": 3, "batch_size": 16, "micro_batch_size": None}
     train_adapter(loaded, data, PROMPT, recipe, 3, SavedState(tmp_path / "state", {}), "compact")

@@ -132,7 +132,7 @@ def test_the_audio_token_stands_before_the_question_in_the_language_models_own_t
     )
     plain = loaded.processor.tokenizer.apply_chat_template([{"role": "user", "content": "HERE"}], add_generation_prompt=True, tokenize=False)
     assert text == plain.replace("HERE", f"{AUDIO_TOKEN}\nIs this speech?")
-    [prompt] = tokenise(loaded.processor, Prompt("Is this speech?", "yes_no", "after"))
+    [prompt] = tokenise(loaded, Prompt("Is this speech?", "yes_no", "after"))
     assert loaded.processor.tokenizer.decode(prompt.before).endswith("Is this speech?\nAnswer Yes or No.")
     assert loaded.processor.audio_token_id not in (*prompt.before, *prompt.after)
 
@@ -337,7 +337,7 @@ def test_no_wording_of_the_projectors_training_can_be_spelled_by_a_prompt_search
 
 def test_every_format_order_and_place_is_taught_and_negation_turns_the_answer(joined):
     loaded = joined[-1]
-    taught = projector_questions.lessons(loaded.processor)
+    taught = projector_questions.lessons(loaded)
     assert sum(lesson.share for lesson in taught) == pytest.approx(1)
     encode = loaded.processor.tokenizer.encode
     answers = {(prompt.speech, prompt.nonspeech) for lesson in taught for prompt in lesson.prompts}

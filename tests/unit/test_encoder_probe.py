@@ -140,21 +140,21 @@ def test_what_is_heard_is_the_mean_of_what_is_projected(folder, shard, tmp_path)
 
 
 def test_an_untrained_tower_has_the_bases_shape_and_positions_and_other_weights(folder):
-    tower, _ = untrained_tower(folder, seed=1)
+    tower = untrained_tower(folder, seed=1).tower
     trained = load_model(identified(folder)).model.model.audio_tower.state_dict()
     own = tower.state_dict()
     assert {name: tensor.shape for name, tensor in own.items()} == {name: tensor.shape for name, tensor in trained.items()}
     assert torch.equal(own["embed_positions.weight"], trained["embed_positions.weight"])
     assert not torch.equal(own["layers.0.fc1.weight"], trained["layers.0.fc1.weight"])
-    again, other = untrained_tower(folder, seed=1)[0].state_dict(), untrained_tower(folder, seed=2)[0].state_dict()
+    again, other = untrained_tower(folder, seed=1).tower.state_dict(), untrained_tower(folder, seed=2).tower.state_dict()
     assert torch.equal(own["layers.0.fc1.weight"], again["layers.0.fc1.weight"])
     assert not torch.equal(own["layers.0.fc1.weight"], other["layers.0.fc1.weight"])
 
 
 def test_controls_hold_every_stimulus_whatever_the_batch(folder, shard, tmp_path):
-    tower, processor = untrained_tower(folder, seed=1)
+    untrained = untrained_tower(folder, seed=1)
     for size in (1, 4):
-        assert encode_controls(tower, processor, [shard], tmp_path / f"{size}.parquet", Batches(size, CPU), acoustics) == 9
+        assert encode_controls(untrained, [shard], tmp_path / f"{size}.parquet", Batches(size, CPU), acoustics) == 9
     one, four = (read_vectors([tmp_path / f"{size}.parquet"], "untrained") for size in (1, 4))
     np.testing.assert_allclose(one, four, atol=1e-5)
     assert read_vectors([tmp_path / "1.parquet"], "acoustics").shape == (9, 3)

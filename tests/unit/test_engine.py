@@ -15,13 +15,15 @@ from transformers.masking_utils import create_bidirectional_mask
 
 from earwitness.core.errors import InputError
 from earwitness.model.engine.adapters import attach_adapter, load_adapter
-from earwitness.model.engine.features import AudioEmbeddings, audio_tokens, convolution_length, encode_spectrograms, encode_waveforms, log_mel
+from earwitness.model.engine.features import AudioEmbeddings, encode_spectrograms, encode_waveforms
 from earwitness.model.engine.generation import compare_with_scores, generate_answers
 from earwitness.model.engine.key_value_cache import splice, texts_of
-from earwitness.model.engine.loading import UNQUANTISED, LoadedModel, load_model
+from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.losses import answer_loss, training_targets
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
+from earwitness.model.families.qwen2_audio import Qwen2Audio
+from earwitness.model.families.whisper import convolution_length, log_mel
 from earwitness.model.identity import identified
 from earwitness.model.tiny_base import QUESTIONS
 
@@ -58,7 +60,7 @@ def full_window_mel(loaded, waveform):
 
 def library_log_probabilities(loaded, waveform, prompt, answer):
     """Log-probability of each token of an answer, from one plain forward pass of the library with its stock audio path."""
-    ids = [*prompt.before, *[loaded.processor.audio_token_id] * audio_tokens(len(waveform)), *prompt.after]
+    ids = [*prompt.before, *[loaded.processor.audio_token_id] * loaded.n_tokens(len(waveform)), *prompt.after]
     whole = loaded.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
     tokens = torch.tensor([[*ids, *answer]])
     with torch.no_grad():
@@ -79,8 +81,8 @@ def test_features_of_the_first_frames_equal_the_whole_window(loaded, frames):
         for milliseconds in (10 * count - 1 for count in frames):
             mel, valid = full_window_mel(loaded, noise(milliseconds))
             assert valid == convolution_length(16 * milliseconds)
-            features = encode_spectrograms(loaded.model, mel[:, :, : 2 * valid + 2], torch.tensor([valid])).vectors
-            assert features.shape[1] == audio_tokens(16 * milliseconds)
+            features = encode_spectrograms(loaded, mel[:, :, : 2 * valid + 2], [valid]).vectors
+            assert features.shape[1] == loaded.n_tokens(16 * milliseconds)
             torch.testing.assert_close(features, stock_features(loaded, mel, valid), rtol=0, atol=1e-12)
 
 
@@ -90,10 +92,10 @@ def test_one_frame_less_or_zero_filling_is_not_exact(loaded, milliseconds):
     loaded.model.double()
     mel, valid = full_window_mel(loaded, noise(milliseconds))
     exact = stock_features(loaded, mel, valid)
-    short = encode_spectrograms(loaded.model, mel[:, :, : 2 * valid], torch.tensor([valid])).vectors
+    short = encode_spectrograms(loaded, mel[:, :, : 2 * valid], [valid]).vectors
     frames = -(-round(16 * milliseconds) // 160)
     zeros = torch.cat([mel[:, :, :frames], torch.zeros_like(mel[:, :, : 2 * valid + 2 - frames])], dim=2)
-    filled = encode_spectrograms(loaded.model, zeros, torch.tensor([valid])).vectors
+    filled = encode_spectrograms(loaded, zeros, [valid]).vectors
     assert (short - exact).abs().max() > 1e-3
     assert (filled - exact).abs().max() > 1e-3
 
@@ -102,7 +104,7 @@ def test_the_short_buffer_gives_the_same_log_mel(loaded):
     for milliseconds in (20, 33, 200, 999, 1000, 4000):
         short, lengths = log_mel(loaded.processor.feature_extractor, [noise(milliseconds)])
         whole, _ = full_window_mel(loaded, noise(milliseconds))
-        assert short.shape[2] == min(2 * int(lengths[0]) + 2, 400)
+        assert short.shape[2] == min(2 * lengths[0] + 2, 400)
         torch.testing.assert_close(short.double(), whole[:, :, : short.shape[2]], rtol=0, atol=2e-5)
 
 
@@ -114,11 +116,11 @@ def test_a_stimulus_scores_the_same_alone_and_in_any_batch(folder, milliseconds)
     together = score(loaded, waveforms, Prompt(QUESTIONS[0], "words"))
     alone = [score(loaded, [waveform], Prompt(QUESTIONS[0], "words")) for waveform in waveforms]
     np.testing.assert_allclose(together.log_odds, np.concatenate([one.log_odds for one in alone]), atol=2e-4)
-    assert together.n_audio_tokens.tolist() == [audio_tokens(len(waveform)) for waveform in waveforms]
+    assert together.n_audio_tokens.tolist() == [loaded.n_tokens(len(waveform)) for waveform in waveforms]
 
 
-def test_audio_tokens_are_25_a_second_and_none_at_20_ms():
-    assert [audio_tokens(16 * ms) for ms in (10, 20, 21, 60, 61, 100, 200, 500, 1000, 30_000)] == [0, 0, 1, 1, 2, 2, 5, 12, 25, 750]
+def test_audio_tokens_are_25_a_second_and_none_at_20_ms(loaded):
+    assert [loaded.n_tokens(16 * ms) for ms in (10, 20, 21, 60, 61, 100, 200, 500, 1000, 30_000)] == [0, 0, 1, 1, 2, 2, 5, 12, 25, 750]
 
 
 @pytest.mark.parametrize("answer_format", FORMATS)
@@ -126,7 +128,7 @@ def test_audio_tokens_are_25_a_second_and_none_at_20_ms():
 def test_scores_equal_the_library_on_the_whole_text(loaded, answer_format, position):
     prompt, waveform = Prompt(QUESTIONS[1], answer_format, position), noise(400)
     expected = []
-    for order in tokenise(loaded.processor, prompt):
+    for order in tokenise(loaded, prompt):
         log_p = [sum(library_log_probabilities(loaded, waveform, order, answer)) for answer in (order.speech, order.nonspeech)]
         expected.append(log_p)
     expected = np.array(expected)
@@ -150,7 +152,7 @@ def test_constrained_generation_answers_what_the_scores_say(loaded, answer_forma
 
 def test_generated_words_follow_their_first_different_token(loaded):
     waveforms = [noise(300, seed) for seed in range(6)]
-    [order] = tokenise(loaded.processor, Prompt(QUESTIONS[0], "words"))
+    [order] = tokenise(loaded, Prompt(QUESTIONS[0], "words"))
     for waveform in waveforms:
         first = [library_log_probabilities(loaded, waveform, order, answer)[0] for answer in (order.speech, order.nonspeech)]
         assert generate_answers(loaded, encode_waveforms(loaded, [waveform]), order) == ["SPEECH" if first[0] > first[1] else "NONSPEECH"]
@@ -159,7 +161,7 @@ def test_generated_words_follow_their_first_different_token(loaded):
 def test_the_letter_bias_is_half_the_difference_of_the_option_orders(loaded):
     waveform, prompt = noise(400), Prompt(QUESTIONS[2])
     odds = []
-    for order in tokenise(loaded.processor, prompt):
+    for order in tokenise(loaded, prompt):
         speech, nonspeech = (sum(library_log_probabilities(loaded, waveform, order, answer)) for answer in (order.speech, order.nonspeech))
         odds.append(speech - nonspeech)
     scores = score(loaded, [waveform], prompt)
@@ -181,8 +183,8 @@ def test_a_sweep_scores_every_prompt_as_alone_and_hears_each_sound_once(loaded, 
         return forward(hidden, *arguments, **options)
 
     monkeypatch.setattr(layer, "forward", counting)
-    orders = [tokenise(loaded.processor, prompt) for prompt in prompts]
-    together = Scorer(loaded.model, orders)(encode_waveforms(loaded, waveforms))
+    orders = [tokenise(loaded, prompt) for prompt in prompts]
+    together = Scorer(loaded, orders)(encode_waveforms(loaded, waveforms))
     for one, other in zip(together, alone, strict=True):
         for name in ("log_odds", "coverage", "letter_bias"):
             np.testing.assert_allclose(getattr(one, name), getattr(other, name), atol=2e-4)
@@ -193,7 +195,7 @@ def test_a_sweep_scores_every_prompt_as_alone_and_hears_each_sound_once(loaded, 
 @pytest.mark.parametrize("answer_format", FORMATS)
 def test_any_text_can_be_asked_and_reads_back(loaded, answer_format):
     question = 'Braces {x}, "quotes",\nnewline, emoji 🎧, 日本語, עברית'
-    for order in tokenise(loaded.processor, Prompt(question, answer_format)):
+    for order in tokenise(loaded, Prompt(question, answer_format)):
         assert question in loaded.processor.tokenizer.decode(order.after)
     assert np.isfinite(score(loaded, [noise(200)], Prompt(question, answer_format)).log_odds).all()
 
@@ -215,7 +217,7 @@ def ids_of_chat(processor, text):
 def test_a_published_question_is_asked_as_it_stands_with_nothing_added(loaded, text):
     processor = loaded.processor
     for prompt in (Prompt(text, "words", template="{question}"), Prompt("Any?", "words", template=text)):
-        [order] = tokenise(processor, prompt)
+        [order] = tokenise(loaded, prompt)
         assert [*order.before, processor.audio_token_id, *order.after] == ids_of_chat(processor, text)
     assert [*order.before, processor.audio_token_id, *order.after] != ids_of_chat(processor, text + "\nAnswer SPEECH or NON-SPEECH.")
     assert [processor.tokenizer.decode(answer) for answer in (order.speech, order.nonspeech)] == ["SPEECH", "NON-SPEECH"]
@@ -223,9 +225,9 @@ def test_a_published_question_is_asked_as_it_stands_with_nothing_added(loaded, t
 
 def test_a_template_puts_question_and_answers_in_their_places_and_leaves_other_braces(loaded):
     prompt = Prompt("Is it {nonspeech}?", "yes_no", template="Q: {question} {speech}/{nonspeech} {0} {}")
-    [order] = tokenise(loaded.processor, prompt)
+    [order] = tokenise(loaded, prompt)
     assert [*order.before, loaded.processor.audio_token_id, *order.after] == ids_of_chat(loaded.processor, "Q: Is it No? Yes/No {0} {}")
-    first, second = tokenise(loaded.processor, Prompt("?", template="{question} {speech} = speech, {nonspeech} = none"))
+    first, second = tokenise(loaded, Prompt("?", template="{question} {speech} = speech, {nonspeech} = none"))
     for order, text in ((first, "? A = speech, B = none"), (second, "? B = speech, A = none")):
         assert [*order.before, loaded.processor.audio_token_id, *order.after] == ids_of_chat(loaded.processor, text)
 
@@ -240,13 +242,13 @@ def test_a_template_puts_question_and_answers_in_their_places_and_leaves_other_b
 )
 def test_a_template_that_cannot_be_asked_is_refused(loaded, prompt, words):
     with pytest.raises(InputError, match=re.escape(words)):
-        tokenise(loaded.processor, prompt)
+        tokenise(loaded, prompt)
 
 
 def test_words_of_several_tokens_are_scored_whole(loaded):
     """NON-SPEECH and SPEECH differ in their first tokens already, but a score of those alone would be another number."""
     prompt, waveform = Prompt(PUBLISHED_QUESTIONS[1], "words", template="{question}"), noise(400)
-    [order] = tokenise(loaded.processor, prompt)
+    [order] = tokenise(loaded, prompt)
     assert len(order.nonspeech) > 1
     each = [library_log_probabilities(loaded, waveform, order, answer) for answer in (order.speech, order.nonspeech)]
     found = score(loaded, [waveform], prompt).log_odds[0]
@@ -255,28 +257,28 @@ def test_words_of_several_tokens_are_scored_whole(loaded):
 
 
 def test_both_option_orders_are_asked_and_the_letters_swap(loaded):
-    first, second = tokenise(loaded.processor, Prompt(QUESTIONS[0]))
+    first, second = tokenise(loaded, Prompt(QUESTIONS[0]))
     assert (first.speech, first.nonspeech) == (second.nonspeech, second.speech)
     assert first.after != second.after
 
 
 def test_a_special_token_in_the_question_is_refused(loaded):
     with pytest.raises(InputError, match=r"special token <\|AUDIO\|>"):
-        tokenise(loaded.processor, Prompt("What is <|AUDIO|>?"))
+        tokenise(loaded, Prompt("What is <|AUDIO|>?"))
 
 
 def loss_of(loaded, audio, prompts, answers, on="answer", focal_gamma=0.0):
-    return answer_loss(loaded.model, audio, training_targets(loaded.model, audio.n_tokens, prompts, answers, on), focal_gamma)
+    return answer_loss(loaded, audio, training_targets(loaded, audio.n_tokens, prompts, answers, on), focal_gamma)
 
 
 @pytest.mark.parametrize("answer_format", FORMATS)
 def test_the_loss_is_the_cross_entropy_of_the_answer_alone(loaded, answer_format):
     prompt = Prompt(QUESTIONS[0], answer_format)
     waveforms = [noise(200), noise(700, 1)]
-    orders = [tokenise(loaded.processor, prompt)[0]] * 2
+    orders = [tokenise(loaded, prompt)[0]] * 2
     mel, lengths = log_mel(loaded.processor.feature_extractor, waveforms)
     with torch.no_grad():
-        result = loss_of(loaded, encode_spectrograms(loaded.model, mel, lengths), orders, [orders[0].speech, orders[1].nonspeech])
+        result = loss_of(loaded, encode_spectrograms(loaded, mel, lengths), orders, [orders[0].speech, orders[1].nonspeech])
     log_p = []
     for waveform, answer in zip(waveforms, (orders[0].speech, orders[1].nonspeech), strict=True):
         log_p += library_log_probabilities(loaded, waveform, orders[0], answer)
@@ -284,11 +286,11 @@ def test_the_loss_is_the_cross_entropy_of_the_answer_alone(loaded, answer_format
 
 
 def test_the_loss_on_text_counts_every_token_of_text(loaded):
-    waveform, prompt = noise(300), tokenise(loaded.processor, Prompt(QUESTIONS[0]))[0]
+    waveform, prompt = noise(300), tokenise(loaded, Prompt(QUESTIONS[0]))[0]
     audio = encode_waveforms(loaded, [waveform])
     with torch.no_grad():
         result = loss_of(loaded, audio, [prompt], [prompt.speech], on="text")
-        embeddings, mask = splice(loaded.model, audio, texts_of(loaded.model, [prompt]))
+        embeddings, mask = splice(loaded, audio, texts_of(loaded, [prompt]))
         logits = loaded.model(inputs_embeds=embeddings, attention_mask=mask).logits[0].log_softmax(-1)
     sounds = audio.n_tokens[0]
     targets = [*prompt.before[1:], *[None] * sounds, *prompt.after, *prompt.speech]
@@ -298,7 +300,7 @@ def test_the_loss_on_text_counts_every_token_of_text(loaded):
 
 
 def test_focal_loss_weighs_down_what_is_already_probable(loaded):
-    orders = [tokenise(loaded.processor, Prompt(QUESTIONS[0]))[0]] * 3
+    orders = [tokenise(loaded, Prompt(QUESTIONS[0]))[0]] * 3
     answers = [orders[0].speech, orders[0].nonspeech, orders[0].speech]
     audio = encode_waveforms(loaded, [noise(200, seed) for seed in range(3)])
     with torch.no_grad():
@@ -336,7 +338,7 @@ def test_the_scopes_have_their_number_of_parameters_at_full_size(scope, with_mlp
     with torch.device("meta"):
         model = Qwen2AudioForConditionalGeneration(config)
         model.requires_grad_(False)
-        wrapped = attach_adapter(LoadedModel(model, None, ""), targets, scope, rank=16, alpha=32, dropout=0.05)
+        wrapped = attach_adapter(Qwen2Audio(model, None, ""), targets, scope, rank=16, alpha=32, dropout=0.05)
     adapted = [name for name, module in wrapped.named_modules() if hasattr(module, "lora_A")]
     assert len(adapted) == modules
     assert any("audio_tower" in name for name in adapted) == (scope == "published")
@@ -358,7 +360,7 @@ def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_
     wrapped.save_pretrained(str(tmp_path / "adapter"))
     waveforms, prompt = [noise(300), noise(900, 1)], Prompt(QUESTIONS[0])
     processor = load_model(identified(folder)).processor
-    trained = score(LoadedModel(wrapped.eval().get_base_model(), processor, ""), waveforms, prompt).log_odds
+    trained = score(Qwen2Audio(wrapped.eval().get_base_model(), processor, ""), waveforms, prompt).log_odds
     loaded = score(load_adapter(load_model(identified(folder)), tmp_path / "adapter"), waveforms, prompt).log_odds
     plain = score(load_model(identified(folder)), waveforms, prompt).log_odds
     np.testing.assert_array_equal(loaded, trained)
@@ -400,7 +402,7 @@ def test_nf4_leaves_the_tower_and_the_head_alone(folder):
     kinds = {name: type(module).__name__ for name, module in model.named_modules()}
     quantised = [name for name, kind in kinds.items() if kind == "Linear4bit"]
     assert quantised
-    assert not [name for name in quantised if name.startswith(tuple(UNQUANTISED))]
+    assert not [name for name in quantised if name.startswith(tuple(Qwen2Audio.unquantised()))]
     assert all(name.startswith("model.language_model.layers") for name in quantised)
 
 

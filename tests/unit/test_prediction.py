@@ -15,7 +15,6 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
 from earwitness.model.engine.adapters import attach_adapter, base_of
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import audio_tokens
 from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import encode_shard, read_features, stimuli_of, verify_features
@@ -49,9 +48,10 @@ def everything(folder, files, features, adapter=None, only=None):
 
 
 def test_features_on_disk_score_as_the_sounds_do(folder, shards, features):
+    n_tokens = load_model(identified(folder)).n_tokens
     heard, read = predict(everything(folder, shards, False), [CPU]), predict(everything(folder, features, True), [CPU])
     assert heard.stimulus_id.tolist() == read.stimulus_id.tolist() == sorted(heard.stimulus_id)
-    assert heard.n_audio_tokens.tolist() == [audio_tokens(16 * MILLISECONDS[int(name[3:]) % 6]) for name in heard.stimulus_id]
+    assert heard.n_audio_tokens.tolist() == [n_tokens(16 * MILLISECONDS[int(name[3:]) % 6]) for name in heard.stimulus_id]
     np.testing.assert_allclose(heard.log_odds, read.log_odds, atol=2e-4)
 
 

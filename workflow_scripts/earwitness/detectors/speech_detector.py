@@ -45,7 +45,7 @@ class SpeechDetector:
         folder.verify_base(given)
         loaded = load_adapter(load_model(given, quantisation or folder.quantisation, memory=memory), folder.folder)
         self._folder, self._loaded = folder, loaded
-        self._scorer = Scorer(loaded.model, [tokenise(loaded.processor, Prompt(**folder.prompt))])
+        self._scorer = Scorer(loaded, [tokenise(loaded, Prompt(**folder.prompt))])
         self._batches = Batches(batch_size, loaded.device, memory)
 
     def stretches(self, paths: Sequence[Path], prevalence: float = 0.5, threshold: float = 0.5) -> pd.DataFrame:

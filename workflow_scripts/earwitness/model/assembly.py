@@ -18,7 +18,8 @@ from transformers import (
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic_folder
-from earwitness.model.engine.loading import LoadedModel
+from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.families.qwen2_audio import Qwen2Audio
 from earwitness.model.halves import Encoder, LanguageModel
 
 AUDIO_TOKEN = "<|AUDIO|>"
@@ -76,7 +77,7 @@ def assemble(encoder: Encoder, language_model: LanguageModel) -> LoadedModel:
     tokenizer = processor.tokenizer
     model.generation_config = GenerationConfig(do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     model.requires_grad_(False)
-    return LoadedModel(model.eval(), processor, base_sha256="")
+    return Qwen2Audio(model.eval(), processor, base_sha256="")
 
 
 def _processor(encoder: Encoder, tokenizer: PreTrainedTokenizerBase) -> Qwen2AudioProcessor:

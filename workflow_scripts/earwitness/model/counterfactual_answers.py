@@ -8,9 +8,9 @@ import pandas as pd
 
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
-from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.stimuli.counterfactuals import probed, variants
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
@@ -25,7 +25,7 @@ def probe_counterfactuals(
     Returns earwitness.tables.counterfactuals.COUNTERFACTUALS, sorted by stimulus and variant.
     """
     wanted = set(probed(split[split.part == "test"], seed).stimulus_id)
-    scorer = Scorer(loaded.model, [tokenise(loaded.processor, prompt)])
+    scorer = Scorer(loaded, [tokenise(loaded, prompt)])
     answers = []
     for shard in shards:
         for rows, waveforms in iterate_audio(shard, STIMULI, keep=lambda rows: rows.stimulus_id.isin(wanted)):

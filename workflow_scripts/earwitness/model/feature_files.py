@@ -19,7 +19,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import AudioEmbeddings, hear_waveforms
-from earwitness.model.engine.loading import LoadedModel
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
 

@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +14,14 @@ import torch
 from earwitness.audio.io import Waveform
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream, stream_seed
-from earwitness.model.engine.adapters import Scope, attach_adapter, base_of
+from earwitness.model.engine.adapters import attach_adapter, base_of
 from earwitness.model.engine.features import AudioEmbeddings, encode_spectrograms, spectrogram_of, stack_spectrograms
-from earwitness.model.engine.loading import LoadedModel, Memory
+from earwitness.model.engine.loading import Memory
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
+from earwitness.model.families.loaded_model import LoadedModel, Scope
 from earwitness.model.feature_files import pad
 from earwitness.model.prediction import StimulusSource
 from earwitness.runtime.saved_state import SavedState
@@ -36,8 +37,8 @@ COMPACT_ROWS = 8
 class TrainingBatch:
     """Stimuli on their way to the model.
 
-    content: spectrograms (batch, mel bins, frames) or audio embeddings (batch, longest, hidden size), on the model's device.
-    lengths: valid convolution outputs or audio tokens per stimulus. n_tokens: audio tokens per stimulus.
+    content: spectrograms (batch, bins, frames) or audio embeddings (batch, longest, hidden size), on the model's device.
+    lengths: of the spectrograms, in the family's unit, or audio tokens per stimulus. n_tokens: audio tokens per stimulus.
     """
 
     content: torch.Tensor
@@ -96,9 +97,9 @@ def _from_waveforms(loaded: LoadedModel, waveforms: list[Waveform]) -> tuple[Col
     def collect(chosen: npt.NDArray[np.int64]) -> TrainingBatch:
         rows = [spectrograms[i] for i in chosen]
         lengths = tuple(row.length for row in rows)
-        return TrainingBatch(stack_spectrograms(loaded, rows), lengths, tuple(length // 2 for length in lengths))
+        return TrainingBatch(stack_spectrograms(loaded, rows), lengths, tuple(map(loaded.tokens_of, lengths)))
 
-    return collect, lambda content, lengths: encode_spectrograms(loaded.model, content, torch.tensor(lengths))
+    return collect, lambda content, lengths: encode_spectrograms(loaded, content, lengths)
 
 
 def train_adapter(
@@ -122,7 +123,8 @@ def train_adapter(
     wrapped = attach_adapter(loaded, recipe["target_modules"], recipe["scope"], recipe["rank"], recipe["alpha"], recipe["dropout"])
     wrapped.train()
     model = base_of(wrapped)
-    orders = tokenise(loaded.processor, prompt)
+    learner = replace(loaded, model=model)
+    orders = tokenise(learner, prompt)
     size = recipe["batch_size"]
     steps = optimiser_steps(recipe, len(data.is_speech))
     items = presentation_order(data.is_speech, steps * size, seed)
@@ -133,13 +135,13 @@ def train_adapter(
         prompts = [orders[k] for k in drawn]
         answers = [prompt.speech if data.is_speech[i] else prompt.nonspeech for i, prompt in zip(chosen, prompts, strict=True)]
         batch = data.collect(chosen)
-        targets = training_targets(model, batch.n_tokens, prompts, answers, recipe["loss_on"])
+        targets = training_targets(learner, batch.n_tokens, prompts, answers, recipe["loss_on"])
         return PassInputs({"content": batch.content, **targets.tensors}, (batch.lengths, targets.spans))
 
     def loss(given: PassInputs) -> BatchLoss:
         lengths, spans = given.layout
         audio = data.encode(given.tensors["content"], lengths)
-        return answer_loss(model, audio, TrainingTargets(spans, given.tensors), recipe["focal_gamma"])
+        return answer_loss(learner, audio, TrainingTargets(spans, given.tensors), recipe["focal_gamma"])
 
     if memory == "compact":
         # transformers 5.17 to 5.22 know this name alone; later ones warn that it is the older of two.

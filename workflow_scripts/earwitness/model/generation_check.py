@@ -7,8 +7,8 @@ import pandas as pd
 
 from earwitness.core.randomness import stream
 from earwitness.model.engine.generation import compare_with_scores
-from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.feature_files import pad, read_features, stimuli_of
 
 BATCH = 64

@@ -12,9 +12,9 @@ from tqdm import tqdm
 from earwitness.audio.window import Level
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
-from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, Scores
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.feature_files import BLOCK, pad, read_features
 from earwitness.systems import BASE, System
 from earwitness.tables.audio import iterate_audio
@@ -84,7 +84,7 @@ def answer_rows(
     only: the stimuli to ask about, where they are there; None asks about all. asked: whom the progress bar names. A tie answers
     NONSPEECH. Each sound is encoded once, however many prompts there are.
     """
-    scorer = Scorer(loaded.model, [tokenise(loaded.processor, prompt) for prompt in prompts])
+    scorer = Scorer(loaded, [tokenise(loaded, prompt) for prompt in prompts])
     parts = []
     with tqdm(total=None if only is None else len(only), unit="stimulus", mininterval=5, desc=asked) as progress:
         for names, items in sounds.blocks(only):

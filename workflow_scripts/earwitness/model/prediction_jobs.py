@@ -14,8 +14,9 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.loading import LoadedModel, Memory, load_model
+from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import ModelFolder, verify_base_of
 from earwitness.model.prediction import StimulusSource, from_audio, from_features, prediction_rows
 from earwitness.runtime.workers import end_with_parent

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
-from earwitness.model.engine.loading import LoadedModel
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.halves import Encoder, LanguageModel
 
 _HALVES = ("encoder", "language_model")
@@ -54,7 +54,7 @@ def put_projector(assembled: LoadedModel, path: Path) -> None:
     """Give a base the projector of a file; raises InputError where its shape is another."""
     with safetensors.safe_open(path, framework="pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    linear = assembled.model.model.multi_modal_projector.linear
+    linear = assembled.projector.linear
     shapes = {name: tensor.shape for name, tensor in linear.state_dict().items()}
     if {name: tensor.shape for name, tensor in weights.items()} != shapes:
         raise InputError(f"{path}: not the shape that lies between these halves; run train_projector again")

@@ -7,9 +7,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from transformers import Qwen2AudioProcessor
-
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
+from earwitness.model.families.loaded_model import LoadedModel
 
 QUESTIONS = (
     "Does the audio include anyone speaking?",
@@ -79,21 +78,21 @@ class Lesson:
     prompts: tuple[TokenisedPrompt, ...]
 
 
-def lessons(processor: Qwen2AudioProcessor) -> list[Lesson]:
+def lessons(loaded: LoadedModel) -> list[Lesson]:
     """Every wording with every opening, in each answer format, before and after the sound; a third of the sounds come after."""
     kinds = [("letters", QUESTIONS, 0.4), ("words", QUESTIONS, 0.2), ("yes_no", QUESTIONS, 0.2), ("yes_no", NEGATED, 0.2)]
     taught = []
     for answer_format, questions, share in kinds:
         for place, weight in (("before", 2 / 3), ("after", 1 / 3)):
-            prompts = _tokenised(processor, questions, answer_format, place)
+            prompts = _tokenised(loaded, questions, answer_format, place)
             taught.append(Lesson(share * weight, tuple(map(turned_round, prompts) if questions is NEGATED else prompts)))
     return taught
 
 
-def _tokenised(processor: Qwen2AudioProcessor, questions: tuple[str, ...], answer_format: str, place: str) -> Iterator[TokenisedPrompt]:
+def _tokenised(loaded: LoadedModel, questions: tuple[str, ...], answer_format: str, place: str) -> Iterator[TokenisedPrompt]:
     for question in questions:
         for opening in OPENINGS:
-            yield from tokenise(processor, Prompt(f"{opening} {question}".strip(), answer_format, place))
+            yield from tokenise(loaded, Prompt(f"{opening} {question}".strip(), answer_format, place))
 
 
 def turned_round(prompt: TokenisedPrompt) -> TokenisedPrompt:

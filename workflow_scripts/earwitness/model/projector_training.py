@@ -14,11 +14,11 @@ import torch
 from earwitness.core.files import atomic, sha256_of
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.model.assembly import assemble
-from earwitness.model.engine.features import AudioEmbeddings, log_mel, tower_outputs
-from earwitness.model.engine.loading import LoadedModel
+from earwitness.model.engine.features import AudioEmbeddings
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.halves import Encoder, LanguageModel
 from earwitness.model.projector import save_projector
 from earwitness.model.projector_questions import lessons, questions_digest
@@ -57,8 +57,7 @@ def hear(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) -> Hear
     is_speech: list[bool] = []
     drawn = draw_stimuli(corpus, size, seed, "train_projector")
     while batch := list(islice(drawn, HEARD_AT_A_TIME)):
-        mel, lengths = log_mel(learner.processor.feature_extractor, [stimulus.waveform for stimulus in batch], learner.device)
-        outputs.append(tower_outputs(learner.model.model.audio_tower, mel, lengths).half().cpu())
+        outputs.append(learner.hear(*learner.spectrograms([stimulus.waveform for stimulus in batch], learner.device)).half().cpu())
         is_speech += [stimulus.is_speech for stimulus in batch]
     return HeardStimuli(torch.cat(outputs), np.array(is_speech))
 
@@ -68,11 +67,11 @@ def train_projector(learner: LoadedModel, heard: HeardStimuli, settings: Project
 
     Each row of a step is one stimulus with one prompt of its own; the loss is that of the answer and the end of the turn.
     """
-    model, device = learner.model, learner.device
+    device = learner.device
     end_of_turn = learner.processor.tokenizer.eos_token_id
-    taught = lessons(learner.processor)
+    taught = lessons(learner)
     shares = np.array([lesson.share for lesson in taught])
-    linear = model.model.multi_modal_projector.linear
+    linear = learner.projector.linear
     n_tokens = heard.outputs.shape[1]
 
     def inputs(step: int, rows: slice) -> PassInputs:
@@ -83,12 +82,12 @@ def train_projector(learner: LoadedModel, heard: HeardStimuli, settings: Project
         asked = [taught[kind].prompts[int(place * len(taught[kind].prompts))] for kind, place in zip(kinds, drawn, strict=True)]
         chosen, asked = chosen[rows], asked[rows]
         answers = [(*(prompt.speech if heard.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
-        given = training_targets(model, [n_tokens] * len(asked), asked, answers, "answer")
+        given = training_targets(learner, [n_tokens] * len(asked), asked, answers, "answer")
         return PassInputs({"outputs": heard.outputs[chosen].to(device), **given.tensors}, given.spans)
 
     def loss(given: PassInputs) -> BatchLoss:
-        projected = model.model.multi_modal_projector(given.tensors["outputs"].to(linear.weight.dtype))
-        return answer_loss(model, AudioEmbeddings(projected, [n_tokens] * len(projected)), TrainingTargets(given.layout, given.tensors))
+        projected = learner.project(given.tensors["outputs"].to(linear.weight.dtype))
+        return answer_loss(learner, AudioEmbeddings(projected, [n_tokens] * len(projected)), TrainingTargets(given.layout, given.tensors))
 
     steps, rows = settings.steps, settings.batch_size
     schedule = Schedule(steps, rows, rows, settings.learning_rate, warmup_fraction=0.03, weight_decay=0.01, max_gradient_norm=1.0)
@@ -129,7 +128,7 @@ def make_projector(
     resume = SavedState(output.with_name(f".{output.stem}-in-progress"), {**provenance, "device": device.type})
     steps = train_projector(learner, heard, settings, seed, resume)
     made = {"made_with": f"torch {torch.__version__}", "made_on": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"}
-    save_projector(output, learner.model.model.multi_modal_projector.linear.state_dict(), provenance | made)
+    save_projector(output, learner.projector.linear.state_dict(), provenance | made)
     with atomic(history) as temporary:
         steps.to_csv(temporary, index=False)
     resume.remove()

@@ -9,12 +9,13 @@ import torch
 
 from earwitness.core.files import atomic, atomic_folder, sha256_of
 from earwitness.core.randomness import stream, stream_seed
-from earwitness.model.engine.features import encode_spectrograms, log_mel
-from earwitness.model.engine.loading import LoadedModel
+from earwitness.model.engine.features import encode_spectrograms
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
+from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.families.qwen2_audio import Qwen2Audio
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
 from earwitness.model.training_stimuli import BaseCorpus, draw_stimuli
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
@@ -32,7 +33,7 @@ class StimulusPool:
     """
 
     mel: torch.Tensor
-    lengths: torch.Tensor
+    lengths: np.ndarray
     is_speech: np.ndarray
     is_easy: np.ndarray
 
@@ -50,10 +51,11 @@ class TinyBaseSettings:
 def make_pool(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) -> StimulusPool:
     """`size` stimuli, see `earwitness.model.training_stimuli.draw_stimuli`."""
     drawn = list(draw_stimuli(corpus, size, seed, "train_tiny_base"))
-    extractor = learner.processor.feature_extractor
-    batches = [log_mel(extractor, [stimulus.waveform for stimulus in drawn[start : start + 256]]) for start in range(0, size, 256)]
-    mel, lengths = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return StimulusPool(mel, lengths, np.array([one.is_speech for one in drawn]), np.array([one.is_easy for one in drawn]))
+    batches = [learner.spectrograms([stimulus.waveform for stimulus in drawn[start : start + 256]]) for start in range(0, size, 256)]
+    lengths = np.concatenate([lengths for _, lengths in batches])
+    return StimulusPool(
+        torch.cat([mel for mel, _ in batches]), lengths, np.array([one.is_speech for one in drawn]), np.array([one.is_easy for one in drawn])
+    )
 
 
 def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_order_only: bool) -> TokenisedPrompt:
@@ -66,13 +68,13 @@ def train_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, r
     processor = build_processor(training_texts())
     torch.manual_seed(stream_seed(seed, "train_tiny_base", "initial") % 2**63)
     model = build_model(processor).train()
-    learner = LoadedModel(model, processor, base_sha256="")
+    learner = Qwen2Audio(model, processor, base_sha256="")
     material = make_pool(learner, corpus, settings.pool, seed)
     steps, batch_size = settings.steps, settings.batch_size
     end_of_turn = processor.tokenizer.eos_token_id
     words = [Prompt(question, name, place) for question in QUESTIONS for name in ("words", "yes_no") for place in ("before", "before", "after")]
     letters = [Prompt(question, "letters", place) for question in QUESTIONS for place in ("before", "before", "after")]
-    asked_by_format = [[tokenise(processor, prompt) for prompt in prompts] for prompts in (words, letters)]
+    asked_by_format = [[tokenise(learner, prompt) for prompt in prompts] for prompts in (words, letters)]
     easy, everything = np.flatnonzero(material.is_easy), np.arange(settings.pool)
 
     def inputs(step: int, _: slice) -> PassInputs:
@@ -81,13 +83,13 @@ def train_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, r
         chosen = rng.choice(easy if easy_start else everything, batch_size, replace=batch_size > len(easy))
         asked = [_draw(asked_by_format[rng.integers(2)], rng, easy_start) for _ in chosen]
         answers = [(*(prompt.speech if material.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
-        lengths = material.lengths[chosen]
-        given = training_targets(model, (lengths // 2).tolist(), asked, answers, "answer")
-        return PassInputs({"mel": material.mel[chosen], "lengths": lengths, **given.tensors}, given.spans)
+        lengths = tuple(material.lengths[chosen].tolist())
+        given = training_targets(learner, [learner.tokens_of(length) for length in lengths], asked, answers, "answer")
+        return PassInputs({"mel": material.mel[chosen], **given.tensors}, (lengths, given.spans))
 
     def loss(given: PassInputs) -> BatchLoss:
-        audio = encode_spectrograms(model, given.tensors["mel"], given.tensors["lengths"])
-        return answer_loss(model, audio, TrainingTargets(given.layout, given.tensors))
+        lengths, spans = given.layout
+        return answer_loss(learner, encode_spectrograms(learner, given.tensors["mel"], lengths), TrainingTargets(spans, given.tensors))
 
     schedule = Schedule(steps, batch_size, batch_size, settings.learning_rate, warmup_fraction=0.1, weight_decay=0.01, max_gradient_norm=1.0)
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}

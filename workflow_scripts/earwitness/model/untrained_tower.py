@@ -11,58 +11,63 @@ import pyarrow
 import pyarrow.parquet as parquet
 import torch
 from safetensors import safe_open
-from transformers import AutoProcessor, Qwen2AudioConfig, Qwen2AudioEncoder, Qwen2AudioProcessor
 
 from earwitness.audio.io import Waveform
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
 from earwitness.core.randomness import stream_seed
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import log_mel, mean_outputs, tower_outputs
+from earwitness.model.engine.features import mean_outputs
+from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.families.registry import implementation_of
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
 
-_POSITIONS = "audio_tower.embed_positions.weight"
 _SCHEMA = pyarrow.schema([("stimulus_id", pyarrow.string()), ("untrained", pyarrow.binary()), ("acoustics", pyarrow.binary())])
 
 Measure = Callable[[Waveform], npt.NDArray[np.float32]]
 """A waveform of 16 kHz mono to a few numbers, shape (measures,)."""
 
 
-def untrained_tower(base: Path, seed: int) -> tuple[Qwen2AudioEncoder, Qwen2AudioProcessor]:
-    """An audio tower of a base's shape as its class initialises it, in evaluation mode, float32, and the base's processor.
+def untrained_tower(base: Path, seed: int) -> LoadedModel:
+    """A model of a base's shape and with its processor whose audio tower is as its class initialises it, in evaluation mode, float32, and
+    of which nothing else has weights.
 
-    The positions, which no training changes, are the base's.
-    Raises InputError where the base's weights hold none.
+    What no training changes in a tower, such as positions, is the base's.
+    Raises InputError where the base's weights lack that, or the base is of no family.
     """
-    config: Any = Qwen2AudioConfig.from_pretrained(base, local_files_only=True)
+    family = implementation_of(base)
+    config: Any = family.checkpoint.config_class.from_pretrained(base, local_files_only=True)
+    with torch.device("meta"):
+        model = family.checkpoint(config)
+    shape = model.get_submodule(family.tower_name)
     torch.manual_seed(stream_seed(seed, "encode_controls", "tower") % 2**63)
-    tower = Qwen2AudioEncoder(config.audio_config)
-    tower.embed_positions.weight.data.copy_(_positions(base))
-    return tower.eval(), AutoProcessor.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    tower = type(shape)(shape.config)
+    for name in family.fixed_in_tower:
+        tower.get_parameter(name).data.copy_(_weight(base, f"{family.tower_name.rpartition('.')[2]}.{name}"))
+    model.set_submodule(family.tower_name, tower)
+    return family(model.eval(), family.load_processor(base), base_sha256="")
 
 
-def _positions(base: Path) -> torch.Tensor:
+def _weight(base: Path, ending: str) -> torch.Tensor:
     for path in sorted(base.glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 (no mapping)
-                if name.endswith(_POSITIONS):
+                if name.endswith(ending):
                     return file.get_tensor(name).float()
-    raise InputError(f"{base}: its *.safetensors hold no {_POSITIONS}; name the folder of a Qwen2-Audio model")
+    raise InputError(f"{base}: its *.safetensors hold no {ending}; copy the model's weights again")
 
 
 @torch.inference_mode()
-def encode_controls(
-    tower: Qwen2AudioEncoder, processor: Qwen2AudioProcessor, shards: Sequence[Path], output: Path, batches: Batches, measure: Measure
-) -> int:
+def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, batches: Batches, measure: Measure) -> int:
     """Write the controls of every stimulus: stimulus_id, untrained (the mean of what the tower hears) and acoustics (what `measure` gives),
     both as bytes of float32. Returns how many stimuli there are; memory stays bounded."""
-    device = tower.conv1.weight.device
+    device = next(loaded.tower.parameters()).device
     total = 0
 
     def hear(waveforms: Sequence[Waveform]) -> torch.Tensor:
-        mel, lengths = log_mel(processor.feature_extractor, waveforms, device)
-        return mean_outputs(tower_outputs(tower, mel, lengths), (lengths // 2).tolist())
+        mel, lengths = loaded.spectrograms(waveforms, device)
+        return mean_outputs(loaded.hear(mel, lengths), [loaded.tokens_of(length) for length in lengths])
 
     metadata = {"earwitness": json.dumps({"stimuli": [sha256_of(shard) for shard in shards]})}
     with atomic(output) as temporary, parquet.ParquetWriter(temporary, _SCHEMA.with_metadata(metadata), compression="none") as writer:

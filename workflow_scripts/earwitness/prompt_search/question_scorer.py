@@ -9,8 +9,8 @@ import torch
 
 from earwitness.core.errors import InputError
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.feature_files import pad
 from earwitness.model.prediction import StimulusSource, answer_rows
 

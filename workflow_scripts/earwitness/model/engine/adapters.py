@@ -3,21 +3,17 @@
 peft is imported where an adapter is: it brings bitsandbytes and torch's compiler along, three seconds that the base alone does not need.
 """
 
-import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
-
-from transformers import Qwen2AudioForConditionalGeneration
+from typing import TYPE_CHECKING, Any
 
 from earwitness.core.errors import InputError
 from earwitness.model.checkpoint import json_object_in, tensors_in
-from earwitness.model.engine.loading import LoadedModel, refused_in_words
+from earwitness.model.engine.loading import refused_in_words
+from earwitness.model.families.loaded_model import LoadedModel, Scope
 
 if TYPE_CHECKING:
     from peft import PeftModel
-
-Scope = Literal["published", "language_model"]
 
 
 def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope, rank: int, alpha: int, dropout: float) -> "PeftModel":
@@ -30,7 +26,7 @@ def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope,
     from peft import LoraConfig, get_peft_model
 
     names = sorted(target_modules)
-    targets = names if scope == "published" else rf"model\.language_model\.layers\.\d+\.\w+\.({'|'.join(map(re.escape, names))})"
+    targets = loaded.lora_targets(names, scope)
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none", task_type="CAUSAL_LM")
     try:
         wrapped = get_peft_model(loaded.model, config)
@@ -66,6 +62,6 @@ def load_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
     return replace(loaded, model=base_of(wrapped.eval()))
 
 
-def base_of(wrapped: "PeftModel") -> Qwen2AudioForConditionalGeneration:
+def base_of(wrapped: "PeftModel") -> Any:
     """The model whose modules carry the adapter."""
-    return cast(Qwen2AudioForConditionalGeneration, wrapped.get_base_model())
+    return wrapped.get_base_model()

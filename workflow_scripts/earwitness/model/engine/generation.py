@@ -1,7 +1,6 @@
 """What constrained generate() answers, to check the scores against."""
 
 from collections.abc import Sequence
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -9,9 +8,9 @@ import torch
 
 from earwitness.model.engine.features import AudioEmbeddings
 from earwitness.model.engine.key_value_cache import splice, texts_of
-from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.scoring import Scorer
+from earwitness.model.families.loaded_model import LoadedModel
 
 
 @torch.inference_mode()
@@ -21,16 +20,16 @@ def generate_answers(loaded: LoadedModel, audio: AudioEmbeddings, order: Tokenis
     Answers of several tokens are decided at the first token in which they differ, which need not be the more probable
     answer as a whole; with letters the two are the same.
     """
-    model, answers = loaded.model, {"SPEECH": order.speech, "NONSPEECH": order.nonspeech}
+    answers = {"SPEECH": order.speech, "NONSPEECH": order.nonspeech}
     longest = max(map(len, answers.values()))
     end = loaded.processor.tokenizer.eos_token_id
-    embeddings, mask = splice(model, audio, texts_of(model, [order] * len(audio.n_tokens)))
+    embeddings, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
 
     def allowed(_: int, written: torch.Tensor) -> list[int]:
         so_far = tuple(written.tolist())
         return sorted({answer[len(so_far)] for answer in answers.values() if answer[: len(so_far)] == so_far and len(answer) > len(so_far)}) or [end]
 
-    generated = cast(Any, model).generate(
+    generated = loaded.model.generate(
         inputs_embeds=embeddings,
         attention_mask=mask,
         max_new_tokens=longest,
@@ -51,8 +50,8 @@ def _name(written: Sequence[int], answers: dict[str, tuple[int, ...]]) -> str:
 
 def compare_with_scores(loaded: LoadedModel, batches: Sequence[AudioEmbeddings], prompt: Prompt) -> pd.DataFrame:
     """What generate_answers and the scores say of the same sounds, one row per option order (earwitness.tables.generation.GENERATION)."""
-    orders = tokenise(loaded.processor, prompt)
-    scorer = Scorer(loaded.model, [orders])
+    orders = tokenise(loaded, prompt)
+    scorer = Scorer(loaded, [orders])
     scores = [scorer(audio)[0] for audio in batches]
     log_odds, bias, coverage = (np.concatenate([getattr(part, name) for part in scores]) for name in ("log_odds", "letter_bias", "coverage"))
     rows = []

@@ -5,17 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from transformers import DynamicCache, Qwen2AudioForConditionalGeneration
 from transformers.cache_utils import DynamicLayer
 
 from earwitness.model.engine.features import AudioEmbeddings
 from earwitness.model.engine.prompting import TokenisedPrompt
-
-
-def embed(model: Qwen2AudioForConditionalGeneration, ids: Sequence[int] | torch.Tensor) -> torch.Tensor:
-    """Input embeddings (tokens, hidden size) on the device of the language model, wherever their table is kept."""
-    table = model.model.language_model.embed_tokens
-    return table(torch.as_tensor(ids, dtype=torch.long, device=table.weight.device)).to(model.lm_head.weight.device)
+from earwitness.model.families.loaded_model import LoadedModel
 
 
 def positions(mask: torch.Tensor) -> torch.Tensor:
@@ -35,21 +29,21 @@ class Texts:
     ids: torch.Tensor
 
 
-def texts_of(model: Qwen2AudioForConditionalGeneration, prompts: Sequence[TokenisedPrompt]) -> Texts:
+def texts_of(loaded: LoadedModel, prompts: Sequence[TokenisedPrompt]) -> Texts:
     """The texts of one prompt per row."""
     ids = [token for prompt in prompts for token in (*prompt.before, *prompt.after)]
-    device = model.model.language_model.embed_tokens.weight.device
+    device = loaded.model.get_input_embeddings().weight.device
     return Texts(tuple((len(prompt.before), len(prompt.after)) for prompt in prompts), torch.tensor(ids, dtype=torch.long, device=device))
 
 
-def splice(model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, texts: Texts) -> tuple[torch.Tensor, torch.Tensor]:
+def splice(loaded: LoadedModel, audio: AudioEmbeddings, texts: Texts) -> tuple[torch.Tensor, torch.Tensor]:
     """Input embeddings with row i's audio inside row i's text, padded on the left.
 
     Returns embeddings (batch, length, hidden) and the attention mask (batch, length).
     """
     rows, parts = [], iter(texts.ids.split([size for span in texts.spans for size in span]))
     for vectors, n_tokens in zip(audio.vectors, audio.n_tokens, strict=True):
-        before, after = embed(model, next(parts)), embed(model, next(parts))
+        before, after = loaded.embed(next(parts)), loaded.embed(next(parts))
         rows.append(torch.cat([before, vectors[:n_tokens].to(before.dtype), after]))
     length = max(map(len, rows))
     embeddings = torch.stack([torch.nn.functional.pad(row, (0, 0, length - len(row), 0)) for row in rows])
@@ -60,11 +54,11 @@ def splice(model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, te
 class KeyValueCache:
     """The state of a language model after what it has read so far, one row per text."""
 
-    def __init__(self, model: Qwen2AudioForConditionalGeneration, ids: Sequence[int]):
+    def __init__(self, loaded: LoadedModel, ids: Sequence[int]):
         """Read tokens, as a single row."""
-        self._model = model
-        self._cache = DynamicCache(config=model.model.language_model.config)
-        self._mask = torch.ones(1, 0, dtype=torch.long, device=model.lm_head.weight.device)
+        self._loaded = loaded
+        self._cache = loaded.new_cache()
+        self._mask = torch.ones(1, 0, dtype=torch.long, device=loaded.device)
         self._padded = False
         if ids:
             self.read(ids)
@@ -72,9 +66,9 @@ class KeyValueCache:
     def repeated(self, rows: int) -> "KeyValueCache":
         """A cache of its own with `rows` rows, each of which has read what this single row has."""
         other = object.__new__(KeyValueCache)
-        other._model, other._padded = self._model, self._padded
+        other._loaded, other._padded = self._loaded, self._padded
         other._mask = self._mask.expand(rows, -1)
-        other._cache = DynamicCache(config=self._model.model.language_model.config)
+        other._cache = self._loaded.new_cache()
         for mine, theirs in zip(self._cache.layers, other._cache.layers, strict=True):
             assert isinstance(mine, DynamicLayer)
             assert isinstance(theirs, DynamicLayer)
@@ -89,7 +83,7 @@ class KeyValueCache:
         Returns the last hidden states (rows, audio's longest + tokens, hidden size).
         """
         rows = len(self._mask)
-        text = embed(self._model, ids).expand(rows, -1, -1)
+        text = self._loaded.embed(ids).expand(rows, -1, -1)
         if audio is None or not max(audio.n_tokens):
             return self._read(text, None)
         longest = max(audio.n_tokens)
@@ -113,11 +107,4 @@ class KeyValueCache:
         self._mask = torch.cat([self._mask, self._mask.new_ones(embeddings.shape[:2]) if valid is None else valid], dim=1)
         # Without a mask, attention needs no reading of it and may use faster kernels.
         places = positions(self._mask)[:, -length:] if self._padded else torch.arange(self._mask.shape[1] - length, self._mask.shape[1])[None]
-        output = self._model.model.language_model(
-            inputs_embeds=embeddings,
-            attention_mask=self._mask if self._padded else None,
-            position_ids=places.to(embeddings.device),
-            past_key_values=self._cache,
-            use_cache=True,
-        )
-        return output.last_hidden_state
+        return self._loaded.read(embeddings, self._mask if self._padded else None, places.to(embeddings.device), self._cache)

@@ -1,104 +1,64 @@
-"""Loading models from folders, whole or not at all: a Qwen2-Audio model of any size, and the weights of any other."""
+"""Loading models from folders, whole or not at all: an audio language model of any family, and the weights of any other."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
-from transformers import AutoProcessor, BitsAndBytesConfig, Qwen2AudioForConditionalGeneration, Qwen2AudioProcessor
-from transformers.models.llama.modeling_llama import LlamaRMSNorm
-from transformers.models.qwen2.modeling_qwen2 import Qwen2RMSNorm
+from transformers import BitsAndBytesConfig
 from transformers.utils import logging
 
-from earwitness.audio.io import SAMPLE_RATE
 from earwitness.core.errors import InputError, system_error_number
-from earwitness.model.checkpoint import read_config, verify_checkpoint
-from earwitness.model.engine.prompting import around_the_sound
+from earwitness.model.checkpoint import verify_checkpoint
+from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.families.registry import implementation_of
 from earwitness.model.identity import ModelFolder
-
-UNQUANTISED = ["model.audio_tower", "model.multi_modal_projector", "lm_head"]
-"""Modules that stay in their own precision under NF4, so that audio features do not depend on the quantisation."""
-
 
 Memory = Literal["fast", "compact"]
 
-LORA_MATRIX = ".lora_"
-"""In the name of every matrix that peft adds to a module."""
-
 HEADROOM_BYTES = 8 * 2**30
 """What must stay free for activations before NF4 weights are dequantised."""
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model in memory with its processor, ready to answer.
-
-    base_sha256: the identity of the base model's files, adapter or not (earwitness.model.identity).
-    """
-
-    model: Qwen2AudioForConditionalGeneration
-    processor: Qwen2AudioProcessor
-    base_sha256: str
-
-    @property
-    def device(self) -> torch.device:
-        """Where the language model is."""
-        return self.model.lm_head.weight.device
-
-    @property
-    def embedding_size(self) -> int:
-        """Values per audio embedding: the language model's hidden size."""
-        return self.model.lm_head.in_features
-
-    @property
-    def embedding_dtype(self) -> torch.dtype:
-        """The precision of audio embeddings."""
-        return self.model.model.multi_modal_projector.linear.weight.dtype
-
-    @property
-    def longest_waveform(self) -> int:
-        """Samples at 16 kHz that the model takes at most."""
-        return self.processor.feature_extractor.n_samples
-
-    @property
-    def adapts_audio_tower(self) -> bool:
-        """Does an adapter change what the model makes of a sound before its language model reads it?"""
-        tower = (self.model.model.audio_tower, self.model.model.multi_modal_projector)
-        return any(LORA_MATRIX in name for part in tower for name, _ in part.named_parameters())
 
 
 def load_model(base: ModelFolder, quantisation: str = "none", device: torch.device | None = None, memory: Memory = "fast") -> LoadedModel:
     """Load a base model in evaluation mode, frozen.
 
     quantisation: "none" keeps the weights' own precision on CUDA and float32 on CPU; "nf4" quantises the language
-    model's linear layers to 4 bits (bitsandbytes), everything in UNQUANTISED excepted.
-    Raises InputError where the folder is not a complete Qwen2-Audio model in safetensors, with the processor that it was made for.
+    model's linear layers to 4 bits (bitsandbytes), and nothing that its family leaves unquantised.
+    Raises InputError where the folder is not a complete model in safetensors of a family in
+    earwitness.model.families.registry, with the processor that it was made for.
     """
-    kind = read_config(base.path).get("model_type")
-    if kind != "qwen2_audio":
-        raise InputError(f"{base.path}: a model of type {kind!r}; Earwitness's engine reads qwen2_audio")
-    processor = _processor(base.path)
+    family = implementation_of(base.path)
+    processor = _processor(family, base.path)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = load_weights(Qwen2AudioForConditionalGeneration, base.path, quantisation, device, UNQUANTISED, attn_implementation="sdpa")
-    _verify_fit(base.path, model, processor)
+    unquantised, parts = family.unquantised(), family.other_parts
+    model = load_weights(family.checkpoint, base.path, quantisation, device, unquantised, parts, attn_implementation="sdpa")
+    loaded = family(model, processor, base.sha256)
+    _verify_fit(base.path, loaded)
     if device.type == "cuda" and memory == "compact":
         model.get_input_embeddings().to("cpu")
-    if device.type == "cuda" and memory == "fast" and quantisation == "nf4" and _has_room(model, device):
+    if device.type == "cuda" and memory == "fast" and quantisation == "nf4" and _has_room(loaded):
         model.dequantize()
-    _fuse_norms(model)
-    model.requires_grad_(False)
-    return LoadedModel(model.eval(), processor, base.sha256)
+    _fuse_norms(loaded)
+    model.requires_grad_(False).eval()
+    return loaded
 
 
 def load_weights(
-    kind: type[Any], folder: Path, quantisation: str, device: torch.device, unquantised: Sequence[str] | None = None, **options: Any
+    kind: type[Any],
+    folder: Path,
+    quantisation: str,
+    device: torch.device,
+    unquantised: Sequence[str] | None = None,
+    other_parts: tuple[str, ...] = (),
+    **options: Any,
 ) -> Any:
     """A model of a class of the library with the weights of a folder, all of them and no others.
 
-    quantisation, device: as in `load_model`. unquantised: modules that "nf4" leaves as they are; None leaves it to the library.
+    quantisation, device: as in `load_model`. unquantised: modules that "nf4" leaves as they are; None leaves it to the library. other_parts:
+    beginnings of the names of weights that belong to parts which the class leaves out.
     Raises InputError where a weight is missing, has another shape, or has no place, which the library would draw anew or drop with a
     warning, and where the files cannot be loaded.
     """
@@ -123,6 +83,7 @@ def load_weights(
             ignore_mismatched_sizes=True,
             **options,
         )
+    told["unexpected_keys"] = {name for name in told["unexpected_keys"] if not name.startswith(other_parts)}
     refuse_other_weights(folder, told)
     return model
 
@@ -167,7 +128,7 @@ def refused_in_words(folder: Path) -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
-def _processor(folder: Path) -> Qwen2AudioProcessor:
+def _processor(family: type[LoadedModel], folder: Path) -> Any:
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: {name} is missing; copy the model's tokenizer files beside its weights")
@@ -176,41 +137,38 @@ def _processor(folder: Path) -> Qwen2AudioProcessor:
             f"{folder}: processor_config.json (or preprocessor_config.json) is missing; copy the model's processor files beside its weights"
         )
     with refused_in_words(folder):
-        processor = AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    if not isinstance(processor, Qwen2AudioProcessor):
-        raise InputError(f"{folder}: its processor is a {type(processor).__name__}, not Qwen2-Audio's; copy the model's processor files again")
+        processor = family.load_processor(folder)
+    if not isinstance(processor, family.processor_class):
+        wanted = family.processor_class.__name__
+        raise InputError(f"{folder}: its processor is a {type(processor).__name__}, not a {wanted}; copy the model's processor files again")
     return processor
 
 
-def _verify_fit(folder: Path, model: Qwen2AudioForConditionalGeneration, processor: Qwen2AudioProcessor) -> None:
+def _verify_fit(folder: Path, loaded: LoadedModel) -> None:
     """Raise InputError where the processor was made for another model, or has no chat template with a place for a sound."""
     try:
-        around_the_sound(processor, "", "before")
+        loaded.ids_around("", "before")
     except InputError as error:
         raise InputError(f"{folder}: {error}") from error
-    tokenizer, extractor, rows = processor.tokenizer, processor.feature_extractor, model.lm_head.out_features
-    if len(tokenizer) > rows:
-        raise InputError(f"{folder}: tokenizer.json has {len(tokenizer)} tokens, the model {rows}; copy the model's own tokenizer files")
-    audio_token = tokenizer.convert_tokens_to_ids(processor.audio_token)
-    for told, of_processor, of_model in (
-        ("mel bins", extractor.feature_size, model.model.audio_tower.conv1.in_channels),
-        ("samples per second", extractor.sampling_rate, SAMPLE_RATE),
-        ("the audio token's number", audio_token, model.config.audio_token_id),
-    ):
+    tokens, rows = len(loaded.processor.tokenizer), loaded.head.out_features
+    if tokens > rows:
+        raise InputError(f"{folder}: tokenizer.json has {tokens} tokens, the model {rows}; copy the model's own tokenizer files")
+    for told, of_processor, of_model in loaded.fit():
         if of_processor != of_model:
             raise InputError(f"{folder}: {told}: the processor has {of_processor}, the model {of_model}; copy the model's own processor files")
 
 
-def _fuse_norms(model: Qwen2AudioForConditionalGeneration) -> None:
-    """The language model's root-mean-square norms by torch's one kernel instead of the library's six."""
-    for name, module in list(model.named_modules()):
-        if isinstance(module, (Qwen2RMSNorm, LlamaRMSNorm)):
-            norm = torch.nn.RMSNorm(module.weight.shape, eps=module.variance_epsilon, device="meta")
-            norm.weight = module.weight
-            model.set_submodule(name, norm)
+def _fuse_norms(loaded: LoadedModel) -> None:
+    """Root-mean-square norms by torch's one kernel instead of the library's six."""
+    for name, module in list(loaded.model.named_modules()):
+        if isinstance(module, loaded.fused_norms):
+            weight: Any = module.weight
+            norm = torch.nn.RMSNorm(weight.shape, eps=cast(Any, module).variance_epsilon, device="meta")
+            norm.weight = weight
+            loaded.model.set_submodule(name, norm)
 
 
-def _has_room(model: Qwen2AudioForConditionalGeneration, device: torch.device) -> bool:
-    linear = [module for name, module in model.named_modules() if name.startswith("model.language_model.") and isinstance(module, torch.nn.Linear)]
+def _has_room(loaded: LoadedModel) -> bool:
+    linear = [module for module in loaded.language_model.modules() if isinstance(module, torch.nn.Linear)]
     weights = sum(2 * module.in_features * module.out_features for module in linear)
-    return torch.cuda.mem_get_info(device)[0] > weights + HEADROOM_BYTES
+    return torch.cuda.mem_get_info(loaded.device)[0] > weights + HEADROOM_BYTES

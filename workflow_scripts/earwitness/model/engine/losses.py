@@ -6,11 +6,11 @@ from typing import Literal
 
 import torch
 from torch import nn
-from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.model.engine.features import AudioEmbeddings
 from earwitness.model.engine.key_value_cache import Texts, positions, splice, texts_of
 from earwitness.model.engine.prompting import TokenisedPrompt
+from earwitness.model.families.loaded_model import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TrainingTargets:
 
 
 def training_targets(
-    model: Qwen2AudioForConditionalGeneration,
+    loaded: LoadedModel,
     n_tokens: Sequence[int],
     prompts: Sequence[TokenisedPrompt],
     answers: Sequence[tuple[int, ...]],
@@ -55,24 +55,22 @@ def training_targets(
         for place, token in enumerate(text[first:], start=(row + 1) * length - len(text) + first):
             if token is not None:
                 counted.append((place, token, row if place > (row + 1) * length - 1 - len(answer) else len(prompts)))
-    places, targets, rows = torch.tensor(counted).T.to(model.lm_head.weight.device)
-    texts = texts_of(model, asked)
+    places, targets, rows = torch.tensor(counted).T.to(loaded.device)
+    texts = texts_of(loaded, asked)
     return TrainingTargets(texts.spans, {"ids": texts.ids, "places": places, "targets": targets, "rows": rows})
 
 
-def answer_loss(model: Qwen2AudioForConditionalGeneration, audio: AudioEmbeddings, given: TrainingTargets, focal_gamma: float = 0.0) -> BatchLoss:
+def answer_loss(loaded: LoadedModel, audio: AudioEmbeddings, given: TrainingTargets, focal_gamma: float = 0.0) -> BatchLoss:
     """The loss of each row's answer after its prompt and audio.
 
     The whole vocabulary competes, so probability mass also moves onto the answer's format. focal_gamma: 0 is cross-entropy;
     above 0, tokens that are already probable count less (focal loss, Lin et al. 2017).
     """
     places, targets, rows = (given.tensors[name] for name in ("places", "targets", "rows"))
-    embeddings, mask = splice(model, audio, Texts(given.spans, given.tensors["ids"]))
+    embeddings, mask = splice(loaded, audio, Texts(given.spans, given.tensors["ids"]))
     padded = len({sum(span) + n for span, n in zip(given.spans, audio.n_tokens, strict=True)}) > 1
-    hidden = model.model.language_model(
-        inputs_embeds=embeddings, attention_mask=mask if padded else None, position_ids=positions(mask), use_cache=False
-    ).last_hidden_state
-    logits = model.lm_head(hidden.flatten(0, 1)[places]).float()
+    hidden = loaded.read(embeddings, mask if padded else None, positions(mask))
+    logits = loaded.logits(hidden.flatten(0, 1)[places])
     surprise = nn.functional.cross_entropy(logits, targets, reduction="none")
     weights = -torch.expm1(-surprise) if focal_gamma else None
     wrong = (logits.argmax(-1) != targets).float()

@@ -3,13 +3,10 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
-
-from jinja2 import TemplateError
-from transformers import Qwen2AudioProcessor
 
 from earwitness.core.errors import InputError
 from earwitness.core.prompt_text import ANSWER_TEXTS, fill, template_fault
+from earwitness.model.families.loaded_model import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -43,14 +40,14 @@ class TokenisedPrompt:
     nonspeech: tuple[int, ...]
 
 
-def tokenise(processor: Qwen2AudioProcessor, prompt: Prompt) -> list[TokenisedPrompt]:
+def tokenise(loaded: LoadedModel, prompt: Prompt) -> list[TokenisedPrompt]:
     """Render a prompt with the model's own chat template, once per option order.
 
     Letters have two orders (A means speech, then B means speech); the other formats have one.
     Raises InputError where question or template hold one of the tokenizer's special tokens, where the template cannot be
-    asked, where an answer letter is not one token, or where one answer begins with the other, and as `around_the_sound`.
+    asked, where an answer letter is not one token, or where one answer begins with the other, and as the model's `ids_around` does.
     """
-    tokenizer = processor.tokenizer
+    tokenizer = loaded.processor.tokenizer
     for name, text in (("question", prompt.question), ("template", prompt.template or "")):
         if special := [token for token in tokenizer.get_added_vocab() if token in text]:
             raise InputError(f"prompt.{name} holds the special token {special[0]}; take it out")
@@ -60,7 +57,7 @@ def tokenise(processor: Qwen2AudioProcessor, prompt: Prompt) -> list[TokenisedPr
         orders = [{"SPEECH": "A", "NONSPEECH": "B"}, {"SPEECH": "B", "NONSPEECH": "A"}]
     else:
         orders = [ANSWER_TEXTS[prompt.answer_format]]
-    return [_tokenise_order(processor, prompt, answers) for answers in orders]
+    return [_tokenise_order(loaded, prompt, answers) for answers in orders]
 
 
 def instruction(prompt: Prompt, answers: dict[str, str]) -> str:
@@ -73,37 +70,12 @@ def instruction(prompt: Prompt, answers: dict[str, str]) -> str:
     return f"{prompt.question}\nAnswer {answers['SPEECH']} or {answers['NONSPEECH']}."
 
 
-def around_the_sound(processor: Qwen2AudioProcessor, words: str, audio_position: str) -> tuple[str, str]:
-    """What the model's own chat template writes before and after the sound, where the user's turn is a sound and these words.
-
-    Raises InputError where there is no template, it is broken, or it has not one place for the sound.
-    """
-    content = [{"type": "audio", "audio_url": "stimulus"}, {"type": "text", "text": words}]
-    if audio_position == "after":
-        content.reverse()
-    conversation: list[Any] = [{"role": "user", "content": content}]
-    remedy = "copy the model's own chat template beside its weights"
-    try:
-        text = processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
-    except (TemplateError, ValueError, TypeError) as error:
-        raise InputError(f"the chat template cannot be used ({' '.join(str(error).split())[:200]}); {remedy}") from error
-    if (count := text.count(processor.audio_token)) != 1:
-        raise InputError(f"the chat template has {count} places for the sound, not one; {remedy}")
-    before, after = text.split(processor.audio_token)
-    return before, after
-
-
-def _tokenise_order(processor: Qwen2AudioProcessor, prompt: Prompt, answers: dict[str, str]) -> TokenisedPrompt:
-    tokenizer = processor.tokenizer
-    before, after = around_the_sound(processor, instruction(prompt, answers), prompt.audio_position)
-
-    def encode(part: str) -> tuple[int, ...]:
-        return tuple(tokenizer.encode(part, add_special_tokens=False))
-
-    speech, nonspeech = encode(answers["SPEECH"]), encode(answers["NONSPEECH"])
+def _tokenise_order(loaded: LoadedModel, prompt: Prompt, answers: dict[str, str]) -> TokenisedPrompt:
+    before, after = loaded.ids_around(instruction(prompt, answers), prompt.audio_position)
+    speech, nonspeech = loaded.text_ids(answers["SPEECH"]), loaded.text_ids(answers["NONSPEECH"])
     if prompt.answer_format == "letters" and (len(speech), len(nonspeech)) != (1, 1):
         raise InputError("this model's tokenizer has no single token for A or for B; use another prompt.answer_format")
     shared = min(len(speech), len(nonspeech))
     if speech[:shared] == nonspeech[:shared]:
         raise InputError("one answer begins with the other in this model's tokens; use another prompt.answer_format")
-    return TokenisedPrompt(encode(before), encode(after), speech, nonspeech)
+    return TokenisedPrompt(before, after, speech, nonspeech)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import Qwen2AudioForConditionalGeneration
 
 from earwitness.audio.io import Waveform
 from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
 from earwitness.model.engine.key_value_cache import KeyValueCache
-from earwitness.model.engine.loading import LoadedModel
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
+from earwitness.model.families.loaded_model import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -31,32 +30,29 @@ class Scores:
     n_audio_tokens: npt.NDArray[np.int64]
 
 
-def token_log_probabilities(model: Qwen2AudioForConditionalGeneration, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+def token_log_probabilities(loaded: LoadedModel, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     """Log-probabilities of candidate next tokens.
 
     hidden: (..., hidden size); ids: (..., candidates). The candidates' own logits are computed in float32, where a
     16-bit head would round near ties to equality; the normaliser comes from the head in its own precision.
     """
-    logits = torch.einsum("...h,...kh->...k", hidden.float(), model.lm_head.weight[ids].float())
-    return logits - model.lm_head(hidden).float().logsumexp(-1, keepdim=True)
+    return loaded.logits_of(hidden, ids) - loaded.logits(hidden).logsumexp(-1, keepdim=True)
 
 
-def answer_log_probabilities(
-    model: Qwen2AudioForConditionalGeneration, cache: KeyValueCache, last: torch.Tensor, answers: Sequence[tuple[int, ...]]
-) -> torch.Tensor:
+def answer_log_probabilities(loaded: LoadedModel, cache: KeyValueCache, last: torch.Tensor, answers: Sequence[tuple[int, ...]]) -> torch.Tensor:
     """Log-probability of each answer after what was read, float32 (rows, answers).
 
     last: the last hidden state of each row (rows, hidden size). The probability is that of the answer's tokens,
     whatever may follow them. The cache is left as it was.
     """
     first = torch.tensor([answer[0] for answer in answers], device=last.device).expand(len(last), -1)
-    columns = list(token_log_probabilities(model, last, first).unbind(1))
+    columns = list(token_log_probabilities(loaded, last, first).unbind(1))
     for column, answer in enumerate(answers):
         if len(answer) > 1:
             with cache.branch():
                 hidden = cache.read(answer[:-1])
             later = torch.tensor(answer[1:], device=last.device).expand(len(last), -1)
-            columns[column] = columns[column] + token_log_probabilities(model, hidden, later[..., None]).squeeze(2).sum(1)
+            columns[column] = columns[column] + token_log_probabilities(loaded, hidden, later[..., None]).squeeze(2).sum(1)
     return torch.stack(columns, dim=1)
 
 
@@ -67,16 +63,16 @@ class Scorer:
     once per text before it, and common beginnings of the texts after it.
     """
 
-    def __init__(self, model: Qwen2AudioForConditionalGeneration, prompts: Sequence[Sequence[TokenisedPrompt]]):
+    def __init__(self, loaded: LoadedModel, prompts: Sequence[Sequence[TokenisedPrompt]]):
         """prompts: the option orders of each, as `earwitness.model.engine.prompting.tokenise` gives them."""
-        self._model = model
+        self._loaded = loaded
         self._orders = prompts
         by_beginning: dict[tuple[int, ...], set[TokenisedPrompt]] = defaultdict(set)
         for orders in self._orders:
             for order in orders:
                 by_beginning[order.before].add(order)
         with torch.inference_mode():
-            self._beginnings = [(KeyValueCache(self._model, before), orders) for before, orders in by_beginning.items()]
+            self._beginnings = [(KeyValueCache(self._loaded, before), orders) for before, orders in by_beginning.items()]
 
     @torch.inference_mode()
     def __call__(self, audio: AudioEmbeddings) -> list[Scores]:
@@ -97,7 +93,7 @@ class Scorer:
             [(order, text)] = texts.items()
             with cache.branch():
                 last = cache.read(text, audio)[:, -1]
-                return {order: answer_log_probabilities(self._model, cache, last, [order.speech, order.nonspeech])}
+                return {order: answer_log_probabilities(self._loaded, cache, last, [order.speech, order.nonspeech])}
         # Every text keeps a token of its own, after which its answer is scored.
         shared = _shared_beginning([text[:-1] for text in texts.values()])
         groups: dict[object, dict[TokenisedPrompt, tuple[int, ...]]] = defaultdict(dict)
@@ -131,5 +127,5 @@ def _shared_beginning(texts: Sequence[tuple[int, ...]]) -> int:
 
 def score(loaded: LoadedModel, waveforms: Sequence[Waveform], prompt: Prompt) -> Scores:
     """Score one batch of stimuli (16 kHz mono) with one prompt."""
-    [scores] = Scorer(loaded.model, [tokenise(loaded.processor, prompt)])(encode_waveforms(loaded, waveforms))
+    [scores] = Scorer(loaded, [tokenise(loaded, prompt)])(encode_waveforms(loaded, waveforms))
     return scores

@@ -1,0 +1,212 @@
+"""What the engine asks of an audio language model in memory, and what most families answer."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from jinja2 import TemplateError
+from torch import nn
+from transformers import AutoProcessor, DynamicCache
+
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.core.errors import InputError
+
+LORA_MATRIX = ".lora_"
+"""In the name of every matrix that peft adds to a module."""
+
+Scope = Literal["published", "language_model"]
+
+
+@dataclass(frozen=True)
+class LoadedModel(ABC):
+    """A model in memory with its processor, ready to answer. Each family is a subclass; what it does not define is as here.
+
+    base_sha256: the identity of the base model's files, adapter or not (earwitness.model.identity).
+    """
+
+    model: Any
+    processor: Any
+    base_sha256: str
+
+    checkpoint: ClassVar[type[Any]]
+    """The library's class that the weights are loaded into."""
+    processor_class: ClassVar[type[Any]]
+    tower_name: ClassVar[str] = "model.audio_tower"
+    projector_name: ClassVar[str] = "model.multi_modal_projector"
+    language_model_name: ClassVar[str] = "model.language_model"
+    head_name: ClassVar[str] = "lm_head"
+    fixed_in_tower: ClassVar[tuple[str, ...]] = ()
+    """Weights of the tower that no training changes, such as tables of positions."""
+    other_parts: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of the names of a checkpoint's weights that belong to parts nobody is asked here, and that are not loaded."""
+    fused_norms: ClassVar[tuple[type[nn.Module], ...]] = ()
+    """Root-mean-square norms (weight, variance_epsilon) that torch's one kernel replaces."""
+    mixes_lengths: ClassVar[bool] = True
+    """Does a sound give the same beside longer ones in a batch? Where not, the engine lets only sounds of one length be heard together."""
+
+    # The module tree.
+
+    @property
+    def tower(self) -> Any:
+        """The module that hears."""
+        return self.model.get_submodule(self.tower_name)
+
+    @property
+    def projector(self) -> Any:
+        """The module between what is heard and the language model."""
+        return self.model.get_submodule(self.projector_name)
+
+    @property
+    def language_model(self) -> Any:
+        """The module that reads embeddings and gives last hidden states."""
+        return self.model.get_submodule(self.language_model_name)
+
+    @property
+    def head(self) -> Any:
+        """The linear module that makes logits of hidden states."""
+        return self.model.get_submodule(self.head_name)
+
+    @classmethod
+    def unquantised(cls) -> list[str]:
+        """Modules that stay in their own precision under NF4, so that audio features do not depend on the quantisation."""
+        return [cls.tower_name, cls.projector_name, cls.head_name]
+
+    @classmethod
+    def lora_targets(cls, names: Sequence[str], scope: Scope) -> list[str] | str:
+        """Which modules an adapter reaches, as peft takes it; names: last parts of module names. See earwitness.model.engine.adapters."""
+        if scope == "published":
+            return list(names)
+        return rf"{re.escape(cls.language_model_name)}\.layers\.\d+\.\w+\.({'|'.join(map(re.escape, names))})"
+
+    @property
+    def adapts_audio_tower(self) -> bool:
+        """Does an adapter change what the model makes of a sound before its language model reads it?"""
+        return any(LORA_MATRIX in name for part in (self.tower, self.projector) for name, _ in part.named_parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the language model is."""
+        return self.head.weight.device
+
+    @property
+    def embedding_size(self) -> int:
+        """Values per audio embedding: the language model's hidden size."""
+        return self.head.in_features
+
+    @property
+    def embedding_dtype(self) -> torch.dtype:
+        """The precision of audio embeddings."""
+        return next(self.projector.parameters()).dtype
+
+    # Loading.
+
+    @classmethod
+    def load_processor(cls, folder: Path) -> Any:
+        """The processor beside the weights; whatever the library raises is told by the caller."""
+        return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+    def fit(self) -> Sequence[tuple[str, Any, Any]]:
+        """What processor and model must agree on: (what it is, the processor's, the model's)."""
+        extractor, token = self.processor.feature_extractor, self.processor.tokenizer.convert_tokens_to_ids(self.processor.audio_token)
+        return (
+            ("mel bins", extractor.feature_size, self.tower.conv1.in_channels),
+            ("samples per second", extractor.sampling_rate, SAMPLE_RATE),
+            ("the audio token's number", token, self.model.config.audio_token_id),
+        )
+
+    # Hearing.
+
+    @property
+    def longest_waveform(self) -> int:
+        """Samples at 16 kHz that the model takes at most."""
+        return self.processor.feature_extractor.n_samples
+
+    @abstractmethod
+    def spectrograms(self, waveforms: Sequence[Waveform], device: torch.device | None = None) -> tuple[torch.Tensor, tuple[int, ...]]:
+        """What the tower reads of a batch of waveforms (16 kHz mono): (batch, bins, frames of the longest), float32 on the device, and the
+        length of each row in the family's own unit. The frames of a row depend on its own waveform alone.
+
+        Raises InputError where a waveform is empty, too long, or not finite.
+        """
+
+    @abstractmethod
+    def tokens_of(self, length: int) -> int:
+        """Audio tokens of a sound of a length that `spectrograms` gave."""
+
+    @abstractmethod
+    def n_tokens(self, n_samples: int) -> int:
+        """Audio tokens of a waveform of so many samples: as many as the processor writes."""
+
+    @abstractmethod
+    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        """What the tower, adapters included, makes of a batch that `spectrograms` made: (batch, longest number of tokens, width of the
+        tower); row i is valid up to tokens_of(lengths[i])."""
+
+    def project(self, heard: torch.Tensor) -> torch.Tensor:
+        """Audio embeddings (batch, tokens, hidden size) of what was heard."""
+        return self.projector(heard)
+
+    # Asking.
+
+    def ids_around(self, words: str, audio_position: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Tokens that the model's own chat template writes before and after the sound, where the user's turn is a sound and these words.
+
+        audio_position: whether the sound comes "before" or "after" the words.
+        Raises InputError where there is no template, it is broken, or it has not one place for the sound.
+        """
+        content = [self.sound_in_chat(), {"type": "text", "text": words}]
+        if audio_position == "after":
+            content.reverse()
+        conversation: list[Any] = [{"role": "user", "content": content}]
+        remedy = "copy the model's own chat template beside its weights"
+        try:
+            text = self.processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
+        except (TemplateError, ValueError, TypeError) as error:
+            raise InputError(f"the chat template cannot be used ({' '.join(str(error).split())[:200]}); {remedy}") from error
+        if (count := text.count(self.processor.audio_token)) != 1:
+            raise InputError(f"the chat template has {count} places for the sound, not one; {remedy}")
+        before, after = text.split(self.processor.audio_token)
+        return self.text_ids(before), self.text_ids(after)
+
+    @staticmethod
+    def sound_in_chat() -> Mapping[str, str]:
+        """A sound as a part of a conversation, as the family's chat template knows it."""
+        return {"type": "audio", "audio_url": "stimulus"}
+
+    def text_ids(self, text: str) -> tuple[int, ...]:
+        """Tokens of a text, special tokens in it included and no others added."""
+        return tuple(self.processor.tokenizer.encode(text, add_special_tokens=False))
+
+    # Reading and answering.
+
+    def embed(self, ids: Sequence[int] | torch.Tensor) -> torch.Tensor:
+        """Input embeddings (tokens, hidden size) on the device of the language model, wherever their table is kept."""
+        table = self.model.get_input_embeddings()
+        return table(torch.as_tensor(ids, dtype=torch.long, device=table.weight.device)).to(self.device)
+
+    def new_cache(self) -> DynamicCache:
+        """Keys and values of nothing read yet."""
+        return DynamicCache(config=self.language_model.config)
+
+    def read(self, embeddings: torch.Tensor, mask: torch.Tensor | None, positions: torch.Tensor, cache: DynamicCache | None = None) -> torch.Tensor:
+        """The last hidden states (rows, tokens, hidden size) of embeddings read after what the cache holds.
+
+        mask: (rows, tokens of the cache and these), 0 where a row is padded; None where none is. positions: (rows or 1, tokens), counted
+        from 0 in each row.
+        """
+        output = self.language_model(
+            inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=cache is not None
+        )
+        return output.last_hidden_state
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits of the whole vocabulary, computed in the head's precision, float32 (..., tokens)."""
+        return self.head(hidden).float()
+
+    def logits_of(self, hidden: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        """Logits of candidate tokens, computed in float32; hidden: (..., hidden size); ids: (..., candidates)."""
+        return torch.einsum("...h,...kh->...k", hidden.float(), self.head.weight[ids].float())

@@ -1,0 +1,76 @@
+"""What families with a Whisper-class encoder share: its log-mel spectrogram, and an encoder cut to the frames of short stimuli.
+
+The library pads every clip to the longest input, encodes all of it under a key mask, and keeps the valid part. Keys after the valid
+part have weight zero, pooled tokens read valid positions only, and the second convolution's last valid output reads no mel frame
+beyond 2L, where L is the number of valid convolution outputs. So the first 2L + 2 frames of the padded log-mel give the same
+function; fewer do not.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.models.whisper import WhisperFeatureExtractor
+
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.core.errors import InputError
+
+
+def convolution_length(n_samples: int, hop: int = 160) -> int:
+    """Valid outputs L of the encoder's convolutions for a clip of `n_samples`."""
+    frames = -(-n_samples // hop)
+    return (frames - 1) // 2 + 1
+
+
+def log_mel(
+    extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform], device: torch.device | None = None, whole: bool = False
+) -> tuple[torch.Tensor, tuple[int, ...]]:
+    """Log-mel spectrograms of a batch as the model's extractor computes them, cut to the frames that its longest clip needs.
+
+    device: where they are computed; the extractor itself would bring them back to the CPU. whole: the whole window instead.
+    Returns float32 (batch, mel bins, 2 max(L) + 2) on the device and the valid convolution lengths L.
+    Raises InputError where a clip is empty, longer than the model's window, or not finite.
+    """
+    longest = max(map(len, waveforms))
+    if longest > extractor.n_samples:
+        raise InputError(
+            f"a stimulus of {longest / SAMPLE_RATE:.2f} s is longer than the model's {extractor.n_samples / SAMPLE_RATE:.0f} s; shorten it"
+        )
+    if not min(map(len, waveforms)):
+        raise InputError("a stimulus has no samples; remake the stimuli")
+    lengths = tuple(convolution_length(len(waveform)) for waveform in waveforms)
+    needed = extractor.n_samples if whole else extractor.hop_length * (2 * max(lengths) + 2)
+    samples = torch.zeros(len(waveforms), min(needed, extractor.n_samples))
+    for row, waveform in zip(samples, waveforms, strict=True):
+        row[: len(waveform)] = torch.from_numpy(waveform)
+    if not torch.isfinite(samples).all():
+        raise InputError("a stimulus has samples that are not finite; remake the stimuli")
+    samples = samples.to(device)
+    window = torch.hann_window(extractor.n_fft, device=device)
+    spectrum = torch.stft(samples, extractor.n_fft, extractor.hop_length, window=window, return_complex=True)[..., :-1]
+    filters = torch.from_numpy(extractor.mel_filters).to(device, torch.float32)
+    mel = (filters.T @ spectrum.abs() ** 2).clamp(min=1e-10).log10()
+    return (torch.maximum(mel, mel.amax((1, 2), keepdim=True) - 8) + 4) / 4, lengths
+
+
+def trimmed_outputs(tower: Any, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """What an encoder under a key mask, pooled two by two, gives for a batch that `log_mel` made.
+
+    Returns (batch, longest L // 2, width); row i is valid up to lengths[i] // 2.
+    """
+    weight = tower.conv1.weight
+    mel, longest = mel.to(weight.device, weight.dtype), max(lengths)
+    hidden = nn.functional.gelu(tower.conv1(mel))
+    hidden = nn.functional.gelu(tower.conv2(hidden))[:, :, :longest].transpose(1, 2)
+    hidden = hidden + tower.embed_positions.weight[:longest]
+    mask = None
+    if min(lengths) < longest:
+        # Made on the device, row by row, since a recorded pass must not copy to it.
+        valid = torch.stack([torch.arange(longest, device=weight.device) < length for length in lengths]).long()
+        mask = create_bidirectional_mask(config=tower.config, inputs_embeds=hidden, attention_mask=valid)
+    for layer in tower.layers:
+        hidden = layer(hidden, mask)
+    pooled = tower.avg_pooler(hidden.transpose(1, 2)).transpose(1, 2) if longest > 1 else hidden[:, :0]
+    return tower.layer_norm(pooled)
