@@ -17,8 +17,8 @@ from pathlib import Path
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
 
-COSMETIC = frozenset({"earwitness/core/errors.py"})
-"""Modules that decide how errors are told, and no result; relative to the folder of the programs."""
+COSMETIC = frozenset({"earwitness/core/errors.py", "earwitness/tables/meanings.py"})
+"""Modules that decide how errors are told and columns explained, and no result; relative to the folder of the programs."""
 
 _EXCEPTION = re.compile(r"[A-Z]\w*(Error|Exception|Warning|Exit|Interrupt)$")
 """Names of classes whose text is a message, wherever they are made."""
@@ -32,6 +32,7 @@ _LABELS = {
     re.compile(r"(.*\.)?(ArgumentParser|add_argument|add_argument_group|add_subparsers|add_parser)"): {
         "help", "description", "epilog", "metavar", "title", "usage", "prog",
     },
+    re.compile("column|label|text|choice|share|number|count|whole|duration_ms|second"): {"means", "unit"},
     re.compile(r"(.*\.)?(tqdm|trange)"): {"desc", "unit", "unit_scale", "mininterval", "maxinterval", "leave", "ncols", "disable"},
 }  # fmt: skip
 """Functions -> keyword arguments that only a person reads."""

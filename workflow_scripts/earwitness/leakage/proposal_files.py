@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pandera.pandas as pa
 
 from earwitness.corpora.text_tables import file_named, read_text_table
 from earwitness.leakage.proposal import MOVES, Proposal
 from earwitness.leakage.report import escape
 from earwitness.leakage.verdict import verdict
-from earwitness.tables.columns import label, schema, text
+from earwitness.tables.columns import label, schema, second, text
 from earwitness.tables.files import write_table
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.ties import TIES
@@ -22,8 +21,19 @@ MOST_LINES = 100
 
 MOVES_TABLE = schema(
     "moves",
-    dict.fromkeys(MOVES, text()) | {"label": label(), "seconds": pa.Column(float, pa.Check.ge(0))},
+    {
+        "item": text(means="the row of a manifest, or the stimulus"),
+        "source": text(means="its source, as the manifest names it"),
+        "label": label(),
+        "seconds": second(means="its length"),
+        "from_part": text(means="the part that it was in"),
+        "to_part": text(means="the part that it goes to"),
+        "why": text(means="what it must stay together with"),
+    },
 )
+"""What a proposed split moves."""
+
+assert tuple(MOVES_TABLE.columns) == MOVES
 
 
 def write_manifests(

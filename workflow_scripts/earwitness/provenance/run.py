@@ -17,21 +17,19 @@ from packaging.utils import canonicalize_name
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
+from earwitness.tables.columns import column, count, schema, text
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-DIGESTS = pa.DataFrameSchema(
+DIGESTS = schema(
+    "digests",
     {
-        "path": pa.Column(str, pa.Check.str_length(min_value=1), unique=True),
-        "sha256": pa.Column(str, pa.Check.str_matches("^[0-9a-f]{64}$")),
-        "bytes": pa.Column(int, pa.Check.ge(0)),
+        "path": text(means="the file, relative to the working directory", unique=True),
+        "sha256": column(str, pa.Check.str_matches("^[0-9a-f]{64}$"), means="SHA-256 of its content"),
+        "bytes": count(means="its size", unit="bytes"),
     },
-    name="digests",
-    strict=True,
-    ordered=True,
-    coerce=True,
 )
-"""One row per file that went into or came out of a run; paths are relative to the working directory."""
+"""One row per file that went into or came out of a run."""
 
 
 def digest_table(paths: Iterable[Path], folder: Path) -> pd.DataFrame:

@@ -1,57 +1,58 @@
 """Tables of accuracy."""
 
-import pandera.pandas as pa
-
-from earwitness.tables.columns import count, label, number, schema, share, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, count, duration_ms, label, number, reliability, schema, share, text
 
 ACCURACY = schema(
     "accuracy",
     {
-        "system_id": text(),
-        "trained_on": text(),
-        "test_set": text(),
-        "seed": text(),
-        "metric": pa.Column(str, pa.Check.isin(["balanced_accuracy", "accuracy", "speech_accuracy", "nonspeech_accuracy"])),
-        "estimate": share(),
-        "low": share(nullable=True),
-        "high": share(nullable=True),
-        "naive_low": share(nullable=True),
-        "naive_high": share(nullable=True),
-        "interval": text(),
-        "n_items": count(),
-        "n_speech_sources": count(),
-        "n_nonspeech_sources": count(),
-        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
+        "system_id": text(means=meanings.SYSTEM),
+        "trained_on": text(means=meanings.TRAINED_ON),
+        "test_set": text(means=meanings.TEST_SET),
+        "seed": text(means=meanings.SEED_OR_ALL),
+        "metric": choice(
+            ["balanced_accuracy", "accuracy", "speech_accuracy", "nonspeech_accuracy"],
+            means="which share of right answers: over both classes alike, over all stimuli, over one class",
+        ),
+        "estimate": share(means=meanings.ESTIMATE),
+        "low": share(means=meanings.LOW, nullable=True),
+        "high": share(means=meanings.HIGH, nullable=True),
+        "naive_low": share(means="lower end of the interval that takes stimuli for independent; too narrow, for comparison only", nullable=True),
+        "naive_high": share(means="upper end of the same interval", nullable=True),
+        "interval": text(means=meanings.INTERVAL),
+        "n_items": count(means="stimuli that enter the metric"),
+        "n_speech_sources": count(means="sources of speech that enter the metric"),
+        "n_nonspeech_sources": count(means="other sources that enter the metric"),
+        "reliability": reliability(),
     },
 )
-"""seed: a number, "all" (mean over several seeds), or "-" (no training). trained_on names a split; "-" where not trained.
-test_set: "unseen" (test part of the grouped split) or "row_random" (test part of that split). interval: "jackknife_t",
-"two_way_t" (over sources and seeds), or "none". Counts are of what enters the metric. The naive interval assumes independent items."""
+"""How often each system is right: one row per system, test set, seed and metric."""
 
 SOURCE_ACCURACY = schema(
     "source_accuracy",
     {
-        "system_id": text(),
-        "trained_on": text(),
-        "test_set": text(),
-        "seed": text(),
-        "source_id": text(),
+        "system_id": text(means=meanings.SYSTEM),
+        "trained_on": text(means=meanings.TRAINED_ON),
+        "test_set": text(means=meanings.TEST_SET),
+        "seed": text(means=meanings.SEED_OR_ALL),
+        "source_id": text(means=meanings.SOURCE),
         "label": label(),
-        "n_items": count(),
-        "accuracy": share(),
+        "n_items": count(means="stimuli of this source"),
+        "accuracy": share(means="share of them that is answered right"),
     },
 )
+"""The same for each source: what every interval is made of."""
 
 CONDITION_ACCURACY = schema(
     "condition_accuracy",
     {
-        "system_id": text(),
-        "trained_on": text(),
-        "test_set": text(),
-        "duration_ms": pa.Column(int, pa.Check.gt(0)),
-        "snr_db": number(),
-        "balanced_accuracy": share(),
-        "n_items": count(),
+        "system_id": text(means=meanings.SYSTEM),
+        "trained_on": text(means=meanings.TRAINED_ON),
+        "test_set": text(means=meanings.TEST_SET),
+        "duration_ms": duration_ms(),
+        "snr_db": number(means=meanings.SNR, unit="dB"),
+        "balanced_accuracy": share(means=meanings.BALANCED_ACCURACY + "; mean over seeds"),
+        "n_items": count(means=meanings.N_ITEMS),
     },
 )
-"""Mean over seeds."""
+"""The same for each duration and signal-to-noise ratio."""

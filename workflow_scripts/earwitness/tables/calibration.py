@@ -1,72 +1,71 @@
 """Calibrations and how well probabilities hold."""
 
-import pandera.pandas as pa
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, column, count, number, schema, share, text
 
-from earwitness.tables.columns import count, number, schema, share, text
+_METHODS = ["none", "temperature", "platt"]
+_METHOD = "how log-odds became probabilities: as they are, divided by a temperature, or by Platt's slope and intercept"
 
 CALIBRATION_FITS = schema(
     "calibration_fits",
     {
-        "system_id": text(),
-        "seed": text(),
-        "method": pa.Column(str, pa.Check.isin(["temperature", "platt"])),
-        "slope": number(),
-        "intercept": number(),
-        "threshold": number(nullable=True),
-        "cross_validated_nll": number(nullable=True),
-        "chosen": pa.Column(bool),
-        "n_items": count(),
-        "n_speech_sources": count(),
-        "n_nonspeech_sources": count(),
+        "system_id": text(means=meanings.SYSTEM),
+        "seed": text(means=meanings.SEED_OR_ALL),
+        "method": choice(["temperature", "platt"], means=_METHOD),
+        "slope": number(means="calibrated log-odds = slope x log-odds + intercept, for classes equally frequent; a temperature is 1 / slope"),
+        "intercept": number(means="see slope; 0 for a temperature", unit="nats"),
+        "threshold": number(
+            means="log-odds at which the calibrated probability is one half; empty where the slope is not positive", unit="nats", nullable=True
+        ),
+        "cross_validated_nll": number(
+            means="negative log-likelihood on development sources that the fit did not see; empty where there are too few", unit="nats", nullable=True
+        ),
+        "chosen": column(bool, means="is it the one that is used: the simpler method, unless the other is better by more than one standard error"),
+        "n_items": count(means="development stimuli that it was fitted on"),
+        "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
+        "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
     },
 )
-"""Calibrations fitted on the development part: the calibrated log-odds are slope x log-odds + intercept, for classes equally
-frequent. Temperature is 1 / slope. threshold: the log-odds at which the calibrated probability is one half; empty where the slope is
-not positive. cross_validated_nll: nats, on development sources that the fit did not see;
-chosen: the simpler method unless the other is better there by more than one standard error."""
+"""Calibrations, fitted on the development part of the grouped split."""
 
 CALIBRATION = schema(
     "calibration",
     {
-        "system_id": text(),
-        "trained_on": text(),
-        "seed": text(),
-        "method": pa.Column(str, pa.Check.isin(["none", "temperature", "platt"])),
-        "nll": number(),
-        "nll_low": number(nullable=True),
-        "nll_high": number(nullable=True),
-        "brier": share(),
-        "brier_low": share(nullable=True),
-        "brier_high": share(nullable=True),
-        "ece": share(),
-        "ece_floor": share(),
-        "ece_corrected": share(),
-        "ece_low": share(nullable=True),
-        "ece_high": share(nullable=True),
-        "balanced_accuracy": share(),
-        "n_items": count(),
-        "n_speech_sources": count(),
-        "n_nonspeech_sources": count(),
+        "system_id": text(means=meanings.SYSTEM),
+        "trained_on": text(means=meanings.TRAINED_ON),
+        "seed": text(means=meanings.SEED_OR_ALL),
+        "method": choice(_METHODS, means=_METHOD),
+        "nll": number(means="negative log-likelihood of the right answer, per stimulus", unit="nats"),
+        "nll_low": number(means=meanings.LOW, unit="nats", nullable=True),
+        "nll_high": number(means=meanings.HIGH, unit="nats", nullable=True),
+        "brier": share(means="Brier score: mean squared distance between probability and truth"),
+        "brier_low": share(means=meanings.LOW, nullable=True),
+        "brier_high": share(means=meanings.HIGH, nullable=True),
+        "ece": share(means="expected calibration error over 15 bins of equal weight"),
+        "ece_floor": share(means="the calibration error that a perfectly calibrated system is expected to show with sources that scatter like these"),
+        "ece_corrected": share(means="the calibration error beyond that floor"),
+        "ece_low": share(means="lower end of the interval of ece_corrected, clustered by source", nullable=True),
+        "ece_high": share(means="upper end of the same interval", nullable=True),
+        "balanced_accuracy": share(means="balanced accuracy where the answer is SPEECH from a probability of one half"),
+        "n_items": count(means=meanings.N_ITEMS),
+        "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
+        "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
     },
 )
-"""How well probabilities of speech hold on unseen sources, both classes weighing the same. nll: nats. ece: 15 bins of equal weight;
-ece_floor: what a perfectly calibrated system is expected to show whose sources scatter like these; ece_corrected: without that, with its
-interval ece_low to ece_high. Intervals are clustered by source, and hold for new seeds.
-balanced_accuracy: with SPEECH from a probability of one half."""
+"""How well probabilities of speech hold on unseen sources, before and after calibration. Both classes weigh the same."""
 
 RELIABILITY = schema(
     "reliability",
     {
-        "system_id": text(),
-        "method": pa.Column(str, pa.Check.isin(["none", "temperature", "platt"])),
-        "bin": count(),
-        "probability": share(),
-        "speech_share": share(),
-        "low": share(nullable=True),
-        "high": share(nullable=True),
-        "n_items": count(),
-        "n_sources": count(),
+        "system_id": text(means=meanings.SYSTEM),
+        "method": choice(_METHODS, means=_METHOD),
+        "bin": count(means="number of the bin, from the lowest probabilities"),
+        "probability": share(means="mean probability of speech in the bin"),
+        "speech_share": share(means="share of speech in the bin"),
+        "low": share(means=meanings.LOW, nullable=True),
+        "high": share(means=meanings.HIGH, nullable=True),
+        "n_items": count(means="answers in the bin; a stimulus counts once per seed"),
+        "n_sources": count(means=meanings.N_SOURCES),
     },
 )
-"""The reliability diagram: per bin of equal weight the mean probability and the share of speech, both classes weighing the same, with
-intervals clustered by source. Items count once per seed."""
+"""The reliability diagrams: bins of equal weight, both classes weighing the same."""

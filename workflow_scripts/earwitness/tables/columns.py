@@ -1,41 +1,78 @@
 """Columns that many tables share, and how a schema is put together.
 
+Every column tells what it holds (`means`) and in what unit; docs/data_dictionary.md is made of that. Neither counts for what a job depends on.
 Training reads tables, so this module knows nothing of single ones: a column of the report must not retrain a model.
 """
 
+from collections.abc import Sequence
+
 import pandera.pandas as pa
+
+from earwitness.tables import meanings
 
 LABELS = ("SPEECH", "NONSPEECH")
 
 
-def label() -> pa.Column:
+def column(
+    kind: type | str, check: pa.Check | None = None, means: str = "", unit: str = "", nullable: bool = False, unique: bool = False
+) -> pa.Column:
+    """A column of a pandas type. means: what it holds; unit: of its numbers, "" for none."""
+    return pa.Column(kind, check, nullable=nullable, unique=unique, description=means, metadata={"unit": unit})
+
+
+def label(means: str = meanings.LABEL) -> pa.Column:
     """The class of a sound, one of LABELS."""
-    return pa.Column(str, pa.Check.isin(LABELS))
+    return column(str, pa.Check.isin(LABELS), means=means)
 
 
-def text(unique: bool = False) -> pa.Column:
-    """Text of at least one character."""
-    return pa.Column(str, pa.Check.str_length(min_value=1), unique=unique)
+def text(means: str = "", unique: bool = False, may_be_empty: bool = False) -> pa.Column:
+    """Text of at least one character, unless it may be empty."""
+    return column(str, None if may_be_empty else pa.Check.str_length(min_value=1), means=means, unique=unique)
 
 
-def share(nullable: bool = False) -> pa.Column:
+def choice(values: Sequence[str], means: str = "") -> pa.Column:
+    """One of a few texts."""
+    return column(str, pa.Check.isin(list(values)), means=means)
+
+
+def share(means: str = "", nullable: bool = False) -> pa.Column:
     """A number from 0 to 1."""
-    return pa.Column(float, pa.Check.in_range(0, 1), nullable=nullable)
+    return column(float, pa.Check.in_range(0, 1), means=means, nullable=nullable)
 
 
-def number(nullable: bool = False) -> pa.Column:
+def number(means: str = "", unit: str = "", nullable: bool = False, check: pa.Check | None = None) -> pa.Column:
     """Any number."""
-    return pa.Column(float, nullable=nullable)
+    return column(float, check, means=means, unit=unit, nullable=nullable)
 
 
-def count() -> pa.Column:
-    """A whole number from 0."""
-    return pa.Column(int, pa.Check.ge(0))
+def count(means: str = "", unit: str = "", minimum: int = 0) -> pa.Column:
+    """A whole number from 0, or another minimum."""
+    return column(int, pa.Check.ge(minimum), means=means, unit=unit)
+
+
+def whole(means: str = "", unit: str = "", check: pa.Check | None = None) -> pa.Column:
+    """A whole number that may be missing."""
+    return column("Int64", check, means=means, unit=unit, nullable=True)
+
+
+def duration_ms(means: str = meanings.DURATION) -> pa.Column:
+    """The length of a stimulus's sound."""
+    return column(int, pa.Check.gt(0), means=means, unit="ms")
+
+
+def second(means: str = "", above: bool = False) -> pa.Column:
+    """A place in a recording: from its start, or after it."""
+    return number(means=means, unit="s", check=pa.Check.gt(0) if above else pa.Check.ge(0))
 
 
 def conclusion() -> pa.Column:
     """What a comparison came to."""
-    return pa.Column(str, pa.Check.isin(["different", "equivalent", "inconclusive", "descriptive_only"]))
+    return choice(["different", "equivalent", "inconclusive", "descriptive_only"], means=meanings.CONCLUSION)
+
+
+def reliability() -> pa.Column:
+    """How many sources stand behind an estimate."""
+    return choice(["ok", "few_sources", "descriptive_only"], means=meanings.RELIABILITY)
 
 
 def schema(name: str, columns: dict[str, pa.Column], unique: list[str] | None = None) -> pa.DataFrameSchema:

@@ -1,48 +1,45 @@
 """Tables of differences between systems and between test sets."""
 
+from earwitness.tables import meanings
 from earwitness.tables.columns import conclusion, count, number, schema, share, text
 
 COMPARISONS = schema(
     "comparisons",
     {
-        "system_a": text(),
-        "system_b": text(),
-        "test_set": text(),
-        "difference": number(),
-        "low": number(nullable=True),
-        "high": number(nullable=True),
-        "p_clustered_t": share(nullable=True),
-        "p_sign_flip": share(nullable=True),
-        "p_durkalski": share(nullable=True),
-        "p_tost": share(nullable=True),
-        "p_holm": share(nullable=True),
+        "system_a": text(means=meanings.SYSTEM),
+        "system_b": text(means="the system that it is compared with"),
+        "test_set": text(means=meanings.TEST_SET),
+        "difference": number(means="balanced accuracy of a minus that of b on the same stimuli, mean over seeds"),
+        "low": number(means="lower end of its interval for new sources (and new seeds), before correction for several tests", nullable=True),
+        "high": number(means="upper end of the same interval", nullable=True),
+        "p_clustered_t": share(means=meanings.P_CLUSTERED, nullable=True),
+        "p_sign_flip": share(means="exact p of flipping the signs of sources' differences; empty where a system has several seeds", nullable=True),
+        "p_durkalski": share(means="p of Durkalski's test for clustered pairs; empty where a system has several seeds", nullable=True),
+        "p_tost": share(means=meanings.P_TOST, nullable=True),
+        "p_holm": share(means=meanings.P_HOLM, nullable=True),
         "conclusion": conclusion(),
-        "only_a_correct": count(),
-        "only_b_correct": count(),
-        "p_mcnemar_assumes_independent_items": share(),
-        "n_items": count(),
-        "n_sources": count(),
+        "only_a_correct": count(means="stimuli that a alone answers right, by the majority of seeds"),
+        "only_b_correct": count(means="stimuli that b alone answers right, by the majority of seeds"),
+        "p_mcnemar_assumes_independent_items": share(means="McNemar's exact p, which takes stimuli for independent; for comparison only"),
+        "n_items": count(means=meanings.N_ITEMS),
+        "n_sources": count(means=meanings.N_SOURCES),
     },
 )
-"""difference: balanced accuracy of a minus b on the same stimuli, averaged over seeds. The interval, p_clustered_t and
-p_tost (equivalence within the margin) hold for new sources and, where a system has several seeds, new seeds; p_sign_flip
-and p_durkalski for new sources alone, so they are empty where there are several. p_holm adjusts p_clustered_t over the table.
-Clustered p-values are empty below 6 sources in a class."""
+"""Paired comparisons of two systems on the same stimuli."""
 
 LEAKAGE = schema(
     "leakage",
     {
-        "system_id": text(),
-        "seed": text(),
-        "metric": text(),
-        "own_test": share(),
-        "unseen_sources": share(),
-        "inflation": number(),
-        "low": number(nullable=True),
-        "high": number(nullable=True),
-        "base_own_test": share(),
-        "base_unseen_sources": share(),
+        "system_id": text(means=meanings.SYSTEM),
+        "seed": text(means=meanings.SEED_OR_ALL),
+        "metric": text(means="`balanced_accuracy`, `speech_accuracy` or `nonspeech_accuracy`"),
+        "own_test": share(means="accuracy on the test rows of the leaky split, whose sources the adapter trained on"),
+        "unseen_sources": share(means="accuracy on sources that it never heard"),
+        "inflation": number(means="own_test minus unseen_sources: what leakage buys"),
+        "low": number(means=meanings.LOW, nullable=True),
+        "high": number(means=meanings.HIGH, nullable=True),
+        "base_own_test": share(means="accuracy of the base on the same rows: it shows how far the two sets differ in difficulty"),
+        "base_unseen_sources": share(means="accuracy of the base on the same unseen sources"),
     },
 )
-"""What leakage buys: the same adapter on its own row-random test rows and on sources it never heard; the base on the
-same two sets shows how far they differ in difficulty."""
+"""What leakage buys: one adapter on its own row-random test rows and on sources that it never heard."""

@@ -1,29 +1,27 @@
 """The table of what ensembles gain."""
 
-import pandera.pandas as pa
-
-from earwitness.tables.columns import conclusion, count, number, schema, share, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, conclusion, count, number, schema, share, text
 
 ENSEMBLES = schema(
     "ensembles",
     {
-        "system_id": text(),
-        "members": text(),
-        "rule": pa.Column(str, pa.Check.isin(["vote", "mean"])),
-        "n_seeds": pa.Column(int, pa.Check.ge(2)),
-        "unanimous": share(),
-        "balanced_accuracy": share(),
-        "single_seed_expectation": share(),
-        "gain": number(),
-        "low": number(nullable=True),
-        "high": number(nullable=True),
-        "p_clustered_t": share(nullable=True),
-        "p_tost": share(nullable=True),
-        "p_holm": share(nullable=True),
+        "system_id": text(means="the ensemble"),
+        "members": text(means="the system whose seeds it combines"),
+        "rule": choice(["vote", "mean"], means="majority of answers, or mean of log-odds"),
+        "n_seeds": count(means="seeds that it combines", minimum=2),
+        "unanimous": share(means="share of stimuli on which all seeds agree"),
+        "balanced_accuracy": share(means="balanced accuracy of the ensemble"),
+        "single_seed_expectation": share(means="mean balanced accuracy of its seeds"),
+        "gain": number(means="what the ensemble has more than that"),
+        "low": number(means="lower end of the gain's interval for new sources and these seeds, before correction", nullable=True),
+        "high": number(means="upper end of the same interval", nullable=True),
+        "p_clustered_t": share(means="two-sided p of the paired t-test over sources; empty below 6 sources in a class", nullable=True),
+        "p_tost": share(means=meanings.P_TOST, nullable=True),
+        "p_holm": share(means=meanings.P_HOLM, nullable=True),
         "conclusion": conclusion(),
-        "n_items": count(),
-        "n_sources": count(),
+        "n_items": count(means=meanings.N_ITEMS),
+        "n_sources": count(means=meanings.N_SOURCES),
     },
 )
-"""Ensembles of an adapter's seeds on unseen sources. single_seed_expectation: mean balanced accuracy of the seeds; gain: what the
-ensemble has more. Interval and p-values hold for new sources and these seeds. unanimous: share of stimuli on which all seeds agree."""
+"""What ensembles of an adapter's seeds gain on unseen sources over the expectation of one seed."""

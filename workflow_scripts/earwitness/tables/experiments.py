@@ -1,87 +1,93 @@
 """Tables of experiments: recipes, seeds, splits, costs, learning curves and sizes of test sets."""
 
-import pandera.pandas as pa
-
-from earwitness.tables.columns import count, number, schema, share, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, count, number, reliability, schema, share, text
 
 EXPERIMENT = schema(
     "experiment",
     {
-        "recipe": text(),
-        "split": text(),
-        "test_set": text(),
-        "seed": text(),
-        "train_speech_sources": count(),
-        "train_nonspeech_sources": count(),
-        "balanced_accuracy": share(),
-        "low": share(nullable=True),
-        "high": share(nullable=True),
-        "gain": number(),
-        "gain_low": number(nullable=True),
-        "gain_high": number(nullable=True),
-        "against_first": number(nullable=True),
-        "against_first_low": number(nullable=True),
-        "against_first_high": number(nullable=True),
-        "interval": text(),
-        "n_items": count(),
-        "n_speech_sources": count(),
-        "n_nonspeech_sources": count(),
-        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
+        "recipe": text(means=meanings.RECIPE),
+        "split": text(means="split that the adapters trained on; `folds`: all folds together"),
+        "test_set": text(
+            means="`unseen`; `row_random`; the name of a fold or of a redrawn split; `every_source`: every fold's answers to the sources that it"
+            " did not hear, as one system's"
+        ),
+        "seed": text(means="training seed, or `all` for the mean over several"),
+        "train_speech_sources": count(means="sources of speech that it trained on"),
+        "train_nonspeech_sources": count(means="other sources that it trained on"),
+        "balanced_accuracy": share(means=meanings.BALANCED_ACCURACY),
+        "low": share(means=meanings.LOW, nullable=True),
+        "high": share(means=meanings.HIGH, nullable=True),
+        "gain": number(means="balanced accuracy minus that of the base on the same stimuli"),
+        "gain_low": number(means=meanings.LOW, nullable=True),
+        "gain_high": number(means=meanings.HIGH, nullable=True),
+        "against_first": number(
+            means="balanced accuracy minus that of the experiment's first recipe, with the same split and seeds; empty for itself", nullable=True
+        ),
+        "against_first_low": number(means=meanings.LOW, nullable=True),
+        "against_first_high": number(means=meanings.HIGH, nullable=True),
+        "interval": text(means=meanings.INTERVAL),
+        "n_items": count(means=meanings.N_ITEMS),
+        "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
+        "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
+        "reliability": reliability(),
     },
 )
-"""seed: a number or "all". test_set: "unseen", "row_random", the name of a fold or of a redrawn split, or "every_source": every fold's answers to the
-sources it did not hear, as one system's, whose split is "folds". gain: over the base, on the same stimuli. against_first: over
-the experiment's first recipe, trained on the same split with the same seeds; empty for itself."""
+"""Every recipe and split of an experiment, per seed and over all."""
 
 LEARNING_CURVE = schema(
     "learning_curve",
     {
-        "recipe": text(),
-        "kind": pa.Column(str, pa.Check.isin(["measured", "fitted", "extrapolated"])),
-        "training_speakers": count(),
-        "balanced_accuracy": share(),
-        "low": share(nullable=True),
-        "high": share(nullable=True),
+        "recipe": text(means=meanings.RECIPE),
+        "kind": choice(
+            ["measured", "fitted", "extrapolated"],
+            means="`fitted`: a line through the log-odds of being right against the logarithm of the number of speakers; `extrapolated`: beyond them",
+        ),
+        "training_speakers": count(means="speakers that it trained on"),
+        "balanced_accuracy": share(means="balanced accuracy on unseen sources"),
+        "low": share(means=meanings.LOW, nullable=True),
+        "high": share(means=meanings.HIGH, nullable=True),
     },
 )
-"""On unseen sources; fitted: a line through the log-odds against the logarithm of the number of training speakers."""
+"""Accuracy by the number of training speakers."""
 
 TEST_SIZES = schema(
     "test_sizes",
     {
-        "system_id": text(),
-        "n_items": count(),
-        "n_sources": count(),
-        "draws": count(),
-        "balanced_accuracy": share(),
-        "lowest": share(),
-        "highest": share(),
-        "half_width": number(nullable=True),
-        "gain": number(nullable=True),
-        "gain_half_width": number(nullable=True),
-        "minimum_detectable_gain": number(nullable=True),
-        "share_of_draws_that_show_a_gain": share(nullable=True),
+        "system_id": text(means=meanings.SYSTEM),
+        "n_items": count(means="stimuli in the test set"),
+        "n_sources": count(means=meanings.N_SOURCES),
+        "draws": count(means="test sets of this size that were drawn"),
+        "balanced_accuracy": share(means="mean over draws"),
+        "lowest": share(means="2.5 % quantile over draws"),
+        "highest": share(means="97.5 % quantile over draws"),
+        "half_width": number(means="median half width of the interval clustered by source", nullable=True),
+        "gain": number(means="gain over the base on the same stimuli, mean over draws; empty for the base", nullable=True),
+        "gain_half_width": number(means="median half width of the gain's interval", nullable=True),
+        "minimum_detectable_gain": number(
+            means="smallest true gain that such a test set would find with the power of `statistics.power`", nullable=True
+        ),
+        "share_of_draws_that_show_a_gain": share(means="share of draws whose interval of the gain lies above 0", nullable=True),
     },
 )
-"""Test sets of n_items drawn from the unseen sources. lowest, highest: 2.5 and 97.5 % quantiles of the estimate over draws;
-half widths are medians of intervals clustered by source. gain: over the base, on the same items."""
+"""What test sets of several sizes, drawn from the unseen sources, would have shown."""
 
 EFFICIENCY = schema(
     "efficiency",
     {
-        "recipe": text(),
-        "split": text(),
-        "seed": text(),
-        "balanced_accuracy": share(),
-        "trainable_parameters": count(),
-        "adapter_bytes": count(),
-        "load_s": number(),
-        "wall_s": number(),
-        "processor_s": number(),
-        "samples": count(),
-        "ms_per_sample": number(nullable=True),
-        "peak_memory_bytes": count(),
-        "device": text(),
+        "recipe": text(means=meanings.RECIPE),
+        "split": text(means="split that the adapter trained on"),
+        "seed": text(means="training seed"),
+        "balanced_accuracy": share(means="balanced accuracy on unseen sources"),
+        "trainable_parameters": count(means="parameters of the adapter"),
+        "adapter_bytes": count(means="size of its weights on disk", unit="bytes"),
+        "load_s": number(means="time to load the base and the stimuli", unit="s"),
+        "wall_s": number(means="time to train", unit="s"),
+        "processor_s": number(means="processor time to train, over all threads", unit="s"),
+        "samples": count(means="stimuli that it was shown, repetitions included"),
+        "ms_per_sample": number(means="wall time per stimulus shown", unit="ms", nullable=True),
+        "peak_memory_bytes": count(means="most memory at once: of the GPU where there is one, else of the process", unit="bytes"),
+        "device": text(means="processor or GPU that it trained on"),
     },
 )
 """What training took; times and memory differ from run to run."""

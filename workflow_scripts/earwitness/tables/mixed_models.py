@@ -1,66 +1,66 @@
 """Tables of mixed models."""
 
-import pandera.pandas as pa
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, column, count, number, reliability, schema, share, text
 
-from earwitness.tables.columns import count, number, schema, share, text
+_STIMULI = "which stimuli the model is of: with noise, or without"
+_D_PRIME = "d'"
 
 MIXED_MODEL_EFFECTS = schema(
     "mixed_model_effects",
     {
-        "system_id": text(),
-        "seed": text(),
-        "stimuli": pa.Column(str, pa.Check.isin(["noisy", "clean"])),
-        "term": text(),
-        "meaning": text(),
-        "estimate": number(nullable=True),
-        "standard_error": number(nullable=True),
-        "low": number(nullable=True),
-        "high": number(nullable=True),
-        "df": number(nullable=True),
-        "z": number(nullable=True),
-        "p_wald": share(nullable=True),
-        "likelihood_ratio": number(nullable=True),
-        "p_likelihood_ratio": share(nullable=True),
-        "p_holm": share(nullable=True),
+        "system_id": text(means=meanings.SYSTEM),
+        "seed": text(means=meanings.SEED_OR_ALL),
+        "stimuli": choice(["noisy", "clean"], means=_STIMULI),
+        "term": text(means="fixed effect, as the formula writes it"),
+        "meaning": text(means="what it means, in words"),
+        "estimate": number(means="the effect; empty where the fit's status is not ok", unit=_D_PRIME, nullable=True),
+        "standard_error": number(means="standard error of the effect, from leaving out sources", unit=_D_PRIME, nullable=True),
+        "low": number(means=meanings.LOW, unit=_D_PRIME, nullable=True),
+        "high": number(means=meanings.HIGH, unit=_D_PRIME, nullable=True),
+        "df": number(
+            means="degrees of freedom of t; inf where the standard error is the model's own, which takes several clips per source", nullable=True
+        ),
+        "z": number(means="estimate over standard error", nullable=True),
+        "p_wald": share(means="two-sided p of that; empty below 6 sources in a class", nullable=True),
+        "likelihood_ratio": number(means="twice the log-likelihood lost without the term; for terms with the label only", nullable=True),
+        "p_likelihood_ratio": share(means="p of that; it takes sources to differ in their intercepts alone", nullable=True),
+        "p_holm": share(means="p_wald after Holm's correction over the terms with the label of one fit", nullable=True),
     },
 )
-"""One row per fixed effect of the mixed model of one system's (and seed's) answers, in units of d'. Standard errors come from
-leaving out sources, with t of df degrees of freedom (inf: the model's own, where sources have several clips). likelihood_ratio: against
-the refit without the term, for the label terms only; its p takes sources to differ in their intercepts alone. p_holm adjusts p_wald
-over the label terms of one fit. Estimates are empty where the fit's status is not "ok", p-values below 6 sources in a class."""
+"""One row per fixed effect of the mixed model of one system's (and seed's) answers."""
 
 MIXED_MODEL_FITS = schema(
     "mixed_model_fits",
     {
-        "system_id": text(),
-        "seed": text(),
-        "stimuli": pa.Column(str, pa.Check.isin(["noisy", "clean"])),
-        "formula": text(),
-        "status": pa.Column(str, pa.Check.isin(["ok", "separated", "not_converged"])),
-        "method": pa.Column(str, pa.Check.isin(["quadrature", "laplace", "-"])),
-        "singular": pa.Column("boolean", nullable=True),
-        "largest_step": number(nullable=True),
-        "n_answers": count(),
-        "n_clips": count(),
-        "n_speech_sources": count(),
-        "n_nonspeech_sources": count(),
-        "sd_speech_sources": number(nullable=True),
-        "sd_nonspeech_sources": number(nullable=True),
-        "sd_clips": number(nullable=True),
-        "log_likelihood": number(nullable=True),
-        "log_likelihood_constant": number(nullable=True),
-        "log_likelihood_constant_mixed": number(nullable=True),
-        "mcfadden_against_constant": number(nullable=True),
-        "mcfadden_against_constant_mixed": number(nullable=True),
-        "r2_marginal": share(nullable=True),
-        "r2_conditional": share(nullable=True),
-        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
-        "note": text(),
+        "system_id": text(means=meanings.SYSTEM),
+        "seed": text(means="training seed; `-` where nothing was trained"),
+        "stimuli": choice(["noisy", "clean"], means=_STIMULI),
+        "formula": text(means="the model"),
+        "status": choice(
+            ["ok", "separated", "not_converged"],
+            means="`separated`: answers are predicted perfectly, and estimates would be infinite; `not_converged`: more than 0.05 standard errors"
+            " are left to go, or a smaller model fits better",
+        ),
+        "method": choice(["quadrature", "laplace", "-"], means="how the likelihood was integrated; `-` where it has no maximum"),
+        "singular": column("boolean", means="is a random standard deviation at its boundary, below 0.01", nullable=True),
+        "largest_step": number(means="what is left to go to the maximum", unit="standard errors", nullable=True),
+        "n_answers": count(means="answers that it was fitted to"),
+        "n_clips": count(means="clips that they are of"),
+        "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
+        "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
+        "sd_speech_sources": number(means="standard deviation of sources of speech", unit=_D_PRIME, nullable=True),
+        "sd_nonspeech_sources": number(means="standard deviation of other sources", unit=_D_PRIME, nullable=True),
+        "sd_clips": number(means="standard deviation of clips; empty where every source has one", unit=_D_PRIME, nullable=True),
+        "log_likelihood": number(means="log-likelihood of the answers", unit="nats", nullable=True),
+        "log_likelihood_constant": number(means="that of a constant alone", unit="nats", nullable=True),
+        "log_likelihood_constant_mixed": number(means="that of a constant with the random effects", unit="nats", nullable=True),
+        "mcfadden_against_constant": number(means="McFadden's R2 against the constant", nullable=True),
+        "mcfadden_against_constant_mixed": number(means="McFadden's R2 against the constant with random effects", nullable=True),
+        "r2_marginal": share(means="Nakagawa's R2 of the fixed effects, on the latent scale", nullable=True),
+        "r2_conditional": share(means="Nakagawa's R2 of fixed and random effects", nullable=True),
+        "reliability": reliability(),
+        "note": text(means="what to know of the fit, in words; `-` for nothing"),
     },
 )
-"""One row per mixed model; seed: a number, or "-" (no training). status: "separated" where answers are predicted
-perfectly and estimates would be infinite; "not_converged" where more than 0.05 standard errors
-are left to go (largest_step), or a smaller model fits better. method: how the likelihood was integrated; "-" where it has
-no maximum. singular: a random standard deviation (sd_...) below 0.01, its boundary. Log-likelihoods are of Bernoulli rows;
-the null models are intercept-only, "constant" without and "constant_mixed" with the random effects. R2 marginal and
-conditional are Nakagawa's, on the latent scale. sd_clips is empty where every source has one clip."""
+"""One row per mixed model (probit, of "said SPEECH")."""

@@ -1,23 +1,21 @@
 """The table of accuracy from phase to phase."""
 
-import pandera.pandas as pa
-
-from earwitness.tables.columns import count, number, schema, share, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, count, number, schema, share, text
 
 PHASES = schema(
     "phases",
     {
-        "phase": pa.Column(str, pa.Check.isin(["reference", "zero-shot", "prompt", "fine-tuned", "ensemble"])),
-        "system_id": text(),
-        "name": text(),
-        "estimate": share(),
-        "low": share(nullable=True),
-        "high": share(nullable=True),
-        "change": number(),
-        "change_low": number(nullable=True),
-        "change_high": number(nullable=True),
-        "n_sources": count(),
+        "phase": choice(["reference", "zero-shot", "prompt", "fine-tuned", "ensemble"], means="part of the study"),
+        "system_id": text(means=meanings.SYSTEM),
+        "name": text(means="the system as a figure calls it"),
+        "estimate": share(means="balanced accuracy on unseen sources"),
+        "low": share(means=meanings.LOW, nullable=True),
+        "high": share(means=meanings.HIGH, nullable=True),
+        "change": number(means="balanced accuracy minus that of zero-shot on the same stimuli"),
+        "change_low": number(means=meanings.LOW, nullable=True),
+        "change_high": number(means=meanings.HIGH, nullable=True),
+        "n_sources": count(means=meanings.N_SOURCES),
     },
 )
-"""Balanced accuracy on unseen sources, phase by phase of the study; change: against zero-shot on the same stimuli. Intervals clustered
-by source and, where a system has several, by seed."""
+"""Accuracy from phase to phase of the study."""

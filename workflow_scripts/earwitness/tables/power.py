@@ -2,44 +2,49 @@
 
 import pandera.pandas as pa
 
-from earwitness.tables.columns import conclusion, count, number, schema, share, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, conclusion, count, number, schema, share, text
+
+_TIMES = "by how much both classes' numbers of sources would have to be multiplied {}; inf where no number is enough for these seeds"
 
 POWER = schema(
     "power",
     {
-        "system_a": text(),
-        "system_b": text(),
+        "system_a": text(means=meanings.SYSTEM),
+        "system_b": text(means="the system that it is compared with"),
         "conclusion": conclusion(),
-        "difference": number(),
-        "standard_error": number(nullable=True),
-        "n_seeds": count(),
-        "n_speech_sources": count(),
-        "n_nonspeech_sources": count(),
-        "level": share(),
-        "power": share(),
-        "minimum_detectable_difference": number(nullable=True),
-        "times_sources_for_observed": number(nullable=True),
-        "times_sources_for_margin": number(nullable=True),
-        "times_sources_for_equivalence": number(nullable=True),
+        "difference": number(means="balanced accuracy of a minus that of b"),
+        "standard_error": number(means="its standard error for new sources and seeds", nullable=True),
+        "n_seeds": count(means="training seeds behind it"),
+        "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
+        "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
+        "level": share(means="level of one two-sided test: the family's over the number of pairs"),
+        "power": share(means="power that is asked for, `statistics.power`"),
+        "minimum_detectable_difference": number(means="smallest true difference found with that power from the present sources", nullable=True),
+        "times_sources_for_observed": number(means=_TIMES.format("to find a true difference of the observed size"), nullable=True),
+        "times_sources_for_margin": number(means=_TIMES.format("to find one of the equivalence margin"), nullable=True),
+        "times_sources_for_equivalence": number(means=_TIMES.format("to show equivalence where there is none"), nullable=True),
     },
 )
-"""What would settle each comparison (earwitness.evaluation.power), with as many seeds and stimuli per source as here. level: of one two-sided test,
-the family's level over the number of pairs. minimum_detectable_difference: found with that power from the present sources.
-times_sources_...: by how much both classes' numbers of sources would have to be multiplied to find a true difference of the
-observed size, to find one of the equivalence margin, and to show equivalence where there is none; inf where no number of sources is
-enough for these seeds, empty where a class has fewer than two sources."""
+"""What would settle each comparison, with as many seeds and stimuli per source as here. Empty where a class has fewer than two sources."""
 
 VARIANCE = schema(
     "variance",
     {
-        "system_id": text(),
-        "test_set": text(),
-        "component": pa.Column(str, pa.Check.isin(["seed", "speech_source", "nonspeech_source", "speech_residual", "nonspeech_residual"])),
-        "n": count(),
-        "sd": pa.Column(float, pa.Check.ge(0), nullable=True),
-        "share_of_variance": share(nullable=True),
+        "system_id": text(means=meanings.SYSTEM),
+        "test_set": text(means=meanings.TEST_SET),
+        "component": choice(
+            ["seed", "speech_source", "nonspeech_source", "speech_residual", "nonspeech_residual"],
+            means="where the variance comes from; residual: seed by source, with the chance of single stimuli",
+        ),
+        "n": count(means="seeds or sources"),
+        "sd": number(
+            means="standard deviation: of seeds in balanced accuracy, of sources in their class's accuracy; empty for seed and residual where there"
+            " is one seed, whose residual is part of the source",
+            nullable=True,
+            check=pa.Check.ge(0),
+        ),
+        "share_of_variance": share(means="share of the variance of the mean balanced accuracy", nullable=True),
     },
 )
-"""Two-way variance components of accuracy. sd: of seeds in balanced accuracy; of sources in their class's accuracy; residual: seed by
-source with the chance of single stimuli. share_of_variance: of the variance of the mean balanced accuracy. Seed and residual are
-empty where there is one seed: the residual is then part of the source. n: seeds or sources."""
+"""Two-way variance components of accuracy."""

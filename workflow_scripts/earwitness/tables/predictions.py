@@ -8,28 +8,29 @@ import pandera.pandas as pa
 
 from earwitness.core.errors import InputError
 from earwitness.systems import COMBINATIONS, KINDS, System
-from earwitness.tables.columns import label, number, schema, share, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, column, label, number, schema, share, text, whole
 
 PREDICTIONS = schema(
     "predictions",
     {
-        "stimulus_id": text(),
-        "kind": pa.Column(str, pa.Check.isin(KINDS)),
-        "name": text(),
-        "split": pa.Column("string", nullable=True),
-        "seed": pa.Column("Int64", nullable=True),
-        "combination": pa.Column("string", pa.Check.isin(COMBINATIONS), nullable=True),
-        "prompt_id": text(),
-        "log_odds": number(),
-        "answer": label(),
-        "coverage": share(nullable=True),
-        "letter_bias": number(nullable=True),
-        "n_audio_tokens": pa.Column("Int64", nullable=True),
+        "stimulus_id": text(means=meanings.STIMULUS),
+        "kind": choice(KINDS, means="what answers; with name, split, seed and combination the parts of a system (earwitness.systems.System)"),
+        "name": text(means="the recipe, the detector or the probe; `base` for the base"),
+        "split": column("string", means="split that it trained on; empty where it did not train", nullable=True),
+        "seed": whole(means="training seed; empty where there is none"),
+        "combination": column(
+            "string", pa.Check.isin(COMBINATIONS), means="how an ensemble's seeds are combined; empty for what is none", nullable=True
+        ),
+        "prompt_id": text(means=meanings.PROMPT + "; `-` for what is not asked"),
+        "log_odds": number(means=meanings.LOG_ODDS, unit="nats"),
+        "answer": label(means="SPEECH where the log-odds are above 0, or above a detector's threshold"),
+        "coverage": share(means="probability that both answers have together; empty for detectors", nullable=True),
+        "letter_bias": number(means="by how much the letter A is favoured; empty where the answer is no letter", unit="nats", nullable=True),
+        "n_audio_tokens": whole(means="tokens that the base hears of the stimulus; empty for detectors"),
     },
 )
-"""kind, name, split, seed and combination are the parts of the system that answers (earwitness.systems.System), empty where they do
-not apply. log_odds: SPEECH minus NONSPEECH, nats. letter_bias: how much the model favours the letter A, nats; empty where the answer
-is no letter. coverage, letter_bias and n_audio_tokens are empty for detectors."""
+"""One row per stimulus and system: every system that answers "speech or not?" writes these."""
 
 _SYSTEM = ["kind", "name", "split", "combination"]
 

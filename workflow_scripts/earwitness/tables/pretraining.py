@@ -1,17 +1,15 @@
 """The table of what base models may have heard."""
 
-import pandera.pandas as pa
-
-from earwitness.tables.columns import schema, text
+from earwitness.tables.columns import choice, schema, text
 
 PRETRAINING_CORPORA = schema(
     "pretraining_corpora",
     {
-        "model": text(),
-        "dataset": text(),
-        "certainty": pa.Column(str, pa.Check.isin(["stated", "likely", "unknown", "excluded"])),
-        "known": text(),
-        "stated": text(),
+        "model": text(means="the base, as model.name or the hub calls it; `*` for any"),
+        "dataset": text(means="the data set, in any case"),
+        "certainty": choice(["stated", "likely", "unknown", "excluded"], means="how sure it is that the model heard it in training"),
+        "known": text(means="what is known, in a sentence"),
+        "stated": text(means="where that is stated"),
     },
 )
-"""What is publicly known about whether a base model heard a dataset in training, and where that is stated."""
+"""What is publicly known about whether a base model heard a data set in training."""

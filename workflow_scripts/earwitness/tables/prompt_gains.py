@@ -1,63 +1,63 @@
 """Tables of what prompt searches gain."""
 
-import pandera.pandas as pa
-
-from earwitness.tables.columns import count, number, schema, share, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, count, duration_ms, number, reliability, schema, share, text
 from earwitness.tables.prompts import ORIGINS, PROMPT_SCORES
 
 _PROPOSERS = ["edits", "opro", "paraphrases"]
-_PROMPT_SEARCH = {"system_id": text(), "proposer": pa.Column(str, pa.Check.isin(_PROPOSERS)), "search_seed": text()}
-"""system_id: "base", or the adapter that was asked."""
+_ASKED = "the system that is asked: `base` or an adapter"
+_PROMPT_SEARCH = {
+    "system_id": text(means=_ASKED),
+    "proposer": choice(_PROPOSERS, means="what wrote new questions"),
+    "search_seed": text(means="seed of the search; `all`: over all of a proposer's searches"),
+}
 
 PROMPT_HISTORY = schema("prompt_history", {**_PROMPT_SEARCH, **PROMPT_SCORES.columns})
-"""PROMPT_SCORES of every search."""
+"""Every question of every search."""
 
 PROMPT_CONDITIONS = schema(
     "prompt_conditions",
     {
-        "system_id": text(),
-        "proposer": pa.Column(str, pa.Check.isin(["-", *_PROPOSERS])),
-        "duration_ms": pa.Column(int, pa.Check.gt(0)),
-        "snr_db": number(),
-        "balanced_accuracy": share(),
-        "n_items": count(),
+        "system_id": text(means=_ASKED),
+        "proposer": choice(["-", *_PROPOSERS], means="whose chosen questions, mean over its searches; `-` for the initial question"),
+        "duration_ms": duration_ms(),
+        "snr_db": number(means=meanings.SNR, unit="dB"),
+        "balanced_accuracy": share(means="balanced accuracy on the test part"),
+        "n_items": count(means=meanings.N_ITEMS),
     },
 )
-"""Balanced accuracy of every system on the test part, by duration and SNR: with the initial question (proposer "-") and
-with those chosen by each proposer, the mean over its searches."""
+"""Accuracy on the test part by duration and SNR, with the initial question and with those chosen."""
+
+_OPTIMISM = "gain that the best question would be expected to show there if all were equally good"
 
 PROMPT_GAINS = schema(
     "prompt_gains",
     {
         **_PROMPT_SEARCH,
-        "prompt_id": text(),
-        "question": text(),
-        "origin": pa.Column(str, pa.Check.isin([*ORIGINS, "-"])),
-        "n_prompts": count(),
-        "n_searched": count(),
-        "n_answers": count(),
-        "search_gain": number(),
-        "search_optimism": number(nullable=True),
-        "development_gain": number(),
-        "development_optimism": number(nullable=True),
-        "initial_accuracy": share(),
-        "initial_low": share(nullable=True),
-        "initial_high": share(nullable=True),
-        "balanced_accuracy": share(),
-        "accuracy_low": share(nullable=True),
-        "accuracy_high": share(nullable=True),
-        "difference": number(),
-        "low": number(nullable=True),
-        "high": number(nullable=True),
-        "p_clustered_t": share(nullable=True),
-        "n_items": count(),
-        "n_sources": count(),
-        "reliability": pa.Column(str, pa.Check.isin(["ok", "few_sources", "descriptive_only"])),
+        "prompt_id": text(means=meanings.PROMPT + " by the chosen question; `-` over all searches"),
+        "question": text(means="the chosen question; `-` over all searches"),
+        "origin": choice([*ORIGINS, "-"], means="where the chosen question comes from: `initial`, `direct` (written by hand), `searched`"),
+        "n_prompts": count(means="questions that were scored"),
+        "n_searched": count(means="those of them that the proposer wrote"),
+        "n_answers": count(means="answers that the search cost"),
+        "search_gain": number(means="balanced accuracy minus the initial question's, on the stimuli of the search"),
+        "search_optimism": number(means=_OPTIMISM, nullable=True),
+        "development_gain": number(means="the same gain on the development stimuli that the choice was made on"),
+        "development_optimism": number(means=_OPTIMISM, nullable=True),
+        "initial_accuracy": share(means="balanced accuracy of the initial question on the test part"),
+        "initial_low": share(means=meanings.LOW, nullable=True),
+        "initial_high": share(means=meanings.HIGH, nullable=True),
+        "balanced_accuracy": share(means="balanced accuracy of the chosen question on the test part"),
+        "accuracy_low": share(means=meanings.LOW, nullable=True),
+        "accuracy_high": share(means=meanings.HIGH, nullable=True),
+        "difference": number(means="chosen minus initial question on the same test stimuli"),
+        "low": number(means="lower end of the difference's interval, clustered by source (and by search, over all)", nullable=True),
+        "high": number(means="upper end of the same interval", nullable=True),
+        "p_clustered_t": share(means=meanings.P_CLUSTERED, nullable=True),
+        "n_items": count(means=meanings.N_ITEMS),
+        "n_sources": count(means=meanings.N_SOURCES),
+        "reliability": reliability(),
     },
 )
 """What each search's chosen question gains over the initial question on the test part, which no search saw: one row per search and,
-where a proposer has several over one system, one over them (search_seed "all", prompt_id, question and origin "-").
-origin: where the chosen question comes from. n_searched: of n_prompts, those that the proposer wrote. difference: balanced accuracy
-minus the initial question's on the same stimuli; every interval, and p, clustered by source and, over all searches, by search.
-search_gain, development_gain: the same on the stimuli of the search and of the choice; optimism: the gain expected there
-if all questions were equally good (earwitness.prompt_search.selection_bias). n_prompts and n_answers: what the search cost."""
+where a proposer has several over one system, one over them."""

@@ -1,17 +1,16 @@
 """The table of a split."""
 
-import pandera.pandas as pa
-
-from earwitness.tables.columns import label, schema, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import choice, label, schema, text
 
 SPLIT = schema(
     "split",
     {
-        "stimulus_id": text(unique=True),
-        "clip_id": text(),
-        "source_id": text(),
+        "stimulus_id": text(means=meanings.STIMULUS, unique=True),
+        "clip_id": text(means=meanings.CLIP),
+        "source_id": text(means=meanings.SOURCE),
         "label": label(),
-        "part": pa.Column(str, pa.Check.isin(["train", "dev", "test"])),
+        "part": choice(["train", "dev", "test"], means="`train`: adapters learn from it; `dev`: what is tuned is tuned on it; `test`: reported once"),
     },
 )
 """Which part each stimulus of a split belongs to; stimuli that the split does not use have no row."""

@@ -1,23 +1,22 @@
 """The table of what was achieved under each condition."""
 
-import pandera.pandas as pa
-
-from earwitness.tables.columns import count, label, number, schema, text
+from earwitness.tables import meanings
+from earwitness.tables.columns import count, duration_ms, label, number, schema, text
 
 STIMULUS_SUMMARY = schema(
     "stimulus_summary",
     {
         "label": label(),
-        "design": text(),
-        "axis": text(),
-        "duration_ms": pa.Column(int, pa.Check.gt(0)),
-        "snr_db": number(nullable=True),
-        "band": text(),
-        "room": text(),
-        "n": count(),
-        "n_sources": count(),
-        "max_abs_snr_error_db": number(nullable=True),
-        "max_abs_level_error_db": number(),
+        "design": text(means=meanings.DESIGN),
+        "axis": text(means="what the condition changes, as in the stimuli"),
+        "duration_ms": duration_ms(),
+        "snr_db": number(means=meanings.SNR, unit="dB", nullable=True),
+        "band": text(means=meanings.BAND),
+        "room": text(means=meanings.ROOM),
+        "n": count(means="stimuli"),
+        "n_sources": count(means=meanings.N_SOURCES),
+        "max_abs_snr_error_db": number(means="largest distance between achieved and requested SNR; empty without noise", unit="dB", nullable=True),
+        "max_abs_level_error_db": number(means="largest distance between achieved and requested level", unit="dB"),
     },
 )
-"""One row per class and condition, as in STIMULI; the errors are achieved minus requested, no SNR error without noise."""
+"""One row per class and condition."""
