@@ -156,7 +156,7 @@ class LoadedModel(ABC):
         """Tokens that the model's own chat template writes before and after the sound, where the user's turn is a sound and these words.
 
         audio_position: whether the sound comes "before" or "after" the words.
-        Raises InputError where there is no template, it is broken, or it has not one place for the sound.
+        Raises InputError where there is no template, it is broken, it has not one place for the sound, or has it on the other side.
         """
         content = [self.sound_in_chat(), {"type": "text", "text": words}]
         if audio_position == "after":
@@ -170,6 +170,11 @@ class LoadedModel(ABC):
         if (count := text.count(self.processor.audio_token)) != 1:
             raise InputError(f"the chat template has {count} places for the sound, not one; {remedy}")
         before, after = text.split(self.processor.audio_token)
+        if words.strip() not in (before if audio_position == "after" else after):
+            other = "before" if audio_position == "after" else "after"
+            raise InputError(
+                f"this model's chat template writes the sound {other} the question wherever it stands; set prompt.audio_position to {other}"
+            )
         return self.text_ids(before), self.text_ids(after)
 
     @staticmethod

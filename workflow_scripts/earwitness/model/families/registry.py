@@ -12,10 +12,26 @@ if TYPE_CHECKING:
     from earwitness.model.families.loaded_model import LoadedModel
 
 
+PROPERTIES = {
+    "stock": "its answers are those of the library's own forward pass",
+    "batch": "a sound gives the same alone and beside others of any length",
+    "tokens": "a sound has as many audio tokens as the library's processor writes",
+    "silence": "a sound without audio tokens is answered like any other",
+    "position": "the sound can stand before or after the question",
+    "generate": "constrained generation answers as the score does",
+    "sweep": "many questions asked at once give what each gives alone",
+    "lora": "adapters reach the modules that their scope names, and no others",
+    "saved": "a saved adapter answers with the same bits when loaded again",
+    "gradient": "the gradient of the answer's loss is that of the library's loss",
+    "nf4": "only the language model is quantised to 4 bits",
+}
+"""What tests/unit/test_families.py holds of each family, in words for people."""
+
+
 @dataclass(frozen=True)
 class Family:
     """name: as people know it. implementation: its class, imported when asked for, since each brings a part of the library.
-    departures: what it does not hold of tests/conformance -> in what way, in words that the report prints."""
+    departures: property (PROPERTIES) that it does not hold -> in what way, in words that the report prints."""
 
     name: str
     implementation: Callable[[], "type[LoadedModel]"]
@@ -28,8 +44,19 @@ def _qwen2_audio() -> "type[LoadedModel]":
     return Qwen2Audio
 
 
+def _audioflamingo3() -> "type[LoadedModel]":
+    from earwitness.model.families.audioflamingo3 import AudioFlamingo3
+
+    return AudioFlamingo3
+
+
 FAMILIES = {
     "qwen2_audio": Family("Qwen2-Audio", _qwen2_audio),
+    "audioflamingo3": Family(
+        "Audio Flamingo 3",
+        _audioflamingo3,
+        {"position": "its chat template writes the sound before the question, wherever it stands, so it cannot be asked with the sound after it"},
+    ),
 }
 """model_type of config.json -> family."""
 

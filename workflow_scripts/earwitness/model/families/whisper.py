@@ -16,6 +16,7 @@ from transformers.models.whisper import WhisperFeatureExtractor
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
+from earwitness.model.families.loaded_model import LoadedModel
 
 
 def convolution_length(n_samples: int, hop: int = 160) -> int:
@@ -74,3 +75,22 @@ def trimmed_outputs(tower: Any, mel: torch.Tensor, lengths: Sequence[int]) -> to
         hidden = layer(hidden, mask)
     pooled = tower.avg_pooler(hidden.transpose(1, 2)).transpose(1, 2) if longest > 1 else hidden[:, :0]
     return tower.layer_norm(pooled)
+
+
+class PooledWhisper(LoadedModel):
+    """A Whisper encoder under a key mask, pooled to 25 tokens a second; lengths are valid outputs of its convolutions."""
+
+    fixed_in_tower = ("embed_positions.weight",)
+
+    def spectrograms(self, waveforms: Sequence[Waveform], device: torch.device | None = None) -> tuple[torch.Tensor, tuple[int, ...]]:
+        return log_mel(self.processor.feature_extractor, waveforms, device)
+
+    def tokens_of(self, length: int) -> int:
+        return length // 2
+
+    def n_tokens(self, n_samples: int) -> int:
+        """25 a second, rounded down; 0 for 20 ms and less."""
+        return convolution_length(n_samples) // 2
+
+    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+        return trimmed_outputs(self.tower, mel, lengths)

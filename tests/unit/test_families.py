@@ -1,0 +1,253 @@
+"""What every family of audio language models must hold, on tiny random weights in float64.
+
+A family that cannot hold a property declares it (earwitness.model.families.registry.Family.departures); the test then shows that it does not.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_families import TINY
+
+from earwitness.core.errors import InputError
+from earwitness.model.engine.adapters import attach_adapter, base_of, load_adapter
+from earwitness.model.engine.features import encode_spectrograms, encode_waveforms, hear_waveforms
+from earwitness.model.engine.generation import compare_with_scores, generate_answers
+from earwitness.model.engine.key_value_cache import positions, splice, texts_of
+from earwitness.model.engine.loading import load_model
+from earwitness.model.engine.losses import answer_loss, training_targets
+from earwitness.model.engine.prompting import Prompt, tokenise
+from earwitness.model.engine.scoring import Scorer, score
+from earwitness.model.families.registry import FAMILIES, PROPERTIES
+from earwitness.model.identity import identified
+from earwitness.model.tiny_base import QUESTIONS
+
+PROMPT = Prompt(QUESTIONS[0])
+LENGTHS = (1000, 3200, 3201, 8000, 16_000, 31_999)
+"""Samples: odd and even numbers of frames, and none that the library's own way fails on."""
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def checkpoint(kind, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(kind)
+    TINY[kind].write(folder)
+    return folder
+
+
+@pytest.fixture
+def loaded(checkpoint):
+    return load_model(identified(checkpoint), device=torch.device("cpu"))
+
+
+@pytest.fixture
+def exact(loaded):
+    loaded.model.double()
+    return loaded
+
+
+def noise(n_samples, seed=0):
+    return (0.1 * np.random.default_rng((seed, n_samples)).standard_normal(n_samples)).astype(np.float32)
+
+
+def positions_of(kind):
+    return ("before",) if "position" in FAMILIES[kind].departures else ("before", "after")
+
+
+def library_logits(loaded, order, library, n_tokens, answer=(), **more):
+    """The library's own forward pass over a prompt with its sound and an answer."""
+    ids = torch.tensor([[*order.before, *[loaded.model.config.audio_token_id] * n_tokens, *order.after, *answer]])
+    return loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids), **library.arguments, **more)
+
+
+def engine_logits(loaded, audio, order):
+    embeddings, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
+    return loaded.head(loaded.read(embeddings, mask, positions(mask)))[:, -1]
+
+
+def test_every_family_is_tested_and_departs_only_from_named_properties():
+    assert FAMILIES.keys() == TINY.keys()
+    for family in FAMILIES.values():
+        assert family.departures.keys() <= PROPERTIES.keys()
+
+
+@torch.no_grad()
+def test_logits_are_those_of_the_library(kind, exact):
+    for n_samples in LENGTHS:
+        library = TINY[kind].library_input(exact, noise(n_samples))
+        mel, [length] = exact.spectrograms([noise(n_samples)])
+        torch.testing.assert_close(mel.double(), library.mel, rtol=0, atol=1e-4)
+        audio = encode_spectrograms(exact, library.mel, [length])
+        for place in positions_of(kind):
+            order = tokenise(exact, Prompt(QUESTIONS[1], "words", place))[0]
+            theirs = library_logits(exact, order, library, exact.n_tokens(n_samples)).logits[:, -1]
+            torch.testing.assert_close(engine_logits(exact, audio, order), theirs, rtol=0, atol=1e-9)
+
+
+@torch.no_grad()
+def test_where_the_librarys_own_way_fails_this_one_answers(kind, exact):
+    if TINY[kind].stock_from == 1:
+        pytest.skip("the library's own way takes every clip")
+    order = tokenise(exact, PROMPT)[0]
+    n_samples = TINY[kind].stock_from - 1
+    library = TINY[kind].library_input(exact, noise(n_samples))
+    ids = torch.tensor([[*order.before, *[exact.model.config.audio_token_id] * exact.n_tokens(n_samples), *order.after]])
+    with pytest.raises(TypeError):
+        exact.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **library.arguments, max_new_tokens=1)
+    assert np.isfinite(score(exact, [noise(n_samples)], PROMPT).log_odds).all()
+
+
+@torch.no_grad()
+def test_a_sound_gives_the_same_alone_and_beside_others(kind, exact):
+    waveforms = [noise(n, seed) for seed, n in enumerate((1, 320, 336, 976, 3201, 8000, 16_000, 40_000))]
+    mel, lengths = exact.spectrograms(waveforms)
+    together = encode_spectrograms(exact, mel.double(), lengths)
+    differences = []
+    for row, waveform in enumerate(waveforms):
+        own, [length] = exact.spectrograms([waveform])
+        alone = encode_spectrograms(exact, own.double(), [length])
+        assert alone.n_tokens == [exact.n_tokens(len(waveform))] == [together.n_tokens[row]]
+        if alone.n_tokens[0]:
+            differences.append((together.vectors[row, : alone.n_tokens[0]] - alone.vectors[0]).abs().max().item())
+    # The spectrogram itself is computed in float32.
+    assert max(differences) < 2e-5
+    order = tokenise(exact, PROMPT)[0]
+    logits = engine_logits(exact, together, order)
+    for row, n in enumerate(together.n_tokens):
+        one = type(together)(together.vectors[row : row + 1, :n], [n])
+        torch.testing.assert_close(engine_logits(exact, one, order), logits[row : row + 1], rtol=0, atol=1e-9)
+
+
+def test_audio_tokens_are_as_many_as_the_processor_writes(kind, loaded):
+    counts = [*range(1, 1000, 37), *range(1000, 16_001, 293), 16_000]
+    assert [loaded.n_tokens(n) for n in counts] == TINY[kind].library_tokens(loaded, counts)
+
+
+def test_clips_without_audio_tokens_are_answered(loaded):
+    counts = [n for n in (1, 160, 320, 321) if not loaded.n_tokens(n)]
+    if not counts:
+        assert loaded.n_tokens(1) > 0
+        return
+    found = score(loaded, [noise(n) for n in counts] + [noise(8000)], PROMPT)
+    assert found.n_audio_tokens.tolist() == [0] * len(counts) + [loaded.n_tokens(8000)]
+    assert np.isfinite(found.log_odds).all()
+    np.testing.assert_allclose(found.log_odds[:-1], found.log_odds[0], atol=1e-5)
+    assert not hear_waveforms(loaded, [noise(counts[0])]).mean.any()
+
+
+@torch.no_grad()
+def test_constrained_generation_answers_what_the_scores_say(kind, loaded):
+    batches = [encode_waveforms(loaded, [noise(n, seed) for seed, n in enumerate(lengths)]) for lengths in ((1, 320, 640), (976, 3200, 16_000))]
+    for place in positions_of(kind):
+        table = compare_with_scores(loaded, batches, Prompt(QUESTIONS[2], "letters", place))
+        assert table.n_stimuli.eq(6).all()
+        assert table.agreement.eq(1).all()
+        # A word is generated token by token, so its first token decides, which need not belong to the more probable word.
+        [order] = tokenise(loaded, Prompt(QUESTIONS[2], "words", place))
+        assert order.speech[0] != order.nonspeech[0]
+        for audio in batches:
+            logits = engine_logits(loaded, audio, order)
+            first = ["SPEECH" if row[order.speech[0]] > row[order.nonspeech[0]] else "NONSPEECH" for row in logits]
+            assert generate_answers(loaded, audio, order) == first
+
+
+def test_a_sweep_scores_every_prompt_as_alone(kind, loaded):
+    prompts = [Prompt(question, name, place) for question in QUESTIONS[:2] for name in ("letters", "words") for place in positions_of(kind)]
+    audio = encode_waveforms(loaded, [noise(n, seed) for seed, n in enumerate((320, 640, 5000, 16_000))])
+    together = Scorer(loaded, [tokenise(loaded, prompt) for prompt in prompts])(audio)
+    for prompt, swept in zip(prompts, together, strict=True):
+        [alone] = Scorer(loaded, [tokenise(loaded, prompt)])(audio)
+        for name in ("log_odds", "coverage", "letter_bias"):
+            np.testing.assert_allclose(getattr(swept, name), getattr(alone, name), atol=2e-4)
+
+
+def test_a_sound_stands_where_the_prompt_says_or_the_prompt_is_refused(kind, loaded):
+    question = "Is anybody there?"
+    for place in ("before", "after"):
+        prompt = Prompt(question, "yes_no", place)
+        if place not in positions_of(kind):
+            with pytest.raises(InputError, match=r"set prompt\.audio_position to before"):
+                tokenise(loaded, prompt)
+            continue
+        [order] = tokenise(loaded, prompt)
+        sides = [loaded.processor.tokenizer.decode(side) for side in (order.before, order.after)]
+        assert [question in side for side in sides] == ([False, True] if place == "before" else [True, False])
+
+
+@pytest.mark.parametrize("scope", ["published", "language_model"])
+def test_adapters_have_their_number_of_parameters_and_answer_alike_when_loaded_again(kind, checkpoint, loaded, scope, tmp_path):
+    plain = score(loaded, [noise(3200), noise(9000)], PROMPT).log_odds
+    wrapped = attach_adapter(loaded, ["q_proj", "k_proj", "v_proj", "o_proj"], scope, rank=2, alpha=8, dropout=0.0)
+    trainable = {name: parameter for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
+    assert sum(parameter.numel() for parameter in trainable.values()) == TINY[kind].lora[scope]
+    torch.manual_seed(2)
+    for name, parameter in trainable.items():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    learned = replace(loaded, model=base_of(wrapped.eval()))
+    assert learned.adapts_audio_tower == (scope == "published")
+    wrapped.save_pretrained(str(tmp_path))
+    answers = score(learned, [noise(3200), noise(9000)], PROMPT).log_odds
+    again = load_adapter(load_model(identified(checkpoint), device=torch.device("cpu")), tmp_path)
+    np.testing.assert_array_equal(score(again, [noise(3200), noise(9000)], PROMPT).log_odds, answers)
+    assert np.abs(answers - plain).max() > 1e-3
+
+
+def test_the_gradient_of_the_answers_loss_is_that_of_the_librarys_loss(kind, exact):
+    order, n_samples = tokenise(exact, PROMPT)[0], 8000
+    library, [length] = TINY[kind].library_input(exact, noise(n_samples)), exact.spectrograms([noise(n_samples)])[1]
+    wrapped = attach_adapter(exact, ["q_proj", "v_proj"], "published", rank=2, alpha=8, dropout=0.0).double()
+    torch.manual_seed(3)
+    trainable = [parameter for parameter in wrapped.parameters() if parameter.requires_grad]
+    for parameter in trainable:
+        torch.nn.init.normal_(parameter, std=0.1)
+    learner = replace(exact, model=base_of(wrapped))
+    audio = encode_spectrograms(learner, library.mel, [length])
+    ours = answer_loss(learner, audio, training_targets(learner, audio.n_tokens, [order], [order.speech], "answer")).loss
+    unlabelled = len(order.before) + audio.n_tokens[0] + len(order.after)
+    labels = torch.tensor([[*[-100] * unlabelled, *order.speech]])
+    theirs = library_logits(learner, order, library, audio.n_tokens[0], order.speech, labels=labels).loss
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+    for mine, their in zip(torch.autograd.grad(ours, trainable), torch.autograd.grad(theirs, trainable), strict=True):
+        torch.testing.assert_close(mine, their, rtol=1e-4, atol=1e-7)
+
+
+def test_only_the_language_model_is_quantised(checkpoint):
+    loaded = load_model(identified(checkpoint), "nf4", torch.device("cpu"))
+    quantised = [name for name, module in loaded.model.named_modules() if type(module).__name__ == "Linear4bit"]
+    assert quantised
+    assert all(name.startswith(f"{loaded.language_model_name}.layers") for name in quantised)
+    assert np.isfinite(score(loaded, [noise(3200)], PROMPT).log_odds).all()
+
+
+def test_fused_norms_answer_as_the_librarys_own(checkpoint, loaded, monkeypatch):
+    monkeypatch.setattr(type(loaded), "fused_norms", ())
+    stock = load_model(identified(checkpoint), device=torch.device("cpu"))
+    assert not [module for module in stock.model.modules() if isinstance(module, torch.nn.RMSNorm)]
+    assert [module for module in loaded.model.modules() if isinstance(module, torch.nn.RMSNorm)]
+    waveforms = [noise(640), noise(9000)]
+    np.testing.assert_allclose(score(loaded, waveforms, PROMPT).log_odds, score(stock, waveforms, PROMPT).log_odds, atol=1e-3)
+
+
+def test_a_missing_weight_is_refused_by_its_name(checkpoint, tmp_path):
+    for path in checkpoint.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    weights = load_file(checkpoint / "model.safetensors")
+    name = next(name for name in weights if name.endswith("layers.1.self_attn.q_proj.weight"))
+    save_file({key: tensor for key, tensor in weights.items() if key != name}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"the weights lack \S*layers\.1\.self_attn\.q_proj\.weight"):
+        load_model(identified(tmp_path), device=torch.device("cpu"))
+
+
+def test_a_model_of_no_family_is_refused_with_the_families_and_the_page(checkpoint, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "speech_wizard"}')
+    (tmp_path / "model.safetensors").write_bytes((checkpoint / "model.safetensors").read_bytes())
+    with pytest.raises(InputError, match=rf"type 'speech_wizard'; .*{', '.join(FAMILIES)}.*docs/add_a_family\.md") as refusal:
+        load_model(identified(tmp_path))
+    assert "\n" not in str(refusal.value)

@@ -1,0 +1,158 @@
+"""Tiny checkpoints of every family with random weights, and what the library itself makes of a sound with each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AudioFlamingo3Config,
+    AudioFlamingo3ForConditionalGeneration,
+    AudioFlamingo3Processor,
+    GenerationConfig,
+    WhisperFeatureExtractor,
+)
+
+from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.families.whisper import convolution_length
+from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
+
+MEL_BINS, WINDOW_S, WIDTH = 32, 4, 32
+ENCODER = {
+    "num_mel_bins": MEL_BINS,
+    "d_model": WIDTH,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 2 * WIDTH,
+    "max_source_positions": 50 * WINDOW_S,
+    "initializer_range": 0.2,
+}
+LANGUAGE = {
+    "hidden_size": WIDTH,
+    "intermediate_size": 2 * WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+    "initializer_range": 0.2,
+    "tie_word_embeddings": False,
+}
+
+
+@dataclass(frozen=True)
+class LibraryInput:
+    """A sound as the library's own forward pass takes it (keyword arguments, float64), and the part of it that the engine's tower reads."""
+
+    arguments: dict[str, torch.Tensor]
+    mel: torch.Tensor
+
+
+@dataclass(frozen=True)
+class TinyFamily:
+    """write: save a checkpoint with random weights and its processor. library_input: of one waveform. library_tokens: how many audio tokens
+    the library's processor writes for sounds of so many samples. lora: number of parameters of an adapter of rank 2 on q, k, v and o, by scope,
+    worked out by hand. stock_from: samples from which on the library's own forward pass works, and how it fails below."""
+
+    write: Callable[[Path], None]
+    library_input: Callable[[LoadedModel, np.ndarray], LibraryInput]
+    library_tokens: Callable[[LoadedModel, Sequence[int]], list[int]]
+    lora: dict[str, int]
+    stock_from: int = 1
+
+
+def _noise(n_samples: int) -> np.ndarray:
+    return (0.1 * np.random.default_rng(n_samples).standard_normal(n_samples)).astype(np.float32)
+
+
+def _save(folder: Path, model: Any, processor: Any) -> None:
+    tokenizer = processor.tokenizer
+    model.generation_config = GenerationConfig(do_sample=False, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def _tokenizer(*special: str) -> Any:
+    tokenizer = build_processor([*training_texts(), *QUESTIONS]).tokenizer
+    tokenizer.add_special_tokens({"additional_special_tokens": list(special)}, replace_extra_special_tokens=False)
+    return tokenizer
+
+
+def _extractor() -> WhisperFeatureExtractor:
+    return WhisperFeatureExtractor(feature_size=MEL_BINS, chunk_length=WINDOW_S, return_attention_mask=True)
+
+
+def _lora(layers_tower: int = 2) -> dict[str, int]:
+    """Rank 2: a module from a to b values has 2 (a + b) parameters. Language model: q and o 32-32, k and v 32-16. Tower: q, k and v 32-32."""
+    language = 2 * 2 * ((32 + 32) * 2 + (32 + 16) * 2)
+    return {"language_model": language, "published": language + layers_tower * 2 * 3 * (32 + 32)}
+
+
+# Qwen2-Audio
+
+
+def _write_qwen2_audio(folder: Path) -> None:
+    processor = build_processor([*training_texts(), *QUESTIONS])
+    torch.manual_seed(1)
+    _save(folder, build_model(processor), processor)
+
+
+def _whole_window(loaded: LoadedModel, waveform: np.ndarray) -> Any:
+    return loaded.processor.feature_extractor([waveform], sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
+
+
+def _pooled_whisper(mask_name: str) -> Callable[[LoadedModel, np.ndarray], LibraryInput]:
+    def library_input(loaded: LoadedModel, waveform: np.ndarray) -> LibraryInput:
+        whole = _whole_window(loaded, waveform)
+        mel = whole.input_features.double()
+        cut = mel[:, :, : 2 * convolution_length(len(waveform)) + 2]
+        return LibraryInput({"input_features": mel, mask_name: whole.attention_mask}, cut)
+
+    return library_input
+
+
+def _expanded_tokens(loaded: LoadedModel, counts: Sequence[int]) -> list[int]:
+    """How often the processor writes the audio token."""
+    processor = loaded.processor
+    ids = processor(text=[processor.audio_token] * len(counts), audio=[_noise(n) for n in counts], sampling_rate=16_000, padding=True).input_ids
+    return (torch.as_tensor(np.asarray(ids)) == processor.audio_token_id).sum(1).tolist()
+
+
+# Audio Flamingo 3
+
+# The order of the parts of a turn plays no part, as in the published checkpoint.
+SOUND_FIRST = """\
+<|im_start|>system
+You are a helpful assistant.<|im_end|>
+{% for message in messages %}<|im_start|>{{ message.role }}
+{% for part in message.content if part.type == 'audio' %}<sound>{% endfor %}\
+{% for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+
+def _write_audioflamingo3(folder: Path) -> None:
+    tokenizer = _tokenizer("<sound>")
+    processor = AudioFlamingo3Processor(_extractor(), tokenizer, chat_template=SOUND_FIRST)
+    config = AudioFlamingo3Config(
+        audio_config={"model_type": "audioflamingo3_encoder", **ENCODER},
+        text_config={"model_type": "qwen2", "vocab_size": len(tokenizer), **LANGUAGE},
+        audio_token_id=processor.audio_token_id,
+    )
+    torch.manual_seed(1)
+    _save(folder, AudioFlamingo3ForConditionalGeneration(config), processor)
+
+
+TINY = {
+    "qwen2_audio": TinyFamily(
+        _write_qwen2_audio,
+        _pooled_whisper("feature_attention_mask"),
+        _expanded_tokens,
+        # The tiny base: 96 values wide, two layers in each half.
+        {"language_model": 2 * 2 * 4 * (96 + 96), "published": 2 * 2 * (4 + 3) * (96 + 96)},
+        stock_from=961,
+    ),
+    "audioflamingo3": TinyFamily(_write_audioflamingo3, _pooled_whisper("input_features_mask"), _expanded_tokens, _lora()),
+}
+"""model_type -> its tiny checkpoint."""
