@@ -1,5 +1,6 @@
 """Tiny checkpoints of every family with random weights, and what the library itself makes of a sound with each."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AudioFlamingo3Config,
     AudioFlamingo3ForConditionalGeneration,
     AudioFlamingo3Processor,
     GenerationConfig,
+    Qwen2_5OmniProcessor,
+    Qwen2_5OmniThinkerConfig,
+    Qwen2_5OmniThinkerForConditionalGeneration,
     WhisperFeatureExtractor,
 )
 
@@ -144,6 +149,69 @@ def _write_audioflamingo3(folder: Path) -> None:
     _save(folder, AudioFlamingo3ForConditionalGeneration(config), processor)
 
 
+# Qwen2.5-Omni
+
+IN_ORDER = """\
+{% for message in messages %}<|im_start|>{{ message.role }}
+{% for part in message.content %}{% if part.type == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>{% else %}{{ part.text }}{% endif %}{% endfor %}\
+<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+
+def _write_qwen2_5_omni(folder: Path) -> None:
+    """In the layout of the published checkpoint: the thinker's weights beside those of the parts that speak."""
+    tokenizer = _tokenizer("<|IMAGE|>", "<|VIDEO|>", "<|vision_bos|>")
+    config = Qwen2_5OmniThinkerConfig(
+        # A quarter of a second to a block, so that a second has four.
+        audio_config={**ENCODER, "output_dim": WIDTH, "n_window": 25},
+        vision_config={
+            "depth": 1,
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_heads": 2,
+            "out_hidden_size": WIDTH,
+            "fullatt_block_indexes": [0],
+        },
+        text_config={"vocab_size": len(tokenizer), "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2]}, **LANGUAGE},
+        audio_token_index=tokenizer.convert_tokens_to_ids("<|AUDIO|>"),
+        image_token_index=tokenizer.convert_tokens_to_ids("<|IMAGE|>"),
+        video_token_index=tokenizer.convert_tokens_to_ids("<|VIDEO|>"),
+        vision_start_token_id=tokenizer.convert_tokens_to_ids("<|vision_bos|>"),
+        audio_start_token_id=tokenizer.convert_tokens_to_ids("<|audio_bos|>"),
+    )
+    torch.manual_seed(1)
+    model = Qwen2_5OmniThinkerForConditionalGeneration(config)
+    model.save_pretrained(folder)
+    weights = {f"thinker.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file({**weights, "talker.x.weight": torch.ones(2), "token2wav.y.weight": torch.ones(2)}, folder / "model.safetensors", {"format": "pt"})
+    whole = {"model_type": "qwen2_5_omni", "thinker_config": json.loads((folder / "config.json").read_text())}
+    (folder / "config.json").write_text(json.dumps(whole))
+    tokenizer.save_pretrained(folder)
+    _extractor().save_pretrained(folder)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": IN_ORDER}))
+
+
+def _valid_frames(loaded: LoadedModel, waveform: np.ndarray) -> LibraryInput:
+    whole = _whole_window(loaded, waveform)
+    mel = whole.input_features.double()
+    return LibraryInput({"input_features": mel, "feature_attention_mask": whole.attention_mask}, mel[:, :, : int(whole.attention_mask.sum())])
+
+
+class _OmniProcessor(Qwen2_5OmniProcessor):
+    """The library's own without its parts for pictures, which need packages that are not installed."""
+
+    def __init__(self, feature_extractor: Any, audio_token: str):
+        self.feature_extractor, self.audio_token = feature_extractor, audio_token
+
+
+def _omni_tokens(loaded: LoadedModel, counts: Sequence[int]) -> list[int]:
+    processor = _OmniProcessor(loaded.processor.feature_extractor, loaded.processor.audio_token)
+    options = {"sampling_rate": 16_000, "return_attention_mask": True, "return_tensors": "pt"}
+    _, texts = processor._process_audio([_noise(n) for n in counts], **options)
+    return [text.count(processor.audio_token) for text in texts]
+
+
 TINY = {
     "qwen2_audio": TinyFamily(
         _write_qwen2_audio,
@@ -154,5 +222,6 @@ TINY = {
         stock_from=961,
     ),
     "audioflamingo3": TinyFamily(_write_audioflamingo3, _pooled_whisper("input_features_mask"), _expanded_tokens, _lora()),
+    "qwen2_5_omni": TinyFamily(_write_qwen2_5_omni, _valid_frames, _omni_tokens, _lora()),
 }
 """model_type -> its tiny checkpoint."""

@@ -162,9 +162,9 @@ def train_adapter(
 
 
 def _records(loaded: LoadedModel, memory: Memory) -> bool:
-    """Are passes recorded as CUDA graphs? Not with 4-bit weights, nor with activations computed twice."""
+    """Are passes recorded as CUDA graphs? Not with 4-bit weights, nor with activations computed twice, nor where the family cannot."""
     in_4_bits = any(type(module).__name__ == "Linear4bit" for module in loaded.model.modules())
-    return loaded.model.device.type == "cuda" and memory == "fast" and not in_4_bits
+    return loaded.records_passes and loaded.model.device.type == "cuda" and memory == "fast" and not in_4_bits
 
 
 def optimiser_steps(recipe: Mapping[str, Any], n_stimuli: int) -> int:

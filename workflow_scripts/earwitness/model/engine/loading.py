@@ -35,6 +35,9 @@ def load_model(base: ModelFolder, quantisation: str = "none", device: torch.devi
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     unquantised, parts = family.unquantised(), family.other_parts
     model = load_weights(family.checkpoint, base.path, quantisation, device, unquantised, parts, attn_implementation="sdpa")
+    for name in family.unasked:
+        parent, _, child = name.rpartition(".")
+        delattr(model.get_submodule(parent), child)
     loaded = family(model, processor, base.sha256)
     _verify_fit(base.path, loaded)
     if device.type == "cuda" and memory == "compact":

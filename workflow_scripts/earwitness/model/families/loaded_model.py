@@ -41,10 +41,14 @@ class LoadedModel(ABC):
     head_name: ClassVar[str] = "lm_head"
     fixed_in_tower: ClassVar[tuple[str, ...]] = ()
     """Weights of the tower that no training changes, such as tables of positions."""
+    unasked: ClassVar[tuple[str, ...]] = ()
+    """Modules that a question about a sound never reaches, and that are let go once loaded."""
     other_parts: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the names of a checkpoint's weights that belong to parts nobody is asked here, and that are not loaded."""
     fused_norms: ClassVar[tuple[type[nn.Module], ...]] = ()
     """Root-mean-square norms (weight, variance_epsilon) that torch's one kernel replaces."""
+    records_passes: ClassVar[bool] = True
+    """Can a training pass that hears be recorded as a CUDA graph? Not where hearing copies numbers to the CPU."""
     mixes_lengths: ClassVar[bool] = True
     """Does a sound give the same beside longer ones in a batch? Where not, the engine lets only sounds of one length be heard together."""
 
@@ -73,7 +77,7 @@ class LoadedModel(ABC):
     @classmethod
     def unquantised(cls) -> list[str]:
         """Modules that stay in their own precision under NF4, so that audio features do not depend on the quantisation."""
-        return [cls.tower_name, cls.projector_name, cls.head_name]
+        return [cls.tower_name, cls.projector_name, cls.head_name, *cls.unasked]
 
     @classmethod
     def lora_targets(cls, names: Sequence[str], scope: Scope) -> list[str] | str:

@@ -50,6 +50,12 @@ def _audioflamingo3() -> "type[LoadedModel]":
     return AudioFlamingo3
 
 
+def _qwen2_5_omni() -> "type[LoadedModel]":
+    from earwitness.model.families.qwen2_5_omni import Qwen2_5Omni
+
+    return Qwen2_5Omni
+
+
 FAMILIES = {
     "qwen2_audio": Family("Qwen2-Audio", _qwen2_audio),
     "audioflamingo3": Family(
@@ -57,6 +63,7 @@ FAMILIES = {
         _audioflamingo3,
         {"position": "its chat template writes the sound before the question, wherever it stands, so it cannot be asked with the sound after it"},
     ),
+    "qwen2_5_omni": Family("Qwen2.5-Omni (thinker)", _qwen2_5_omni),
 }
 """model_type of config.json -> family."""
 
