@@ -1,5 +1,6 @@
 """Tiny checkpoints of every family with random weights, and what the library itself makes of a sound with each."""
 
+import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from transformers import (
     Qwen2_5OmniProcessor,
     Qwen2_5OmniThinkerConfig,
     Qwen2_5OmniThinkerForConditionalGeneration,
+    VoxtralConfig,
+    VoxtralForConditionalGeneration,
+    VoxtralProcessor,
     WhisperFeatureExtractor,
 )
 
@@ -212,6 +216,66 @@ def _omni_tokens(loaded: LoadedModel, counts: Sequence[int]) -> list[int]:
     return [text.count(processor.audio_token) for text in texts]
 
 
+# Voxtral
+
+TEKKEN_SPECIAL = [
+    *("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
+    *("[TOOL_CALLS]", "[IMG]", "<pad>", "[IMG_BREAK]", "[IMG_END]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"),
+    *("[TOOL_CONTENT]", "<SPECIAL_20>", "<SPECIAL_21>", "<SPECIAL_22>", "<SPECIAL_23>", "[AUDIO]", "[BEGIN_AUDIO]"),
+]
+
+
+def write_tekken(path: Path) -> None:
+    """A tokenizer of bytes and nothing else, in Mistral's format."""
+    config = {
+        "pattern": r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+",
+        "num_vocab_tokens": 256,
+        "default_vocab_size": 256 + len(TEKKEN_SPECIAL),
+        "default_num_special_tokens": len(TEKKEN_SPECIAL),
+        "version": "v7",
+    }
+    vocabulary = [{"rank": rank, "token_bytes": base64.b64encode(bytes([rank])).decode(), "token_str": None} for rank in range(256)]
+    special = [{"rank": rank, "token_str": text, "is_control": True} for rank, text in enumerate(TEKKEN_SPECIAL)]
+    path.write_text(json.dumps({"config": config, "vocab": vocabulary, "special_tokens": special}))
+
+
+def _write_voxtral(folder: Path) -> None:
+    config = VoxtralConfig(
+        audio_config={"model_type": "voxtral_encoder", **ENCODER, "encoder_ffn_dim": 4 * WIDTH},
+        text_config={"model_type": "llama", "vocab_size": 256 + len(TEKKEN_SPECIAL), "head_dim": WIDTH // 4, **LANGUAGE},
+        audio_token_id=TEKKEN_SPECIAL.index("[AUDIO]"),
+    )
+    torch.manual_seed(1)
+    VoxtralForConditionalGeneration(config).save_pretrained(folder)
+    write_tekken(folder / "tekken.json")
+    _extractor().save_pretrained(folder)
+
+
+class _VoxtralProcessor(VoxtralProcessor):
+    """The library's own without its tokenizer, which needs a package that is not installed."""
+
+    def __init__(self, feature_extractor: Any):
+        self.feature_extractor = feature_extractor
+
+
+def _voxtral_features(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> torch.Tensor:
+    window = 16_000 * WINDOW_S
+    options = {"sampling_rate": 16_000, "padding": True, "truncation": False, "pad_to_multiple_of": window, "return_tensors": "pt"}
+    return _VoxtralProcessor(loaded.processor.feature_extractor)._retrieve_input_features(waveforms, window // 160, **options)
+
+
+def _voxtral_input(loaded: LoadedModel, waveform: np.ndarray) -> LibraryInput:
+    mel = _voxtral_features(loaded, [waveform]).double()
+    return LibraryInput({"input_features": mel}, mel)
+
+
+@torch.no_grad()
+def _voxtral_tokens(loaded: LoadedModel, counts: Sequence[int]) -> list[int]:
+    """As many as the library's own model makes embeddings of what its processor gives."""
+    mel = _voxtral_features(loaded, [_noise(n) for n in counts])
+    return [len(loaded.model.get_audio_features(row[None]).pooler_output) for row in mel]
+
+
 TINY = {
     "qwen2_audio": TinyFamily(
         _write_qwen2_audio,
@@ -223,5 +287,6 @@ TINY = {
     ),
     "audioflamingo3": TinyFamily(_write_audioflamingo3, _pooled_whisper("input_features_mask"), _expanded_tokens, _lora()),
     "qwen2_5_omni": TinyFamily(_write_qwen2_5_omni, _valid_frames, _omni_tokens, _lora()),
+    "voxtral": TinyFamily(_write_voxtral, _voxtral_input, _voxtral_tokens, _lora()),
 }
 """model_type -> its tiny checkpoint."""

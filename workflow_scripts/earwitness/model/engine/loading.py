@@ -132,7 +132,7 @@ def refused_in_words(folder: Path) -> Iterator[None]:
 
 
 def _processor(family: type[LoadedModel], folder: Path) -> Any:
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    for name in family.tokenizer_files:
         if not (folder / name).is_file():
             raise InputError(f"{folder}: {name} is missing; copy the model's tokenizer files beside its weights")
     if not any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")):
@@ -155,7 +155,7 @@ def _verify_fit(folder: Path, loaded: LoadedModel) -> None:
         raise InputError(f"{folder}: {error}") from error
     tokens, rows = len(loaded.processor.tokenizer), loaded.head.out_features
     if tokens > rows:
-        raise InputError(f"{folder}: tokenizer.json has {tokens} tokens, the model {rows}; copy the model's own tokenizer files")
+        raise InputError(f"{folder}: {loaded.tokenizer_files[0]} has {tokens} tokens, the model {rows}; copy the model's own tokenizer files")
     for told, of_processor, of_model in loaded.fit():
         if of_processor != of_model:
             raise InputError(f"{folder}: {told}: the processor has {of_processor}, the model {of_model}; copy the model's own processor files")

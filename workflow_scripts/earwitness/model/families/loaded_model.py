@@ -35,6 +35,8 @@ class LoadedModel(ABC):
     checkpoint: ClassVar[type[Any]]
     """The library's class that the weights are loaded into."""
     processor_class: ClassVar[type[Any]]
+    tokenizer_files: ClassVar[tuple[str, ...]] = ("tokenizer.json", "tokenizer_config.json")
+    """What must be there for the processor, beside the configuration of its feature extractor."""
     tower_name: ClassVar[str] = "model.audio_tower"
     projector_name: ClassVar[str] = "model.multi_modal_projector"
     language_model_name: ClassVar[str] = "model.language_model"

@@ -56,6 +56,12 @@ def _qwen2_5_omni() -> "type[LoadedModel]":
     return Qwen2_5Omni
 
 
+def _voxtral() -> "type[LoadedModel]":
+    from earwitness.model.families.voxtral import Voxtral
+
+    return Voxtral
+
+
 FAMILIES = {
     "qwen2_audio": Family("Qwen2-Audio", _qwen2_audio),
     "audioflamingo3": Family(
@@ -64,6 +70,7 @@ FAMILIES = {
         {"position": "its chat template writes the sound before the question, wherever it stands, so it cannot be asked with the sound after it"},
     ),
     "qwen2_5_omni": Family("Qwen2.5-Omni (thinker)", _qwen2_5_omni),
+    "voxtral": Family("Voxtral", _voxtral),
 }
 """model_type of config.json -> family."""
 
