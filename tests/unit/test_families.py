@@ -23,6 +23,7 @@ from earwitness.model.engine.scoring import Scorer, score
 from earwitness.model.families.registry import FAMILIES, PROPERTIES
 from earwitness.model.identity import identified
 from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.untrained_tower import untrained_tower
 
 PROMPT = Prompt(QUESTIONS[0])
 LENGTHS = (1000, 3200, 3201, 8000, 16_000, 31_999)
@@ -251,3 +252,15 @@ def test_a_model_of_no_family_is_refused_with_the_families_and_the_page(checkpoi
     with pytest.raises(InputError, match=rf"type 'speech_wizard'; .*{', '.join(FAMILIES)}.*docs/add_a_family\.md") as refusal:
         load_model(identified(tmp_path))
     assert "\n" not in str(refusal.value)
+
+
+@torch.inference_mode()
+def test_an_untrained_tower_hears_in_the_same_shape_and_otherwise(kind, checkpoint, loaded):
+    """The control for what a trained encoder knows (earwitness.model.untrained_tower)."""
+    control = untrained_tower(checkpoint, seed=1)
+    mel, lengths = loaded.spectrograms([noise(3200), noise(9000)])
+    trained, untrained = loaded.hear(mel, lengths), control.hear(mel, lengths)
+    assert untrained.shape == trained.shape
+    assert (untrained - trained).abs().max() > 1e-2
+    for name in loaded.fixed_in_tower:
+        assert torch.equal(control.tower.get_parameter(name), loaded.tower.get_parameter(name))
