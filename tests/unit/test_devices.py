@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from earwitness.runtime.devices import visible_devices
+from earwitness.runtime import devices
+from earwitness.runtime.devices import leased_devices, visible_devices
 
 HOLD = """
 import sys, time
@@ -169,6 +170,21 @@ def test_a_machine_without_a_device_has_none_to_lease(tmp_path, listing):
     job = start(tmp_path, 0, PATH=machine(tmp_path / "bin", listing))
     assert held(job) == []
     assert job.wait() == 0
+
+
+def test_without_nvidia_smi_the_driver_names_the_devices(tmp_path, monkeypatch):
+    """Else nothing is leased there, and two jobs land on one device."""
+    for bus, name in (("0000:65:00.0", "GPU-bbbb"), ("0000:17:00.0", "GPU-aaaa")):
+        (tmp_path / "gpus" / bus).mkdir(parents=True)
+        (tmp_path / "gpus" / bus / "information").write_text(f"Model: \t\t Some card\nIRQ:   \t\t 7\nGPU UUID: \t {name}\nDevice Minor: \t 0\n")
+    monkeypatch.setattr(devices, "DRIVER", tmp_path / "gpus")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert visible_devices() == ["0", "1"]
+    with leased_devices() as leased:
+        assert leased == ["0"]
+        assert [path.name for path in tmp_path.glob("earwitness-devices-*/*")] == ["GPU-aaaa.0.lock"]
 
 
 WORKERS = """

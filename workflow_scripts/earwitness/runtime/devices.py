@@ -15,6 +15,9 @@ from earwitness.runtime.threads import let_threads_sleep
 
 POLL_S = 1.0
 
+DRIVER = Path("/proc/driver/nvidia/gpus")
+"""Where the driver lists its devices, a folder each."""
+
 SHARE = "EARWITNESS_JOBS_PER_GPU"
 """Environment variable: how many jobs may hold one device at the same time; 1 where it is not set."""
 
@@ -69,10 +72,17 @@ def _machine_devices() -> dict[str, str]:
     query = ["nvidia-smi", "--query-gpu=index,uuid", "--format=csv,noheader"]
     try:
         listed = subprocess.run(query, capture_output=True, text=True, check=True).stdout
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        return {}
+    except (OSError, subprocess.CalledProcessError):
+        return _driver_devices()
     rows = (line.partition(", ") for line in listed.splitlines())
     return {index: unique for index, comma, unique in rows if comma}
+
+
+def _driver_devices() -> dict[str, str]:
+    """The same as the driver tells it, for machines without nvidia-smi on the path; in the order of the bus, as nvidia-smi's."""
+    texts = [path.read_text(errors="replace") for path in sorted(DRIVER.glob("*/information"))]
+    names = [line.partition(":")[2].strip() for text in texts for line in text.splitlines() if line.startswith("GPU UUID")]
+    return {str(index): name for index, name in enumerate(names)}
 
 
 def _locks(devices: list[str], folder: Path) -> dict[str, list[Path]]:
