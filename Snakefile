@@ -102,12 +102,18 @@ rule detector:
         paths.audit_reports([*plan.splits, "tuning"]),
 
 
+onstart:
+    WATCHER.start()
+
+
 onsuccess:
+    WATCHER.stop()
     record_run(log, Path("results/benchmarks"), Path("results/provenance"))
-    print(made_since(Path("results/report.html"), STARTED), file=sys.stderr)
+    print("\n".join(told_at_the_end(Path("results"), STARTED)), file=sys.stderr)
 
 
 onerror:
+    WATCHER.stop()
     record_run(log, Path("results/benchmarks"), Path("results/provenance"))
     print(
         "\n".join(errors_since(Path("results/logs"), STARTED) or ["Failed; the causes are in results/logs/"]),

@@ -20,7 +20,9 @@ from earwitness.model.identity import half_files, model_files
 from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, asked_splits, expected_verdict
-from earwitness.provenance.run_log import errors_since, made_since, record_run
+from earwitness.provenance.end_of_run import told_at_the_end
+from earwitness.provenance.run_log import errors_since, record_run
+from earwitness.provenance.watching import Watcher
 from earwitness.systems import BASE, PROBES, System
 
 try:
@@ -41,6 +43,13 @@ except InputError as error:
 
 CODE = code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"))
 MODEL_MB = {"tiny": 4000, "assembled": 8000}.get(config["model"]["origin"], 32000)
+WATCHER = Watcher(
+    Path("results/logs"),
+    Path("results/benchmarks"),
+    STARTED,
+    sys.stderr,
+    sys.stderr.isatty() and os.environ.get("TERM") != "dumb",
+)
 AUDIO, ENCODED = paths.stimuli("factorial", plan.shards), paths.features("factorial", plan.shards)
 
 

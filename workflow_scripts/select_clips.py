@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.audio.io import encode_flac
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
+from earwitness.core.progress import Progress
 from earwitness.corpora.clips import Clip, ClipSettings, select_clips
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.clips import CLIPS
@@ -37,8 +37,8 @@ def main() -> None:
     total, sources = 0, set()
     with atomic(args.clips) as temporary, AudioTableWriter(temporary, CLIPS) as writer:
         waiting: list[Clip] = []
-        for source, clips, skipped in tqdm(
-            selection, total=len(recordings[["source_id", "label"]].drop_duplicates()), desc="cutting", unit="source", mininterval=5
+        for source, clips, skipped in Progress(
+            selection, total=len(recordings[["source_id", "label"]].drop_duplicates()), desc="cutting clips", unit="sources"
         ):
             idle += skipped
             total += len(clips)

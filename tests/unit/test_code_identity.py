@@ -13,7 +13,7 @@ PROGRAMS = Path(__file__).parents[2] / "workflow_scripts"
 
 CODE = '''"""Count words."""
 import argparse, sys, warnings
-from tqdm import tqdm
+from earwitness.core.progress import Progress
 
 MOST = 3
 """How many are counted."""
@@ -28,7 +28,7 @@ def count(words, most=MOST):
     problem = KeyError("no such word")
     print("counting", file=sys.stderr)
     table = {"note": "few words", "unit": "word"}
-    return sum(1 for _ in tqdm(words, desc="counting", unit="word")), table
+    return sum(1 for _ in Progress(words, desc="counting", unit="word")), table
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
@@ -73,7 +73,7 @@ MEANING = [
     ('"--most"', '"--least"'),
     ('sys.exit("nothing done")', "sys.exit(3)"),
     ("file=sys.stderr", "file=table"),
-    ("for _ in tqdm(words,", "for _ in tqdm(words[1:],"),
+    ("for _ in Progress(words,", "for _ in Progress(words[1:],"),
 ]
 
 
@@ -273,7 +273,7 @@ def test_cosmetic_modules_give_nothing_that_a_result_is_made_of():
                 assert name not in COSMETIC or source in COSMETIC, f"{name} imports {source}"
                 given |= {alias.name for alias in node.names if source in COSMETIC and name not in COSMETIC}
     assert all((PROGRAMS / name).is_file() for name in COSMETIC)
-    assert given <= {"InputError", "one_line_errors", "system_error_number"}
+    assert given <= {"InputError", "one_line_errors", "system_error_number", "Progress", "TOLD", "duration"}
 
 
 READS_BESIDE_ITSELF = {

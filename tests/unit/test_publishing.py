@@ -17,7 +17,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.provenance.crate import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
 from earwitness.provenance.run import DIGESTS, digest_table
-from earwitness.provenance.run_log import errors_since, made_since, record_run
+from earwitness.provenance.run_log import errors_since, record_run
 from earwitness.tables.files import write_table
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
@@ -208,15 +208,6 @@ def test_the_end_of_a_run_tells_this_runs_errors(tmp_path):
         path.write_text(text)
         os.utime(path, (written, written))
     assert errors_since(logs, started) == [f"error: of now ({logs / 'rule/now.log'})"]
-
-
-def test_the_end_of_a_run_names_a_report_only_where_it_made_one(tmp_path):
-    report = tmp_path / "report.html"
-    assert made_since(report, 0.0) == f"Done, without a report; {tmp_path}/README.md says where everything is"
-    report.touch()
-    os.utime(report, (1_000_000_000, 1_000_000_000))
-    assert made_since(report, 999_999_999.0) == f"Report: {report}"
-    assert made_since(report, 1_000_000_001.0).startswith("Done, without a report")
 
 
 def benchmark(s, max_rss, cpu_time):

@@ -17,14 +17,14 @@ from pathlib import Path
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
 
-COSMETIC = frozenset({"earwitness/core/errors.py", "earwitness/tables/meanings.py"})
-"""Modules that decide how errors are told and columns explained, and no result; relative to the folder of the programs."""
+COSMETIC = frozenset({"earwitness/core/errors.py", "earwitness/core/progress.py", "earwitness/tables/meanings.py"})
+"""Modules that decide how errors and progress are told and columns explained, and no result; relative to the folder of the programs."""
 
 _EXCEPTION = re.compile(r"[A-Z]\w*(Error|Exception|Warning|Exit|Interrupt)$")
 """Names of classes whose text is a message, wherever they are made."""
 
 _MESSAGES = re.compile(
-    r"(parser|logging|logger|log|warnings)\.(error|exit|debug|info|warning|exception|critical|warn)|sys\.exit|tqdm\.write|load_record"
+    r"(parser|logging|logger|log|warnings)\.(error|exit|debug|info|warning|exception|critical|warn)|sys\.exit|progress\.write|load_record"
 )
 """Functions whose text is a message."""
 
@@ -33,7 +33,7 @@ _LABELS = {
         "help", "description", "epilog", "metavar", "title", "usage", "prog",
     },
     re.compile("column|label|text|choice|share|number|count|whole|duration_ms|second"): {"means", "unit"},
-    re.compile(r"(.*\.)?(tqdm|trange)"): {"desc", "unit", "unit_scale", "mininterval", "maxinterval", "leave", "ncols", "disable"},
+    re.compile("Progress"): {"desc", "unit"},
 }  # fmt: skip
 """Functions -> keyword arguments that only a person reads."""
 

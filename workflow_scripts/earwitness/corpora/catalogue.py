@@ -25,11 +25,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NamedTuple
 
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import read_text, sha256_of
 from earwitness.core.names import canonical_name, term_key
+from earwitness.core.progress import Progress
 from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import AudioReport, Limits, check_audio
 from earwitness.corpora.layouts import annotation_files, audio_files
@@ -101,7 +101,7 @@ def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: 
     overrun, contradictions = [], []
     with ThreadPool(threads) as pool:
         measured = pool.imap(partial(_digest_and_check, limits=limits), files, chunksize=8)
-        for path, (digest, report) in zip(files, tqdm(measured, total=len(files), desc="checking", unit="file", mininterval=5), strict=True):
+        for path, (digest, report) in zip(files, Progress(measured, total=len(files), desc="checking audio files", unit="files"), strict=True):
             annotation = described.annotations.get(path) or Annotation(broken="no annotation")
             parts = [(part, stretches) for part in annotation.parts if (stretches := _usable_stretches(part, report))]
             broken = report.reason or annotation.broken or ("" if parts or annotation.excluded else "no annotated stretch lies inside the file")

@@ -26,12 +26,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tqdm import tqdm
 
 from earwitness.audio.acoustics import amplitude
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.audio.sounding import FRAME, frame_levels, sounding
 from earwitness.core.errors import InputError
+from earwitness.core.progress import Progress
 from earwitness.systems import System
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.columns import LABELS
@@ -181,7 +181,7 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequen
     rows, features = [], []
     others = [shard for shard in study if shard not in shards]
     total = sum(parquet.ParquetFile(shard).metadata.num_rows for shard in shards)
-    with tqdm(total=total, desc=name, unit="stimulus", mininterval=5) as progress:
+    with Progress(total=total, desc=f"listening with {name}", unit="stimuli") as progress:
         for shard in [*shards, *others]:
             keep = None if shard in shards else lambda stimuli: stimuli.stimulus_id.isin(tuning)
             for stimuli, waveforms in iterate_audio(shard, STIMULI, keep=keep):

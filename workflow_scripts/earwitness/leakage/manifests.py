@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.audio.files import describe
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs, encode_flac, read_mono
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.core.names import canonical_name
+from earwitness.core.progress import Progress
 from earwitness.corpora.text_tables import file_named, names_of, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
 from earwitness.leakage.certificate import printable
@@ -101,7 +101,7 @@ def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: P
     rows, digests = [], {}
     unread: dict[int, str] = {}
     with AudioTableWriter(path, ITEM) as writer:
-        progress = tqdm(total=len(items), desc="Reading audio", unit="file", mininterval=5)
+        progress = Progress(total=len(items), desc="reading audio", unit="files")
         for first in range(0, len(items), BATCH_ROWS):
             batch, audio = [], []
             for number, item in enumerate(items.iloc[first : first + BATCH_ROWS].to_dict("records"), first):

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.audio.io import Waveform
+from earwitness.core.progress import Progress
 from earwitness.leakage.audit import run_checks
 from earwitness.leakage.audit_input import Audited, AuditInput
 from earwitness.leakage.disguises import DISGUISES
@@ -65,7 +65,7 @@ def self_test(audited: Audited) -> dict[str, Any]:
     """
     before = {check.id: (check, finding) for check, finding in run_checks(audited)}
     rows = []
-    for leak in tqdm(LEAKS, desc="Planting leaks", unit="leak", mininterval=5):
+    for leak in Progress(LEAKS, desc="planting leaks", unit="leaks"):
         row = {"kind": leak.kind, "text": leak.text, "expected": list(leak.found_by), "found_by": [], "unexpected": []}
         able = [id for id in leak.found_by if id in before and before[id][1].status not in ("not_run", "not_applicable")]
         if not able:

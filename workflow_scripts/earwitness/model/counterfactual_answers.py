@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from earwitness.core.progress import Progress
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.prompting import Prompt, tokenise
@@ -27,7 +28,7 @@ def probe_counterfactuals(
     wanted = set(probed(split[split.part == "test"], seed).stimulus_id)
     scorer = Scorer(loaded, [tokenise(loaded, prompt)])
     answers = []
-    for shard in shards:
+    for shard in Progress(shards, desc="asking about changed stimuli", unit="shards"):
         for rows, waveforms in iterate_audio(shard, STIMULI, keep=lambda rows: rows.stimulus_id.isin(wanted)):
             stimuli = zip(rows.stimulus_id, waveforms, rows.duration_ms, strict=True)
             made = [variants(name, waveform, duration_ms, seed, loaded.longest_waveform) for name, waveform, duration_ms in stimuli]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet as parquet
 import torch
-from tqdm import tqdm
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
+from earwitness.core.progress import Progress
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import AudioEmbeddings, hear_waveforms
 from earwitness.model.families.loaded_model import LoadedModel
@@ -53,7 +53,7 @@ def encode_shard(loaded: LoadedModel, shard: Path, output: Path, batches: Batche
     with (
         atomic(output) as temporary,
         parquet.ParquetWriter(temporary, _SCHEMA.with_metadata(metadata), compression="none") as writer,
-        tqdm(total=total, unit="stimulus", mininterval=5, desc=shard.name) as progress,
+        Progress(total=total, unit="stimuli", desc=f"encoding {shard.name}") as progress,
     ):
         for rows, waveforms in iterate_audio(shard, STIMULI, BLOCK):
             n_tokens: list[int] = []

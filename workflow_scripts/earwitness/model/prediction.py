@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.audio.window import Level
+from earwitness.core.progress import Progress
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
 from earwitness.model.engine.prompting import Prompt, tokenise
@@ -81,12 +81,12 @@ def answer_rows(
 ) -> pd.DataFrame:
     """The columns of PREDICTIONS, but for the system's, of every stimulus and prompt, sorted by stimulus and then in the prompts' order.
 
-    only: the stimuli to ask about, where they are there; None asks about all. asked: whom the progress bar names. A tie answers
+    only: the stimuli to ask about, where they are there; None asks about all. asked: whom the line of progress names. A tie answers
     NONSPEECH. Each sound is encoded once, however many prompts there are.
     """
     scorer = Scorer(loaded, [tokenise(loaded, prompt) for prompt in prompts])
     parts = []
-    with tqdm(total=None if only is None else len(only), unit="stimulus", mininterval=5, desc=asked) as progress:
+    with Progress(total=None if only is None else len(only), unit="stimuli", desc=f"asking {asked}".strip()) as progress:
         for names, items in sounds.blocks(only):
             done = 0
             for answers in batches.run(lambda batch: scorer(sounds.encode(batch)), items):

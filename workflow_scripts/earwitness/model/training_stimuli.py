@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import trange
 
 from earwitness.audio.acoustics import amplitude
 from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
 from earwitness.audio.window import Level, Window
+from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream
 from earwitness.corpora.layouts import audio_files, source_files
 from earwitness.stimuli.design import StimulusDesign, factorial
@@ -55,7 +55,7 @@ def draw_stimuli(corpus: BaseCorpus, size: int, seed: int, program: str) -> Iter
         "SPEECH": [read_mono(path) for path in audio_files("voxconverse", corpus.speech)],
         "NONSPEECH": [read_mono(path) for path in audio_files("esc50", corpus.sounds)],
     }
-    for i in trange(size, mininterval=5, desc="stimuli to learn from"):
+    for i in Progress(range(size), desc="making stimuli to learn from", unit="stimuli"):
         rng = stream(seed, program, "stimulus", i)
         label = "SPEECH" if i % 2 == 0 else "NONSPEECH"
         samples = _random_stretch(material[label][rng.integers(len(material[label]))], rng)

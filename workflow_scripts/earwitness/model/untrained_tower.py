@@ -15,6 +15,7 @@ from safetensors import safe_open
 from earwitness.audio.io import Waveform
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
+from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream_seed
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import mean_outputs
@@ -63,18 +64,22 @@ def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, b
     """Write the controls of every stimulus: stimulus_id, untrained (the mean of what the tower hears) and acoustics (what `measure` gives),
     both as bytes of float32. Returns how many stimuli there are; memory stays bounded."""
     device = next(loaded.tower.parameters()).device
-    total = 0
+    total = sum(parquet.read_metadata(shard).num_rows for shard in shards)
 
     def hear(waveforms: Sequence[Waveform]) -> torch.Tensor:
         mel, lengths = loaded.spectrograms(waveforms, device)
         return mean_outputs(loaded.hear(mel, lengths), [loaded.tokens_of(length) for length in lengths])
 
     metadata = {"earwitness": json.dumps({"stimuli": [sha256_of(shard) for shard in shards]})}
-    with atomic(output) as temporary, parquet.ParquetWriter(temporary, _SCHEMA.with_metadata(metadata), compression="none") as writer:
+    with (
+        atomic(output) as temporary,
+        parquet.ParquetWriter(temporary, _SCHEMA.with_metadata(metadata), compression="none") as writer,
+        Progress(total=total, desc="encoding controls", unit="stimuli") as progress,
+    ):
         for shard in shards:
             for rows, waveforms in iterate_audio(shard, STIMULI):
                 heard = [row.numpy().tobytes() for means in batches.run(hear, waveforms) for row in means]
                 measures = [measure(waveform).astype(np.float32).tobytes() for waveform in waveforms]
                 writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), heard, measures], schema=_SCHEMA))
-                total += len(rows)
+                progress.update(len(rows))
     return total

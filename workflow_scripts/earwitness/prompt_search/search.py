@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from earwitness.core.errors import InputError
+from earwitness.core.progress import Progress
 from earwitness.prompt_search.candidates import canonical, fault, same
 from earwitness.prompt_search.proposers import Proposal, Proposer, ScoredQuestion
 from earwitness.prompt_search.selection_bias import expected_optimism
@@ -197,7 +198,8 @@ def search(
         progress = saved[1]
         trials = [Trial(**(trial | {"log_odds": tuple(trial["log_odds"]), "development": ()})) for trial in progress["trials"]]
         archive, done = progress["archive"], progress["done"]
-    for iteration in range(done + 1, settings.iterations + 1):
+    left = range(done + 1, settings.iterations + 1)
+    for iteration in Progress(left, initial=done, total=settings.iterations, desc="searching for a question", unit="iterations"):
         questions, records = collect_candidates(proposer, score_trials(trials, sample.speech), settings.candidates, task.limits, rng_of(iteration))
         archive += [{"iteration": iteration} | record for record in records]
         answered = successive_halving(questions, ask, sample) if questions else []

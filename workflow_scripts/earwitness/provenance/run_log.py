@@ -1,4 +1,4 @@
-"""What is told at the end of a run: the errors of its programs, its log, and what every job cost."""
+"""What is kept of a run: the errors of its programs, its log, and what every job cost."""
 
 import csv
 import shutil
@@ -25,13 +25,6 @@ def errors_since(logs: Path, started: float) -> list[str]:
     return errors
 
 
-def made_since(report: Path, started: float) -> str:
-    """What to say at the end of a run that started at a time (seconds since the epoch): where the report is, if it was made."""
-    if report.is_file() and report.stat().st_mtime >= started:
-        return f"Report: {report}"
-    return f"Done, without a report; {report.parent}/README.md says where everything is"
-
-
 def record_run(snakemake_logs: Iterable[str], benchmarks: Path, folder: Path) -> None:
     """Write run.log, what Snakemake said, and costs.csv, what every job cost when it last ran; both differ from run to run."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,12 +36,13 @@ def record_run(snakemake_logs: Iterable[str], benchmarks: Path, folder: Path) ->
         writer.writerows(costs_of_jobs(benchmarks))
 
 
-def costs_of_jobs(benchmarks: Path) -> Iterator[dict[str, str]]:
+def costs_of_jobs(benchmarks: Path, started: float = 0.0) -> Iterator[dict[str, str]]:
     """Rule, job, seconds, processor_s and memory_mib (the peak of all its processes together) of every benchmark in a folder.
 
-    benchmarks: holds RULE.tsv or RULE/JOB.tsv as Snakemake writes them. Empty where a job was too short to be measured.
+    benchmarks: holds RULE.tsv or RULE/JOB.tsv as Snakemake writes them; those older than `started` (seconds since the epoch) are passed
+    over. Empty where a job was too short to be measured.
     """
-    for path in sorted(benchmarks.rglob("*.tsv")):
+    for path in sorted(path for path in benchmarks.rglob("*.tsv") if path.stat().st_mtime >= started):
         rule, _, job = path.relative_to(benchmarks).with_suffix("").as_posix().partition("/")
         for row in list(csv.DictReader(_text(path).splitlines(), delimiter="\t"))[-1:]:
             measured = {column: row[name] for column, name in _MEASURED.items()}

@@ -15,9 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from earwitness.core.errors import InputError
+from earwitness.core.progress import Progress
 from earwitness.core.redaction import plain_address
 
 CHUNK = 1 << 20
@@ -185,7 +184,7 @@ def _attempt(file: RemoteFile, path: Path, have: int, timeout_s: float) -> None:
         total = have + int(length) if length else None
         with (
             path.open("ab" if goes_on else "wb") as target,
-            tqdm(total=total, initial=have, desc=file.name, unit="B", unit_scale=True, mininterval=5) as progress,
+            Progress(total=total, initial=have, desc=f"fetching {file.name}", unit="B") as progress,
         ):
             while chunk := response.read1(CHUNK):
                 target.write(chunk)

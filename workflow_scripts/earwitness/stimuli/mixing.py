@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.signal import fftconvolve
-from tqdm import tqdm
 
 from earwitness.audio.acoustics import (
     Samples,
@@ -34,6 +33,7 @@ from earwitness.audio.rooms import room_response
 from earwitness.audio.window import Mixture, coded
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
+from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream_seed
 from earwitness.stimuli.design import TOLERANCE_DB, Condition, StimulusDesign
 from earwitness.tables.audio import AudioTableWriter, iterate_audio
@@ -202,7 +202,7 @@ def _stimuli_of(clip_files: list[Path], design: StimulusDesign, seed: int, clip_
         return clips.clip_id.isin(clip_ids)
 
     clipped: dict[str, float] = {}
-    with tqdm(total=len(clip_ids), desc="making", unit="clip", mininterval=5) as progress:
+    with Progress(total=len(clip_ids), desc="making stimuli", unit="clips") as progress:
         for path in clip_files:
             for rows, waveforms in iterate_audio(path, CLIPS, keep=is_wanted):
                 for (_, clip), samples in zip(rows.iterrows(), waveforms, strict=True):

@@ -8,7 +8,6 @@ from other draws.
 
 import csv
 import multiprocessing
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from tqdm import tqdm
 
 from earwitness.audio.acoustics import amplitude
 from earwitness.core.errors import InputError
+from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream
 from earwitness.corpora.rttm import Turn
 from earwitness.corpora.synthesis import Samples, rooms, sounds, voices
@@ -202,11 +201,10 @@ def _call(job: Callable[[], None]) -> None:
 
 def run_jobs(jobs: list[Callable[[], None]], threads: int, what: str) -> None:
     """Run jobs in processes, since espeak-ng is not safe in threads."""
-    progress = partial(tqdm, total=len(jobs), desc=what, file=sys.stderr, mininterval=5)
     if threads == 1:
-        for job in progress(jobs):
+        for job in Progress(jobs, total=len(jobs), desc=f"synthesising the {what}", unit="recordings"):
             job()
         return
     with multiprocessing.get_context("spawn").Pool(min(threads, len(jobs)), end_with_parent) as pool:
-        for _ in progress(pool.imap_unordered(_call, jobs)):
+        for _ in Progress(pool.imap_unordered(_call, jobs), total=len(jobs), desc=f"synthesising the {what}", unit="recordings"):
             pass

@@ -3,9 +3,9 @@
 import hashlib
 
 import numpy as np
-from tqdm import tqdm
 
 from earwitness.audio.io import Waveform
+from earwitness.core.progress import Progress
 from earwitness.leakage.audit_input import AuditInput, Batch
 from earwitness.leakage.registry import Finding, check, judge, not_run, some
 from earwitness.leakage.shared_items import shared_between_parts
@@ -43,7 +43,7 @@ def exact_duplicate_audio(data: AuditInput) -> Finding:
     """
     n_clips = data.stimuli.clip_id.nunique()
     digests: dict[str, str | None] = {}
-    with tqdm(desc="Hashing clips", total=n_clips, unit="clip", mininterval=5) as progress:
+    with Progress(desc="hashing clips", total=n_clips, unit="clips") as progress:
         for batch in data.over_clips(_digests):
             digests |= batch
             progress.update(len(batch))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs
+from earwitness.core.progress import Progress
 from earwitness.leakage.audit_input import AuditInput, Batch
 from earwitness.leakage.checks.shortcuts import LOWEST_DBFS, Features, best_auc, clustered_auc, exceeds_chance, sample_items, univariate
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
@@ -78,7 +78,7 @@ def recording_set_up(data: AuditInput) -> Finding:
     stimuli = stimuli.assign(source_id=stimuli.session.where(stimuli.session != "", stimuli.source_id))
     clips = sample_items(stimuli.drop_duplicates("clip_id")[["clip_id", "source_id", "label", "part"]], "clip_id")
     measured: dict[str, dict[str, float]] = {}
-    with tqdm(desc="Background of clips", total=len(clips), unit="clip", mininterval=5) as progress:
+    with Progress(desc="measuring the background of clips", total=len(clips), unit="clips") as progress:
         for batch in data.over_clips(_features_of, set(clips.clip_id)):
             measured |= dict(batch)
             progress.update(len(batch))

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.audio.io import SAMPLE_RATE, dbfs
 from earwitness.audio.speaker_embedding import MIN_EMBEDDED_S, not_installed, speaker_embedding
+from earwitness.core.progress import Progress
 from earwitness.leakage.audit_input import AuditInput, Batch
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 from earwitness.leakage.voices import MIN_CALIBRATED, Pairs, Voices, calibrated, one_voice, unit
@@ -84,7 +84,7 @@ def same_voice_across_sources(data: AuditInput) -> Finding:
         return not_run(reason)
     stretches = _longest_stretches(data)
     heard: list[Heard] = []
-    with tqdm(desc="Hearing voices", total=len(stretches), unit="stretch", mininterval=5) as progress:
+    with Progress(desc="hearing voices", total=len(stretches), unit="stretches") as progress:
         for batch in data.over_clips(partial(voices_in, model=model), set(stretches.clip_id)):
             heard += batch
             progress.update(len(batch))

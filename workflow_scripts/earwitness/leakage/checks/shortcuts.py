@@ -16,10 +16,10 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tqdm import tqdm
 
 from earwitness.audio.acoustics import peak_dbfs
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs
+from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream
 from earwitness.leakage.audit_input import AuditInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
@@ -108,7 +108,7 @@ def acoustic_features(samples: Waveform) -> dict[str, float]:
 def stimulus_features(data: AuditInput) -> Features:
     """Trivial acoustics of a sample of the split's stimuli, without those that have no audio."""
     sampled = replace(data, stimuli=sample_items(data.stimuli, "stimulus_id", CONDITIONS))
-    audio = tqdm(sampled.stimulus_audio(), desc="Trivial acoustics", total=len(sampled.stimuli), unit="stimulus", mininterval=5)
+    audio = Progress(sampled.stimulus_audio(), desc="measuring plain acoustics", total=len(sampled.stimuli), unit="stimuli")
     measured = {stimulus_id: acoustic_features(waveform) for stimulus_id, waveform in audio if len(waveform)}
     stimuli = sampled.stimuli[sampled.stimuli.stimulus_id.isin(measured)]
     table = pd.DataFrame([measured[stimulus_id] for stimulus_id in stimuli.stimulus_id])

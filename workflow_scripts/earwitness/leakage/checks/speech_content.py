@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.core.progress import Progress
 from earwitness.detectors.classic import SILERO_CHUNK, silero_probabilities
 from earwitness.leakage.audit_input import AuditInput, Batch
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
@@ -74,7 +74,7 @@ def speech_in_nonspeech(data: AuditInput) -> Finding:
     stimuli = data.stimuli
     clips = stimuli.drop_duplicates("clip_id").sort_values("clip_id")[["clip_id", "source_id", "label", "part"]]
     heard: list[Heard] = []
-    with tqdm(desc="Looking for speech", total=len(clips), unit="clip", mininterval=5) as progress:
+    with Progress(desc="looking for speech", total=len(clips), unit="clips") as progress:
         for batch in data.over_clips(partial(speech_in_clips, probability=data.policy.speech_in_nonspeech_probability)):
             heard += batch
             progress.update(len(batch))

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm import tqdm
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.core.progress import Progress
 from earwitness.leakage.audit_input import BATCH, Batch
 from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, Alignment, aligned_correlation
 from earwitness.leakage.fingerprints.grouping import Pair
@@ -27,9 +27,9 @@ OverAudio = Callable[[Callable[[Batch], Any], Set[str] | None], Iterator[Any]]
 
 
 def fingerprinted(over: OverAudio, n_items: int, what: str) -> Index:
-    """The index of named audio. what: names the items in the progress bar."""
+    """The index of named audio. what: names the items in the line of progress."""
     index = Index()
-    with tqdm(desc=f"Fingerprinting {what}", total=n_items, unit=f" {what}", mininterval=5) as progress:
+    with Progress(desc=f"fingerprinting {what}", total=n_items, unit=what) as progress:
         for batch in over(fingerprints_of, None):
             index.add(batch)
             progress.update(len(set(batch.names)))
@@ -57,7 +57,7 @@ def _correlated(over: OverAudio, index: Index, group: pd.DataFrame, what: str, w
     rows = list(zip(group.a, group.b, group["shift"], group.share, strict=True))
     batches = ([(held[a], held[b], int(shift) * HOP, share) for a, b, shift, share in rows[k : k + BATCH]] for k in range(0, len(rows), BATCH))
     measured = itertools.chain.from_iterable(workers.map(_correlations, batches))
-    progress = tqdm(measured, desc=f"Correlating {what}", total=len(rows), unit=" pairs", mininterval=5)
+    progress = Progress(measured, desc=f"correlating {what}", total=len(rows), unit="pairs")
     for (a, b, *_), (correlation, lag, information, inverted, speed) in zip(rows, progress, strict=True):
         shift_s = lag / SAMPLE_RATE + index.starts_s[a] - index.starts_s[b]
         forward, backward = (index.names[a], index.names[b], shift_s, speed), (index.names[b], index.names[a], -shift_s, 1 / speed)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from earwitness.core.progress import Progress
 from earwitness.model.engine.features import AudioEmbeddings
 from earwitness.model.engine.key_value_cache import splice, texts_of
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
@@ -57,7 +58,7 @@ def compare_with_scores(loaded: LoadedModel, batches: Sequence[AudioEmbeddings],
     rows = []
     for turn, order in enumerate(orders):
         odds = log_odds if np.isnan(bias).all() else log_odds + (bias if turn == 0 else -bias)
-        generated = np.concatenate([generate_answers(loaded, audio, order) for audio in batches])
+        generated = np.concatenate([generate_answers(loaded, audio, order) for audio in Progress(batches, desc="generating answers", unit="batches")])
         agree = (generated == "SPEECH") == (odds > 0)
         rows.append(
             {

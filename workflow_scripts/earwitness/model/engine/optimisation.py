@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 from torch import nn
-from tqdm import trange
 
 from earwitness.core.errors import InputError
+from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream_seed
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.runtime.saved_state import SavedState
@@ -56,7 +56,7 @@ def optimise(
         _restore(parameters, optimiser, tensors)
     last_saved = time.monotonic()
     rows_per_pass = schedule.micro_batch_size
-    for step in trange(len(history), schedule.steps, initial=len(history), total=schedule.steps, mininterval=5, desc="training"):
+    for step in Progress(range(len(history), schedule.steps), initial=len(history), total=schedule.steps, desc="training", unit="steps"):
         optimiser.param_groups[0]["lr"] = rate = learning_rate(schedule, step)
         while True:
             torch.manual_seed(stream_seed(seed, "optimise", step) % 2**63)
