@@ -96,7 +96,7 @@ rule published:
 
 
 rule detector:
-    """The folder that detect_speech.py uses: the selected adapter with prompt, calibration and model card."""
+    """The folder that detect_speech.py uses: the selected adapter with prompt, calibration, segments and model card."""
     input:
         plan.detector_files,
         paths.audit_reports([*plan.splits, "tuning"]),

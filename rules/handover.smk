@@ -47,6 +47,7 @@ rule hand_over_adapter:
         code=code("hand_over_adapter.py"),
         systems=list(map(str, plan.honest_arms)),
         folder=lambda wildcards, output: str(Path(output.card).parent),
+        base_folder=plan.model_folder("base"),
         terms=as_json_of(plan.base_terms),
         origins=as_json_of({name: config["sources"][name]["origin"] for name in plan.datasets("factorial")}),
         quantisation=config["model"]["quantisation"],
@@ -63,6 +64,7 @@ rule hand_over_adapter:
         " --adapters {input.adapters:q}"
         " --systems {params.systems:q}"
         " --base {input.identity:q}"
+        " --base-folder {params.base_folder:q}"
         " --index {input.index:q}"
         " --split {input.split:q}"
         " --study {input.study:q}"

@@ -1,28 +1,54 @@
-"""Say of every audio file whether there is speech in it, with a calibrated probability, by the detector that hand_over_adapter made.
+"""Find the speech in recordings: segments, a probability track, or one answer for each file.
 
-A clip that is at most as long as the longest training stimulus is heard whole. A longer one is heard in stretches of that length, each
-half a length after the one before; the file's row is then its most speech-like stretch, and --stretches prints them all.
-
-A file that cannot be heard (missing, no audio, shorter than 20 ms) is named on stderr, has a row without an answer at the end, and stops
-no other. Exit codes: 0, every file was heard; 1, none was, or the detector or its base is wrong; 2, a wrong command line; 3, some were.
+What is read: audio files (WAV, FLAC, Ogg, MP3 and more; any rate; channels are averaged, where they do not cancel), folders, with all audio
+files anywhere below, and - for one file on standard input. Answers come while a recording is read; memory does not depend on its length. A file
+that cannot be heard is named in one line on stderr and stops no other.
 """
 
 import argparse
-import json
+import contextlib
+import importlib.util
 import os
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+from tqdm import tqdm
 
+from earwitness.audio.files import LOWEST_RATE, describe
+from earwitness.audio.streaming import kept_on_disk
 from earwitness.core.arguments import batch_size
-from earwitness.core.errors import one_line_errors
+from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.files import atomic
+from earwitness.core.folders import files_below
 from earwitness.detectors.clip_files import why_not_heard
-from earwitness.detectors.folder import load_detector_folder
+from earwitness.detectors.formats import FORMATS, Answered
+from earwitness.detectors.frames import FRAME_DETECTORS
+from earwitness.detectors.speech_detector import Heard, SpeechDetector
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.threads import let_threads_sleep
+
+EXAMPLES = """\
+exit codes:
+  0  every recording was heard     1  none was, or the detector is wrong     2  wrong command line
+  3  some could not be heard       130  interrupted: what was answered stays     141  nobody reads the answers any more
+
+examples:
+  earwitness detect talk.wav                                    segments as CSV, by results/detector
+  earwitness detect talks/ --rttm --output found/               one RTTM file per recording
+  earwitness detect talk.flac --detector silero --audacity > talk.txt
+  earwitness detect clips/*.wav --answers                       one answer per file
+  ffmpeg -i film.mp4 -f wav - | earwitness detect - --json
+  earwitness detect talk.wav --plot --output figures/           needs matplotlib
+"""
 
 SOME_HEARD = 3
 """Exit code where some files were heard and others could not be."""
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".sph")
+DEFAULT_DETECTOR = Path("results/detector")
 
 
 def printable_name(path: Path) -> str:
@@ -41,48 +67,184 @@ def share(text: str) -> float:
     return value
 
 
+def seconds(text: str) -> float:
+    """A number of seconds from 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="earwitness detect", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recordings", nargs="+", metavar="FILE|FOLDER|-", help="what is listened to")
+    wanted = parser.add_mutually_exclusive_group()
+    for name, what in {
+        "csv": "a row per segment (the default)",
+        "rttm": "a SPEAKER line per segment",
+        "audacity": "a label track per recording",
+        "json": "a line per recording (JSON Lines)",
+        "track": "a row per frame: the probability of speech over time",
+        "answers": "a row per recording: is there speech in it?",
+        "plot": "a picture per recording: sound, track and segments (PNG; with --output)",
+    }.items():
+        wanted.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=what)
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="one file per recording there, instead of all on stdout")
+    which = parser.add_argument_group("detector")
+    which.add_argument(
+        "--detector", default=str(DEFAULT_DETECTOR), help=f"a detector's folder (default: {DEFAULT_DETECTOR}), or {', '.join(FRAME_DETECTORS)}"
+    )
+    which.add_argument("--base", type=Path, help="folder of the base model (default: found from the detector's folder)")
+    which.add_argument("--prevalence", type=share, help="share of speech to expect; moves every probability (default: 0.5)")
+    which.add_argument("--quantisation", choices=["none", "nf4"], help="of the base model (default: as in training)")
+    which.add_argument("--memory", choices=["fast", "compact"], help="compact: fit into 8 GB of GPU memory at full size (default: fast)")
+    which.add_argument("--batch-size", type=batch_size, help="stretches at a time, or auto (default)")
+    which.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    rule = parser.add_argument_group("segments", "in place of what was tuned on development recordings")
+    rule.add_argument("--onset", type=share, help="probability from which a segment begins")
+    rule.add_argument("--offset", type=share, help="probability below which it ends; at most the onset")
+    rule.add_argument("--min-speech", type=seconds, metavar="S", help="shortest segment")
+    rule.add_argument("--min-silence", type=seconds, metavar="S", help="shortest silence between two segments")
+    parser.set_defaults(format="csv")
+    return parser
+
+
+def limit_threads(threads: int) -> None:
+    """Raises InputError where torch is not installed."""
+    let_threads_sleep()
+    if importlib.util.find_spec("torch") is None:
+        raise InputError('this detector needs torch, which is not installed here: pip install "earwitness[model]"')
+    # torch looks at the visible devices when it is imported.
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def load(args: argparse.Namespace) -> SpeechDetector:
+    """The detector that the command line names, with its segment rule."""
+    names = ("prevalence", "quantisation", "memory", "batch_size")
+    options: dict[str, Any] = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    known = args.detector in FRAME_DETECTORS
+    if not known and not Path(args.detector).is_dir():
+        raise InputError(f"{args.detector}: no such detector; name the folder that hand_over_adapter made, or one of {', '.join(FRAME_DETECTORS)}")
+    if not known or args.detector == "pyannote":
+        limit_threads(args.threads)
+    detector = SpeechDetector.load(args.detector, args.base, **options)
+    return detector.with_rule(onset=args.onset, offset=args.offset, min_speech_s=args.min_speech, min_silence_s=args.min_silence)
+
+
+def recordings_of(names: list[str]) -> Iterator[tuple[str, Path]]:
+    """Every recording that the command line names: what it is called, and where it is."""
+    for name in names:
+        if name == "-":
+            with kept_on_disk(sys.stdin.buffer) as path:
+                yield "stdin", path
+        elif Path(name).is_dir():
+            found = files_below(Path(name), AUDIO_SUFFIXES)
+            if not found:
+                yield printable_name(Path(name)), Path(name)
+            yield from ((printable_name(path), path) for path in found)
+        else:
+            yield printable_name(Path(name)), Path(name)
+
+
+class Answers:
+    """Writes what was found in recordings, each as the command line wants it."""
+
+    def __init__(self, args: argparse.Namespace):
+        self._folder: Path | None = args.output
+        self._format: str = args.format
+        self._names: Counter[str] = Counter()
+        self._header = FORMATS[self._format].header if self._format in FORMATS else ""
+
+    def write(self, name: str, path: Path, detector: SpeechDetector) -> None:
+        """Listen to one recording and write everything about it. Raises InputError where it cannot be read to its end."""
+        about = describe(path)
+        # A file's length is known to within a sample of its own rate.
+        short = "shorter than any training stimulus" * (about.duration_s < detector.frames.shortest_s - 1 / LOWEST_RATE)
+        note = "; ".join(filter(None, [short, about.notes]))
+        if note and self._format not in ("json", "answers"):
+            tell(f"note: {name}: {note}")
+        # Progress is for eyes: nothing is shown where stderr is a file or a pipe.
+        shown = "{desc}: {percentage:3.0f}% of {total:.0f} s [{elapsed}<{remaining}]"
+        with tqdm(total=about.duration_s, desc=name, bar_format=shown, disable=None, leave=False, mininterval=0.5) as progress:
+            answered = Answered(name, note, detector.step_s, detector.rule.onset, _counted(detector.listen(path), progress))
+            if self._format == "plot":
+                from earwitness.detectors.picture import draw
+
+                draw(answered, path, self._file(name, ".png"), detector.rule)
+            elif self._folder:
+                form = FORMATS[self._format]
+                with atomic(self._file(name, form.suffix)) as temporary, temporary.open("w", encoding="utf-8") as file:
+                    file.write(form.header)
+                    file.writelines(form.lines(answered))
+            else:
+                self._say(self._header)
+                self._header = ""
+                for line in FORMATS[self._format].lines(answered):
+                    self._say(line)
+
+    @staticmethod
+    def _say(text: str) -> None:
+        """Print at once, above the progress."""
+        if text:
+            tqdm.write(text, end="")
+            sys.stdout.flush()
+
+    def _file(self, name: str, suffix: str) -> Path:
+        """Where the answer about a recording goes; recordings of one name in several folders do not overwrite each other."""
+        assert self._folder
+        stem = Path(name).stem
+        self._names[stem] += 1
+        number = self._names[stem]
+        return self._folder / (f"{stem}-{number}{suffix}" if number > 1 else f"{stem}{suffix}")
+
+
+def tell(text: str) -> None:
+    """One line on stderr, above the progress."""
+    tqdm.write(" ".join(text.split()), file=sys.stderr)
+
+
+def _counted(pieces: Iterator[Heard], progress: tqdm) -> Iterator[Heard]:
+    for piece in pieces:
+        yield piece
+        progress.update(max(piece.until_s - progress.n, 0))
+
+
+def listen(args: argparse.Namespace) -> int:
+    """Answer for every recording; the exit code. The detector is loaded with the first recording that can be heard."""
+    answers, detector = Answers(args), None
+    heard, unheard = 0, 0
+    for name, path in recordings_of(args.recordings):
+        if fault := why_not_heard(path):
+            tell(f"error: {name}: {fault}")
+            unheard += 1
+            continue
+        detector = detector or load(args)
+        try:
+            answers.write(name, path, detector)
+            heard += 1
+        except InputError as error:
+            tell(f"error: {error}")
+            unheard += 1
+    return 1 if not heard else SOME_HEARD if unheard else 0
+
+
 @one_line_errors
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="the detector's folder, such as results/detector")
-    parser.add_argument(
-        "clips", type=Path, nargs="+", help="audio files (WAV, FLAC, Ogg, MP3), any rate; channels are averaged, where they do not cancel"
-    )
-    parser.add_argument("--base", type=Path, required=True, help="folder of the base model that the adapter was trained on")
-    parser.add_argument("--format", choices=["csv", "json"], default="csv", help="what is printed (default: csv)")
-    parser.add_argument("--stretches", action="store_true", help="a row for every stretch of a long file, not its most speech-like one alone")
-    parser.add_argument("--threshold", type=share, default=0.5, help="probability from which the answer is SPEECH (default: 0.5)")
-    parser.add_argument("--prevalence", type=share, default=0.5, help="share of speech to expect; moves every probability (default: 0.5)")
-    parser.add_argument("--quantisation", choices=["none", "nf4"], help="of the base model (default: as in training)")
-    parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
-    parser.add_argument("--batch-size", type=batch_size, default=None, help="stretches at a time, or auto (default)")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-    args = parser.parse_args()
-
-    folder = load_detector_folder(args.folder)
-    unheard = {path: fault for path in args.clips if (fault := why_not_heard(path))}
-    for path, fault in unheard.items():
-        print("error:", " ".join(f"{printable_name(path)}: {fault}".split()), file=sys.stderr)
-    if not (heard := [path for path in args.clips if path not in unheard]):
-        sys.exit(1)
-    with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        import torch
-
-        from earwitness.detectors.speech_detector import SpeechDetector, by_file
-
-        torch.set_num_threads(args.threads)
-        detector = SpeechDetector(folder, args.base, args.quantisation, args.memory, args.batch_size)
-        table = detector.stretches(heard, args.prevalence, args.threshold)
-    rows = (table if args.stretches else by_file(table)).round({"probability": 6, "log_odds": 6})
-    silent = pd.DataFrame({"file": map(printable_name, unheard), "note": [f"not heard: {fault}" for fault in unheard.values()]})
-    rows = pd.concat([rows, silent.reindex(columns=rows.columns)], ignore_index=True) if unheard else rows
-    if args.format == "json":
-        print(json.dumps(rows.astype(object).where(rows.notna(), None).to_dict("records"), indent=1, ensure_ascii=False))
-    else:
-        rows.to_csv(sys.stdout, index=False, lineterminator="\n")
-    if unheard:
-        sys.exit(SOME_HEARD)
+    args = parser().parse_args()
+    if args.format == "plot" and not args.output:
+        raise InputError("--plot draws files; name their folder with --output")
+    if args.format == "audacity" and not args.output and (len(args.recordings) > 1 or Path(args.recordings[0]).is_dir()):
+        raise InputError("--audacity writes one label track per recording; name a folder for them with --output")
+    with leased_devices() if args.detector not in FRAME_DETECTORS else contextlib.nullcontext():
+        sys.exit(listen(args))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--accuracy", type=Path, required=True, help="accuracy per system (CSV)")
     parser.add_argument("--comparisons", type=Path, required=True, help="paired tests (CSV)")
     parser.add_argument("--base", type=Path, required=True, help="the base model's identity (JSON)")
+    parser.add_argument("--base-folder", type=Path, required=True, help="where the base model lies")
     parser.add_argument("--terms", type=json_object, required=True, help="licence of the base model, and whether it is the tiny one (JSON)")
     parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
     parser.add_argument("--origins", type=json_object, required=True, help="data set -> its config sources.<name>.origin (JSON)")
@@ -63,6 +64,7 @@ def main() -> None:
         selection=selection,
         adapter=selected_folder(selection, by_name("--systems", args.systems, args.adapters)),
         base=load_identity(args.base),
+        base_folder=args.base_folder,
         quantisation=args.quantisation,
         presentation=presentation_of(args.stimuli, recipe),
         prompt=asked_prompt(args.prompt, args.question),

@@ -232,7 +232,7 @@ def arguments(program, study: Path, base: Path, made: Path) -> list[object]:
             *("--gates", study / "gate.json", "--system", SYSTEM, "--output", made / "table.parquet", *asked, *batch),
             *("--level", '{"normalisation": "peak", "level_dbfs": -1.0}'),
         ],
-        detect_speech: [study / "adapter", study / "sound.wav", "--base", base],
+        detect_speech: [study / "sound.wav", "--detector", study / "adapter", "--base", base],
         identify_model: [base, made / "identity.json", "--name", "base"],
     }[program]
 
@@ -246,7 +246,7 @@ def line_of(program, study: Path, base: Path, made: Path, monkeypatch) -> str:
     level = Level("peak", -1.0)
     selection = Selection(System.parse(SYSTEM), {System.parse(SYSTEM): 0.9})
     write_json(study / "adapter" / BASE_OF_ADAPTER, identity)
-    record = detector_record(identity, "none", Presentation(Window(600, 5.0, -80.0, level), 200, 400, level), selection)
+    record = detector_record(identity, None, "none", Presentation(Window(600, 5.0, -80.0, level), 200, 400, level), selection)
     write_json(study / "adapter" / "detector.json", record)
     made.mkdir()
     monkeypatch.setattr("sys.argv", [program.__name__, *map(str, arguments(program, study, base, made))])

@@ -77,7 +77,7 @@ def card(tmp_path):
         presentation = Presentation(Window(600, 5.0, -80.0, Level("peak", -1.0)), 200, 400, Level())
         base = {"name": "some/base", "revision": "abc", "sha256": "f" * 64, "bytes": 1}
         prompt = {"question": "Is it speech?", "answer_format": "letters", "audio_position": "before", "template": None}
-        detector = Detector(selection, tmp_path, base, "nf4", presentation, prompt, "temperature", Calibration(slope))
+        detector = Detector(selection, tmp_path, base, tmp_path, "nf4", presentation, prompt, "temperature", Calibration(slope))
         recipe = {
             "target_modules": ["q_proj"],
             "scope": "language_model",

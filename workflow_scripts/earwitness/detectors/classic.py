@@ -12,7 +12,6 @@ energy   How the level moves over the sounding part: its spread, its mean change
 The sounding part runs from the first to the last 20 ms frame within 30 dB of the loudest.
 """
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.audio.sounding import FRAME, frame_levels, sounding
 from earwitness.core.errors import InputError
 from earwitness.core.progress import Progress
+from earwitness.detectors.silero import silero_probabilities
 from earwitness.systems import System
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.columns import LABELS
@@ -49,7 +49,6 @@ the numbers that were fitted."""
 MAX_LOG_ODDS = 15.0
 WEBRTC_AGGRESSIVENESS = 3
 WEBRTC_LEVELS_DBFS = (-26.0, -32.0, -38.0, -44.0)
-SILERO_CHUNK, SILERO_CONTEXT = 512, 64
 
 
 @dataclass(frozen=True)
@@ -58,49 +57,6 @@ class Detector:
 
     measure: Measure
     decide: Decide
-
-
-def silero_probabilities() -> Callable[[Sequence[Waveform]], list[npt.NDArray[np.float32]]]:
-    """Silero VAD (snakers4/silero-vad) through its packaged ONNX model, one thread, state reset for every waveform.
-
-    Returns a function from waveforms of 16 kHz mono to the speech probability of each of their 32 ms chunks, of which the
-    last is filled with zeros. Waveforms of one length are computed together.
-    Raises InputError where the package is not installed.
-    """
-    import onnxruntime
-
-    # The package itself imports torch, which its ONNX model does not need.
-    package = importlib.util.find_spec("silero_vad")
-    if package is None or package.origin is None:
-        raise InputError("the package silero-vad is not installed; install it or remove silero from detectors")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    model = str(Path(package.origin).parent / "data" / "silero_vad.onnx")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    rate = np.array(SAMPLE_RATE, dtype=np.int64)
-
-    def of_chunks(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        end = batch.shape[1] + -batch.shape[1] % SILERO_CHUNK
-        padded = np.pad(batch, ((0, 0), (SILERO_CONTEXT, end - batch.shape[1])))
-        state = np.zeros((2, len(batch), 128), dtype=np.float32)
-        probabilities = np.zeros((len(batch), end // SILERO_CHUNK), dtype=np.float32)
-        for start in range(0, end, SILERO_CHUNK):
-            chunk = np.ascontiguousarray(padded[:, start : start + SILERO_CONTEXT + SILERO_CHUNK])
-            probability, state = session.run(None, {"input": chunk, "state": state, "sr": rate})
-            probabilities[:, start // SILERO_CHUNK] = probability[:, 0]
-        return probabilities
-
-    def of_waveforms(waveforms: Sequence[Waveform]) -> list[npt.NDArray[np.float32]]:
-        lengths = np.array([len(waveform) for waveform in waveforms])
-        result = [np.zeros(0, dtype=np.float32)] * len(waveforms)
-        for length in np.unique(lengths):
-            places = np.flatnonzero(lengths == length)
-            for place, chunks in zip(places, of_chunks(np.stack([waveforms[int(place)] for place in places])), strict=True):
-                result[int(place)] = chunks
-        return result
-
-    return of_waveforms
 
 
 def silero() -> Detector:

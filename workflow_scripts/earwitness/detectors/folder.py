@@ -1,6 +1,7 @@
 """The detector's folder: one adapter in peft's layout with prompt, calibration, and what it was made for."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +14,9 @@ from earwitness.audio.window import Level, Window
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic_folder, sha256_of, write_json
 from earwitness.core.json_files import DIGEST, TEXT, load_record, record_schema
+from earwitness.detectors.following import Following
 from earwitness.detectors.presentation import Presentation
+from earwitness.detectors.segments import SegmentRule
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.calibration import METHODS, Calibration
 from earwitness.evaluation.scored_answers import outcomes_on
@@ -24,7 +27,11 @@ from earwitness.tables.files import read_table
 from earwitness.tables.predictions import by_system
 from earwitness.tables.splits import SPLIT
 
-SCHEMA_NAME = "earwitness-detector/4"
+SCHEMA_NAME = "earwitness-detector/5"
+SEGMENTS_NAME = "earwitness-segments/1"
+SEGMENTS_FILE = "segments.json"
+STEP_MS = 100
+"""From frame to frame."""
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 _NUMBER = {"type": "number"}
@@ -35,6 +42,7 @@ _FILES = {
     "detector.json": record_schema(
         schema={"const": SCHEMA_NAME},
         base=IDENTITY,
+        base_folder={"type": ["string", "null"]},
         quantisation={"enum": ["none", "nf4"]},
         presentation=record_schema(window=_WINDOW, shortest_ms=_NUMBER, longest_ms=_NUMBER, level=_LEVEL),
         selected=record_schema(system_id=TEXT, seed=TEXT, development_balanced_accuracy={"type": "object"}),
@@ -50,6 +58,19 @@ _FILES = {
     ),
 }
 """JSON schema of each file."""
+
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+SEGMENTS = record_schema(
+    schema={"const": SEGMENTS_NAME},
+    following=record_schema(
+        stretch_ms={"type": "integer", "minimum": 1},
+        step_ms={"type": "integer", "minimum": 1},
+        smoothed={"type": "integer", "minimum": 1},
+        rule=record_schema(onset=_SHARE, offset=_SHARE, min_speech_s=_SHARE, min_silence_s=_SHARE),
+    ),
+    tuned={"type": "object"},
+)
+"""JSON schema of segments.json, which `tune_segments` adds to a detector's folder: how it follows recordings, and how that was tuned."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +110,14 @@ def selected_folder(selection: Selection, configs: Mapping[System, Path]) -> Pat
 class Detector:
     """What is handed over: the selected adapter, in its folder, with all that it was made for and with.
 
-    base: earwitness.model.identity.IDENTITY of the base model. prompt: question, answer_format, audio_position, template. method and
-    calibration: as earwitness.evaluation.calibration.chosen_calibration returns them.
+    base: earwitness.model.identity.IDENTITY of the base model. base_folder: where it lies now. prompt: question, answer_format,
+    audio_position, template. method and calibration: as earwitness.evaluation.calibration.chosen_calibration returns them.
     """
 
     selection: Selection
     adapter: Path
     base: Mapping[str, Any]
+    base_folder: Path
     quantisation: str
     presentation: Presentation
     prompt: Mapping[str, str]
@@ -120,21 +142,41 @@ def write_detector_folder(folder: Path, detector: Detector, split: Path, card: s
         trained = json.loads((detector.adapter / config).read_text(encoding="utf-8"))
         write_json(temporary / config, adapter_config_for(trained, detector.base))
         write_json(temporary / "prompt.json", dict(detector.prompt))
-        write_json(temporary / "detector.json", detector_record(detector.base, detector.quantisation, detector.presentation, detector.selection))
+        base_folder = os.path.relpath(detector.base_folder, folder)
+        record = detector_record(detector.base, base_folder, detector.quantisation, detector.presentation, detector.selection)
+        write_json(temporary / "detector.json", record)
         write_json(temporary / "calibration.json", calibration)
         (temporary / "README.md").write_text(card, encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class DetectorFolder:
-    """What a detector's folder says, checked. base: earwitness.model.identity.IDENTITY."""
+    """What a detector's folder says, checked. base: earwitness.model.identity.IDENTITY. following: how recordings are followed."""
 
     folder: Path
     base: Mapping[str, Any]
+    recorded_base: str | None
     quantisation: str
     prompt: dict[str, str]
     calibration: Calibration
     presentation: Presentation
+    following: Following
+
+    def base_folder(self) -> Path:
+        """Where the base model lies: in the folder `base` of the detector's own, where it was when the detector was made, or among the models that
+        huggingface_hub has fetched. Raises InputError where it is in none of these.
+        """
+        places = [self.folder / "base"]
+        if self.recorded_base:
+            places.append(self.folder / self.recorded_base)
+        if self.base["revision"] and "/" in self.base["name"]:
+            cache = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
+            places.append(Path(cache, "models--" + self.base["name"].replace("/", "--"), "snapshots", self.base["revision"]))
+        for place in places:
+            if (place / "config.json").is_file():
+                return Path(os.path.normpath(place))
+        looked = ", ".join(os.path.normpath(place) for place in places)
+        raise InputError(f"{self.folder}: its base model, {self.base['name']}, is not found (looked in {looked}); name its folder with --base")
 
     def verify_base(self, base: ModelFolder) -> None:
         """Raise InputError where a model is not the base that the adapter was trained on."""
@@ -153,14 +195,27 @@ def load_detector_folder(folder: Path) -> DetectorFolder:
             raise InputError(f"{folder}: no detector here ({name} is missing); name a folder that hand_over_adapter made")
     content = {name: load_record(folder / name, schema, "a file of a detector", "run hand_over_adapter again") for name, schema in _FILES.items()}
     detector, calibration = content["detector.json"], content["calibration.json"]
+    presentation = _presentation(detector["presentation"])
+    following = untuned(presentation)
+    if (folder / SEGMENTS_FILE).is_file():
+        following = Following.of(
+            load_record(folder / SEGMENTS_FILE, SEGMENTS, "how a detector makes segments", "run tune_segments again")["following"]
+        )
     return DetectorFolder(
         folder=folder,
         base=detector["base"],
+        recorded_base=detector["base_folder"],
         quantisation=detector["quantisation"],
         prompt=content["prompt.json"],
         calibration=Calibration(calibration["slope"], calibration["intercept"]),
-        presentation=_presentation(detector["presentation"]),
+        presentation=presentation,
+        following=following,
     )
+
+
+def untuned(presentation: Presentation) -> Following:
+    """How a detector follows recordings before that is tuned: in stretches as long as the longest stimulus, at one half."""
+    return Following(presentation.longest_ms, STEP_MS, SegmentRule())
 
 
 def _presentation(record: Mapping[str, Any]) -> Presentation:
@@ -169,8 +224,10 @@ def _presentation(record: Mapping[str, Any]) -> Presentation:
     return Presentation(window, record["shortest_ms"], record["longest_ms"], Level(**record["level"]))
 
 
-def detector_record(base: Mapping[str, Any], quantisation: str, presentation: Presentation, selection: Selection) -> dict[str, Any]:
-    """The content of detector.json. base: earwitness.model.identity.IDENTITY of the base model."""
+def detector_record(
+    base: Mapping[str, Any], base_folder: str | None, quantisation: str, presentation: Presentation, selection: Selection
+) -> dict[str, Any]:
+    """The content of detector.json. base: earwitness.model.identity.IDENTITY of the base model. base_folder: seen from the detector's."""
     development: dict[str, dict[str, float]] = {}
     for system, value in selection.development.items():
         development.setdefault(str(system.of_all_seeds()), {})[str(system.seed)] = value
@@ -178,6 +235,7 @@ def detector_record(base: Mapping[str, Any], quantisation: str, presentation: Pr
     return {
         "schema": SCHEMA_NAME,
         "base": dict(base),
+        "base_folder": base_folder,
         "quantisation": quantisation,
         "presentation": asdict(presentation),
         "selected": selected,

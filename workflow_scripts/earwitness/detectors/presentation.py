@@ -1,10 +1,9 @@
-"""How a recording is brought before a detector's model: in stretches, each as the stimuli that its adapter was trained on were."""
+"""How a stretch of a recording is brought before a detector's model: as the stimuli that its adapter was trained on were."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from earwitness.audio.acoustics import samples_of
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.audio.window import Level, Window, window_of
 from earwitness.core.randomness import stream
@@ -21,19 +20,6 @@ class Presentation:
     shortest_ms: int
     longest_ms: int
     level: Level = field(default_factory=Level)
-
-    @property
-    def longest(self) -> int:
-        """Samples of the longest stimulus."""
-        return samples_of(self.longest_ms)
-
-    def stretches(self, n_samples: int) -> list[tuple[int, int]]:
-        """First sample and end of the stretches that a sound is cut into: itself, or where it is longer than the longest
-        stimulus, stretches of that length, each half a length after the one before and the last at the sound's end."""
-        if n_samples <= self.longest:
-            return [(0, n_samples)]
-        starts = [*range(0, n_samples - self.longest, self.longest // 2), n_samples - self.longest]
-        return [(start, start + self.longest) for start in starts]
 
     def present(self, stretch: Waveform) -> Waveform:
         """The window that the model hears, float32, shape (samples of the window,); the floor is the same draw for every stretch.

@@ -1,110 +1,135 @@
-"""Is there speech in these files? Answered by an adapter in its detector's folder, with a calibrated probability each."""
+"""Where is speech in this sound? The detectors of this project and the well-known ones, through one door.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from earwitness.detectors.speech_detector import SpeechDetector
+
+detector = SpeechDetector.load("results/detector")        # or "silero", "firered", "pyannote", "webrtc", "energy"
+for segment in detector.segments("talk.wav"):             # or an array: detector.segments(samples, 44_100)
+    print(segment.start_s, segment.end_s, segment.probability)
+track = detector.track("talk.wav")                        # probabilities, one every track.step_s seconds
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 
-from earwitness.audio.acoustics import samples_of
-from earwitness.audio.files import describe
-from earwitness.audio.io import SAMPLE_RATE, Waveform, read_mono
-from earwitness.detectors.folder import DetectorFolder
-from earwitness.model.engine.adapters import load_adapter
-from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import encode_waveforms
-from earwitness.model.engine.loading import Memory, load_model
-from earwitness.model.engine.prompting import Prompt, tokenise
-from earwitness.model.engine.scoring import Scorer
-from earwitness.model.identity import identified
+from earwitness.audio.io import SAMPLE_RATE, Waveform
+from earwitness.audio.streaming import array_blocks, mono_blocks
+from earwitness.core.errors import InputError
+from earwitness.detectors.clip_files import why_not_heard
+from earwitness.detectors.folder import load_detector_folder
+from earwitness.detectors.frames import FRAME_DETECTORS, frame_detector
+from earwitness.detectors.segments import Segment, Segmenter, SegmentRule
+from earwitness.detectors.tracks import FloatArray, FrameDetector
 
-STRETCHES_AT_A_TIME = 256
-COLUMNS = ["file", "start_s", "end_s", "probability", "answer", "log_odds", "note"]
+Sound = str | Path | npt.ArrayLike
+"""A file's path, or samples: floats of full scale 1 or signed integers, shape (n_samples,) or (n_samples, n_channels)."""
+
+
+class Heard(NamedTuple):
+    """What became known with one more piece of a recording.
+
+    probabilities: of its frames, shape (n_frames,); nan where there is no sound at all. segments: that nothing later can change. until_s: how much
+    of the recording was read.
+    """
+
+    probabilities: FloatArray
+    segments: list[Segment]
+    until_s: float
 
 
 @dataclass(frozen=True)
-class _Stretch:
-    file: str
-    start: int
-    end: int
-    window: Waveform | None
-    note: str
+class Track:
+    """Probabilities of speech, shape (n_frames,); frame k lasts from k to k + 1 times step_s. duration_s: of the recording."""
+
+    step_s: float
+    probabilities: FloatArray
+    duration_s: float
 
 
+@dataclass(frozen=True)
 class SpeechDetector:
-    """A base model with a detector folder's adapter, asked its question.
+    """A detector that is loaded once and asked often. Raises InputError, in one line, wherever a sound cannot be heard."""
 
-    quantisation: the folder's own where None. memory, threads: as in the other programs.
-    Raises InputError where the base is not the adapter's.
-    """
+    frames: FrameDetector
 
-    def __init__(self, folder: DetectorFolder, base: Path, quantisation: str | None = None, memory: Memory = "fast", batch_size: int | None = None):
-        given = identified(base)
-        folder.verify_base(given)
-        loaded = load_adapter(load_model(given, quantisation or folder.quantisation, memory=memory), folder.folder)
-        self._folder, self._loaded = folder, loaded
-        self._scorer = Scorer(loaded, [tokenise(loaded, Prompt(**folder.prompt))])
-        self._batches = Batches(batch_size, loaded.device, memory)
+    @classmethod
+    def load(cls, which: str | Path = "results/detector", base: str | Path | None = None, **options: Any) -> "SpeechDetector":
+        """A detector's folder, or the name of a well-known detector (earwitness.detectors.frames).
 
-    def stretches(self, paths: Sequence[Path], prevalence: float = 0.5, threshold: float = 0.5) -> pd.DataFrame:
-        """One row per stretch of every file, in order: COLUMNS.
-
-        prevalence: share of speech to expect, in (0, 1). threshold: the probability from which the answer is SPEECH. A silent
-        stretch answers NONSPEECH without a probability. note: "silent" or "shorter than any training stimulus", and
-        what is wrong with the file; or "".
-        paths: of files that can be heard (earwitness.detectors.clip_files.why_not_heard).
-        Raises InputError where a file cannot be read.
+        base: folder of the base model; without it, it is found from the detector's folder. options, of a folder: quantisation ("none", "nf4"),
+        memory ("fast", "compact"), batch_size, prevalence (share of speech to expect, in (0, 1)).
+        Raises InputError where there is no such detector, or something that it needs is missing.
         """
-        tables = []
-        cut = self._cut(paths)
-        while group := list(islice(cut, STRETCHES_AT_A_TIME)):
-            log_odds = np.full(len(group), np.nan)
-            heard = [k for k, stretch in enumerate(group) if stretch.window is not None]
-            windows = [stretch.window for stretch in group if stretch.window is not None]
-            if windows:
-                answers = self._batches.run(lambda batch: self._scorer(encode_waveforms(self._loaded, batch)), windows)
-                log_odds[heard] = np.concatenate([scores.log_odds for (scores,) in answers])
-            tables.append(self._rows(group, log_odds, prevalence, threshold))
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+        if str(which) in FRAME_DETECTORS:
+            if base is not None or options:
+                raise InputError(f"{which} has no base model and no options; leave them out")
+            return cls(frame_detector(str(which)))
+        folder = load_detector_folder(Path(which))
+        from earwitness.detectors.listener import trained_listener
 
-    def _cut(self, paths: Sequence[Path]) -> Iterator[_Stretch]:
-        presentation = self._folder.presentation
-        for path in paths:
-            sound = read_mono(path)
-            notes = describe(path).notes
-            for start, end in presentation.stretches(len(sound)):
-                part = sound[start:end]
-                yield _Stretch(str(path), start, end, None if presentation.window.is_silent(part) else presentation.present(part), notes)
+        return cls(trained_listener(folder, Path(base) if base else None, **options).detector(folder.folder.name, folder.following))
 
-    def _rows(self, group: Sequence[_Stretch], log_odds: np.ndarray, prevalence: float, threshold: float) -> pd.DataFrame:
-        probability = self._folder.calibration.probability(log_odds, prevalence)
-        shortest = samples_of(self._folder.presentation.shortest_ms)
-        return pd.DataFrame(
-            {
-                "file": [stretch.file for stretch in group],
-                "start_s": [stretch.start / SAMPLE_RATE for stretch in group],
-                "end_s": [stretch.end / SAMPLE_RATE for stretch in group],
-                "probability": probability,
-                "answer": np.where(probability >= threshold, "SPEECH", "NONSPEECH"),
-                "log_odds": log_odds,
-                "note": [_note(stretch, shortest) for stretch in group],
-            },
-            columns=COLUMNS,
-        )
+    def with_rule(self, **changes: float | None) -> "SpeechDetector":
+        """The same with another onset, offset, min_speech_s or min_silence_s; None leaves one as it is.
+
+        An onset below the present offset brings that down with it.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        if "onset" in given and "offset" not in given:
+            given["offset"] = min(given["onset"], self.rule.offset)
+        return SpeechDetector(replace(self.frames, rule=replace(self.rule, **given)))
+
+    @property
+    def rule(self) -> SegmentRule:
+        """How frames become segments."""
+        return self.frames.rule
+
+    @property
+    def step_s(self) -> float:
+        """Seconds from frame to frame."""
+        return self.frames.step_s
+
+    def listen(self, sound: Sound, sample_rate: int | None = None) -> Iterator[Heard]:
+        """Follow a recording; memory does not depend on its length.
+
+        sample_rate: Hz, of samples; files know theirs. The last piece comes when all is read.
+        """
+        segmenter, samples = Segmenter(self.rule, self.step_s), 0
+
+        def counted(blocks: Iterable[Waveform]) -> Iterator[Waveform]:
+            nonlocal samples
+            for block in blocks:
+                samples += len(block)
+                yield block
+
+        for piece in self.frames.follow(counted(_blocks(sound, sample_rate))):
+            yield Heard(piece, list(segmenter.add(piece)), samples / SAMPLE_RATE)
+        yield Heard(np.zeros(0), list(segmenter.end(samples / SAMPLE_RATE)), samples / SAMPLE_RATE)
+
+    def segments(self, sound: Sound, sample_rate: int | None = None) -> Iterator[Segment]:
+        """The segments of speech in a recording, as they are found."""
+        for heard in self.listen(sound, sample_rate):
+            yield from heard.segments
+
+    def track(self, sound: Sound, sample_rate: int | None = None) -> Track:
+        """The probability of speech throughout a recording."""
+        pieces = list(self.listen(sound, sample_rate))
+        return Track(self.step_s, np.concatenate([piece.probabilities for piece in pieces]), pieces[-1].until_s)
+
+    def probability(self, sound: Sound, sample_rate: int | None = None) -> float:
+        """The highest probability of any frame: is there speech anywhere? 0 for silence."""
+        return max(float(np.nan_to_num(piece.probabilities).max(initial=0.0)) for piece in self.listen(sound, sample_rate))
 
 
-def _note(stretch: _Stretch, shortest: int) -> str:
-    short = "shorter than any training stimulus" if stretch.end - stretch.start < shortest - 1 else ""
-    return "; ".join(filter(None, ["silent" if stretch.window is None else short, stretch.note]))
-
-
-def by_file(stretches: pd.DataFrame) -> pd.DataFrame:
-    """One row per file: its most speech-like stretch, as SpeechDetector.stretches gives it; a file that is silent throughout keeps its first.
-
-    A file named twice gives two rows only where it is named in between others.
-    """
-    run = (stretches.file != stretches.file.shift()).cumsum()
-    best = stretches.assign(probability=stretches.probability.fillna(-1.0)).groupby(run).probability.idxmax()
-    return stretches.loc[best].reset_index(drop=True)
+def _blocks(sound: Sound, sample_rate: int | None) -> Iterator[Waveform]:
+    if isinstance(sound, str | Path):
+        if fault := why_not_heard(Path(sound)):
+            raise InputError(f"{sound}: {fault}")
+        return mono_blocks(Path(sound))
+    if sample_rate is None:
+        raise InputError("samples come without their rate; give it in Hz, as in detector.segments(samples, 16_000)")
+    return array_blocks(sound, sample_rate)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.progress import Progress
-from earwitness.detectors.classic import SILERO_CHUNK, silero_probabilities
+from earwitness.detectors.silero import SILERO_CHUNK, silero_probabilities
 from earwitness.leakage.audit_input import AuditInput, Batch
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 
