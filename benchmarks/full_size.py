@@ -45,7 +45,7 @@ def write_full_size(folder: Path) -> None:
     processor = build_processor(training_texts())
     processor.feature_extractor = WhisperFeatureExtractor(feature_size=128)
     config = Qwen2AudioConfig(text_config=TEXT, audio_token_index=processor.audio_token_id)
-    _save(lambda: Qwen2AudioForConditionalGeneration(config), folder, torch.device("cuda"))
+    save_random(lambda: Qwen2AudioForConditionalGeneration(config), folder, torch.device("cuda"))
     processor.save_pretrained(folder)
 
 
@@ -57,13 +57,14 @@ def write_writer(folder: Path, texts: Sequence[str], sizes: Mapping[str, Any] = 
     tokenizer = build_processor(texts).tokenizer
     tokenizer.chat_template = CHAT
     config = Qwen2Config(**sizes, max_position_embeddings=32768, pad_token_id=tokenizer.pad_token_id)
-    _save(lambda: Qwen2ForCausalLM(config), folder, device or torch.device("cuda"))
+    save_random(lambda: Qwen2ForCausalLM(config), folder, device or torch.device("cuda"))
     tokenizer.save_pretrained(folder)
 
 
-def _save(build: Callable[[], PreTrainedModel], folder: Path, device: torch.device) -> None:
+def save_random(build: Callable[[], PreTrainedModel], folder: Path, device: torch.device, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Save a model with random weights that are always the same on one kind of device."""
     torch.manual_seed(1)
-    torch.set_default_dtype(torch.bfloat16)
+    torch.set_default_dtype(dtype)
     try:
         with device:
             model = build()

@@ -240,7 +240,7 @@ def arguments(program, study: Path, base: Path, made: Path) -> list[object]:
 def line_of(program, study: Path, base: Path, made: Path, monkeypatch) -> str:
     """What a program ends in, and that it wrote nothing."""
     # An adapter's record of its base follows the fault, or nothing but the record would be noticed.
-    identity = {"name": "base", "revision": None, "sha256": "0" * 64, "bytes": 1}
+    identity = {"name": "base", "revision": None, "model_type": "qwen2_audio", "sha256": "0" * 64, "bytes": 1}
     if any(path.is_file() for path in base.glob("*.safetensors")):
         identity["sha256"] = model_digest(base)
     level = Level("peak", -1.0)
@@ -367,7 +367,9 @@ def test_an_adapter_that_is_not_whole_answers_nothing(fault, folder, study, tmp_
 
 
 def test_an_adapter_of_another_base_is_refused_by_the_base(folder, study, tmp_path, monkeypatch):
-    write_json(study / "adapter" / BASE_OF_ADAPTER, {"name": "the other", "revision": None, "sha256": "0" * 64, "bytes": 1})
+    write_json(
+        study / "adapter" / BASE_OF_ADAPTER, {"name": "the other", "revision": None, "model_type": "qwen2_audio", "sha256": "0" * 64, "bytes": 1}
+    )
     monkeypatch.setattr("sys.argv", ["predict_adapter", *map(str, arguments(predict_adapter, study, folder, tmp_path))])
     with pytest.raises(SystemExit, match=r"not the base that the adapter in .* was trained on \(the other\); use that, or train again"):
         predict_adapter.main()

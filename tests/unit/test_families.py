@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from family_checkpoints import LIBRARY_FEATURES, TINY, WRITE
 from safetensors.torch import load_file, save_file
-from tiny_families import TINY
+from tiny_families import TINY_FAMILIES
 
 from earwitness.core.errors import InputError
 from earwitness.model.engine.adapters import attach_adapter, base_of, load_adapter
@@ -38,7 +39,7 @@ def kind(request):
 @pytest.fixture(scope="module")
 def checkpoint(kind, tmp_path_factory):
     folder = tmp_path_factory.mktemp(kind)
-    TINY[kind].write(folder)
+    WRITE[kind](folder, TINY, torch.device("cpu"))
     return folder
 
 
@@ -61,10 +62,16 @@ def positions_of(kind):
     return ("before",) if "position" in FAMILIES[kind].departures else ("before", "after")
 
 
-def library_logits(loaded, order, library, n_tokens, answer=(), **more):
+def library_features(kind, loaded, waveform):
+    """Keyword arguments of the library's own forward pass, in float64."""
+    arguments = LIBRARY_FEATURES[kind](loaded, [waveform])
+    return arguments | {"input_features": arguments["input_features"].double()}
+
+
+def library_logits(loaded, order, features, n_tokens, answer=(), **more):
     """The library's own forward pass over a prompt with its sound and an answer."""
     ids = torch.tensor([[*order.before, *[loaded.model.config.audio_token_id] * n_tokens, *order.after, *answer]])
-    return loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids), **library.arguments, **more)
+    return loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids), **features, **more)
 
 
 def engine_logits(loaded, audio, order):
@@ -73,7 +80,7 @@ def engine_logits(loaded, audio, order):
 
 
 def test_every_family_is_tested_and_departs_only_from_named_properties():
-    assert FAMILIES.keys() == TINY.keys()
+    assert FAMILIES.keys() == TINY_FAMILIES.keys() == WRITE.keys() == LIBRARY_FEATURES.keys()
     for family in FAMILIES.values():
         assert family.departures.keys() <= PROPERTIES.keys()
 
@@ -81,26 +88,27 @@ def test_every_family_is_tested_and_departs_only_from_named_properties():
 @torch.no_grad()
 def test_logits_are_those_of_the_library(kind, exact):
     for n_samples in LENGTHS:
-        library = TINY[kind].library_input(exact, noise(n_samples))
+        features = library_features(kind, exact, noise(n_samples))
+        cut = TINY_FAMILIES[kind].cut(features["input_features"], n_samples)
         mel, [length] = exact.spectrograms([noise(n_samples)])
-        torch.testing.assert_close(mel.double(), library.mel, rtol=0, atol=1e-4)
-        audio = encode_spectrograms(exact, library.mel, [length])
+        torch.testing.assert_close(mel.double(), cut, rtol=0, atol=1e-4)
+        audio = encode_spectrograms(exact, cut, [length])
         for place in positions_of(kind):
             order = tokenise(exact, Prompt(QUESTIONS[1], "words", place))[0]
-            theirs = library_logits(exact, order, library, exact.n_tokens(n_samples)).logits[:, -1]
+            theirs = library_logits(exact, order, features, exact.n_tokens(n_samples)).logits[:, -1]
             torch.testing.assert_close(engine_logits(exact, audio, order), theirs, rtol=0, atol=1e-9)
 
 
 @torch.no_grad()
 def test_where_the_librarys_own_way_fails_this_one_answers(kind, exact):
-    if TINY[kind].stock_from == 1:
+    if TINY_FAMILIES[kind].stock_from == 1:
         pytest.skip("the library's own way takes every clip")
     order = tokenise(exact, PROMPT)[0]
-    n_samples = TINY[kind].stock_from - 1
-    library = TINY[kind].library_input(exact, noise(n_samples))
+    n_samples = TINY_FAMILIES[kind].stock_from - 1
+    features = library_features(kind, exact, noise(n_samples))
     ids = torch.tensor([[*order.before, *[exact.model.config.audio_token_id] * exact.n_tokens(n_samples), *order.after]])
     with pytest.raises(TypeError):
-        exact.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **library.arguments, max_new_tokens=1)
+        exact.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **features, max_new_tokens=1)
     assert np.isfinite(score(exact, [noise(n_samples)], PROMPT).log_odds).all()
 
 
@@ -127,7 +135,7 @@ def test_a_sound_gives_the_same_alone_and_beside_others(kind, exact):
 
 def test_audio_tokens_are_as_many_as_the_processor_writes(kind, loaded):
     counts = [*range(1, 1000, 37), *range(1000, 16_001, 293), 16_000]
-    assert [loaded.n_tokens(n) for n in counts] == TINY[kind].library_tokens(loaded, counts)
+    assert [loaded.n_tokens(n) for n in counts] == TINY_FAMILIES[kind].library_tokens(loaded, counts)
 
 
 def test_clips_without_audio_tokens_are_answered(loaded):
@@ -186,7 +194,7 @@ def test_adapters_have_their_number_of_parameters_and_answer_alike_when_loaded_a
     plain = score(loaded, [noise(3200), noise(9000)], PROMPT).log_odds
     wrapped = attach_adapter(loaded, ["q_proj", "k_proj", "v_proj", "o_proj"], scope, rank=2, alpha=8, dropout=0.0)
     trainable = {name: parameter for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
-    assert sum(parameter.numel() for parameter in trainable.values()) == TINY[kind].lora[scope]
+    assert sum(parameter.numel() for parameter in trainable.values()) == TINY_FAMILIES[kind].lora[scope]
     torch.manual_seed(2)
     for name, parameter in trainable.items():
         if "lora_B" in name:
@@ -202,18 +210,18 @@ def test_adapters_have_their_number_of_parameters_and_answer_alike_when_loaded_a
 
 def test_the_gradient_of_the_answers_loss_is_that_of_the_librarys_loss(kind, exact):
     order, n_samples = tokenise(exact, PROMPT)[0], 8000
-    library, [length] = TINY[kind].library_input(exact, noise(n_samples)), exact.spectrograms([noise(n_samples)])[1]
+    features, [length] = library_features(kind, exact, noise(n_samples)), exact.spectrograms([noise(n_samples)])[1]
     wrapped = attach_adapter(exact, ["q_proj", "v_proj"], "published", rank=2, alpha=8, dropout=0.0).double()
     torch.manual_seed(3)
     trainable = [parameter for parameter in wrapped.parameters() if parameter.requires_grad]
     for parameter in trainable:
         torch.nn.init.normal_(parameter, std=0.1)
     learner = replace(exact, model=base_of(wrapped))
-    audio = encode_spectrograms(learner, library.mel, [length])
+    audio = encode_spectrograms(learner, TINY_FAMILIES[kind].cut(features["input_features"], n_samples), [length])
     ours = answer_loss(learner, audio, training_targets(learner, audio.n_tokens, [order], [order.speech], "answer")).loss
     unlabelled = len(order.before) + audio.n_tokens[0] + len(order.after)
     labels = torch.tensor([[*[-100] * unlabelled, *order.speech]])
-    theirs = library_logits(learner, order, library, audio.n_tokens[0], order.speech, labels=labels).loss
+    theirs = library_logits(learner, order, features, audio.n_tokens[0], order.speech, labels=labels).loss
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
     for mine, their in zip(torch.autograd.grad(ours, trainable), torch.autograd.grad(theirs, trainable), strict=True):
         torch.testing.assert_close(mine, their, rtol=1e-4, atol=1e-7)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from earwitness.core.files import sha256_of
 from earwitness.detectors.folder import Detector, Selection
 from earwitness.detectors.presentation import Presentation
 from earwitness.evaluation.calibration import Calibration
+from earwitness.model.families.registry import FAMILIES
 from earwitness.report.model_card import BaseTerms, ModelCard, PassedAudit, Performance, TrainingData, render_card
 from earwitness.systems import System
 from earwitness.tables.accuracy import ACCURACY
@@ -75,7 +77,7 @@ def card(tmp_path):
         (tmp_path / "adapter_model.safetensors").write_bytes(b"weights")
         selection = Selection(System("adapter", "steady", "grouped", seed), DEVELOPMENT)
         presentation = Presentation(Window(600, 5.0, -80.0, Level("peak", -1.0)), 200, 400, Level())
-        base = {"name": "some/base", "revision": "abc", "sha256": "f" * 64, "bytes": 1}
+        base = {"name": "some/base", "revision": "abc", "model_type": "qwen2_audio", "sha256": "f" * 64, "bytes": 1}
         prompt = {"question": "Is it speech?", "answer_format": "letters", "audio_position": "before", "template": None}
         detector = Detector(selection, tmp_path, base, tmp_path, "nf4", presentation, prompt, "temperature", Calibration(slope))
         recipe = {
@@ -149,3 +151,10 @@ def test_what_must_not_be_used_says_so_and_a_waiver_is_told(card, tmp_path):
     text = " ".join(card(waived=["L04", "L09"]))
     assert "audit (17 checks ran; waived: L04, L09)" in text and "c" * 64 in text
     assert sha256_of(tmp_path / "adapter_model.safetensors")[:16] in text
+
+
+def test_what_the_family_of_the_base_does_not_hold_is_a_limit(card, monkeypatch):
+    assert "| base's family | Qwen2-Audio (`qwen2_audio`), which hears a sound's own frames alone" in "\n".join(card())
+    limited = replace(FAMILIES["qwen2_audio"], departures={"batch": "a sound moves by 0.1 beside a longer one"})
+    monkeypatch.setitem(FAMILIES, "qwen2_audio", limited)
+    assert "* Of this base's family: a sound moves by 0.1 beside a longer one." in card()

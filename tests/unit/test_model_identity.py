@@ -19,7 +19,7 @@ def weights(note: str) -> bytes:
 
 
 FILES = {
-    "config.json": b"{}",
+    "config.json": b'{"model_type": "toy"}',
     "tokenizer.json": b"{}",
     "chat_template.jinja": b"{{ x }}",
     "model.safetensors": weights("a"),
@@ -54,7 +54,7 @@ def moved_on(path: Path) -> None:
 
 def test_the_identity_is_that_of_sha256sum(model):
     """`sha256sum chat_template.jinja config.json model.safetensors tokenizer.json | sha256sum`."""
-    assert model_digest(model) == "8245a92940c723dd69e4b4372d0f7ec3ae2599f8124d6f28af1e10a641a021c2"
+    assert model_digest(model) == "69930a2483b4de02d877d3f21e88c3e566b5c354564a2b7fc25929a66ee09ec4"
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "README.md"])
@@ -132,7 +132,7 @@ def test_what_the_program_records_is_believed_until_a_file_changes(model, read, 
     monkeypatch.setattr(sys, "argv", ["identify_model", str(model), str(record), "--name", "owner/model", "abc123"])
     program.main()
     content = load_identity(record)
-    assert content == {"name": "owner/model", "revision": "abc123", "sha256": model_digest(model), "bytes": 2 + 2 + 7 + 39}
+    assert content == {"name": "owner/model", "revision": "abc123", "model_type": "toy", "sha256": model_digest(model), "bytes": 21 + 2 + 7 + 39}
     read.clear()
     assert recorded(model, record) == identified(model) and read == []
     (model / "model.safetensors").write_bytes(weights("c"))

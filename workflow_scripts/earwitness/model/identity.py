@@ -12,7 +12,7 @@ from typing import Any
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
 from earwitness.core.json_files import COUNT, DIGEST, TEXT, load_record, record_schema
-from earwitness.model.checkpoint import verify_checkpoint
+from earwitness.model.checkpoint import read_config, verify_checkpoint
 
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.jinja")
 """Files that decide what a model computes: weights, configuration, tokenizer, audio processor and chat template."""
@@ -23,8 +23,9 @@ DIGESTS = ".earwitness-sha256"
 TOLD_FROM_BYTES = 10**9
 """What takes seconds to read is announced."""
 
-IDENTITY = record_schema(name=TEXT, revision={"type": ["string", "null"]}, sha256=DIGEST, bytes=COUNT)
-"""JSON schema of a model's identity. name, revision: where people find the model; sha256, bytes: of its files."""
+IDENTITY = record_schema(name=TEXT, revision={"type": ["string", "null"]}, model_type=TEXT, sha256=DIGEST, bytes=COUNT)
+"""JSON schema of a model's identity. name, revision: where people find the model; model_type: of its config.json;
+sha256, bytes: of its files."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,11 @@ def model_digest(folder: Path) -> str:
 def identify_model(folder: Path, name: str, revision: str | None) -> dict[str, Any]:
     """The identity (IDENTITY) of the model in a folder; name, revision: where others find it. Raises InputError where it is not whole."""
     verify_checkpoint(folder)
+    kind = read_config(folder).get("model_type")
+    if not isinstance(kind, str) or not kind:
+        raise InputError(f"{folder}: a model of type {kind!r}, says config.json; fetch or copy the model's files again")
     size = sum(path.stat().st_size for path in model_files(folder))
-    return {"name": name, "revision": revision, "sha256": model_digest(folder), "bytes": size}
+    return {"name": name, "revision": revision, "model_type": kind, "sha256": model_digest(folder), "bytes": size}
 
 
 def load_identity(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from earwitness.core.files import sha256_of
 from earwitness.detectors.folder import Detector
 from earwitness.evaluation.scored_answers import ALL_SEEDS
 from earwitness.leakage.certificate import load_certificate
+from earwitness.model.families.registry import FAMILIES
 from earwitness.report import formats
 from earwitness.report.style import headline, in_order, rows_of, system_name
 from earwitness.systems import BASE, System
@@ -92,6 +93,7 @@ def render_card(card: ModelCard, template: Path) -> str:
     datasets = _datasets(data)
     return environment.get_template(template.name).render(
         base=detector.base,
+        family=FAMILIES[detector.base["model_type"]],
         quantisation=detector.quantisation,
         presentation=detector.presentation,
         licence=card.terms.licence,

@@ -30,10 +30,13 @@ PROPERTIES = {
 
 @dataclass(frozen=True)
 class Family:
-    """name: as people know it. implementation: its class, imported when asked for, since each brings a part of the library.
-    departures: property (PROPERTIES) that it does not hold -> in what way, in words that the report prints."""
+    """name: as people know it. library_class: transformers' class of its checkpoints. hearing: what it does with a sound, to follow "which".
+    implementation: imported when asked for, since each brings a part of the library. departures: property (PROPERTIES) that it does not
+    hold -> in what way, in words that the model card and the table of families print."""
 
     name: str
+    library_class: str
+    hearing: str
     implementation: Callable[[], "type[LoadedModel]"]
     departures: dict[str, str] = field(default_factory=dict)
 
@@ -62,15 +65,29 @@ def _voxtral() -> "type[LoadedModel]":
     return Voxtral
 
 
+_OWN_FRAMES = "hears a sound's own frames alone, exactly as the library hears them in 30 s of silence"
+
 FAMILIES = {
-    "qwen2_audio": Family("Qwen2-Audio", _qwen2_audio),
+    "qwen2_audio": Family("Qwen2-Audio", "Qwen2AudioForConditionalGeneration", _OWN_FRAMES, _qwen2_audio),
     "audioflamingo3": Family(
         "Audio Flamingo 3",
+        "AudioFlamingo3ForConditionalGeneration",
+        _OWN_FRAMES,
         _audioflamingo3,
         {"position": "its chat template writes the sound before the question, wherever it stands, so it cannot be asked with the sound after it"},
     ),
-    "qwen2_5_omni": Family("Qwen2.5-Omni (thinker)", _qwen2_5_omni),
-    "voxtral": Family("Voxtral", _voxtral),
+    "qwen2_5_omni": Family(
+        "Qwen2.5-Omni (thinker)",
+        "Qwen2_5OmniThinkerForConditionalGeneration",
+        "hears a sound's own frames alone, in blocks of 2 s, as the library does",
+        _qwen2_5_omni,
+    ),
+    "voxtral": Family(
+        "Voxtral",
+        "VoxtralForConditionalGeneration",
+        "hears its whole window of 30 s, the silence behind a sound included, as the library does",
+        _voxtral,
+    ),
 }
 """model_type of config.json -> family."""
 

@@ -1,0 +1,227 @@
+"""Checkpoints of every family with random weights, tiny or of the published size, and what the library makes of sounds with each."""
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from full_size import TEXT, save_random
+from safetensors.torch import load_file, save_file
+from transformers import (
+    AudioFlamingo3Config,
+    AudioFlamingo3ForConditionalGeneration,
+    AudioFlamingo3Processor,
+    Qwen2_5OmniThinkerConfig,
+    Qwen2_5OmniThinkerForConditionalGeneration,
+    Qwen2AudioConfig,
+    Qwen2AudioForConditionalGeneration,
+    VoxtralConfig,
+    VoxtralForConditionalGeneration,
+    VoxtralProcessor,
+    WhisperFeatureExtractor,
+)
+
+from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
+
+WIDTH = 32
+TINY_ENCODER = {
+    "num_mel_bins": 32,
+    "d_model": WIDTH,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 2 * WIDTH,
+    "max_source_positions": 200,
+    "initializer_range": 0.2,
+}
+TINY_LANGUAGE = {
+    "hidden_size": WIDTH,
+    "intermediate_size": 2 * WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+    "initializer_range": 0.2,
+    "tie_word_embeddings": False,
+}
+QWEN_7B = {
+    "hidden_size": 3584,
+    "intermediate_size": 18944,
+    "num_hidden_layers": 28,
+    "num_attention_heads": 28,
+    "num_key_value_heads": 4,
+    "vocab_size": 152064,
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """encoder, language, vision: settings of the library's configurations; the rest are its defaults, which are the published sizes.
+    rope_sections: of positions with three rows. window_s: seconds that the encoder takes."""
+
+    encoder: dict[str, Any] = field(default_factory=dict)
+    language: dict[str, Any] = field(default_factory=dict)
+    vision: dict[str, Any] = field(default_factory=dict)
+    rope_sections: tuple[int, int, int] = (16, 24, 24)
+    window_s: int = 30
+
+    @property
+    def extractor(self) -> WhisperFeatureExtractor:
+        bins = self.encoder.get("num_mel_bins", 128)
+        return WhisperFeatureExtractor(feature_size=bins, chunk_length=self.window_s, return_attention_mask=True)
+
+
+TINY = Size(
+    TINY_ENCODER, TINY_LANGUAGE, {"depth": 1, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": WIDTH}, (1, 1, 2), 4
+)
+
+# The order of the parts of a turn plays no part, as in the published checkpoint.
+SOUND_FIRST = """\
+<|im_start|>system
+You are a helpful assistant.<|im_end|>
+{% for message in messages %}<|im_start|>{{ message.role }}
+{% for part in message.content if part.type == 'audio' %}<sound>{% endfor %}\
+{% for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+IN_ORDER = """\
+{% for message in messages %}<|im_start|>{{ message.role }}
+{% for part in message.content %}{% if part.type == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>{% else %}{{ part.text }}{% endif %}{% endfor %}\
+<|im_end|>
+{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+TEKKEN_SPECIAL = [
+    *("<unk>", "<s>", "</s>", "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]"),
+    *("[TOOL_CALLS]", "[IMG]", "<pad>", "[IMG_BREAK]", "[IMG_END]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"),
+    *("[TOOL_CONTENT]", "<SPECIAL_20>", "<SPECIAL_21>", "<SPECIAL_22>", "<SPECIAL_23>", "[AUDIO]", "[BEGIN_AUDIO]"),
+]
+
+
+def tokenizer_with(*special: str) -> Any:
+    """The tiny base's kind of tokenizer, with more special tokens."""
+    tokenizer = build_processor([*training_texts(), *QUESTIONS]).tokenizer
+    tokenizer.add_special_tokens({"additional_special_tokens": list(special)}, replace_extra_special_tokens=False)
+    return tokenizer
+
+
+def write_qwen2_audio(folder: Path, size: Size, device: torch.device) -> None:
+    """The tiny one is the embedded study's tiny base."""
+    processor = build_processor([*training_texts(), *QUESTIONS])
+    if size is TINY:
+        save_random(lambda: build_model(processor), folder, device, torch.float32)
+    else:
+        processor.feature_extractor = size.extractor
+        config = Qwen2AudioConfig(text_config=TEXT, audio_token_index=processor.audio_token_id)
+        save_random(lambda: Qwen2AudioForConditionalGeneration(config), folder, device)
+    processor.save_pretrained(folder)
+
+
+def write_audioflamingo3(folder: Path, size: Size, device: torch.device) -> None:
+    tokenizer = tokenizer_with("<sound>")
+    processor = AudioFlamingo3Processor(size.extractor, tokenizer, chat_template=SOUND_FIRST)
+    config = AudioFlamingo3Config(
+        audio_config={"model_type": "audioflamingo3_encoder", **size.encoder},
+        text_config={"model_type": "qwen2", **((size.language and {"vocab_size": len(tokenizer), **size.language}) or QWEN_7B)},
+        audio_token_id=processor.audio_token_id,
+    )
+    save_random(lambda: AudioFlamingo3ForConditionalGeneration(config), folder, device, torch.float32 if size is TINY else torch.bfloat16)
+    processor.save_pretrained(folder)
+
+
+def write_qwen2_5_omni(folder: Path, size: Size, device: torch.device) -> None:
+    """In the layout of the published checkpoint: the thinker's weights, and where they are tiny, one of each part that speaks."""
+    tokenizer = tokenizer_with("<|IMAGE|>", "<|VIDEO|>", "<|vision_bos|>")
+    id_of = tokenizer.convert_tokens_to_ids
+    language = (size.language and {"vocab_size": len(tokenizer), **size.language}) or QWEN_7B
+    config = Qwen2_5OmniThinkerConfig(
+        # Tiny: blocks of half a second, so that a second has two.
+        audio_config={**size.encoder, "output_dim": language["hidden_size"], "n_window": 25 if size is TINY else 100},
+        vision_config=size.vision,
+        text_config={**language, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": list(size.rope_sections)}},
+        audio_token_index=id_of("<|AUDIO|>"),
+        image_token_index=id_of("<|IMAGE|>"),
+        video_token_index=id_of("<|VIDEO|>"),
+        vision_start_token_id=id_of("<|vision_bos|>"),
+        audio_start_token_id=id_of("<|audio_bos|>"),
+    )
+    save_random(lambda: Qwen2_5OmniThinkerForConditionalGeneration(config), folder, device, torch.float32 if size is TINY else torch.bfloat16)
+    if size is TINY:
+        weights = {f"thinker.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+        spoken = {"talker.x.weight": torch.ones(2), "token2wav.y.weight": torch.ones(2)}
+        save_file(weights | spoken, folder / "model.safetensors", {"format": "pt"})
+    whole = {"model_type": "qwen2_5_omni", "thinker_config": json.loads((folder / "config.json").read_text())}
+    (folder / "config.json").write_text(json.dumps(whole))
+    tokenizer.save_pretrained(folder)
+    size.extractor.save_pretrained(folder)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": IN_ORDER}))
+
+
+def write_voxtral(folder: Path, size: Size, device: torch.device) -> None:
+    language = size.language and {"vocab_size": 256 + len(TEKKEN_SPECIAL), "head_dim": WIDTH // 4, **size.language}
+    config = VoxtralConfig(
+        audio_config={"model_type": "voxtral_encoder", **size.encoder, **({"encoder_ffn_dim": 4 * WIDTH} if size is TINY else {})},
+        text_config={"model_type": "llama", **language},
+        audio_token_id=TEKKEN_SPECIAL.index("[AUDIO]"),
+    )
+    save_random(lambda: VoxtralForConditionalGeneration(config), folder, device, torch.float32 if size is TINY else torch.bfloat16)
+    _write_tekken(folder / "tekken.json")
+    size.extractor.save_pretrained(folder)
+
+
+def _write_tekken(path: Path) -> None:
+    """A tokenizer of bytes and nothing else, in Mistral's format."""
+    config = {
+        "pattern": r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+",
+        "num_vocab_tokens": 256,
+        "default_vocab_size": 256 + len(TEKKEN_SPECIAL),
+        "default_num_special_tokens": len(TEKKEN_SPECIAL),
+        "version": "v7",
+    }
+    vocabulary = [{"rank": rank, "token_bytes": base64.b64encode(bytes([rank])).decode(), "token_str": None} for rank in range(256)]
+    special = [{"rank": rank, "token_str": text, "is_control": True} for rank, text in enumerate(TEKKEN_SPECIAL)]
+    path.write_text(json.dumps({"config": config, "vocab": vocabulary, "special_tokens": special}))
+
+
+def _with_mask(name: str) -> Callable[[LoadedModel, Sequence[np.ndarray]], dict[str, torch.Tensor]]:
+    def features(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+        extractor = loaded.processor.feature_extractor
+        whole = extractor(list(waveforms), sampling_rate=16_000, return_tensors="pt", return_attention_mask=True)
+        return {"input_features": whole.input_features, name: whole.attention_mask}
+
+    return features
+
+
+class _VoxtralProcessor(VoxtralProcessor):
+    """The library's own without its tokenizer, which needs a package that is not installed."""
+
+    def __init__(self, feature_extractor: Any):
+        self.feature_extractor = feature_extractor
+
+
+def _voxtral_features(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+    extractor = loaded.processor.feature_extractor
+    options = {"sampling_rate": 16_000, "padding": True, "truncation": False, "pad_to_multiple_of": extractor.n_samples, "return_tensors": "pt"}
+    return {"input_features": _VoxtralProcessor(extractor)._retrieve_input_features(waveforms, extractor.nb_max_frames, **options)}
+
+
+WRITE: dict[str, Callable[[Path, Size, torch.device], None]] = {
+    "qwen2_audio": write_qwen2_audio,
+    "audioflamingo3": write_audioflamingo3,
+    "qwen2_5_omni": write_qwen2_5_omni,
+    "voxtral": write_voxtral,
+}
+"""model_type -> what saves a checkpoint with random weights and its processor."""
+
+LIBRARY_FEATURES: dict[str, Callable[[LoadedModel, Sequence[np.ndarray]], dict[str, torch.Tensor]]] = {
+    "qwen2_audio": _with_mask("feature_attention_mask"),
+    "audioflamingo3": _with_mask("input_features_mask"),
+    "qwen2_5_omni": _with_mask("feature_attention_mask"),
+    "voxtral": _voxtral_features,
+}
+"""model_type -> sounds as the library's own forward pass takes them, as keyword arguments."""
