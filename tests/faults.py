@@ -253,6 +253,52 @@ FAULTS = [
         "the learning rate never falls",
         ("test_optimisation",),
     ),
+    # families
+    Fault("model/families/whisper.py", "(2 * max(lengths) + 2)", "(2 * max(lengths))", "sounds are cut a frame too short", ("test_families",)),
+    Fault(
+        "model/families/whisper.py",
+        "if min(lengths) < longest:",
+        "if min(lengths) > longest:",
+        "short sounds hear the silence behind them, beside longer ones",
+        ("test_families",),
+    ),
+    Fault(
+        "model/families/whisper.py", "return length // 2\n", "return (length + 1) // 2\n", "a sound has a token that nobody heard", ("test_families",)
+    ),
+    Fault(
+        "model/families/qwen2_5_omni.py",
+        "[:, :, : max(frames)], frames",
+        "[:, :, : max(frames) - 1], frames",
+        "the last frame is lost",
+        ("test_families",),
+    ),
+    Fault(
+        "model/families/qwen2_5_omni.py",
+        "self.projector.register",
+        "self.tower.ln_post.register",
+        "what is projected was not normalised",
+        ("test_families",),
+    ),
+    Fault("model/families/voxtral.py", "device, whole=True)", "device)", "Voxtral's window is cut", ("test_families",)),
+    Fault(
+        "model/families/voxtral.py", "[BEGIN_AUDIO][AUDIO]{% else %}", "[AUDIO]{% else %}", "no token says that a sound begins", ("test_families",)
+    ),
+    Fault(
+        "model/families/loaded_model.py",
+        'if scope == "published":',
+        "if scope:",
+        "an adapter of the language model reaches the ear",
+        ("test_families",),
+    ),
+    Fault(
+        "model/families/loaded_model.py",
+        'if words.strip() not in (before if audio_position == "after" else after):',
+        "if False:",
+        "a question is asked with the sound on the other side",
+        ("test_families",),
+    ),
+    Fault("model/families/loaded_model.py", "cls.head_name, *cls.unasked]", "*cls.unasked]", "the head is quantised", ("test_families",)),
+    Fault("model/engine/loading.py", "eps=cast(Any, module).variance_epsilon", "eps=0.1", "fused norms are other norms", ("test_families",)),
     # runtime
     Fault(
         "runtime/saved_state.py",

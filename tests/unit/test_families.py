@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from family_checkpoints import LIBRARY_FEATURES, TINY, WRITE
+from family_checkpoints import LIBRARY_FEATURES, TEKKEN_SPECIAL, TINY, WRITE
 from safetensors.torch import load_file, save_file
 from tiny_families import TINY_FAMILIES
 
+from document_families import PAGE, documented
 from earwitness.core.errors import InputError
 from earwitness.model.engine.adapters import attach_adapter, base_of, load_adapter
 from earwitness.model.engine.features import encode_spectrograms, encode_waveforms, hear_waveforms
@@ -272,3 +273,19 @@ def test_an_untrained_tower_hears_in_the_same_shape_and_otherwise(kind, checkpoi
     assert (untrained - trained).abs().max() > 1e-2
     for name in loaded.fixed_in_tower:
         assert torch.equal(control.tower.get_parameter(name), loaded.tower.get_parameter(name))
+
+
+def test_the_page_for_adding_a_family_has_the_tables_of_today():
+    text = PAGE.read_text(encoding="utf-8")
+    assert documented(text) == text, "run `python workflow_scripts/document_families.py`"
+
+
+def test_a_voxtral_is_asked_as_mistral_common_writes_a_turn(tmp_path):
+    """mistral-common 1.13.1 gives <s> [INST] [BEGIN_AUDIO] [AUDIO]... words [/INST], and the words first where they come first."""
+    WRITE["voxtral"](tmp_path, TINY, torch.device("cpu"))
+    loaded = load_model(identified(tmp_path), device=torch.device("cpu"))
+    start, turn, end_of_turn, begin_audio, audio = 1, 3, 4, 25, 24
+    words = tuple(len(TEKKEN_SPECIAL) + byte for byte in b"Speech?")
+    assert loaded.ids_around("Speech?", "before") == ((start, turn, begin_audio), (*words, end_of_turn))
+    assert loaded.ids_around("Speech?", "after") == ((start, turn, *words, begin_audio), (end_of_turn,))
+    assert loaded.model.config.audio_token_id == audio

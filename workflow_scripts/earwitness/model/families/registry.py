@@ -101,3 +101,14 @@ def implementation_of(folder: Path) -> "type[LoadedModel]":
     if kind not in FAMILIES:
         raise InputError(f"{folder}: a model of type {kind!r}; Earwitness hears with {', '.join(FAMILIES)}: docs/add_a_family.md says how to add one")
     return FAMILIES[kind].implementation()
+
+
+def family_tables() -> str:
+    """Two Markdown tables: what each family does with a sound, and which properties it holds; and a line for each that it does not."""
+    heard = ["| family | `model_type` | which |", "| --- | --- | --- |"]
+    heard += [f"| {family.name} | `{kind}` | {family.hearing} |" for kind, family in FAMILIES.items()]
+    held = ["| property | " + " | ".join(family.name for family in FAMILIES.values()) + " |", "| --- |" + " :---: |" * len(FAMILIES)]
+    for name, meaning in PROPERTIES.items():
+        held.append(f"| {meaning} | " + " | ".join("no" if name in family.departures else "yes" for family in FAMILIES.values()) + " |")
+    why = [f"* {family.name}: {text}." for family in FAMILIES.values() for text in family.departures.values()]
+    return "\n".join([*heard, "", *held, "", *why, ""])
