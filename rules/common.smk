@@ -16,6 +16,7 @@ from earwitness.core.code_identity import code_identities
 from earwitness.core.errors import InputError
 from earwitness.corpora.data_sets import DESCRIPTION
 from earwitness.corpora.noise_recordings import noise_recordings
+from earwitness.model.families.registry import files_of_other_families
 from earwitness.model.identity import half_files, model_files
 from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings
@@ -41,7 +42,9 @@ try:
 except InputError as error:
     sys.exit(f"error: {error}")
 
-CODE = code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"))
+# The embedded and the assembled base are of Qwen2-Audio's classes; which family a base from elsewhere is of, its own folder says.
+NEVER_RUN = files_of_other_families("qwen2_audio") if config["model"]["origin"] in ("tiny", "assembled") else frozenset()
+CODE = code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"), NEVER_RUN)
 MODEL_MB = {"tiny": 4000, "assembled": 8000}.get(config["model"]["origin"], 32000)
 WATCHER = Watcher(
     Path("results/logs"),

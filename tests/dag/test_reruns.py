@@ -146,6 +146,11 @@ HARMLESS = [
     case("a rule's message", replaced("rules/stimuli.smk", "Counting the stimuli", "Adding up the stimuli"), set()),
     case("an environment, such as `envs/analysis.yaml`, without `--sdm conda`", appended("envs/analysis.yaml", "\n# More.\n"), set()),
     case("a profile, `--workflow-profile`", lambda checkout: ["--workflow-profile", "config/profiles/workstation"], set()),
+    case(
+        "a number in the file of a family that the base is not of, such as `model/families/voxtral.py`",
+        appended(LIBRARY + "model/families/voxtral.py", "\nMORE = 1\n"),
+        set(),
+    ),
     case("the configuration in another order of its keys", with_settings({"statistics": {}, "prompt": {}, "seed": 20260101}), set()),
 ]
 """Edits that run nothing again, not even all together."""
@@ -154,6 +159,11 @@ CODE = [
     case("a number in `splits/study.py`", appended(LIBRARY + "splits/study.py", "\nMORE = 1\n"), {"split_grouped"} | AFTER_SPLITS),
     case("a number in `stimuli/mixing.py`", appended(LIBRARY + "stimuli/mixing.py", "\nMORE = 1\n"), BASE | AFTER_CLIPS | BASELINE),
     case("a number in `model/engine/losses.py`", appended(LIBRARY + "model/engine/losses.py", "\nMORE = 1\n"), BASE),
+    case(
+        "a number in the base's own family, `model/families/qwen2_audio.py`",
+        appended(LIBRARY + "model/families/qwen2_audio.py", "\nMORE = 1\n"),
+        BASE,
+    ),
     case("a number in `model/finetuning.py`", replaced(LIBRARY + "model/finetuning.py", "COMPACT_ROWS = 8", "COMPACT_ROWS = 4"), ADAPTERS),
     case("a number in `gate_leakage.py`", appended("workflow_scripts/gate_leakage.py", "\nMORE = 1\n"), {"gate_leakage"} | ADAPTERS),
     case(

@@ -158,6 +158,13 @@ def test_a_module_changes_the_identity_of_what_imports_it(program, name, text, c
     assert (code_identity(other / "add.py") != before) == changes
 
 
+def test_a_module_that_is_never_run_is_left_out_with_what_it_alone_imports(program):
+    named = {path.relative_to(program.parent).as_posix() for path in modules_of(program, without={"library/sums.py"})}
+    assert named == {"add.py", "library/__init__.py"}
+    assert code_identity(program, {"library/sums.py"}) != code_identity(program)
+    assert code_identity(program, {"library/unused.py"}) == code_identity(program)
+
+
 @pytest.fixture
 def start(monkeypatch):
     """Forget what was read, as a new start of Snakemake does."""

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from tiny_families import TINY_FAMILIES
 
 from document_families import PAGE, documented
+from earwitness.core.code_identity import modules_of
 from earwitness.core.errors import InputError
 from earwitness.model.engine.adapters import attach_adapter, base_of, load_adapter
 from earwitness.model.engine.features import encode_spectrograms, encode_waveforms, hear_waveforms
@@ -22,7 +23,7 @@ from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.losses import answer_loss, training_targets
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
-from earwitness.model.families.registry import FAMILIES, PROPERTIES
+from earwitness.model.families.registry import FAMILIES, PROPERTIES, files_of_other_families
 from earwitness.model.identity import identified
 from earwitness.model.tiny_base import QUESTIONS
 from earwitness.model.untrained_tower import untrained_tower
@@ -289,3 +290,13 @@ def test_a_voxtral_is_asked_as_mistral_common_writes_a_turn(tmp_path):
     assert loaded.ids_around("Speech?", "before") == ((start, turn, begin_audio), (*words, end_of_turn))
     assert loaded.ids_around("Speech?", "after") == ((start, turn, *words, begin_audio), (end_of_turn,))
     assert loaded.model.config.audio_token_id == audio
+
+
+def test_each_family_has_a_file_of_its_name_that_other_families_do_not_import():
+    """So an edit of it makes nothing again for a base of another family (rules/common.smk)."""
+    programs = PAGE.parents[1] / "workflow_scripts"
+    for kind in FAMILIES:
+        [own] = {f"earwitness/model/families/{kind}.py"} - files_of_other_families(kind)
+        used = {path.relative_to(programs).as_posix() for path in modules_of(programs / own, programs)}
+        assert own in used
+        assert not used & (files_of_other_families(kind) | {"earwitness/model/families/registry.py"})

@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 
 from earwitness.core.errors import InputError
@@ -38,25 +38,27 @@ _LABELS = {
 """Functions -> keyword arguments that only a person reads."""
 
 
-def modules_of(program: Path, folder: Path | None = None) -> list[Path]:
+def modules_of(program: Path, folder: Path | None = None, without: Set[str] = frozenset()) -> list[Path]:
     """A program and every module in a folder, by default its own, that it imports, directly or not, sorted.
 
-    Imports inside functions count; relative imports are not followed.
+    Imports inside functions count; relative imports are not followed. without: modules that are known never to be run, relative to the
+    folder; they are left out, with what they alone import.
     """
-    todo, seen = {program}, set[Path]()
+    folder = folder or program.parent
+    todo, seen, never = {program}, set[Path](), {folder / name for name in without}
     while todo:
         seen |= todo
-        todo = {other for path in todo for other in _imported_files(path, folder or program.parent)} - seen
+        todo = {other for path in todo for other in _imported_files(path, folder)} - seen - never
     return sorted(seen)
 
 
-def code_identity(program: Path) -> str:
+def code_identity(program: Path, without: Set[str] = frozenset()) -> str:
     """SHA-256 over the meanings of a program and of all that it imports (see modules_of), without COSMETIC modules."""
-    named = [(path.relative_to(program.parent).as_posix(), path) for path in modules_of(program)]
+    named = [(path.relative_to(program.parent).as_posix(), path) for path in modules_of(program, without=without)]
     return identity_of({name: path for name, path in named if name not in COSMETIC})
 
 
-def code_identities(programs: Iterable[Path], memory: Path) -> dict[str, str]:
+def code_identities(programs: Iterable[Path], memory: Path, without: Set[str] = frozenset()) -> dict[str, str]:
     """Name of each program's file -> its code_identity.
 
     memory: a file that keeps what each content of a file means, so that only edited files are parsed again. It is passed over
@@ -65,7 +67,7 @@ def code_identities(programs: Iterable[Path], memory: Path) -> dict[str, str]:
     made_by = f"{_sha256(Path(__file__).read_bytes())} {sys.version_info[:2]}"
     kept = _kept(memory, made_by)
     _KNOWN.update(kept)
-    identities = {program.name: code_identity(program) for program in programs}
+    identities = {program.name: code_identity(program, without) for program in programs}
     if kept.keys() != _KNOWN.keys():
         with contextlib.suppress(OSError, InputError), atomic(memory) as temporary:
             temporary.write_text(json.dumps({"made_by": made_by, "contents": _KNOWN}), encoding="utf-8")

@@ -103,6 +103,11 @@ def implementation_of(folder: Path) -> "type[LoadedModel]":
     return FAMILIES[kind].implementation()
 
 
+def files_of_other_families(kind: str) -> frozenset[str]:
+    """The files of all families but one, relative to the folder of the programs: code that jobs with a base of that model_type never run."""
+    return frozenset(f"earwitness/model/families/{other}.py" for other in FAMILIES if other != kind)
+
+
 def family_tables() -> str:
     """Two Markdown tables: what each family does with a sound, and which properties it holds; and a line for each that it does not."""
     heard = ["| family | `model_type` | which |", "| --- | --- | --- |"]
