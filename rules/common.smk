@@ -43,7 +43,9 @@ except InputError as error:
     sys.exit(f"error: {error}")
 
 # The embedded and the assembled base are of Qwen2-Audio's classes; which family a base from elsewhere is of, its own folder says.
-NEVER_RUN = files_of_other_families("qwen2_audio") if config["model"]["origin"] in ("tiny", "assembled") else frozenset()
+NEVER_RUN = (
+    files_of_other_families("qwen2_audio") if config["model"]["origin"] in ("tiny", "assembled") else frozenset()
+)
 CODE = code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"), NEVER_RUN)
 MODEL_MB = {"tiny": 4000, "assembled": 8000}.get(config["model"]["origin"], 32000)
 WATCHER = Watcher(
