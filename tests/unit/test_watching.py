@@ -88,13 +88,12 @@ def test_on_a_terminal_the_line_makes_room_for_whatever_else_is_written(watched,
     assert shown.endswith("\r\x1b[K[Fri Nov 27]\nDone\n")
 
 
-def certificate(folder, status, expected, checks):
+def certificate(folder, status, checks):
     written(folder / "certificate.json", json.dumps({"status": status, "checks": checks}))
-    written(folder / "gate.json", json.dumps({"expected": expected}))
 
 
-def check(number, status, required=True, waived=False):
-    return {"id": number, "name": "source_overlap", "status": status, "required": required, "waived": waived}
+def check(number, status, severity="error", waived=False):
+    return {"id": number, "name": "source_overlap", "status": status, "severity": severity, "waived": waived}
 
 
 def test_the_end_says_where_to_look_what_it_cost_and_what_did_not_pass(tmp_path):
@@ -104,17 +103,17 @@ def test_the_end_says_where_to_look_what_it_cost_and_what_did_not_pass(tmp_path)
     written(tmp_path / "benchmarks/train_tiny_base.tsv", header + "203.13\t0:03:23\t1262.50\t211.67\n")
     written(tmp_path / "benchmarks/audit_leakage/grouped.tsv", header + "52.6\t0:00:52\t800\t50\n")
     written(tmp_path / "benchmarks/plot_accuracy.tsv", header + "900\t0:15:00\t9000\t900\n", ago=5000)
-    certificate(tmp_path / "audit/row_random", "fail", "fail", [check("L01", "fail"), check("L02", "fail", waived=True)])
-    certificate(tmp_path / "audit/grouped", "pass", "pass", [check("L01", "pass"), check("L10", "fail", required=False)])
-    certificate(tmp_path / "audit/fold_0", "fail", "pass", [check(f"L0{k}", "fail") for k in range(1, 6)])
-    certificate(tmp_path / "audit/tuning", "pass", "pass", [check("L01", "pass")])
+    certificate(tmp_path / "audit/row_random", "fail", [check("L01", "fail"), check("L02", "fail", waived=True)])
+    certificate(tmp_path / "audit/grouped", "pass", [check("L01", "pass"), check("L10", "fail", severity="warn")])
+    certificate(tmp_path / "audit/fold_0", "fail", [check(f"L0{k}", "fail") for k in range(1, 6)])
+    certificate(tmp_path / "audit/tuning", "pass", [check("L01", "pass")])
     written(tmp_path / "recordings/mine_audio_check.csv", "path,verdict,reason\na,ok,\nb,broken,silent\nc,broken,cut\n")
     assert told_at_the_end(tmp_path, NOW - 60) == [
         f"Look at the report: {tmp_path}/report.html",
         "It took 4 min 22 s of processor time in 2 jobs, and at most 1,262 MiB of memory in one; the longest was train_tiny_base, 3 min 23 s",
         f"The audit of fold_0 failed: L01 source_overlap, L02 source_overlap, L03 source_overlap and 2 more; see {tmp_path}/audit/fold_0/report.html",
         f"The audit of grouped passed, and warns: L10 source_overlap; see {tmp_path}/audit/grouped/report.html",
-        f"The audit of row_random failed, as it should: it is the leaky arm: L01 source_overlap; see {tmp_path}/audit/row_random/report.html",
+        f"The audit of row_random failed, as it should, being divided by row: L01 source_overlap; see {tmp_path}/audit/row_random/report.html",
         f"2 of 3 audio files of mine cannot be used; {tmp_path}/recordings/mine_audio_check.csv says why",
     ]
 
@@ -124,5 +123,5 @@ def test_a_run_that_made_nothing_to_look_at_names_no_report(tmp_path):
     written(tmp_path / "audit/grouped/certificate.json", "{", ago=0)
     assert told_at_the_end(tmp_path, NOW - 60) == [
         f"Made no report; {tmp_path}/README.md says where everything is",
-        f"The audit of grouped failed: its certificate cannot be read; see {tmp_path}/audit/grouped/report.html",
+        f"The audit of grouped failed: a check that must run could not; see {tmp_path}/audit/grouped/report.html",
     ]

@@ -8,6 +8,7 @@ from typing import Any
 
 from earwitness.core.progress import duration
 from earwitness.provenance.run_log import costs_of_jobs
+from earwitness.systems import leaks
 
 WORTH_A_LOOK = {
     "the report": "report.html",
@@ -62,15 +63,14 @@ def _audits(folder: Path, started: float) -> Iterator[str]:
     for path in sorted(folder.glob("*/certificate.json")):
         if not _since(path, started):
             continue
-        certificate, report = _record(path), path.with_name("report.html")
+        certificate, report, name = _record(path), path.with_name("report.html"), path.parent.name
         failed = [check for check in certificate.get("checks", []) if check.get("status") == "fail" and not check.get("waived")]
-        errors, warnings = ([f"{c['id']} {c['name']}" for c in failed if bool(c.get("required")) == wanted] for wanted in (True, False))
+        errors, warnings = ([f"{c['id']} {c['name']}" for c in failed if c.get("severity") == severity] for severity in ("error", "warn"))
         if certificate.get("status") != "pass":
-            meant = _record(path.with_name("gate.json")).get("expected") == "fail"
-            words, why = ", as it should: it is the leaky arm" if meant else "", _some(errors) or "its certificate cannot be read"
-            yield f"The audit of {path.parent.name} failed{words}: {why}; see {report}"
+            words = ", as it should, being divided by row" if leaks(name) else ""
+            yield f"The audit of {name} failed{words}: {_some(errors) or 'a check that must run could not'}; see {report}"
         elif warnings:
-            yield f"The audit of {path.parent.name} passed, and warns: {_some(warnings)}; see {report}"
+            yield f"The audit of {name} passed, and warns: {_some(warnings)}; see {report}"
 
 
 def _record(path: Path) -> Mapping[str, Any]:

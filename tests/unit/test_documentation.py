@@ -1,0 +1,162 @@
+"""Pages: every command exists as written, every file they name is there, and README's numbers are those of the run that is kept."""
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import jsonschema
+import pytest
+import yaml
+from documented_commands import COMMANDS, PAGES, ROOT, Command
+from documented_commands import blocks as code_blocks
+
+from document_run import NUMBERS, README, blocks, documented
+from earwitness.command_line import PROGRAMS
+
+TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+NOT_TRIED = {
+    "python3": "makes an environment, or needs the network",
+    "audit-env/bin/pip": "needs the network",
+    "pip": "needs the network",
+    "for": "needs an object store",
+    "do": "needs an object store",
+    "done": "needs an object store",
+    "export": "sets a variable",
+    "docker": "needs Docker",
+    "apptainer": "needs Apptainer",
+}
+"""First words of commands that are not tried here, and why. Those of Snakemake are planned in tests/dag/test_documented_commands.py."""
+
+
+@cache
+def help_of(program: str) -> str:
+    result = subprocess.run([sys.executable, program, "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def has_options(program: str, words: tuple[str, ...]) -> None:
+    for word in words:
+        if word.startswith("--"):
+            assert re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", help_of(program)), f"{program} has no option {word}"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+def test_a_command_is_one_that_a_fresh_shell_finds_and_its_options_are_there(command: Command):
+    first, *rest = command.words
+    if first == "make":
+        assert {word for word in rest if "=" not in word} <= TARGETS
+    elif first == ".venv/bin/python" and rest[0] == "-m":
+        assert rest[1] in ("pip", "pytest")
+        assert all((ROOT / name).exists() for name in rest if name.startswith(("envs/", "tests/")))
+    elif first == ".venv/bin/python":
+        has_options(rest[0], tuple(rest[1:]))
+    elif first.endswith("/earwitness"):
+        assert any(other.words == (first.replace("/earwitness", "/pip"), "install", ".") for other in COMMANDS if other.page == command.page)
+        has_options(f"workflow_scripts/{PROGRAMS[rest[0]][0]}.py", tuple(rest[1:]))
+    else:
+        assert first == ".venv/bin/snakemake" or first in NOT_TRIED, f"{command}: a fresh shell does not find {first}"
+
+
+def test_the_example_of_counts_is_fitted_as_written(tmp_path):
+    page = ROOT / "docs/how_to/fit_counts.md"
+    (tmp_path / "counts.csv").write_text(next(code_blocks(page, "csv"))[1], encoding="utf-8")
+    (command,) = [command for command in COMMANDS if command.page == "docs/how_to/fit_counts.md"]
+    _, program, *rest = command.words
+    result = subprocess.run([sys.executable, ROOT / program, *rest], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["status"] == "ok" and 20 < found["threshold"]["value"] < 160
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_files_that_a_page_names_are_there(page: Path):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        name, _, anchor = unquote(target).partition("#")
+        if re.match(r"[a-z]+:", name):
+            continue
+        linked = (page.parent / name).resolve() if name else page
+        assert linked.exists(), f"{target}: no such file"
+        if anchor and linked.suffix == ".md":
+            assert anchor in anchors(linked), f"{target}: no such heading"
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """Names of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").rglob("*.md"):
+        name = page.relative_to(ROOT / "docs").as_posix()
+        assert name == "README.md" or name.startswith("claims/") or f"]({name})" in index, f"docs/README.md does not name {name}"
+
+
+def kept() -> dict:
+    return json.loads(NUMBERS.read_text(encoding="utf-8"))
+
+
+def test_the_numbers_of_readme_are_those_that_are_kept():
+    text = README.read_text(encoding="utf-8")
+    assert documented(text, kept()) == text, "run `python workflow_scripts/document_run.py`"
+
+
+def test_readme_shows_the_run_with_its_machine_and_says_which_side_a_limit_is_on():
+    numbers = kept()
+    numbers["accuracy"]["base"] = {"value": 12.34, "low": 1.0, "high": 99.9}
+    numbers["thresholds"]["base"] = {
+        "": {"status": "ok", "lowest": 20.0, "highest": 1000.0, "threshold": 45.0, "low": "-inf", "high": "inf"},
+        "80": {"status": "right_censored", "lowest": -10.0, "highest": 20.0, "threshold": "inf", "low": 8.0, "high": "inf"},
+        "200": {"status": "non_monotone", "lowest": -10.0, "highest": 20.0, "threshold": None, "low": None, "high": None},
+    }
+    numbers["machine"] |= {"cpu": "Example CPU", "cores": 3, "gpus": []}
+    made = blocks(numbers)
+    assert "| the tiny base, zero-shot | 12.3 [1.0, 99.9] |" in made["accuracy"] and "3 cores of an Example CPU, no GPU" in made["accuracy"]
+    assert "| the tiny base, zero-shot | 45 ms [< 20, > 1000] | > 20 dB [8.0, > 20] | non monotone | - | - |" in made["thresholds"]
+
+
+def test_few_speakers_get_no_interval():
+    numbers = kept()
+    numbers["leaky_own_test"] = {"value": 94.8, "low": 20.0, "high": 100.0, "speakers": 5}
+    assert "of 5 speakers | 94.8; too few speakers for an interval |" in blocks(numbers)["accuracy"]
+    numbers["leaky_own_test"]["speakers"] = 6
+    assert "of 6 speakers | 94.8 [20.0, 100.0] |" in blocks(numbers)["accuracy"]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "middle.yaml", "reproduction.yaml", "claims.yaml"])
+def test_an_editor_finds_the_schema_of_each_configuration(name):
+    path = ROOT / "config" / name
+    first, *_ = path.read_text(encoding="utf-8").splitlines()
+    schema = path.parent / first.removeprefix("# yaml-language-server: $schema=")
+    jsonschema.Draft202012Validator.check_schema(yaml.safe_load(schema.read_text(encoding="utf-8")))
+    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), yaml.safe_load(schema.read_text(encoding="utf-8")))
+
+
+def test_forks_run_what_the_makefile_has():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/check.yaml").read_text(encoding="utf-8"))
+    runs = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert runs and all(run.split()[0] == "make" and run.split()[1] in TARGETS for run in runs)
+
+
+def test_the_hooks_before_a_commit_are_those_of_make_lint():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
+    lint = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    for hook in hooks:
+        command = hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude")
+        assert f"$(VENV)/bin/{command}" in lint, f"make lint does not run {command}"
+
+
+def test_the_citation_has_what_its_format_needs():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= citation.keys()
+    assert f'version = "{citation["version"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert all({"type", "title", "authors", "year"} <= reference.keys() for reference in citation["references"])
