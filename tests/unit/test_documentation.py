@@ -27,6 +27,7 @@ NOT_TRIED = {
     "do": "needs an object store",
     "done": "needs an object store",
     "export": "sets a variable",
+    "ffmpeg": "needs ffmpeg",
     "docker": "needs Docker",
     "apptainer": "needs Apptainer",
 }
@@ -57,8 +58,10 @@ def test_a_command_is_one_that_a_fresh_shell_finds_and_its_options_are_there(com
     elif first == ".venv/bin/python":
         has_options(rest[0], tuple(rest[1:]))
     elif first.endswith("/earwitness"):
-        assert any(other.words == (first.replace("/earwitness", "/pip"), "install", ".") for other in COMMANDS if other.page == command.page)
-        has_options(f"workflow_scripts/{PROGRAMS[rest[0]][0]}.py", tuple(rest[1:]))
+        folder = first.removesuffix("earwitness")
+        before = [other.words for other in COMMANDS if other.page == command.page and other.line < command.line]
+        assert any(words[0].startswith(folder) and "install" in words and words[-1] == "." for words in before), f"{command}: not installed yet"
+        has_options(f"workflow_scripts/{({'detect': ('detect_speech', '')} | PROGRAMS)[rest[0]][0]}.py", tuple(rest[1:]))
     else:
         assert first == ".venv/bin/snakemake" or first in NOT_TRIED, f"{command}: a fresh shell does not find {first}"
 
