@@ -27,6 +27,31 @@ FAULTS = [
         ("test_files", "test_splits"),
     ),
     Fault("core/code_identity.py", "isinstance(node.value.value, str)", "False", "a docstring retrains every model", ("test_code_identity",)),
+    Fault("core/progress.py", "elapsed_s / (done - initial)", "elapsed_s / done", "a job that goes on promises to end too soon", ("test_progress",)),
+    Fault(
+        "corpora/catalogue.py",
+        "if expected is not None and number and not",
+        "if expected is None and number and not",
+        "a category that contradicts its target is believed",
+        ("test_recordings",),
+    ),
+    Fault(
+        "corpora/text_tables.py",
+        "return named, text[found.end() :]",
+        "return named, text",
+        "the line sep=; is taken for the header",
+        ("test_text_tables",),
+    ),
+    Fault(
+        "provenance/watching.py", "and ended < told_at", "and ended < started", "jobs of this run that have ended seem at work", ("test_watching",)
+    ),
+    Fault(
+        "provenance/end_of_run.py",
+        "if _since(path, started)] for what",
+        "if path.is_file()] for what",
+        "a report of an earlier run is named as this run's",
+        ("test_watching",),
+    ),
     # audio
     Fault("audio/acoustics.py", "return 10 ** (level_db / 20)", "return 10 ** (level_db / 10)", "levels in dB are doubled", ("test_acoustics",)),
     Fault("audio/acoustics.py", "ACTIVITY_MARGIN_DB = 15.9", "ACTIVITY_MARGIN_DB = 25.9", "pauses count as speech in every SNR", ("test_acoustics",)),

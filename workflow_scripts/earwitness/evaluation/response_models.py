@@ -18,6 +18,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from earwitness.core.errors import InputError
+from earwitness.core.progress import Progress
 from earwitness.evaluation.scored_answers import NOT_TRAINED
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, reliability
 from earwitness.statistics.mixed_models import (
@@ -86,7 +87,7 @@ def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd
     effects, fits = [], []
     for name, axis in AXES.items():
         chosen = stimuli[(stimuli.axis == axis) & (stimuli.snr_db.notna() if name == "noisy" else stimuli.snr_db.isna())]
-        for system, answers in systems if len(chosen) else ():
+        for system, answers in Progress(systems if len(chosen) else (), desc=f"fitting models of {name} stimuli", unit="systems"):
             where = f"system {system}, {name} stimuli"
             identity = {"system_id": str(system.of_all_seeds()), "seed": NOT_TRAINED if system.seed is None else str(system.seed), "stimuli": name}
             rows = answered(answers, chosen, where)

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import special
 
 from earwitness.core.errors import InputError
+from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.axes import from_axis, to_axis
 from earwitness.psychometrics.contrasts import CurveData, Measured, contrast_table
@@ -115,7 +116,7 @@ def fit_study(
     """
     settings = Settings(Family(sigmoid), target, confidence, n_bootstrap)
     thresholds, curves, found = [], [], []
-    for answers in systems:
+    for answers in Progress(systems, desc="fitting curves", unit="systems"):
         for data in curves_of(answers):
             identity = {"system_id": str(answers.system), "design": data.design, "axis": data.axis, "held_duration_ms": data.held_duration_ms}
             levels = to_axis(data.levels, data.scale)
