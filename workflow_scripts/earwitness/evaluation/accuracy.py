@@ -30,7 +30,7 @@ def metric_parts(outcomes: Outcomes, metric: str) -> tuple[list[Sample], list[fl
 def accuracy_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFrame:
     """earwitness.tables.accuracy.ACCURACY: every system, test set, seed and metric, with clustered and naive intervals.
 
-    n_items and the numbers of sources count what enters the metric, so one of the latter is 0 for a single class.
+    n_items and the numbers of sources count only what enters the metric; the metric of one class has 0 sources of the other.
     """
     rows = []
     for system in systems:
@@ -73,7 +73,7 @@ def source_table(systems: Sequence[Outcomes]) -> pd.DataFrame:
 def condition_table(systems: Sequence[Outcomes]) -> pd.DataFrame:
     """earwitness.tables.accuracy.CONDITION_ACCURACY: balanced accuracy per duration and SNR, the mean over seeds.
 
-    A condition of which a test set lacks a class has no row.
+    A condition without stimuli of both classes has no row.
     """
     tables = []
     for outcomes in systems:

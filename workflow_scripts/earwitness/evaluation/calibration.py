@@ -1,7 +1,7 @@
 """Probabilities of speech from log-odds: temperature and Platt's map, fitted on development sources, judged on unseen ones.
 
-Both classes weigh the same throughout, in fits and in measures, so that a probability of one half means "as likely speech as not
-where both are equally frequent", whatever the numbers of stimuli.
+Both classes have the same weight in fits and in measures, whatever their numbers of stimuli. A probability of one half so means: speech is as
+likely as not where both classes are equally frequent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class Calibration:
 
     @property
     def informative(self) -> bool:
-        """Whether probability rises with the scores at all: not where the temperature is the largest, or the map falls."""
+        """Does the probability rise with the score? It does not where the temperature is at its upper limit, or the slope is negative."""
         return self.slope > 1.01 / LARGEST_TEMPERATURE
 
     @property
@@ -147,7 +147,7 @@ def _share_interval(value: FloatArray, left_out: Sequence[FloatArray], confidenc
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """The expected calibration error: as measured, what of it sources alone make (floor), without that, and the interval of the latter."""
+    """The calibration error as measured, the part that a calibrated system would show too (floor), the rest, and the interval of the rest."""
 
     measured: float
     floor: float
@@ -234,7 +234,7 @@ def fits_of(development: Sequence[Outcomes]) -> pd.DataFrame:
 
 
 def _unseen_losses(method: str, outcomes: Outcomes) -> FloatArray:
-    """Cross-entropy of every item by a fit that did not see its source, nats; nan where a class has one source.
+    """Cross-entropy of every item in nats, by a fit without the item's source; nan where a class has one source.
 
     Each class's sources, in the order of their names, are dealt out to at most FOLDS folds.
     """
@@ -252,7 +252,7 @@ def _unseen_losses(method: str, outcomes: Outcomes) -> FloatArray:
 
 
 def _chosen_method(losses: Mapping[str, FloatArray], outcomes: Outcomes) -> str:
-    """Platt's map where it beats the temperature by more than one clustered standard error on sources that neither was fitted on.
+    """The temperature, unless Platt's map is better by more than one clustered standard error, on sources that neither was fitted on.
 
     The rule of one standard error (Breiman et al. 1984): with few sources, the intercept is the first thing that is fitted to chance.
     """
@@ -270,7 +270,7 @@ def fitted_systems(fits: pd.DataFrame) -> dict[System, pd.DataFrame]:
 
 
 def chosen_calibration(fits: pd.DataFrame, system: System) -> tuple[str, Calibration]:
-    """The method that was chosen on development sources, and its fit; never a map that falls.
+    """The method that was chosen on development sources, and its fit; the probability never falls with the score.
 
     fits: CALIBRATION_FITS. system: with its seed, where it was trained. Where the scores do not rise with speech there, that is
     the largest temperature: a probability of one half, whatever is heard.
@@ -358,8 +358,8 @@ def _measured(name: str, result: Estimate, confidence: float, largest: float) ->
 def reliability_table(systems: Sequence[Outcomes], fits: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """earwitness.tables.calibration.RELIABILITY: the bins of every system and method, all seeds' answers together.
 
-    A bin's interval is the jackknife over all sources of both classes, by t. Where the bin holds one class alone, no variation can show,
-    and the limit away from it is Wilson's for none out of the bin's sources.
+    A bin's interval is the jackknife over all sources of both classes, with t. A bin of one class alone shows no variation; there the limit
+    on the other side is Wilson's, for 0 of as many cases as the bin has sources.
     """
     tables = []
     for outcomes in systems:

@@ -59,8 +59,8 @@ def comparison_table(systems: Sequence[Outcomes], pairs: Sequence[tuple[System, 
     confidence: of the interval; 1 - confidence is the level of the conclusion. margin: difference in balanced accuracy
     below which two systems count as equivalent.
 
-    "different": Holm-adjusted p of the clustered t-test below the level. "equivalent": not so, and both one-sided tests
-    against the margin below the level. "descriptive_only": fewer than 6 sources in a class, and then no clustered p.
+    "different": the Holm-adjusted p of the clustered t-test is below the level. "equivalent": it is not, and the p-values of both one-sided
+    tests against the margin are below the level. "descriptive_only": fewer than 6 sources in a class, and then no clustered p.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     rows = [compare(unseen[a], unseen[b], confidence, margin) for a, b in pairs]
@@ -126,10 +126,10 @@ def difference(a: Outcomes, b: Outcomes) -> Estimate:
 
 
 def paired_samples(a: Outcomes, b: Outcomes) -> list[Sample]:
-    """Right minus wrong of a minus that of b, by class and source, with a row per seed.
+    """How much more often a is right than b, per class and source, with a row per seed.
 
-    Raises InputError where both have several seeds and not as many: their seeds do not pair, and a mean over them would hide that
-    seeds differ.
+    Raises InputError where both have several seeds and not as many: their seeds cannot be paired, and a mean over them would hide
+    how much seeds differ.
     """
     if len({len(a.seeds), len(b.seeds)} - {1}) > 1:
         raise InputError(

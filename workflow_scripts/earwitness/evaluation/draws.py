@@ -27,9 +27,9 @@ from earwitness.tables.predictions import by_system
 
 METRICS = ("accuracy", "balanced_accuracy")
 DIFFERENCES = {LEAKAGE_BUYS: (LEAKY_EXTENDED, LEAKY_UNSEEN), DROP: (LEAKY_EXTENDED, HONEST_OWN)}
-"""Quantity -> what it is of and minus what, draw by draw."""
+"""Quantity -> the accuracy that it is, and the accuracy that is subtracted from it, within a draw."""
 ON_UNSEEN = frozenset({LEAKY_UNSEEN, HONEST_UNSEEN, LEAKAGE_BUYS})
-"""Quantities in which every draw is tested on the same unseen sources, so that these too were left to chance."""
+"""Quantities whose draws are all tested on the same unseen sources, so that the choice of these sources adds to their variance."""
 
 
 def draw_table(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame], confidence: float) -> pd.DataFrame:
@@ -37,11 +37,11 @@ def draw_table(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[s
 
     predictions, index: PREDICTIONS and STIMULI; other systems are ignored. splits: SPLIT by name, the redrawn ones and "grouped".
 
-    A draw's value is the mean over its seeds. Over D draws: the mean m and m +- t(D - 1) s / sqrt(D), s the standard deviation over
-    draws; one more draw is expected in m +- t(D - 1) s sqrt(1 + 1 / D) (the prediction interval of a normal variable). Every draw has
-    training and test sources of its own, so s holds what they and the seeds leave to chance; draws share the pool that they are drawn
-    from. Where all are tested on the same unseen sources, the jackknife variance over these (`estimate`) of the mean over draws is
-    added, with Satterthwaite's degrees of freedom. Below 2 draws, and where all are the same, there is no interval.
+    A draw's value is the mean over its seeds. Over D draws with mean m and standard deviation s, the interval of the mean is
+    m +- t(D - 1) s / sqrt(D), and one more draw is expected within m +- t(D - 1) s sqrt(1 + 1 / D), the prediction interval of a normal
+    variable. Every draw has training and test sources of its own, so s contains their chance and that of the seeds; all draws come from
+    one pool of sources. Where all draws are tested on the same unseen sources, the jackknife variance of the mean over these sources
+    (`estimate`) is added, with Satterthwaite's degrees of freedom. With fewer than 2 draws, or equal ones, there is no interval.
     Raises InputError where a split is missing, or no redrawn split was trained on.
     """
     on: dict[tuple[str, str], dict[int, Outcomes]] = {}

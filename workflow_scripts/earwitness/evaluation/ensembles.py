@@ -21,8 +21,8 @@ def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
     """Prediction rows of both ensembles of one adapter's seeds, sorted by system and stimulus.
 
     predictions: earwitness.tables.predictions.PREDICTIONS of one system with at least two seeds. "+vote" answers with the majority of the
-    seeds, a tie with the sign of the mean log-odds; its log-odds are those of the votes, each answer with half a vote more,
-    and in a tie a quarter of a vote from even. "+mean" has the mean log-odds. seed is empty; coverage and letter_bias are means.
+    seeds, and in a tie with the sign of the mean log-odds. Its log-odds are log((for + 0.5) / (against + 0.5)) of the votes; in a tie the
+    side that wins has a quarter of a vote more. "+mean" has the mean log-odds. seed is empty; coverage and letter_bias are means.
     Raises InputError where a seed lacks or repeats a stimulus, or there is but one seed.
     """
     seeds = predictions.seed.nunique()
@@ -51,8 +51,8 @@ def combine_seeds(predictions: pd.DataFrame) -> pd.DataFrame:
 def gain_table(systems: Sequence[Outcomes], confidence: float, margin: float) -> pd.DataFrame:
     """earwitness.tables.ensembles.ENSEMBLES: every ensemble against the expectation of one of its seeds, on unseen sources.
 
-    The expectation is the mean of the seeds' balanced accuracies. Both answer the same stimuli, and the ensemble is of these very
-    seeds, so interval and test are paired, clustered by source, and take the seeds as they are. Holm's method runs over the table;
+    The expectation of one seed is the mean of the seeds' balanced accuracies. Ensemble and seeds answer the same stimuli, so interval and
+    test are paired and clustered by source. They hold for these seeds, since the ensemble is made of them. Holm's method runs over the table;
     conclusion: as in earwitness.evaluation.comparison.comparison_table.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}

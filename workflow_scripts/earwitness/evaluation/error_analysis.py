@@ -15,7 +15,7 @@ FACTORS = ("category", "duration_ms", "snr_db")
 
 
 def error_table(systems: Sequence[Outcomes], index: pd.DataFrame) -> pd.DataFrame:
-    """earwitness.tables.error_analysis.ERRORS: the stimuli that any seed gets wrong; within a system and class the most confident error first.
+    """earwitness.tables.error_analysis.ERRORS: the stimuli that any seed gets wrong. Within a system and class, the most confident error comes first.
 
     index: earwitness.tables.stimuli.STIMULI.
     """

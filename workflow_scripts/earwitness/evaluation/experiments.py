@@ -50,8 +50,9 @@ def arms_of(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str,
 
     predictions, index: earwitness.tables.predictions.PREDICTIONS of the base and the adapters, and STIMULI. splits: SPLIT by
     name, those trained on and "grouped".
-    Test sets: "unseen" (test part of the grouped split); of a split by row and of a redrawn one also its own; of a fold its own; of a recipe
-    whose folds were trained also "every_source", where the arm's split is "folds".
+    Every adapter but a fold's is tested on "unseen", the test part of the grouped split. An adapter of a split by row or of a redrawn split
+    is also tested on that split's own test part, one of a fold on the fold's alone. A recipe whose folds were trained has one more arm: the
+    split "folds", tested on "every_source".
     Raises InputError where the base or a split is missing, a system is no adapter or lacks an answer, or folds do not test
     every source.
     """
@@ -87,7 +88,7 @@ def _training_sources(split: pd.DataFrame) -> tuple[int, int]:
 def _cross_validated(
     recipe: str, folds: Sequence[tuple[str, pd.DataFrame]], base: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str, pd.DataFrame]
 ) -> Arm:
-    """The folds' answers to their test parts as those of one system to every stimulus."""
+    """One system out of the folds: each stimulus has the answer of the adapter whose fold tests it."""
     answers = pd.concat([rows for _, rows in folds])
     answers = answered_by(answers, System("adapter", recipe, ALL_FOLDS)).assign(seed=answers.seed)
     whole = splits[folds[0][0]].assign(part="test")
@@ -99,7 +100,7 @@ def _cross_validated(
 def experiment_table(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
     """earwitness.tables.experiments.EXPERIMENT: balanced accuracy of every arm, per seed and over all of them.
 
-    gain is the accuracy minus the base's on the same stimuli; against_first is that minus the first recipe's, trained on
+    gain is the accuracy minus that of the base on the same stimuli; against_first is the accuracy minus that of the first recipe, trained on
     the same split with the same seeds.
     """
     first = {(arm.split, arm.test_set): arm for arm in reversed(arms) if arm.recipe == arms[0].recipe}
@@ -134,7 +135,7 @@ def experiment_table(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
 
 
 def _same_seeds(reference: Arm | None, arm: Arm, outcomes: Outcomes) -> Outcomes | None:
-    """The first recipe's outcomes with the same seeds; None for itself and where it lacks them."""
+    """The outcomes of the first recipe with the same seeds; None for the first recipe itself, and where it was not trained with these seeds."""
     if reference is None or reference.recipe == arm.recipe or set(outcomes.seeds) - set(reference.adapter.seeds):
         return None
     rows = [reference.adapter.seeds.index(seed) for seed in outcomes.seeds]

@@ -20,7 +20,7 @@ EXTRAPOLATED_TO = (50, 100, 200)
 """Training speakers; the published study guessed 90 to 95 % at 50 and more."""
 
 FEWEST_SIZES = 3
-"""Two points are always on a line, which then says nothing about itself."""
+"""Fewer points lie on a line exactly, and nothing would tell how well it fits."""
 
 
 def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
@@ -28,15 +28,16 @@ def learning_curves(arms: Sequence[Arm], confidence: float) -> pd.DataFrame:
 
     The line is logit(a(n)) = alpha + beta log2(n), by least squares over the numbers n of training speakers, where a is the balanced
     accuracy, mean over seeds. Every doubling of n multiplies the odds of a right answer by exp(beta). The line never levels off,
-    but accuracy may from the largest n on, of which no point tells: beyond it the lower limit is never above the lower limit there.
+    but accuracy may do so beyond the largest n, where there is no point to show it. So beyond the largest n the lower limit stays at most what it
+    is there.
 
     The interval at n is expit(y +- t sqrt(V_speech + V_nonspeech + V_training)), where y is the line's value:
 
-    * V_class = (S - 1) / S sum_s (y_(s) - y)^2 is the jackknife over the S test sources of a class (Efron 1982): y_(s) is the
-      line fitted again without source s at every n; S - 1 degrees of freedom.
-    * V_training is the larger of two estimates of what training leaves to chance. Between seeds: var_k(y_k) / K of the lines
-      through single seeds k, K - 1 degrees of freedom. Around the line: RSS / (m - 2) sum_i w_i^2 over the m numbers n, where
-      w (`line_weights`) makes y of the points; m - 2 degrees of freedom. They are not added: both see the same accidents.
+    * V_class = (S - 1) / S sum_s (y_(s) - y)^2 is the jackknife over the S test sources of a class (Efron 1982), where y_(s) is the value of
+      the line fitted again without source s. It has S - 1 degrees of freedom.
+    * V_training is the variance that training leaves to chance: the larger of two estimates, not their sum, because both see the same chance.
+      Between seeds: var_k(y_k) / K over the lines through the K single seeds, with K - 1 degrees of freedom. Around the line:
+      RSS / (m - 2) sum_i w_i^2, where the m points have the weights w (`line_weights`) in y, with m - 2 degrees of freedom.
 
     t has the degrees of freedom (sum V)^2 / sum(V^2 / df) (Satterthwaite 1946).
     """
@@ -106,6 +107,6 @@ def _fitted(points: Sequence[Arm], confidence: float) -> pd.DataFrame:
 
 
 def line_weights(x: FloatArray, at: FloatArray) -> FloatArray:
-    """Weights, shape (n_at, n_x), by which ordinates at x make up the least-squares line's values at `at`."""
+    """Weights, shape (n_at, n_x), that give the value of the least-squares line at `at` as a sum over the points at x."""
     design, wanted = np.vander(x, 2), np.vander(at, 2)
     return np.asarray(wanted @ np.linalg.pinv(design))

@@ -22,7 +22,7 @@ PHASE_OF_KIND: dict[Kind, str] = {
     "adapter": "fine-tuned",
     "ensemble": "ensemble",
 }
-"""The phase that each kind of system belongs to; "prompt" is the base's, asked a searched question."""
+"""The phase of each kind of system; "prompt" is the base, asked a question that a search found."""
 
 
 def best_question(gains: pd.DataFrame) -> str | None:

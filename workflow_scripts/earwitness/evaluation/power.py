@@ -20,7 +20,7 @@ from earwitness.tables.power import POWER, VARIANCE
 
 HALVES = [0.5, 0.5]
 MOST_TIMES = 1000.0
-"""Where so many times the present sources are not enough, the variation between seeds is what stands in the way."""
+"""Largest multiple of the present sources that is tried. If it is not enough, more seeds are needed, not more sources."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def detectable_difference(error: float, df: float, level: float, power: float) -
 def times_sources(design: Design, reached: Callable[[float, float], float], power: float) -> float:
     """The least multiple of the sources at which the power is reached; inf where no multiple up to MOST_TIMES is enough.
 
-    reached: the power at a standard error and its degrees of freedom. The multiple is below 1 where fewer sources would do. It is
-    searched for on a grid, because power does not always rise with sources: once few seeds make most of the variance, more
-    sources lower the degrees of freedom.
+    reached: the power, given a standard error and its degrees of freedom. The multiple is below 1 where fewer sources would do. It is
+    searched for on a grid, because power can fall with more sources: where most of the variance comes from a few seeds, more sources lower
+    the degrees of freedom.
     """
 
     def missing(log_times: float) -> float:
@@ -88,8 +88,8 @@ def power_table(systems: Sequence[Outcomes], comparisons: pd.DataFrame, statisti
     """earwitness.tables.power.POWER: every comparison of the declared family on unseen sources.
 
     comparisons: COMPARISONS of these systems. statistics: confidence, equivalence_margin and power of the configuration.
-    The level of a difference is Bonferroni's over the family, which Holm's method never goes below; that of equivalence is the
-    level of the conclusion, 1 - confidence.
+    A difference is tested at the level 1 - confidence over the number of pairs (Bonferroni), the strictest that Holm's method can ask for;
+    equivalence is tested at 1 - confidence.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     level = (1 - statistics["confidence"]) / max(1, len(comparisons))

@@ -1,10 +1,10 @@
 """What moves a system's answers: its sensitivity and its bias, by duration and signal-to-noise ratio.
 
-The response is modelled, not whether it is right: P(says SPEECH) on the probit scale, with label +-0.5. Then label terms are
-d' and how d' changes, the other terms are minus the criterion and how it changes (DeCarlo 1998). Duration enters as
+The model is of the response, P(says SPEECH) on the probit scale, with the label coded as +0.5 and -0.5. Terms with the label are then d' and
+its changes; the other terms are minus the criterion and its changes (DeCarlo 1998). Duration enters as
 log10(duration / 100 ms), SNR as SNR / 10 dB. Sources are random and of two kinds: speech sources and other sources have
-variances of their own. Every seed of a system is fitted on its own: seeds answer the same stimuli, so their answers are not
-independent, and a random effect of the stimulus that allowed for it would change the scale of d'.
+variances of their own. Every seed of a system is fitted on its own, because seeds answer the same
+stimuli and so are not independent; a random effect of the stimulus would allow for that, but would change the scale of d'.
 """
 
 import itertools
@@ -51,7 +51,7 @@ AXES = {"noisy": "duration_x_snr", "clean": "duration"}
 SPEECH_SOURCES, NONSPEECH_SOURCES, CLIPS = "speech_sources", "nonspeech_sources", "clips"
 
 ROUGH_DEVIATION = 2.0
-"""Beyond this standard deviation of a random intercept the Laplace approximation can be off by standard errors."""
+"""With a larger standard deviation of a random intercept, the Laplace approximation can be wrong by several standard errors."""
 
 _REFERENCE = {LOG_DURATION: "100 ms", SNR: "0 dB"}
 _UNIT = {LOG_DURATION: "per tenfold duration", SNR: "per 10 dB"}
@@ -165,7 +165,7 @@ def analyse(model: MixedModel) -> Analysis:
     """Fit, standard errors, a refit without each label term, and the intercept-only mixed model.
 
     "not_converged": a Newton step of more than 0.05 standard errors is left in the fit or in a refit, or a model with fewer terms
-    fits better. What the optimiser says of itself does not count: its line search gives up where rounding is all that is left.
+    fits better. The optimiser's own verdict does not count: near the maximum its line search can fail for rounding alone.
     """
     if is_separated(model):
         return Analysis(model, "separated", None, None, {}, None)
@@ -186,8 +186,8 @@ def analyse(model: MixedModel) -> Analysis:
 def effect_rows(analysis: Analysis, confidence: float, testable: bool) -> pd.DataFrame:
     """One row per fixed effect: MIXED_MODEL_EFFECTS without what names the fit; empty estimates unless the status is "ok".
 
-    Standard errors are those over sources, with t, which allow for slopes of the sources' own (`robust_precision`); only where a source
-    has several clips are they the model's, with the normal distribution. testable: whether there are enough sources for p-values.
+    Standard errors come from leaving out sources, with t; they allow for sources that differ in slopes (`robust_precision`). Where a source
+    has several clips, they are the model's own, with the normal distribution. testable: whether there are enough sources for p-values.
     Holm's method runs over the label terms' p_wald.
     """
     terms = list(analysis.model.design.columns)
@@ -213,7 +213,7 @@ def effect_rows(analysis: Analysis, confidence: float, testable: bool) -> pd.Dat
 
 
 def meaning(term: str, predictors: list[str]) -> str:
-    """What a coefficient says in words; predictors: those in the model, which are at their reference unless in the term."""
+    """What a coefficient means, in words. predictors: those in the model; each is at its reference value unless it is in the term."""
     parts = [part for part in term.split(":") if part not in (LABEL, INTERCEPT)]
     quantity = "d'" if term.split(":")[0] == LABEL else "minus the criterion (positive leans towards SPEECH)"
     places = " and ".join(_REFERENCE[name] for name in predictors if name not in parts)

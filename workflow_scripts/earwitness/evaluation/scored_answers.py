@@ -1,4 +1,4 @@
-"""Predictions joined with what each stimulus is and with who tests on it: right or wrong, per seed and stimulus."""
+"""Right and wrong answers of every system, per seed and stimulus: predictions joined with stimuli and splits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ the systems trained on that split."""
 
 NOT_TRAINED = "-"
 ALL_SEEDS = "all"
-"""What result tables say in the place of a seed or split: none there is, and all of several seeds."""
+"""What result tables have in place of a seed or split: there is none; the mean over several seeds."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Outcomes:
     majority: npt.NDArray[np.bool_]
 
     def by_seed(self) -> list["Outcomes"]:
-        """This, once per seed, and once over all seeds where there are several (with seeds as they are)."""
+        """The outcomes of each seed, and those of all seeds together where there are several."""
         single = [
             replace(self, seeds=(seed,), correct=self.correct[[k]], log_odds=self.log_odds[[k]], majority=self.correct[k])
             for k, seed in enumerate(self.seeds)

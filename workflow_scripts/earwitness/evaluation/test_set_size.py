@@ -1,4 +1,4 @@
-"""What a small test set can and cannot resolve: the same systems and sources, tested on few items and on many."""
+"""What test sets of several sizes resolve: the same systems, tested on few and on many items of the same sources."""
 
 import math
 from collections.abc import Sequence
@@ -22,9 +22,9 @@ from earwitness.tables.experiments import TEST_SIZES
 def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, confidence: float, power: float, seed: int) -> pd.DataFrame:
     """earwitness.tables.experiments.TEST_SIZES: the base and every adapter on test sets of each size, and on all items.
 
-    systems: outcomes; only "unseen" counts, and detectors do not. sizes: items, half of each class; one larger than the whole
-    test set is left out. draws: test sets drawn of each size; estimates are described by their 2.5 and 97.5 % quantiles
-    over draws, widths by their median. Every seed and system is tested on the same draws. power: the chance with which the
+    systems: outcomes; those of detectors, and on other test sets than "unseen", are ignored. sizes: numbers of items, half of each class; a
+    size above that of the whole test set is left out. draws: how many test sets of each size are drawn; the table has the 2.5 and 97.5 %
+    quantiles of estimates over draws, and the median of widths. Every seed and system is tested on the same draws. power: the chance with which the
     minimum detectable gain is found.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}

@@ -15,7 +15,7 @@ def to_axis(levels: npt.ArrayLike, axis: str) -> FloatArray:
 
 
 def from_axis(values: npt.ArrayLike, axis: str) -> FloatArray:
-    """The inverse; -inf, inf and nan stay what they are, since they stand for "below", "above" and "none"."""
+    """Levels in their own unit, from the axis of the fit. -inf, inf and nan are kept: they mean below, above and no level."""
     given = np.asarray(values, dtype=np.float64)
     if axis == "linear":
         return given

@@ -48,8 +48,8 @@ class Measured:
 def contrast_table(found: Sequence[Measured], confidence: float) -> pd.DataFrame:
     """earwitness.tables.psychometrics.CONTRASTS: every system against the base, and every duration against the longest.
 
-    Both thresholds must come from the same sources; the difference is anew without each of them, so what a source does to both
-    cancels. Holm's method runs over the tested contrasts of one question (the primary measure alone: balanced accuracy).
+    Both thresholds must come from the same sources. The jackknife leaves out each source from both at once, so what a source does to both
+    cancels. Holm's correction runs over the contrasts of one question in balanced accuracy, the primary measure.
     """
     rows = [_row(question, a, b, confidence) for question, a, b in _pairs(found)]
     table = pd.DataFrame(rows, columns=list(CONTRASTS.columns))

@@ -1,4 +1,4 @@
-"""Psychometric functions of anyone's counts: a table of level, correct and total, with or without sources."""
+"""Psychometric functions for a table of counts that a user brings: level, correct and total, with or without sources."""
 
 import math
 from typing import Any
@@ -18,15 +18,15 @@ _NUMBERS = ["level", "correct", "total"]
 _INDEPENDENT = "-"
 
 LARGEST_NUMBER = 1e15
-"""Beyond it the numbers of a double are no longer exact."""
+"""The largest count that a double holds exactly."""
 
 
 def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
     """The counts of each source and level, with columns source, level, correct, total.
 
     table: texts or numbers with columns level, correct, total and, optionally, source, in any order. axis: "log" or "linear".
-    Rows of one source and level are added up; without sources all answers count as independent, and source is "-".
-    Raises InputError naming the first row that cannot be, a level without trials, or fewer than three levels.
+    Rows of one source and level are added up. Without the column `source`, all answers count as independent, and source is "-".
+    Raises InputError naming the first impossible row, or the level without trials, or where there are fewer than three levels.
     """
     for column in _NUMBERS:
         if column not in table:
@@ -64,7 +64,7 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
 def fit_counts(counts: pd.DataFrame, axis: str, settings: Settings, seed: int) -> dict[str, Any]:
     """Fit one function to counts of `checked_counts` and describe it, ready for JSON.
 
-    Intervals: by source where there are any (jackknife, t), else from data sets drawn from the fitted curve. Raises
+    With sources, the interval is the jackknife over them, with t; without, it comes from data sets drawn from the fitted curve. Raises
     InputError where the target is not between guess rate and 1 - lapse rate.
     """
     family = settings.family

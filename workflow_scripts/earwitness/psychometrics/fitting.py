@@ -7,18 +7,18 @@ from scipy import special
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
 
 LAPSE_PRIOR = (1.2, 10.0)
-"""Beta penalty on a free lapse rate: it keeps the rate small where the data do not tell it from a shallow slope."""
+"""Beta penalty on a fitted lapse rate. It keeps the rate small where a shallow slope would fit the data as well."""
 
 LOCATION_SD = 2.0
 SCALE_MEDIAN, LOG_SCALE_SD = 0.5, 1.5
-"""Weak normal penalties on location and log scale, in halves of the tested range: they only matter where the data say nothing."""
+"""Standard deviations of the normal penalties on location and log scale, in halves of the tested range; too wide to matter where data tell."""
 
 _LIMITS = np.array([[-6.0, np.log(0.02), -15.0], [6.0, np.log(20.0), 15.0]])
 _START_LAPSE_LOGITS = np.array([-5.0, -1.5, 0.3])
 _TINY = 1e-12
 _MOST_STEPS = 40
 _SMALL_GAIN = 1e-6
-"""A step that promises less log-likelihood is the last."""
+"""Iterations end at the first step that promises less log-likelihood than this."""
 
 
 def fit_curves(levels: npt.ArrayLike, correct: npt.ArrayLike, total: npt.ArrayLike, family: Family) -> Curves:
@@ -27,9 +27,10 @@ def fit_curves(levels: npt.ArrayLike, correct: npt.ArrayLike, total: npt.ArrayLi
     levels: shape (n_levels,), on the axis of the fit (take logarithms first), not all equal. correct, total: shape
     (n_curves, n_levels), 0 <= correct <= total, not necessarily whole; a level without trials counts for nothing.
 
-    Maximises the binomial likelihood times a Beta penalty on the lapse rate (Kuss, Jäkel and Wichmann 2005) and weak
-    penalties on location and scale: from the best points of a coarse grid, one per lapse rate on it, Fisher scoring with
-    Levenberg's damping. A small lapse rate and a shallow slope often fit nearly as well as the reverse, hence the several starts.
+    The objective is the binomial log-likelihood, with a Beta penalty on the lapse rate (Kuss, Jäkel and Wichmann 2005) and weak penalties on
+    location and scale. A coarse grid gives one starting point per lapse rate; Fisher scoring with Levenberg's damping climbs from each,
+    and the best end counts. Several starts are needed, because a small lapse rate with a shallow slope often fits nearly as well as a
+    large one with a steep slope.
     """
     x = np.asarray(levels, dtype=np.float64)
     k, n = np.atleast_2d(np.asarray(correct, dtype=np.float64)), np.atleast_2d(np.asarray(total, dtype=np.float64))
@@ -68,7 +69,7 @@ class _Problem:
         return np.asarray(ends.reshape(*shape, 3)[best, np.arange(len(k))])
 
     def starts(self, k: FloatArray, n: FloatArray) -> FloatArray:
-        """For each lapse rate of the grid its best point; shape (n_lapse_rates, n_curves, 3)."""
+        """The best point of the grid for each of its lapse rates; shape (n_lapse_rates, n_curves, 3)."""
         logits = _START_LAPSE_LOGITS if self.family.lapse_rate is None else np.zeros(1)
         axes = logits, np.linspace(-2, 2, 11), np.log([0.05, 0.12, 0.3, 0.7, 1.5, 4.0])
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)[..., [1, 2, 0]].reshape(-1, 3)

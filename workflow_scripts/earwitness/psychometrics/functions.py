@@ -60,7 +60,7 @@ class Curves:
         return self.family.guess_rate + self._amplitude[:, None] * self.family.shape.value(z)
 
     def threshold(self, target: float) -> FloatArray:
-        """Where psi, scaled by guess and lapse rate, reaches `target`; inf where its upper asymptote is not above it. Shape (n_curves,)."""
+        """The level at which psi, guess and lapse rate included, is `target`; inf where psi never exceeds it. Shape (n_curves,)."""
         unscaled = (target - self.family.guess_rate) / self._amplitude
         reached = unscaled < 1
         z = self.family.shape.quantile(np.where(reached, unscaled, 0.5))

@@ -27,8 +27,8 @@ def isotonic_fit(correct: FloatArray, total: FloatArray) -> FloatArray:
 def crossing(levels: FloatArray, proportions: FloatArray, target: float) -> FloatArray:
     """Where rising proportions, joined by straight lines, first reach the target.
 
-    proportions: shape (n_curves, n_levels), levels ascending. Returns shape (n_curves,): -inf where the lowest level is
-    there already, inf where none is.
+    proportions: shape (n_curves, n_levels), levels ascending. Returns shape (n_curves,): -inf where the lowest level has reached the target
+    already, inf where no level has.
     """
     reached = proportions >= target
     first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(levels))

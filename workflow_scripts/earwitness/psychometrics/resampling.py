@@ -13,11 +13,11 @@ from earwitness.psychometrics.functions import FloatArray
 from earwitness.statistics.clustered import Jackknife, degrees_of_freedom
 
 Measure = Callable[[Sequence[FloatArray], Sequence[FloatArray]], tuple[FloatArray, FloatArray]]
-"""From correct and total answers per class, each of shape (n_curves, n_levels), to what a curve is fitted to: effective
-correct and total answers of the same shape."""
+"""A measure: it turns the correct and total answers of each class, shape (n_curves, n_levels), into the correct and total answers, of the same
+shape, that a curve is fitted to."""
 
 LARGEST_DROP = 0.05
-"""A smaller fall from a level to a higher one does not make a curve non-monotone."""
+"""A curve is non-monotone only where performance falls by more than this from one level to a higher one."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class SourceCounts:
 class LevelCounts:
     """The counts that one curve is fitted to, and those without each source and seed.
 
-    correct, total: shape (1, n_levels); seeds answer the same items, so all their answers count as one's. left_out: the same,
-    stacked in an axis of two behind the others; None where answers count as independent.
+    correct, total: shape (1, n_levels). Seeds answer the same items, so their mean counts as the answers of one. left_out: the same counts
+    without each source and seed, correct and total stacked along an axis of two before the levels; None where answers count as independent.
     """
 
     correct: FloatArray
@@ -74,18 +74,18 @@ def proportions(correct: FloatArray, total: FloatArray) -> FloatArray:
 
 
 def pooled(correct: Sequence[FloatArray], total: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """All answers alike."""
+    """Every answer has the same weight, whatever its class."""
     return np.sum(correct, axis=0), np.sum(total, axis=0)
 
 
 def balanced(correct: Sequence[FloatArray], total: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Balanced accuracy, the mean of both classes', with as many answers as give it its variance: 4 / (1/n1 + 1/n2)."""
+    """Balanced accuracy: the mean of both classes' proportions, with the number of answers that gives its variance, 4 / (1/n1 + 1/n2)."""
     n = _effective_total(total)
     return n * np.mean([proportions(k, m) for k, m in zip(correct, total, strict=True)], axis=0), n
 
 
 def unbiased(correct: Sequence[FloatArray], total: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """The accuracy Phi(d'/2) that an observer of the same d' without bias would have; classes in the order speech, non-speech.
+    """The accuracy Phi(d'/2) of an unbiased observer with the same d'; classes in the order speech, non-speech.
 
     A curve of this measure reaches 75 % where d' is 1.349.
     """
@@ -99,9 +99,9 @@ def sensitivity_and_criterion(
 ) -> tuple[FloatArray, FloatArray]:
     """d' = z(H) - z(F) and criterion -(z(H) + z(F)) / 2, with the log-linear correction (Hautus 1995) in proportion to the classes.
 
-    One answer of each kind is shared out between the classes by their sizes: H = (hits + s) / (n_speech + 2 s) with
-    s = n_speech / (n_speech + n_nonspeech), which is (count + 0.5) / (n + 1) for equal sizes. So a system that answers both
-    classes alike has d' = 0 whatever their sizes.
+    The correction adds one right and one wrong answer in all, divided between the classes in proportion to their sizes:
+    H = (hits + s) / (n_speech + 2 s) with s = n_speech / (n_speech + n_nonspeech), which is (hits + 0.5) / (n_speech + 1) for equal sizes.
+    A system that answers both classes alike then has d' = 0, whatever the sizes.
     """
     hit, false_alarm = (special.ndtri(rate) for rate in corrected_rates(hits, n_speech, false_alarms, n_nonspeech))
     return hit - false_alarm, -(hit + false_alarm) / 2
@@ -124,7 +124,7 @@ def _effective_total(total: Sequence[FloatArray]) -> FloatArray:
 
 
 def leave_out(classes: Sequence[SourceCounts], measure: Measure) -> LevelCounts:
-    """Take sources as the independent units, and seeds where there are several, crossed with them: leave out one of each at a time.
+    """The counts, and those without each source and, where there are several, without each seed; sources and seeds are crossed.
 
     Raises InputError where a class has a single source.
     """
@@ -161,7 +161,7 @@ def t_quantile(probability: float, df: FloatArray) -> FloatArray:
 
 
 def falls(counts: LevelCounts, confidence: float) -> bool:
-    """Whether performance falls by more than 5 points from a level to a higher one, beyond chance.
+    """Is performance lower by more than 5 points at some higher level than at some lower one, beyond chance?
 
     One-sided tests of all pairs of levels, with Bonferroni's correction.
     """

@@ -72,8 +72,9 @@ def collect_answers(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.Da
 def point_table(systems: list[Answers], confidence: float) -> pd.DataFrame:
     """earwitness.tables.psychometrics.POINTS: every condition with counts, balanced accuracy, d' and criterion.
 
-    Intervals of accuracy hold for new sources and seeds (`estimate`). Those of d' and criterion come from both classes' intervals on the
-    scale of z (Zou and Donner 2008), so they hold at 0 and 1 and are never of width 0. Raises InputError where a condition lacks a class.
+    The interval of accuracy is for new sources and seeds (`estimate`). The intervals of d' and criterion combine those of both classes on the
+    scale of z (Zou and Donner 2008); they never have width 0, not even where all answers are right. Raises InputError where a condition
+    lacks a class.
     """
     rows = []
     for answers in systems:
@@ -87,7 +88,7 @@ def point_table(systems: list[Answers], confidence: float) -> pd.DataFrame:
 
 
 def curves_of(answers: Answers) -> Iterator[CurveData]:
-    """Duration at no noise, and SNR at each duration of the stratified set and of the grid, where at least 3 levels were tested.
+    """The curves of a system: accuracy over duration without noise, and over SNR at each duration, where at least 3 levels were tested.
 
     Raises InputError where a level lacks a class.
     """
@@ -111,8 +112,8 @@ def fit_study(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """earwitness.tables.psychometrics.THRESHOLDS, CURVES and CONTRASTS: every system's curves in balanced accuracy and in d'.
 
-    The target of d' is that of an unbiased observer at the target proportion: 1.349 at 75 %. d' is fitted as the accuracy
-    Phi(d'/2) of that observer, so that both measures share one family, one guess rate and one meaning of the statuses.
+    The target in d' is the d' of an unbiased observer whose accuracy is the target: 1.349 at 75 %. The fit in d' is a fit of that observer's
+    accuracy Phi(d'/2), so that both measures have the same family, guess rate and statuses.
     """
     settings = Settings(Family(sigmoid), target, confidence, n_bootstrap)
     thresholds, curves, found = [], [], []
@@ -184,14 +185,14 @@ def _sample(rows: pd.DataFrame, right: pd.Series) -> Sample:
 
 
 def _combined(hit: FloatArray, false_alarm: FloatArray, sign: int) -> tuple[float, float, float]:
-    """hit - sign x false_alarm, and how far its limits lie below and above, from value, low and high of both (Zou and Donner 2008)."""
+    """hit - sign x false_alarm, and the distances of its limits below and above, from value, low and high of both (Zou and Donner 2008)."""
     h, f = hit[0], false_alarm[0]
     nearer, farther = (false_alarm[2], false_alarm[1]) if sign > 0 else (false_alarm[1], false_alarm[2])
     return float(h - sign * f), float(np.hypot(h - hit[1], f - nearer)), float(np.hypot(hit[2] - h, farther - f))
 
 
 def _in_measure(proportions: FloatArray, measure: str) -> FloatArray:
-    """Proportions in the units of a measure: themselves, or the d' of an unbiased observer."""
+    """Proportions in the units of a measure: balanced accuracy as it is, or the d' of an unbiased observer with that accuracy."""
     return np.asarray(2 * special.ndtri(proportions)) if measure == "d_prime" else proportions
 
 

@@ -1,4 +1,4 @@
-"""Where a psychometric function reaches a target, how well that is known, and whether it may be said at all."""
+"""The level at which a psychometric function reaches a target, its interval, and a status that says whether there is such a level."""
 
 from dataclasses import dataclass
 
@@ -15,15 +15,18 @@ WITHOUT_CURVE = ("non_monotone", "flat", "undecided")
 MIN_LEVELS = 3
 
 LARGEST_FLAT_RISE = 0.1
-"""A curve is called flat only where the data exclude a larger rise over the tested range."""
+"""A curve is called flat only where the interval of its rise over the tested range lies below this share."""
 
 _LEVELLED_OFF = 0.95
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a threshold is: the family of curves, the target proportion, the level of intervals, the number of data sets
-    that are drawn from the fitted curve."""
+    """How thresholds are estimated.
+
+    family: of the curves. target: the proportion that a threshold reaches. confidence: level of the intervals. n_bootstrap: data sets that
+    are drawn from the fitted curve, for goodness of fit and the least variance.
+    """
 
     family: Family
     target: float
@@ -35,18 +38,21 @@ class Settings:
 class Threshold:
     """One fitted curve and its threshold, in units of the axis.
 
-    status: "ok"; "right_censored" (the fitted curve or the isotonic fit is below the target at the highest level);
-    "left_censored" (one of them is there at the lowest level); "never" (the curve has levelled off below the target);
-    "non_monotone" (performance falls, see `falls`); "flat" (no rise, and none above 10 points is compatible with the data, see
-    `trend`); "undecided" (no rise is shown and none is excluded, or the threshold may lie below and above the tested range). The
-    first that applies of non_monotone, left_censored, flat or undecided, never, right_censored.
+    status: the first of these that applies; "ok" where none does.
+      "non_monotone"    performance falls with the level (`falls`)
+      "left_censored"   the fitted curve or the isotonic fit has reached the target at the lowest level already
+      "flat"            there is no rise, and the interval of the rise excludes 10 points (`trend`)
+      "undecided"       no rise is shown, but none is excluded either
+      "never"           the fitted curve levels off below the target
+      "right_censored"  the fitted curve or the isotonic fit has not reached the target at the highest level
+    A threshold whose interval leaves the tested range on both sides is "undecided" too.
 
-    value, low, high: -inf is below the tested range, inf above it; nan where the status leaves no threshold. interval names the
-    method: "jackknife_t" over sources, "two_way_t" over sources and seeds, "parametric_bootstrap" for independent answers.
-    thresholds: that of the whole data and those without each source and seed, at most the tested range's width outside it;
-    least_variance: that of the threshold if answers were independent, below which its variance never goes. goodness_of_fit:
-    parametric-bootstrap p of the deviance; it assumes independent items, and is nan where there is no curve to judge. band: low and
-    high of the curve at `grid`, pointwise.
+    value, low, high: the threshold and its interval; -inf is below the tested range, inf above it, nan means that there is no threshold.
+    interval: the method, "jackknife_t" over sources, "two_way_t" over sources and seeds, "parametric_bootstrap" for independent answers.
+    thresholds: the threshold of all data, and the thresholds without each source and each seed; they are cut off one width of the tested
+    range outside it. least_variance: the variance of the threshold if answers were independent; the variance in use is never smaller.
+    goodness_of_fit: parametric-bootstrap p of the deviance; it assumes independent items, and is nan where the status leaves no curve.
+    band: low and high of the curve at `grid`, pointwise.
     """
 
     status: str
@@ -68,7 +74,7 @@ class Threshold:
 
 
 def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Settings, rng: np.random.Generator, grid: FloatArray) -> Threshold:
-    """Fit the curve, anew without each source and seed, decide the status, and only then say where it reaches the target.
+    """Fit the curve to all data and without each source and seed, decide the status, and then say where the curve reaches the target.
 
     levels: shape (n_levels,), ascending, on the axis of the fit. grid: where the fitted curve is wanted.
     """
@@ -121,9 +127,9 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
 
 
 def difference_of_thresholds(a: Threshold, b: Threshold) -> Estimate:
-    """Threshold a minus threshold b, in units of the axis, from the same sources; seeds pair by their order.
+    """Threshold a minus threshold b, in units of the axis, from the same sources; seeds are paired by their order.
 
-    Unknown unless both statuses are "ok": where one threshold is outside the tested range there is no number to subtract.
+    The estimate is unknown (nan) unless both statuses are "ok", because a threshold outside the tested range is no number.
     """
     value = a.value - b.value
     if not (a.status == b.status == "ok") or a.thresholds is None or b.thresholds is None:
@@ -136,7 +142,7 @@ def difference_of_thresholds(a: Threshold, b: Threshold) -> Estimate:
 
 
 def _spread(draws: FloatArray) -> FloatArray:
-    """Half of the distance that holds the middle 68 % of the draws: a standard deviation that single runaway fits do not move."""
+    """Half the distance between the 16 % and 84 % quantiles of the draws: a standard deviation that a few failed fits do not inflate."""
     low, high = np.quantile(draws, [0.1587, 0.8413], axis=0)
     return np.asarray((high - low) / 2)
 

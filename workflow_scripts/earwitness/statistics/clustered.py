@@ -18,10 +18,10 @@ from earwitness.core.randomness import stream
 FloatArray = npt.NDArray[np.float64]
 
 MIN_SOURCES_FOR_TESTS = 6
-"""Fewer sources in a class cannot carry a p-value: no sign-flip test of five sources ever reaches 0.05."""
+"""With fewer sources in a class there is no p-value: a sign-flip test of five sources cannot reach 0.05."""
 
 MIN_SOURCES_RELIABLE = 10
-"""From here on an interval rests on enough sources to be a headline, unless nearly all of them are perfect."""
+"""With so many sources in each class, an interval can be a headline, unless nearly all sources are perfect."""
 
 EXACT_SIGN_FLIP_SOURCES = 34
 """Up to this many sources, all sign patterns are counted (two halves of at most 2**17 patterns each)."""
@@ -30,7 +30,7 @@ SIGN_FLIP_DRAWS = 100_000
 """Sign patterns drawn where there are too many to count."""
 
 _ROUNDING = 1e-18
-"""A variance below this is that of rounding."""
+"""A smaller variance is a rounding error."""
 
 
 Scale = Literal["share", "difference", "free"]
@@ -38,7 +38,7 @@ Scale = Literal["share", "difference", "free"]
 
 LEAST_IMAGINED = 0.25
 IMAGINED_DIFFERENCE = 0.5
-"""How far the imagined source of `estimate` lies from the mean: of a share at least, and of a difference."""
+"""Distance of the imagined source of `estimate` from the mean: the least for a share, and the one for a difference."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Jackknife:
         return Jackknife(tuple(map(function, self.by_source)), seeds, tuple(map(function, self.by_cell)), self.df)
 
     def minus(self, other: "Jackknife") -> "Jackknife":
-        """That of a difference of two estimates from the same sources, and from seeds paired by their order or of one of both only."""
+        """The jackknife of a difference of two estimates from the same sources. Their seeds are paired by order, or only one of them has seeds."""
         sources = tuple(x - y for x, y in zip(self.by_source, other.by_source, strict=True))
         df = tuple(map(min, zip(self.df, other.df, strict=True)))
         if self.by_seed is None and other.by_seed is None:
@@ -180,7 +180,7 @@ class Jackknife:
 
 
 def jackknife_variance(left_out: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Variance and degrees of freedom of an estimate from its values without each source, per class, of sources of about equal size."""
+    """Variance and degrees of freedom of an estimate, from its values without each source, per class; for sources of about equal size."""
     return Jackknife(tuple(left_out), None, (), tuple(len(values) - 1.0 for values in left_out)).variance()
 
 
@@ -200,8 +200,8 @@ def estimate(samples: Sequence[Sample], weights: Sequence[float]) -> Estimate:
     less than its larger positive term alone. MS_seed is taken of the weighted sum itself, var_k / K: a seed that trades one class
     against the other then counts as what it is, no change of the sum.
 
-    The sources that were heard say little of a rare kind that was not: near 0 and 1, where nearly all sources agree, the
-    jackknife is far too sure. So every class is credited with one imagined source that lies delta from its mean, as Agresti and Coull
+    Near 0 and 1 nearly all sources agree, and the jackknife is far too sure: a rare kind of source may not have been heard at all. So
+    every class is credited with one imagined source that lies delta from its mean, as Agresti and Coull
     (1998) credit a proportion with answers that nobody gave. Its share of the class is u = q / (1 + q), where q is the sum of the
     squared shares of the sources (1 / n for equal sizes), and (delta u)^2 joins Var(m). A share m has delta = max(|2 m - 1|, 1/4)
     towards one half (as a source that answers the other way round has) and 1/4 away from it. A difference has delta = 1/2 on
@@ -258,7 +258,7 @@ def imagined_variances(mean: float, concentration: float, scale: Scale) -> tuple
 
 
 def degrees_of_freedom(shares: FloatArray) -> float:
-    """Degrees of freedom of a mean's jackknife variance where sources differ alike, whatever their size; at least 1.
+    """Degrees of freedom of the jackknife variance of a mean, for sources of equal variance and any size; at least 1.
 
     shares: of the items, shape (n_sources,), sum 1. With w the shares, the jackknife is x'Ax up to a factor, where
     A = (I - 1w')' D (I - 1w') and D is diagonal with g = (w / (1 - w))^2; then df = tr(A)^2 / tr(A^2) (Bell and McCaffrey 2002).
@@ -374,7 +374,7 @@ def _satterthwaite(total: FloatArray, terms: Terms) -> FloatArray:
 
 
 def naive_interval(samples: Sequence[Sample], weights: Sequence[float], confidence: float) -> tuple[float, float]:
-    """Interval that wrongly takes all items of all seeds as independent: Wilson per class, for contrast only.
+    """The interval that is wrong here, shown for comparison: it takes all items of all seeds as independent (Wilson's, per class).
 
     Weighted sums combine the classes' Wilson limits (Zou and Donner 2008), which for one class is Wilson's own interval.
     Outcomes must be 0 or 1 and weights positive.

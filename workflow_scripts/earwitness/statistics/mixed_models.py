@@ -32,11 +32,10 @@ SINGULAR_DEVIATION = 0.01
 """A random intercept's standard deviation below this, on the scale of the linear predictor, lies at its boundary, 0."""
 
 LARGEST_ESTIMATE = 20.0
-"""A coefficient, standard error or standard deviation beyond this has run off to infinity: on the probit's scale, 8
-already is certainty in double precision."""
+"""A larger coefficient, standard error or standard deviation counts as infinite: on the probit's scale, 8 is certainty in double precision."""
 
 LARGEST_STEP = 0.05
-"""Newton step left at convergence, in standard errors."""
+"""The largest Newton step that may be left at convergence, in standard errors."""
 
 _TOLERANCE = 1e-10
 _STEP = 0.05
