@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from earwitness.core import progress
-from earwitness.core.progress import Progress, duration, told
+from earwitness.core.progress import TOLD, Progress, duration, told
 
 
 class Clock:
@@ -86,6 +86,13 @@ def test_a_terminal_has_one_line_which_vanishes(clock, monkeypatch):
 )
 def test_lines_say_how_far_and_how_long(line, expected):
     assert line == expected
+
+
+def test_what_is_told_of_work_that_goes_on_is_known_as_such():
+    assert TOLD.fullmatch(told("training", 300, 900, "steps", 41.0))
+    assert TOLD.fullmatch(told("fetching a.zip", 1_500_000, 3_000_000_000, "B", 10.0))
+    assert not TOLD.fullmatch(told("training", 900, None, "steps", 150.0)), "it is over"
+    assert not TOLD.fullmatch("error: 3 of 4 files: in 2 of them nothing is left")
 
 
 def test_a_closed_line_stays_closed(clock, capsys):

@@ -30,8 +30,11 @@ def test_a_job_is_at_work_from_its_first_word_to_its_benchmark(tmp_path):
     written(benchmarks / "train_adapter/a.tsv", "s\n1", ago=5000)
     written(logs / "select_clips/x.log", "error: nothing to cut\n", ago=20)
     written(logs / "plot_accuracy.log", "of an earlier run", ago=900)
+    written(logs / "slurm/rule_train_adapter/17.log", line, ago=20)
+    written(logs / "encode_stimuli/x.log", "encoding x: 400 stimuli in 12 s\n", ago=50)
     assert at_work(logs, benchmarks, NOW - 600, NOW) == [
         Doing("audit_leakage grouped", 30.0, ""),
+        Doing("encode_stimuli x", 50.0, ""),
         Doing("train_adapter a", 20.0, line),
         Doing("train_tiny_base", 2.0, line),
     ]

@@ -14,8 +14,8 @@ SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 10.0, 60.0
 """Between two lines of a log: a twentieth of the time that has passed, within these."""
 
 
-TOLD = re.compile(r"\S.*: \S.* in \d+ (s|min|h)\b.*")
-"""What lines of `told` look like."""
+TOLD = re.compile(r"\S.*: \S+( [KMG]?B)? of \S.* in \d.*, about \d.* left")
+"""What lines of `told` look like while work goes on."""
 
 
 class Progress(tqdm):

@@ -39,6 +39,8 @@ def at_work(logs: Path, benchmarks: Path, started: float, now: float) -> list[Do
     found = []
     for log in sorted(logs.rglob("*.log")):
         name = log.relative_to(logs).with_suffix("")
+        if name.parts[0] == "slurm":  # Slurm's own, of jobs that have a log besides
+            continue
         try:
             told_at = log.stat().st_mtime
             ended = (benchmarks / name.with_suffix(".tsv")).stat().st_mtime if (benchmarks / name.with_suffix(".tsv")).exists() else 0.0
