@@ -237,6 +237,7 @@ MANIFESTS = (
     "path,label,source,start_s,end_s\na.wav,SPEECH,ana,0,0.05\na.wav,SPEECH,ana,0.06,0.1\nb.wav,NONSPEECH,street,,\n",
     'path;label;source;start_s;end_s;licence\r\n"a.wav";SPEECH;"Ana; the 1st";0,01;0,05;CC0\r\nb.wav;NONSPEECH;street;;;\r\n',
     "path\tlabel\tsource\na.wav\tSPEECH\tÅnna\nb.wav\tNONSPEECH\t12.0\n",
+    "sep=;\r\npath;label;source\r\na.wav;SPEECH;Ana, the 1st\r\nb.wav;NONSPEECH;street\r\n",
 )
 
 
