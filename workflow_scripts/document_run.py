@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ SYSTEMS = {
 
 CURVES = ("base", HONEST, "silero")
 """Systems whose thresholds README shows."""
+
+ENDS = ("estimate", "low", "high")
 
 MIN_SOURCES = 6
 """With fewer sources in a class, README shows no interval."""
@@ -71,15 +74,15 @@ def numbers_of(results: Path) -> dict[str, Any]:
             "megabytes": round(sum(path.stat().st_size for path in results.rglob("*") if path.is_file()) / 1e6),
         },
         "sources": {"speech": int(unseen.n_speech_sources["base"]), "others": int(unseen.n_nonspeech_sources["base"])},
-        "accuracy": {system: _rounded(unseen.loc[system, ["estimate", "low", "high"]]) for system in SYSTEMS},
+        "accuracy": {system: _rounded([unseen[end][system] for end in ENDS]) for system in SYSTEMS},
         "gain": _rounded(gain[["difference", "low", "high"]]) | {"p_holm": round(float(gain.p_holm), 3), "conclusion": gain.conclusion},
-        "leaky_own_test": _rounded(own.loc[LEAKY, ["estimate", "low", "high"]]) | {"speakers": int(own.n_speech_sources[LEAKY])},
+        "leaky_own_test": _rounded([own[end][LEAKY] for end in ENDS]) | {"speakers": int(own.n_speech_sources[LEAKY])},
         "inflation": _rounded(leakage[["inflation", "low", "high"]]),
         "thresholds": {system: {row.held: _threshold(row) for row in curves[curves.system_id == system].itertuples()} for system in CURVES},
     }
 
 
-def _rounded(values: pd.Series) -> dict[str, float]:
+def _rounded(values: Iterable[float]) -> dict[str, float]:
     """value, low and high of a share, in points."""
     return {name: round(100 * float(value), 1) for name, value in zip(("value", "low", "high"), values, strict=True)}
 
