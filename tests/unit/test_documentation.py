@@ -16,6 +16,8 @@ from documented_commands import blocks as code_blocks
 
 from document_run import NUMBERS, README, blocks, documented
 from earwitness.command_line import PROGRAMS
+from earwitness.config import complete_config, overlaid
+from earwitness.core.yaml_text import load_yaml
 
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -52,6 +54,7 @@ def test_a_command_is_one_that_a_fresh_shell_finds_and_its_options_are_there(com
     first, *rest = command.words
     if first == "make":
         assert {word for word in rest if "=" not in word} <= TARGETS
+        assert subprocess.run(["make", "--dry-run", *rest], cwd=ROOT, capture_output=True).returncode == 0
     elif first == ".venv/bin/python" and rest[0] == "-m":
         assert rest[1] in ("pip", "pytest")
         assert all((ROOT / name).exists() for name in rest if name.startswith(("envs/", "tests/")))
@@ -64,6 +67,14 @@ def test_a_command_is_one_that_a_fresh_shell_finds_and_its_options_are_there(com
         has_options(f"workflow_scripts/{({'detect': ('detect_speech', '')} | PROGRAMS)[rest[0]][0]}.py", tuple(rest[1:]))
     else:
         assert first == ".venv/bin/snakemake" or first in NOT_TRIED, f"{command}: a fresh shell does not find {first}"
+
+
+EXAMPLES = [(page, line, text) for page in PAGES for line, text in code_blocks(page, "yaml")]
+
+
+@pytest.mark.parametrize(("page", "line", "text"), EXAMPLES, ids=[f"{page.relative_to(ROOT)}:{line}" for page, line, _ in EXAMPLES])
+def test_every_configuration_that_a_page_shows_is_one(page, line, text):
+    complete_config(overlaid(load_yaml(ROOT / "config/config.yaml"), yaml.safe_load(text)))
 
 
 def test_the_example_of_counts_is_fitted_as_written(tmp_path):
