@@ -71,7 +71,7 @@ wildcard_constraints:
     experiment="[a-z][a-z0-9_]*",
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
-    detector="silero|webrtc|energy",
+    detector="silero|webrtc|energy|firered|pyannote",
     probe="|".join(PROBES),
     proposer="edits|opro|paraphrases",
     system=r"base|[a-z][a-z0-9_]*-grouped-seed-\d+",

@@ -1,8 +1,16 @@
-"""Hand-over: one adapter with everything that a detector needs.
+"""Hand-over: one adapter with everything that a detector needs, and how well it finds speech in whole recordings.
 
 in   adapters of the grouped split, their answers on development sources, calibrations, tables of accuracy
 out  results/detector/    adapter in peft's layout, prompt.json, calibration.json, detector.json, and the model card README.md
+     results/detector/segments.json           how it follows recordings, tuned on development recordings
+     results/tables/detection.csv             earwitness.tables.detection.DETECTION
+     results/tables/detection_roc.csv         earwitness.tables.detection.DETECTION_ROC
 """
+
+DETECTOR_FILES = expand(
+    "results/detector/{file}",
+    file=["adapter_config.json", "adapter_model.safetensors", "prompt.json", "calibration.json", "detector.json"],
+)
 
 
 rule hand_over_adapter:
@@ -83,4 +91,98 @@ rule hand_over_adapter:
         " --question {input.question:q}"
         " --stimuli {params.stimuli:q}"
         " --statistics {params.statistics:q}"
+        " &> {log:q}"
+
+
+rule tune_segments:
+    """Stretch, smoothing, thresholds and shortest durations of the handed-over detector, on recordings of the development part."""
+    input:
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
+        # read through the tables, with the annotations beside them
+        files=[path for dataset in plan.datasets("factorial") for path in recordings.inputs(dataset)],
+        split="results/splits/grouped.csv",
+        base=model_folder("base"),
+        # its folder is named
+        detector=DETECTOR_FILES,
+    output:
+        segments="results/detector/segments.json",
+    log:
+        "results/logs/tune_segments.log",
+    benchmark:
+        "results/benchmarks/tune_segments.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=MODEL_MB,
+        runtime=120,
+        gpu=1,
+        memory=config["resources"]["memory"],
+    params:
+        code=code("tune_segments.py"),
+        folder=lambda wildcards, output: str(Path(output.segments).parent),
+        seconds=config["detection"]["seconds"],
+        seed=config["seed"],
+    message:
+        "Tuning how the detector makes segments"
+    shell:
+        "python workflow_scripts/tune_segments.py {params.folder:q}"
+        " --base {input.base:q}"
+        " --recordings {input.recordings:q}"
+        " --split {input.split:q}"
+        " --seconds {params.seconds}"
+        " --memory {resources.memory}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " --output {output.segments:q}"
+        " &> {log:q}"
+
+
+rule measure_detection:
+    """Detection error rate and frame ROC of the handed-over detector and of every classic one, on recordings of the test part."""
+    input:
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
+        # read through the tables, with the annotations beside them
+        files=[path for dataset in plan.datasets("factorial") for path in recordings.inputs(dataset)],
+        split="results/splits/grouped.csv",
+        base=model_folder("base"),
+        # its folder is named
+        detector=[*DETECTOR_FILES, "results/detector/segments.json"] if plan.honest_arms else [],
+    output:
+        table=report("results/tables/detection.csv", caption="captions/detection.rst", category="Tables"),
+        roc="results/tables/detection_roc.csv",
+    log:
+        "results/logs/measure_detection.log",
+    benchmark:
+        "results/benchmarks/measure_detection.tsv"
+    conda:
+        "../envs/dev.yaml"
+    threads: 1
+    resources:
+        mem_mb=MODEL_MB,
+        runtime=120,
+        gpu=1,
+        memory=config["resources"]["memory"],
+    params:
+        code=code("measure_detection.py"),
+        folder=["results/detector"] if plan.honest_arms else [],
+        detectors=config["detectors"],
+        seconds=config["detection"]["seconds"],
+        confidence=config["statistics"]["confidence"],
+        seed=config["seed"],
+    message:
+        "Measuring how well speech is found in recordings"
+    shell:
+        "python workflow_scripts/measure_detection.py {params.folder:q}"
+        " --detectors {params.detectors}"
+        " --base {input.base:q}"
+        " --recordings {input.recordings:q}"
+        " --split {input.split:q}"
+        " --seconds {params.seconds}"
+        " --confidence {params.confidence}"
+        " --memory {resources.memory}"
+        " --seed {params.seed}"
+        " --threads {threads}"
+        " --table {output.table:q}"
+        " --roc {output.roc:q}"
         " &> {log:q}"

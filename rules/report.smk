@@ -306,6 +306,7 @@ rule record_provenance:
                 "claims",
                 "comparisons",
                 "conditions",
+                "detection",
                 "errors",
                 "generation",
                 "leakage",
@@ -321,7 +322,8 @@ rule record_provenance:
         evidence=expand("results/audit/{audit}/evidence.csv", audit=[*plan.audited_splits, "tuning"]),
         # Without their audio, which certificates have digests of: an archive holds what is listed here.
         stimuli=expand("results/stimuli/{set}/index.parquet", set=plan.stimulus_sets),
-        detector=list(rules.hand_over_adapter.output) if plan.honest_arms else [],
+        detector=[*rules.hand_over_adapter.output, *rules.tune_segments.output] if plan.honest_arms else [],
+        detection_roc="results/tables/detection_roc.csv",
         adapters=paths.adapters(plan.adapters, "adapter_model.safetensors")
         + paths.adapters(plan.adapters, "adapter_config.json"),
         splits=expand("results/splits/{split}.csv", split=plan.splits),
@@ -346,7 +348,7 @@ rule record_provenance:
     message:
         "Recording where everything came from"
     shell:
-        "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q} {input.evidence:q} {input.stimuli:q} {input.detector:q} {input.adapters:q} {input.splits:q} {input.predictions:q} {input.question:q}"
+        "python workflow_scripts/record_provenance.py {input.lock:q} {input.recordings:q} {input.certificates:q} {input.tables:q} {input.detection_roc:q} {input.evidence:q} {input.stimuli:q} {input.detector:q} {input.adapters:q} {input.splits:q} {input.predictions:q} {input.question:q}"
         " --resolved-config {params.config:q}"
         " --config {output.config:q}"
         " --run {output.run:q}"

@@ -220,7 +220,7 @@ rule detect_reference:
     benchmark:
         "results/benchmarks/detect_reference/{stimulus_set}-{detector}.tsv"
     conda:
-        "../envs/analysis.yaml"
+        "../envs/dev.yaml"
     resources:
         mem_mb=4000,
         runtime=120,

@@ -15,7 +15,8 @@ PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
 JUDGED = {"judge_claims"} | PROVENANCE
 OF_CLAIMS = {"plot_leakage", "plot_psychometrics"} | JUDGED
-SECOND_AUDIT = {"audit_tuning", "render_audit", "gate_tuning", "hand_over_adapter"}
+HAND_OVER = {"hand_over_adapter", "tune_segments", "measure_detection"}
+SECOND_AUDIT = {"audit_tuning", "render_audit", "gate_tuning"} | HAND_OVER
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
 PHASES = {"measure_phases", "plot_phases"}
@@ -26,7 +27,8 @@ COSTS = {"measure_efficiency", "plot_efficiency"}
 EXPERIMENTS = {"measure_experiment", "plot_experiment"} | COSTS
 CALIBRATION = {"calibrate_systems", "plot_reliability"} | SECOND_AUDIT
 AFTER_PREDICTIONS = (
-    {"measure_accuracy", "compare_systems", "list_errors", "hand_over_adapter"}
+    {"measure_accuracy", "compare_systems", "list_errors"}
+    | HAND_OVER
     | PHASES
     | CALIBRATION
     | FIGURES_OF_SCORES
@@ -35,7 +37,7 @@ AFTER_PREDICTIONS = (
     | PSYCHOACOUSTICS
     | JUDGED
 )
-OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - {"hand_over_adapter"}) | PHASES | {"ensemble_seeds", "list_errors"}
+OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - HAND_OVER) | PHASES | {"ensemble_seeds", "list_errors"}
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 ADAPTERS = {"train_adapter"} | AFTER_TRAINING
 AFTER_SPLITS = (
@@ -60,12 +62,13 @@ BASE = {"train_tiny_base", "identify_model", "probe_counterfactuals"} | OF_THE_B
 EVERYTHING = {"make_embedded_corpus", "make_embedded_baseline"} | BASE | RECORDED | AFTER_CLIPS | BASELINE
 STYLED = (
     {"plot_training", "plot_prompts", "plot_psychometrics", "plot_experiment", "plot_efficiency", "plot_test_sizes", "plot_reliability"}
-    | {"plot_phases", "hand_over_adapter"}
+    | {"plot_phases"}
+    | HAND_OVER
     | FIGURES_OF_SCORES
     | PAGE
 )
 
-COUNTED = {"measure_accuracy", "hand_over_adapter"} | FIGURES_OF_SCORES | JUDGED
+COUNTED = {"measure_accuracy"} | HAND_OVER | FIGURES_OF_SCORES | JUDGED
 FITTED = {"fit_psychometrics", "plot_psychometrics"} | JUDGED
 DRAWN = {"plot_accuracy"} | PAGE
 

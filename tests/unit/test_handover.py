@@ -10,7 +10,10 @@ from peft import PeftModel
 from small_study import predictions, study
 from transformers import Qwen2AudioForConditionalGeneration
 
+from earwitness.audio.io import decode_flac
+from earwitness.audio.window import as_coded, coded
 from earwitness.core.errors import InputError
+from earwitness.core.randomness import stream
 from earwitness.detectors.folder import load_detector_folder, select_adapter
 from earwitness.detectors.presentation import presentation_of
 from earwitness.systems import System
@@ -66,3 +69,8 @@ def test_a_broken_folder_is_refused_by_file(detector, tmp_path, spoil, message):
 
 def test_a_presentation_survives_its_own_record(detector):
     assert load_detector_folder(detector).presentation == PRESENTATION
+
+
+def test_a_stretch_is_heard_with_the_16_bits_that_a_stimulus_is_stored_with():
+    samples = np.concatenate([stream(1, "bits").uniform(-1, 1, 20_000), np.arange(-32768, 32768) / 32768 + 2**-16, [1.0, -1.0, 0.0]])
+    np.testing.assert_array_equal(as_coded(samples), decode_flac(coded(samples)))

@@ -17,7 +17,7 @@ from earwitness.audio.acoustics import (
     raised_cosine_ramp,
     samples_of,
 )
-from earwitness.audio.io import Waveform, dbfs, decode_flac, encode_flac
+from earwitness.audio.io import Waveform, dbfs, encode_flac
 
 
 def middle(window: int, length: int) -> slice:
@@ -96,7 +96,7 @@ class Window:
         segment: 16 kHz mono, full scale 1, shape (n_samples,). Raises InputError as `mixed`.
         """
         sound = segment.astype(np.float64) * self.ramp(len(segment))
-        return decode_flac(coded(self.mixed(sound, rng, within_full_scale=True).samples))
+        return as_coded(self.mixed(sound, rng, within_full_scale=True).samples)
 
     def is_silent(self, segment: Waveform) -> bool:
         """Whether nothing in a segment is above the floor that it would be put into."""
@@ -106,6 +106,12 @@ class Window:
 def coded(window: Samples) -> bytes:
     """A window as stimuli are stored: FLAC of 16 bits."""
     return encode_flac(window.astype(np.float32))
+
+
+def as_coded(window: Samples) -> Waveform:
+    """What is read of a window within full scale that was stored as `coded` stores it, without doing so."""
+    full_scale = np.float32(0x8000)
+    return np.clip(np.rint(window.astype(np.float32) * full_scale), -full_scale, full_scale - 1) / full_scale
 
 
 def window_of(settings: Mapping[str, Any]) -> Window:

@@ -9,11 +9,14 @@ webrtc   The share of voiced 20 ms frames in the sounding part, at aggressivenes
 energy   How the level moves over the sounding part: its spread, its mean change from frame to frame, and its peak above its
          mean, in dB. After peak normalisation the level itself tells nothing. Logistic regression on development sources.
 
+firered, pyannote   The highest probability of any frame, SPEECH from 0.5 (earwitness.detectors.frames; optional packages). Nothing is tuned.
+
 The sounding part runs from the first to the last 20 ms frame within 30 dB of the loudest.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.audio.sounding import FRAME, frame_levels, sounding
 from earwitness.core.errors import InputError
 from earwitness.core.progress import Progress
+from earwitness.detectors.frames import frame_detector
 from earwitness.detectors.silero import silero_probabilities
 from earwitness.systems import System
 from earwitness.tables.audio import iterate_audio
@@ -62,14 +66,30 @@ class Detector:
 def silero() -> Detector:
     """The highest speech probability of any chunk that Silero VAD gives."""
     probabilities = silero_probabilities()
+    return Detector(lambda waveforms: _log_odds_of([chunks.max(initial=0.0) for chunks in probabilities(waveforms)]), _as_measured)
+
+
+def highest_frame(name: str) -> Detector:
+    """The highest probability of any frame of a detector that follows recordings (earwitness.detectors.frames)."""
+    frames = frame_detector(name)
 
     def measure(waveforms: Sequence[Waveform]) -> FloatArray:
-        probability = np.array([chunks.max(initial=0.0) for chunks in probabilities(waveforms)], dtype=np.float64)
-        with np.errstate(divide="ignore"):
-            log_odds = np.log(probability) - np.log1p(-probability)
-        return np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[:, None]
+        return _log_odds_of([max(float(piece.max(initial=0.0)) for piece in frames.follow([waveform])) for waveform in waveforms])
 
-    return Detector(measure, lambda features, development, speech: (features[:, 0], {}))
+    return Detector(measure, _as_measured)
+
+
+def _as_measured(features: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> tuple[FloatArray, dict[str, Any]]:
+    """The only feature is the log-odds; nothing is fitted."""
+    return features[:, 0], {}
+
+
+def _log_odds_of(probabilities: Sequence[float]) -> FloatArray:
+    """One feature a waveform."""
+    probability = np.array(probabilities, dtype=np.float64)
+    with np.errstate(divide="ignore"):
+        log_odds = np.log(probability) - np.log1p(-probability)
+    return np.clip(log_odds, -MAX_LOG_ODDS, MAX_LOG_ODDS)[:, None]
 
 
 def webrtc() -> Detector:
@@ -117,9 +137,21 @@ def energy() -> Detector:
     return Detector(measure, _fit)
 
 
-DETECTORS: dict[str, Callable[[], Detector]] = {"silero": silero, "webrtc": webrtc, "energy": energy}
+DETECTORS: dict[str, Callable[[], Detector]] = {
+    "silero": silero,
+    "webrtc": webrtc,
+    "energy": energy,
+    "firered": partial(highest_frame, "firered"),
+    "pyannote": partial(highest_frame, "pyannote"),
+}
 
-FITS: dict[str, tuple[str, ...]] = {"silero": (), "webrtc": ("statistics", "threshold"), "energy": ("statistics", "threshold")}
+FITS: dict[str, tuple[str, ...]] = {
+    "silero": (),
+    "webrtc": ("statistics", "threshold"),
+    "energy": ("statistics", "threshold"),
+    "firered": (),
+    "pyannote": (),
+}
 """What each detector fits to development sources, in the words of earwitness.leakage.tuning_records.KINDS."""
 
 

@@ -151,9 +151,11 @@ def write_detector_folder(folder: Path, detector: Detector, split: Path, card: s
 
 @dataclass(frozen=True)
 class DetectorFolder:
-    """What a detector's folder says, checked. base: earwitness.model.identity.IDENTITY. following: how recordings are followed."""
+    """What a detector's folder says, checked. system: which adapter it holds. base: earwitness.model.identity.IDENTITY. following: how recordings
+    are followed."""
 
     folder: Path
+    system: str
     base: Mapping[str, Any]
     recorded_base: str | None
     quantisation: str
@@ -203,6 +205,7 @@ def load_detector_folder(folder: Path) -> DetectorFolder:
         )
     return DetectorFolder(
         folder=folder,
+        system=f"{detector['selected']['system_id']}-seed-{detector['selected']['seed']}",
         base=detector["base"],
         recorded_base=detector["base_folder"],
         quantisation=detector["quantisation"],

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import roc_curve
 
 FloatArray = npt.NDArray[np.float64]
 Stretch = tuple[float, float]
@@ -116,5 +115,7 @@ def frame_roc(speech: npt.NDArray[np.bool_], probabilities: FloatArray) -> Roc:
     """The ROC of frames, shape (n_frames,); area nan where a class is absent."""
     if speech.all() or not speech.any():
         return Roc(np.zeros(0), np.zeros(0), np.zeros(0), np.nan)
-    false_alarms, hits, thresholds = roc_curve(speech, probabilities)
-    return Roc(false_alarms, hits, thresholds, float(np.trapezoid(hits, false_alarms)))
+    thresholds, places = np.unique(-probabilities, return_inverse=True)
+    hits = np.concatenate([[0.0], np.cumsum(np.bincount(places, weights=speech)) / speech.sum()])
+    false_alarms = np.concatenate([[0.0], np.cumsum(np.bincount(places, weights=~speech)) / (~speech).sum()])
+    return Roc(false_alarms, hits, np.concatenate([[1.0], -thresholds]), float(np.trapezoid(hits, false_alarms)))

@@ -23,7 +23,13 @@ LABEL_NAMES = {"SPEECH": "speech", "NONSPEECH": "non-speech"}
 GROUP_COLOURS = {"base": "#222222", "honest": "#00795a", "ensemble": "#7a5200", "leaky": "#a8437f", "encoder_probe": "#0062a0", "detector": "#6b6b6b"}
 """Shades of the Okabe-Ito palette, dark enough to read as text on white."""
 
-DETECTORS = {"silero": "Silero VAD", "webrtc": "WebRTC VAD", "energy": "energy detector"}
+DETECTORS = {
+    "silero": "Silero VAD",
+    "webrtc": "WebRTC VAD",
+    "energy": "energy detector",
+    "firered": "FireRedVAD",
+    "pyannote": "pyannote segmentation",
+}
 PROBE_NAMES = {
     "tower_probe": "readout of the ear",
     "untrained_probe": "readout of an untrained ear",
