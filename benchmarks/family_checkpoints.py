@@ -19,6 +19,8 @@ from transformers import (
     Qwen2_5OmniThinkerForConditionalGeneration,
     Qwen2AudioConfig,
     Qwen2AudioForConditionalGeneration,
+    Qwen3OmniMoeThinkerConfig,
+    Qwen3OmniMoeThinkerForConditionalGeneration,
     VoxtralConfig,
     VoxtralForConditionalGeneration,
     VoxtralProcessor,
@@ -54,6 +56,14 @@ QWEN_7B = {
     "num_hidden_layers": 28,
     "num_attention_heads": 28,
     "num_key_value_heads": 4,
+    "vocab_size": 152064,
+}
+QWEN3_30B = {
+    "hidden_size": 2048,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 4,
+    "head_dim": 128,
     "vocab_size": 152064,
 }
 
@@ -151,15 +161,41 @@ def write_qwen2_5_omni(folder: Path, size: Size, device: torch.device) -> None:
         audio_start_token_id=id_of("<|audio_bos|>"),
     )
     save_random(lambda: Qwen2_5OmniThinkerForConditionalGeneration(config), folder, device, torch.float32 if size is TINY else torch.bfloat16)
+    _as_thinker(folder, "qwen2_5_omni", size, ("talker.x.weight", "token2wav.y.weight"), tokenizer, IN_ORDER)
+
+
+def write_qwen3_omni_moe(folder: Path, size: Size, device: torch.device) -> None:
+    """In the layout of the published checkpoint: the thinker's weights, and where they are tiny, one of each part that speaks."""
+    tokenizer = tokenizer_with("<|image_pad|>", "<|video_pad|>", "<|audio_pad|>", "<|vision_start|>", "<|audio_start|>", "<|audio_end|>")
+    id_of = tokenizer.convert_tokens_to_ids
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "head_dim": WIDTH // 4}
+    language = (size.language and {"vocab_size": len(tokenizer), **size.language, **experts}) or QWEN3_30B
+    tiny_ear = {"downsample_hidden_size": 4, "n_window_infer": 200} if size is TINY else {}
+    config = Qwen3OmniMoeThinkerConfig(
+        audio_config={**size.encoder, **tiny_ear, "output_dim": language["hidden_size"]},
+        vision_config=size.vision and {**size.vision, "deepstack_visual_indexes": [0]},
+        text_config={**language, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": list(size.rope_sections)}},
+        audio_token_id=id_of("<|audio_pad|>"),
+        image_token_id=id_of("<|image_pad|>"),
+        video_token_id=id_of("<|video_pad|>"),
+        vision_start_token_id=id_of("<|vision_start|>"),
+        audio_start_token_id=id_of("<|audio_start|>"),
+    )
+    save_random(lambda: Qwen3OmniMoeThinkerForConditionalGeneration(config), folder, device, torch.float32 if size is TINY else torch.bfloat16)
+    template = IN_ORDER.replace("<|audio_bos|><|AUDIO|><|audio_eos|>", "<|audio_start|><|audio_pad|><|audio_end|>")
+    _as_thinker(folder, "qwen3_omni_moe", size, ("talker.x.weight", "code2wav.y.weight"), tokenizer, template)
+
+
+def _as_thinker(folder: Path, kind: str, size: Size, others: Sequence[str], tokenizer: Any, template: str) -> None:
+    """Turn a saved thinker into a checkpoint of the whole, with a processor."""
     if size is TINY:
         weights = {f"thinker.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
-        spoken = {"talker.x.weight": torch.ones(2), "token2wav.y.weight": torch.ones(2)}
-        save_file(weights | spoken, folder / "model.safetensors", {"format": "pt"})
-    whole = {"model_type": "qwen2_5_omni", "thinker_config": json.loads((folder / "config.json").read_text())}
+        save_file(weights | {name: torch.ones(2) for name in others}, folder / "model.safetensors", {"format": "pt"})
+    whole = {"model_type": kind, "thinker_config": json.loads((folder / "config.json").read_text())}
     (folder / "config.json").write_text(json.dumps(whole))
     tokenizer.save_pretrained(folder)
     size.extractor.save_pretrained(folder)
-    (folder / "chat_template.json").write_text(json.dumps({"chat_template": IN_ORDER}))
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": template}))
 
 
 def write_voxtral(folder: Path, size: Size, device: torch.device) -> None:
@@ -197,6 +233,13 @@ def _with_mask(name: str) -> Callable[[LoadedModel, Sequence[np.ndarray]], dict[
     return features
 
 
+def _unpadded(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+    """Padded to the longest, and no further."""
+    options = {"sampling_rate": 16_000, "padding": True, "truncation": False, "return_tensors": "pt", "return_attention_mask": True}
+    given = loaded.processor.feature_extractor(list(waveforms), **options)
+    return {"input_features": given.input_features, "feature_attention_mask": given.attention_mask}
+
+
 class _VoxtralProcessor(VoxtralProcessor):
     """The library's own without its tokenizer, which needs a package that is not installed."""
 
@@ -215,6 +258,7 @@ WRITE: dict[str, Callable[[Path, Size, torch.device], None]] = {
     "audioflamingo3": write_audioflamingo3,
     "qwen2_5_omni": write_qwen2_5_omni,
     "voxtral": write_voxtral,
+    "qwen3_omni_moe": write_qwen3_omni_moe,
 }
 """model_type -> what saves a checkpoint with random weights and its processor."""
 
@@ -223,5 +267,6 @@ LIBRARY_FEATURES: dict[str, Callable[[LoadedModel, Sequence[np.ndarray]], dict[s
     "audioflamingo3": _with_mask("input_features_mask"),
     "qwen2_5_omni": _with_mask("feature_attention_mask"),
     "voxtral": _voxtral_features,
+    "qwen3_omni_moe": _unpadded,
 }
 """model_type -> sounds as the library's own forward pass takes them, as keyword arguments."""

@@ -52,6 +52,8 @@ def loaded(checkpoint):
 
 @pytest.fixture
 def exact(loaded):
+    # The fast kernel of a mixture of experts knows no float64.
+    loaded.model.set_experts_implementation("eager")
     loaded.model.double()
     return loaded
 
@@ -116,7 +118,8 @@ def test_where_the_librarys_own_way_fails_this_one_answers(kind, exact):
 
 @torch.no_grad()
 def test_a_sound_gives_the_same_alone_and_beside_others(kind, exact):
-    waveforms = [noise(n, seed) for seed, n in enumerate((1, 320, 336, 976, 3201, 8000, 16_000, 40_000))]
+    shortest = TINY_FAMILIES[kind].shortest
+    waveforms = [noise(n, seed) for seed, n in enumerate((shortest, 320, 336, 976, 3201, 8000, 16_000, 40_000))]
     mel, lengths = exact.spectrograms(waveforms)
     together = encode_spectrograms(exact, mel.double(), lengths)
     differences = []
@@ -136,14 +139,22 @@ def test_a_sound_gives_the_same_alone_and_beside_others(kind, exact):
 
 
 def test_audio_tokens_are_as_many_as_the_processor_writes(kind, loaded):
-    counts = [*range(1, 1000, 37), *range(1000, 16_001, 293), 16_000]
+    shortest = TINY_FAMILIES[kind].shortest
+    counts = [*range(shortest, 1000, 37), *range(1000, 16_001, 293), 16_000]
     assert [loaded.n_tokens(n) for n in counts] == TINY_FAMILIES[kind].library_tokens(loaded, counts)
+    assert ("tokens" in FAMILIES[kind].departures) == (shortest > 1)
+    if shortest > 1:
+        with pytest.raises(InputError, match=r"is shorter than the model's 12\.6 ms; lengthen it"):
+            loaded.spectrograms([noise(shortest - 1)])
+        with pytest.raises(RuntimeError):
+            TINY_FAMILIES[kind].library_tokens(loaded, [shortest - 1])
 
 
-def test_clips_without_audio_tokens_are_answered(loaded):
-    counts = [n for n in (1, 160, 320, 321) if not loaded.n_tokens(n)]
+def test_clips_without_audio_tokens_are_answered(kind, loaded):
+    shortest = TINY_FAMILIES[kind].shortest
+    counts = [n for n in (shortest, 160, 320, 321) if not loaded.n_tokens(n)]
     if not counts:
-        assert loaded.n_tokens(1) > 0
+        assert loaded.n_tokens(shortest) > 0
         return
     found = score(loaded, [noise(n) for n in counts] + [noise(8000)], PROMPT)
     assert found.n_audio_tokens.tolist() == [0] * len(counts) + [loaded.n_tokens(8000)]
@@ -154,7 +165,10 @@ def test_clips_without_audio_tokens_are_answered(loaded):
 
 @torch.no_grad()
 def test_constrained_generation_answers_what_the_scores_say(kind, loaded):
-    batches = [encode_waveforms(loaded, [noise(n, seed) for seed, n in enumerate(lengths)]) for lengths in ((1, 320, 640), (976, 3200, 16_000))]
+    batches = [
+        encode_waveforms(loaded, [noise(n, seed) for seed, n in enumerate(lengths)])
+        for lengths in ((TINY_FAMILIES[kind].shortest, 320, 640), (976, 3200, 16_000))
+    ]
     for place in positions_of(kind):
         table = compare_with_scores(loaded, batches, Prompt(QUESTIONS[2], "letters", place))
         assert table.n_stimuli.eq(6).all()
@@ -229,12 +243,34 @@ def test_the_gradient_of_the_answers_loss_is_that_of_the_librarys_loss(kind, exa
         torch.testing.assert_close(mine, their, rtol=1e-4, atol=1e-7)
 
 
-def test_only_the_language_model_is_quantised(checkpoint):
+def test_only_the_language_model_is_quantised(kind, checkpoint):
     loaded = load_model(identified(checkpoint), "nf4", torch.device("cpu"))
     quantised = [name for name, module in loaded.model.named_modules() if type(module).__name__ == "Linear4bit"]
     assert quantised
     assert all(name.startswith(f"{loaded.language_model_name}.layers") for name in quantised)
     assert np.isfinite(score(loaded, [noise(3200)], PROMPT).log_odds).all()
+    kept = [name for name, parameter in loaded.model.named_parameters() if ".experts." in name and parameter.dtype == torch.float32]
+    assert ("nf4" in FAMILIES[kind].departures) == bool(kept)
+
+
+def test_recipes_that_name_modules_an_adapter_cannot_reach_are_refused(kind, loaded):
+    names = ["q_proj", "up_proj"]
+    if "lora" in FAMILIES[kind].departures:
+        with pytest.raises(InputError, match=r"target_modules .*up_proj: the base model has no such modules"):
+            attach_adapter(loaded, names, "language_model", rank=2, alpha=8, dropout=0.0)
+    else:
+        wrapped = attach_adapter(loaded, names, "language_model", rank=2, alpha=8, dropout=0.0)
+        assert {name.rpartition(".")[2] for name, module in wrapped.named_modules() if hasattr(module, "lora_A")} == set(names)
+
+
+@torch.no_grad()
+def test_lengths_are_kept_apart_where_a_batch_would_move_a_sound(kind, exact):
+    """Beside a longer sound, what such a tower hears of a short one is another function."""
+    mel, lengths = exact.spectrograms([noise(8000), noise(16_000)])
+    alone, _ = exact.spectrograms([noise(8000)])
+    n_tokens = exact.tokens_of(lengths[0])
+    moved = (exact.hear(mel.double(), lengths)[0, :n_tokens] - exact.hear(alone.double(), lengths[:1])[0]).abs().max()
+    assert (moved > 1e-3) == (not exact.mixes_lengths)
 
 
 def test_fused_norms_answer_as_the_librarys_own(checkpoint, loaded, monkeypatch):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from family_checkpoints import LIBRARY_FEATURES
-from transformers import Qwen2_5OmniProcessor
+from transformers import Qwen2_5OmniProcessor, Qwen3OmniMoeProcessor
 
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.families.whisper import convolution_length
@@ -17,12 +17,14 @@ from earwitness.model.families.whisper import convolution_length
 class TinyFamily:
     """cut: the part of the library's spectrogram of one sound of so many samples that the engine's tower reads. library_tokens: how many
     audio tokens the library's processor writes for sounds of so many samples. lora: number of parameters of an adapter of rank 2 on q, k, v
-    and o, by scope, worked out by hand. stock_from: samples from which on the library's own forward pass works."""
+    and o, by scope, worked out by hand. stock_from: samples from which on the library's own forward pass works.
+    shortest: samples of the shortest sound that is not refused."""
 
     cut: Callable[[torch.Tensor, int], torch.Tensor]
     library_tokens: Callable[[LoadedModel, Sequence[int]], list[int]]
     lora: dict[str, int]
     stock_from: int = 1
+    shortest: int = 1
 
 
 def _noise(n_samples: int) -> np.ndarray:
@@ -61,6 +63,19 @@ def _voxtral_tokens(loaded: LoadedModel, counts: Sequence[int]) -> list[int]:
     return [len(loaded.model.get_audio_features(row[None]).pooler_output) for row in mel]
 
 
+class _Qwen3OmniProcessor(Qwen3OmniMoeProcessor):
+    """As _OmniProcessor."""
+
+    def __init__(self, feature_extractor: Any, audio_token: str):
+        self.feature_extractor, self.audio_token = feature_extractor, audio_token
+
+
+def _qwen3_omni_tokens(loaded: LoadedModel, counts: Sequence[int]) -> list[int]:
+    processor = _Qwen3OmniProcessor(loaded.processor.feature_extractor, loaded.processor.audio_token)
+    options = {"sampling_rate": 16_000, "padding": True, "truncation": False, "return_attention_mask": True, "return_tensors": "pt"}
+    return [processor._process_audio([_noise(n)], **options)[1][0].count(processor.audio_token) for n in counts]
+
+
 LORA = {"language_model": 2 * 2 * ((32 + 32) * 2 + (32 + 16) * 2), "published": 2 * 2 * ((32 + 32) * 2 + (32 + 16) * 2) + 2 * 2 * 3 * (32 + 32)}
 """Rank 2: a module from a to b values has 2 (a + b) parameters. Two layers each: in the language model q and o from 32 to 32, k and v from 32
 to 16; in the tower q, k and v from 32 to 32."""
@@ -76,4 +91,5 @@ TINY_FAMILIES = {
     "audioflamingo3": TinyFamily(_pooled, _expanded_tokens, LORA),
     "qwen2_5_omni": TinyFamily(lambda mel, n_samples: mel[:, :, : -(-n_samples // 160)], _omni_tokens, LORA),
     "voxtral": TinyFamily(lambda mel, n_samples: mel, _voxtral_tokens, LORA),
+    "qwen3_omni_moe": TinyFamily(lambda mel, n_samples: mel, _qwen3_omni_tokens, LORA, shortest=201),
 }

@@ -68,7 +68,7 @@ def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, b
 
     def hear(waveforms: Sequence[Waveform]) -> torch.Tensor:
         mel, lengths = loaded.spectrograms(waveforms, device)
-        return mean_outputs(loaded.hear(mel, lengths), [loaded.tokens_of(length) for length in lengths])
+        return mean_outputs(heard(loaded, mel, lengths), [loaded.tokens_of(length) for length in lengths])
 
     metadata = {"earwitness": json.dumps({"stimuli": [sha256_of(shard) for shard in shards]})}
     with (
@@ -78,8 +78,8 @@ def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, b
     ):
         for shard in shards:
             for rows, waveforms in iterate_audio(shard, STIMULI):
-                heard = [row.numpy().tobytes() for means in batches.run(hear, waveforms) for row in means]
+                means_of = [row.numpy().tobytes() for means in batches.run(hear, waveforms) for row in means]
                 measures = [measure(waveform).astype(np.float32).tobytes() for waveform in waveforms]
-                writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), heard, measures], schema=_SCHEMA))
+                writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), means_of, measures], schema=_SCHEMA))
                 progress.update(len(rows))
     return total

@@ -21,17 +21,28 @@ def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope,
 
     target_modules: last parts of module names. scope: "published" takes them wherever they are, so q_proj, k_proj and v_proj
     of the audio tower too, as the published study did; "language_model" leaves the tower alone.
-    Raises InputError where the model has no such module.
+    Raises InputError where the model has none of one of these modules: the library would pass over it.
     """
     from peft import LoraConfig, get_peft_model
 
     names = sorted(target_modules)
     targets = loaded.lora_targets(names, scope)
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, bias="none", task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        target_modules=targets,
+        exclude_modules=loaded.lora_exclusions(scope),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
     try:
         wrapped = get_peft_model(loaded.model, config)
     except ValueError as error:
         raise InputError(f"target_modules {', '.join(names)}: the base model has no such modules; name some of its linear layers") from error
+    reached = {name.rpartition(".")[2] for name, module in wrapped.named_modules() if hasattr(module, "lora_A")}
+    if absent := sorted(set(names) - reached):
+        raise InputError(f"target_modules {', '.join(absent)}: the base model has no such modules; name some of its linear layers")
     # The library keeps a set, which it would save in another order in every process.
     config.target_modules = targets
     return wrapped

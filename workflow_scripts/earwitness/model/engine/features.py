@@ -26,9 +26,20 @@ def mean_outputs(outputs: torch.Tensor, n_tokens: Sequence[int]) -> torch.Tensor
     return (sums / torch.tensor(n_tokens, device=sums.device).clamp(min=1)[:, None]).cpu()
 
 
+def heard(loaded: LoadedModel, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """What the tower makes of a batch that the model's `spectrograms` made; where lengths do not mix, those of one length at a time."""
+    if loaded.mixes_lengths or len(set(lengths)) == 1:
+        return loaded.hear(mel, lengths)
+    rows: dict[int, torch.Tensor] = {}
+    for length in set(lengths):
+        places = [place for place, other in enumerate(lengths) if other == length]
+        rows |= zip(places, loaded.hear(mel[places], [length] * len(places)), strict=True)
+    return torch.nn.utils.rnn.pad_sequence([rows[place] for place in range(len(lengths))], batch_first=True)
+
+
 def encode_spectrograms(loaded: LoadedModel, mel: torch.Tensor, lengths: Sequence[int]) -> AudioEmbeddings:
     """Audio embeddings of a batch that the model's `spectrograms` made: what the tower hears, projected."""
-    return AudioEmbeddings(loaded.project(loaded.hear(mel, lengths)), [loaded.tokens_of(length) for length in lengths])
+    return AudioEmbeddings(loaded.project(heard(loaded, mel, lengths)), [loaded.tokens_of(length) for length in lengths])
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ class HeardSounds:
 def hear_waveforms(loaded: LoadedModel, waveforms: Sequence[Waveform]) -> HeardSounds:
     """What the tower and the language model make of a batch of waveforms (16 kHz mono); raises InputError as the model's `spectrograms` does."""
     mel, lengths = loaded.spectrograms(waveforms, next(loaded.tower.parameters()).device)
-    outputs, n_tokens = loaded.hear(mel, lengths), [loaded.tokens_of(length) for length in lengths]
+    outputs, n_tokens = heard(loaded, mel, lengths), [loaded.tokens_of(length) for length in lengths]
     return HeardSounds(AudioEmbeddings(loaded.project(outputs), n_tokens), mean_outputs(outputs, n_tokens))
 
 

@@ -88,6 +88,11 @@ class LoadedModel(ABC):
             return list(names)
         return rf"{re.escape(cls.language_model_name)}\.layers\.\d+\.\w+\.({'|'.join(map(re.escape, names))})"
 
+    @classmethod
+    def lora_exclusions(cls, scope: Scope) -> str | None:
+        """Modules that an adapter must not reach although `lora_targets` names them, as a regular expression; None for none."""
+        return None
+
     @property
     def adapts_audio_tower(self) -> bool:
         """Does an adapter change what the model makes of a sound before its language model reads it?"""
@@ -119,7 +124,7 @@ class LoadedModel(ABC):
         """What processor and model must agree on: (what it is, the processor's, the model's)."""
         extractor, token = self.processor.feature_extractor, self.processor.tokenizer.convert_tokens_to_ids(self.processor.audio_token)
         return (
-            ("mel bins", extractor.feature_size, self.tower.conv1.in_channels),
+            ("mel bins", extractor.feature_size, self.tower.config.num_mel_bins),
             ("samples per second", extractor.sampling_rate, SAMPLE_RATE),
             ("the audio token's number", token, self.model.config.audio_token_id),
         )

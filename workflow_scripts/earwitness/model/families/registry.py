@@ -65,6 +65,12 @@ def _voxtral() -> "type[LoadedModel]":
     return Voxtral
 
 
+def _qwen3_omni_moe() -> "type[LoadedModel]":
+    from earwitness.model.families.qwen3_omni_moe import Qwen3OmniMoe
+
+    return Qwen3OmniMoe
+
+
 _OWN_FRAMES = "hears a sound's own frames alone, exactly as the library hears them in 30 s of silence"
 
 FAMILIES = {
@@ -87,6 +93,17 @@ FAMILIES = {
         "VoxtralForConditionalGeneration",
         "hears its whole window of 30 s, the silence behind a sound included, as the library does",
         _voxtral,
+    ),
+    "qwen3_omni_moe": Family(
+        "Qwen3-Omni (thinker)",
+        "Qwen3OmniMoeThinkerForConditionalGeneration",
+        "hears sounds of one length at a time, because its convolutions hear the padding of a batch, which the library lets them",
+        _qwen3_omni_moe,
+        {
+            "tokens": "the library makes no spectrogram of 200 samples (12.5 ms) or less, so such sounds are refused",
+            "lora": "its experts are one block of weights, so adapters reach its attention alone, and recipes that name others are refused",
+            "nf4": "its experts, most of its weights, stay in their own precision",
+        },
     ),
 }
 """model_type of config.json -> family."""

@@ -26,11 +26,12 @@ def convolution_length(n_samples: int, hop: int = 160) -> int:
 
 
 def log_mel(
-    extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform], device: torch.device | None = None, whole: bool = False
+    extractor: WhisperFeatureExtractor, waveforms: Sequence[Waveform], device: torch.device | None = None, whole: bool = False, padded: bool = True
 ) -> tuple[torch.Tensor, tuple[int, ...]]:
     """Log-mel spectrograms of a batch as the model's extractor computes them, cut to the frames that its longest clip needs.
 
     device: where they are computed; the extractor itself would bring them back to the CPU. whole: the whole window instead.
+    padded: False leaves out the silence behind the longest, so that the last frames are those of a sound that is mirrored there.
     Returns float32 (batch, mel bins, 2 max(L) + 2) on the device and the valid convolution lengths L.
     Raises InputError where a clip is empty, longer than the model's window, or not finite.
     """
@@ -42,7 +43,7 @@ def log_mel(
     if not min(map(len, waveforms)):
         raise InputError("a stimulus has no samples; remake the stimuli")
     lengths = tuple(convolution_length(len(waveform)) for waveform in waveforms)
-    needed = extractor.n_samples if whole else extractor.hop_length * (2 * max(lengths) + 2)
+    needed = extractor.n_samples if whole else extractor.hop_length * (2 * max(lengths) + 2) if padded else longest
     samples = torch.zeros(len(waveforms), min(needed, extractor.n_samples))
     for row, waveform in zip(samples, waveforms, strict=True):
         row[: len(waveform)] = torch.from_numpy(waveform)
