@@ -18,7 +18,7 @@ from earwitness.core.files import atomic, sha256_of
 from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream_seed
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import mean_outputs
+from earwitness.model.engine.features import heard, mean_outputs
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.families.registry import implementation_of
 from earwitness.tables.audio import iterate_audio
