@@ -9,15 +9,20 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import jsonschema
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from documented_commands import COMMANDS, PAGES, ROOT, Command
 from documented_commands import blocks as code_blocks
 
 from document_run import NUMBERS, README, blocks, documented
+from earwitness.audio.io import encode_flac
 from earwitness.command_line import PROGRAMS
 from earwitness.config import complete_config, overlaid
 from earwitness.core.yaml_text import load_yaml
+from earwitness.tables.files import read_table
+from earwitness.tables.predictions import PREDICTIONS, system_of
 
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -58,6 +63,10 @@ def test_a_command_is_one_that_a_fresh_shell_finds_and_its_options_are_there(com
     elif first == ".venv/bin/python" and rest[0] == "-m":
         assert rest[1] in ("pip", "pytest")
         assert all((ROOT / name).exists() for name in rest if name.startswith(("envs/", "tests/")))
+    elif first == ".venv/bin/python" and "/" not in rest[0]:
+        assert any(text.startswith(f"# {rest[0]}\n") for _, text in code_blocks(ROOT / command.page, "python")), (
+            f"{command}: the page shows no {rest[0]}"
+        )
     elif first == ".venv/bin/python":
         has_options(rest[0], tuple(rest[1:]))
     elif first.endswith("/earwitness"):
@@ -86,6 +95,17 @@ def test_the_example_of_counts_is_fitted_as_written(tmp_path):
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["status"] == "ok" and 20 < found["threshold"]["value"] < 160
+
+
+def test_the_example_of_a_detector_writes_predictions(tmp_path):
+    (code,) = [text for _, text in code_blocks(ROOT / "docs/how_to/own_detector.md", "python")]
+    shard = tmp_path / "results/stimuli/factorial/shard-000.parquet"
+    shard.parent.mkdir(parents=True)
+    sounds = [encode_flac(np.sin(np.arange(1600) * frequency / 40).astype(np.float32) / 2) for frequency in (1, 60)]
+    pd.DataFrame({"stimulus_id": ["low", "high"], "audio": [{"bytes": sound, "path": "x.flac"} for sound in sounds]}).to_parquet(shard)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    found = read_table(tmp_path / "mine.parquet", PREDICTIONS)
+    assert str(system_of(found)) == "mine" and dict(zip(found.stimulus_id, found.answer, strict=True)) == {"low": "SPEECH", "high": "NONSPEECH"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
