@@ -6,16 +6,19 @@ A family that cannot hold a property declares it (earwitness.model.families.regi
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from family_checkpoints import LIBRARY_FEATURES, TEKKEN_SPECIAL, TINY, WRITE
 from safetensors.torch import load_file, save_file
+from shards import write_shard
 from tiny_families import TINY_FAMILIES
 
 from document_families import PAGE, documented
 from earwitness.core.code_identity import modules_of
 from earwitness.core.errors import InputError
 from earwitness.model.engine.adapters import attach_adapter, base_of, load_adapter
+from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_spectrograms, encode_waveforms, hear_waveforms
 from earwitness.model.engine.generation import compare_with_scores, generate_answers
 from earwitness.model.engine.key_value_cache import positions, splice, texts_of
@@ -24,9 +27,14 @@ from earwitness.model.engine.losses import answer_loss, training_targets
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
 from earwitness.model.families.registry import FAMILIES, PROPERTIES, files_of_other_families
+from earwitness.model.feature_files import encode_shard
+from earwitness.model.finetuning import train_adapter, training_set
 from earwitness.model.identity import identified
+from earwitness.model.prediction import from_audio, from_features, prediction_rows
 from earwitness.model.tiny_base import QUESTIONS
 from earwitness.model.untrained_tower import untrained_tower
+from earwitness.runtime.saved_state import SavedState
+from earwitness.systems import BASE, System
 
 PROMPT = Prompt(QUESTIONS[0])
 LENGTHS = (1000, 3200, 3201, 8000, 16_000, 31_999)
@@ -336,3 +344,42 @@ def test_each_family_has_a_file_of_its_name_that_other_families_do_not_import():
         used = {path.relative_to(programs).as_posix() for path in modules_of(programs / own, programs)}
         assert own in used
         assert not used & (files_of_other_families(kind) | {"earwitness/model/families/registry.py"})
+
+
+RECIPE = {
+    "target_modules": ["q_proj", "v_proj"],
+    "rank": 4,
+    "alpha": 8,
+    "dropout": 0.05,
+    "learning_rate": 0.01,
+    "steps": 3,
+    "epochs": None,
+    "batch_size": 6,
+    "micro_batch_size": 3,
+    "loss_on": "answer",
+    "focal_gamma": 0.0,
+    "warmup_fraction": 0.1,
+    "weight_decay": 0.0,
+    "max_gradient_norm": 1.0,
+}
+
+
+@pytest.mark.parametrize("scope", ["published", "language_model"])
+def test_a_study_encodes_trains_and_asks(checkpoint, loaded, scope, tmp_path):
+    """Sounds of six lengths, from shards to prediction rows; both scopes, both memories."""
+    cpu = torch.device("cpu")
+    names = [f"s0-{number:02d}" for number in range(12)]
+    shard, features = write_shard(tmp_path / "0.parquet", names), tmp_path / "features.parquet"
+    encode_shard(loaded, shard, features, Batches(5, cpu))
+    heard, read = from_audio(loaded, [shard]), from_features(loaded, [features])
+    asked = [prediction_rows(loaded, sounds, [PROMPT], BASE, Batches(5, cpu)) for sounds in (heard, read)]
+    np.testing.assert_allclose(asked[0].log_odds, asked[1].log_odds, atol=2e-4)
+    split = pd.DataFrame({"stimulus_id": names, "label": ["SPEECH", "NONSPEECH"] * 6, "part": "train"})
+    data = training_set(loaded, heard if scope == "published" else read, split, scope)
+    memory = "compact" if scope == "published" else "fast"
+    wrapped, history = train_adapter(loaded, data, PROMPT, {**RECIPE, "scope": scope}, 5, SavedState(tmp_path / "state", {}), memory)
+    assert np.isfinite(history.loss).all()
+    wrapped.save_pretrained(str(tmp_path / "adapter"))
+    again = load_adapter(load_model(identified(checkpoint), device=cpu), tmp_path / "adapter")
+    rows = prediction_rows(again, from_audio(again, [shard]), [PROMPT], System("adapter", "x", "grouped", 5), Batches(5, cpu))
+    assert np.abs(rows.log_odds - asked[0].log_odds).max() > 1e-4
