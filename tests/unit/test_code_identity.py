@@ -289,6 +289,7 @@ READS_BESIDE_ITSELF = {
     "document_claims.py": "the ledger, and the pages that it writes",
     "document_config.py": "the page that it writes",
     "document_families.py": "the page that it writes",
+    "document_run.py": "the page, the numbers and the figure that it writes",
     "document_tables.py": "the page that it writes",
     "earwitness/evaluation/claims.py": "the ledger's schema, which only refuses",
     "earwitness/core/code_identity.py": "its own content, by which it knows what it kept",
