@@ -39,9 +39,11 @@ rule plot_accuracy:
 
 
 rule plot_phases:
-    """Balanced accuracy from phase to phase: detectors, zero-shot, searched question, fine-tuned, ensemble."""
+    """The answer in one figure: zero-shot, searched question, fine-tuned, ensemble, detectors, and the leaky test beside them."""
     input:
         phases="results/tables/phases.csv",
+        accuracy="results/tables/accuracy.csv",
+        sources="results/tables/sources.csv",
     output:
         svg=report("results/figures/phases.svg", caption="captions/phases.rst", category="Figures"),
         png="results/figures/phases.png",
@@ -60,7 +62,8 @@ rule plot_phases:
     message:
         "Drawing accuracy over the phases"
     shell:
-        "python workflow_scripts/plot_phases.py {input.phases:q} {output.svg:q} {output.png:q}" " &> {log:q}"
+        "python workflow_scripts/plot_phases.py {input.phases:q} {input.accuracy:q} {input.sources:q} {output.svg:q} {output.png:q}"
+        " &> {log:q}"
 
 
 rule plot_reliability:
@@ -121,6 +124,7 @@ rule plot_leakage:
     input:
         leakage="results/tables/leakage.csv",
         accuracy="results/tables/accuracy.csv",
+        sources="results/tables/sources.csv",
         claims="config/claims.yaml",
     output:
         svg=report("results/figures/leakage.svg", caption="captions/leakage.rst", category="Figures"),
@@ -140,7 +144,7 @@ rule plot_leakage:
     message:
         "Drawing what leakage buys"
     shell:
-        "python workflow_scripts/plot_leakage.py {input.leakage:q} {input.accuracy:q} {input.claims:q} {output.svg:q} {output.png:q}"
+        "python workflow_scripts/plot_leakage.py {input.leakage:q} {input.accuracy:q} {input.sources:q} {input.claims:q} {output.svg:q} {output.png:q}"
         " &> {log:q}"
 
 

@@ -1,4 +1,4 @@
-"""Draw balanced accuracy from phase to phase of the study."""
+"""Draw the study's answer: accuracy from phase to phase, and what the leaky test would have said."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from earwitness.core.errors import one_line_errors
 from earwitness.report.phases_figure import draw_phases
 from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.accuracy import ACCURACY, SOURCE_ACCURACY
 from earwitness.tables.files import read_table
 from earwitness.tables.phases import PHASES
 
@@ -14,12 +15,15 @@ from earwitness.tables.phases import PHASES
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("phases", type=Path, help="accuracy per phase (CSV)")
+    parser.add_argument("accuracy", type=Path, help="accuracy per system (CSV)")
+    parser.add_argument("sources", type=Path, help="accuracy per source (CSV)")
     parser.add_argument("svg", type=Path, help="where the SVG goes")
     parser.add_argument("png", type=Path, help="where the PNG goes")
     args = parser.parse_args()
 
+    tables = read_table(args.phases, PHASES), read_table(args.accuracy, ACCURACY), read_table(args.sources, SOURCE_ACCURACY)
     with figure_style():
-        save_figure(draw_phases(read_table(args.phases, PHASES)), args.svg, args.png)
+        save_figure(draw_phases(*tables), args.svg, args.png)
 
 
 if __name__ == "__main__":

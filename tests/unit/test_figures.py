@@ -19,7 +19,7 @@ from earwitness.report.experiment_figure import draw_experiment
 from earwitness.report.leakage_figure import draw_leakage, published_drops
 from earwitness.report.phases_figure import draw_phases
 from earwitness.report.reliability_figure import draw_reliability
-from earwitness.report.style import figure_style, headline, in_order, save_figure, system_name
+from earwitness.report.style import colour_of, figure_style, headline, in_order, save_figure, system_name
 from earwitness.report.test_sizes_figure import draw_test_sizes
 from earwitness.report.training_figure import draw_training, read_histories
 from earwitness.systems import System
@@ -35,12 +35,21 @@ MANY = (
 )
 
 
+def recipes_of(systems):
+    """As many recipes as systems, with names as long."""
+    return [name.replace("-", "_") for name in systems]
+
+
 def accuracy_figure(systems=examples.SYSTEMS, **options):
     return draw_accuracy(examples.accuracy(systems, **options), examples.sources(systems))
 
 
 def leakage_figure(systems=examples.SYSTEMS, **options):
-    return draw_leakage(examples.leakage(systems), examples.accuracy(systems, **options), PUBLISHED)
+    return draw_leakage(examples.leakage(systems), examples.accuracy(systems, **options), examples.sources(systems), PUBLISHED)
+
+
+def phases_figure(systems=examples.SYSTEMS, **options):
+    return draw_phases(examples.phases(systems), examples.accuracy(systems, **options), examples.sources(systems))
 
 
 def reliability_figure(systems=examples.SYSTEMS):
@@ -51,12 +60,19 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "accuracy": lambda: accuracy_figure(FEW),
     "conditions": lambda: draw_conditions(examples.conditions(FEW)),
     "leakage": lambda: leakage_figure(FEW),
-    "phases": lambda: draw_phases(examples.phases(("base", "attention-grouped", "attention-grouped+mean", "silero"))),
+    "phases": lambda: phases_figure(("base", "attention-grouped", "attention-grouped+mean", "attention-row_random", "silero")),
     "reliability": lambda: reliability_figure(FEW),
     "training": lambda: draw_training(examples.histories()),
     "test_sizes": lambda: draw_test_sizes(examples.test_sizes()),
     "experiment": lambda: draw_experiment(examples.experiment(), examples.learning_curve()),
     "efficiency": lambda: draw_efficiency(examples.efficiency()),
+}
+FIGURES_OF_MANY: dict[str, Callable[[], Figure]] = {
+    "accuracy of many": lambda: accuracy_figure(examples.SYSTEMS),
+    "leakage of many": lambda: leakage_figure(examples.SYSTEMS, sources=3),
+    "phases of many": lambda: phases_figure(examples.SYSTEMS, sources=3),
+    "reliability of many": lambda: reliability_figure(examples.SYSTEMS),
+    "test sizes of many": lambda: draw_test_sizes(examples.test_sizes(examples.SYSTEMS[:3])),
 }
 
 
@@ -86,9 +102,9 @@ def test_the_same_tables_give_the_same_bytes_and_a_png_of_150_dpi_or_more(tmp_pa
         leakage_figure,
         lambda systems: draw_conditions(examples.conditions(systems)),
         lambda systems: draw_test_sizes(examples.test_sizes([name for name in systems if name == "base" or "-" in name])),
-        lambda systems: draw_experiment(examples.experiment(systems), examples.learning_curve(systems[:5])),
-        lambda systems: draw_efficiency(examples.efficiency(systems)),
-        lambda systems: draw_phases(examples.phases(systems)),
+        lambda systems: draw_experiment(examples.experiment(recipes_of(systems)), examples.learning_curve(recipes_of(systems)[:5])),
+        lambda systems: draw_efficiency(examples.efficiency(recipes_of(systems))),
+        phases_figure,
         reliability_figure,
     ],
     ids=["accuracy", "leakage", "conditions", "test_sizes", "experiment", "efficiency", "phases", "reliability"],
@@ -184,3 +200,23 @@ def test_systems_are_listed_base_honest_ensembles_leaky_detectors_and_the_leaky_
     assert list(map(str, systems)) == names
     assert [system_name(system) for system in systems[1:4]] == ["z adapter, honest split", "z adapter, mean of seeds", "b adapter, leaky split"]
     assert system_name(System.parse("fire-red-vad")) == "fire-red-vad", "a detector that the library does not know keeps its own name"
+
+
+@pytest.mark.parametrize("figure", [phases_figure, leakage_figure])
+def test_too_few_sources_are_shown_as_dots_without_an_interval(figure):
+    with figure_style():
+        few, enough = figure(sources=3, intervals=True), figure(sources=14)
+
+    def dots_and_bars(drawn: Figure) -> tuple[int, int]:
+        lines = [line for axes in drawn.axes for line in axes.lines]
+        purple = colour_of(System.parse("attention-row_random"))
+        return sum(line.get_marker() == "." for line in lines), sum(line.get_linewidth() >= 4 and line.get_color() == purple for line in lines)
+
+    assert dots_and_bars(few)[0] > dots_and_bars(enough)[0] == 0
+    assert dots_and_bars(few)[1] < dots_and_bars(enough)[1]
+
+
+def test_the_leaky_arm_stands_in_the_first_figure_with_what_it_was_tested_on():
+    with figure_style():
+        words = texts(phases_figure(("base", "attention-grouped", "attention-row_random", "silero"), sources=3))
+    assert "3 speakers and 3 sounds that it trained on" in words and "Silero VAD" in words and "base model, searched question" in words

@@ -10,15 +10,19 @@ from matplotlib.lines import Line2D
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
 from earwitness.report.style import (
+    BAR,
     GRID,
     INK,
     LABEL_COLOURS,
     LABEL_NAMES,
     MUTED,
+    PAPER,
     WIDTH,
+    Look,
     colour_of,
     headline,
     in_order,
+    look_of,
     without_value,
     wrapped_name,
 )
@@ -44,10 +48,10 @@ def draw_accuracy(accuracy: pd.DataFrame, sources: pd.DataFrame) -> Figure:
     axes = figure.add_subplot()
     for position, system in enumerate(systems):
         _draw_sources(axes, position, dots[dots.system_id == str(system)])
-        _draw_estimate(axes, position, main.loc[str(system)], colour_of(system))
+        _draw_estimate(axes, position, main.loc[str(system)], look_of(system))
         per_seed = rows[(rows.system_id == str(system)) & rows.seed.str.isdigit()]
         if len(per_seed) > 1:
-            axes.plot(100 * per_seed.estimate, [position - 0.17] * len(per_seed), "v", color=colour_of(system), ms=4, mew=0)
+            axes.plot(100 * per_seed.estimate, [position - 0.17] * len(per_seed), "|", color=colour_of(system), ms=5, mew=1.2)
     axes.axvline(50, color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
     axes.annotate("chance", (50, -0.56), xytext=(4, 0), textcoords="offset points", color=MUTED, fontsize=8.5, va="top")
     axes.set_ylim(len(systems) - 0.4, -0.6)
@@ -63,14 +67,14 @@ def draw_accuracy(accuracy: pd.DataFrame, sources: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_estimate(axes: Axes, position: int, row: Any, colour: str) -> None:
+def _draw_estimate(axes: Axes, position: int, row: Any, look: Look) -> None:
     if not without_value(row.naive_low) and not without_value(row.naive_high):
         axes.plot([100 * row.naive_low, 100 * row.naive_high], [position + 0.11] * 2, color=INK, lw=1, solid_capstyle="butt")
     text = f"{100 * row.estimate:.1f}"
     if not without_value(row.low) and not without_value(row.high):
-        axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
+        axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=look.colour, lw=4, alpha=0.55, solid_capstyle="butt")
         text += f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
-    axes.plot([100 * row.estimate], [position], "o", color=colour, ms=7, mec="white", mew=1, zorder=5)
+    axes.plot([100 * row.estimate], [position], look.marker, color=look.colour, ms=7, mec=PAPER, mew=1, zorder=5)
     place = axes.get_yaxis_transform()
     axes.text(1.015, position, text, transform=place, va="center", fontsize=9)
     counts = f"{row.n_speech_sources} + {row.n_nonspeech_sources} sources"
@@ -100,8 +104,8 @@ def _draw_sources(axes: Axes, position: int, rows: pd.DataFrame) -> None:
 def _legend() -> list[Line2D]:
     per_source: dict[str, Any] = {"ls": "", "marker": "o", "ms": 4, "alpha": 0.7}
     return [
-        Line2D([], [], color="#929292", lw=4, marker="o", ms=7, mec="white", mfc=INK, label="estimate and interval clustered by source"),
+        Line2D([], [], color=BAR, lw=4, marker="o", ms=7, mec=PAPER, mfc=INK, label="estimate and interval clustered by source"),
         Line2D([], [], color=INK, lw=1, label="naive interval (assumes independent items)"),
-        Line2D([], [], color=INK, ls="", marker="v", ms=4, label="one training seed"),
+        Line2D([], [], color=INK, ls="", marker="|", ms=5, mew=1.2, label="one training seed"),
         *[Line2D([], [], color=LABEL_COLOURS[label], **per_source, label=f"one {LABEL_NAMES[label]} source") for label in LABEL_COLOURS],
     ]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from earwitness.core.errors import InputError
-from earwitness.report.style import WIDTH, colour_of, in_order, wrapped_name
+from earwitness.report.style import NO_CELL, ON_DARK_CELL, ON_LIGHT_CELL, WIDTH, colour_of, in_order, wrapped_name
 
 
 def draw_conditions(conditions: pd.DataFrame) -> Figure:
@@ -54,12 +54,12 @@ def draw_conditions(conditions: pd.DataFrame) -> Figure:
 
 def draw_heat_map(axes: Axes, table: pd.DataFrame, scale: Normalize, font_size: float, colours: str = "cividis", number: str = "{:.0f}") -> AxesImage:
     """Draw a table of SNRs (rows) by durations (columns), its numbers in the cells; missing ones stay empty."""
-    colour_map = colormaps[colours].with_extremes(bad="#f2f2f2")
+    colour_map = colormaps[colours].with_extremes(bad=NO_CELL)
     values = table.to_numpy(dtype=float)
     image = axes.imshow(values, origin="lower", aspect="auto", cmap=colour_map, norm=scale)
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
-            colour = "black" if _luminance(colour_map(scale(value))) > 0.179 else "white"
+            colour = ON_LIGHT_CELL if _luminance(colour_map(scale(value))) > 0.179 else ON_DARK_CELL
             axes.text(column, row, number.format(value).replace("-", "\N{MINUS SIGN}"), ha="center", va="center", fontsize=font_size, color=colour)
     axes.set_xticks(range(table.shape[1]), [f"{duration:g}" for duration in table.columns], rotation=90 if table.shape[1] > 7 else 0)
     axes.set_yticks(range(table.shape[0]), [f"{snr:g}".replace("-", "\N{MINUS SIGN}") for snr in table.index])

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earwitness.report.style import GRID, GROUP_COLOURS, INK, MUTED, WIDTH, rows_of, without_value
+from earwitness.report.style import BAR, GRID, INK, MUTED, PAPER, WIDTH, look_of, rows_of, without_value
+from earwitness.systems import HONEST_SPLIT, LEAKY_SPLIT, System
 from earwitness.tables.draws import HONEST_OWN, HONEST_UNSEEN, LEAKY_EXTENDED, LEAKY_FIRST, LEAKY_UNSEEN
 
 NAMES = {
@@ -35,19 +36,19 @@ def draw_draws(draws: pd.DataFrame, published: Mapping[str, str]) -> Figure:
         own = rows[rows.recipe == recipe]
         quantities = [name for name in NAMES if (own.quantity == name).any()]
         for position, quantity in enumerate(quantities):
-            colour = GROUP_COLOURS["leaky" if quantity.startswith("leaky") else "honest"]
+            look = look_of(System("adapter", str(recipe), LEAKY_SPLIT if quantity.startswith("leaky") else HONEST_SPLIT))
             found = own[own.quantity == quantity]
             single, together = found[found.draw != "all"], rows_of(found[found.draw == "all"])
             for row in together:
                 if not without_value(row.next_low):
                     axes.plot([100 * row.next_low, 100 * row.next_high], [position] * 2, color=GRID, lw=11, solid_capstyle="butt", zorder=1)
                 if not without_value(row.low):
-                    axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=colour, lw=4, alpha=0.5, solid_capstyle="butt")
-                axes.plot([100 * row.value], [position], "o", color=colour, ms=7, mec="white", mew=1, zorder=5)
+                    axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=look.colour, lw=4, alpha=0.5, solid_capstyle="butt")
+                axes.plot([100 * row.value], [position], look.marker, color=look.colour, ms=7, mec=PAPER, mew=1, zorder=5)
                 axes.text(1.015, position, f"{100 * row.value:.1f}", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
-            axes.plot(100 * single.value, [position + 0.27] * len(single), "v", color=INK, ms=4, alpha=0.7)
+            axes.plot(100 * single.value, [position + 0.27] * len(single), "|", color=INK, ms=6, alpha=0.7)
             if CLAIMS.get(quantity) in published:
-                axes.plot([float(published[CLAIMS[quantity]])], [position - 0.27], "D", mfc="white", mec=MUTED, mew=1.4, ms=6)
+                axes.plot([float(published[CLAIMS[quantity]])], [position - 0.27], "_", color=MUTED, mec=MUTED, mew=2.5, ms=12)
         axes.set_yticks(range(len(quantities)), [NAMES[name] for name in quantities])
         axes.set_ylim(len(quantities) - 0.4, -0.6)
         axes.set_title(str(recipe).replace("_", " "), loc="left")
@@ -61,8 +62,8 @@ def draw_draws(draws: pd.DataFrame, published: Mapping[str, str]) -> Figure:
 
 def _legend() -> list[Line2D]:
     return [
-        Line2D([], [], color=INK, ls="", marker="v", ms=4, label="one draw"),
-        Line2D([], [], color="#929292", lw=4, marker="o", ms=7, mec="white", mfc=INK, label="mean, interval"),
+        Line2D([], [], color=INK, ls="", marker="|", ms=6, label="one draw"),
+        Line2D([], [], color=BAR, lw=4, marker="s", ms=7, mec=PAPER, mfc=INK, label="mean, interval"),
         Line2D([], [], color=GRID, lw=11, label="where one more draw falls"),
-        Line2D([], [], ls="", marker="D", mfc="white", mec=MUTED, ms=6, label="published study (another model)"),
+        Line2D([], [], ls="", marker="_", color=MUTED, mec=MUTED, mew=2.5, ms=12, label="published study (another model)"),
     ]

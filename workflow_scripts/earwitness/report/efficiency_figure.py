@@ -1,13 +1,15 @@
 """What recipes cost against how accurate they are."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from earwitness.report.style import GRID, GROUP_COLOURS, MUTED, WIDTH
-from earwitness.systems import HONEST_SPLIT, LEAKY_SPLIT
+from earwitness.report.style import GRID, MUTED, PAPER, WIDTH, look_of
+from earwitness.systems import HONEST_SPLIT, LEAKY_SPLIT, System
 
 _PANELS = (
     ("trainable_parameters", 1e-3, "trainable parameters (thousands)"),
@@ -34,7 +36,7 @@ def draw_efficiency(efficiency: pd.DataFrame) -> Figure:
     means = rows.groupby("recipe", sort=False).mean(numeric_only=True)
     figure = Figure(figsize=(WIDTH, 6.2 + 0.16 * len(means)), layout="constrained")
     for axes, (column, unit, label) in zip(figure.subplots(2, 2).flat, _PANELS, strict=True):
-        _draw_cost(axes, rows, means, column, unit)
+        _draw_cost(axes, rows, means, column, unit, chosen)
         axes.set_xlabel(label)
     names = [f"{number}  {str(recipe).replace('_', ' ')}" for number, recipe in enumerate(means.index, start=1)]
     columns = max(1, min(5, CHARACTERS // max(map(len, names))))
@@ -43,12 +45,12 @@ def draw_efficiency(efficiency: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_cost(axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, column: str, unit: float) -> None:
-    colour = GROUP_COLOURS["honest"]
-    axes.plot(unit * rows[column].astype(float), 100 * rows.balanced_accuracy, ".", color=colour, alpha=0.35, ms=5)
-    axes.plot(unit * means[column], 100 * means.balanced_accuracy, "o", color=colour, ms=15, mec="white", alpha=0.85)
-    for number, (x, y) in enumerate(zip(unit * means[column], 100 * means.balanced_accuracy, strict=True), start=1):
-        axes.annotate(str(number), (x, y), ha="center", va="center_baseline", color="white", fontsize=8.5, fontweight="bold")
+def _draw_cost(axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, column: str, unit: float, split: str) -> None:
+    for recipe, own in rows.groupby("recipe"):
+        axes.plot(unit * own[column].astype(float), 100 * own.balanced_accuracy, ".", color=_colour(recipe, split), alpha=0.4, ms=5)
+    for number, (recipe, x, y) in enumerate(zip(means.index, unit * means[column], 100 * means.balanced_accuracy, strict=True), start=1):
+        disc = {"boxstyle": "circle,pad=0.25", "fc": _colour(recipe, split), "ec": PAPER, "alpha": 0.9}
+        axes.annotate(str(number), (x, y), ha="center", va="center", color=PAPER, fontsize=8.5, fontweight="bold", bbox=disc)
     axes.margins(0.12)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     low, high = axes.get_ylim()
@@ -56,3 +58,7 @@ def _draw_cost(axes: Axes, rows: pd.DataFrame, means: pd.DataFrame, column: str,
     axes.set_ylim(low - spare, high + spare)
     axes.grid(color=GRID, lw=0.6)
     axes.set_ylabel("balanced accuracy (%)")
+
+
+def _colour(recipe: Any, split: str) -> str:
+    return look_of(System("adapter", str(recipe), split)).colour

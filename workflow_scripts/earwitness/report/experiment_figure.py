@@ -7,11 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earwitness.report.style import GRID, GROUP_COLOURS, INK, MUTED, WIDTH, rows_of, without_value
-from earwitness.systems import ALL_FOLDS, HONEST_SPLIT, LEAKY_SPLIT, is_redrawn, leaks
-
-CURVE_COLOURS = ("#00795a", "#0072b2", "#d55e00", "#a8437f", "#6b6b6b")
-CURVE_MARKERS = ("o", "s", "^", "D", "v")
+from earwitness.report.style import BAR, GRID, INK, MUTED, PAPER, WIDTH, look_of, rows_of, without_value
+from earwitness.systems import ALL_FOLDS, BASE, HONEST_SPLIT, LEAKY_SPLIT, System, is_redrawn
 
 
 def draw_experiment(experiment: pd.DataFrame, curves: pd.DataFrame) -> Figure:
@@ -56,16 +53,16 @@ def arm_name(recipe: str, split: str, test_set: str) -> str:
 def _draw_arms(axes: Axes, arms: pd.DataFrame, seeds: pd.DataFrame) -> None:
     place = axes.get_yaxis_transform()
     for position, row in enumerate(rows_of(arms)):
-        colour = GROUP_COLOURS["leaky" if leaks(row.split) else "honest"]
+        look = look_of(System("adapter", row.recipe, row.split))
         text = f"{100 * row.balanced_accuracy:.1f}"
         if not without_value(row.low):
-            axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=colour, lw=4, alpha=0.5, solid_capstyle="butt")
+            axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=look.colour, lw=4, alpha=0.5, solid_capstyle="butt")
             text += f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
         own = seeds[(seeds.recipe == row.recipe) & (seeds.split == row.split) & (seeds.test_set == row.test_set)]
         if len(own) > 1:
-            axes.plot(100 * own.balanced_accuracy, [position - 0.2] * len(own), "v", color=INK, ms=4)
-        axes.plot([100 * (row.balanced_accuracy - row.gain)], [position], "|", color=GROUP_COLOURS["base"], ms=13, mew=1.6)
-        axes.plot([100 * row.balanced_accuracy], [position], "o", color=colour, ms=7, mec="white", mew=1, zorder=5)
+            axes.plot(100 * own.balanced_accuracy, [position - 0.2] * len(own), "|", color=INK, ms=5, mew=1.2)
+        axes.plot([100 * (row.balanced_accuracy - row.gain)], [position], look_of(BASE).marker, mfc=PAPER, mec=look_of(BASE).colour, ms=6, mew=1.2)
+        axes.plot([100 * row.balanced_accuracy], [position], look.marker, color=look.colour, ms=7, mec=PAPER, mew=1, zorder=5)
         axes.text(1.015, position, text, transform=place, va="center", fontsize=9)
         few = {"descriptive_only": ", descriptive only", "few_sources": " (few)"}.get(row.reliability, "")
         counts = f"{row.n_speech_sources} + {row.n_nonspeech_sources} sources{few}"
@@ -80,29 +77,29 @@ def _draw_arms(axes: Axes, arms: pd.DataFrame, seeds: pd.DataFrame) -> None:
 
 def _legend() -> list[Line2D]:
     return [
-        Line2D([], [], color="#929292", lw=4, marker="o", ms=7, mec="white", mfc=INK, label="estimate, interval clustered by source"),
-        Line2D([], [], color=INK, ls="", marker="v", ms=4, label="one training seed"),
-        Line2D([], [], color=GROUP_COLOURS["base"], ls="", marker="|", ms=13, mew=1.6, label="base model, same stimuli"),
+        Line2D([], [], color=BAR, lw=4, marker="s", ms=7, mec=PAPER, mfc=INK, label="estimate, interval clustered by source"),
+        Line2D([], [], color=INK, ls="", marker="|", ms=5, mew=1.2, label="one training seed"),
+        Line2D([], [], ls="", marker=look_of(BASE).marker, mfc=PAPER, mec=look_of(BASE).colour, ms=6, mew=1.2, label="base model, same stimuli"),
     ]
 
 
 def _draw_curves(axes: Axes, curves: pd.DataFrame) -> None:
-    for number, (recipe, rows) in enumerate(curves.groupby("recipe", sort=False)):
-        colour, marker = CURVE_COLOURS[number % len(CURVE_COLOURS)], CURVE_MARKERS[number % len(CURVE_MARKERS)]
+    for recipe, rows in curves.groupby("recipe", sort=False):
+        look = look_of(System("adapter", str(recipe), HONEST_SPLIT))
         measured, line = rows[rows.kind == "measured"], rows[rows.kind != "measured"].sort_values("training_speakers")
-        style: dict[str, Any] = {"color": colour, "lw": 1.4}
+        style: dict[str, Any] = {"color": look.colour, "lw": 1.4}
         ahead = line[line.training_speakers >= line.training_speakers[line.kind == "fitted"].max()]
         inside = line[line.kind == "fitted"]
         axes.plot(inside.training_speakers, 100 * inside.balanced_accuracy, **style)
         axes.plot(ahead.training_speakers, 100 * ahead.balanced_accuracy, ls="--", **style)
-        axes.fill_between(line.training_speakers, 100 * line.low, 100 * line.high, color=colour, alpha=0.13, lw=0)
+        axes.fill_between(line.training_speakers, 100 * line.low, 100 * line.high, color=look.colour, alpha=0.13, lw=0)
         spread = [100 * (measured.balanced_accuracy - measured.low), 100 * (measured.high - measured.balanced_accuracy)]
         axes.errorbar(
             measured.training_speakers,
             100 * measured.balanced_accuracy,
             yerr=spread,
-            fmt=marker,
-            color=colour,
+            fmt=look.marker,
+            color=look.colour,
             ms=6,
             lw=1.2,
             label=str(recipe).replace("_", " "),

@@ -11,15 +11,19 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from earwitness.report.style import (
+    BAR,
     GRID,
     INK,
     LABEL_COLOURS,
     LABEL_NAMES,
     MUTED,
+    PAPER,
+    TINT,
     WIDTH,
     colour_of,
     headline,
     in_order,
+    look_of,
     recipe_name,
     rows_of,
     without_value,
@@ -49,11 +53,12 @@ def published_drops(published: Mapping[str, str]) -> dict[str, tuple[float, floa
     return {recipe: (float(published[shared]), float(published[unseen])) for recipe, (shared, unseen) in there.items()}
 
 
-def draw_leakage(leakage: pd.DataFrame, accuracy: pd.DataFrame, published: Mapping[str, str]) -> Figure:
+def draw_leakage(leakage: pd.DataFrame, accuracy: pd.DataFrame, sources: pd.DataFrame, published: Mapping[str, str]) -> Figure:
     """Left, this study with intervals and classes; right, the published study's drop, which is another model and data.
 
-    leakage, accuracy: tables of earwitness.tables.comparisons.LEAKAGE and ACCURACY. published: claim -> number that the study stated.
-    Where no leaky arm was trained, the left panel says so.
+    Where a test set has too few sources for an interval, a dot per source stands in its place.
+    leakage, accuracy, sources: tables of earwitness.tables: LEAKAGE, ACCURACY and SOURCE_ACCURACY. published: claim -> number that the
+    study stated. Where no leaky arm was trained, the left panel says so.
     """
     drops = published_drops(published)
     rows = _rows(accuracy)
@@ -66,7 +71,7 @@ def draw_leakage(leakage: pd.DataFrame, accuracy: pd.DataFrame, published: Mappi
         left = figure.subplots()
     left.set_title("This study", loc="left")
     if rows:
-        _draw_ours(left, rows, accuracy, headline(leakage[leakage.metric == "balanced_accuracy"]).set_index("system_id"))
+        _draw_ours(left, rows, accuracy, sources, headline(leakage[leakage.metric == "balanced_accuracy"]).set_index("system_id"))
         figure.legend(handles=_legend(), loc="outside lower center", ncols=3, handlelength=1.8, columnspacing=1.6)
     else:
         left.text(0.5, 0.5, "No leaky arm in this run", transform=left.transAxes, ha="center", va="center", color=MUTED)
@@ -93,26 +98,39 @@ def _rows(accuracy: pd.DataFrame) -> list[_Row]:
     return [row for row in rows if row.test_set is None or (str(row.system), row.test_set) in present]
 
 
-def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, inflation: pd.DataFrame) -> None:
+def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, sources: pd.DataFrame, inflation: pd.DataFrame) -> None:
     for position, row in enumerate(rows):
         found = accuracy[(accuracy.system_id == str(row.system)) & (accuracy.test_set == row.test_set)]
-        colour = colour_of(row.system)
+        look = look_of(row.system)
+        few = (found.reliability == "descriptive_only").any()
         for metric, (label, shift) in _CLASS_METRICS.items():
+            if few:
+                _draw_sources(axes, position + shift, sources, row, label)
             for item in rows_of(headline(found[found.metric == metric])):
-                if not without_value(item.low) and not without_value(item.high):
+                if not few and not without_value(item.low) and not without_value(item.high):
                     axes.plot([100 * item.low, 100 * item.high], [position + shift] * 2, color=LABEL_COLOURS[label], lw=1, alpha=0.8)
                 axes.plot([100 * item.estimate], [position + shift], "o", color=LABEL_COLOURS[label], ms=4)
         for item in rows_of(headline(found[found.metric == "balanced_accuracy"])):
-            if not without_value(item.low) and not without_value(item.high):
-                axes.plot([100 * item.low, 100 * item.high], [position] * 2, color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
+            if not few and not without_value(item.low) and not without_value(item.high):
+                axes.plot([100 * item.low, 100 * item.high], [position] * 2, color=look.colour, lw=4, alpha=0.55, solid_capstyle="butt")
             leaked = row.test_set == LEAKY_SPLIT
-            axes.plot([100 * item.estimate], [position], "o", color=colour, mfc="white" if leaked else colour, mec=colour, mew=1.8, ms=7, zorder=5)
+            axes.plot(
+                [100 * item.estimate],
+                [position],
+                look.marker,
+                color=look.colour,
+                mfc=PAPER if leaked else look.colour,
+                mec=look.colour,
+                mew=1.8,
+                ms=7,
+                zorder=5,
+            )
             axes.text(1.01, position, f"{100 * item.estimate:.1f}", transform=axes.get_yaxis_transform(), va="center", fontsize=9)
         if row.test_set == LEAKY_SPLIT and str(row.system) in inflation.index:
             gain = inflation.loc[str(row.system)]
             interval = "" if without_value(gain.low) or without_value(gain.high) else f"\n[{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
-            note = f"{100 * gain.inflation:+.1f} points{interval}"
-            axes.text(1.01, position + 0.5, note, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=colour, linespacing=1.05)
+            note = f"{100 * gain.inflation:+.1f} points" + ("\non so few sources" if few else interval)
+            axes.text(1.01, position + 0.5, note, transform=axes.get_yaxis_transform(), va="center", fontsize=8, color=look.colour, linespacing=1.05)
     axes.set_yticks(range(len(rows)), [textwrap.fill(row.text, 24) if row.test_set is None else row.text for row in rows])
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
         tick.set_color(colour_of(row.system) if row.test_set else INK)
@@ -125,12 +143,18 @@ def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, inflation: 
     axes.grid(axis="x", color=GRID, lw=0.6)
 
 
+def _draw_sources(axes: Axes, height: float, sources: pd.DataFrame, row: _Row, label: str) -> None:
+    own = sources[(sources.system_id == str(row.system)) & (sources.test_set == row.test_set) & (sources.label == label)]
+    mean = own.groupby("source_id").accuracy.mean()
+    axes.plot(100 * mean, [height] * len(mean), ".", color=LABEL_COLOURS[label], ms=7, alpha=0.5, zorder=2)
+
+
 def _draw_published(axes: Axes, drops: dict[str, tuple[float, float]], lines: int) -> None:
     for number, (recipe, (shared, unseen)) in enumerate(drops.items()):
         position = 0.5 + 2 * number
         arrow = {"arrowstyle": "->", "color": MUTED, "lw": 1.2, "shrinkA": 6, "shrinkB": 6}
         axes.annotate("", (unseen, position), (shared, position), arrowprops=arrow)
-        axes.plot([shared], [position], "o", mfc="white", mec=MUTED, mew=1.8, ms=7)
+        axes.plot([shared], [position], "o", mfc=PAPER, mec=MUTED, mew=1.8, ms=7)
         axes.plot([unseen], [position], "o", color=MUTED, ms=7)
         for value in (shared, unseen):
             axes.text(value, position - 0.28, f"{value:.1f}", ha="center", va="bottom", fontsize=9)
@@ -140,16 +164,17 @@ def _draw_published(axes: Axes, drops: dict[str, tuple[float, float]], lines: in
     axes.set_xlim(min(values) - 6, max(101, max(values) + 4))
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_facecolor("#f6f6f6")
+    axes.set_facecolor(TINT)
     axes.set_xlabel("accuracy (%)")
     axes.set_title("Published study\n(another model and\ndata: not comparable\nin level)", loc="left", fontweight="normal", color=MUTED)
 
 
 def _legend() -> list[Line2D]:
-    bar: dict[str, Any] = {"color": "#929292", "lw": 4, "marker": "o", "ms": 7, "mec": INK, "mew": 1.8}
+    bar: dict[str, Any] = {"color": BAR, "lw": 4, "marker": "s", "ms": 7, "mec": INK, "mew": 1.8}
     return [
-        Line2D([], [], **bar, mfc="white", label="on the leaky split's own test rows"),
+        Line2D([], [], **bar, mfc=PAPER, label="on the leaky split's own test rows"),
         Line2D([], [], **bar, mfc=INK, label="on unseen sources"),
         *[Line2D([], [], color=LABEL_COLOURS[label], lw=1, marker="o", ms=4, label=f"{LABEL_NAMES[label]} alone") for label in LABEL_COLOURS],
         Line2D([], [], ls="", label="bars: intervals clustered by source"),
+        Line2D([], [], ls="", marker=".", ms=7, color=MUTED, alpha=0.7, label="dots: one source, where they are too few for a bar"),
     ]

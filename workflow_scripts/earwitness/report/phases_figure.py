@@ -1,66 +1,111 @@
-"""Accuracy from phase to phase of the study."""
+"""The study's answer in one figure: accuracy from phase to phase, and what the leaky test would have said instead."""
+
+from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from earwitness.core.errors import InputError
 from earwitness.evaluation.phases import PHASE_NAMES
-from earwitness.report.style import GRID, INK, MUTED, WIDTH, colour_of, in_order, rows_of, without_value, wrapped_name
-from earwitness.systems import BASE, System
+from earwitness.report.style import (
+    BAR,
+    GRID,
+    INK,
+    LABEL_COLOURS,
+    LABEL_NAMES,
+    MUTED,
+    PAPER,
+    in_order,
+    look_of,
+    rows_of,
+    system_name,
+    without_value,
+)
+from earwitness.systems import LEAKY_SPLIT, System
 
-_TITLES = {
-    "reference": "reference\ndetectors",
-    "zero-shot": "zero-shot",
-    "prompt": "searched\nquestion",
-    "fine-tuned": "fine-tuned",
-    "ensemble": "ensemble\nof seeds",
-}
+NARROW = 5.4
+"""Inches; so narrow that it can be read on a telephone."""
+
+_ORDER = ("zero-shot", "prompt", "fine-tuned", "ensemble", "reference")
 
 
-def draw_phases(phases: pd.DataFrame) -> Figure:
-    """A column per system, grouped by phase: balanced accuracy with its clustered interval, the zero-shot level as a line.
+def draw_phases(phases: pd.DataFrame, accuracy: pd.DataFrame, sources: pd.DataFrame) -> Figure:
+    """A line per system: its name and balanced accuracy on unseen sources, and below these its clustered interval.
 
-    phases: earwitness.tables.phases.PHASES.
+    Below the rule: the leaky arm on its own test rows, with a dot per source where they are too few for an interval.
+    phases: earwitness.tables.phases.PHASES. accuracy, sources: earwitness.tables.accuracy.ACCURACY and SOURCE_ACCURACY.
+    Raises InputError where phases has no row.
     """
-    present = [phase for phase in PHASE_NAMES if (phases.phase == phase).any()]
-    figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
+    if phases.empty:
+        raise InputError("table phases: holds no system; run measure_phases again")
+    known = sorted(PHASE_NAMES, key=_ORDER.index)
+    rows = [
+        row
+        for phase in known
+        for system in in_order(phases.system_id[phases.phase == phase])
+        for row in rows_of(phases[(phases.phase == phase) & (phases.system_id == str(system))])
+    ]
+    own = accuracy[(accuracy.test_set == LEAKY_SPLIT) & (accuracy.metric == "balanced_accuracy") & (accuracy.seed != "-")]
+    leaky = [row for system in in_order(own.system_id) if system.is_leaky for row in rows_of(_together(own[own.system_id == str(system)]))]
+    lines = len(rows) + len(leaky)
+    figure = Figure(figsize=(NARROW, 1.15 + 0.42 * lines), layout="constrained")
     axes = figure.add_subplot()
-    base = phases[phases.phase == "zero-shot"]
+    for position, row in enumerate(rows):
+        _draw_row(axes, position, row, "base model, searched question" if row.phase == "prompt" else system_name(System.parse(row.system_id)))
+    for position, row in enumerate(leaky, start=len(rows)):
+        few = row.reliability == "descriptive_only"
+        counts = f"{row.n_speech_sources} speakers and {row.n_nonspeech_sources} sounds that it trained on"
+        _draw_row(axes, position, row, f"{system_name(System.parse(row.system_id))}:\n{counts}", interval=not few)
+        if few:
+            _draw_sources(axes, position, sources[(sources.system_id == row.system_id) & (sources.test_set == LEAKY_SPLIT)])
+    if leaky:
+        axes.axhline(len(rows) - 0.62, color=MUTED, lw=0.8)
+    base = phases.estimate[phases.phase == "zero-shot"]
     if len(base):
-        axes.axhline(100 * float(base.estimate.iloc[0]), color=colour_of(BASE), lw=1, ls=(0, (4, 3)), zorder=1)
-    place, ticks, names, starts = 0.0, [], [], []
-    for phase in present:
-        rows = phases[phases.phase == phase].set_index("system_id")
-        starts.append(place - 0.6)
-        first = place
-        for row in rows_of(rows.loc[list(map(str, in_order(rows.index)))].reset_index()):
-            colour = colour_of(System.parse(row.system_id))
-            if not without_value(row.low):
-                axes.plot([place] * 2, [100 * row.low, 100 * row.high], color=colour, lw=4, alpha=0.55, solid_capstyle="butt")
-            axes.plot(place, 100 * row.estimate, "o", color=colour, ms=7, mec="white", mew=1, zorder=5)
-            axes.annotate(
-                f"{100 * row.estimate:.1f}",
-                (place, 100 * row.estimate),
-                xytext=(8, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-                bbox={"fc": "white", "ec": "none", "pad": 1},
-            )
-            ticks.append(place)
-            names.append("question" if phase == "prompt" else wrapped_name(System.parse(row.system_id), 13))
-            place += 1
-        axes.text(
-            (first + place - 1) / 2, 1.02, _TITLES[phase], transform=axes.get_xaxis_transform(), ha="center", va="bottom", color=INK, weight="bold"
-        )
-        place += 0.5
-    for start in starts[1:]:
-        axes.axvline(start - 0.1, color=GRID, lw=1)
-    axes.set_xticks(ticks, names, fontsize=8 if len(ticks) <= 9 else 7, rotation=0 if len(ticks) <= 10 else 90)
-    axes.set_xlim(-0.7, place - 0.6)
-    lowest = min(phases.low.min(skipna=True), phases.estimate.min()) if phases.low.notna().any() else phases.estimate.min()
-    axes.set_ylim(min(48, 100 * lowest - 3), 102)
-    axes.axhline(50, color=MUTED, lw=1, ls=(0, (1, 3)), zorder=1)
-    axes.set_ylabel("balanced accuracy on unseen sources (%)")
-    axes.grid(axis="y", color=GRID, lw=0.6)
-    axes.tick_params(axis="x", length=0)
+        axes.axvline(100 * float(base.iloc[0]), color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
+    axes.axvline(50, color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
+    lowest = min(50.0, 100 * phases.low.min(skipna=True) if phases.low.notna().any() else 50.0, 100 * phases.estimate.min())
+    axes.set_xlim(lowest - 3, 102)
+    axes.set_ylim(lines - 0.5, -0.75)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=GRID, lw=0.6)
+    axes.tick_params(axis="x", labelsize=11)
+    axes.set_xlabel("balanced accuracy (%): 50 is chance; dashed: zero-shot", fontsize=11)
+    figure.legend(handles=_legend(bool(leaky)), loc="outside lower center", ncols=2, fontsize=10, handlelength=1.6, columnspacing=1.2)
     return figure
+
+
+def _together(rows: pd.DataFrame) -> pd.DataFrame:
+    every = rows[rows.seed == "all"]
+    return (every if len(every) else rows).head(1)
+
+
+def _draw_row(axes: Axes, position: int, row: Any, name: str, interval: bool = True) -> None:
+    look = look_of(System.parse(row.system_id))
+    if interval and not without_value(row.low):
+        axes.plot([100 * row.low, 100 * row.high], [position + 0.12] * 2, color=look.colour, lw=5, alpha=0.45, solid_capstyle="butt")
+    axes.plot([100 * row.estimate], [position + 0.12], look.marker, color=look.colour, ms=9, mec=PAPER, mew=1, zorder=5)
+    text = {"transform": axes.get_yaxis_transform(), "va": "bottom", "fontsize": 11, "color": look.colour, "linespacing": 1.05}
+    backed: Any = {"fc": PAPER, "ec": "none", "pad": 0.6, "alpha": 0.8}
+    axes.text(0.005, position - 0.13, name, **text, bbox=backed)
+    axes.text(0.995, position - 0.13, f"{100 * row.estimate:.1f}", ha="right", weight="bold", bbox=backed, **text)
+
+
+def _draw_sources(axes: Axes, position: int, rows: pd.DataFrame) -> None:
+    every = rows[rows.seed == "all"]
+    mean = (every if len(every) else rows).groupby(["source_id", "label"], as_index=False).accuracy.mean()
+    for label, place in (("SPEECH", 0.3), ("NONSPEECH", 0.4)):
+        values = 100 * mean.accuracy[mean.label == label]
+        axes.plot(values, [position + place] * len(values), ".", color=LABEL_COLOURS[label], ms=8, alpha=0.7)
+
+
+def _legend(leaky: bool) -> list[Line2D]:
+    handles = [Line2D([], [], color=BAR, lw=5, label="interval, clustered by source")]
+    if leaky:
+        handles += [
+            Line2D([], [], ls="", marker=".", ms=9, color=LABEL_COLOURS[label], label=f"one {LABEL_NAMES[label]} source") for label in LABEL_COLOURS
+        ]
+    return handles

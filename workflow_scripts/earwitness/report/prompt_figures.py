@@ -13,10 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from earwitness.report.conditions_figure import draw_heat_map
 from earwitness.report.prompt_text import asked_name, proposer_name
-from earwitness.report.style import GRID, INK, MUTED, WIDTH, rows_of
+from earwitness.report.style import GRID, INK, MUTED, PAPER, PROPOSER_COLOURS, WIDTH, rows_of
 from earwitness.systems import System
 
-COLOURS = {"edits": "#0072b2", "opro": "#00795a", "paraphrases": "#b35900"}
 _ORIGINS = {"initial": ("D", INK, "initial"), "direct": ("s", MUTED, "written by hand")}
 
 
@@ -38,8 +37,8 @@ def draw_progress(tables: PromptTables) -> Figure:
     for system, line in zip(systems, panels, strict=True):
         for axes, name in zip(line, names, strict=True):
             gains = tables.gains[(tables.gains.system_id == system) & (tables.gains.proposer == name)]
-            _draw_searches(axes, complete[(complete.system_id == system) & (complete.proposer == name)], gains, COLOURS[name])
-            axes.set_title(_titled(proposer_name(name), system, systems), color=COLOURS[name])
+            _draw_searches(axes, complete[(complete.system_id == system) & (complete.proposer == name)], gains, PROPOSER_COLOURS[name])
+            axes.set_title(_titled(proposer_name(name), system, systems), color=PROPOSER_COLOURS[name])
         line[0].set_ylabel("gain over the initial question on\nthe search's stimuli (points)")
     for axes in panels[-1]:
         axes.set_xlabel("iteration")
@@ -78,25 +77,25 @@ def draw_gains(tables: PromptTables) -> Figure:
     figure = Figure(figsize=(WIDTH, 1.5 + 0.42 * len(rows)), layout="constrained")
     axes = figure.subplots()
     for place, row in enumerate(rows):
-        colour, together = COLOURS[row.proposer], row.search_seed == "all"
+        colour, together = PROPOSER_COLOURS[row.proposer], row.search_seed == "all"
         if np.isfinite(row.low):
             axes.plot([100 * row.low, 100 * row.high], [place, place], color=colour, lw=3 if together else 1.6, solid_capstyle="butt")
         axes.plot(100 * row.difference, place, "o", color=colour, ms=9 if together else 6, zorder=3)
-        axes.plot(100 * row.search_gain, place, "o", mfc="white", mec=MUTED, ms=6, zorder=2)
-        axes.plot(100 * row.development_gain, place, "s", mfc="white", mec=MUTED, ms=5, zorder=2)
+        axes.plot(100 * row.search_gain, place, "o", mfc=PAPER, mec=MUTED, ms=6, zorder=2)
+        axes.plot(100 * row.development_gain, place, "s", mfc=PAPER, mec=MUTED, ms=5, zorder=2)
         axes.plot(100 * row.search_optimism, place, "|", color=MUTED, ms=12, mew=1.4)
     axes.axvline(0, color=INK, lw=0.8)
     axes.set_yticks(range(len(rows)), [f"{_titled(proposer_name(r.proposer), r.system_id, systems)}, {_seed_words(r.search_seed)}" for r in rows])
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_color(COLOURS[row.proposer])
+        label.set_color(PROPOSER_COLOURS[row.proposer])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("gain over the initial question (points of balanced accuracy)")
     axes.grid(axis="x", color=GRID, lw=0.6)
     handles = [
         Line2D([], [], color=INK, marker="o", lw=1.6, label="test sources, with interval"),
-        Line2D([], [], mfc="white", mec=MUTED, marker="s", ls="", label="development sources"),
-        Line2D([], [], mfc="white", mec=MUTED, marker="o", ls="", label="the search's stimuli"),
+        Line2D([], [], mfc=PAPER, mec=MUTED, marker="s", ls="", label="development sources"),
+        Line2D([], [], mfc=PAPER, mec=MUTED, marker="o", ls="", label="the search's stimuli"),
         Line2D([], [], color=MUTED, marker="|", ms=12, mew=1.4, ls="", label="expected there if all were equally good"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
@@ -114,7 +113,7 @@ def draw_length(tables: PromptTables) -> Figure:
         searched = asked[asked.origin == "searched"]
         for name in proposers(complete.proposer):
             rows = searched[searched.proposer == name]
-            axes.scatter(rows.n_characters, 100 * rows.gain, s=26, color=COLOURS[name], alpha=0.65, lw=0, label=proposer_name(name))
+            axes.scatter(rows.n_characters, 100 * rows.gain, s=26, color=PROPOSER_COLOURS[name], alpha=0.65, lw=0, label=proposer_name(name))
         for origin, (marker, colour, label) in _ORIGINS.items():
             rows = asked[asked.origin == origin]
             mean = rows.groupby(["question", "n_characters"], as_index=False).gain.mean()
@@ -149,7 +148,7 @@ def draw_conditions(tables: PromptTables) -> Figure:
         line[0].set_ylabel("SNR (dB)")
         for axes, name in zip(line[1:], names, strict=True):
             draw_heat_map(axes, gains[system, name], Normalize(-most, most), 8.5, "RdBu", "{:+.1f}")
-            axes.set_title(f"{proposer_name(name)}:\ngain (points)", color=COLOURS[name])
+            axes.set_title(f"{proposer_name(name)}:\ngain (points)", color=PROPOSER_COLOURS[name])
             axes.tick_params(labelleft=False)
     for axes in panels[-1]:
         axes.set_xlabel("duration (ms)")
@@ -167,7 +166,7 @@ FIGURES: dict[str, Callable[[PromptTables], Figure]] = {
 
 def proposers(names: Iterable[str]) -> list[str]:
     """Each proposer once, the control last."""
-    return sorted(set(names), key=list(COLOURS).index)
+    return sorted(set(names), key=list(PROPOSER_COLOURS).index)
 
 
 def _complete(history: pd.DataFrame) -> pd.DataFrame:

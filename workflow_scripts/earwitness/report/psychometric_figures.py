@@ -9,28 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.markers import CARETLEFT, CARETRIGHT
 
 from earwitness.core.errors import InputError
 from earwitness.report.conditions_figure import draw_conditions
-from earwitness.report.style import GRID, INK, MUTED, WIDTH, in_order, rows_of, system_name, wrapped_name
+from earwitness.report.style import GRID, INK, MUTED, PAPER, WIDTH, Look, in_order, look_of, rows_of, system_name, wrapped_name
 from earwitness.report.threshold_text import interval_words, threshold_words
 from earwitness.systems import ACOUSTICS_PROBE, BASE, TOWER_PROBE, UNTRAINED_PROBE, System
 
-_COLOURS = ("#222222", "#0072b2", "#b04a00", "#00795a", "#a8437f", "#8a6d00", "#3d8fc4", "#6b6b6b")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-_DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (2, 1)), (0, (6, 1.5, 1.5, 1.5)))
 _TARGET = 75.0
 _MINUS = "\N{MINUS SIGN}"
-_NOTE: dict[str, Any] = {"fontsize": 8, "color": MUTED, "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}}
-
-
-@dataclass(frozen=True)
-class Look:
-    """How one system is drawn in every panel; colour, marker and dashes each tell it from its neighbours."""
-
-    colour: str
-    marker: str
-    dashes: Any
+_NOTE: dict[str, Any] = {"fontsize": 8, "color": MUTED, "bbox": {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 1}}
 
 
 @dataclass(frozen=True)
@@ -60,9 +49,7 @@ class PsychometricTables:
 
     @property
     def looks(self) -> dict[System, Look]:
-        return {
-            system: Look(_COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)], _DASHES[k % len(_DASHES)]) for k, system in enumerate(self.systems)
-        }
+        return {system: look_of(system) for system in self.systems}
 
 
 def draw_duration_curves(tables: PsychometricTables) -> Figure:
@@ -309,7 +296,7 @@ def _draw_proportions(axes: Axes, tables: PsychometricTables, points: pd.DataFra
 
 def _draw_points(axes: Axes, x: pd.Series, values: pd.Series, low: pd.Series, high: pd.Series, look: Look) -> None:
     axes.vlines(x, low, high, color=look.colour, lw=0.9, alpha=0.6)
-    axes.plot(x, values, look.marker, color=look.colour, ms=4.5, mec="white", mew=0.5, ls="")
+    axes.plot(x, values, look.marker, color=look.colour, ms=4.5, mec=PAPER, mew=0.5, ls="")
 
 
 def _dodged(tables: PsychometricTables, levels: pd.Series, logarithmic: bool) -> list[tuple[System, Look, Callable[[pd.Series], pd.Series]]]:
@@ -334,29 +321,22 @@ def _draw_thresholds(axes: Axes, tables: PsychometricTables, thresholds: pd.Data
         ends = np.clip([row.low, row.high], row.lowest_level, row.highest_level)
         if row.status in ("ok", "right_censored", "left_censored"):
             axes.plot(ends, [place, place], color=look.colour, lw=2.2, alpha=0.5, solid_capstyle="butt")
-            for end, edge, arrow in ((row.low, row.lowest_level, "<"), (row.high, row.highest_level, ">")):
+            for end, edge, arrow in ((row.low, row.lowest_level, CARETLEFT), (row.high, row.highest_level, CARETRIGHT)):
                 if np.isinf(end):
                     axes.plot([edge], [place], arrow, color=look.colour, ms=6, mew=0)
         if row.status == "ok":
-            axes.plot([row.threshold], [place], look.marker, color=look.colour, ms=6.5, mec="white", mew=0.7)
+            axes.plot([row.threshold], [place], look.marker, color=look.colour, ms=6.5, mec=PAPER, mew=0.7)
         axes.text(
             1.01, place, f"{threshold_words(row)} {interval_words(row)}".strip(), transform=axes.get_yaxis_transform(), fontsize=8.5, va="center"
         )
     axes.set_ylim(len(systems) - 0.5, -0.5)
-    axes.set_yticks(range(len(systems)), [f"{_glyph(tables.looks[system])} {_short(system)}" for system in systems])
+    axes.set_yticks(range(len(systems)), [f"{tables.looks[system].glyph} {_short(system)}" for system in systems])
     for label, look in zip(axes.get_yticklabels(), tables.looks.values(), strict=True):
         label.set_color(look.colour)
         label.set_fontsize(8.5)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=GRID, lw=0.6)
-
-
-_GLYPHS = dict(zip(_MARKERS, "●■▲◆▼✚✖◀▶", strict=True))
-
-
-def _glyph(look: Look) -> str:
-    return _GLYPHS[look.marker]
 
 
 def _short(system: System) -> str:
@@ -398,7 +378,7 @@ def _note(axes: Axes, place: tuple[float, float], text: str, vertical: str, tran
 
 def _legend(figure: Figure, tables: PsychometricTables) -> None:
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, ls=look.dashes, ms=5, mec="white", mew=0.5, label=system_name(system))
+        Line2D([], [], color=look.colour, marker=look.marker, ls=look.dashes, ms=5, mec=PAPER, mew=0.5, label=system_name(system))
         for system, look in tables.looks.items()
     ]
     columns = 3 if max(len(system_name(system)) for system in tables.systems) < 36 else 2

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earwitness.report.style import GRID, INK, MUTED, WIDTH, colour_of, headline, in_order, wrapped_name
+from earwitness.report.style import GRID, INK, MUTED, PAPER, WIDTH, Look, headline, in_order, look_of, wrapped_name
 from earwitness.systems import System
 
 _METHODS = {"temperature": "temperature", "platt": "Platt's map"}
@@ -25,10 +25,10 @@ def draw_reliability(reliability: pd.DataFrame, calibration: pd.DataFrame, fits:
     panels = list(figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat)
     for number, (axes, system) in enumerate(zip(panels, systems, strict=False)):
         chosen = fits.method[(fits.system_id == str(system)) & fits.chosen].mode().iloc[0]
-        colour = colour_of(system)
-        _draw_panel(axes, reliability[reliability.system_id == str(system)], chosen, colour)
+        look = look_of(system)
+        _draw_panel(axes, reliability[reliability.system_id == str(system)], chosen, look)
         axes.text(0.04, 0.97, _errors(calibration, system, chosen), transform=axes.transAxes, va="top", fontsize=7.5, color=INK)
-        axes.set_title(wrapped_name(system, 28), color=colour)
+        axes.set_title(wrapped_name(system, 28), color=look.colour)
         if number + columns >= len(systems):
             axes.set_xlabel("probability of speech")
             axes.tick_params(labelbottom=True)
@@ -40,13 +40,13 @@ def draw_reliability(reliability: pd.DataFrame, calibration: pd.DataFrame, fits:
     return figure
 
 
-def _draw_panel(axes: Axes, rows: pd.DataFrame, chosen: str, colour: str) -> None:
+def _draw_panel(axes: Axes, rows: pd.DataFrame, chosen: str, look: Look) -> None:
     axes.plot([0, 1], [0, 1], color=MUTED, lw=1, ls=(0, (4, 3)), zorder=1)
-    for method, shown, fill, shift in (("none", MUTED, "white", -0.006), (chosen, colour, colour, 0.006)):
+    for method, shown, fill, shift in (("none", MUTED, PAPER, -0.006), (chosen, look.colour, look.colour, 0.006)):
         bins = rows[rows.method == method].sort_values("probability")
         place = bins.probability + shift
         axes.vlines(place, bins.low, bins.high, color=shown, lw=1.2, alpha=0.6)
-        axes.plot(place, bins.speech_share, "o-", color=shown, lw=0.8, ms=4.5, mfc=fill)
+        axes.plot(place, bins.speech_share, f"{look.marker}-", color=shown, lw=0.8, ms=4.5, mfc=fill)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.19)
     axes.set_xticks(np.arange(0, 1.01, 0.25), ["0", "", "0.5", "", "1"])
@@ -63,7 +63,7 @@ def _errors(calibration: pd.DataFrame, system: System, chosen: str) -> str:
 
 def _legend() -> list[Line2D]:
     return [
-        Line2D([], [], color=MUTED, marker="o", ms=4.5, lw=0.8, mfc="white", label="as the system gives it"),
+        Line2D([], [], color=MUTED, marker="o", ms=4.5, lw=0.8, mfc=PAPER, label="as the system gives it"),
         Line2D([], [], color=INK, marker="o", ms=4.5, lw=0.8, label="calibrated on development sources"),
         Line2D([], [], color=MUTED, lw=1, ls=(0, (4, 3)), label="perfectly calibrated"),
     ]

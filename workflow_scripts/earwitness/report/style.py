@@ -1,27 +1,32 @@
 """What all figures share: colours, type, names of systems, and files with reproducible bytes."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
 from earwitness.core.files import atomic
-from earwitness.systems import System
+from earwitness.systems import System, leaks
 
 WIDTH = 9.0
 """Inches; at the page's width one inch is about 100 pixels."""
 
-INK, MUTED, GRID = "#222222", "#6b6b6b", "#d9d9d9"
+PAPER, INK, MUTED, GRID, TINT, BAR = "#ffffff", "#222222", "#6b6b6b", "#d9d9d9", "#f6f6f6", "#929292"
 
 LABEL_COLOURS = {"SPEECH": "#0072b2", "NONSPEECH": "#d55e00"}
 LABEL_NAMES = {"SPEECH": "speech", "NONSPEECH": "non-speech"}
-GROUP_COLOURS = {"base": "#222222", "honest": "#00795a", "ensemble": "#7a5200", "leaky": "#a8437f", "encoder_probe": "#0062a0", "detector": "#6b6b6b"}
-"""Shades of the Okabe-Ito palette, dark enough to read as text on white."""
+
+GROUPS = ("base", "honest", "ensemble", "leaky", "encoder_probe", "detector")
+"""Groups of systems, in the order of every table and figure."""
 
 DETECTORS = {
     "silero": "Silero VAD",
@@ -61,16 +66,80 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Look:
+    """How one system is drawn in every figure: colour, marker and dashes each tell it from the others, so that no figure needs colour.
+
+    glyph: the marker in text.
+    """
+
+    colour: str
+    marker: str
+    dashes: Any
+    glyph: str
+
+
+_SOLID: Any = "-"
+_LONG, _SHORT, _DOTTED, _MIXED = (0, (5, 1.5)), (0, (2, 1)), (0, (1, 1.2)), (0, (6, 1.5, 1.5, 1.5))
+_BASE_LOOK = Look(INK, "o", _SOLID, "●")
+_HONEST_LOOKS = (
+    Look("#00795a", "s", _LONG, "■"),
+    Look("#00737f", "h", _MIXED, "⬢"),
+    Look("#4a7300", "H", _SHORT, "⬡"),
+    Look("#2d6a4f", "s", _DOTTED, "■"),
+)
+_ENSEMBLE_LOOKS = {"mean": Look("#33691e", "*", _SHORT, "★"), "vote": Look("#556b2f", "p", _DOTTED, "⬟")}
+_LEAKY_LOOKS = (
+    Look("#a8437f", "P", _MIXED, "✚"),
+    Look("#8b3a8f", "P", _SHORT, "✚"),
+    Look("#a03050", "P", _LONG, "✚"),
+    Look("#b0206a", "P", _DOTTED, "✚"),
+)
+_PROBE_LOOKS = {
+    "tower_probe": Look("#6a3fa0", "D", _SHORT, "◆"),
+    "untrained_probe": Look("#7d63b0", "d", _DOTTED, "♦"),
+    "acoustics_probe": Look("#4b4f9e", "8", _MIXED, "⬣"),
+}
+_DETECTOR_LOOKS = {
+    "silero": Look("#a15c00", "^", _LONG, "▲"),
+    "webrtc": Look("#4f6d7a", "v", _SHORT, "▼"),
+    "energy": Look("#7d4e3f", "X", _MIXED, "✖"),
+}
+_FURTHER_DETECTORS = (Look("#8a6d00", "<", _DOTTED, "◀"), Look("#9c4a1a", ">", _SHORT, "▶"), Look("#5f5a1e", "<", _LONG, "◀"))
+_RECIPES = ("attention", "attention_mlp", "language_model", "published")
+"""Recipes with a look of their own; others share these, told apart by name."""
+
+PROPOSER_COLOURS = {"edits": "#7a6a00", "opro": "#9c2f4f", "paraphrases": "#5b6470"}
+
+ON_DARK_CELL, ON_LIGHT_CELL, NO_CELL = "#fefefe", "#010101", "#f2f2f2"
+"""Numbers on the cells of a heat map, and an untested cell: they keep their colours on dark paper, as the cells do."""
+
+
 def system_group(system: System) -> str:
-    """The group that shares a colour: base, honest (adapters), ensemble, leaky (adapters), encoder probe, or detector."""
+    """The group of GROUPS that a system is of: an adapter is honest or leaky by what it trained on, others by their kind."""
     if system.kind == "adapter":
-        return "leaky" if system.is_leaky else "honest"
+        return "leaky" if leaks(system.split) else "honest"
     return system.kind
 
 
+def look_of(system: System) -> Look:
+    """The look of a system, the same in every figure whatever else is drawn there, and for all seeds and honest splits of a recipe."""
+    group = system_group(system)
+    if group == "base":
+        return _BASE_LOOK
+    if group == "encoder_probe":
+        return _PROBE_LOOKS[system.name]
+    if group == "ensemble":
+        return _ENSEMBLE_LOOKS[str(system.combination)]
+    if group == "detector":
+        return _DETECTOR_LOOKS.get(system.name) or _FURTHER_DETECTORS[crc32(system.name.encode()) % len(_FURTHER_DETECTORS)]
+    looks = _LEAKY_LOOKS if group == "leaky" else _HONEST_LOOKS
+    return looks[_RECIPES.index(system.name) if system.name in _RECIPES else crc32(system.name.encode()) % len(looks)]
+
+
 def colour_of(system: System) -> str:
-    """The colour of a system's group."""
-    return GROUP_COLOURS[system_group(system)]
+    """The colour of a system."""
+    return look_of(system).colour
 
 
 def recipe_name(system: System) -> str:
@@ -101,10 +170,10 @@ def in_order(system_ids: Iterable[str]) -> list[System]:
 
     system_ids: a result table's column, in which systems may recur.
     """
-    groups, known = list(GROUP_COLOURS), [*PROBE_NAMES, *DETECTORS]
+    known = [*PROBE_NAMES, *DETECTORS]
 
     def place(system: System) -> tuple[int, int, str]:
-        return groups.index(system_group(system)), known.index(system.name) if system.name in known else -1, str(system)
+        return GROUPS.index(system_group(system)), known.index(system.name) if system.name in known else -1, str(system)
 
     return sorted(map(System.parse, set(system_ids)), key=place)
 
@@ -137,9 +206,65 @@ def figure_style() -> Iterator[None]:
         yield
 
 
+LOOKS = (
+    _BASE_LOOK,
+    *_HONEST_LOOKS,
+    *_ENSEMBLE_LOOKS.values(),
+    *_LEAKY_LOOKS,
+    *_PROBE_LOOKS.values(),
+    *_DETECTOR_LOOKS.values(),
+    *_FURTHER_DETECTORS,
+)
+"""Every look that a system can have."""
+
+ON_DARK_PAPER = {
+    PAPER: "#16181b",
+    INK: "#e6e6e6",
+    MUTED: "#a5abb3",
+    GRID: "#3a3f45",
+    TINT: "#202327",
+    BAR: "#8b9097",
+    "#0072b2": "#5cb3ea",
+    "#d55e00": "#ff9350",
+    "#00795a": "#45c9a0",
+    "#00737f": "#4fc3d0",
+    "#4a7300": "#a3cf52",
+    "#2d6a4f": "#7cc7a4",
+    "#33691e": "#8fce72",
+    "#556b2f": "#b9c98a",
+    "#a8437f": "#ee8fc6",
+    "#8b3a8f": "#d993de",
+    "#a03050": "#f28ba8",
+    "#b0206a": "#ff86bd",
+    "#6a3fa0": "#b995ee",
+    "#7d63b0": "#c8b5f0",
+    "#4b4f9e": "#9ea3f2",
+    "#a15c00": "#f0aa4b",
+    "#4f6d7a": "#9dbccb",
+    "#7d4e3f": "#d0a08e",
+    "#8a6d00": "#d9bb45",
+    "#9c4a1a": "#eb9a68",
+    "#5f5a1e": "#c3bd77",
+    "#7a6a00": "#d3c04a",
+    "#9c2f4f": "#f08aa6",
+    "#5b6470": "#adb6c2",
+}
+"""Every colour of the figures, and what it is where the reader's screen is dark."""
+
+_DARK_STYLE = (
+    "<style>@media (prefers-color-scheme: dark) {"
+    + "".join(
+        f'[style*="{paint}: {light}"] {{ {paint}: {dark} !important }}' for light, dark in ON_DARK_PAPER.items() for paint in ("fill", "stroke")
+    )
+    + "}</style>"
+)
+
+
 def save_figure(figure: Figure, svg: Path, png: Path) -> None:
-    """Write both files atomically; the same figure gives the same bytes."""
+    """Write both files atomically; the same figure gives the same bytes. The SVG turns dark where its reader's screen is."""
+    drawn = StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None}, facecolor=PAPER)
     with atomic(svg) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None}, facecolor="white")
+        temporary.write_text(re.sub(r"(<svg[^>]*>)", lambda opening: opening[1] + _DARK_STYLE, drawn.getvalue(), count=1), encoding="utf-8")
     with atomic(png) as temporary:
-        figure.savefig(temporary, format="png", dpi=170, metadata={"Software": None}, facecolor="white")
+        figure.savefig(temporary, format="png", dpi=170, metadata={"Software": None}, facecolor=PAPER)

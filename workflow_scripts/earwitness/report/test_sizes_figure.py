@@ -4,10 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earwitness.report.style import GRID, INK, MUTED, WIDTH, colour_of, in_order, rows_of, wrapped_name
+from earwitness.report.style import BAR, GRID, INK, MUTED, PAPER, WIDTH, in_order, look_of, rows_of, wrapped_name
 from earwitness.systems import BASE
-
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
@@ -20,7 +18,7 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(WIDTH, 4.4 + 0.4 * -(-(len(systems) + 3) // 3)), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, system in enumerate(systems):
-        colour, marker = colour_of(system), _MARKERS[number % len(_MARKERS)]
+        look = look_of(system)
         shift = 0.16 * (number - (len(systems) - 1) / 2)
         for row in rows_of(sizes[sizes.system_id == str(system)]):
             place = steps.index(row.n_items) + shift
@@ -28,19 +26,19 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
             left.plot(
                 [place] * 2,
                 [middle - 100 * row.half_width, min(100, middle + 100 * row.half_width)],
-                color=colour,
+                color=look.colour,
                 lw=4,
                 alpha=0.45,
                 solid_capstyle="butt",
             )
             if row.draws > 1:
                 left.plot([place] * 2, [100 * row.lowest, 100 * row.highest], color=INK, lw=0.9)
-            left.plot([place], [middle], marker, color=colour, ms=6, mec="white")
+            left.plot([place], [middle], look.marker, color=look.colour, ms=6, mec=PAPER)
             if system != BASE:
                 gain, half = 100 * row.gain, 100 * row.gain_half_width
-                right.plot([place] * 2, [gain - half, gain + half], color=colour, lw=4, alpha=0.45, solid_capstyle="butt")
-                right.plot([place], [gain], marker, color=colour, ms=6, mec="white")
-                right.plot([place], [100 * row.minimum_detectable_gain], "_", color=colour, ms=14, mew=1.6)
+                right.plot([place] * 2, [gain - half, gain + half], color=look.colour, lw=4, alpha=0.45, solid_capstyle="butt")
+                right.plot([place], [gain], look.marker, color=look.colour, ms=6, mec=PAPER)
+                right.plot([place], [100 * row.minimum_detectable_gain], "_", color=look.colour, ms=14, mew=1.6)
     right.axhline(0, color=MUTED, lw=0.8)
     for axes in (left, right):
         axes.set_xticks(range(len(steps)), [f"{step:,}" for step in steps])
@@ -50,11 +48,10 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     left.set_ylabel("balanced accuracy (%)")
     right.set_ylabel("gain over the base (points)")
     handles = [
-        Line2D([], [], ls="", marker=_MARKERS[k % len(_MARKERS)], color=colour_of(system), label=wrapped_name(system, 30))
-        for k, system in enumerate(systems)
+        Line2D([], [], ls="", marker=look_of(system).marker, color=look_of(system).colour, label=wrapped_name(system, 30)) for system in systems
     ]
     handles += [
-        Line2D([], [], color="#929292", lw=4, label="usual interval, clustered by source"),
+        Line2D([], [], color=BAR, lw=4, label="usual interval, clustered by source"),
         Line2D([], [], color=INK, lw=0.9, label="95 % of drawn test sets"),
         Line2D([], [], ls="", marker="_", color=INK, ms=14, mew=1.6, label="smallest gain likely to be found"),
     ]
