@@ -11,7 +11,13 @@ rule judge_claims:
         claims="config/claims.yaml",
         tables=list(plan.claim_tables.values()),
     output:
-        verdicts=report("results/tables/claims.csv", caption="captions/claims_table.rst", category="Tables"),
+        verdicts=report(
+            "results/tables/claims.csv",
+            caption="captions/claims_table.rst",
+            category="Claims",
+            subcategory="Tables",
+            labels={"shows": "Claims of the published study"},
+        ),
     log:
         "results/logs/judge_claims.log",
     benchmark:

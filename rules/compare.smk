@@ -26,7 +26,13 @@ rule measure_accuracy:
         index="results/stimuli/factorial/index.parquet",
         splits=expand("results/splits/{split}.csv", split=plan.splits),
     output:
-        accuracy=report("results/tables/accuracy.csv", caption="captions/accuracy_table.rst", category="Tables"),
+        accuracy=report(
+            "results/tables/accuracy.csv",
+            caption="captions/accuracy_table.rst",
+            category="Answer",
+            subcategory="Tables",
+            labels={"shows": "Accuracy of every system"},
+        ),
         sources="results/tables/sources.csv",
         conditions="results/tables/conditions.csv",
     log:
@@ -64,11 +70,27 @@ rule compare_systems:
         splits=expand("results/splits/{split}.csv", split=plan.splits),
     output:
         comparisons=report(
-            "results/tables/comparisons.csv", caption="captions/comparisons_table.rst", category="Tables"
+            "results/tables/comparisons.csv",
+            caption="captions/comparisons_table.rst",
+            category="Fine-tuning",
+            subcategory="Tables",
+            labels={"shows": "Systems against each other"},
         ),
         leakage="results/tables/leakage.csv",
-        ensembles=report("results/tables/ensembles.csv", caption="captions/ensembles_table.rst", category="Tables"),
-        power=report("results/tables/power.csv", caption="captions/power_table.rst", category="Tables"),
+        ensembles=report(
+            "results/tables/ensembles.csv",
+            caption="captions/ensembles_table.rst",
+            category="Fine-tuning",
+            subcategory="Tables",
+            labels={"shows": "Ensembles of seeds"},
+        ),
+        power=report(
+            "results/tables/power.csv",
+            caption="captions/power_table.rst",
+            category="Limits",
+            subcategory="Tables",
+            labels={"shows": "What would settle each comparison"},
+        ),
         variance="results/tables/variance.csv",
     log:
         "results/logs/compare_systems.log",
@@ -106,7 +128,13 @@ rule compare_test_sizes:
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:
-        sizes=report("results/tables/test_sizes.csv", caption="captions/test_sizes_table.rst", category="Tables"),
+        sizes=report(
+            "results/tables/test_sizes.csv",
+            caption="captions/test_sizes_table.rst",
+            category="Limits",
+            subcategory="Tables",
+            labels={"shows": "Test sets of several sizes"},
+        ),
     log:
         "results/logs/compare_test_sizes.log",
     benchmark:
@@ -150,8 +178,9 @@ rule measure_experiment:
         experiment=report(
             "results/tables/experiments/{experiment}.csv",
             caption="captions/experiment_table.rst",
-            category="Tables",
-            labels={"experiment": "{experiment}"},
+            category="Fine-tuning",
+            subcategory="Tables",
+            labels={"shows": "Recipes and splits", "experiment": "{experiment}"},
         ),
         learning_curve="results/tables/learning_curves/{experiment}.csv",
     log:
@@ -192,8 +221,9 @@ rule measure_draws:
         draws=report(
             "results/tables/draws/{experiment}.csv",
             caption="captions/draws_table.rst",
-            category="Tables",
-            labels={"experiment": "{experiment}"},
+            category="Leakage",
+            subcategory="Tables",
+            labels={"shows": "The published design, drawn again", "experiment": "{experiment}"},
         ),
     log:
         "results/logs/measure_draws/{experiment}.log",
@@ -292,7 +322,13 @@ rule list_errors:
         split="results/splits/grouped.csv",
     output:
         errors="results/tables/errors.csv",
-        rates=report("results/tables/error_rates.csv", caption="captions/errors_table.rst", category="Tables"),
+        rates=report(
+            "results/tables/error_rates.csv",
+            caption="captions/errors_table.rst",
+            category="Errors",
+            subcategory="Tables",
+            labels={"shows": "Error rates"},
+        ),
     log:
         "results/logs/list_errors.log",
     benchmark:

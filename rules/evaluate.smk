@@ -104,7 +104,11 @@ rule calibrate_systems:
         fits="results/calibration/fits.csv",
         reliability="results/calibration/reliability.csv",
         calibration=report(
-            "results/tables/calibration.csv", caption="captions/calibration_table.rst", category="Tables"
+            "results/tables/calibration.csv",
+            caption="captions/calibration_table.rst",
+            category="Fine-tuning",
+            subcategory="Tables",
+            labels={"shows": "Calibration"},
         ),
         tuning=paths.calibration_records(plan.calibrated_systems),
     log:

@@ -36,7 +36,13 @@ rule hand_over_adapter:
         accuracy="results/tables/accuracy.csv",
         comparisons="results/tables/comparisons.csv",
     output:
-        card=report("results/detector/README.md", caption="captions/model_card.rst", category="Detector"),
+        card=report(
+            "results/detector/README.md",
+            caption="captions/model_card.rst",
+            category="Detector",
+            subcategory="Model card",
+            labels={"shows": "The adapter that is handed over"},
+        ),
         config="results/detector/adapter_config.json",
         weights="results/detector/adapter_model.safetensors",
         prompt="results/detector/prompt.json",

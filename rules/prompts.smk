@@ -184,7 +184,13 @@ rule compare_prompts:
         searches=paths.searches(plan.searches, "prompts.csv"),
         tuning=paths.searches(plan.searches, "prompts.tuning.json"),
     output:
-        gains=report("results/tables/prompts.csv", caption="captions/prompts_table.rst", category="Tables"),
+        gains=report(
+            "results/tables/prompts.csv",
+            caption="captions/prompts_table.rst",
+            category="Prompts",
+            subcategory="Tables",
+            labels={"shows": "Chosen questions"},
+        ),
         history="results/prompts/history.csv",
         conditions="results/prompts/conditions.csv",
     log:
@@ -223,11 +229,16 @@ rule plot_prompts:
         history="results/prompts/history.csv",
         conditions="results/prompts/conditions.csv",
     output:
-        svg=report(
-            expand("results/figures/{figure}.svg", figure=PROMPT_FIGURES),
-            caption="captions/prompts.rst",
-            category="Figures",
-        ),
+        svg=[
+            report(
+                f"results/figures/{figure}.svg",
+                caption=f"captions/{figure}.rst",
+                category="Prompts",
+                subcategory="Figures",
+                labels={"shows": figure.replace("_", " ").capitalize()},
+            )
+            for figure in PROMPT_FIGURES
+        ],
         png=expand("results/figures/{figure}.png", figure=PROMPT_FIGURES),
     log:
         "results/logs/plot_prompts.log",

@@ -18,7 +18,13 @@ rule fit_psychometrics:
         index="results/stimuli/baseline/index.parquet",
         split="results/splits/grouped.csv",
     output:
-        thresholds=report("results/tables/thresholds.csv", caption="captions/thresholds_table.rst", category="Tables"),
+        thresholds=report(
+            "results/tables/thresholds.csv",
+            caption="captions/thresholds_table.rst",
+            category="Thresholds",
+            subcategory="Tables",
+            labels={"shows": "Thresholds"},
+        ),
         points="results/psychometrics/points.csv",
         curves="results/psychometrics/curves.csv",
         contrasts="results/tables/threshold_contrasts.csv",
@@ -93,11 +99,16 @@ rule plot_psychometrics:
         thresholds="results/tables/thresholds.csv",
         claims="config/claims.yaml",
     output:
-        svg=report(
-            expand("results/figures/{figure}.svg", figure=BASELINE_FIGURES),
-            caption="captions/psychometrics.rst",
-            category="Figures",
-        ),
+        svg=[
+            report(
+                f"results/figures/{figure}.svg",
+                caption=f"captions/{figure}.rst",
+                category="Thresholds",
+                subcategory="Figures",
+                labels={"shows": figure.replace("_", " ").capitalize()},
+            )
+            for figure in BASELINE_FIGURES
+        ],
         png=expand("results/figures/{figure}.png", figure=BASELINE_FIGURES),
     log:
         "results/logs/plot_psychometrics.log",

@@ -17,7 +17,13 @@ rule plot_accuracy:
         accuracy="results/tables/accuracy.csv",
         sources="results/tables/sources.csv",
     output:
-        svg=report("results/figures/accuracy.svg", caption="captions/accuracy.rst", category="Figures"),
+        svg=report(
+            "results/figures/accuracy.svg",
+            caption="captions/accuracy.rst",
+            category="Answer",
+            subcategory="Figures",
+            labels={"shows": "Accuracy, with a dot per source"},
+        ),
         png="results/figures/accuracy.png",
     log:
         "results/logs/plot_accuracy.log",
@@ -45,7 +51,13 @@ rule plot_phases:
         accuracy="results/tables/accuracy.csv",
         sources="results/tables/sources.csv",
     output:
-        svg=report("results/figures/phases.svg", caption="captions/phases.rst", category="Figures"),
+        svg=report(
+            "results/figures/phases.svg",
+            caption="captions/phases.rst",
+            category="Answer",
+            subcategory="Figures",
+            labels={"shows": "The answer"},
+        ),
         png="results/figures/phases.png",
     log:
         "results/logs/plot_phases.log",
@@ -73,7 +85,13 @@ rule plot_reliability:
         calibration="results/tables/calibration.csv",
         fits="results/calibration/fits.csv",
     output:
-        svg=report("results/figures/reliability.svg", caption="captions/reliability.rst", category="Figures"),
+        svg=report(
+            "results/figures/reliability.svg",
+            caption="captions/reliability.rst",
+            category="Fine-tuning",
+            subcategory="Figures",
+            labels={"shows": "Reliability of probabilities"},
+        ),
         png="results/figures/reliability.png",
     log:
         "results/logs/plot_reliability.log",
@@ -99,7 +117,13 @@ rule plot_conditions:
     input:
         conditions="results/tables/conditions.csv",
     output:
-        svg=report("results/figures/conditions.svg", caption="captions/conditions.rst", category="Figures"),
+        svg=report(
+            "results/figures/conditions.svg",
+            caption="captions/conditions.rst",
+            category="Fine-tuning",
+            subcategory="Figures",
+            labels={"shows": "Accuracy by duration and SNR"},
+        ),
         png="results/figures/conditions.png",
     log:
         "results/logs/plot_conditions.log",
@@ -127,7 +151,13 @@ rule plot_leakage:
         sources="results/tables/sources.csv",
         claims="config/claims.yaml",
     output:
-        svg=report("results/figures/leakage.svg", caption="captions/leakage.rst", category="Figures"),
+        svg=report(
+            "results/figures/leakage.svg",
+            caption="captions/leakage.rst",
+            category="Leakage",
+            subcategory="Figures",
+            labels={"shows": "What leakage buys"},
+        ),
         png="results/figures/leakage.png",
     log:
         "results/logs/plot_leakage.log",
@@ -153,7 +183,13 @@ rule plot_training:
     input:
         histories=paths.adapters(plan.arms, "history.csv"),
     output:
-        svg=report("results/figures/training.svg", caption="captions/training.rst", category="Figures"),
+        svg=report(
+            "results/figures/training.svg",
+            caption="captions/training.rst",
+            category="Fine-tuning",
+            subcategory="Figures",
+            labels={"shows": "Training loss"},
+        ),
         png="results/figures/training.png",
     log:
         "results/logs/plot_training.log",
@@ -183,7 +219,13 @@ rule plot_test_sizes:
     input:
         sizes="results/tables/test_sizes.csv",
     output:
-        svg=report("results/figures/test_sizes.svg", caption="captions/test_sizes.rst", category="Figures"),
+        svg=report(
+            "results/figures/test_sizes.svg",
+            caption="captions/test_sizes.rst",
+            category="Limits",
+            subcategory="Figures",
+            labels={"shows": "Test sets of several sizes"},
+        ),
         png="results/figures/test_sizes.png",
     log:
         "results/logs/plot_test_sizes.log",
@@ -212,8 +254,9 @@ rule plot_experiment:
         svg=report(
             "results/figures/experiments/{experiment}.svg",
             caption="captions/experiment.rst",
-            category="Figures",
-            labels={"experiment": "{experiment}"},
+            category="Fine-tuning",
+            subcategory="Figures",
+            labels={"shows": "Recipes and splits", "experiment": "{experiment}"},
         ),
         png="results/figures/experiments/{experiment}.png",
     log:
@@ -244,8 +287,9 @@ rule plot_draws:
         svg=report(
             "results/figures/draws/{experiment}.svg",
             caption="captions/draws.rst",
-            category="Figures",
-            labels={"experiment": "{experiment}"},
+            category="Leakage",
+            subcategory="Figures",
+            labels={"shows": "The published design, drawn again", "experiment": "{experiment}"},
         ),
         png="results/figures/draws/{experiment}.png",
     log:
@@ -275,8 +319,9 @@ rule plot_efficiency:
         svg=report(
             "results/efficiency/{experiment}.svg",
             caption="captions/efficiency.rst",
-            category="Figures",
-            labels={"experiment": "{experiment}"},
+            category="Cost",
+            subcategory="Figures",
+            labels={"shows": "Accuracy and cost", "experiment": "{experiment}"},
         ),
         png="results/efficiency/{experiment}.png",
     log:
@@ -363,7 +408,9 @@ rule record_provenance:
 rule write_report:
     """One page that needs nothing else: tables, figures, the audits' verdicts, provenance, stimuli to listen to."""
     input:
-        template="workflow_scripts/earwitness/report/report.html.jinja",
+        template="workflow_scripts/earwitness/report/html/page.html.jinja",
+        # included by the template
+        parts=sorted(map(str, Path("workflow_scripts/earwitness/report/html").glob("*.jinja"))),
         figures=expand(
             "results/figures/{figure}.svg",
             figure=plan.figures,
@@ -376,6 +423,7 @@ rule write_report:
         experiments=expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED),
         learning_curves=expand("results/tables/learning_curves/{experiment}.csv", experiment=ENABLED),
         experiment_figures=expand("results/figures/experiments/{experiment}.svg", experiment=ENABLED),
+        efficiency=expand("results/efficiency/{experiment}.csv", experiment=ENABLED),
         efficiency_figures=expand("results/efficiency/{experiment}.svg", experiment=ENABLED),
         checks=expand("results/recordings/{dataset}_audio_check.csv", dataset=plan.datasets(*plan.stimulus_sets)),
         certificates=expand("results/audit/{audit}/certificate.json", audit=[*plan.audited_splits, "tuning"]),
@@ -388,10 +436,18 @@ rule write_report:
         config="results/provenance/config.yaml",
         digests="results/provenance/digests.csv",
         shards=AUDIO,
-        zeroshot="results/predictions/factorial/zeroshot.parquet",
+        predictions=paths.predictions(
+            "factorial", [system for system in plan.predictions("factorial") if not system.is_leaky]
+        ),
         errors="results/tables/errors.csv",
     output:
-        page="results/report.html",
+        page=report(
+            "results/report.html",
+            caption="captions/page.rst",
+            category="Report",
+            subcategory="The whole study",
+            labels={"shows": "The page, with sounds to listen to"},
+        ),
     log:
         "results/logs/write_report.log",
     benchmark:
@@ -419,6 +475,7 @@ rule write_report:
         " --experiment-names {params.experiments:q}"
         " --learning-curves {input.learning_curves:q}"
         " --experiment-figures {input.experiment_figures:q}"
+        " --efficiency {input.efficiency:q}"
         " --efficiency-figures {input.efficiency_figures:q}"
         " --checks {input.checks:q}"
         " --datasets {params.datasets:q}"
@@ -431,7 +488,7 @@ rule write_report:
         " --config {input.config:q}"
         " --digests {input.digests:q}"
         " --shards {input.shards:q}"
-        " --zeroshot {input.zeroshot:q}"
+        " --predictions {input.predictions:q}"
         " --errors {input.errors:q}"
         " --settings {params.settings:q}"
         " &> {log:q}"

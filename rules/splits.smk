@@ -223,8 +223,9 @@ rule render_audit:
         report=report(
             "results/audit/{audit}/report.md",
             caption="captions/audit.rst",
-            category="Leakage audit",
-            labels={"audit": "{audit}"},
+            category="Leakage",
+            subcategory="Audits",
+            labels={"shows": "Leakage audit", "audit": "{audit}"},
         ),
         page="results/audit/{audit}/report.html",
     log:

@@ -2,8 +2,11 @@
 
 import argparse
 import json
+from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
+import pandas as pd
 import yaml
 
 from earwitness.core.arguments import by_name, json_object
@@ -13,7 +16,7 @@ from earwitness.leakage.certificate import load_certificate
 from earwitness.provenance.run import DIGESTS
 from earwitness.report.draws_text import DrawsSection
 from earwitness.report.experiment_text import ExperimentSection
-from earwitness.report.listening import error_examples, listening_examples
+from earwitness.report.listening import error_examples, listening_matrices
 from earwitness.report.page import (
     BaselineTables,
     ComparisonTables,
@@ -33,7 +36,7 @@ from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.draws import DRAWS
 from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.error_analysis import ERROR_RATES, ERRORS
-from earwitness.tables.experiments import EXPERIMENT, LEARNING_CURVE, TEST_SIZES
+from earwitness.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earwitness.tables.files import read_table
 from earwitness.tables.generation import GENERATION
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
@@ -43,6 +46,8 @@ from earwitness.tables.prompt_gains import PROMPT_GAINS
 from earwitness.tables.psychometrics import CONTRASTS, POINTS, THRESHOLDS
 from earwitness.tables.recordings import AUDIO_CHECK
 from earwitness.tables.stimulus_summary import STIMULUS_SUMMARY
+
+Part = TypeVar("Part", SystemTables, ComparisonTables, BaselineTables)
 
 TABLES = {
     "accuracy": ACCURACY,
@@ -69,32 +74,44 @@ SEARCH_TABLES = {"prompts": PROMPT_GAINS}
 """Only there where a prompt search was run."""
 
 
-def tables_by_name(paths: list[Path]) -> dict[str, Path]:
-    """The tables by the name of their file.
+def tables_by_name(paths: list[Path]) -> dict[str, pd.DataFrame]:
+    """The tables by the name of their file, each as its schema says.
 
-    Raises InputError where one is missing.
+    Raises InputError where one that every study has is missing.
     """
     found = {path.stem: path for path in paths}
     missing = sorted(set(TABLES) - set(found))
     if missing:
         raise InputError(f"--tables: no {missing[0]}.csv among them; name all of {', '.join(TABLES)}")
-    return found
+    return {name: read_table(found[name], schema) for name, schema in (TABLES | BASELINE_TABLES | SEARCH_TABLES).items() if name in found}
 
 
-def experiment_sections(
-    names: list[str], tables: list[Path], curves: list[Path], figures: list[Path], efficiency: list[Path]
-) -> list[ExperimentSection]:
+def part_of(kind: type[Part], tables: dict[str, pd.DataFrame]) -> Part:
+    """One of the page's groups of tables, whose fields have the tables' names."""
+    return kind(**{field.name: tables[field.name] for field in fields(kind)})
+
+
+def experiment_sections(args: argparse.Namespace) -> list[ExperimentSection]:
     """Experiments by their names, in whose order all files stand.
 
     Raises InputError where there are more or fewer files of a kind than names.
     """
-    of_kind = [by_name("--experiment-names", names, paths) for paths in (tables, curves, figures, efficiency)]
-    sections = []
-    for name in names:
-        table, curve, figure, costs = (files[name] for files in of_kind)
-        drawn = [path.read_text(encoding="utf-8") for path in (figure, costs)]
-        sections.append(ExperimentSection(name, read_table(table, EXPERIMENT), read_table(curve, LEARNING_CURVE), *drawn))
-    return sections
+    names = args.experiment_names
+    tables, curves, costs, figures, cost_figures = (
+        by_name("--experiment-names", names, paths)
+        for paths in (args.experiments, args.learning_curves, args.efficiency, args.experiment_figures, args.efficiency_figures)
+    )
+    return [
+        ExperimentSection(
+            name,
+            read_table(tables[name], EXPERIMENT),
+            read_table(curves[name], LEARNING_CURVE),
+            read_table(costs[name], EFFICIENCY),
+            figures[name].read_text(encoding="utf-8"),
+            cost_figures[name].read_text(encoding="utf-8"),
+        )
+        for name in names
+    ]
 
 
 def draws_sections(names: list[str], tables: list[Path], figures: list[Path]) -> list[DrawsSection]:
@@ -106,11 +123,35 @@ def draws_sections(names: list[str], tables: list[Path], figures: list[Path]) ->
     return [DrawsSection(name, read_table(of_kind[0][name], DRAWS), of_kind[1][name].read_text(encoding="utf-8")) for name in names]
 
 
-@one_line_errors
-def main() -> None:
+def material(args: argparse.Namespace, tables: dict[str, pd.DataFrame]) -> MaterialTables:
+    """What was heard: the checks of every data set, and the stimuli."""
+    checks = {name: read_table(path, AUDIO_CHECK) for name, path in by_name("--datasets", args.datasets, args.checks).items()}
+    return MaterialTables(checks, tables["stimuli"], tables["generation"])
+
+
+def listening(args: argparse.Namespace) -> Listening:
+    """Clips with every system's answers, and what the first honest adapter gets wrong, or the base where there is none."""
+    errors = read_table(args.errors, ERRORS)
+    listened = next((system for system in in_order(errors.system_id) if system.is_honest), BASE)
+    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    return Listening(
+        listening_matrices(args.shards, predictions, args.settings["listening_clips"]),
+        error_examples(args.shards, errors[errors.system_id == str(listened)], args.settings["listening_errors"]),
+        listened,
+    )
+
+
+def run_record(args: argparse.Namespace) -> RunRecord:
+    """How the numbers came to be."""
+    config_text = args.config.read_text(encoding="utf-8")
+    return RunRecord(json.loads(args.run.read_text(encoding="utf-8")), yaml.safe_load(config_text), config_text, read_table(args.digests, DIGESTS))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("page", type=Path, help="where the page goes (HTML)")
-    parser.add_argument("--template", type=Path, required=True, help="the page's Jinja template")
+    parser.add_argument("--template", type=Path, required=True, help="the page's Jinja template; its parts lie beside it")
     parser.add_argument("--figures", type=Path, nargs="+", required=True, help="figures (SVG), each named by its file")
     parser.add_argument(
         "--tables",
@@ -122,6 +163,7 @@ def main() -> None:
     parser.add_argument("--experiments", type=Path, nargs="+", required=True, help="table of every experiment (CSV)")
     parser.add_argument("--experiment-names", nargs="+", required=True, help="the experiments, in the order of all their files")
     parser.add_argument("--learning-curves", type=Path, nargs="+", required=True, help="their learning curves (CSV)")
+    parser.add_argument("--efficiency", type=Path, nargs="+", required=True, help="what their adapters cost (CSV)")
     parser.add_argument("--experiment-figures", type=Path, nargs="+", required=True, help="their figures (SVG)")
     parser.add_argument("--efficiency-figures", type=Path, nargs="+", required=True, help="their figures of costs (SVG)")
     parser.add_argument("--checks", type=Path, nargs="+", required=True, help="what was found of the audio files of every data set (CSV)")
@@ -135,43 +177,33 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True, help="the resolved configuration (YAML)")
     parser.add_argument("--digests", type=Path, required=True, help="digests of inputs and results (CSV)")
     parser.add_argument("--shards", type=Path, nargs="+", required=True, help="stimuli with audio (Parquet)")
-    parser.add_argument("--zeroshot", type=Path, required=True, help="the base model's predictions (Parquet)")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="what every honest system answers to them (Parquet)")
     parser.add_argument("--errors", type=Path, required=True, help="what systems get wrong (CSV)")
     parser.add_argument("--settings", type=json_object, required=True, help="the configuration's report section (JSON)")
-    args = parser.parse_args()
+    return parser.parse_args()
 
-    found = tables_by_name(args.tables)
-    tables = {name: read_table(found[name], schema) for name, schema in (TABLES | BASELINE_TABLES | SEARCH_TABLES).items() if name in found}
-    errors = read_table(args.errors, ERRORS)
-    listened = next((system for system in in_order(errors.system_id) if system.is_honest), BASE)
-    config_text = args.config.read_text(encoding="utf-8")
-    checks = {name: read_table(path, AUDIO_CHECK) for name, path in by_name("--datasets", args.datasets, args.checks).items()}
+
+@one_line_errors
+def main() -> None:
+    args = parse_arguments()
+    tables = tables_by_name(args.tables)
     report = Report(
         title=args.settings["title"],
         figures={path.stem: path.read_text(encoding="utf-8") for path in args.figures},
-        systems=SystemTables(**{name: tables[name] for name in ("accuracy", "calibration", "error_rates", "test_sizes")}),
-        comparison=ComparisonTables(**{name: tables[name] for name in ("comparisons", "power", "variance", "ensembles", "leakage")}),
-        experiments=experiment_sections(
-            args.experiment_names, args.experiments, args.learning_curves, args.experiment_figures, args.efficiency_figures
-        ),
-        material=MaterialTables(checks, tables["stimuli"], tables["generation"]),
+        systems=part_of(SystemTables, tables),
+        comparison=part_of(ComparisonTables, tables),
+        experiments=experiment_sections(args),
+        material=material(args, tables),
         certificates=[load_certificate(path) for path in args.certificates],
-        listening=Listening(
-            listening_examples(args.shards, read_table(args.zeroshot, PREDICTIONS), args.settings["listening_examples"]),
-            error_examples(args.shards, errors[errors.system_id == str(listened)], args.settings["listening_errors"]),
-            listened,
-        ),
+        listening=listening(args),
         claims=read_table(args.claims, CLAIMS),
-        record=RunRecord(
-            json.loads(args.run.read_text(encoding="utf-8")), yaml.safe_load(config_text), config_text, read_table(args.digests, DIGESTS)
-        ),
-        baseline=BaselineTables(**{name: tables[name] for name in BASELINE_TABLES}) if set(BASELINE_TABLES) <= set(tables) else None,
+        record=run_record(args),
+        baseline=part_of(BaselineTables, tables) if set(BASELINE_TABLES) <= set(tables) else None,
         prompts=tables.get("prompts"),
         draws=draws_sections(args.draws_names, args.draws, args.draws_figures),
     )
-    page = render_page(report, args.template)
     with atomic(args.page) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(render_page(report, args.template), encoding="utf-8")
 
 
 if __name__ == "__main__":

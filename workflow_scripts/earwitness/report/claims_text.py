@@ -1,13 +1,15 @@
 """The ledger in words: what the published study claimed, what this run measured, and what follows."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from earwitness.report.formats import MISSING, decimal, p_value
+from earwitness.report.mixed_model_table import WIDEST
 from earwitness.report.style import rows_of, without_value
-from earwitness.tables.claims import HOLDS, NOT_MEASURABLE, NOT_SETTLED, REFUTED
+from earwitness.tables.claims import HOLDS, NOT_MEASURABLE, NOT_SETTLED, REFUTED, VERDICTS
 
 _SPACE = "\N{NO-BREAK SPACE}"
 _DIGITS = {"ms": 0, "words": 0, "iterations": 0, "": 2}
@@ -22,6 +24,18 @@ def claim_groups(claims: pd.DataFrame) -> list[dict[str, Any]]:
     return [{"title": group, "rows": [_row(row) for row in rows_of(rows)]} for group, rows in claims.groupby("group", sort=False)]
 
 
+def claims_content(claims: pd.DataFrame) -> dict[str, Any]:
+    """What the page's section names: the sentence, the groups with how many came out how, and the rows that a verdict settles."""
+    groups = [group | {"counts": _counted(group["rows"])} for group in claim_groups(claims)]
+    settled = [row for group in groups for row in group["rows"] if row["verdict"] in (HOLDS, REFUTED)]
+    return {"sentence": claims_sentence(claims), "groups": groups, "settled": settled}
+
+
+def _counted(rows: Sequence[dict[str, Any]]) -> str:
+    counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
+    return ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
+
+
 def claims_sentence(claims: pd.DataFrame) -> str:
     """How many claims came out how."""
     counts = claims.verdict.value_counts()
@@ -33,10 +47,12 @@ def claims_sentence(claims: pd.DataFrame) -> str:
 
 
 def measured_words(row: Any) -> str:
-    """What a run measured, with interval and p; a dash where it measured nothing."""
+    """What a run measured, with interval and p; a dash where it measured nothing, words where it tells nothing."""
     p = "" if without_value(row.p) else f"p {_p(row.p)}"
     if without_value(row.value):
         return p or MISSING
+    if row.source == "mixed_model_effects" and not without_value(row.low) and row.high - row.low > WIDEST:
+        return "too uncertain to say"
     unit = f"{_SPACE}{row.unit}" if row.unit and not math.isinf(row.value) else ""
     text = f"{_number(row.value, row.unit)}{unit}"
     if not (without_value(row.low) or without_value(row.high)) and row.low != row.high:

@@ -27,12 +27,35 @@ def conclusion_sentences(comparisons: pd.DataFrame, power: pd.DataFrame, statist
     return [_sentence(row, planned, statistics) for row, planned in zip(rows_of(comparisons), rows_of(power), strict=True)]
 
 
+def comparison_rows(comparisons: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows of the page's tables: COMPARISONS with the verdict in words and the kinds of both systems."""
+    return [
+        row | {"verdict": verdict_words(row), "kinds": {System.parse(row[name]).kind for name in ("system_a", "system_b")}}
+        for row in comparisons.to_dict("records")
+    ]
+
+
+def verdict_words(row: Mapping[Any, Any]) -> str:
+    """A conclusion in words, which never contradict the interval beside them: that one is from before Holm's correction, the verdict from after.
+
+    row: of earwitness.tables.comparisons.COMPARISONS or ENSEMBLES (conclusion, low, high).
+    """
+    words = {"different": "different", "equivalent": "equivalent", "inconclusive": "not settled", "descriptive_only": "too few sources to judge"}
+    excluded = row["low"] > 0 or row["high"] < 0
+    if row["conclusion"] == "inconclusive" and excluded:
+        return "not settled after correction, though the interval before it excludes 0"
+    if row["conclusion"] == "different" and not excluded:
+        return "different by the test, though the interval touches 0"
+    return words[row["conclusion"]]
+
+
 def _sentence(row: Any, planned: Any, statistics: Mapping[str, float]) -> str:
     pair = f"{_capital(system_name(System.parse(row.system_a)))}, against {system_name(System.parse(row.system_b))}"
     found = f"{points(row.difference)} points {points_range(row.low, row.high)}".rstrip()
+    verdict = verdict_words(row._asdict())
     margin = f"±{100 * statistics['equivalence_margin']:g} points"
     if row.conclusion == "different":
-        return f"{pair}: different ({found})."
+        return f"{pair}: {verdict} ({found})."
     if row.conclusion == "equivalent":
         return f"{pair}: equivalent within {margin} ({found})."
     if row.conclusion == "descriptive_only" or math.isnan(planned.standard_error):
@@ -40,7 +63,7 @@ def _sentence(row: Any, planned: Any, statistics: Mapping[str, float]) -> str:
     chance = f"{100 * planned.power:g} %"
     missed = f"Here a true difference is found with a chance of {chance} from {100 * planned.minimum_detectable_difference:.1f} points up."
     return (
-        f"{pair}: inconclusive ({found}). {missed} To settle it with that chance would take"
+        f"{pair}: {verdict} ({found}). {missed} To settle it with that chance would take"
         f" {_needed(planned, planned.times_sources_for_observed)} if the true difference is the one observed"
         " (power after the fact: chance flatters what was observed),"
         f" {_needed(planned, planned.times_sources_for_equivalence)} to show equivalence within {margin} if there is none."

@@ -13,13 +13,14 @@ from earwitness.systems import ALL_FOLDS, HONEST_SPLIT, System
 
 @dataclass(frozen=True)
 class ExperimentSection:
-    """One experiment on the page: its tables (EXPERIMENT, LEARNING_CURVE of earwitness.tables) and figures (SVG)."""
+    """One experiment on the page: its tables (EXPERIMENT, LEARNING_CURVE and EFFICIENCY of earwitness.tables) and figures (SVG)."""
 
     name: str
     experiment: pd.DataFrame
     learning_curve: pd.DataFrame
+    efficiency: pd.DataFrame
     figure: str
-    efficiency: str
+    efficiency_figure: str
 
 
 def experiment_rows(experiment: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -33,6 +34,34 @@ def experiment_rows(experiment: pd.DataFrame) -> list[dict[Any, Any]]:
             together.iloc[0].to_dict() | {"name": arm_name(str(recipe), str(split), str(test_set)), "n_seeds": len(seeds), "seed_range": spread}
         )
     return rows
+
+
+def cost_rows(efficiency: pd.DataFrame) -> list[dict[str, Any]]:
+    """What one adapter of each recipe took, mean over splits and seeds, with how many there are.
+
+    efficiency: earwitness.tables.experiments.EFFICIENCY.
+    """
+    return [
+        {
+            "recipe": str(recipe).replace("_", " "),
+            "n": len(rows),
+            "parameters": round(rows.trainable_parameters.mean()),
+            "megabytes": float(rows.adapter_bytes.mean() / 1e6),
+            "seconds": float(rows.wall_s.mean()),
+            "total_s": float(rows.wall_s.sum()),
+            "gibibytes": float(rows.peak_memory_bytes.max() / 2**30),
+        }
+        for recipe, rows in efficiency.groupby("recipe", sort=False)
+    ]
+
+
+def cost_sentence(efficiency: pd.DataFrame) -> str:
+    """What one adapter of the first recipe took; efficiency: as for `cost_rows`."""
+    row = cost_rows(efficiency)[0]
+    return (
+        f"An adapter ({row['recipe']}) has {row['parameters']:,} trainable parameters, {row['megabytes']:.2g} MB on disk;"
+        f" training it took {row['seconds']:.0f} s and {row['gibibytes']:.1f} GiB."
+    )
 
 
 def experiment_sentences(experiment: pd.DataFrame, curves: pd.DataFrame, confidence: float) -> list[str]:

@@ -23,23 +23,25 @@ _PROBLEMS = {
     "not_converged": "the fit did not converge, so that no estimate is given",
 }
 
+WIDEST = 4.7
+"""Of an interval that tells anything: d' goes from 0 at chance to 4.65 where 99 % of both classes are right."""
+
 _SETS = {"noisy": "in noise", "clean": "without noise"}
 
 
 def mixed_model_rows(effects: pd.DataFrame, fits: pd.DataFrame) -> list[dict[str, str]]:
     """The rows of the page's table: system, stimuli, effect, estimate, interval, p, remark; all text.
 
-    effects, fits: earwitness.tables.mixed_models.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS. A fit without estimates has one row, which says why.
+    effects, fits: earwitness.tables.mixed_models.MIXED_MODEL_EFFECTS and MIXED_MODEL_FITS. A fit without estimates has no row, nor has an
+    effect whose interval is wider than all of d'; `left_out_sentence` names them.
     """
     rows = []
     for fitted in _ordered(fits):
         shown = {"system": _name(fitted), "stimuli": _SETS[fitted.stimuli]}
         if fitted.status != "ok":
-            empty = {"effect": _PROBLEMS[fitted.status], "estimate": MISSING, "interval": MISSING, "p": MISSING}
-            rows.append(shown | empty | {"remark": _remark(fitted)})
             continue
         own = _of_fit(effects, fitted)
-        for term in [term for term in _TERMS if term in own.index]:
+        for term in [term for term in _TERMS if term in own.index and _tells(own.loc[term])]:
             row: Any = own.loc[term]
             rows.append(
                 shown
@@ -54,13 +56,30 @@ def mixed_model_rows(effects: pd.DataFrame, fits: pd.DataFrame) -> list[dict[str
     return rows
 
 
+def left_out_sentence(effects: pd.DataFrame, fits: pd.DataFrame) -> str:
+    """Which fits and effects the table does not show, and why; empty where it shows all."""
+    parts = [f"{_name(fitted)} {_SETS[fitted.stimuli]}: {_PROBLEMS[fitted.status]}" for fitted in _ordered(fits) if fitted.status != "ok"]
+    for fitted in _ordered(fits):
+        own = _of_fit(effects, fitted)
+        vague = sum(not _tells(own.loc[term]) for term in _TERMS if term in own.index) if fitted.status == "ok" else 0
+        if vague:
+            of_all = f"{vague} of its effects has" if vague == 1 else f"{vague} of its effects have"
+            parts.append(f"{_name(fitted)} {_SETS[fitted.stimuli]}: {of_all} an interval wider than {WIDEST:g} in d′, which tells nothing")
+    return f"Not shown: {'; '.join(parts)}." if parts else ""
+
+
 def mixed_model_sentences(effects: pd.DataFrame, fits: pd.DataFrame, confidence: float) -> list[str]:
     """One sentence or two per fit: whether duration and SNR move sensitivity, and whether one matters more with the other.
 
     effects, fits: as for `mixed_model_rows`. confidence: of the intervals; 1 - confidence is the level of the tests, on
     p-values that Holm's method adjusted over the label terms of the fit.
     """
-    return [f"{_name(fitted)}, {_SETS[fitted.stimuli]}: {_finding(_of_fit(effects, fitted), fitted, confidence)}" for fitted in _ordered(fits)]
+    shown = [fitted for fitted in _ordered(fits) if fitted.status == "ok"]
+    return [f"{_name(fitted)}, {_SETS[fitted.stimuli]}: {_finding(_of_fit(effects, fitted), fitted, confidence)}" for fitted in shown]
+
+
+def _tells(row: Any) -> bool:
+    return without_value(row.low) or bool(row.high - row.low <= WIDEST)
 
 
 def _ordered(fits: pd.DataFrame) -> list[Any]:
@@ -100,11 +119,11 @@ def _remark(fitted: Any) -> str:
 
 
 def _finding(own: pd.DataFrame, fitted: Any, confidence: float) -> str:
-    if fitted.status != "ok":
-        return f"{_PROBLEMS[fitted.status]}."
     parts = []
     for term, what in (("label:logdur", "a tenfold duration"), ("label:snr", "10 dB more")):
-        if term in own.index:
+        if term in own.index and not _tells(own.loc[term]):
+            parts.append(f"what {what} changes is too uncertain to say")
+        elif term in own.index:
             parts.append(f"{what} {_change(own.loc[term])}")
     text = " and ".join(parts) + (" (at the reference of 100 ms and 0 dB)" if len(parts) == 2 else "") if parts else "one condition only"
     if "label:logdur:snr" in own.index:
@@ -120,6 +139,8 @@ def _change(row: Any) -> str:
 
 def _interaction(row: Any, level: float) -> str:
     numbers = f"{decimal(row.estimate)} {_interval(row)} in d′ per 10 dB and tenfold duration"
+    if not _tells(row):
+        return "Whether a higher SNR helps more at short durations is too uncertain to say"
     if without_value(row.p_holm):
         return f"Whether a higher SNR helps more at short durations is not tested ({numbers})"
     numbers += f"; p = {p_value(row.p_holm)} after Holm" if row.p_holm >= 0.001 else f"; p {p_value(row.p_holm)} after Holm"

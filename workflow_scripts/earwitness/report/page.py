@@ -1,6 +1,7 @@
 """The report: one HTML page that needs nothing else."""
 
 import base64
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,24 +13,49 @@ import pandas as pd
 from earwitness.core.errors import InputError
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.report import formats
-from earwitness.report.claims_text import claim_groups, claims_sentence
-from earwitness.report.comparison_text import VARIANCE_COLUMNS, conclusion_sentences, variance_rows
+from earwitness.report.claims_text import claims_content
+from earwitness.report.comparison_text import VARIANCE_COLUMNS, comparison_rows, conclusion_sentences, variance_rows, verdict_words
 from earwitness.report.draws_text import DrawsSection, draws_sentences
-from earwitness.report.experiment_text import ExperimentSection, experiment_rows, experiment_sentences, size_sentences
+from earwitness.report.error_text import calibration_sentence, error_sentences
+from earwitness.report.experiment_text import ExperimentSection, cost_rows, cost_sentence, experiment_rows, experiment_sentences, size_sentences
 from earwitness.report.hearing_text import hearing_sentences
-from earwitness.report.mixed_model_table import mixed_model_rows, mixed_model_sentences
+from earwitness.report.listening import ListeningMatrix
+from earwitness.report.mixed_model_table import left_out_sentence, mixed_model_rows, mixed_model_sentences
+from earwitness.report.numbering import Numbering
+from earwitness.report.origins import figure_origin, table_origin
 from earwitness.report.prompt_text import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
-from earwitness.report.style import LABEL_NAMES, headline, in_order, system_name
-from earwitness.report.summary import summarise
-from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, contrast_rows, contrast_sentences, threshold_rows
+from earwitness.report.style import LABEL_NAMES, headline, in_order, look_of, system_name
+from earwitness.report.summary import answer_sentences, audit_sentences, audit_warnings, kind_of_numbers
+from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, base_sentence, contrast_rows, contrast_sentences, threshold_rows
 from earwitness.systems import LEAKY_SPLIT, System, leaks
 
 FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")
-"""Names of the figures that the page shows, in order."""
+"""Names of the figures of every study."""
 
 _MOST_SOURCES = 12
 _MOST_CATEGORIES = 5
 _SPLIT_NAMES = {"grouped": "grouped (honest)", LEAKY_SPLIT: "row-random (leaky)", "-": formats.MISSING}
+_STATISTIC_UNITS = {
+    "L01": "shared sources",
+    "L02": "shared recordings",
+    "L03": "shared pieces of audio",
+    "L04": "similarity, 0 to 1",
+    "L05": "shared noises",
+    "L06": "s between segments",
+    "L07": "faults",
+    "L08": "faults",
+    "L09": "faults",
+    "L10": "AUC",
+    "L11": "drop of balanced accuracy",
+    "L12": "data sets in question",
+    "L13": "sources of a class, at least",
+    "L14": "clips",
+    "L15": "lines of code",
+    "L16": "pairs of sources",
+    "L17": "AUC",
+    "L18": "pairs of names",
+}
+"""Check of the audit -> the unit of the number that decides."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +101,9 @@ class MaterialTables:
 
 @dataclass(frozen=True)
 class Listening:
-    """Stimuli to listen to, as earwitness.report.listening returns them: with the base's answers, and what one system gets wrong."""
+    """Stimuli to listen to, as earwitness.report.listening returns them: clips by duration and SNR, and what one system gets wrong."""
 
-    examples: Sequence[dict[str, Any]]
+    matrices: Sequence[ListeningMatrix]
     errors: Sequence[dict[str, Any]]
     errors_of: System
 
@@ -121,14 +147,25 @@ class Report:
 def render_page(report: Report, template: Path) -> str:
     """Fill the template; every text is escaped, so that names out of the data stay text.
 
+    It is rendered twice: only then is the number known of what stands further down.
+    template: the page's template; the parts that it includes and its style lie beside it.
     Raises InputError where a figure is missing.
     """
     missing = [name for name in report.expected_figures if name not in report.figures]
     if missing:
         program = f"plot_{missing[0]}" if missing[0] in FIGURES else "plot_prompts" if missing[0] in PROMPT_FIGURES else "plot_psychometrics"
         raise InputError(f"report: no figure {missing[0]}.svg; run {program}")
+    page = _environment(template.parent).get_template(template.name)
+    content = _content(report)
+    first = Numbering()
+    page.render(content, numbering=first)
+    return page.render(content, numbering=Numbering(first.numbers))
+
+
+@functools.cache
+def _environment(folder: Path) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(folder), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
         percent=formats.percent,
@@ -137,57 +174,79 @@ def render_page(report: Report, template: Path) -> str:
         decimal=formats.decimal,
         counted=formats.counted,
         system=lambda text: system_name(System.parse(text)),
+        glyph=lambda text: look_of(System.parse(text)).glyph,
         label=lambda label: LABEL_NAMES[label],
         proposer=proposer_name,
         asked=lambda text: asked_name(System.parse(text)),
         split=lambda split: _SPLIT_NAMES.get(split, split),
+        words=lambda name: name.replace("_", " "),
     )
-    environment.globals.update(percent_range=formats.percent_range, points_range=formats.points_range)
-    config = report.record.config
-    statistics = config["statistics"]
+    environment.globals.update(
+        percent_range=formats.percent_range, points_range=formats.points_range, figure_origin=figure_origin, table_origin=table_origin
+    )
+    return environment
+
+
+def _content(report: Report) -> dict[str, Any]:
+    """Everything that the template names."""
+    config, statistics = report.record.config, report.record.config["statistics"]
     certificates = sorted(report.certificates, key=lambda certificate: certificate["split"]["name"])
-    return environment.get_template(template.name).render(
-        title=report.title,
-        hearing=hearing_sentences(report.systems.accuracy, report.comparison.comparisons, statistics),
-        sentences=summarise(report.systems.accuracy, report.comparison.comparisons, report.comparison.leakage, certificates, statistics),
-        confidence=f"{100 * statistics['confidence']:g} %",
-        margin=f"{100 * statistics['equivalence_margin']:g}",
-        tiny=config["model"]["origin"] == "tiny",
-        figures={name: _embedded(report.figures[name]) for name in report.expected_figures},
-        experiments=[_experiment(section, statistics["confidence"]) for section in report.experiments],
-        waivers=_used_waivers(certificates),
-        audits=[_audit(certificate) for certificate in certificates],
-        claims={"groups": claim_groups(report.claims), "sentence": claims_sentence(report.claims)},
-        draws=[_draws(section, statistics["confidence"]) for section in report.draws],
-        prompts=_prompts(report.prompts, statistics["confidence"], config["prompt_search"]["use_question_of"]),
+    accuracy, comparisons = report.systems.accuracy, report.comparison.comparisons
+    thresholds = None if report.baseline is None else report.baseline.thresholds
+    return {
+        "title": report.title,
+        "kind": kind_of_numbers(config["model"]),
+        "answer": answer_sentences(accuracy, comparisons, report.comparison.leakage, thresholds, statistics),
+        "warnings": audit_warnings(certificates),
+        "confidence": f"{100 * statistics['confidence']:g} %",
+        "margin": f"{100 * statistics['equivalence_margin']:g}",
+        "figures": {name: _embedded(report.figures[name]) for name in report.expected_figures},
+        "hearing": hearing_sentences(accuracy, comparisons, statistics),
+        "experiments": [_experiment(section, statistics["confidence"]) for section in report.experiments],
+        "cost_sentence": cost_sentence(report.experiments[0].efficiency) if report.experiments else "",
+        "claims": claims_content(report.claims),
+        "draws": [_draws(section, statistics["confidence"]) for section in report.draws],
+        "prompts": _prompts(report.prompts, statistics["confidence"], config["prompt_search"]["use_question_of"]),
+        "listening": report.listening,
+        "errors_of": str(report.listening.errors_of),
+        **_of_audits(certificates),
         **_of_systems(report.systems, statistics),
-        **_of_comparison(report.comparison, statistics),
+        **_of_comparison(report.comparison, statistics, accuracy),
         **_of_material(report.material, config),
         **_of_baseline(report.baseline, statistics["confidence"]),
         **_of_run(report.record),
-        examples=report.listening.examples,
-        errors=report.listening.errors,
-        errors_of=str(report.listening.errors_of),
-    )
+    }
+
+
+def _of_audits(certificates: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    audits = [_audit(certificate) for certificate in certificates]
+    return {"audits": audits, "audit_sentences": audit_sentences(certificates), "waivers": _used_waivers(certificates)}
 
 
 def _of_systems(tables: SystemTables, statistics: Mapping[str, float]) -> dict[str, Any]:
+    systems = _system_rows(tables.accuracy)
     return {
+        "sources": list(dict.fromkeys(row["sources"] for row in systems)),
         "few_sources_on": sorted(set(tables.accuracy.test_set[tables.accuracy.reliability != "ok"])),
-        "systems": _system_rows(tables.accuracy),
+        "systems": systems,
         "calibration": _calibration_rows(tables.calibration),
+        "calibration_sentence": calibration_sentence(tables.calibration),
         "error_rates": _error_rate_rows(tables.error_rates),
+        "error_sentences": error_sentences(tables.error_rates),
         "test_sizes": size_sentences(tables.test_sizes, statistics["confidence"], statistics["power"]),
     }
 
 
-def _of_comparison(tables: ComparisonTables, statistics: Mapping[str, float]) -> dict[str, Any]:
+def _of_comparison(tables: ComparisonTables, statistics: Mapping[str, float], accuracy: pd.DataFrame) -> dict[str, Any]:
+    pairs = comparison_rows(tables.comparisons)
     return {
-        "comparisons": tables.comparisons.to_dict("records"),
+        "comparisons": pairs,
+        "of_detectors": [row for row in pairs if "detector" in row["kinds"] and "encoder_probe" not in row["kinds"]],
+        "of_training": [row for row in pairs if not {"detector", "encoder_probe"} & row["kinds"]],
         "conclusions": conclusion_sentences(tables.comparisons, tables.power, statistics),
         "variance": {"columns": VARIANCE_COLUMNS, "rows": variance_rows(tables.variance)},
-        "ensembles": tables.ensembles.to_dict("records"),
-        "leakage": _leakage_rows(tables.leakage),
+        "ensembles": [row | {"verdict": verdict_words(row)} for row in tables.ensembles.to_dict("records")],
+        "leakage": _leakage_rows(tables.leakage, accuracy),
     }
 
 
@@ -202,11 +261,21 @@ def _of_material(tables: MaterialTables, config: dict[str, Any]) -> dict[str, An
 
 def _of_baseline(tables: BaselineTables | None, confidence: float) -> dict[str, Any]:
     if tables is None:
-        return {"thresholds": [], "contrasts": {"rows": [], "sentences": []}, "mixed_models": {"rows": [], "sentences": []}}
+        return {
+            "thresholds": [],
+            "contrasts": {"rows": [], "sentences": []},
+            "mixed_models": {"rows": [], "sentences": [], "left_out": ""},
+            "base_thresholds": "",
+        }
     effects, fits = tables.mixed_model_effects, tables.mixed_model_fits
-    models = {"rows": mixed_model_rows(effects, fits), "sentences": mixed_model_sentences(effects, fits, confidence)}
+    models = {
+        "rows": mixed_model_rows(effects, fits),
+        "sentences": mixed_model_sentences(effects, fits, confidence),
+        "left_out": left_out_sentence(effects, fits),
+    }
     contrasts = {"rows": contrast_rows(tables.threshold_contrasts), "sentences": contrast_sentences(tables.threshold_contrasts, confidence)}
-    return {"thresholds": threshold_rows(tables.thresholds), "contrasts": contrasts, "mixed_models": models}
+    rows = threshold_rows(tables.thresholds)
+    return {"thresholds": rows, "contrasts": contrasts, "mixed_models": models, "base_thresholds": base_sentence(rows)}
 
 
 def _of_run(record: RunRecord) -> dict[str, Any]:
@@ -225,7 +294,9 @@ def _experiment(section: ExperimentSection, confidence: float) -> dict[str, Any]
         "rows": experiment_rows(section.experiment),
         "sentences": experiment_sentences(section.experiment, section.learning_curve, confidence),
         "figure": _embedded(section.figure),
-        "efficiency": _embedded(section.efficiency),
+        "costs": cost_rows(section.efficiency),
+        "devices": sorted(set(section.efficiency.device)),
+        "efficiency": _embedded(section.efficiency_figure),
     }
 
 
@@ -233,11 +304,12 @@ def _draws(section: DrawsSection, confidence: float) -> dict[str, Any]:
     return {"name": section.name, "sentences": draws_sentences(section.draws, confidence), "figure": _embedded(section.figure)}
 
 
-def _leakage_rows(leakage: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Per leaky system: balanced accuracy, then each class."""
+def _leakage_rows(leakage: pd.DataFrame, accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Per leaky system: balanced accuracy, then each class; of test sets with too few sources without an interval."""
     measures = {"balanced_accuracy": "", "speech_accuracy": LABEL_NAMES["SPEECH"], "nonspeech_accuracy": LABEL_NAMES["NONSPEECH"]}
+    few = set(accuracy.system_id[(accuracy.test_set == LEAKY_SPLIT) & (accuracy.reliability == "descriptive_only")])
     rows = [row for name in measures for row in headline(leakage[leakage.metric == name]).to_dict("records")]
-    return [{**row, "label": measures[row["metric"]]} for row in sorted(rows, key=lambda row: row["system_id"])]
+    return [{**row, "label": measures[row["metric"]], "few": row["system_id"] in few} for row in sorted(rows, key=lambda row: str(row["system_id"]))]
 
 
 def _embedded(svg: str) -> str:
@@ -250,7 +322,10 @@ def _system_rows(accuracy: pd.DataFrame) -> list[dict[Any, Any]]:
     rows: list[dict[Any, Any]] = []
     for system in in_order(metrics["balanced_accuracy"].index):
         per_metric: dict[Any, Any] = {metric: table.loc[str(system)].to_dict() for metric, table in metrics.items() if str(system) in table.index}
-        rows.append({"system_id": str(system), "leaky": system.is_leaky, **per_metric})
+        main = per_metric["balanced_accuracy"]
+        few = {"few_sources": " (few)", "descriptive_only": " (descriptive only)"}.get(main["reliability"], "")
+        sources = f"{main['n_speech_sources']} + {main['n_nonspeech_sources']}{few}"
+        rows.append({"system_id": str(system), "leaky": system.is_leaky, "sources": sources, **per_metric})
     return rows
 
 
@@ -282,7 +357,7 @@ def _used_waivers(certificates: Sequence[dict[str, Any]]) -> list[dict[str, Any]
     for certificate in certificates:
         waivers = {waiver["check"]: waiver for waiver in certificate["waivers"]}
         rows += [
-            waivers[check["id"]] | {"name": check["name"], "found": check["reason"], "split": certificate["split"]["name"]}
+            waivers[check["id"]] | {"name": check["name"].replace("_", " "), "found": check["reason"], "split": certificate["split"]["name"]}
             for check in certificate["checks"]
             if check["waived"]
         ]
@@ -295,7 +370,9 @@ def _audit(certificate: dict[str, Any]) -> dict[str, Any]:
     for check in certificate["checks"]:
         sources = check["offending_sources"]
         checks.append(
-            check | {"blocks": check["id"] in blocking, "sources": sources[:_MOST_SOURCES], "more_sources": max(0, len(sources) - _MOST_SOURCES)}
+            check
+            | {"unit": _STATISTIC_UNITS.get(check["id"], ""), "title": check["name"].replace("_", " ")}
+            | {"blocks": check["id"] in blocking, "sources": sources[:_MOST_SOURCES], "more_sources": max(0, len(sources) - _MOST_SOURCES)}
         )
     return {
         "name": certificate["split"]["name"],

@@ -58,10 +58,9 @@ def _sentence(system: System, rows: pd.DataFrame, confidence: float) -> str:
     single = rows[rows.search_seed != "all"]
     kept = int((single.origin != "searched").sum())
     text = (
-        f"By {proposer_name(row.proposer)}, over {'one search' if n_searches == 1 else f'{n_searches} searches'} of"
+        f"By {proposer_name(row.proposer)}, in {'one search' if n_searches == 1 else f'{n_searches} searches'} of"
         f" {row.n_prompts / n_searches:.0f} questions and {row.n_answers / n_searches:,.0f} answers each, the chosen question gains"
-        f" {points(row.difference)} points over the initial question's {percent(row.initial_accuracy)} on test sources, asked of the"
-        f" {asked_name(system)}"
+        f" {points(row.difference)} points over the initial question's {percent(row.initial_accuracy)} of the {asked_name(system)} on test sources"
     )
     interval = points_range(row.low, row.high)
     if interval:

@@ -1,92 +1,142 @@
-"""The report's plain summary: sentences computed from the tables, so that they cannot say more than the numbers do."""
+"""The report's answer in plain words: sentences computed from the tables, so that they cannot say more than the numbers do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from earwitness.evaluation.claims import PUBLISHED_MODEL
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.report.formats import counted, percent, percent_range, points, points_range
 from earwitness.report.style import headline, in_order, recipe_name, rows_of, system_name
+from earwitness.report.threshold_text import interval_words, threshold_words
 from earwitness.systems import BASE, LEAKY_SPLIT, System, leaks
 
 _CONCLUSIONS = {
     "different": "the two differ",
     "equivalent": "the two are equivalent within ±{margin} points",
     "inconclusive": "these data do not settle whether the two differ",
+    "corrected": "once corrected for all {pairs} comparisons, these data do not settle whether the two differ",
     "descriptive_only": "with so few sources this describes these sources only",
 }
 
 
-def summarise(
-    accuracy: pd.DataFrame, comparisons: pd.DataFrame, leakage: pd.DataFrame, certificates: list[dict[str, Any]], statistics: dict[str, float]
-) -> list[str]:
-    """Sentences on the base, every honest adapter, the best detector, what leakage bought, and the audits.
+@dataclass(frozen=True)
+class KindOfNumbers:
+    """What kind of numbers a run gives. model: the base's name. size: tiny, middle, full or own. meaning: what the numbers can say."""
 
-    accuracy, comparisons, leakage: tables of earwitness.tables. certificates: as `load_certificate` returns.
+    model: str
+    size: str
+    meaning: str
+
+
+def kind_of_numbers(model: Mapping[str, Any]) -> KindOfNumbers:
+    """The base's name, and what numbers of it say.
+
+    model: the completed configuration's section.
+    """
+    if model["origin"] == "tiny":
+        return KindOfNumbers(
+            "the embedded tiny base",
+            "tiny",
+            "a small model of Qwen2-Audio's architecture, trained from scratch in this run on synthetic sound. They show what the method finds;"
+            " they say nothing of Qwen2-Audio-7B.",
+        )
+    if model["origin"] == "assembled":
+        return KindOfNumbers(
+            "Whisper tiny.en's encoder with SmolLM2-135M-Instruct",
+            "middle",
+            "a base with real hearing and real language, joined here, of some 150 million parameters."
+            " They are its own, and say nothing of Qwen2-Audio-7B.",
+        )
+    if model["origin"] == "hub" and model["repository"] == PUBLISHED_MODEL:
+        return KindOfNumbers(PUBLISHED_MODEL, "full", "the model of the published study, at the revision that provenance names.")
+    return KindOfNumbers(str(model["repository"] if model["origin"] == "hub" else model["path"]), "own", "a model that the configuration names.")
+
+
+def answer_sentences(
+    accuracy: pd.DataFrame, comparisons: pd.DataFrame, leakage: pd.DataFrame, thresholds: pd.DataFrame | None, statistics: Mapping[str, float]
+) -> list[str]:
+    """Three sentences at most: how well the base hears, what fine-tuning changes beside the best detector, and what a leaky test would say.
+
+    accuracy, comparisons, leakage, thresholds: tables of earwitness.tables; thresholds: None without the baseline set.
     statistics: the configuration's section (confidence, equivalence_margin).
     """
     rows = accuracy[(accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")]
     main = headline(rows).set_index("system_id")
-    sentences = []
     systems = in_order(main.index)
+    sentences = []
     if BASE in systems:
-        estimate = _estimate(main.loc[str(BASE)], statistics["confidence"])
-        sentences.append(f"On sources that no system trained on, the base model reaches a balanced accuracy of {estimate}.")
-    for system in systems:
-        if system.kind == "adapter" and not system.is_leaky:
-            sentences.append(_adapter_sentence(system, main, comparisons, statistics))
-    detectors = [system for system in systems if system.kind == "detector"]
-    if detectors:
-        best = max(detectors, key=lambda system: main.loc[str(system)].estimate)
-        sentences.append(f"The best classic detector on these stimuli is {system_name(best)} with {_estimate(main.loc[str(best)])}.")
-    for row in rows_of(headline(leakage[leakage.metric == "balanced_accuracy"])):
-        sentences.append(_leakage_sentence(row))
-    sentences += _audit_sentences(certificates)
-    return sentences
+        where = " where guessing gives 50 %"
+        sentences.append(
+            f"As it is, the model tells speech from other sounds in {_estimate(main.loc[str(BASE)], statistics['confidence'])} of cases,"
+            f"{where}, on speakers and sounds that nothing trained on{_reach(thresholds)}."
+        )
+    sentences.append(_adapted_sentence(systems, main, comparisons, statistics))
+    for row in rows_of(headline(leakage[leakage.metric == "balanced_accuracy"]))[:1]:
+        sentences.append(_leakage_sentence(row, accuracy))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _estimate(row: Any, confidence: float | None = None) -> str:
     interval = percent_range(row.low, row.high)
     if not interval:
         return percent(row.estimate)
-    return f"{percent(row.estimate)} {f'({100 * confidence:g} % interval clustered by source: {interval})' if confidence else interval}"
+    return f"{percent(row.estimate)} {f'({100 * confidence:g} % interval {interval})' if confidence else interval}"
 
 
-def _adapter_sentence(system: System, main: pd.DataFrame, comparisons: pd.DataFrame, statistics: dict[str, float]) -> str:
-    text = f"Fine-tuned on the honest split ({recipe_name(system)}), it reaches {_estimate(main.loc[str(system)])}"
-    for row in rows_of(comparisons[comparisons.test_set == "unseen"]):
-        if {row.system_a, row.system_b} != {str(system), str(BASE)}:
-            continue
-        sign = 1 if row.system_a == str(system) else -1
-        low, high = sorted((sign * row.low, sign * row.high))
-        conclusion = _CONCLUSIONS[row.conclusion].format(margin=f"{100 * statistics['equivalence_margin']:g}")
-        change = f"{points(sign * row.difference)} points {points_range(low, high)}".rstrip()
-        return f"{text}, a change of {change}: {conclusion}."
-    return f"{text}."
+def _reach(thresholds: pd.DataFrame | None) -> str:
+    """From which duration on the base is right three times in four, where that was found."""
+    if thresholds is None:
+        return ""
+    own = thresholds[(thresholds.system_id == str(BASE)) & (thresholds.measure == "balanced_accuracy") & (thresholds.axis == "duration")]
+    for row in rows_of(own[own.status.isin(["ok", "left_censored", "right_censored"])])[:1]:
+        limit = {"ok": "from {} on", "left_censored": "even below {}", "right_censored": "only above {}"}[row.status]
+        found = f"{limit.format(threshold_words(row).lstrip('<>').strip())} {interval_words(row)}".rstrip()
+        return f"; without noise it is right three times in four {found}"
+    return ""
 
 
-def _leakage_sentence(row: Any) -> str:
-    name = recipe_name(System.parse(row.system_id))
-    text = (
-        f"Trained on the leaky row-random split ({name}), it scores {percent(row.own_test)} on that split's own test rows"
-        f" but {percent(row.unseen_sources)} on unseen sources"
-    )
-    if row.inflation <= 0:
-        text = text.replace(" but ", " and ")
-    bought = f"{points(row.inflation)} points {points_range(row.low, row.high)}".rstrip()
-    if row.low > 0:
-        verdict = f"leakage bought {bought}"
-    elif pd.isna(row.low):
-        verdict = f"a difference of {bought}, for which there are too few sources to give an interval"
-    else:
-        verdict = f"a difference of {bought}, which these data cannot tell from none" if row.high >= 0 else f"a difference of {bought}"
-    base = f"the base scores {percent(row.base_own_test)} and {percent(row.base_unseen_sources)} on the same two sets"
-    return f"{text}: {verdict} ({base})."
+def _adapted_sentence(systems: Sequence[System], main: pd.DataFrame, comparisons: pd.DataFrame, statistics: Mapping[str, float]) -> str:
+    adapters = [system for system in systems if system.kind == "adapter" and not system.is_leaky]
+    detectors = [system for system in systems if system.kind == "detector"]
+    text = ""
+    if adapters:
+        of_recipe = f" ({recipe_name(adapters[0])})" if len(adapters) > 1 else ""
+        text = f"Fine-tuned on other speakers{of_recipe} it reaches {_estimate(main.loc[str(adapters[0])])}"
+        for row in rows_of(comparisons[comparisons.test_set == "unseen"]):
+            if {row.system_a, row.system_b} == {str(adapters[0]), str(BASE)}:
+                sign = 1 if row.system_a == str(adapters[0]) else -1
+                corrected = row.conclusion == "inconclusive" and (row.low > 0 or row.high < 0)
+                conclusion = _CONCLUSIONS["corrected" if corrected else row.conclusion]
+                known = {"margin": f"{100 * statistics['equivalence_margin']:g}", "pairs": len(comparisons)}
+                text += f", {points(sign * row.difference)} points: {conclusion.format(**known)}"
+    if detectors:
+        best = max(detectors, key=lambda system: main.loc[str(system)].estimate)
+        found = f"the best classic detector, {system_name(best)}, reaches {_estimate(main.loc[str(best)])}"
+        text = f"{text}; {found}" if text else found[0].upper() + found[1:]
+    return f"{text}." if text else ""
 
 
-def _audit_sentences(certificates: Sequence[dict[str, Any]]) -> list[str]:
-    """A sentence per audit, but one for all folds and nested training sets that simply passed."""
+def _leakage_sentence(row: Any, accuracy: pd.DataFrame) -> str:
+    """What the leaky test says, and whether its sources are enough to tell what leakage bought."""
+    own = headline(accuracy[(accuracy.system_id == row.system_id) & (accuracy.test_set == LEAKY_SPLIT) & (accuracy.metric == "balanced_accuracy")])
+    counts = "".join(f"the {tested.n_speech_sources} speakers and {tested.n_nonspeech_sources} sounds" for tested in rows_of(own)) or "speakers"
+    text = f"Tested on {counts} that it trained on, a leaky adapter scores {percent(row.own_test)}, and {percent(row.unseen_sources)} on unseen ones"
+    if (own.reliability == "descriptive_only").any():
+        few = min(*own.n_speech_sources, *own.n_nonspeech_sources)
+        return f"{text}: {few} sources of a class cannot settle what leakage bought, so the figure shows each as a dot."
+    if not row.low <= 0 <= row.high and not pd.isna(row.low):
+        return f"{text}: leakage bought {points(row.inflation)} points {points_range(row.low, row.high)}."
+    return f"{text}, a difference of {points(row.inflation)} points that these data cannot tell from none."
+
+
+def audit_sentences(certificates: Sequence[dict[str, Any]]) -> list[str]:
+    """A sentence per audit, but one for all folds and nested training sets that simply passed.
+
+    certificates: as `load_certificate` returns.
+    """
     of_experiments = [certificate for certificate in certificates if certificate["split"]["name"].startswith(("fold_", "train_", "by_"))]
     leaky = [certificate for certificate in of_experiments if leaks(certificate["split"]["name"]) and certificate["status"] == "fail"]
     passed = [certificate for certificate in of_experiments if not leaks(certificate["split"]["name"]) and _clean(certificate)]
@@ -95,24 +145,32 @@ def _audit_sentences(certificates: Sequence[dict[str, Any]]) -> list[str]:
     return sentences + ([f"Of the published design by row, {counted(len(leaky), 'draw')} failed theirs, as they should."] if leaky else [])
 
 
+def audit_warnings(certificates: Sequence[dict[str, Any]]) -> list[str]:
+    """The sentences on what must be known before any number is believed: an honest audit that failed or was waived, a leaky one that passed."""
+    known = (certificate for certificate in certificates if leaks(certificate["split"]["name"]) == (certificate["status"] == "pass"))
+    waived = (certificate for certificate in certificates if certificate["status"] == "pass" and not _clean(certificate))
+    unexpected = {certificate["split"]["name"]: certificate for certificate in [*known, *waived]}
+    return [_audit_sentence(certificate) for certificate in unexpected.values()]
+
+
 def _clean(certificate: dict[str, Any]) -> bool:
     return certificate["status"] == "pass" and not any(check["waived"] for check in certificate["checks"])
 
 
 def _audit_sentence(certificate: dict[str, Any]) -> str:
     name, passed = certificate["split"]["name"], certificate["status"] == "pass"
-    blocking = ", ".join(check["name"] for check in blocking_checks(certificate["checks"]))
+    blocking = ", ".join(check["name"].replace("_", " ") for check in blocking_checks(certificate["checks"]))
     if leaks(name):
         return (
             f"{'The leaky split' if name == LEAKY_SPLIT else f'The split {name}'} passed its leakage audit, which it should not."
             if passed
-            else f"The leaky split failed its leakage audit, as it should ({blocking})."
+            else "The leaky split failed its leakage audit, as it should."
         )
     known = {"tuning": "What was fitted (thresholds, statistics)", "grouped": "The honest split"}
     audited = known.get(name, f"The split {name}")
-    waived = ", ".join(f"{check['id']} {check['name']}" for check in certificate["checks"] if check["waived"])
+    waived = ", ".join(f"{check['id']} {check['name'].replace('_', ' ')}" for check in certificate["checks"] if check["waived"])
     if not passed:
-        return f"{audited} FAILED its leakage audit ({blocking}): do not rely on the numbers above."
+        return f"{audited} FAILED its leakage audit ({blocking}): do not rely on the numbers of this page."
     if waived:
         return f"{audited} passed its leakage audit only because failed checks were waived ({waived})."
     gate = "" if name == "tuning" else ", and so its gate opened"

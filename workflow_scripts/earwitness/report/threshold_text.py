@@ -1,13 +1,15 @@
 """Thresholds in words: how a table, a figure and a sentence print them."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from earwitness.report.formats import MISSING, decimal
-from earwitness.report.style import in_order, rows_of
+from earwitness.report.style import in_order, rows_of, system_name
+from earwitness.systems import BASE, System
 
 PSYCHOACOUSTIC_FIGURES = ("duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr", "hearing_and_saying")
 """Names of the figures of the baseline set, in the page's order."""
@@ -79,12 +81,22 @@ def threshold_rows(thresholds: pd.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
+def base_sentence(rows: Sequence[dict[str, Any]]) -> str:
+    """Where the base reaches the target on every curve, in one sentence.
+
+    rows: as `threshold_rows` returns.
+    """
+    own = [row for row in rows if row["system_id"] == str(BASE) and not row["curve"].endswith("grid")]
+    found = "; ".join(f"{row['curve']}, {row['measures'][0]['value']} {row['measures'][0]['interval']}".rstrip() for row in own)
+    return f"The base gets there at: {found}." if found else ""
+
+
 def contrast_rows(contrasts: pd.DataFrame) -> list[dict[str, Any]]:
     """The page's table of tests between thresholds in balanced accuracy: those that could be tested, in the table's order."""
     return [
         {
             "system": row.system_a,
-            "against": row.system_b if row.question == "system" else f"{row.held_duration_b}{_SPACE}ms",
+            "against": system_name(System.parse(row.system_b)) if row.question == "system" else f"{row.held_duration_b}{_SPACE}ms",
             "curve": _contrast_curve(row),
             "value": _contrast_value(row),
             "interval": _contrast_interval(row),
@@ -121,8 +133,8 @@ def _contrast_curve(row: Any) -> str:
 
 
 def _contrast_name(row: Any) -> str:
-    against = row.system_b if row.question == "system" else f"{row.held_duration_b}{_SPACE}ms"
-    return f"{row.system_a} against {against} ({_contrast_curve(row)})"
+    against = system_name(System.parse(row.system_b)) if row.question == "system" else f"{row.held_duration_b}{_SPACE}ms"
+    return f"{system_name(System.parse(row.system_a))} against {against} ({_contrast_curve(row)})"
 
 
 def _contrast_value(row: Any) -> str:
