@@ -17,7 +17,7 @@ JUDGED = {"judge_claims"} | PROVENANCE
 OF_CLAIMS = {"plot_leakage", "plot_psychometrics"} | JUDGED
 HAND_OVER = {"hand_over_adapter", "tune_segments", "measure_detection"}
 SECOND_AUDIT = {"audit_tuning", "render_audit", "gate_tuning"} | HAND_OVER
-FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage"}
+FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage", "plot_phases"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
 PHASES = {"measure_phases", "plot_phases"}
 PROMPTS_TESTED = {"compare_prompts", "plot_prompts"} | PHASES
@@ -180,7 +180,7 @@ CODE = [
         "a number in a figure, `report/accuracy_figure.py`", appended(LIBRARY + "report/accuracy_figure.py", "\nMORE = 1\n"), {"plot_accuracy"} | PAGE
     ),
     case("the style of all figures, `report/style.py`", appended(LIBRARY + "report/style.py", "\nMORE = 1\n"), STYLED | PROVENANCE),
-    case("the template `report/report.html.jinja`", appended(LIBRARY + "report/report.html.jinja", "\n"), PAGE),
+    case("the page's template or a part of it, `report/html/*.jinja`", appended(LIBRARY + "report/html/answer.html.jinja", "\n"), PAGE),
     case(
         "a rule's command",
         replaced("rules/report.smk", '"python workflow_scripts/plot_training.py ', '"python  workflow_scripts/plot_training.py '),

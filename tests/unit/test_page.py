@@ -21,7 +21,7 @@ from earwitness.evaluation.claims import claims_table, load_claims
 from earwitness.report.comparison_text import verdict_words
 from earwitness.report.draws_text import DrawsSection
 from earwitness.report.experiment_text import ExperimentSection
-from earwitness.report.formats import p_value, percent, percent_range, points
+from earwitness.report.formats import chance, p_value, percent, percent_range, points
 from earwitness.report.listening import Answer, Cell, ListeningMatrix
 from earwitness.report.origins import RULE_FILES
 from earwitness.report.page import (
@@ -343,6 +343,7 @@ def test_a_failed_audit_of_what_was_fitted_is_said_first_and_blocks_no_training(
 def test_numbers_read_the_same_everywhere():
     assert percent(0.8416) == "84.2\N{NO-BREAK SPACE}%" and percent(np.nan) == "–"
     assert percent_range(0.5, 1.0) == "[50.0,\N{NO-BREAK SPACE}100.0]" and percent_range(np.nan, 1.0) == ""
+    assert [chance(value) for value in (0.18, 0.5, 0.4957, 0.50002, 1.0)] == ["18", "50", "49.6", "50", "100"]
     assert points(-0.0312) == "\N{MINUS SIGN}3.1" and points(-0.0001) == "0.0" and points(0.1) == "+10.0"
     assert p_value(0.0002) == "<\N{NO-BREAK SPACE}0.001" and p_value(0.0456) == "0.046" and p_value(None) == "–"
 

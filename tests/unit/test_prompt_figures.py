@@ -64,12 +64,12 @@ def test_the_control_comes_last():
 @pytest.mark.parametrize(("low", "verdict"), [(-0.01, "which covers zero"), (0.002, "which does not cover zero")])
 def test_the_sentence_says_no_more_than_the_interval_does(low, verdict):
     sentences = prompt_sentences(examples.gains(low=low), 0.95, "none")
-    assert len(sentences) == 2 and all(verdict in sentence and "over 3 searches" in sentence for sentence in sentences)
-    assert "over 3 searches of 45 questions and 6,600 answers each" in sentences[0]
+    assert len(sentences) == 2 and all(verdict in sentence and "in 3 searches" in sentence for sentence in sentences)
+    assert "in 3 searches of 45 questions and 6,600 answers each" in sentences[0]
     assert "gains +1.2 points" in sentences[0] and "expected to show +3.0" in sentences[0]
-    assert "asked of the adapter attention, seed 42" in prompt_sentences(examples.gains(systems=BOTH), 0.95, "none")[-1]
+    assert "of the adapter attention, seed 42 on test sources" in prompt_sentences(examples.gains(systems=BOTH), 0.95, "none")[-1]
     [single] = prompt_sentences(examples.gains(("edits",), ("1",), low=np.nan), 0.95, "none")
-    assert "over one search" in single and "interval" not in single
+    assert "in one search" in single and "interval" not in single
 
 
 def test_a_proposer_that_contributed_nothing_gets_no_credit():

@@ -18,6 +18,12 @@ def percent_range(low: float | None, high: float | None) -> str:
     return f"[{100 * low:.1f},{_SPACE}{100 * high:.1f}]"
 
 
+def chance(probability: float) -> str:
+    """A probability in [0, 1] in whole per cent without the sign; near one half with as many decimals as show on which side it lies, up to 2."""
+    texts = (f"{100 * probability:.{digits}f}" for digits in range(3))
+    return next((text for text in texts if float(text) != 50), "50")
+
+
 def points(difference: float | None) -> str:
     """A difference of shares in percentage points with its sign, such as "+3.2"."""
     if difference is None or without_value(difference):

@@ -25,7 +25,7 @@ class Numbering:
 
     def name(self, kind: str, name: str) -> str:
         """What a link says, as text. Raises KeyError where the page has no such figure or table."""
-        return f"{kind.capitalize()} {0 if self.known is None else self.known[f'{kind}-{name}']}"
+        return f"{kind.capitalize()}\N{NO-BREAK SPACE}{0 if self.known is None else self.known[f'{kind}-{name}']}"
 
     def link(self, kind: str, name: str) -> Markup:
         """A link such as "Figure 3". Raises KeyError where the page has no such figure or table."""

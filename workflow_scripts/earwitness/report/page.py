@@ -171,6 +171,7 @@ def _environment(folder: Path) -> jinja2.Environment:
         percent=formats.percent,
         points=formats.points,
         p_value=formats.p_value,
+        chance=formats.chance,
         decimal=formats.decimal,
         counted=formats.counted,
         system=lambda text: system_name(System.parse(text)),

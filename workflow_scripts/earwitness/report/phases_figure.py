@@ -55,8 +55,8 @@ def draw_phases(phases: pd.DataFrame, accuracy: pd.DataFrame, sources: pd.DataFr
     lines = len(rows) + _LEAKY_HEIGHT * len(leaky)
     figure = Figure(figsize=(NARROW, 1.15 + 0.42 * lines), layout="constrained")
     axes = figure.add_subplot()
-    for position, row in enumerate(rows):
-        _draw_row(axes, position, row, "base model, searched question" if row.phase == "prompt" else system_name(System.parse(row.system_id)))
+    for line, row in enumerate(rows):
+        _draw_row(axes, line, row, "base model, searched question" if row.phase == "prompt" else system_name(System.parse(row.system_id)))
     for position, row in ((len(rows) + 0.6 + _LEAKY_HEIGHT * number, row) for number, row in enumerate(leaky)):
         few = row.reliability == "descriptive_only"
         counts = f"{row.n_speech_sources} speakers and {row.n_nonspeech_sources} sounds that it trained on"

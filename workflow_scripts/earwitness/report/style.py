@@ -97,7 +97,7 @@ _LEAKY_LOOKS = (
 )
 _PROBE_LOOKS = {
     "tower_probe": Look("#6a3fa0", "D", _SHORT, "◆"),
-    "untrained_probe": Look("#7d63b0", "d", _DOTTED, "♦"),
+    "untrained_probe": Look("#7d63b0", "d", _DOTTED, "◊"),
     "acoustics_probe": Look("#4b4f9e", "8", _MIXED, "⬣"),
 }
 _DETECTOR_LOOKS = {

@@ -87,8 +87,8 @@ def base_sentence(rows: Sequence[dict[str, Any]]) -> str:
     rows: as `threshold_rows` returns.
     """
     own = [row for row in rows if row["system_id"] == str(BASE) and not row["curve"].endswith("grid")]
-    found = "; ".join(f"{row['curve']}, {row['measures'][0]['value']} {row['measures'][0]['interval']}".rstrip() for row in own)
-    return f"The base gets there at: {found}." if found else ""
+    found = "; ".join(f"{row['measures'][0]['value']} {row['measures'][0]['interval']} ({row['curve']})".replace("  ", " ") for row in own)
+    return f"The base gets there at {found}." if found else ""
 
 
 def contrast_rows(contrasts: pd.DataFrame) -> list[dict[str, Any]]:
