@@ -155,7 +155,13 @@ rule measure_detection:
         # its folder is named
         detector=[*DETECTOR_FILES, "results/detector/segments.json"] if plan.honest_arms else [],
     output:
-        table=report("results/tables/detection.csv", caption="captions/detection.rst", category="Tables"),
+        table=report(
+            "results/tables/detection.csv",
+            caption="captions/detection.rst",
+            category="Detectors",
+            subcategory="Tables",
+            labels={"shows": "Speech found in test recordings"},
+        ),
         roc="results/tables/detection_roc.csv",
     log:
         "results/logs/measure_detection.log",

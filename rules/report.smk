@@ -417,7 +417,8 @@ rule write_report:
         ),
         tables=expand(
             "results/tables/{table}.csv",
-            table=["accuracy", "comparisons", "leakage", "stimuli", "generation", "test_sizes"] + STUDY_TABLES,
+            table=["accuracy", "comparisons", "detection", "leakage", "stimuli", "generation", "test_sizes"]
+            + STUDY_TABLES,
         )
         + plan.baseline_and_prompt_tables,
         experiments=expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED),

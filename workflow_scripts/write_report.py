@@ -33,6 +33,7 @@ from earwitness.tables.accuracy import ACCURACY
 from earwitness.tables.calibration import CALIBRATION
 from earwitness.tables.claims import CLAIMS
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.detection import DETECTION
 from earwitness.tables.draws import DRAWS
 from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.error_analysis import ERROR_RATES, ERRORS
@@ -53,6 +54,7 @@ TABLES = {
     "accuracy": ACCURACY,
     "calibration": CALIBRATION,
     "comparisons": COMPARISONS,
+    "detection": DETECTION,
     "ensembles": ENSEMBLES,
     "error_rates": ERROR_RATES,
     "generation": GENERATION,

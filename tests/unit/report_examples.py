@@ -13,6 +13,7 @@ from earwitness.systems import System
 from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.detection import DETECTION
 from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.error_analysis import ERROR_RATES
 from earwitness.tables.experiments import EFFICIENCY, EXPERIMENT, LEARNING_CURVE, TEST_SIZES
@@ -198,6 +199,15 @@ def error_rates(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
     levels = [("all", "all"), ("category", "dog"), ("duration_ms", "200"), ("snr_db", "-5")]
     rows = [[system, label, *level, 0.2, 0.1, 0.3, 350, 14] for system in systems for label in ("SPEECH", "NONSPEECH") for level in levels]
     return validate(pd.DataFrame(rows, columns=list(ERROR_RATES.columns)), ERROR_RATES)
+
+
+def detection(systems: Sequence[str] = ("attention-grouped", "silero")) -> pd.DataFrame:
+    rows = [
+        [system, rule, 12, 14, 300.0, 200.0, 0.2 + 0.1 * number, 0.15, 0.45, 0.12, 0.08 + 0.1 * number, 0.1, 0.9, 0.5, 0.35, 0.1, 0.2]
+        for number, system in enumerate(systems)
+        for rule in ("own", "tuned")
+    ]
+    return validate(pd.DataFrame(rows, columns=list(DETECTION.columns)), DETECTION)
 
 
 def phases(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:

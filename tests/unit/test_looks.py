@@ -20,7 +20,7 @@ from earwitness.systems import PROBES, System
 
 MODULES = sorted(Path(style.__file__).parent.glob("*_figure*.py"))
 ADAPTERS = ("attention-grouped", "attention-row_random", "attention-grouped+mean", "attention-grouped+vote")
-KNOWN = ("base", *ADAPTERS, *PROBES, "silero", "webrtc", "energy")
+KNOWN = ("base", *ADAPTERS, *PROBES, "silero", "webrtc", "energy", "firered", "pyannote")
 DRAWN = {
     **STUDY_FIGURES,
     **FIGURES_OF_MANY,

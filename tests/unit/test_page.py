@@ -104,7 +104,7 @@ def standard() -> Report:
         experiments=[section()],
         certificates=[examples.certificate("row_random", ["v1", "v2"]), examples.certificate()],
         claims=claims_table(LEDGER, {"accuracy": examples.accuracy()}, False, 0.95),
-        systems=SystemTables(examples.accuracy(), examples.calibration(), examples.error_rates(), examples.test_sizes()),
+        systems=SystemTables(examples.accuracy(), examples.calibration(), examples.detection(), examples.error_rates(), examples.test_sizes()),
         comparison=ComparisonTables(examples.comparisons(), examples.power(), examples.variance(), examples.ensembles(), examples.leakage()),
         material=MaterialTables(
             {"voxconverse": examples.audio_check(["audio/bad.wav"]), "esc50": examples.audio_check()},
@@ -477,6 +477,14 @@ def test_one_clip_is_heard_at_every_duration_and_snr_with_every_systems_answer()
     assert sounds == [f"speech, {duration} ms at {snr} dB" for snr in (10, -5) for duration in (40, 200)]
     assert parsed.text.count("✗") == 4 and len([1 for tag, values in parsed.tags if tag == "li" and values.get("class") == "wrong"]) == 4
     assert "base model, zero-shot" in parsed.text and "speaker 7" in parsed.text
+
+
+def test_whole_recordings_are_told_of_with_error_rates_and_left_out_where_nothing_was_annotated():
+    text = page().text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "In 12 test recordings of 14 sources, 300 s of speech, the detection error rate" in text
+    assert "attention adapter, honest split 20.0 % [15.0, 45.0] (own rule) and Silero VAD 30.0 % [15.0, 45.0] (own rule)" in text
+    nothing = examples.detection().assign(error_rate=np.nan)
+    assert "recordings" not in page(detection=nothing).values("id") and "detection error rate" not in page(detection=nothing).text
 
 
 def test_costs_are_a_table_and_a_figure_only_where_recipes_differ():

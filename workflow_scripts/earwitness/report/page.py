@@ -15,6 +15,7 @@ from earwitness.leakage.certificate import blocking_checks
 from earwitness.report import formats
 from earwitness.report.claims_text import claims_content
 from earwitness.report.comparison_text import VARIANCE_COLUMNS, comparison_rows, conclusion_sentences, variance_rows, verdict_words
+from earwitness.report.detection_text import detection_rows, detection_sentence
 from earwitness.report.draws_text import DrawsSection, draws_sentences
 from earwitness.report.error_text import calibration_sentence, error_sentences
 from earwitness.report.experiment_text import ExperimentSection, cost_rows, cost_sentence, experiment_rows, experiment_sentences, size_sentences
@@ -60,10 +61,11 @@ _STATISTIC_UNITS = {
 
 @dataclass(frozen=True)
 class SystemTables:
-    """Every system by itself: earwitness.tables ACCURACY, CALIBRATION, ERROR_RATES and TEST_SIZES."""
+    """Every system by itself: earwitness.tables ACCURACY, CALIBRATION, DETECTION, ERROR_RATES and TEST_SIZES."""
 
     accuracy: pd.DataFrame
     calibration: pd.DataFrame
+    detection: pd.DataFrame
     error_rates: pd.DataFrame
     test_sizes: pd.DataFrame
 
@@ -232,6 +234,8 @@ def _of_systems(tables: SystemTables, statistics: Mapping[str, float]) -> dict[s
         "systems": systems,
         "calibration": _calibration_rows(tables.calibration),
         "calibration_sentence": calibration_sentence(tables.calibration),
+        "detection": detection_rows(tables.detection),
+        "detection_sentence": detection_sentence(tables.detection),
         "error_rates": _error_rate_rows(tables.error_rates),
         "error_sentences": error_sentences(tables.error_rates),
         "test_sizes": size_sentences(tables.test_sizes, statistics["confidence"], statistics["power"]),

@@ -104,8 +104,11 @@ _DETECTOR_LOOKS = {
     "silero": Look("#a15c00", "^", _LONG, "▲"),
     "webrtc": Look("#4f6d7a", "v", _SHORT, "▼"),
     "energy": Look("#7d4e3f", "X", _MIXED, "✖"),
+    "firered": Look("#8a6d00", "<", _DOTTED, "◀"),
+    "pyannote": Look("#9c4a1a", ">", _SHORT, "▶"),
 }
-_FURTHER_DETECTORS = (Look("#8a6d00", "<", _DOTTED, "◀"), Look("#9c4a1a", ">", _SHORT, "▶"), Look("#5f5a1e", "<", _LONG, "◀"))
+_FURTHER_DETECTORS = (Look("#5f5a1e", "<", _LONG, "◀"), Look("#6b5a86", ">", _LONG, "▶"), Look("#4d6b4f", "v", _LONG, "▼"))
+
 _RECIPES = ("attention", "attention_mlp", "language_model", "published")
 """Recipes with a look of their own; others share these, told apart by name."""
 
@@ -245,6 +248,8 @@ ON_DARK_PAPER = {
     "#8a6d00": "#d9bb45",
     "#9c4a1a": "#eb9a68",
     "#5f5a1e": "#c3bd77",
+    "#6b5a86": "#b9a6dc",
+    "#4d6b4f": "#9fc2a1",
     "#7a6a00": "#d3c04a",
     "#9c2f4f": "#f08aa6",
     "#5b6470": "#adb6c2",

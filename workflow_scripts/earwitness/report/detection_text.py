@@ -1,0 +1,37 @@
+"""How well speech is found in whole recordings, in a sentence and in rows."""
+
+from typing import Any
+
+import pandas as pd
+
+from earwitness.report.formats import counted, percent_range
+from earwitness.report.style import in_order, rows_of, system_name, without_value
+from earwitness.systems import System
+
+
+def detection_rows(detection: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows of the page's table, in the order of systems, of every rule; those without annotated speech are left out.
+
+    detection: earwitness.tables.detection.DETECTION.
+    """
+    order = {str(system): place for place, system in enumerate(in_order(detection.system_id))}
+    rows = detection[detection.error_rate.notna()].to_dict("records")
+    return sorted(rows, key=lambda row: (order[row["system_id"]], row["rule"]))
+
+
+def detection_sentence(detection: pd.DataFrame) -> str:
+    """The detection error rate of what this study hands over, and the lowest of a classic detector; empty where nothing was annotated."""
+    known = detection[detection.error_rate.notna()]
+    ours = [row for row in rows_of(known) if System.parse(row.system_id).kind != "detector"]
+    others = [row for row in rows_of(known.sort_values("error_rate", kind="stable")) if System.parse(row.system_id).kind == "detector"]
+    found = [f"{system_name(System.parse(row.system_id))} {_rate(row)}" for row in [*ours[:1], *others[:1]]]
+    if not found:
+        return ""
+    row = rows_of(known)[0]
+    where = f"In {counted(row.n_recordings, 'test recording')} of {counted(row.n_sources, 'source')}, {row.speech_s:,.0f} s of speech"
+    return f"{where}, the detection error rate, missed speech and false alarms over speech, is {' and '.join(found)}."
+
+
+def _rate(row: Any) -> str:
+    interval = "" if without_value(row.low) else f" {percent_range(row.low, row.high)}"
+    return f"{100 * row.error_rate:.1f}\N{NO-BREAK SPACE}%{interval} ({row.rule} rule)"
