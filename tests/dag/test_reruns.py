@@ -37,7 +37,7 @@ AFTER_PREDICTIONS = (
     | PSYCHOACOUSTICS
     | JUDGED
 )
-OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - HAND_OVER) | PHASES | {"ensemble_seeds", "list_errors"}
+OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - HAND_OVER) | {"measure_phases", "ensemble_seeds", "list_errors"}
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 ADAPTERS = {"train_adapter"} | AFTER_TRAINING
 AFTER_SPLITS = (
