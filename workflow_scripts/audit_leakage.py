@@ -24,9 +24,16 @@ from earwitness.tables.files import write_table
 RENDERER = Path(__file__).with_name("render_audit.py")
 
 
+EXAMPLES = """\
+examples:
+  earwitness audit --train train.csv --test test.csv --certificate certificate.json --evidence evidence.csv --html report.html
+  earwitness audit --manifest all.csv --certificate c.json --evidence e.csv --junit audit.xml      # a column part divides it
+"""
+
+
 @one_line_errors
 def main() -> None:
-    parser = AuditArguments(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_audit_arguments(parser)
     parser.add_argument("--certificate", type=Path, required=True, help="where the certificate goes (JSON)")
     parser.add_argument("--evidence", type=Path, required=True, help="where the evidence goes (CSV)")

@@ -45,9 +45,18 @@ def resamples(text: str) -> int:
     return int(number_in(100, 1_000_000, text))
 
 
+EXAMPLES = """\
+examples:
+  earwitness fit counts.csv --axis log --guess-rate 0.5 --target 0.75
+  earwitness fit counts.csv --axis linear --sigmoid logistic --lapse-rate 0.02 --output fit.json
+
+exit codes: 0 fitted, whatever the status; 1 bad input; 2 wrong command line
+"""
+
+
 @one_line_errors
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("counts", type=Path, help="table of counts (CSV) with columns level, correct, total and, optionally, source")
     parser.add_argument("--output", type=Path, help="where the JSON goes; without it, to the screen")
     parser.add_argument("--guess-rate", type=rate, default=0.5, help="proportion correct by guessing (default 0.5)")

@@ -48,9 +48,16 @@ def sources_of_part(text: str) -> tuple[str, tuple[int, int]]:
     return part, (int(speech), int(other))
 
 
+EXAMPLES = """\
+examples:
+  earwitness propose-split --train train.csv --test test.csv --out proposal/
+  earwitness propose-split --manifest all.csv --out proposal/                                    # not divided yet
+"""
+
+
 @one_line_errors
 def main() -> None:
-    parser = AuditArguments(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_audit_arguments(parser)
     parser.add_argument("--certificate", type=Path, help="the certificate of the split's audit (JSON); with --evidence, saves an audit")
     parser.add_argument("--evidence", type=Path, help="the evidence of the split's audit (CSV)")

@@ -12,10 +12,18 @@ from earwitness.leakage.report import render_page, render_report
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.files import read_table
 
+EXAMPLES = """\
+examples:
+  earwitness export certificate.json evidence.csv --html report.html --sarif audit.sarif
+  earwitness export certificate.json evidence.csv --in-toto statement.json --croissant croissant.json
+
+exit codes: 0 written; 1 bad input; 2 wrong command line
+"""
+
 
 @one_line_errors
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("certificate", type=Path, help="the audit's certificate (JSON)")
     parser.add_argument("evidence", type=Path, help="the audit's evidence (CSV)")
     parser.add_argument("--report", type=Path, help="where the report goes (Markdown)")

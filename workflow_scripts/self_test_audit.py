@@ -14,10 +14,15 @@ from earwitness.core.files import write_json
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.self_test import detection_table, sampled, self_test
 
+EXAMPLES = """\
+example:
+  earwitness self-test --train train.csv --test test.csv
+"""
+
 
 @one_line_errors
 def main() -> None:
-    parser = AuditArguments(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_audit_arguments(parser)
     parser.add_argument("--json", type=Path, help="where the result goes (JSON)")
     parser.add_argument("--sources", type=int, default=10, help="sources of every part and class that the copies hold (default: 10)")

@@ -15,10 +15,15 @@ from earwitness.leakage.authenticity import faults, files_in
 from earwitness.leakage.certificate import CERTIFICATE, TUNING, printable
 from earwitness.leakage.verdict import verdict
 
+EXAMPLES = """\
+example:
+  earwitness verify-certificate certificate.json --data train.csv test.csv audio/ --evidence evidence.csv
+"""
+
 
 @one_line_errors
 def main() -> None:
-    parser = AuditArguments(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("certificate", type=Path, help="the certificate (JSON)")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="what was audited: its files, or folders that hold them")
     parser.add_argument("--evidence", type=Path, help="the evidence that came with the certificate (CSV)")

@@ -9,12 +9,19 @@ import sys
 from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
+from earwitness.leakage.arguments import AuditArguments
 from earwitness.provenance.verification import differences_between, differences_from_digests
+
+EXAMPLES = """\
+examples:
+  earwitness verify results/                          # with the digests in it
+  earwitness verify results/ --against other/results/
+"""
 
 
 @one_line_errors
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="results of a finished run")
     parser.add_argument("--against", type=Path, help="other results; every file but those that vary from run to run is compared")
     args = parser.parse_args()

@@ -5,7 +5,9 @@ from pathlib import Path
 from earwitness.audio.files import UnreadableAudio, examine
 from earwitness.core.errors import InputError
 from earwitness.core.folders import refuse_unreadable_name
-from earwitness.detectors.presentation import SHORTEST_MS
+
+SHORTEST_MS = 20
+"""Nothing shorter can be a stimulus."""
 
 
 def why_not_heard(path: Path) -> str:

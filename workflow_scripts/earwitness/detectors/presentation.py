@@ -8,9 +8,6 @@ from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.audio.window import Level, Window, window_of
 from earwitness.core.randomness import stream
 
-SHORTEST_MS = 20
-"""Nothing shorter can be a stimulus."""
-
 
 @dataclass(frozen=True)
 class Presentation:

@@ -20,7 +20,6 @@ from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.audio.streaming import array_blocks, mono_blocks
 from earwitness.core.errors import InputError
 from earwitness.detectors.clip_files import why_not_heard
-from earwitness.detectors.folder import load_detector_folder
 from earwitness.detectors.frames import FRAME_DETECTORS, frame_detector
 from earwitness.detectors.segments import Segment, Segmenter, SegmentRule
 from earwitness.detectors.tracks import FloatArray, FrameDetector
@@ -68,6 +67,9 @@ class SpeechDetector:
             if base is not None or options:
                 raise InputError(f"{which} has no base model and no options; leave them out")
             return cls(frame_detector(str(which)))
+        # Only a folder needs pandas, torch and all that.
+        from earwitness.detectors.folder import load_detector_folder
+
         folder = load_detector_folder(Path(which))
         from earwitness.detectors.listener import trained_listener
 
