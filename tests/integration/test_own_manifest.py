@@ -56,6 +56,7 @@ def test_a_folder_and_a_table_become_a_grouped_split_with_its_audit(checkout):
     settings = {"sources": {"mine": own}, "stimuli": {"durations_ms": [200], "snrs_db": [10]}, "resources": {"stimulus_shards": 1}}
     done = checkout.study(checkout.overlay(settings), "results/audit/grouped/report.md")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Look at the audits: results/audit/grouped/report.html" in done.stderr and "of processor time in" in done.stderr
     recordings = read_table(checkout.folder / "results/recordings/mine.parquet", RECORDINGS)
     assert recordings.groupby("source_id").size().to_dict() == {f"mine:{number}": 2 for number in [*range(100, 111), *range(200, 211)]}
     split, verdicts = audit_of(checkout)
