@@ -13,6 +13,7 @@ from simulated_observers import TRUTH, simulated_answers, simulated_index
 import fit_mixed_model
 from earwitness.core.errors import InputError
 from earwitness.evaluation.response_models import Analysis, analyse, answered, fit_row, mixed_model_tables, response_model
+from earwitness.statistics import mixed_models
 from earwitness.statistics.mixed_models import INTERCEPT, MixedModel, RandomIntercept, fit, is_separated, laplace_fit, precision, robust_precision
 from earwitness.statistics.quadrature import marginal_likelihood
 from earwitness.tables.files import read_table, validate, write_table
@@ -311,6 +312,22 @@ def test_one_snr_leaves_snr_out_and_says_so():
     effects, fits = mixed_model_tables(simulated_answers(index), index, no_split(), 0.95)
     assert effects.term.to_list() == ["intercept", "logdur", "label", "label:logdur"]
     assert "one SNR only" in fits.note[0]
+
+
+def test_without_gpboost_quadrature_fits_what_it_can_and_the_rest_is_said(monkeypatch):
+    index = simulated_index(8)
+    answers = simulated_answers(index)
+    effects, _ = mixed_model_tables(answers, index, no_split(), 0.95)
+    monkeypatch.setattr(mixed_models, "_has_gpboost", lambda: False)
+    alone, fits = mixed_model_tables(answers, index, no_split(), 0.95)
+    assert (fits.status[0], fits.method[0]) == ("ok", "quadrature")
+    np.testing.assert_allclose(alone.estimate, effects.estimate, atol=1e-3)
+    np.testing.assert_allclose(alone.standard_error, effects.standard_error, rtol=0.01)
+
+    several = index.assign(clip_id=[f"{source}-{number % 2}" for number, source in enumerate(index.source_id)])
+    effects, fits = mixed_model_tables(answers, several, no_split(), 0.95)
+    assert fits.status.to_list() == ["not_available"] and "needs the package gpboost" in validate(fits, MIXED_MODEL_FITS).note[0]
+    assert effects.estimate.isna().all()
 
 
 def test_a_model_that_fails_its_checks_prints_no_estimate():

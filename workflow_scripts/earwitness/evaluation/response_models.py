@@ -29,6 +29,7 @@ from earwitness.statistics.mixed_models import (
     Precision,
     RandomIntercept,
     RobustPrecision,
+    can_be_fitted,
     constant_log_likelihood,
     fit,
     is_separated,
@@ -53,6 +54,8 @@ SPEECH_SOURCES, NONSPEECH_SOURCES, CLIPS = "speech_sources", "nonspeech_sources"
 ROUGH_DEVIATION = 2.0
 """With a larger standard deviation of a random intercept, the Laplace approximation can be wrong by several standard errors."""
 
+NEEDS_GPBOOST = "needs the package gpboost, not installed here"
+
 _REFERENCE = {LOG_DURATION: "100 ms", SNR: "0 dB"}
 _UNIT = {LOG_DURATION: "per tenfold duration", SNR: "per 10 dB"}
 
@@ -62,7 +65,8 @@ class Analysis:
     """A fitted model of one system's answers to one set of stimuli.
 
     status: "ok"; "separated", where some combination of the effects predicts answers perfectly and estimates are infinite;
-    "not_converged". known, robust, reduced and null are None unless "ok"; robust is None too where a source has several clips.
+    "not_converged"; "not_available", where gpboost is needed and not installed. known, robust, reduced and null are None unless "ok";
+    robust is None too where a source has several clips.
     reduced: the refit without each label term.
     """
 
@@ -169,6 +173,8 @@ def analyse(model: MixedModel) -> Analysis:
     """
     if is_separated(model):
         return Analysis(model, "separated", None, None, {}, None)
+    if not can_be_fitted(model):
+        return Analysis(model, "not_available", None, None, {}, None)
     fitted = fit(model)
     known = precision(model, fitted)
     if runs_off(fitted, known):
@@ -232,7 +238,7 @@ def fit_row(analysis: Analysis, rows: pd.DataFrame) -> dict[str, Any]:
         "formula": formula(model),
         "status": analysis.status,
         "method": analysis.fitted.method if analysis.fitted else "-",
-        "note": "; ".join(notes(rows, analysis.fitted)) or "-",
+        "note": "; ".join(notes(rows, analysis.fitted) + [NEEDS_GPBOOST] * (analysis.status == "not_available")) or "-",
         "n_answers": len(rows),
         "n_clips": rows.clip_id.nunique(),
         "n_speech_sources": counts[LABELS[0]],

@@ -20,6 +20,7 @@ _TERMS = {
 
 _PROBLEMS = {
     "separated": "its answers are predicted perfectly, so that sensitivity has no finite estimate",
+    "not_available": "the fit needs the package gpboost, which is not installed here, so that no estimate is given",
     "not_converged": "the fit did not converge, so that no estimate is given",
 }
 

@@ -7,12 +7,12 @@ known, which makes those of effects between sources too small; here they come fr
 coefficients and variances together, as lme4's do.
 """
 
+import importlib.util
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gpboost
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -20,6 +20,9 @@ from scipy import optimize, stats
 
 from earwitness.statistics.clustered import jackknife_variance
 from earwitness.statistics.quadrature import Link, marginal_likelihood
+
+if TYPE_CHECKING:
+    from gpboost import GPModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -121,8 +124,24 @@ class RobustPrecision:
     df: pd.Series
 
 
+def can_be_fitted(model: MixedModel) -> bool:
+    """Whether a model can be fitted here: Laplace's approximation needs gpboost, of which some processors have no wheel."""
+    return model.exact or _has_gpboost()
+
+
+def _has_gpboost() -> bool:
+    return importlib.util.find_spec("gpboost") is not None
+
+
 def fit(model: MixedModel, start: Fit | None = None) -> Fit:
-    """Maximise the marginal likelihood, from `start` where given: by quadrature where that is exact, else Laplace."""
+    """Maximise the marginal likelihood, from `start` where given: by quadrature where that is exact, else Laplace.
+
+    Quadrature begins at Laplace's maximum, or without gpboost at `start` or nothing. See `can_be_fitted`.
+    """
+    if not _has_gpboost():
+        deviations = pd.Series(1.0, index=[intercept.name for intercept in model.random])
+        begin = start or Fit(pd.Series(0.0, index=model.design.columns), deviations, math.nan, False, "quadrature")
+        return _refined(model, replace(begin, coefficients=begin.coefficients[model.design.columns]))
     approximate = laplace_fit(model, start)
     return _refined(model, approximate) if model.exact else approximate
 
@@ -299,7 +318,9 @@ def _in_engine_order(model: MixedModel, deviations: pd.Series) -> FloatArray:
     return deviations[[intercept.name for intercept in _engine_order(model)]].to_numpy(dtype=float)
 
 
-def _engine(model: MixedModel) -> gpboost.GPModel:
+def _engine(model: MixedModel) -> "GPModel":
+    from gpboost import GPModel
+
     ordered = _engine_order(model)
     partial = {place: intercept.member.astype(float) for place, intercept in enumerate(ordered, start=1) if intercept.member is not None}
     coefficients: dict[str, Any] = {}
@@ -309,7 +330,7 @@ def _engine(model: MixedModel) -> gpboost.GPModel:
             "ind_effect_group_rand_coef": list(partial),
             "drop_intercept_group_rand_effect": [place in partial for place in range(1, len(ordered) + 1)],
         }
-    return gpboost.GPModel(
+    return GPModel(
         group_data=np.column_stack([intercept.groups.astype(str) for intercept in ordered]),
         likelihood=f"bernoulli_{model.link}",
         # The default is stochastic and gives other standard errors.

@@ -38,9 +38,9 @@ MIXED_MODEL_FITS = schema(
         "stimuli": choice(["noisy", "clean"], means=_STIMULI),
         "formula": text(means="the model"),
         "status": choice(
-            ["ok", "separated", "not_converged"],
+            ["ok", "separated", "not_converged", "not_available"],
             means="`separated`: answers are predicted perfectly, and estimates would be infinite; `not_converged`: more than 0.05 standard errors"
-            " are left to go, or a smaller model fits better",
+            " are left to go, or a smaller model fits better; `not_available`: sources have several clips, and the package gpboost is not installed",
         ),
         "method": choice(["quadrature", "laplace", "-"], means="how the likelihood was integrated; `-` where it has no maximum"),
         "singular": column("boolean", means="is a random standard deviation at its boundary, below 0.01", nullable=True),
