@@ -88,6 +88,7 @@ def leakage(systems: Sequence[str] = SYSTEMS, low: float = 0.02) -> pd.DataFrame
 def comparisons(conclusion: str = "different") -> pd.DataFrame:
     row: dict[str, Any] = {name: 0.0004 for name in COMPARISONS.columns if name.startswith("p_")}
     row |= {"system_a": "attention-grouped", "system_b": "base", "test_set": "unseen", "difference": 0.1, "low": 0.04, "high": 0.16}
+    row |= {"question": "fine_tuning", "role": "primary", "interval_confidence": 0.95}
     row |= {"conclusion": conclusion, "only_a_correct": 90, "only_b_correct": 20, "n_items": 700, "n_sources": 28}
     return validate(pd.DataFrame([row]), COMPARISONS)
 
@@ -159,7 +160,7 @@ def variance(systems: Sequence[str] = SYSTEMS) -> pd.DataFrame:
 
 def ensembles() -> pd.DataFrame:
     rows = [
-        [f"attention-grouped+{rule}", "attention-grouped", rule, 3, 0.95, 0.91, 0.9, 0.01, -0.01, 0.03, 0.2, 0.01, 0.4, "equivalent", 700, 28]
+        [f"attention-grouped+{rule}", "attention-grouped", rule, 3, 0.95, 0.91, 0.9, 0.01, -0.01, 0.03, 0.975, 0.2, 0.01, 0.4, "equivalent", 700, 28]
         for rule in ("mean", "vote")
     ]
     return validate(pd.DataFrame(rows, columns=list(ENSEMBLES.columns)), ENSEMBLES)

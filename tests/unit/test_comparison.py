@@ -4,7 +4,7 @@ import pytest
 from small_study import predictions, study
 
 from earwitness.core.errors import InputError
-from earwitness.evaluation.comparison import best_adapter, compare, comparison_table, declared_pairs, leakage_table
+from earwitness.evaluation.comparison import Contrast, best_on_development, compare, comparison_table, declared_contrasts, difference, leakage_table
 from earwitness.evaluation.scored_answers import score_systems
 from earwitness.systems import BASE, System
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
@@ -17,31 +17,53 @@ def outcomes_of(tables, n_sources=24, per_condition=4):
     return {(outcomes.system_id, outcomes.test_set): outcomes for outcomes in found}
 
 
-def test_the_family_is_declared_by_names_alone():
-    names = [
-        "base",
-        "energy",
-        "silero",
-        "attention-grouped",
-        "attention-row_random",
-        "mlp-grouped",
-        "mlp-grouped+mean",
-        "fire-red-vad",
-        "attention-row_random",
+def exploratory(*names):
+    return [Contrast(System.parse(name), BASE, "fine_tuning", False) for name in names]
+
+
+def test_every_question_has_one_primary_contrast_that_is_declared_before_any_test_result():
+    three = ("1", "2", "3")
+    seeds = {"base": ("-",), "energy": ("-",), "silero": ("-",), "tower_probe": ("-",), "untrained_probe": ("-",), "mlp-grouped+mean": ("-",)}
+    seeds |= {"attention-grouped": three, "attention-row_random": three, "mlp-grouped": three, "rank_4-grouped": ("1",)}
+    found = declared_contrasts({System.parse(name): of for name, of in seeds.items()}, System.parse("mlp-grouped"), System.parse("silero"))
+    assert [(str(one.a), str(one.b), one.question, one.primary) for one in found] == [
+        ("attention-grouped", "base", "fine_tuning", False),
+        ("mlp-grouped", "base", "fine_tuning", True),
+        ("rank_4-grouped", "base", "fine_tuning", False),
+        ("attention-grouped", "attention-row_random", "leakage", False),
+        ("attention-row_random", "base", "leakage", False),
+        ("attention-grouped", "mlp-grouped", "recipes", False),
+        ("mlp-grouped", "energy", "detectors", False),
+        ("mlp-grouped", "silero", "detectors", True),
+        ("energy", "base", "detectors", False),
+        ("silero", "base", "detectors", False),
+        ("tower_probe", "untrained_probe", "hearing", True),
+        ("tower_probe", "base", "saying", True),
     ]
-    found = declared_pairs([System.parse(name) for name in names], best=System.parse("mlp-grouped"))
-    assert [(str(a), str(b)) for a, b in found] == [
-        ("attention-grouped", "base"),
-        ("attention-row_random", "base"),
-        ("mlp-grouped", "base"),
-        ("attention-grouped", "attention-row_random"),
-        ("energy", "base"),
-        ("fire-red-vad", "base"),
-        ("silero", "base"),
-        ("mlp-grouped", "energy"),
-        ("mlp-grouped", "fire-red-vad"),
-        ("mlp-grouped", "silero"),
-    ]
+
+
+def test_without_an_adapter_the_base_is_what_detectors_are_compared_with():
+    found = declared_contrasts({BASE: ("-",), System.parse("silero"): ("-",)}, None, System.parse("silero"))
+    assert [(str(one.a), str(one.b), one.primary) for one in found] == [("silero", "base", True)]
+
+
+def test_an_interval_excludes_nothing_exactly_where_its_verdict_is_different():
+    """Eight systems of which some are a little better than the base, so that Holm's steps fall on both sides of the level."""
+    tables = [("base", (None,), 0.7)] + [(f"{name}-grouped", (1,), 0.7 + 0.02 * k, k) for k, name in enumerate("abcdefgh")]
+    found = outcomes_of(tables)
+    names = [f"{name}-grouped" for name in "abcdefgh"]
+    contrasts = [*exploratory(*names[:-1]), Contrast(System.parse(names[-1]), BASE, "fine_tuning", True)]
+    table = validate(comparison_table(list(found.values()), contrasts, 0.95, 0.03), COMPARISONS)
+    excluded = (table.low > 0) | (table.high < 0)
+    assert (excluded == (table.conclusion == "different")).all()
+    assert 0 < excluded[:-1].sum() < 7, "the example is to have both"
+    plain = (table.p_clustered_t < 0.05)[:-1]
+    assert (plain & ~excluded[:-1]).any(), "and one that only the correction leaves unsettled"
+    primary = table.iloc[-1]
+    assert primary.interval_confidence == 0.95 and primary.p_holm == primary.p_clustered_t
+    assert (primary.low, primary.high) == difference(found["h-grouped", "unseen"], found["base", "unseen"]).interval(0.95, -1, 1)
+    smallest = table[:-1].p_clustered_t.astype(float).idxmin()
+    assert table.interval_confidence[smallest] == pytest.approx(1 - 0.05 / 7), "the smallest of seven is tested at a seventh of the level"
 
 
 def test_the_best_adapter_is_chosen_on_development_sources_not_on_test():
@@ -54,15 +76,14 @@ def test_the_best_adapter_is_chosen_on_development_sources_not_on_test():
             predictions(index, "leaks-row_random", (1, 2), 1.0),
         ]
     )
-    assert best_adapter(table, index, splits["grouped"]) == System.parse("aces_dev-grouped")
-    assert best_adapter(table[table["name"] == "leaks"], index, splits["grouped"]) is None
+    assert best_on_development("adapter", table, index, splits["grouped"]) == System.parse("aces_dev-grouped")
+    assert best_on_development("adapter", table[table["name"] == "leaks"], index, splits["grouped"]) is None
 
 
 def test_a_clear_difference_and_a_self_comparison():
     found = outcomes_of([("base", (None,), 0.6), ("good-grouped", (1, 2, 3), 0.95), ("same-grouped", (1,), 0.6)])
     systems = list(found.values())
-    pairs = [(System.parse(name), BASE) for name in ("good-grouped", "same-grouped")]
-    table = validate(comparison_table(systems, pairs, 0.95, 0.03), COMPARISONS).set_index("system_a")
+    table = validate(comparison_table(systems, exploratory("good-grouped", "same-grouped"), 0.95, 0.03), COMPARISONS).set_index("system_a")
     good, same = table.loc["good-grouped"], table.loc["same-grouped"]
     assert good.conclusion == "different"
     assert 0.25 < good.low < good.difference < good.high < 0.45
@@ -109,14 +130,14 @@ def test_systems_that_differ_by_little_everywhere_are_equivalent():
     """Right on nine tenths of every source, each on items of its own: no difference beyond noise, and much evidence."""
     index, splits = study(60, 25)
     answers = pd.concat([predictions(index, name, (None,), 0.9, seed) for seed, name in enumerate(["base", "silero"])])
-    table = comparison_table(score_systems(answers, index, splits), [(System("detector", "silero"), BASE)], 0.95, 0.03)
+    table = comparison_table(score_systems(answers, index, splits), exploratory("silero"), 0.95, 0.03)
     assert table.conclusion.tolist() == ["equivalent"]
     assert table.p_tost[0] < 0.05 < table.p_clustered_t[0]
 
 
 def test_below_six_sources_in_a_class_there_is_no_clustered_p():
     found = outcomes_of([("base", (None,), 0.1), ("silero", (None,), 0.95)], n_sources=10, per_condition=10)
-    table = validate(comparison_table(list(found.values()), [(System("detector", "silero"), BASE)], 0.95, 0.03), COMPARISONS)
+    table = validate(comparison_table(list(found.values()), exploratory("silero"), 0.95, 0.03), COMPARISONS)
     assert table.conclusion.tolist() == ["descriptive_only"]
     assert table[["p_clustered_t", "p_sign_flip", "p_durkalski", "p_tost", "p_holm"]].isna().all(axis=None)
     assert table.low[0] < table.difference[0] < table.high[0]

@@ -1,7 +1,7 @@
 """Which systems differ on the same stimuli, and what leakage buys."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,33 @@ from earwitness.tables.columns import LABELS
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.predictions import by_system
 
+QUESTIONS = {
+    "fine_tuning": "what fine-tuning gains",
+    "leakage": "what training by row costs on unseen sources",
+    "recipes": "whether recipes differ",
+    "detectors": "how the model compares with classic detectors",
+    "hearing": "whether the ear hears more than an untrained one",
+    "saying": "whether the answers fall short of what the ear hears",
+}
+"""Question -> in words. Each has one primary contrast, but for recipes, which has none."""
 
-def best_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> System | None:
-    """The adapter trained on the grouped split that has the best balanced accuracy on its development part.
 
-    Balanced accuracy is the mean over seeds; the first name wins a tie. None where no adapter was trained on that split.
+@dataclass(frozen=True)
+class Contrast:
+    """Two systems, and the question (a key of QUESTIONS) that they are compared for. primary: what its answer was declared to rest on."""
+
+    a: System
+    b: System
+    question: str
+    primary: bool
+
+
+def best_on_development(kind: str, predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> System | None:
+    """The system of a kind that has the best balanced accuracy on the development part of the grouped split, adapters only if trained on it.
+
+    Balanced accuracy is the mean over seeds; the first name wins a tie. None where there is no such system.
     """
-    candidates = {system: rows for system, rows in by_system(predictions) if system.kind == "adapter" and system.is_honest}
+    candidates = {system: rows for system, rows in by_system(predictions) if system.kind == kind and (kind != "adapter" or system.is_honest)}
     if len(candidates) < 2:
         return next(iter(candidates), None)
     scores = {}
@@ -33,56 +53,72 @@ def best_adapter(predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.Dat
     return max(scores, key=lambda system: scores[system])
 
 
-def declared_pairs(systems: Iterable[System], best: System | None) -> list[tuple[System, System]]:
-    """The family of comparisons, fixed by what the systems are before any test result is seen.
+def declared_contrasts(seeds: Mapping[System, Sequence[str]], adapter: System | None, detector: System | None) -> list[Contrast]:
+    """What is compared for which question, fixed by what the systems are before any test result is seen.
 
-    In this order: every adapter with the base; the honest with the leaky adapter of a recipe; every detector with the
-    base; the best adapter (chosen on development sources) with every detector; the readout of the ear with the base, and with the
-    readout of an untrained ear. Ensembles have a family of their own
-    (earwitness.evaluation.ensembles).
+    seeds: of every system. adapter, detector: the best on development sources, on which the primary contrasts of fine-tuning, leakage and
+    detectors rest; without an adapter, the base is compared with the detector. Recipes are compared with that adapter where their seeds
+    pair with its own. Ensembles have a family of their own (earwitness.evaluation.ensembles).
     """
-    there = set(systems)
-    adapters, detectors = (sorted((system for system in there if system.kind == kind), key=str) for kind in ("adapter", "detector"))
-    pairs = [(adapter, BASE) for adapter in adapters]
-    pairs += [(adapter, replace(adapter, split=LEAKY_SPLIT)) for adapter in adapters if adapter.is_honest]
-    pairs += [(detector, BASE) for detector in detectors]
-    if best is not None:
-        pairs += [(best, detector) for detector in detectors]
-    pairs += [(TOWER_PROBE, BASE), (TOWER_PROBE, UNTRAINED_PROBE)]
-    return [pair for pair in pairs if there.issuperset(pair)]
+    adapters, detectors = (sorted((system for system in seeds if system.kind == kind), key=str) for kind in ("adapter", "detector"))
+    honest = [system for system in adapters if system.is_honest]
+    contrasts = [Contrast(system, BASE, "fine_tuning", system == adapter) for system in honest]
+    contrasts += [Contrast(system, replace(system, split=LEAKY_SPLIT), "leakage", system == adapter) for system in honest]
+    contrasts += [Contrast(system, BASE, "leakage", False) for system in adapters if not system.is_honest]
+    if adapter is not None:
+        pairing = [system for system in honest if system != adapter and seeds[system] == seeds[adapter]]
+        contrasts += [Contrast(system, adapter, "recipes", False) for system in pairing]
+        contrasts += [Contrast(adapter, system, "detectors", system == detector) for system in detectors]
+    contrasts += [Contrast(system, BASE, "detectors", adapter is None and system == detector) for system in detectors]
+    contrasts += [Contrast(TOWER_PROBE, UNTRAINED_PROBE, "hearing", True), Contrast(TOWER_PROBE, BASE, "saying", True)]
+    return [contrast for contrast in contrasts if {contrast.a, contrast.b} <= set(seeds)]
 
 
-def comparison_table(systems: Sequence[Outcomes], pairs: Sequence[tuple[System, System]], confidence: float, margin: float) -> pd.DataFrame:
-    """earwitness.tables.comparisons.COMPARISONS: every pair on unseen sources.
+def comparison_table(systems: Sequence[Outcomes], contrasts: Sequence[Contrast], confidence: float, margin: float) -> pd.DataFrame:
+    """earwitness.tables.comparisons.COMPARISONS: every contrast on unseen sources.
 
-    systems: outcomes on "unseen"; others are ignored. pairs: the declared family, over which Holm's method runs.
-    confidence: of the interval; 1 - confidence is the level of the conclusion. margin: difference in balanced accuracy
-    below which two systems count as equivalent.
-
-    "different": the Holm-adjusted p of the clustered t-test is below the level. "equivalent": it is not, and the p-values of both one-sided
-    tests against the margin are below the level. "descriptive_only": fewer than 6 sources in a class, and then no clustered p.
+    systems: outcomes on "unseen"; others are ignored. contrasts: as declared. confidence: of the interval of a primary contrast;
+    1 - confidence is the level of every conclusion. margin: difference in balanced accuracy below which two systems count as equivalent.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
-    rows = [compare(unseen[a], unseen[b], confidence, margin) for a, b in pairs]
-    return concluded(pd.DataFrame(rows, columns=list(COMPARISONS.columns)), confidence)
+    rows = [compare(unseen[contrast.a], unseen[contrast.b], confidence, margin) for contrast in contrasts]
+    table = pd.DataFrame(rows, columns=list(COMPARISONS.columns))
+    table["question"] = [contrast.question for contrast in contrasts]
+    table["role"] = ["primary" if contrast.primary else "exploratory" for contrast in contrasts]
+    estimates = [difference(unseen[contrast.a], unseen[contrast.b]) for contrast in contrasts]
+    return concluded(table, estimates, confidence, primary=np.array([contrast.primary for contrast in contrasts], dtype=bool))
 
 
-def concluded(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """The table with p_holm and conclusion, from p_clustered_t and p_tost of the family that it holds."""
-    tested = table.p_clustered_t.notna()
-    if tested.any():
-        table.loc[tested, "p_holm"] = multipletests(table.p_clustered_t[tested].to_numpy(dtype=float), method="holm")[1]
-    level = 1 - confidence
+def concluded(table: pd.DataFrame, estimates: Sequence[Estimate], confidence: float, primary: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """The table with p_holm and conclusion, and with the interval that belongs to each conclusion.
+
+    table: rows with p_clustered_t and p_tost. estimates: of the same differences. primary: rows that are tested at 1 - confidence as they
+    stand, one for a question that was declared beforehand; over the others Holm's method runs.
+
+    Holm's method multiplies a p by k = p_holm / p, so a row is tested at the level (1 - confidence) / k, and its interval has the confidence
+    1 - (1 - confidence) / k: it excludes 0 exactly where the conclusion is "different". "equivalent": not so, and both one-sided tests
+    against the margin below 1 - confidence. "descriptive_only": fewer than 6 sources in a class, and then no clustered p.
+    """
+    tested, level = table.p_clustered_t.notna().to_numpy(), 1 - confidence
+    p = table.p_clustered_t.to_numpy(dtype=float)
+    adjusted = p.copy()
+    family = tested & ~primary
+    if family.any():
+        adjusted[family] = multipletests(p[family], method="holm")[1]
+    with np.errstate(invalid="ignore"):
+        times = np.where(p > 0, adjusted / p, np.where(primary, 1, max(1, int(family.sum()))))
+    table["p_holm"] = adjusted
+    table["interval_confidence"] = 1 - level / np.where(tested, times, 1)
+    ends = [one.interval(own, -1, 1) for one, own in zip(estimates, table.interval_confidence, strict=True)]
+    table["low"], table["high"] = [low for low, _ in ends], [high for _, high in ends]
     table["conclusion"] = np.select(
-        [~tested, table.p_holm.astype(float) < level, table.p_tost.astype(float) < level],
-        ["descriptive_only", "different", "equivalent"],
-        "inconclusive",
+        [~tested, adjusted < level, table.p_tost.astype(float) < level], ["descriptive_only", "different", "equivalent"], "inconclusive"
     )
     return table
 
 
 def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float, seeds_fixed: bool = False) -> dict[str, object]:
-    """One row of the comparisons, without what depends on the rest of the family (p_holm, conclusion).
+    """One row of the comparisons, without what depends on the rest of the family (p_holm, conclusion, and the interval that belongs to it).
 
     The outcome of an item is right (1) or wrong (0) of a minus that of b, each the mean over the system's seeds. Within
     a class items weigh equally, and the difference is the mean of the two classes, so it is the difference of the
@@ -93,7 +129,7 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float, seeds_fi
     answers over seeds. Raises InputError where both have several seeds and not as many.
     """
     samples = _by_class(_mean_difference(a, b), a.items)
-    result = estimate(samples, [0.5, 0.5]) if seeds_fixed else difference(a, b)
+    result = difference(a, b, seeds_fixed)
     low, high = result.interval(confidence, -1, 1)
     testable = min(sample.n_sources for sample in samples) >= MIN_SOURCES_FOR_TESTS
     for_these_seeds = testable and (seeds_fixed or len(a.seeds) == len(b.seeds) == 1)
@@ -111,7 +147,6 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float, seeds_fi
         "p_sign_flip": sign_flip_p(contributions) if for_these_seeds else np.nan,
         "p_durkalski": durkalski_p(per_source) if for_these_seeds else np.nan,
         "p_tost": result.p_equivalence(margin) if testable else np.nan,
-        "p_holm": np.nan,
         "only_a_correct": only_a,
         "only_b_correct": only_b,
         "p_mcnemar_assumes_independent_items": mcnemar_p(only_a, only_b),
@@ -120,9 +155,9 @@ def compare(a: Outcomes, b: Outcomes, confidence: float, margin: float, seeds_fi
     }
 
 
-def difference(a: Outcomes, b: Outcomes) -> Estimate:
+def difference(a: Outcomes, b: Outcomes, seeds_fixed: bool = False) -> Estimate:
     """Balanced accuracy of a minus b on the same items, as `compare` estimates it."""
-    return estimate(paired_samples(a, b), [0.5, 0.5])
+    return estimate(_by_class(_mean_difference(a, b), a.items) if seeds_fixed else paired_samples(a, b), [0.5, 0.5])
 
 
 def paired_samples(a: Outcomes, b: Outcomes) -> list[Sample]:

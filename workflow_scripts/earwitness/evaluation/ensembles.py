@@ -8,7 +8,7 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
-from earwitness.evaluation.comparison import compare, concluded
+from earwitness.evaluation.comparison import compare, concluded, difference
 from earwitness.evaluation.scored_answers import Outcomes
 from earwitness.statistics.clustered import estimate
 from earwitness.systems import Combination
@@ -53,10 +53,10 @@ def gain_table(systems: Sequence[Outcomes], confidence: float, margin: float) ->
 
     The expectation of one seed is the mean of the seeds' balanced accuracies. Ensemble and seeds answer the same stimuli, so interval and
     test are paired and clustered by source. They hold for these seeds, since the ensemble is made of them. Holm's method runs over the table;
-    conclusion: as in earwitness.evaluation.comparison.comparison_table.
+    conclusion: as in earwitness.evaluation.comparison.concluded.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
-    rows = []
+    rows, estimates = [], []
     for system in sorted((system for system in unseen if system.kind == "ensemble"), key=str):
         members = unseen[system.members()]
         row = compare(unseen[system], members, confidence, margin, seeds_fixed=True)
@@ -71,7 +71,9 @@ def gain_table(systems: Sequence[Outcomes], confidence: float, margin: float) ->
                 "balanced_accuracy": estimate(*metric_parts(unseen[system], "balanced_accuracy")).value,
                 "single_seed_expectation": estimate(*metric_parts(members, "balanced_accuracy")).value,
                 "gain": row["difference"],
-                **{column: row[column] for column in ("low", "high", "p_clustered_t", "p_tost", "p_holm", "n_items", "n_sources")},
+                **{column: row[column] for column in ("p_clustered_t", "p_tost", "n_items", "n_sources")},
             }
         )
-    return validate(concluded(pd.DataFrame(rows, columns=list(ENSEMBLES.columns)), confidence), ENSEMBLES)
+        estimates.append(difference(unseen[system], members, seeds_fixed=True))
+    table = pd.DataFrame(rows, columns=list(ENSEMBLES.columns))
+    return validate(concluded(table, estimates, confidence, primary=np.zeros(len(rows), dtype=bool)), ENSEMBLES)

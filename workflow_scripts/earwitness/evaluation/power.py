@@ -88,13 +88,14 @@ def power_table(systems: Sequence[Outcomes], comparisons: pd.DataFrame, statisti
     """earwitness.tables.power.POWER: every comparison of the declared family on unseen sources.
 
     comparisons: COMPARISONS of these systems. statistics: confidence, equivalence_margin and power of the configuration.
-    A difference is tested at the level 1 - confidence over the number of pairs (Bonferroni), the strictest that Holm's method can ask for;
-    equivalence is tested at 1 - confidence.
+    A primary contrast is tested at the level 1 - confidence, an exploratory one at that over their number (Bonferroni), the strictest that
+    Holm's method can ask for; equivalence is tested at 1 - confidence.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
-    level = (1 - statistics["confidence"]) / max(1, len(comparisons))
+    exploratory = int((comparisons.role == "exploratory").sum())
     rows = []
     for row in comparisons.to_dict("records"):
+        level = (1 - statistics["confidence"]) / (1 if row["role"] == "primary" else exploratory)
         samples = paired_samples(*(unseen[System.parse(row[name])] for name in ("system_a", "system_b")))
         identity = {name: row[name] for name in ("system_a", "system_b", "conclusion", "difference")}
         counts = {f"n_{label.lower()}_sources": sample.n_sources for label, sample in zip(LABELS, samples, strict=True)}

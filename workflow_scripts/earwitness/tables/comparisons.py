@@ -1,22 +1,32 @@
 """Tables of differences between systems and between test sets."""
 
 from earwitness.tables import meanings
-from earwitness.tables.columns import conclusion, count, number, schema, share, text
+from earwitness.tables.columns import choice, conclusion, count, number, schema, share, text
 
 COMPARISONS = schema(
     "comparisons",
     {
         "system_a": text(means=meanings.SYSTEM),
         "system_b": text(means="the system that it is compared with"),
+        "question": choice(
+            ["fine_tuning", "leakage", "recipes", "detectors", "hearing", "saying"],
+            means="what the two are compared for (earwitness.evaluation.comparison.QUESTIONS)",
+        ),
+        "role": choice(
+            ["primary", "exploratory"], means="primary: the one contrast that the answer to a question was declared to rest on, tested as it stands"
+        ),
         "test_set": text(means=meanings.TEST_SET),
         "difference": number(means="balanced accuracy of a minus that of b on the same stimuli, mean over seeds"),
-        "low": number(means="lower end of its interval for new sources (and new seeds), before correction for several tests", nullable=True),
+        "low": number(
+            means="lower end of its interval for new sources (and new seeds), which belongs to the conclusion", nullable=True
+        ),
         "high": number(means="upper end of the same interval", nullable=True),
+        "interval_confidence": share(means=meanings.INTERVAL_CONFIDENCE),
         "p_clustered_t": share(means=meanings.P_CLUSTERED, nullable=True),
         "p_sign_flip": share(means="exact p of flipping the signs of sources' differences; empty where a system has several seeds", nullable=True),
         "p_durkalski": share(means="p of Durkalski's test for clustered pairs; empty where a system has several seeds", nullable=True),
         "p_tost": share(means=meanings.P_TOST, nullable=True),
-        "p_holm": share(means=meanings.P_HOLM, nullable=True),
+        "p_holm": share(means="the clustered p after Holm's correction over the exploratory contrasts; a primary one's own p", nullable=True),
         "conclusion": conclusion(),
         "only_a_correct": count(means="stimuli that a alone answers right, by the majority of seeds"),
         "only_b_correct": count(means="stimuli that b alone answers right, by the majority of seeds"),

@@ -31,6 +31,10 @@ RELIABILITY = "`ok` from 10 sources in every class, `few_sources` from 6, else `
 CONCLUSION = "`different`; `equivalent`: by its own test, within `statistics.equivalence_margin`; `inconclusive`; `descriptive_only`: too few sources"
 P_CLUSTERED = "two-sided p of the paired t-test over sources (and seeds), before correction; empty below 6 sources in a class"
 P_TOST = "p of the two one-sided tests of equivalence within `statistics.equivalence_margin`"
+INTERVAL_CONFIDENCE = (
+    "confidence of the interval: the configuration's for what is tested as it stands, and more after Holm's correction, so that the"
+    " interval excludes 0 exactly where the conclusion is different"
+)
 P_HOLM = "the clustered p after Holm's correction over the tests that were declared together; verdicts rest on it"
 LOG_ODDS = "log-probability of SPEECH minus that of NONSPEECH; above 0 the answer is SPEECH"
 PROMPT = "name of what is asked, made of its text: ten hexadecimal digits"

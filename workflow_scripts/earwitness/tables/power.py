@@ -18,7 +18,7 @@ POWER = schema(
         "n_seeds": count(means="training seeds behind it"),
         "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
         "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
-        "level": share(means="level of one two-sided test: the family's over the number of pairs"),
+        "level": share(means="level of one two-sided test: that of a primary contrast as it stands, of an exploratory one over their number"),
         "power": share(means="power that is asked for, `statistics.power`"),
         "minimum_detectable_difference": number(means="smallest true difference found with that power from the present sources", nullable=True),
         "times_sources_for_observed": number(means=_TIMES.format("to find a true difference of the observed size"), nullable=True),
