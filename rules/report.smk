@@ -433,6 +433,7 @@ rule write_report:
         claims="results/tables/claims.csv",
         draws=expand("results/tables/draws/{experiment}.csv", experiment=REDRAWN),
         draws_figures=expand("results/figures/draws/{experiment}.svg", experiment=REDRAWN),
+        base=paths.model_identity("base"),
         run="results/provenance/run.json",
         config="results/provenance/config.yaml",
         digests="results/provenance/digests.csv",
@@ -485,6 +486,7 @@ rule write_report:
         " --draws {input.draws:q}"
         " --draws-figures {input.draws_figures:q}"
         " --draws-names {params.redrawn:q}"
+        " --base {input.base:q}"
         " --run {input.run:q}"
         " --config {input.config:q}"
         " --digests {input.digests:q}"

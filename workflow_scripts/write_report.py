@@ -13,6 +13,7 @@ from earwitness.core.arguments import by_name, json_object
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.leakage.certificate import load_certificate
+from earwitness.model.identity import load_identity
 from earwitness.provenance.run import DIGESTS
 from earwitness.report.draws_text import DrawsSection
 from earwitness.report.experiment_text import ExperimentSection
@@ -146,7 +147,8 @@ def listening(args: argparse.Namespace) -> Listening:
 def run_record(args: argparse.Namespace) -> RunRecord:
     """How the numbers came to be."""
     config_text = args.config.read_text(encoding="utf-8")
-    return RunRecord(json.loads(args.run.read_text(encoding="utf-8")), yaml.safe_load(config_text), config_text, read_table(args.digests, DIGESTS))
+    run = json.loads(args.run.read_text(encoding="utf-8"))
+    return RunRecord(run, yaml.safe_load(config_text), config_text, read_table(args.digests, DIGESTS), load_identity(args.base))
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -175,6 +177,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--draws", type=Path, nargs="*", default=[], help="accuracy per draw of experiments on the published design (CSV)")
     parser.add_argument("--draws-names", nargs="*", default=[], help="these experiments, in the order of their files")
     parser.add_argument("--draws-figures", type=Path, nargs="*", default=[], help="their figures (SVG)")
+    parser.add_argument("--base", type=Path, required=True, help="the identity of the base model (JSON)")
     parser.add_argument("--run", type=Path, required=True, help="versions, hardware and revision (JSON)")
     parser.add_argument("--config", type=Path, required=True, help="the resolved configuration (YAML)")
     parser.add_argument("--digests", type=Path, required=True, help="digests of inputs and results (CSV)")

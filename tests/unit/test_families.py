@@ -26,6 +26,7 @@ from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.losses import answer_loss, training_targets
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
+from earwitness.model.families.implementation import IMPLEMENTATIONS
 from earwitness.model.families.registry import FAMILIES, PROPERTIES, files_of_other_families
 from earwitness.model.feature_files import encode_shard
 from earwitness.model.finetuning import train_adapter, training_set
@@ -92,7 +93,7 @@ def engine_logits(loaded, audio, order):
 
 
 def test_every_family_is_tested_and_departs_only_from_named_properties():
-    assert FAMILIES.keys() == TINY_FAMILIES.keys() == WRITE.keys() == LIBRARY_FEATURES.keys()
+    assert FAMILIES.keys() == IMPLEMENTATIONS.keys() == TINY_FAMILIES.keys() == WRITE.keys() == LIBRARY_FEATURES.keys()
     for family in FAMILIES.values():
         assert family.departures.keys() <= PROPERTIES.keys()
 
@@ -343,7 +344,7 @@ def test_each_family_has_a_file_of_its_name_that_other_families_do_not_import():
         [own] = {f"earwitness/model/families/{kind}.py"} - files_of_other_families(kind)
         used = {path.relative_to(programs).as_posix() for path in modules_of(programs / own, programs)}
         assert own in used
-        assert not used & (files_of_other_families(kind) | {"earwitness/model/families/registry.py"})
+        assert not used & (files_of_other_families(kind) | {"earwitness/model/families/implementation.py"})
 
 
 RECIPE = {

@@ -18,6 +18,7 @@ from draws_by_hand import drawn_by_hand
 from earwitness.audio.io import decode_flac, encode_flac
 from earwitness.core.errors import InputError
 from earwitness.evaluation.claims import claims_table, load_claims
+from earwitness.model.families.registry import FAMILIES
 from earwitness.report.comparison_text import verdict_words
 from earwitness.report.draws_text import DrawsSection
 from earwitness.report.experiment_text import ExperimentSection
@@ -117,6 +118,7 @@ def standard() -> Report:
             config,
             yaml.safe_dump(config),
             pd.DataFrame({"path": ["results/tables/accuracy.csv"], "sha256": ["3" * 64], "bytes": [1234]}),
+            {"name": "some/base", "revision": None, "model_type": "qwen2_audio", "sha256": "f" * 64, "bytes": 1},
         ),
     )
 
@@ -192,6 +194,13 @@ def test_the_tiny_model_and_few_sources_are_announced():
     own_rows = table.assign(reliability=table.reliability.where(table.test_set == "unseen", "few_sources"))
     assert "Results on the leaky split's own test rows rest" in page(accuracy=own_rows).text
     assert "nan" not in re.findall(r"\bnan\b", text.lower())
+
+
+def test_the_family_of_the_base_is_told_with_all_that_it_does_not_hold():
+    assert "Family: Qwen2-Audio, which hears a sound's own frames alone" in page().text
+    other = {"name": "x", "revision": None, "model_type": "audioflamingo3", "sha256": "f" * 64, "bytes": 1}
+    text = page(base=other).text
+    assert "Family: Audio Flamingo 3" in text and FAMILIES["audioflamingo3"].departures["position"] in text
 
 
 def test_the_main_table_labels_the_leaky_arm_and_the_audit_names_offenders():

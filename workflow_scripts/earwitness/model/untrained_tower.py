@@ -19,8 +19,8 @@ from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream_seed
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import heard, mean_outputs
+from earwitness.model.families.implementation import implementation_of
 from earwitness.model.families.loaded_model import LoadedModel
-from earwitness.model.families.registry import implementation_of
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
 

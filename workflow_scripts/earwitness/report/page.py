@@ -12,6 +12,7 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.leakage.certificate import blocking_checks
+from earwitness.model.families.registry import FAMILIES
 from earwitness.report import formats
 from earwitness.report.claims_text import claims_content
 from earwitness.report.comparison_text import VARIANCE_COLUMNS, comparison_rows, conclusion_sentences, variance_rows, verdict_words
@@ -112,12 +113,14 @@ class Listening:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How the numbers came to be: versions and hardware; the resolved configuration, and its text; digests of files."""
+    """How the numbers came to be: versions and hardware; the resolved configuration, and its text; digests of files; the identity of the
+    base (earwitness.model.identity.IDENTITY)."""
 
     run: dict[str, Any]
     config: dict[str, Any]
     config_text: str
     digests: pd.DataFrame
+    base: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -284,7 +287,8 @@ def _of_baseline(tables: BaselineTables | None, confidence: float) -> dict[str, 
 
 
 def _of_run(record: RunRecord) -> dict[str, Any]:
-    return {"run": record.run, "config": record.config, "config_text": record.config_text, "digests": record.digests.to_dict("records")}
+    digests, family = record.digests.to_dict("records"), FAMILIES[record.base["model_type"]]
+    return {"run": record.run, "config": record.config, "config_text": record.config_text, "digests": digests, "family": family}
 
 
 def _prompts(gains: pd.DataFrame | None, confidence: float, used: str) -> dict[str, Any]:

@@ -17,9 +17,7 @@ COMPARISONS = schema(
         ),
         "test_set": text(means=meanings.TEST_SET),
         "difference": number(means="balanced accuracy of a minus that of b on the same stimuli, mean over seeds"),
-        "low": number(
-            means="lower end of its interval for new sources (and new seeds), which belongs to the conclusion", nullable=True
-        ),
+        "low": number(means="lower end of its interval for new sources (and new seeds), which belongs to the conclusion", nullable=True),
         "high": number(means="upper end of the same interval", nullable=True),
         "interval_confidence": share(means=meanings.INTERVAL_CONFIDENCE),
         "p_clustered_t": share(means=meanings.P_CLUSTERED, nullable=True),

@@ -14,9 +14,7 @@ ENSEMBLES = schema(
         "balanced_accuracy": share(means="balanced accuracy of the ensemble"),
         "single_seed_expectation": share(means="mean balanced accuracy of its seeds"),
         "gain": number(means="what the ensemble has more than that"),
-        "low": number(
-            means="lower end of the gain's interval for new sources and these seeds, which belongs to the conclusion", nullable=True
-        ),
+        "low": number(means="lower end of the gain's interval for new sources and these seeds, which belongs to the conclusion", nullable=True),
         "high": number(means="upper end of the same interval", nullable=True),
         "interval_confidence": share(means=meanings.INTERVAL_CONFIDENCE),
         "p_clustered_t": share(means="two-sided p of the paired t-test over sources; empty below 6 sources in a class", nullable=True),

@@ -12,8 +12,8 @@ from transformers.utils import logging
 
 from earwitness.core.errors import InputError, system_error_number
 from earwitness.model.checkpoint import verify_checkpoint
+from earwitness.model.families.implementation import implementation_of
 from earwitness.model.families.loaded_model import LoadedModel
-from earwitness.model.families.registry import implementation_of
 from earwitness.model.identity import ModelFolder
 
 Memory = Literal["fast", "compact"]
@@ -28,7 +28,7 @@ def load_model(base: ModelFolder, quantisation: str = "none", device: torch.devi
     quantisation: "none" keeps the weights' own precision on CUDA and float32 on CPU; "nf4" quantises the language
     model's linear layers to 4 bits (bitsandbytes), and nothing that its family leaves unquantised.
     Raises InputError where the folder is not a complete model in safetensors of a family in
-    earwitness.model.families.registry, with the processor that it was made for.
+    earwitness.model.families.implementation, with the processor that it was made for.
     """
     family = implementation_of(base.path)
     processor = _processor(family, base.path)

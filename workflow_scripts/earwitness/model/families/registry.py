@@ -1,16 +1,6 @@
-"""Which family a checkpoint belongs to, told from its config.json."""
+"""What each family declares: how it hears, and which properties it does not hold. Nothing that computes rests on this."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from earwitness.core.errors import InputError
-from earwitness.model.checkpoint import read_config
-
-if TYPE_CHECKING:
-    from earwitness.model.families.loaded_model import LoadedModel
-
 
 PROPERTIES = {
     "stock": "its answers are those of the library's own forward pass",
@@ -31,74 +21,38 @@ PROPERTIES = {
 @dataclass(frozen=True)
 class Family:
     """name: as people know it. library_class: transformers' class of its checkpoints. hearing: what it does with a sound, to follow "which".
-    implementation: imported when asked for, since each brings a part of the library. departures: property (PROPERTIES) that it does not
-    hold -> in what way, in words that the model card and the table of families print."""
+    departures: property (PROPERTIES) that it does not hold -> in what way, in words that report, model card and table of families print."""
 
     name: str
     library_class: str
     hearing: str
-    implementation: Callable[[], "type[LoadedModel]"]
     departures: dict[str, str] = field(default_factory=dict)
-
-
-def _qwen2_audio() -> "type[LoadedModel]":
-    from earwitness.model.families.qwen2_audio import Qwen2Audio
-
-    return Qwen2Audio
-
-
-def _audioflamingo3() -> "type[LoadedModel]":
-    from earwitness.model.families.audioflamingo3 import AudioFlamingo3
-
-    return AudioFlamingo3
-
-
-def _qwen2_5_omni() -> "type[LoadedModel]":
-    from earwitness.model.families.qwen2_5_omni import Qwen2_5Omni
-
-    return Qwen2_5Omni
-
-
-def _voxtral() -> "type[LoadedModel]":
-    from earwitness.model.families.voxtral import Voxtral
-
-    return Voxtral
-
-
-def _qwen3_omni_moe() -> "type[LoadedModel]":
-    from earwitness.model.families.qwen3_omni_moe import Qwen3OmniMoe
-
-    return Qwen3OmniMoe
 
 
 _OWN_FRAMES = "hears a sound's own frames alone, exactly as the library hears them in 30 s of silence"
 
 FAMILIES = {
-    "qwen2_audio": Family("Qwen2-Audio", "Qwen2AudioForConditionalGeneration", _OWN_FRAMES, _qwen2_audio),
+    "qwen2_audio": Family("Qwen2-Audio", "Qwen2AudioForConditionalGeneration", _OWN_FRAMES),
     "audioflamingo3": Family(
         "Audio Flamingo 3",
         "AudioFlamingo3ForConditionalGeneration",
         _OWN_FRAMES,
-        _audioflamingo3,
         {"position": "its chat template writes the sound before the question, wherever it stands, so it cannot be asked with the sound after it"},
     ),
     "qwen2_5_omni": Family(
         "Qwen2.5-Omni (thinker)",
         "Qwen2_5OmniThinkerForConditionalGeneration",
         "hears a sound's own frames alone, in blocks of 2 s, as the library does",
-        _qwen2_5_omni,
     ),
     "voxtral": Family(
         "Voxtral",
         "VoxtralForConditionalGeneration",
         "hears its whole window of 30 s, the silence behind a sound included, as the library does",
-        _voxtral,
     ),
     "qwen3_omni_moe": Family(
         "Qwen3-Omni (thinker)",
         "Qwen3OmniMoeThinkerForConditionalGeneration",
         "hears sounds of one length at a time, because its convolutions hear the padding of a batch, which the library lets them",
-        _qwen3_omni_moe,
         {
             "tokens": "the library makes no spectrogram of 200 samples (12.5 ms) or less, so such sounds are refused",
             "lora": "its experts are one block of weights, so adapters reach its attention alone, and recipes that name others are refused",
@@ -107,17 +61,6 @@ FAMILIES = {
     ),
 }
 """model_type of config.json -> family."""
-
-
-def implementation_of(folder: Path) -> "type[LoadedModel]":
-    """The class for the checkpoint of a folder.
-
-    Raises InputError where there is no config.json, or where its model_type is of no family.
-    """
-    kind = read_config(folder).get("model_type")
-    if kind not in FAMILIES:
-        raise InputError(f"{folder}: a model of type {kind!r}; Earwitness hears with {', '.join(FAMILIES)}: docs/add_a_family.md says how to add one")
-    return FAMILIES[kind].implementation()
 
 
 def files_of_other_families(kind: str) -> frozenset[str]:
