@@ -111,7 +111,7 @@ def _accuracy(numbers: dict[str, Any], where: str) -> str:
     gain, own, inflation = numbers["gain"], numbers["leaky_own_test"], numbers["inflation"]
     few = "; too few speakers for an interval" if own["speakers"] < MIN_SOURCES else f" [{own['low']:.1f}, {own['high']:.1f}]"
     rows = [f"| {name} | {_with_ends(numbers['accuracy'][system])} |" for system, name in SYSTEMS.items()]
-    rows.insert(2, f"| what fine-tuning gained, in points | {_with_ends(gain, '+.1f')}; p {gain['p_holm']:.2g} after Holm: {gain['conclusion']} |")
+    rows.insert(2, f"| what fine-tuning gained, in points | {_with_ends(gain, '+.1f')}; p {gain['p_holm']:.2g}: {gain['conclusion']} |")
     rows.insert(4, f"| the leaky arm on its own test rows, of {own['speakers']} speakers | {own['value']:.1f}{few} |")
     rows.insert(5, f"| what leakage bought, in points | {inflation['value']:+.1f}{few} |")
     sources = numbers["sources"]

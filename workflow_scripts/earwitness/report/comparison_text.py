@@ -36,16 +36,8 @@ def comparison_rows(comparisons: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def verdict_words(row: Mapping[Any, Any]) -> str:
-    """A conclusion in words, which never contradict the interval beside them: that one is from before Holm's correction, the verdict from after.
-
-    row: of earwitness.tables.comparisons.COMPARISONS or ENSEMBLES (conclusion, low, high).
-    """
+    """A conclusion in words. row: of earwitness.tables.comparisons.COMPARISONS or ENSEMBLES."""
     words = {"different": "different", "equivalent": "equivalent", "inconclusive": "not settled", "descriptive_only": "too few sources to judge"}
-    excluded = row["low"] > 0 or row["high"] < 0
-    if row["conclusion"] == "inconclusive" and excluded:
-        return "not settled after correction, though the interval before it excludes 0"
-    if row["conclusion"] == "different" and not excluded:
-        return "different by the test, though the interval touches 0"
     return words[row["conclusion"]]
 
 

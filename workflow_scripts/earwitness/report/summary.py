@@ -17,7 +17,6 @@ _CONCLUSIONS = {
     "different": "the two differ",
     "equivalent": "the two are equivalent within ±{margin} points",
     "inconclusive": "these data do not settle whether the two differ",
-    "corrected": "once corrected for all {pairs} comparisons, these data do not settle whether the two differ",
     "descriptive_only": "with so few sources this describes these sources only",
 }
 
@@ -108,9 +107,8 @@ def _adapted_sentence(systems: Sequence[System], main: pd.DataFrame, comparisons
         for row in rows_of(comparisons[comparisons.test_set == "unseen"]):
             if {row.system_a, row.system_b} == {str(adapters[0]), str(BASE)}:
                 sign = 1 if row.system_a == str(adapters[0]) else -1
-                corrected = row.conclusion == "inconclusive" and (row.low > 0 or row.high < 0)
-                conclusion = _CONCLUSIONS["corrected" if corrected else row.conclusion]
-                known = {"margin": f"{100 * statistics['equivalence_margin']:g}", "pairs": len(comparisons)}
+                conclusion = _CONCLUSIONS[row.conclusion]
+                known = {"margin": f"{100 * statistics['equivalence_margin']:g}"}
                 text += f", {points(sign * row.difference)} points: {conclusion.format(**known)}"
     if detectors:
         best = max(detectors, key=lambda system: main.loc[str(system)].estimate)
