@@ -356,6 +356,20 @@ def test_ties_are_tables_that_the_study_does_not_make_itself(tmp_path, monkeypat
             _ = plan_of(splits={"ties": [path]}).ties
 
 
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ({"origin": "tiny"}, "tiny base"),
+        ({"origin": "hub"}, "Qwen2-Audio"),
+        ({"origin": "path", "path": "/models/Qwen2-Audio-7B"}, "Qwen2-Audio"),
+        ({"origin": "hub", "repository": "nvidia/audio-flamingo-3-hf"}, "nvidia/audio-flamingo-3-hf"),
+        ({"origin": "path", "path": "/models/Voxtral-Mini-3B-2507"}, "Voxtral-Mini-3B-2507"),
+    ],
+)
+def test_what_is_known_of_one_bases_training_is_not_told_of_another(model, name):
+    assert plan_of(model=model).declared_base == name
+
+
 def test_an_assembled_base_is_named_and_licensed_by_its_halves():
     plan = plan_of(model={"origin": "assembled"})
     assert plan.model_name("base") == ["the encoder of Whisper tiny.en with SmolLM2-135M-Instruct"]

@@ -162,9 +162,10 @@ def train_adapter(
 
 
 def _records(loaded: LoadedModel, memory: Memory) -> bool:
-    """Are passes recorded as CUDA graphs? Not with 4-bit weights, nor with activations computed twice, nor where the family cannot."""
+    """Are passes recorded as CUDA graphs? Not with 4-bit weights, with activations computed twice, or where the family's hearing cannot be."""
     in_4_bits = any(type(module).__name__ == "Linear4bit" for module in loaded.model.modules())
-    return loaded.records_passes and loaded.model.device.type == "cuda" and memory == "fast" and not in_4_bits
+    can = loaded.records_passes or not loaded.adapts_audio_tower
+    return can and loaded.model.device.type == "cuda" and memory == "fast" and not in_4_bits
 
 
 def optimiser_steps(recipe: Mapping[str, Any], n_stimuli: int) -> int:

@@ -334,7 +334,11 @@ class Plan:
     @property
     def declared_base(self) -> str:
         """The name under which config/pretraining_corpora.csv tells what the base was trained on."""
-        return {"tiny": "tiny base", "assembled": "assembled base"}.get(self.config["model"]["origin"], "Qwen2-Audio")
+        model = self.config["model"]
+        if model["origin"] in ("tiny", "assembled"):
+            return f"{model['origin']} base"
+        name = model["repository"] if model["origin"] == "hub" else Path(model["path"]).name
+        return "Qwen2-Audio" if "qwen2-audio" in name.lower() else name
 
     def model_folder(self, model: str) -> str:
         """Where a model is, or will be: the base, or the proposer."""
