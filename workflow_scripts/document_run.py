@@ -3,7 +3,7 @@
 import argparse
 import json
 import re
-import shutil
+import tempfile
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +14,12 @@ import pandas as pd
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.core.progress import duration
-from earwitness.tables.accuracy import ACCURACY
+from earwitness.report.phases_figure import draw_phases
+from earwitness.report.style import figure_style, save_figure
+from earwitness.tables.accuracy import ACCURACY, SOURCE_ACCURACY
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.files import read_table
+from earwitness.tables.phases import PHASES
 from earwitness.tables.psychometrics import THRESHOLDS
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +78,7 @@ def numbers_of(results: Path) -> dict[str, Any]:
         },
         "sources": {"speech": int(unseen.n_speech_sources["base"]), "others": int(unseen.n_nonspeech_sources["base"])},
         "accuracy": {system: _rounded([unseen[end][system] for end in ENDS]) for system in SYSTEMS},
-        "gain": _rounded(gain[["difference", "low", "high"]]) | {"p_holm": round(float(gain.p_holm), 3), "conclusion": gain.conclusion},
+        "gain": _rounded(gain[["difference", "low", "high"]]) | {"p": round(float(gain.p_holm), 3), "conclusion": gain.conclusion},
         "leaky_own_test": _rounded([own[end][LEAKY] for end in ENDS]) | {"speakers": int(own.n_speech_sources[LEAKY])},
         "inflation": _rounded(leakage[["inflation", "low", "high"]]),
         "thresholds": {system: {row.held: _threshold(row) for row in curves[curves.system_id == system].itertuples()} for system in CURVES},
@@ -95,6 +98,13 @@ def _threshold(row: Any) -> dict[str, Any]:
     }
 
 
+def draw(tables: Path, png: Path) -> None:
+    """The study's answer in one figure, from the tables of a run."""
+    phases, accuracy = read_table(tables / "phases.csv", PHASES), read_table(tables / "accuracy.csv", ACCURACY)
+    with figure_style(), tempfile.TemporaryDirectory() as folder:
+        save_figure(draw_phases(phases, accuracy, read_table(tables / "sources.csv", SOURCE_ACCURACY)), Path(folder) / "phases.svg", png)
+
+
 def blocks(numbers: dict[str, Any]) -> dict[str, str]:
     """Name of each marked place of README -> what stands there."""
     machine, cost = numbers["machine"], numbers["cost"]
@@ -104,14 +114,19 @@ def blocks(numbers: dict[str, Any]) -> dict[str, str]:
         f" {duration(cost['processor_s'])} of processor time, in {cost['jobs']} jobs. The largest held {cost['memory_mib'] / 1024:.1f} GiB;"
         f" results take {cost['megabytes']} MB."
     )
-    return {"cost": demo, "accuracy": _accuracy(numbers, where), "thresholds": _thresholds(numbers)}
+    own, others = numbers["leaky_own_test"]["value"], numbers["accuracy"][LEAKY]["value"]
+    figure = (
+        "*The study in small, on a model of half a million parameters. Above the line: sources that nothing had trained on. Below it: what the test"
+        f" of a split that leaks says, {own:.1f} %, where the same adapters reach {others:.1f} % on new sources.*"
+    )
+    return {"figure": figure, "cost": demo, "accuracy": _accuracy(numbers, where), "thresholds": _thresholds(numbers)}
 
 
 def _accuracy(numbers: dict[str, Any], where: str) -> str:
     gain, own, inflation = numbers["gain"], numbers["leaky_own_test"], numbers["inflation"]
     few = "; too few speakers for an interval" if own["speakers"] < MIN_SOURCES else f" [{own['low']:.1f}, {own['high']:.1f}]"
     rows = [f"| {name} | {_with_ends(numbers['accuracy'][system])} |" for system, name in SYSTEMS.items()]
-    rows.insert(2, f"| what fine-tuning gained, in points | {_with_ends(gain, '+.1f')}; p {gain['p_holm']:.2g}: {gain['conclusion']} |")
+    rows.insert(2, f"| what fine-tuning gained, in points | {_with_ends(gain, '+.1f')}; p {gain['p']:.2g}: {gain['conclusion']} |")
     rows.insert(4, f"| the leaky arm on its own test rows, of {own['speakers']} speakers | {own['value']:.1f}{few} |")
     rows.insert(5, f"| what leakage bought, in points | {inflation['value']:+.1f}{few} |")
     sources = numbers["sources"]
@@ -169,8 +184,7 @@ def main() -> None:
         numbers = numbers_of(args.results)
         with atomic(NUMBERS) as temporary:
             temporary.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        with atomic(FIGURE) as temporary:
-            shutil.copyfile(args.results / "figures/phases.png", temporary)
+        draw(args.results / "tables", FIGURE)
     text = documented(README.read_text(encoding="utf-8"), json.loads(NUMBERS.read_text(encoding="utf-8")))
     with atomic(README) as temporary:
         temporary.write_text(text, encoding="utf-8")
