@@ -7,7 +7,7 @@ import pandas as pd
 
 from earwitness.core.arguments import add_prompt_arguments, by_name, json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.detectors.folder import Detector, select_adapter, selected_folder, write_detector_folder
+from earwitness.detectors.hand_over import Detector, select_adapter, selected_folder, write_detector_folder
 from earwitness.detectors.presentation import presentation_of
 from earwitness.evaluation.calibration import chosen_calibration
 from earwitness.leakage.gate import verify_gate

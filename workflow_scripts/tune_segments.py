@@ -39,7 +39,8 @@ def main() -> None:
             # torch looks at the visible devices when it is imported.
             import torch
 
-            from earwitness.detectors.listener import trained_listener, tune_following
+            from earwitness.detectors.listener import trained_listener
+            from earwitness.detectors.listener_tuning import tune_following
 
             torch.set_num_threads(args.threads)
             following, candidates = tune_following(trained_listener(folder, args.base, memory=args.memory), development)

@@ -6,7 +6,7 @@ import os
 import torch
 
 from earwitness.core.files import write_json
-from earwitness.detectors.folder import Selection, adapter_config_for, detector_record
+from earwitness.detectors.hand_over import Selection, adapter_config_for, detector_record
 from earwitness.detectors.presentation import presentation_of
 from earwitness.model.engine.adapters import attach_adapter
 from earwitness.model.engine.loading import load_model

@@ -25,7 +25,7 @@ import train_adapter
 from earwitness.audio.window import Level, Window
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of, write_json
-from earwitness.detectors.folder import Selection, detector_record
+from earwitness.detectors.hand_over import Selection, detector_record
 from earwitness.detectors.presentation import Presentation
 from earwitness.model.checkpoint import INDEX, WEIGHTS, tensors_in, verify_checkpoint
 from earwitness.model.engine.adapters import attach_adapter, load_adapter

@@ -29,7 +29,7 @@ from earwitness.detectors.frames import FRAME_DETECTORS, frame_detector
 from earwitness.detectors.listener import around_frames
 from earwitness.detectors.segments import SegmentRule
 from earwitness.detectors.speech_detector import SpeechDetector
-from earwitness.evaluation.calibration import Calibration
+from earwitness.evaluation.probability import Calibration
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt

@@ -14,7 +14,8 @@ from earwitness.audio.io import decode_flac
 from earwitness.audio.window import as_coded, coded
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
-from earwitness.detectors.folder import load_detector_folder, select_adapter
+from earwitness.detectors.folder import load_detector_folder
+from earwitness.detectors.hand_over import select_adapter
 from earwitness.detectors.presentation import presentation_of
 from earwitness.systems import System
 

@@ -7,9 +7,9 @@ import pytest
 import earwitness.report.model_card
 from earwitness.audio.window import Level, Window
 from earwitness.core.files import sha256_of
-from earwitness.detectors.folder import Detector, Selection
+from earwitness.detectors.hand_over import Detector, Selection
 from earwitness.detectors.presentation import Presentation
-from earwitness.evaluation.calibration import Calibration
+from earwitness.evaluation.probability import Calibration
 from earwitness.model.families.registry import FAMILIES
 from earwitness.report.model_card import BaseTerms, ModelCard, PassedAudit, Performance, TrainingData, render_card
 from earwitness.systems import System

@@ -1,22 +1,18 @@
 """A base model, with an adapter or without, that follows a recording: every few milliseconds it is asked about the stretch around."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from earwitness.audio.acoustics import samples_of
 from earwitness.audio.io import Waveform
-from earwitness.corpora.annotated import AnnotatedRecording
-from earwitness.detectors.folder import STEP_MS, DetectorFolder
+from earwitness.detectors.folder import DetectorFolder
 from earwitness.detectors.following import Following
 from earwitness.detectors.presentation import Presentation
-from earwitness.detectors.segments import SegmentRule
 from earwitness.detectors.tracks import FloatArray, FrameDetector, smoothed
-from earwitness.detectors.tuning import follow_all, tune_rule
-from earwitness.evaluation.calibration import Calibration
+from earwitness.evaluation.probability import Calibration
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
@@ -119,28 +115,3 @@ def around_frames(blocks: Iterable[Waveform], following: Following) -> Iterator[
         start = min(max(of(frame), 0), max(total - length, 0))
         yield held[start - first : start - first + length], start != latest
         frame, latest = frame + 1, start
-
-
-STRETCH_SHARES = (1.0, 0.6, 0.4)
-"""Lengths of stretches that are tried, as shares of the longest training stimulus."""
-SMOOTHED = (1, 3, 5, 9)
-"""Numbers of frames that are averaged, likewise. Recordings of one kind of sound from end to end would favour any number, mixed ones do not."""
-
-
-def tune_following(listener: Listener, recordings: Sequence[AnnotatedRecording]) -> tuple[Following, list[dict[str, Any]]]:
-    """How a listener follows recordings best, by the detection error rate on development recordings; and what every candidate came to.
-
-    Stretches are as long as the longest training stimulus or shorter, but not shorter than the shortest. Raises InputError where a recording cannot
-    be read.
-    """
-    presentation = listener.presentation
-    lengths = {max(round(share * presentation.longest_ms), presentation.shortest_ms) for share in STRETCH_SHARES}
-    candidates: list[tuple[float, Following]] = []
-    for stretch_ms in sorted(lengths, reverse=True):
-        plain = Following(stretch_ms, STEP_MS, SegmentRule())
-        followed = follow_all(listener.detector(f"stretches of {stretch_ms} ms", plain), recordings)
-        for width in SMOOTHED:
-            found = tune_rule(followed.smoothed(width))
-            candidates.append((found.errors.error_rate, replace(plain, rule=found.rule, smoothed=width)))
-    best = min(candidates, key=lambda candidate: round(candidate[0], 9))[1]
-    return best, [{"error_rate": rate, **following.record()} for rate, following in candidates]

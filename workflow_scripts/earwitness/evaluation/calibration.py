@@ -15,6 +15,7 @@ from scipy import optimize, special, stats
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
 from earwitness.evaluation.accuracy import metric_parts
+from earwitness.evaluation.probability import LARGEST_TEMPERATURE, METHODS, Calibration
 from earwitness.evaluation.scored_answers import NOT_TRAINED, Outcomes
 from earwitness.statistics.clustered import Estimate, estimate, jackknife_variance, sample_by_source
 from earwitness.systems import System
@@ -25,36 +26,12 @@ from earwitness.tables.files import validate
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-METHODS = ("temperature", "platt")
 ECE_BINS, DIAGRAM_BINS = 15, 10
 FOLDS = 10
 FLOOR_DRAWS = 1000
 CALIBRATED_KINDS = ("temperature", "calibration", "threshold")
 """What a calibration's record says was fitted (earwitness.leakage.tuning_records)."""
-LARGEST_TEMPERATURE = 1000.0
 HALVES = [0.5, 0.5]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """A map of log-odds: calibrated = slope x log-odds + intercept. The temperature is 1 / slope."""
-
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    @property
-    def informative(self) -> bool:
-        """Does the probability rise with the score? It does not where the temperature is at its upper limit, or the slope is negative."""
-        return self.slope > 1.01 / LARGEST_TEMPERATURE
-
-    @property
-    def threshold(self) -> float:
-        """The log-odds at which the probability is one half; nan where the slope is not positive."""
-        return 0.0 - self.intercept / self.slope if self.slope > 0 else np.nan
-
-    def probability(self, log_odds: npt.ArrayLike, prevalence: float = 0.5) -> FloatArray:
-        """Probability of speech where a share `prevalence`, in (0, 1), of what is heard is speech; any shape."""
-        return np.asarray(special.expit(self.slope * np.asarray(log_odds, dtype=np.float64) + self.intercept + special.logit(prevalence)))
 
 
 def calibration_name(system: System) -> str:

@@ -9,7 +9,7 @@ import jinja2
 import pandas as pd
 
 from earwitness.core.files import sha256_of
-from earwitness.detectors.folder import Detector
+from earwitness.detectors.hand_over import Detector
 from earwitness.evaluation.scored_answers import ALL_SEEDS
 from earwitness.leakage.certificate import load_certificate
 from earwitness.model.families.registry import FAMILIES
