@@ -276,8 +276,8 @@ def test_the_program_reads_tables_by_name_and_writes_one_row_per_claim(tmp_path)
 
 def test_words_say_value_unit_interval_and_p():
     rows = [(65, 21, 201, np.nan, "ms"), (np.inf, 18, np.inf, np.nan, "dB"), (10, 10, 10, np.nan, "words"), (2, 1, 3, 0.0004, "")]
-    rows = [*rows, (*[np.nan] * 4, "%"), (3.29, -7.48, 14.07, 0.4, "d′")]
-    table = pd.DataFrame(rows, columns=["value", "low", "high", "p", "unit"]).assign(source=[*[""] * 5, "mixed_model_effects"])
+    rows = [*rows, (*[np.nan] * 4, "%"), (3.29, -7.48, 14.07, 0.4, "d′"), (8.5, -58.8, 38.0, np.nan, "points")]
+    table = pd.DataFrame(rows, columns=["value", "low", "high", "p", "unit"]).assign(source=[*[""] * 5, "mixed_model_effects", "leakage"])
     words = [measured_words(found).replace("\N{NO-BREAK SPACE}", " ") for found in table.itertuples()]
     assert words == [
         "65 ms [21, 201]",
@@ -286,5 +286,6 @@ def test_words_say_value_unit_interval_and_p():
         "2.00 [1.00, 3.00], p < 0.001",
         "–",
         "too uncertain to say",
+        "8.5 points, too uncertain to say more",
     ]
     assert claims_sentence(verdicts().reset_index()).startswith("Of 49 claims of the published study, this run finds that 4 hold and 2 do not")

@@ -486,7 +486,7 @@ def test_one_clip_is_heard_at_every_duration_and_snr_with_every_systems_answer()
 def test_whole_recordings_are_told_of_with_error_rates_and_left_out_where_nothing_was_annotated():
     text = page().text.replace("\N{NO-BREAK SPACE}", " ")
     assert "In 12 test recordings of 14 sources, 300 s of speech, the detection error rate" in text
-    assert "attention adapter, honest split 20.0 % [15.0, 45.0] (own rule) and Silero VAD 30.0 % [15.0, 45.0] (own rule)" in text
+    assert "attention adapter, honest split 20.0 % [15.0, 45.0] (tuned); Silero VAD 30.0 % [15.0, 45.0] (tuned)" in text
     nothing = examples.detection().assign(error_rate=np.nan)
     assert "recordings" not in page(detection=nothing).values("id") and "detection error rate" not in page(detection=nothing).text
 

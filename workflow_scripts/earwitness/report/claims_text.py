@@ -16,6 +16,10 @@ _DIGITS = {"ms": 0, "words": 0, "iterations": 0, "": 2}
 """Decimals by unit; 1 of others."""
 
 
+_WIDEST = {"points": 50.0, "%": 50.0}
+"""By unit: from chance to all right is 50 points."""
+
+
 def claim_groups(claims: pd.DataFrame) -> list[dict[str, Any]]:
     """The page's tables: per group its title and a row per claim.
 
@@ -51,13 +55,18 @@ def measured_words(row: Any) -> str:
     p = "" if without_value(row.p) else f"p {_p(row.p)}"
     if without_value(row.value):
         return p or MISSING
-    if row.source == "mixed_model_effects" and not without_value(row.low) and row.high - row.low > WIDEST:
-        return "too uncertain to say"
     unit = f"{_SPACE}{row.unit}" if row.unit and not math.isinf(row.value) else ""
     text = f"{_number(row.value, row.unit)}{unit}"
+    if not without_value(row.low) and math.inf > row.high - row.low > _widest(row):
+        return f"{text}, too uncertain to say more" if row.unit in _WIDEST else "too uncertain to say"
     if not (without_value(row.low) or without_value(row.high)) and row.low != row.high:
         text += f" [{_number(row.low, row.unit)},{_SPACE}{_number(row.high, row.unit)}]"
     return f"{text}, {p}" if p else text
+
+
+def _widest(row: Any) -> float:
+    """How wide an interval may be that still tells something."""
+    return WIDEST if row.source == "mixed_model_effects" else _WIDEST.get(row.unit, math.inf)
 
 
 def _p(value: float) -> str:

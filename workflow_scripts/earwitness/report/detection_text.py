@@ -22,6 +22,7 @@ def detection_rows(detection: pd.DataFrame) -> list[dict[Any, Any]]:
 def detection_sentence(detection: pd.DataFrame) -> str:
     """The detection error rate of what this study hands over, and the lowest of a classic detector; empty where nothing was annotated."""
     known = detection[detection.error_rate.notna()]
+    known = known.sort_values("rule", ascending=False, kind="stable")  # tuned, then own
     ours = [row for row in rows_of(known) if System.parse(row.system_id).kind != "detector"]
     others = [row for row in rows_of(known.sort_values("error_rate", kind="stable")) if System.parse(row.system_id).kind == "detector"]
     found = [f"{system_name(System.parse(row.system_id))} {_rate(row)}" for row in [*ours[:1], *others[:1]]]
@@ -29,9 +30,9 @@ def detection_sentence(detection: pd.DataFrame) -> str:
         return ""
     row = rows_of(known)[0]
     where = f"In {counted(row.n_recordings, 'test recording')} of {counted(row.n_sources, 'source')}, {row.speech_s:,.0f} s of speech"
-    return f"{where}, the detection error rate, missed speech and false alarms over speech, is {' and '.join(found)}."
+    return f"{where}, the detection error rate (missed speech and false alarms, over speech) is {'; '.join(found)}."
 
 
 def _rate(row: Any) -> str:
     interval = "" if without_value(row.low) else f" {percent_range(row.low, row.high)}"
-    return f"{100 * row.error_rate:.1f}\N{NO-BREAK SPACE}%{interval} ({row.rule} rule)"
+    return f"{100 * row.error_rate:.1f}\N{NO-BREAK SPACE}%{interval} ({row.rule})"

@@ -55,7 +55,7 @@ def _draw_arms(axes: Axes, arms: pd.DataFrame, seeds: pd.DataFrame) -> None:
     for position, row in enumerate(rows_of(arms)):
         look = look_of(System("adapter", row.recipe, row.split))
         text = f"{100 * row.balanced_accuracy:.1f}"
-        if not without_value(row.low):
+        if not without_value(row.low) and row.reliability != "descriptive_only":
             axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=look.colour, lw=4, alpha=0.5, solid_capstyle="butt")
             text += f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
         own = seeds[(seeds.recipe == row.recipe) & (seeds.split == row.split) & (seeds.test_set == row.test_set)]

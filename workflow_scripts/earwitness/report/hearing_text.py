@@ -52,8 +52,6 @@ def _said(row: Any, statistics: Mapping[str, float]) -> str:
     if row.conclusion == "equivalent":
         margin = f"±{100 * statistics['equivalence_margin']:g} points"
         return f"Readout and answers are equivalent within {margin} ({_difference(row)}): the mouth says what the ear linearly holds."
-    if row.low > 0 or row.high < 0:
-        return f"After correction for all pairs it is not settled whether readout and answers differ (before it {_difference(row)})."
     return f"These data do not settle whether the readout and the answers differ ({_difference(row)})."
 
 

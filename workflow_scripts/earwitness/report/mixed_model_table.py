@@ -42,7 +42,8 @@ def mixed_model_rows(effects: pd.DataFrame, fits: pd.DataFrame) -> list[dict[str
         if fitted.status != "ok":
             continue
         own = _of_fit(effects, fitted)
-        for term in [term for term in _TERMS if term in own.index and _tells(own.loc[term])]:
+        terms = [term for term in _TERMS if term in own.index and _tells(own.loc[term])]
+        for term in terms:
             row: Any = own.loc[term]
             rows.append(
                 shown
@@ -51,7 +52,7 @@ def mixed_model_rows(effects: pd.DataFrame, fits: pd.DataFrame) -> list[dict[str
                     "estimate": decimal(row.estimate),
                     "interval": _interval(row),
                     "p": p_value(row.p_holm),
-                    "remark": _remark(fitted),
+                    "remark": _remark(fitted) if term == terms[0] else "",
                 }
             )
     return rows
@@ -139,7 +140,7 @@ def _change(row: Any) -> str:
 
 
 def _interaction(row: Any, level: float) -> str:
-    numbers = f"{decimal(row.estimate)} {_interval(row)} in d′ per 10 dB and tenfold duration"
+    numbers = f"{decimal(row.estimate)} {_interval(row)} in d′ per 10 dB and tenfold duration, before correction"
     if not _tells(row):
         return "Whether a higher SNR helps more at short durations is too uncertain to say"
     if without_value(row.p_holm):
