@@ -21,6 +21,7 @@ from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.files import read_table
 from earwitness.tables.phases import PHASES
 from earwitness.tables.psychometrics import THRESHOLDS
+from earwitness.tables.training import COSTS
 
 ROOT = Path(__file__).parents[1]
 README, NUMBERS, FIGURE = ROOT / "README.md", ROOT / "docs/figures/demo.json", ROOT / "docs/figures/phases.png"
@@ -53,7 +54,7 @@ HELD = {"": "duration", "80": "SNR at 80 ms", "200": "at 200 ms", "500": "at 500
 def numbers_of(results: Path) -> dict[str, Any]:
     """What README says of a finished run of the default study. Raises InputError where a table is missing or lacks a system."""
     run = json.loads((results / "provenance/run.json").read_text(encoding="utf-8"))
-    costs = pd.read_csv(results / "provenance/costs.csv")
+    costs = read_table(results / "provenance/costs.csv", COSTS)
     stamps = re.findall(r"^\[(.+)\]$", (results / "provenance/run.log").read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     times = [datetime.strptime(stamp, "%a %b %d %H:%M:%S %Y") for stamp in stamps]
     accuracy = read_table(results / "tables/accuracy.csv", ACCURACY)

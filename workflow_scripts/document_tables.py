@@ -39,6 +39,7 @@ from earwitness.tables import (
     stimuli,
     stimulus_summary,
     ties,
+    training,
 )
 
 MODULES = (
@@ -58,7 +59,7 @@ MODULES = (
         splits,
         stimuli,
     ),
-    *(stimulus_summary, ties, proposal_files, run),
+    *(stimulus_summary, ties, training, proposal_files, run),
 )
 """Modules that hold a schema."""
 
@@ -73,6 +74,7 @@ FILES = {
     "clips": "clips/{dataset}.parquet",
     "comparisons": "tables/comparisons.csv",
     "condition_accuracy": "tables/conditions.csv",
+    "costs": "provenance/costs.csv",
     "counterfactuals": "tables/counterfactuals.csv",
     "curves": "psychometrics/curves.csv",
     "digests": "provenance/digests.csv",
@@ -84,6 +86,7 @@ FILES = {
     "evidence": "audit/{split}/evidence.csv",
     "experiment": "tables/experiments/{experiment}.csv",
     "generation": "tables/generation.csv",
+    "history": "adapters/{recipe}/{split}/seed-{seed}/history.csv",
     "leakage": "tables/leakage.csv",
     "learning_curve": "tables/learning_curves/{experiment}.csv",
     "mixed_model_effects": "tables/mixed_model_effects.csv",

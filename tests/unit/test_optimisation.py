@@ -13,6 +13,8 @@ from earwitness.model.engine.losses import BatchLoss
 from earwitness.model.engine.optimisation import Schedule, learning_rate, optimise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.runtime.saved_state import SavedState
+from earwitness.tables.files import validate
+from earwitness.tables.training import HISTORY
 
 SCHEDULE = Schedule(steps=12, batch_size=8, micro_batch_size=4, learning_rate=0.05, warmup_fraction=0.25, weight_decay=0.01, max_gradient_norm=1.0)
 
@@ -58,6 +60,11 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop_before):
     assert min(visited) == stop_before
     torch.testing.assert_close(again, weights, rtol=0, atol=0)
     pd.testing.assert_frame_equal(resumed, history)
+
+
+def test_a_history_is_the_table_that_the_data_dictionary_explains(tmp_path):
+    history, _, _ = run(tmp_path, {"seed": 7})
+    assert list(validate(history, HISTORY).columns) == list(history.columns)
 
 
 def test_a_state_of_other_settings_is_never_resumed(tmp_path):

@@ -18,7 +18,8 @@ from earwitness.core.files import sha256_of
 from earwitness.provenance.crate import CONTEXT, METADATA, PROFILE, crate_names, describe_crate
 from earwitness.provenance.run import DIGESTS, digest_table
 from earwitness.provenance.run_log import errors_since, record_run
-from earwitness.tables.files import write_table
+from earwitness.tables.files import read_table, write_table
+from earwitness.tables.training import COSTS
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 AUTHORS = [{"name": "Ada <b>Ear</b>", "orcid": "https://orcid.org/0000-0002-1825-0097"}, {"name": "Bo", "affiliation": "Here"}]
@@ -230,6 +231,7 @@ def test_the_record_of_a_run_holds_what_every_job_cost_and_no_secret(tmp_path):
         "gate_tuning,,0.2100,,",
         "train_adapter,attention-grouped-seed-42,12.3456,11.90,512.25",
     ]
+    assert list(read_table(tmp_path / "provenance/costs.csv", COSTS).job) == ["", "attention-grouped-seed-42"]
 
 
 def test_a_run_that_measured_nothing_is_recorded_too(tmp_path):
