@@ -113,8 +113,8 @@ def test_the_example_of_a_detector_writes_predictions(tmp_path):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_and_files_that_a_page_names_are_there(page: Path):
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        name, _, anchor = unquote(target).partition("#")
+    for target in re.findall(r"\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"", text):
+        name, _, anchor = unquote("".join(target)).partition("#")
         if re.match(r"[a-z]+:", name):
             continue
         linked = (page.parent / name).resolve() if name else page
