@@ -69,7 +69,7 @@ GPU = [
 """What the rules of each environment import; a package that only one needs never makes the other's jobs run again."""
 
 Pins = dict[str, tuple[str, set[str]]]
-"""Name -> version and the packages that ask for it."""
+"""Name -> version, with the marker of a package that some platforms do without, and the packages that ask for it."""
 
 
 def resolve(*inputs: Path) -> list[dict[str, Any]]:
@@ -99,7 +99,8 @@ def closure(roots: list[Requirement], metadata: list[dict[str, Any]]) -> Pins:
         if name not in distributions or CUDA_ONLY.match(name):
             continue
         item = distributions[name]
-        _, parents = pins.setdefault(name, (item["version"].split("+")[0], set()))
+        marker = f"; {requirement.marker}" if requirement.marker and not parent else ""
+        _, parents = pins.setdefault(name, (item["version"].split("+")[0] + marker, set()))
         if parent and parent != name:
             parents.add(parent)
         for extra in ("", *requirement.extras):
@@ -126,7 +127,7 @@ def read_lock(path: Path) -> Pins:
         if line.startswith("#"):
             continue
         pin, _, parents = line.partition("  # via ")
-        name, version = pin.split("==")
+        name, version = pin.split("==", 1)
         pins[name] = version, set(parents.split(", ")) if parents else set()
     return pins
 
