@@ -233,3 +233,15 @@ def third_party_imports(path):
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module.partition(".")[0])
     return names - sys.stdlib_module_names - {"earwitness"} - OPTIONAL
+
+
+def test_what_snakemakes_report_shows_has_a_section_of_the_page_a_name_and_a_caption_of_its_own(rules):
+    shown = [(str(output), output.flags["report"]) for rule in rules for output in rule.output if "report" in output.flags]
+    assert "results/report.html" in dict(shown) and len(shown) > 30
+    names = [(item.category, item.subcategory, *item.labels.values()) for _, item in shown]
+    assert len(set(names)) == len(shown) and all(part for name in names for part in name), "told apart by section, kind and labels"
+    captions = [Path(str(item.caption.get_path_or_uri(secret_free=True))) for _, item in shown]
+    assert len(set(captions)) == len(shown) and all(len(caption.read_text(encoding="utf-8").split()) > 10 for caption in captions)
+    page = "".join(path.read_text(encoding="utf-8") for path in (PROGRAMS / "earwitness/report/html").glob("*.jinja"))
+    sections = {name.split()[0].rstrip(":") for name in re.findall(r"<h2>([^<]+)</h2>", page)}
+    assert {item.category.split()[0] for _, item in shown} <= sections | {"Report", "Detector", "Claims"}
