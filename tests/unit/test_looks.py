@@ -80,6 +80,31 @@ def test_in_no_figure_has_a_system_anothers_colour_or_marker(name):
                 assert (drawn, line.get_marker()) in pairs, f"{line.get_marker()} in {drawn}"
 
 
+@pytest.mark.parametrize(
+    ("name", "systems"),
+    [
+        ("accuracy of many", ("base", "attention-grouped", "attention-row_random", "silero", "webrtc", "energy")),
+        ("phases of many", ("base", "attention-grouped", "attention-row_random", "silero", "webrtc", "energy")),
+        ("test sizes of many", ("base", "attention-grouped", "attention-row_random")),
+        ("leakage of many", ("base", "attention-grouped", "attention-row_random")),
+        ("reliability of many", ("attention-grouped", "silero", "webrtc", "energy")),
+        ("experiment", ("attention-grouped", "attention-row_random", "attention_mlp-grouped", "language_model-grouped")),
+        ("duration_curves", ("base", "attention-grouped", "tower_probe", "silero")),
+        ("snr_curves", ("base", "attention-grouped", "tower_probe", "silero", "energy")),
+        ("hearing_and_saying", ("base", "tower_probe", "untrained_probe", "acoustics_probe")),
+        ("draws", ("attention-grouped", "attention-row_random")),
+    ],
+)
+def test_every_system_is_drawn_in_its_own_look(name, systems):
+    with figure_style():
+        figure = DRAWN[name]()
+    lines = [line for axes in figure.axes for line in axes.lines]
+    drawn = {(to_hex(colour), line.get_marker()) for line in lines for colour in (line.get_markerfacecolor(), line.get_markeredgecolor())}
+    for system in systems:
+        look = look_of(System.parse(system))
+        assert (look.colour, look.marker) in drawn, system
+
+
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_colour_of_a_figure_has_its_counterpart_on_dark_paper(tmp_path, name):
     with figure_style():
