@@ -322,6 +322,21 @@ FAULTS = [
     ),
     Fault("model/families/loaded_model.py", "cls.head_name, *cls.unasked]", "*cls.unasked]", "the head is quantised", ("test_families",)),
     Fault("model/engine/loading.py", "eps=cast(Any, module).variance_epsilon", "eps=0.1", "fused norms are other norms", ("test_families",)),
+    Fault(
+        "model/engine/features.py",
+        "if loaded.mixes_lengths or",
+        "if True or",
+        "a longer sound moves what is heard of a shorter one",
+        ("test_families",),
+    ),
+    Fault(
+        "model/families/qwen3_omni_moe.py",
+        'if scope == "language_model" else None',
+        "if not scope else None",
+        "an adapter of the language model reaches the ear of a mixture of experts",
+        ("test_families",),
+    ),
+    Fault("model/engine/adapters.py", "set(names) - reached", "set()", "modules that a recipe names are passed over", ("test_families",)),
     # runtime
     Fault(
         "runtime/saved_state.py",

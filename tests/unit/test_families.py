@@ -272,6 +272,11 @@ def test_recipes_that_name_modules_an_adapter_cannot_reach_are_refused(kind, loa
         assert {name.rpartition(".")[2] for name, module in wrapped.named_modules() if hasattr(module, "lora_A")} == set(names)
 
 
+def test_a_recipe_is_refused_even_where_only_one_of_its_modules_is_not_there(loaded):
+    with pytest.raises(InputError, match="target_modules w_proj: the base model has no such modules"):
+        attach_adapter(loaded, ["q_proj", "w_proj"], "published", rank=2, alpha=8, dropout=0.0)
+
+
 @torch.no_grad()
 def test_lengths_are_kept_apart_where_a_batch_would_move_a_sound(kind, exact):
     """Beside a longer sound, what such a tower hears of a short one is another function."""
