@@ -19,7 +19,7 @@ from earwitness.report.experiment_figure import draw_experiment
 from earwitness.report.leakage_figure import draw_leakage, published_drops
 from earwitness.report.phases_figure import draw_phases
 from earwitness.report.reliability_figure import draw_reliability
-from earwitness.report.style import colour_of, figure_style, headline, in_order, save_figure, system_name
+from earwitness.report.style import LABEL_MARKERS, colour_of, figure_style, headline, in_order, save_figure, system_name
 from earwitness.report.test_sizes_figure import draw_test_sizes
 from earwitness.report.training_figure import draw_training, read_histories
 from earwitness.systems import System
@@ -210,7 +210,9 @@ def test_too_few_sources_are_shown_as_dots_without_an_interval(figure):
     def dots_and_bars(drawn: Figure) -> tuple[int, int]:
         lines = [line for axes in drawn.axes for line in axes.lines]
         purple = colour_of(System.parse("attention-row_random"))
-        return sum(line.get_marker() == "." for line in lines), sum(line.get_linewidth() >= 4 and line.get_color() == purple for line in lines)
+        return sum(line.get_marker() in LABEL_MARKERS.values() for line in lines), sum(
+            line.get_linewidth() >= 4 and line.get_color() == purple for line in lines
+        )
 
     assert dots_and_bars(few)[0] > dots_and_bars(enough)[0] == 0
     assert dots_and_bars(few)[1] < dots_and_bars(enough)[1]

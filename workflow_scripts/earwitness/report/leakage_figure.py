@@ -15,6 +15,7 @@ from earwitness.report.style import (
     GRID,
     INK,
     LABEL_COLOURS,
+    LABEL_MARKERS,
     LABEL_NAMES,
     MUTED,
     PAPER,
@@ -146,7 +147,9 @@ def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, sources: pd
 def _draw_sources(axes: Axes, height: float, sources: pd.DataFrame, row: _Row, label: str) -> None:
     own = sources[(sources.system_id == str(row.system)) & (sources.test_set == row.test_set) & (sources.label == label)]
     mean = own.groupby("source_id").accuracy.mean()
-    axes.plot(100 * mean, [height] * len(mean), ".", color=LABEL_COLOURS[label], ms=7, alpha=0.5, zorder=2)
+    axes.plot(
+        100 * mean, [height] * len(mean), LABEL_MARKERS[label], color=LABEL_COLOURS[label], ms=7 if label == "SPEECH" else 4.5, alpha=0.6, zorder=2
+    )
 
 
 def _draw_published(axes: Axes, drops: dict[str, tuple[float, float]], lines: int) -> None:
@@ -176,5 +179,5 @@ def _legend() -> list[Line2D]:
         Line2D([], [], **bar, mfc=INK, label="on unseen sources"),
         *[Line2D([], [], color=LABEL_COLOURS[label], lw=1, marker="o", ms=4, label=f"{LABEL_NAMES[label]} alone") for label in LABEL_COLOURS],
         Line2D([], [], ls="", label="bars: intervals clustered by source"),
-        Line2D([], [], ls="", marker=".", ms=7, color=MUTED, alpha=0.7, label="dots: one source, where they are too few for a bar"),
+        Line2D([], [], ls="", marker=".", ms=7, color=MUTED, alpha=0.7, label="dots, crosses: one source, where they are too few for a bar"),
     ]

@@ -14,6 +14,7 @@ from earwitness.report.style import (
     GRID,
     INK,
     LABEL_COLOURS,
+    LABEL_MARKERS,
     LABEL_NAMES,
     MUTED,
     PAPER,
@@ -104,13 +105,24 @@ def _draw_sources(axes: Axes, position: float, rows: pd.DataFrame) -> None:
     mean = (every if len(every) else rows).groupby(["source_id", "label"], as_index=False).accuracy.mean()
     for label, place in (("SPEECH", 0.36), ("NONSPEECH", 0.54)):
         values = 100 * mean.accuracy[mean.label == label]
-        axes.plot(values, [position + place] * len(values), ".", color=LABEL_COLOURS[label], ms=8, alpha=0.7)
+        axes.plot(
+            values, [position + place] * len(values), LABEL_MARKERS[label], color=LABEL_COLOURS[label], ms=8 if label == "SPEECH" else 5, alpha=0.8
+        )
 
 
 def _legend(leaky: bool) -> list[Line2D]:
     handles = [Line2D([], [], color=BAR, lw=5, label="interval, clustered by source")]
     if leaky:
         handles += [
-            Line2D([], [], ls="", marker=".", ms=9, color=LABEL_COLOURS[label], label=f"one {LABEL_NAMES[label]} source") for label in LABEL_COLOURS
+            Line2D(
+                [],
+                [],
+                ls="",
+                marker=LABEL_MARKERS[label],
+                ms=9 if label == "SPEECH" else 6,
+                color=LABEL_COLOURS[label],
+                label=f"one {LABEL_NAMES[label]} source",
+            )
+            for label in LABEL_COLOURS
         ]
     return handles

@@ -23,6 +23,8 @@ WIDTH = 9.0
 PAPER, INK, MUTED, GRID, TINT, BAR = "#ffffff", "#222222", "#6b6b6b", "#d9d9d9", "#f6f6f6", "#929292"
 
 LABEL_COLOURS = {"SPEECH": "#0072b2", "NONSPEECH": "#d55e00"}
+LABEL_MARKERS = {"SPEECH": ".", "NONSPEECH": "x"}
+"""Of single sources, so that grey tells the classes apart too."""
 LABEL_NAMES = {"SPEECH": "speech", "NONSPEECH": "non-speech"}
 
 GROUPS = ("base", "honest", "ensemble", "leaky", "encoder_probe", "detector")

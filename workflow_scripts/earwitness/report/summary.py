@@ -124,7 +124,7 @@ def _leakage_sentence(row: Any, accuracy: pd.DataFrame) -> str:
     text = f"Tested on {counts} that it trained on, a leaky adapter scores {percent(row.own_test)}, and {percent(row.unseen_sources)} on unseen ones"
     if (own.reliability == "descriptive_only").any():
         few = min(*own.n_speech_sources, *own.n_nonspeech_sources)
-        return f"{text}: {few} sources of a class cannot settle what leakage bought, so the figure shows each as a dot."
+        return f"{text}: {few} sources of a class cannot settle what leakage bought, so the figure shows each by itself."
     if not row.low <= 0 <= row.high and not pd.isna(row.low):
         return f"{text}: leakage bought {points(row.inflation)} points {points_range(row.low, row.high)}."
     return f"{text}, a difference of {points(row.inflation)} points that these data cannot tell from none."

@@ -87,7 +87,9 @@ def base_sentence(rows: Sequence[dict[str, Any]]) -> str:
     rows: as `threshold_rows` returns.
     """
     own = [row for row in rows if row["system_id"] == str(BASE) and not row["curve"].endswith("grid")]
-    found = "; ".join(f"{row['measures'][0]['value']} {row['measures'][0]['interval']} ({row['curve'].removeprefix('SNR ')})".replace("  ", " ") for row in own)
+    found = "; ".join(
+        f"{row['measures'][0]['value']} {row['measures'][0]['interval']} ({row['curve'].removeprefix('SNR ')})".replace("  ", " ") for row in own
+    )
     return f"The base gets there at {found}." if found else ""
 
 
