@@ -15,14 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from earwitness.audio.files import LOWEST_RATE, describe
 from earwitness.audio.streaming import kept_on_disk
 from earwitness.core.arguments import batch_size
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.core.folders import files_below
+from earwitness.core.progress import Progress
 from earwitness.detectors.clip_files import why_not_heard
 from earwitness.detectors.formats import FORMATS, Answered
 from earwitness.detectors.frames import FRAME_DETECTORS
@@ -172,8 +171,7 @@ class Answers:
         if note and self._format not in ("json", "answers"):
             tell(f"note: {name}: {note}")
         # Progress is for eyes: nothing is shown where stderr is a file or a pipe.
-        shown = "{desc}: {percentage:3.0f}% of {total:.0f} s [{elapsed}<{remaining}]"
-        with tqdm(total=about.duration_s, desc=name, bar_format=shown, disable=None, leave=False, mininterval=0.5) as progress:
+        with Progress(total=max(round(about.duration_s), 1), desc=name, unit="s of sound", disable=not sys.stderr.isatty()) as progress:
             answered = Answered(name, note, detector.step_s, detector.rule.onset, _counted(detector.listen(path), progress))
             if self._format == "plot":
                 from earwitness.detectors.picture import draw
@@ -194,7 +192,7 @@ class Answers:
     def _say(text: str) -> None:
         """Print at once, above the progress."""
         if text:
-            tqdm.write(text, end="")
+            Progress.write(text, end="")
             sys.stdout.flush()
 
     def _file(self, name: str, suffix: str) -> Path:
@@ -208,13 +206,13 @@ class Answers:
 
 def tell(text: str) -> None:
     """One line on stderr, above the progress."""
-    tqdm.write(" ".join(text.split()), file=sys.stderr)
+    Progress.write(" ".join(text.split()), file=sys.stderr)
 
 
-def _counted(pieces: Iterator[Heard], progress: tqdm) -> Iterator[Heard]:
+def _counted(pieces: Iterator[Heard], progress: Progress) -> Iterator[Heard]:
     for piece in pieces:
         yield piece
-        progress.update(max(piece.until_s - progress.n, 0))
+        progress.update(max(min(round(piece.until_s), progress.total) - progress.n, 0))
 
 
 def listen(args: argparse.Namespace) -> int:
