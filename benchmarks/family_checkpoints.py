@@ -152,7 +152,7 @@ def write_qwen2_5_omni(folder: Path, size: Size, device: torch.device) -> None:
     config = Qwen2_5OmniThinkerConfig(
         # Tiny: blocks of half a second, so that a second has two.
         audio_config={**size.encoder, "output_dim": language["hidden_size"], "n_window": 25 if size is TINY else 100},
-        vision_config=size.vision,
+        vision_config=size.vision or {"hidden_size": 1280},
         text_config={**language, "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": list(size.rope_sections)}},
         audio_token_index=id_of("<|AUDIO|>"),
         image_token_index=id_of("<|IMAGE|>"),
