@@ -505,3 +505,9 @@ def test_the_page_can_be_walked_by_headings_and_keyboard():
     scrolling = [values for _, values in parsed.tags if values.get("class") == "wide"]
     assert all(values.get("tabindex") == "0" and values.get("aria-label") for values in scrolling if values.get("role"))
     assert parsed.values("href").index("#answer") < 3, "a link that skips to the results stands first"
+
+
+def test_only_data_sets_that_were_used_are_cited():
+    assert "Spot the conversation" in page().text and "environmental sound classification" in page().text
+    own = page(checks={"mine": examples.audio_check()}).text
+    assert "Spot the conversation" not in own and "environmental sound classification" not in own and "FSD50K" not in page().text.split("seed:")[0]
