@@ -23,6 +23,8 @@ from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import identified
 
 STRETCHES_AT_A_TIME = 256
+CPU_STRETCHES = 16
+"""In a batch on a CPU: a tenth slower than 64, and 45 MB less with the tiny base."""
 
 
 def trained_listener(
@@ -41,7 +43,8 @@ def trained_listener(
     given = identified(base or folder.base_folder())
     folder.verify_base(given)
     loaded = load_adapter(load_model(given, quantisation or folder.quantisation, memory=memory), folder.folder)
-    return Listener(loaded, Prompt(**folder.prompt), folder.presentation, Batches(batch_size, loaded.device, memory), folder.calibration, prevalence)
+    size = batch_size or (CPU_STRETCHES if loaded.device.type == "cpu" else None)
+    return Listener(loaded, Prompt(**folder.prompt), folder.presentation, Batches(size, loaded.device, memory), folder.calibration, prevalence)
 
 
 @dataclass(frozen=True)
