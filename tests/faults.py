@@ -156,6 +156,28 @@ FAULTS = [
     ),
     # evaluation
     Fault(
+        "evaluation/comparison.py",
+        "family = tested & ~primary",
+        "family = tested",
+        "a declared contrast pays for the exploratory ones",
+        ("test_comparison",),
+    ),
+    Fault(
+        "evaluation/comparison.py",
+        "1 - level / np.where(tested, times, 1)",
+        "1 - level / np.where(tested, 1, 1)",
+        "an interval excludes 0 beside the verdict that nothing is settled",
+        ("test_comparison",),
+    ),
+    Fault(
+        "evaluation/comparison.py",
+        'outcomes_on(rows, index, grouped, "dev", "development")',
+        'outcomes_on(rows, index, grouped, "test", "development")',
+        "the adapter of the primary contrast is chosen on the test part",
+        ("test_comparison",),
+    ),
+    Fault("runtime/devices.py", "return _driver_devices()", "return {}", "without nvidia-smi two jobs land on one GPU", ("test_devices",)),
+    Fault(
         "evaluation/accuracy.py",
         '"balanced_accuracy": ([speech, nonspeech], [0.5, 0.5])',
         '"balanced_accuracy": ([speech, nonspeech], [share, 1 - share])',

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 
 from earwitness.report.experiment_figure import arm_name, draw_experiment
-from earwitness.report.style import GROUP_COLOURS, figure_style
+from earwitness.report.style import figure_style, look_of
+from earwitness.systems import System
 from earwitness.tables.experiments import EXPERIMENT, LEARNING_CURVE
 
 ROWS = [
@@ -26,10 +27,11 @@ def marks(axes, marker):
 def test_every_arm_has_its_estimate_its_interval_its_seeds_and_the_base():
     with figure_style():
         [axes] = draw_experiment(experiment(), NO_CURVES).axes
-    honest, leaky = GROUP_COLOURS["honest"], GROUP_COLOURS["leaky"]
-    assert [(x, y, colour) for x, y, colour in marks(axes, "o")] == [([85], [0], honest), ([95], [1], leaky)], "all seeds stand for an arm"
-    assert [x for x, _, _ in marks(axes, "|")] == [[pytest.approx(70)], [pytest.approx(70)]], "accuracy less gain is the base's"
-    [(seeds, _, _)] = marks(axes, "v")
+    for place, (name, x) in enumerate({"a-grouped": 85, "a-row_random": 95}.items()):
+        look = look_of(System.parse(name))
+        assert marks(axes, look.marker) == [([x], [place], look.colour)], "all seeds stand for an arm"
+    assert [x for x, _, _ in marks(axes, "o")] == [[pytest.approx(70)], [pytest.approx(70)]], "accuracy less gain is the base's"
+    [(seeds, _, _)] = marks(axes, "|")
     assert seeds == [80, 90], "a lone seed has no mark of its own"
     bars = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 4]
     assert [list(bar) for bar in bars] == [[75, 95], [90, 100]]

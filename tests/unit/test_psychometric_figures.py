@@ -73,8 +73,8 @@ def test_every_system_and_unit_is_named_also_with_long_names_and_nothing_leaves_
 
 def test_systems_differ_in_more_than_colour():
     looks = list(tables(LONG_NAMES).looks.values())
-    assert len({(look.colour, look.marker) for look in looks}) == len(looks)
-    assert len({look.marker for look in looks}) == len(looks)
+    assert len({look.colour for look in looks}) == len(looks)
+    assert len({(look.marker, str(look.dashes)) for look in looks}) == len(looks)
 
 
 def test_published_values_are_marked_and_called_published():

@@ -22,14 +22,14 @@ class SoundProcessor:
     @classmethod
     def load(cls, folder: Path, audio_token: str) -> Self:
         """Read it from a checkpoint's folder; the processor's own chat template goes before the tokenizer's."""
-        options = {"local_files_only": True, "trust_remote_code": False}
-        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         template = tokenizer.chat_template
         if (folder / "chat_template.jinja").is_file():
             template = read_text(folder / "chat_template.jinja")
         elif (folder / "chat_template.json").is_file():
             template = json_object_in(folder / "chat_template.json")["chat_template"]
-        return cls(AutoFeatureExtractor.from_pretrained(folder, **options), tokenizer, template, audio_token)
+        extractor = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return cls(extractor, tokenizer, template, audio_token)
 
     def apply_chat_template(self, conversation: list[Any], **options: Any) -> Any:
         """As the library's processors do."""
