@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PARTS = ["Snakefile", "rules", "workflow_scripts", "config", "envs", "LICENSE", "results/README.md"]
+PARTS = ["Snakefile", "rules", "workflow_scripts", "config", "envs", "docs", "LICENSE", "results/README.md"]
 """What the workflow needs of the repository."""
 
 
