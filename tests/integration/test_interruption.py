@@ -15,7 +15,7 @@ from checkout import Checkout
 
 from earwitness.core.randomness import stream
 from earwitness.model.identity import DIGESTS
-from earwitness.provenance.verification import results_of
+from earwitness.provenance.verification import differences_between, results_of
 
 MOMENTS = 20
 LONGEST_WAIT_S = 3.0
@@ -100,3 +100,25 @@ def test_a_run_killed_at_twenty_moments_ends_with_the_same_bytes(run, tmp_path, 
     assert finals(torn.folder) == whole
     hidden = [path for part in ("results", "data") for path in (torn.folder / part).rglob(".*") if path.name not in (".snakemake_timestamp", DIGESTS)]
     assert hidden == []
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_bytes_on_another_number_of_cores(run, tmp_path):
+    """Also that two runs give the same bytes: all but the corpora and the base is made again."""
+    again = run.copy(tmp_path)
+    again.remove_results()
+    shutil.copytree(run.folder / "results/models", again.folder / "results/models")
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(again.folder / "overlay.yaml")]
+    process = subprocess.Popen(command, cwd=again.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 300
+    while not (again.folder / "results/adapters/attention/grouped/seed-1/history.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (again.folder / "results/report.html").exists()
+    again.snakemake("--unlock", "--configfile", str(again.folder / "overlay.yaml"))
+    result = again.snakemake("--cores", "3", "--rerun-incomplete", "--configfile", str(again.folder / "overlay.yaml"))
+    assert result.returncode == 0, result.stdout + result.stderr
+    differences, compared = differences_between(run.folder / "results", again.folder / "results")
+    assert differences == []
+    assert compared > 150
