@@ -140,8 +140,8 @@ def schemas() -> dict[str, tuple[pa.DataFrameSchema, str]]:
             if isinstance(assigned, ast.Assign) and isinstance(name := assigned.targets[0], ast.Name):
                 value = vars(module)[name.id]
                 if isinstance(value, pa.DataFrameSchema):
-                    told = isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
-                    found[str(value.name)] = value, " ".join(following.value.value.split()) if told else ""  # type: ignore[attr-defined]
+                    told = following.value.value if isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant) else ""
+                    found[str(value.name)] = value, " ".join(str(told).split())
     return found
 
 
