@@ -60,6 +60,7 @@ $(VENV)/runtime.stamp: envs/requirements.lock
 	$(PIP) -r envs/requirements.lock
 	touch $@
 
-$(VENV)/development.stamp: $(VENV)/runtime.stamp envs/requirements-dev.lock
+$(VENV)/development.stamp: $(VENV)/runtime.stamp envs/requirements-dev.lock envs/requirements-ranks.txt
 	$(PIP) -r envs/requirements-dev.lock
+	$(PIP) --no-deps -r envs/requirements-ranks.txt
 	touch $@

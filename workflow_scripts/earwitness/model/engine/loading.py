@@ -18,6 +18,9 @@ from earwitness.model.identity import ModelFolder
 
 Memory = Literal["fast", "compact"]
 
+TOKENIZER_PARTS = {"tokenizer.json": ("vocab.json", "merges.txt")}
+"""File of a tokenizer -> the files that it is made from where it is not there itself."""
+
 HEADROOM_BYTES = 8 * 2**30
 """What must stay free for activations before NF4 weights are dequantised."""
 
@@ -133,7 +136,7 @@ def refused_in_words(folder: Path) -> Iterator[None]:
 
 def _processor(family: type[LoadedModel], folder: Path) -> Any:
     for name in family.tokenizer_files:
-        if not (folder / name).is_file():
+        if not (folder / name).is_file() and not all((folder / part).is_file() for part in TOKENIZER_PARTS.get(name, (name,))):
             raise InputError(f"{folder}: {name} is missing; copy the model's tokenizer files beside its weights")
     if not any((folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")):
         raise InputError(
