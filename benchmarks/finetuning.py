@@ -34,6 +34,7 @@ from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource
 from earwitness.runtime.costs import Meter
 from earwitness.runtime.saved_state import SavedState
+from earwitness.systems import asked_splits
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED_SEEDS = [42, 123, 456, 789, 2024]
@@ -113,14 +114,15 @@ def predict(study: Study, stimulus_set: str, recipe: str, split: str, seed: int)
     output = study.predictions(stimulus_set, recipe, split, seed)
     if output.exists():
         return
-    asked = [split] if split == "grouped" or split.startswith("fold_") else [split, "grouped"]
+    asked = asked_splits(split)
     settings = study.config["finetuning"]["recipes"][recipe]
     arguments = [*study.shards(stimulus_set), "--features", *([] if study.in_tower(recipe) else study.features(stimulus_set))]
-    arguments += ["--study", *study.shards("factorial"), "--adapter", study.adapter(recipe, split, seed) / "adapter_config.json"]
-    arguments += ["--splits", *map(study.split, asked), "--gates", *map(study.gate, asked), "--system", f"{recipe}-{split}", "--seed", seed]
+    arguments += ["--study", *study.shards("factorial"), "--adapters", study.adapter(recipe, split, seed) / "adapter_config.json"]
+    arguments += ["--names", *asked, "--splits", *map(study.split, asked), "--gates", *map(study.gate, asked)]
+    arguments += ["--systems", f"{recipe}-{split}-seed-{seed}"]
     arguments += ["--prompt", json.dumps(study.config["prompt"], sort_keys=True)]
     arguments += ["--level", json.dumps({key: settings[key] for key in ("normalisation", "level_dbfs")}, sort_keys=True)]
-    arguments += ["--batch-size", study.config["resources"]["batch_size"], "--output", output, *study.model_arguments()]
+    arguments += ["--batch-size", study.config["resources"]["batch_size"], "--outputs", output, *study.model_arguments()]
     run("predict_adapter.py", arguments, study.folder / f"results/logs/predict_adapter/{stimulus_set}-{recipe}-{split}-seed-{seed}.log")
 
 

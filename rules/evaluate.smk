@@ -8,63 +8,69 @@ out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.pa
      results/tables/calibration.csv                   earwitness.tables.calibration.CALIBRATION
 """
 
+for together in plan.asked_together:
 
-rule predict_adapter:
-    """Development and test stimuli of the grouped split and of the adapter's own; in other sets, sources it never trained on."""
-    input:
-        base=model_folder("base"),
-        identity=paths.model_identity("base"),
-        question=lambda wildcards: plan.question_trained_with(adapter_of(wildcards)),
-        config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
-        # lies beside its configuration
-        weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
-        shards=lambda wildcards: paths.stimuli(wildcards.stimulus_set, plan.shards),
-        features=lambda wildcards: plan.features_of(adapter_of(wildcards), wildcards.stimulus_set),
-        study=AUDIO,
-        splits=lambda wildcards: expand("results/splits/{split}.csv", split=asked_splits(wildcards.split)),
-        gates=lambda wildcards: expand("results/audit/{split}/gate.json", split=asked_splits(wildcards.split)),
-    output:
-        predictions="results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet",
-    log:
-        "results/logs/predict_adapter/{stimulus_set}-{recipe}-{split}-seed-{seed}.log",
-    benchmark:
-        "results/benchmarks/predict_adapter/{stimulus_set}-{recipe}-{split}-seed-{seed}.tsv"
-    conda:
-        "../envs/gpu.yaml"
-    threads: 1
-    resources:
-        mem_mb=MODEL_MB,
-        runtime=60,
-        gpu=config["resources"]["gpus_per_prediction"],
-        batch_size=str(config["resources"]["batch_size"]),
-        memory=config["resources"]["memory"],
-    params:
-        code=code("predict_adapter.py"),
-        prompt=as_json("prompt"),
-        level=lambda wildcards: as_json_of(plan.level_of(adapter_of(wildcards))),
-        quantisation=config["model"]["quantisation"],
-    message:
-        "Asking {wildcards.recipe} trained on {wildcards.split}, seed {wildcards.seed}, about the {wildcards.stimulus_set} stimuli"
-    shell:
-        "python workflow_scripts/predict_adapter.py {input.shards:q}"
-        " --features {input.features:q}"
-        " --study {input.study:q}"
-        " --base {input.base:q}"
-        " --identity {input.identity:q}"
-        " --adapter {input.config:q}"
-        " --splits {input.splits:q}"
-        " --gates {input.gates:q}"
-        " --system {wildcards.recipe}-{wildcards.split}-seed-{wildcards.seed}"
-        " --output {output.predictions:q}"
-        " --prompt {params.prompt:q}"
-        " --question {input.question:q}"
-        " --quantisation {params.quantisation}"
-        " --level {params.level:q}"
-        " --memory {resources.memory}"
-        " --batch-size {resources.batch_size}"
-        " --devices {resources.gpu}"
-        " --threads {threads}"
-        " &> {log:q}"
+    rule:
+        """Development and test stimuli of the grouped split and of each adapter's own; in other sets, sources it never trained on."""
+        name:
+            f"predict_adapter_{together.number}"
+        input:
+            base=model_folder("base"),
+            identity=paths.model_identity("base"),
+            question=plan.question_trained_with(together.adapters[0]),
+            configs=paths.adapters(together.adapters, "adapter_config.json"),
+            # lie beside their configurations
+            weights=paths.adapters(together.adapters, "adapter_model.safetensors"),
+            shards=paths.stimuli(together.stimulus_set, plan.shards),
+            features=plan.features_of(together.adapters[0], together.stimulus_set),
+            study=AUDIO,
+            splits=expand("results/splits/{split}.csv", split=together.splits),
+            gates=expand("results/audit/{split}/gate.json", split=together.splits),
+        output:
+            predictions=paths.predictions(together.stimulus_set, together.adapters),
+        log:
+            f"results/logs/predict_adapter/{together.number}.log",
+        benchmark:
+            f"results/benchmarks/predict_adapter/{together.number}.tsv"
+        conda:
+            "../envs/gpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=MODEL_MB,
+            runtime=60 + 15 * len(together.adapters),
+            gpu=config["resources"]["gpus_per_prediction"],
+            batch_size=str(config["resources"]["batch_size"]),
+            memory=config["resources"]["memory"],
+        params:
+            code=code("predict_adapter.py"),
+            systems=list(map(str, together.adapters)),
+            splits=together.splits,
+            prompt=as_json("prompt"),
+            level=as_json_of(plan.level_of(together.adapters[0])),
+            quantisation=config["model"]["quantisation"],
+        message:
+            "Asking {params.systems} about the stimuli"
+        shell:
+            "python workflow_scripts/predict_adapter.py {input.shards:q}"
+            " --features {input.features:q}"
+            " --study {input.study:q}"
+            " --base {input.base:q}"
+            " --identity {input.identity:q}"
+            " --systems {params.systems}"
+            " --adapters {input.configs:q}"
+            " --outputs {output.predictions:q}"
+            " --names {params.splits}"
+            " --splits {input.splits:q}"
+            " --gates {input.gates:q}"
+            " --prompt {params.prompt:q}"
+            " --question {input.question:q}"
+            " --quantisation {params.quantisation}"
+            " --level {params.level:q}"
+            " --memory {resources.memory}"
+            " --batch-size {resources.batch_size}"
+            " --devices {resources.gpu}"
+            " --threads {threads}"
+            " &> {log:q}"
 
 
 rule ensemble_seeds:

@@ -1,6 +1,7 @@
 """A copy of the project that tests run Snakemake in."""
 
 import csv
+import re
 import shutil
 import subprocess
 import sys
@@ -47,9 +48,9 @@ class Checkout:
         return str(path)
 
     def outputs(self, *arguments: str) -> dict[str, str]:
-        """Every file or folder that the workflow makes -> the rule that makes it."""
+        """Every file or folder that the workflow makes -> the rule that makes it, by its program's name."""
         table = self.snakemake("--summary", *arguments).stdout.splitlines()
-        return {row["output_file"]: row["rule"] for row in csv.DictReader(table, delimiter="\t")}
+        return {row["output_file"]: program_of(row["rule"]) for row in csv.DictReader(table, delimiter="\t")}
 
     def remove_results(self) -> None:
         """Remove what runs left in results/; its README.md is no result."""
@@ -75,8 +76,13 @@ def copy_project(folder: Path) -> Checkout:
     return Checkout(folder)
 
 
+def program_of(rule: str) -> str:
+    """The program that a rule runs: its name, without the number of a rule of which the study plan makes several."""
+    return re.sub(r"_\d+$", "", rule)
+
+
 def jobs_planned(printed: str) -> Counter[str]:
-    """Rule -> number of jobs, from what a dry run printed."""
+    """Rule -> number of jobs, from what a dry run printed; rules that the plan makes several of count as one."""
     lines = iter(printed.splitlines())
     if "Job stats:" not in lines:
         assert "Nothing to be done" in printed
@@ -84,7 +90,10 @@ def jobs_planned(printed: str) -> Counter[str]:
     rows = [line.split() for line in lines]
     start = next(number for number, row in enumerate(rows) if row and set(row[0]) == {"-"}) + 1
     end = next(number for number, row in enumerate(rows) if row and row[0] == "total")
-    return Counter({name: int(count) for name, count in rows[start:end]})
+    planned: Counter[str] = Counter()
+    for name, count in rows[start:end]:
+        planned[program_of(name)] += int(count)
+    return planned
 
 
 def finish(checkout: Checkout, *arguments: str) -> Checkout:

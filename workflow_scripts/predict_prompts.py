@@ -37,19 +37,18 @@ def main() -> None:
         from earwitness.audio.window import Level
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.identity import given
-        from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
+        from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
+        model = ModelSpec(given(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory)
         job = PredictionJob(
-            asked=ModelSpec(given(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
+            asked=(Asked(model, System.parse(args.system), frozenset(split.stimulus_id[split.part == "test"])),),
             stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
             prompts=tuple(Prompt(**(prompt | {"question": question})) for question in questions),
-            system=System.parse(args.system),
             batch_size=args.batch_size,
             threads=args.threads,
-            only=frozenset(split.stimulus_id[split.part == "test"]),
         )
-        predictions = predict(job, available_devices()[:1])
-    write_table(args.output, predictions, PREDICTIONS, job.asked.identity())
+        [predictions] = predict(job, available_devices()[:1])
+    write_table(args.output, predictions, PREDICTIONS, model.identity())
 
 
 if __name__ == "__main__":

@@ -27,18 +27,18 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.identity import given
-        from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
+        from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
+        model = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory)
         job = PredictionJob(
-            asked=ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory),
+            asked=(Asked(model, BASE),),
             stimuli=StimulusFiles(tuple(args.features), encoded=True),
             prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
-            system=BASE,
             batch_size=args.batch_size,
             threads=args.threads,
         )
-        predictions = predict(job, available_devices()[: args.devices])
-    write_table(args.output, predictions, PREDICTIONS, job.asked.identity())
+        [predictions] = predict(job, available_devices()[: args.devices])
+    write_table(args.output, predictions, PREDICTIONS, model.identity())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from checkout import program_of
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
 
@@ -30,11 +31,11 @@ def parsed(folder: Path) -> Iterator[Any]:
 
 def followers_of_rules(workflow: Any) -> dict[str, set[str]]:
     """Rule that runs a program -> the rules that run again when it does, itself not included; in the order of their files."""
-    direct: dict[str, set[str]] = {rule.name: set() for rule in workflow.rules if rule.shellcmd}
+    direct: dict[str, set[str]] = {program_of(rule.name): set() for rule in workflow.rules if rule.shellcmd}
     for job in workflow.dag.jobs:
         for earlier in workflow.dag.dependencies[job]:
             if job.rule.shellcmd and earlier.rule.shellcmd:
-                direct[earlier.rule.name].add(job.rule.name)
+                direct[program_of(earlier.rule.name)].add(program_of(job.rule.name))
     return {rule: _after(later, direct) - {rule} for rule, later in direct.items()}
 
 
@@ -42,7 +43,7 @@ def rules_of_modules(workflow: Any, programs: Path) -> dict[str, set[str]]:
     """Program or module, as its path from `programs`, -> the rules that run again when its meaning changes."""
     followers = followers_of_rules(workflow)
     found: dict[str, set[str]] = {}
-    for rule in {job.rule.name for job in workflow.dag.jobs if job.rule.shellcmd}:
+    for rule in {program_of(job.rule.name) for job in workflow.dag.jobs if job.rule.shellcmd}:
         for path in modules_of(programs / f"{rule}.py"):
             found.setdefault(path.relative_to(programs).as_posix(), set()).update({rule} | followers[rule])
     return found

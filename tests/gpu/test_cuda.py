@@ -22,7 +22,7 @@ from earwitness.model.feature_files import encode_shard
 from earwitness.model.finetuning import train_adapter, training_set
 from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource
-from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
+from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor
 from earwitness.runtime.saved_state import SavedState
 from earwitness.systems import BASE
@@ -164,8 +164,8 @@ def test_two_devices_give_the_answers_of_one(folder, tmp_path):
     features = [tmp_path / f"features-{k}.parquet" for k in range(4)]
     for shard, file in zip(shards, features, strict=True):
         encode_shard(loaded, shard, file, Batches(16, devices[0]))
-    asked = ModelSpec(identified(folder), None, "none", "fast")
-    job = PredictionJob(asked, StimulusFiles(tuple(features), encoded=True), (PROMPT,), BASE, 16, 1)
-    one, two = predict(job, devices[:1]), predict(job, devices)
+    asked = Asked(ModelSpec(identified(folder), None, "none", "fast"), BASE)
+    job = PredictionJob((asked,), StimulusFiles(tuple(features), encoded=True), (PROMPT,), 16, 1)
+    [one], [two] = predict(job, devices[:1]), predict(job, devices)
     assert one.stimulus_id.tolist() == two.stimulus_id.tolist()
     np.testing.assert_allclose(one.log_odds, two.log_odds, atol=1e-4)

@@ -82,8 +82,9 @@ def arguments(program, study: Path, base: Path, made: Path) -> list[object]:
             *(shards, *split, "--gate", study / "gate.json", "--adapter", made / "adapter", "--recipe", json.dumps(recipe), *asked, "--seed", 1)
         ],
         predict_adapter: [
-            *(shards, "--adapter", study / "adapter" / "adapter_config.json", "--study", shards, "--splits", study / "split.csv"),
-            *("--gates", study / "gate.json", "--system", SYSTEM, "--output", made / "table.parquet", *asked, *batch),
+            *(shards, "--adapters", study / "adapter" / "adapter_config.json", "--study", shards, "--names", "grouped"),
+            *("--splits", study / "split.csv", "--gates", study / "gate.json", "--systems", SYSTEM),
+            *("--outputs", made / "table.parquet", *asked, *batch),
             *("--level", '{"normalisation": "peak", "level_dbfs": -1.0}'),
         ],
         detect_speech: [study / "sound.wav", "--detector", study / "adapter", "--base", base],

@@ -625,43 +625,34 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
     asked = [
         "--study",
         used["shard"],
-        "--adapter",
+        "--adapters",
         tmp_path,
+        "--names",
+        "grouped",
         "--splits",
         used["split"],
         "--gates",
         folder / "gate.json",
-        "--system",
+        "--systems",
         "attention-grouped-seed-1",
         "--level",
         "{}",
         "--batch-size",
         1,
     ]
-    assert run(predict_adapter.main, used["shard"], *common, *asked, "--output", tmp_path / "predictions.parquet") == f"error: {expected}"
+    assert run(predict_adapter.main, used["shard"], *common, *asked, "--outputs", tmp_path / "predictions.parquet") == f"error: {expected}"
 
 
-def test_evaluation_needs_a_gate_for_every_split(clean, tmp_path):
+def test_evaluation_needs_every_split_with_a_gate_for_each(clean, tmp_path):
+    """An adapter of rows drawn at random is asked about its own split and about the grouped one."""
     paths, folder = clean
-    arguments = [
-        "--study",
-        paths["shard"],
-        "--splits",
-        paths["split"],
-        paths["split"],
-        "--gates",
-        folder / "gate.json",
-        "--system",
-        "attention-grouped-seed-1",
-        "--level",
-        "{}",
-        "--batch-size",
-        1,
-    ]
-    base = ["--base", tmp_path, "--identity", tmp_path / "base.json"]
-    common = [*base, "--adapter", tmp_path, "--prompt", "{}", "--quantisation", "none", "--threads", 1]
-    message = run(predict_adapter.main, paths["shard"], *common, *arguments, "--output", tmp_path / "predictions.parquet")
-    assert message == "error: --gates: 1 for 2 splits; give one for each, in their order"
+    base = ["--base", tmp_path, "--identity", tmp_path / "base.json", "--prompt", "{}", "--quantisation", "none", "--threads", 1]
+    system = ["--systems", "attention-row_random-seed-1", "--adapters", tmp_path, "--outputs", tmp_path / "predictions.parquet"]
+    arguments = [paths["shard"], "--study", paths["shard"], *base, *system, "--level", "{}", "--batch-size", 1]
+    both = ["--names", "row_random", "grouped", "--splits", paths["split"], paths["split"], "--gates", folder / "gate.json"]
+    assert run(predict_adapter.main, *arguments, *both) == "error: --gates: 2 for 1 files; give one for each, in their order"
+    one = ["--names", "row_random", "--splits", paths["split"], "--gates", folder / "gate.json"]
+    assert run(predict_adapter.main, *arguments, *one).startswith("error: --names: lacks grouped; name every split")
 
 
 WAIVER = {"check": "L01", "reason": "Both parts hold the *same* phantom.", "by": "A. Lovelace", "expires": "2027-01-31"}

@@ -20,7 +20,7 @@ from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import encode_shard, read_features, stimuli_of, verify_features
 from earwitness.model.identity import BASE_OF_ADAPTER, identified, identify_model
 from earwitness.model.prediction import from_audio, from_features, prediction_rows
-from earwitness.model.prediction_jobs import ModelSpec, PredictionJob, StimulusFiles, predict
+from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, predict
 from earwitness.model.tiny_base import QUESTIONS
 from earwitness.systems import BASE
 
@@ -43,13 +43,13 @@ def features(folder, shards, tmp_path_factory):
 
 
 def everything(folder, files, features, adapter=None, only=None):
-    asked = ModelSpec(identified(folder), adapter, "none", "fast")
-    return PredictionJob(asked, StimulusFiles(tuple(files), features), (Prompt(QUESTIONS[0]),), BASE, batch_size=4, threads=1, only=only)
+    asked = Asked(ModelSpec(identified(folder), adapter, "none", "fast"), BASE, only)
+    return PredictionJob((asked,), StimulusFiles(tuple(files), features), (Prompt(QUESTIONS[0]),), batch_size=4, threads=1)
 
 
 def test_features_on_disk_score_as_the_sounds_do(folder, shards, features):
     n_tokens = load_model(identified(folder)).n_tokens
-    heard, read = predict(everything(folder, shards, False), [CPU]), predict(everything(folder, features, True), [CPU])
+    [heard], [read] = predict(everything(folder, shards, False), [CPU]), predict(everything(folder, features, True), [CPU])
     assert heard.stimulus_id.tolist() == read.stimulus_id.tolist() == sorted(heard.stimulus_id)
     assert heard.n_audio_tokens.tolist() == [n_tokens(16 * MILLISECONDS[int(name[3:]) % 6]) for name in heard.stimulus_id]
     np.testing.assert_allclose(heard.log_odds, read.log_odds, atol=2e-4)
@@ -61,12 +61,12 @@ def test_two_encodings_have_the_same_bytes(folder, shards, features, tmp_path):
 
 
 def test_devices_share_the_files_and_give_the_answers_of_one(folder, features):
-    one, two = (predict(everything(folder, features, True), devices) for devices in ([CPU], [CPU, CPU]))
+    [one], [two] = (predict(everything(folder, features, True), devices) for devices in ([CPU], [CPU, CPU]))
     pd.testing.assert_frame_equal(one, two)
 
 
 def test_exactly_what_was_wanted_is_asked_and_a_missing_stimulus_is_named(folder, features):
-    some = predict(everything(folder, features, True, only=frozenset({"s0-01", "s2-09"})), [CPU])
+    [some] = predict(everything(folder, features, True, only=frozenset({"s0-01", "s2-09"})), [CPU])
     assert some.stimulus_id.tolist() == ["s0-01", "s2-09"]
     with pytest.raises(InputError, match="stimulus nowhere"):
         predict(everything(folder, features, True, only=frozenset({"s0-01", "nowhere"})), [CPU])
@@ -113,10 +113,28 @@ def test_an_adapter_of_the_audio_tower_is_not_asked_about_features(folder, featu
 def test_an_adapter_is_asked_with_the_base_that_it_was_trained_on_alone(folder, shards, tmp_path):
     attach_adapter(load_model(identified(folder)), ["q_proj"], "published", 2, 4, 0.0).save_pretrained(str(tmp_path))
     write_json(tmp_path / BASE_OF_ADAPTER, identify_model(folder, "the base", None))
-    assert len(predict(everything(folder, shards, False, adapter=tmp_path), [CPU]))
+    assert len(predict(everything(folder, shards, False, adapter=tmp_path), [CPU])[0])
     write_json(tmp_path / BASE_OF_ADAPTER, identify_model(folder, "the base", None) | {"sha256": "0" * 64})
     with pytest.raises(InputError, match=r"not the base that the adapter in .* was trained on \(the base\)"):
         predict(everything(folder, shards, False, adapter=tmp_path), [CPU])
+
+
+@pytest.mark.parametrize("scope", ["published", "language_model"])
+def test_adapters_that_share_a_load_answer_as_each_does_alone(folder, shards, tmp_path, scope):
+    """The base between them answers as it did before."""
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        wrapped = attach_adapter(load_model(identified(folder)), ["q_proj", "v_proj"], scope, 2, 4, 0.0)
+        for name, parameter in wrapped.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter)
+        wrapped.save_pretrained(str(tmp_path / str(seed)))
+        write_json(tmp_path / str(seed) / BASE_OF_ADAPTER, identify_model(folder, "the base", None))
+    alone = [everything(folder, shards, False, adapter) for adapter in (tmp_path / "1", tmp_path / "2", None)]
+    together = predict(replace(alone[0], asked=tuple(job.asked[0] for job in alone)), [CPU])
+    for table, job in zip(together, alone, strict=True):
+        pd.testing.assert_frame_equal(table, predict(job, [CPU])[0], check_exact=True)
+    assert not np.allclose(together[0].log_odds, together[1].log_odds) and not np.allclose(together[0].log_odds, together[2].log_odds)
 
 
 def test_a_tower_without_its_adapter_reads_features(folder, features):

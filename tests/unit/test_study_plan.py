@@ -13,9 +13,9 @@ from earwitness.core.errors import InputError
 from earwitness.model.finetuning import optimiser_steps
 from earwitness.plan import paths
 from earwitness.plan.recordings import Recordings
-from earwitness.plan.study import Plan, adapters_of, asked_splits, expected_verdict
+from earwitness.plan.study import Plan, adapters_of, expected_verdict
 from earwitness.plan.values import Search
-from earwitness.systems import BASE, PROBES, System
+from earwitness.systems import BASE, PROBES, System, asked_splits
 
 ROOT = Path(__file__).parents[2]
 SEEDS = (42, 123, 456)
@@ -57,6 +57,49 @@ def test_votes_are_compared_but_not_calibrated_and_the_leaky_arm_is_no_honest_sy
     assert texts(plan.compared) == ["base", *PROBES, *arms, *ensembles]
     assert texts(plan.honest_systems) == ["base", *arms[:2], *ensembles]
     assert texts(plan.calibrated_systems) == ["base", *arms[:2], "attention-grouped+mean"]
+
+
+def together(plan):
+    return [(job.stimulus_set, [str(adapter).removeprefix("attention-") for adapter in job.adapters]) for job in plan.asked_together]
+
+
+def test_adapters_that_every_experiment_needs_all_or_none_of_share_a_load():
+    """Seed 1 of the grouped split is also a disabled experiment's, and must not be trained with others when that one alone is asked for."""
+    both = {"splits": ["grouped", "row_random"], "seeds": [1, 2, 3]}
+    named = experiments(main=both, folds={"enabled": False, "splits": ["grouped", "folds"], "seeds": [1]})
+    plan = plan_of(**named, splits={"folds": 3}, resources={"adapters_per_job": 4})
+    assert together(plan) == [
+        ("factorial", ["grouped-seed-1"]),
+        ("factorial", ["row_random-seed-1", "grouped-seed-2", "row_random-seed-2", "grouped-seed-3"]),
+        ("factorial", ["row_random-seed-3"]),
+        ("baseline", ["grouped-seed-1", "grouped-seed-2", "grouped-seed-3"]),
+        ("factorial", ["fold_0-seed-1", "fold_1-seed-1", "fold_2-seed-1"]),
+    ]
+    assert [job.number for job in plan.asked_together] == [1, 2, 3, 4, 5]
+    assert plan.asked_together[1].splits == ["grouped", "row_random"]
+
+
+def test_a_later_seed_and_a_later_experiment_leave_full_jobs_as_they_are():
+    sizes = {"adapters_per_job": 2}
+    before = together(plan_of(**experiments(main={"seeds": [1, 2]}), resources=sizes))
+    after = together(plan_of(**experiments(main={"seeds": [1, 2, 3]}, more={"recipes": ["attention", "rms"], "seeds": [2, 4]}), resources=sizes))
+    assert [job for job in before if job not in after] == []
+    assert [job for job in after if job not in before] == [
+        ("factorial", ["grouped-seed-3"]),
+        ("factorial", ["rms-grouped-seed-2", "rms-grouped-seed-4"]),
+        ("factorial", ["grouped-seed-4"]),
+        ("baseline", ["grouped-seed-3"]),
+    ]
+
+
+@given(st.integers(1, 7), st.lists(st.integers(0, 9), min_size=1, max_size=5, unique=True))
+def test_every_adapter_of_every_experiment_is_asked_once_whatever_the_size_of_a_job(most, seeds):
+    plan = plan_of(**experiments(main={"splits": ["grouped", "row_random"], "seeds": seeds}), resources={"adapters_per_job": most})
+    asked = [(job.stimulus_set, adapter) for job in plan.asked_together for adapter in job.adapters]
+    assert sorted(map(str, asked)) == sorted(
+        map(str, [*(("factorial", adapter) for adapter in plan.adapters), *(("baseline", adapter) for adapter in plan.honest_arms)])
+    )
+    assert max(len(job.adapters) for job in plan.asked_together) <= most
 
 
 def test_one_seed_is_no_ensemble():

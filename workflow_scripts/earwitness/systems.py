@@ -44,6 +44,19 @@ def is_redrawn(split: str) -> bool:
     return split.startswith((f"{BY_ROW}_", f"{BY_SOURCE}_"))
 
 
+def is_fold(split: str) -> bool:
+    """Whether a split is one fold of the cross-validation."""
+    return split.startswith("fold_")
+
+
+def asked_splits(split: str) -> list[str]:
+    """The splits whose development and test parts an adapter is asked about: its own, and the grouped one.
+
+    Not the grouped one for a fold's adapter, which trained on sources of the grouped split's test part.
+    """
+    return [split] if split == HONEST_SPLIT or is_fold(split) else [split, HONEST_SPLIT]
+
+
 def _parts_of(text: str) -> dict[str, Any] | None:
     """The fields of the system whose text this is; None where it is no system's."""
     for kind, form in _FORMS.items():
@@ -111,7 +124,7 @@ class System:
     @property
     def is_fold(self) -> bool:
         """Whether it trained on one fold of the cross-validation."""
-        return self.split.startswith("fold_")
+        return is_fold(self.split)
 
     def of_all_seeds(self) -> "System":
         """The same, standing for all its seeds."""

@@ -1,7 +1,8 @@
-"""One prediction job: the model is loaded once per device, and the files of stimuli are shared out among the devices."""
+"""One prediction job: the base is loaded once per device, adapters take turns on it, and the files of stimuli are shared out among the devices."""
 
 from collections.abc import Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from earwitness.audio.window import Level
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
-from earwitness.model.engine.adapters import load_adapter
+from earwitness.model.engine.adapters import adapted, load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt
@@ -55,33 +56,44 @@ class ModelSpec:
 
     def load(self, device: torch.device) -> LoadedModel:
         """The model in memory; raises InputError where the adapter was not trained on this base."""
+        loaded = self.load_base(device)
+        return loaded if self.adapter is None else load_adapter(loaded, self.adapter)
+
+    def load_base(self, device: torch.device) -> LoadedModel:
+        """The base in memory; raises InputError where the adapter was not trained on it."""
         if self.adapter is not None:
             verify_base_of(self.adapter, self.base)
-        loaded = load_model(self.base, self.quantisation, device, self.memory)
-        return loaded if self.adapter is None else load_adapter(loaded, self.adapter)
+        return load_model(self.base, self.quantisation, device, self.memory)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who is asked, and about which stimuli; None: about all."""
+
+    model: ModelSpec
+    system: System
+    only: Set[str] | None = None
 
 
 @dataclass(frozen=True)
 class PredictionJob:
-    """Questions to ask a model about stimuli.
+    """Questions to ask models about stimuli.
 
-    batch_size: None finds one. threads: CPU threads. only: the stimuli to ask about; None asks about all.
+    asked: a base, or adapters of one base, loaded alike. batch_size: None finds one. threads: CPU threads.
     """
 
-    asked: ModelSpec
+    asked: tuple[Asked, ...]
     stimuli: StimulusFiles
     prompts: tuple[Prompt, ...]
-    system: System
     batch_size: int | None
     threads: int
-    only: Set[str] | None = None
 
 
-def predict(job: PredictionJob, devices: Sequence[torch.device]) -> pd.DataFrame:
-    """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of a job, sorted by stimulus and then in the prompts' order; each
-    device gets its share of the files.
+def predict(job: PredictionJob, devices: Sequence[torch.device]) -> list[pd.DataFrame]:
+    """Prediction rows (earwitness.tables.predictions.PREDICTIONS) of everybody asked, each table sorted by stimulus and then in the prompts'
+    order; each device gets its share of the files, and loads the base once.
 
-    Raises InputError where no stimulus, or not every wanted one, is there.
+    Raises InputError where no stimulus, or not every wanted one, is there, and where an adapter was not trained on this base.
     """
     paths = job.stimuli.paths
     shares = [paths[start :: len(devices)] for start in range(min(len(devices), len(paths)))]
@@ -91,10 +103,15 @@ def predict(job: PredictionJob, devices: Sequence[torch.device]) -> pd.DataFrame
         jobs = [replace(job, stimuli=replace(job.stimuli, paths=share)) for share in shares]
         with ProcessPoolExecutor(len(shares), mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             parts = list(pool.map(_predict_on, jobs, devices))
+    return [_whole(asked, tables) for asked, *tables in zip(job.asked, *parts, strict=True)]
+
+
+def _whole(asked: Asked, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of one system; raises InputError as `predict` does."""
     table = pd.concat(parts, ignore_index=True).sort_values("stimulus_id", kind="stable", ignore_index=True)
     if table.empty:
         raise InputError("none of the stimuli to ask about is in the shards; make the split again from these stimuli")
-    missing = sorted(set(job.only or ()) - set(table.stimulus_id))
+    missing = sorted(set(asked.only or ()) - set(table.stimulus_id))
     if missing:
         raise InputError(f"stimulus {missing[0]} (and {len(missing) - 1} more) is in no shard; make the split again from these stimuli")
     return table
@@ -105,10 +122,18 @@ def available_devices() -> list[torch.device]:
     return [torch.device("cuda", index) for index in range(torch.cuda.device_count())] or [torch.device("cpu")]
 
 
-def _predict_on(job: PredictionJob, device: torch.device) -> pd.DataFrame:
+def _predict_on(job: PredictionJob, device: torch.device) -> list[pd.DataFrame]:
     torch.set_num_threads(job.threads)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    loaded = job.asked.load(device)
-    batches = Batches(job.batch_size, device, job.asked.memory)
-    return prediction_rows(loaded, job.stimuli.source(loaded), job.prompts, job.system, batches, job.only)
+    first, *others = [asked.model for asked in job.asked]
+    for other in others:
+        if other.adapter is not None:
+            verify_base_of(other.adapter, other.base)
+    base = first.load_base(device)
+    batches = Batches(job.batch_size, device, first.memory)
+    tables = []
+    for asked in job.asked:
+        with nullcontext(base) if asked.model.adapter is None else adapted(base, asked.model.adapter) as loaded:
+            tables.append(prediction_rows(loaded, job.stimuli.source(loaded), job.prompts, asked.system, batches, asked.only))
+    return tables

@@ -1,6 +1,7 @@
 """The study plan: what is trained, asked, searched, compared, calibrated, audited and drawn, from a configuration."""
 
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,8 @@ from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
-from earwitness.plan.values import Experiment, Search
-from earwitness.systems import BASE, BY_ROW, BY_SOURCE, HONEST_SPLIT, PROBES, TOWER_PROBE, System, leaks
+from earwitness.plan.values import AskedTogether, Experiment, Search
+from earwitness.systems import BASE, BY_ROW, BY_SOURCE, HONEST_SPLIT, PROBES, TOWER_PROBE, System, is_fold, leaks
 
 SHIPPED_PROJECTORS = Path("workflow_scripts/earwitness/model/projectors")
 """Folder of the projectors that come with Earwitness."""
@@ -136,6 +137,32 @@ class Plan:
         """The arms of the grouped split."""
         return [adapter for adapter in self.arms if adapter.is_honest]
 
+    @cached_property
+    def asked_together(self) -> list[AskedTogether]:
+        """The jobs that ask adapters, enabled or not, about stimuli: at most resources.adapters_per_job of them at a time.
+
+        Together are adapters of one recipe, trained with one question, that every experiment needs all or none of: none is trained only because
+        it is asked with another. Those of a later seed or experiment come after those before, which are not asked again for them.
+        """
+        disabled = [experiment for experiment in self.experiments.values() if not experiment.enabled]
+        kin: dict[tuple[Any, ...], list[System]] = defaultdict(list)
+        for experiment in [*self.enabled_experiments, *disabled]:
+            for adapter in experiment.by_seed():
+                if not any(adapter in others for others in kin.values()):
+                    alike = tuple(other.name for other in disabled if adapter in other.adapters)
+                    kin[experiment.name, adapter.name, adapter.is_fold, alike].append(adapter)
+        honest = [adapter for adapter in self.experiments["main"].by_seed() if adapter.is_honest] * ("baseline" in self.stimulus_sets)
+        baseline = [[adapter for adapter in honest if adapter.name == recipe] for recipe in dict.fromkeys(adapter.name for adapter in honest)]
+        enabled = [group for (name, *_), group in kin.items() if self.experiments[name].enabled]
+        most = self.config["resources"]["adapters_per_job"]
+        jobs = [
+            (stimulus_set, tuple(group[start : start + most]))
+            for stimulus_set, groups in (("factorial", enabled), ("baseline", baseline), ("factorial", list(kin.values())[len(enabled) :]))
+            for group in groups
+            for start in range(0, len(group), most)
+        ]
+        return [AskedTogether(number, *job) for number, job in enumerate(jobs, 1)]
+
     @property
     def ensembles(self) -> list[System]:
         """The seeds of a recipe of the grouped split as one system, by vote and by mean; of recipes with more than one seed."""
@@ -210,7 +237,7 @@ class Plan:
 
     def siblings_of(self, split: str) -> list[str]:
         """All folds of the cross-validation where a split is one of them."""
-        return [f"fold_{fold}" for fold in range(self.config["splits"]["folds"])] if _is_fold(split) else []
+        return [f"fold_{fold}" for fold in range(self.config["splits"]["folds"])] if is_fold(split) else []
 
     @cached_property
     def searches(self) -> list[Search]:
@@ -245,7 +272,7 @@ class Plan:
 
         None for a fold's adapter: folds test sources that the question was chosen on. None for the base, which is not trained.
         """
-        return [] if _is_fold(system.split) or system == BASE else self.chosen_question
+        return [] if system.is_fold or system == BASE else self.chosen_question
 
     @property
     def search_settings(self) -> dict[str, Any]:
@@ -416,21 +443,9 @@ class Plan:
         )
 
 
-def asked_splits(split: str) -> list[str]:
-    """The splits whose development and test parts an adapter is asked about: its own, and the grouped one.
-
-    Not the grouped one for a fold's adapter, which trained on sources of the grouped split's test part.
-    """
-    return [split] if split == HONEST_SPLIT or _is_fold(split) else [split, HONEST_SPLIT]
-
-
 def expected_verdict(split: str) -> str:
     """What the audit of a split must say for training to go on: those by row must fail."""
     return "fail" if leaks(split) else "pass"
-
-
-def _is_fold(split: str) -> bool:
-    return split.startswith("fold_")
 
 
 def _name_of_folder(folder: str) -> str:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from earwitness.core.errors import InputError
-from earwitness.systems import System, is_redrawn
+from earwitness.systems import System, asked_splits, is_redrawn
 
 _SEARCH = re.compile("(?P<system>.+)-(?P<proposer>edits|opro|paraphrases)-seed-(?P<seed>0|[1-9][0-9]*)")
 
@@ -38,6 +38,11 @@ class Experiment:
     enabled: bool
     adapters: tuple[System, ...]
 
+    def by_seed(self) -> list[System]:
+        """Its adapters, all of one seed before those of the next."""
+        seeds = list(dict.fromkeys(adapter.seed for adapter in self.adapters))
+        return sorted(self.adapters, key=lambda adapter: seeds.index(adapter.seed))
+
     @property
     def is_redrawn(self) -> bool:
         """Whether it trains on the published design, drawn again."""
@@ -47,3 +52,25 @@ class Experiment:
     def splits(self) -> list[str]:
         """What its adapters train on, sorted."""
         return sorted({adapter.split for adapter in self.adapters})
+
+
+@dataclass(frozen=True)
+class AskedTogether:
+    """Adapters of one recipe that one job asks about a set of stimuli, by one load of the base.
+
+    number: what tells the job from all others, from 1.
+    """
+
+    number: int
+    stimulus_set: str
+    adapters: tuple[System, ...]
+
+    @property
+    def recipe(self) -> str:
+        """The recipe that all were trained by."""
+        return self.adapters[0].name
+
+    @property
+    def splits(self) -> list[str]:
+        """The splits whose development and test parts some of them are asked about, sorted."""
+        return sorted({split for adapter in self.adapters for split in asked_splits(adapter.split)})

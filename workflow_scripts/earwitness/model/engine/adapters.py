@@ -3,6 +3,8 @@
 peft is imported where an adapter is: it brings bitsandbytes and torch's compiler along, three seconds that the base alone does not need.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +56,20 @@ def load_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
     Raises InputError where the folder holds no whole adapter, it does not fit the model's modules, or has none of its own for some of
     them: the library would leave these untrained with a warning.
     """
+    return replace(loaded, model=base_of(_wrapped(loaded, folder)))
+
+
+@contextmanager
+def adapted(loaded: LoadedModel, folder: Path) -> Iterator[LoadedModel]:
+    """The model with a trained adapter, as `load_adapter` gives it, for the block; after it the model is as it was."""
+    wrapped = _wrapped(loaded, folder)
+    try:
+        yield replace(loaded, model=base_of(wrapped))
+    finally:
+        wrapped.unload()
+
+
+def _wrapped(loaded: LoadedModel, folder: Path) -> "PeftModel":
     from peft import PeftModel, get_peft_model_state_dict
 
     for name in ("adapter_config.json", "adapter_model.safetensors"):
@@ -70,7 +86,7 @@ def load_adapter(loaded: LoadedModel, folder: Path) -> LoadedModel:
     strangers = held ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
     if strangers:
         raise InputError(f"{folder}: this adapter was made for another module tree (such as {min(strangers)}); train it again on this base")
-    return replace(loaded, model=base_of(wrapped.eval()))
+    return wrapped.eval()
 
 
 def base_of(wrapped: "PeftModel") -> Any:
