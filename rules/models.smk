@@ -40,7 +40,6 @@ rule train_tiny_base:
         " --settings {params.settings:q}"
         " --window-ms {params.window_ms}"
         " --seed {params.seed}"
-        " --threads {threads}"
         " &> {log:q}"
 
 

@@ -9,6 +9,9 @@ sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 
 from earwitness.core.errors import InputError
 from earwitness.core.yaml_text import load_yaml
+from earwitness.runtime.arithmetic import pin_arithmetic
+
+pin_arithmetic()
 
 try:
     if not Path().samefile(workflow.basedir):

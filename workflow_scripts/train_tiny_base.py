@@ -7,6 +7,10 @@ from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.runtime.threads import let_threads_sleep
 
+THREADS = 2
+"""Threads that train, however many cores there are: their number decides in which order gradients add up, and so the last bits of the
+base, which all that is measured with it inherits."""
+
 
 @one_line_errors
 def main() -> None:
@@ -18,7 +22,6 @@ def main() -> None:
     parser.add_argument("--settings", type=json_object, required=True, help="config model.tiny")
     parser.add_argument("--window-ms", type=int, required=True, help="window that stimuli are presented in")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
     args = parser.parse_args()
 
     let_threads_sleep()
@@ -27,7 +30,7 @@ def main() -> None:
 
     from earwitness.model.tiny_base_training import BaseCorpus, TinyBaseSettings, make_tiny_base
 
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
     corpus = BaseCorpus(args.speech, args.sounds, args.window_ms)
     make_tiny_base(corpus, TinyBaseSettings(**args.settings), args.seed, args.folder, args.history)

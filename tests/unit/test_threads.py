@@ -7,11 +7,17 @@ from pathlib import Path
 
 import numpy  # noqa: F401  its library of linear algebra is among those that are counted
 import pytest
+import torch
+from numpy._core._multiarray_umath import __cpu_dispatch__
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from earwitness.leakage.workers import Workers
+from earwitness.model import tiny_base_training
+from earwitness.runtime.arithmetic import PINNED, pin_arithmetic
 from earwitness.runtime.devices import leased_devices
 from earwitness.runtime.threads import let_threads_sleep
+from train_tiny_base import THREADS
+from train_tiny_base import main as train_tiny_base
 
 PROGRAMS = Path(__file__).parents[2] / "workflow_scripts"
 
@@ -55,3 +61,41 @@ def test_an_audit_computes_with_one_thread_in_every_process_and_gives_them_back(
         assert threads_of_libraries() == {1}
         within = os.environ["OMP_NUM_THREADS"]
     assert (within, os.environ["OMP_NUM_THREADS"]) == ("1", "3")
+
+
+@pytest.mark.parametrize("given", [1, 3])
+def test_the_tiny_base_trains_with_the_same_threads_however_many_there_are(given, monkeypatch):
+    """One thread and two differ from the first step on: the gradients of layer norms add up in another order (benchmarks/processors.py)."""
+    used = []
+    monkeypatch.setattr(tiny_base_training, "make_tiny_base", lambda *_: used.append(torch.get_num_threads()))
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda _: None)
+    settings = '{"steps": 1, "batch_size": 1, "pool": 1, "learning_rate": 0.1}'
+    monkeypatch.setattr(sys, "argv", ["train", "a", "b", "c", "--history", "h.csv", "--settings", settings, "--window-ms", "1200", "--seed", "1"])
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(given)
+        train_tiny_base()
+    finally:
+        torch.set_num_threads(before)
+    assert used == [THREADS]
+
+
+def test_arithmetic_is_pinned_where_it_can_be_and_left_to_the_user_where_he_chose(tmp_path, monkeypatch):
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    new, old = tmp_path / "new", tmp_path / "old"
+    new.write_text("flags : sse2 avx avx2 avx512f\n")
+    old.write_text("flags : sse2 avx\n")
+    chosen = {"ATEN_CPU_CAPABILITY": "default"}
+    pin_arithmetic(chosen, new)
+    assert chosen == PINNED | {"ATEN_CPU_CAPABILITY": "default"}
+    without: dict[str, str] = {}
+    pin_arithmetic(without, old)
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    pin_arithmetic(without, new)
+    assert without == {}, "vectors that a processor lacks would end the program"
+
+
+@pytest.mark.skipif("X86_V3" not in __cpu_dispatch__, reason="NumPy for another kind of processor")
+def test_numpy_knows_the_names_of_the_vectors_that_it_is_to_leave():
+    assert set(PINNED["NPY_DISABLE_CPU_FEATURES"].split()) == {name for name in __cpu_dispatch__ if name != "X86_V3"}
