@@ -26,7 +26,7 @@ from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer
-from earwitness.model.families.loaded_model import LoadedModel, Scope
+from earwitness.model.families.loaded_model import LORA_MATRIX, LoadedModel, Scope
 from earwitness.model.finetuning import TrainingBatch, train_adapter, training_set
 from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource
@@ -192,6 +192,12 @@ def training_benchmark(folder: Path, quantisation: str, memories: Sequence[Memor
 def train_once(folder: Path, quantisation: str, scope: Scope, memory: Memory, steps: int) -> tuple[np.ndarray, float]:
     """Milliseconds per stimulus of each step but the first, and the last loss."""
     loaded = load_model(identified(folder), quantisation, memory=memory)
+    times, _, loss = train(loaded, scope, memory, steps)
+    return times, loss
+
+
+def train(loaded: LoadedModel, scope: Scope, memory: Memory, steps: int) -> tuple[np.ndarray, bytes, float]:
+    """Train an adapter on a loaded base, which it then has: milliseconds per stimulus of each step but the first, weights, last loss."""
     waveforms = stimuli(64, 1.0)
     items = waveforms if scope == "published" else vectors_of(loaded, waveforms)
     names = [str(place) for place in range(len(items))]
@@ -209,8 +215,10 @@ def train_once(folder: Path, quantisation: str, scope: Scope, memory: Memory, st
     with tempfile.TemporaryDirectory() as state:
         resume = SavedState(Path(state) / "state", {})
         recipe = {**RECIPE, "scope": scope, "steps": steps}
-        _, history = train_adapter(loaded, replace(data, collect=timed), PROMPT, recipe, 3, resume, memory)
-    return np.diff(starts[::rows_per_step])[1:] * 1000 / rows_per_step, float(history.loss.iloc[-1])
+        model, history = train_adapter(loaded, replace(data, collect=timed), PROMPT, recipe, 3, resume, memory)
+    times = np.diff(starts[::rows_per_step])[1:] * 1000 / rows_per_step
+    weights = b"".join(weight.detach().cpu().numpy().tobytes() for name, weight in model.named_parameters() if LORA_MATRIX in name)
+    return times, weights, float(history.loss.iloc[-1])
 
 
 def vectors_of(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> list[torch.Tensor]:

@@ -10,7 +10,8 @@ THOROUGH = frozenset(
         "test_checkpoints", "test_detect_speech", "test_detection_measures", "test_detectors", "test_documentation", "test_families", "test_figures",
         "test_files", "test_finetuning", "test_leakage", "test_manifests", "test_near_duplicates",
         "test_nearest_split", "test_page", "test_prediction", "test_prompt_search", "test_proposal", "test_publishing", "test_response_models",
-        "test_self_test", "test_shortcut_checks", "test_splits", "test_stand_in", "test_stimuli", "test_synthesis", "test_engine", "test_psychometric_figures",
+        "test_self_test", "test_shortcut_checks", "test_splits", "test_stand_in",
+        "test_stimuli", "test_synthesis", "test_engine", "test_psychometric_figures",
     }
 )  # fmt: skip
 """Modules of tests that take more than eight seconds of processor time each; `make quick` leaves them out."""

@@ -8,6 +8,7 @@ from earwitness.core.errors import one_line_errors
 from earwitness.leakage.gate import verify_gate
 from earwitness.model.identity import given, identify_model, load_identity
 from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.runtime.determinism import compute_deterministically
 from earwitness.runtime.devices import leased_devices
 
 
@@ -35,7 +36,7 @@ def main() -> None:
         from earwitness.model.prediction_jobs import ModelSpec
 
         torch.set_num_threads(args.threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        compute_deterministically()
         job = AdapterJob(
             model=ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory),
             shards=tuple(args.shards),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
+from earwitness.runtime.determinism import compute_deterministically
 from earwitness.runtime.threads import let_threads_sleep
 
 THREADS = 2
@@ -31,7 +32,7 @@ def main() -> None:
     from earwitness.model.tiny_base_training import BaseCorpus, TinyBaseSettings, make_tiny_base
 
     torch.set_num_threads(THREADS)
-    torch.use_deterministic_algorithms(True)
+    compute_deterministically()
     corpus = BaseCorpus(args.speech, args.sounds, args.window_ms)
     make_tiny_base(corpus, TinyBaseSettings(**args.settings), args.seed, args.folder, args.history)
 

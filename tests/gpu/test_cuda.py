@@ -24,9 +24,11 @@ from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource
 from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor
+from earwitness.runtime.determinism import compute_deterministically, reserve_workspace
 from earwitness.runtime.saved_state import SavedState
 from earwitness.systems import BASE
 
+reserve_workspace()  # before CUDA starts
 pytestmark = pytest.mark.gpu
 PROMPT = Prompt(QUESTIONS[0])
 RECIPE = {
@@ -153,6 +155,29 @@ def test_the_full_size_architecture_fits_into_compact_memory(full_size, tmp_path
     recipe = {**RECIPE, "steps": 3, "batch_size": 16, "micro_batch_size": None}
     train_adapter(loaded, data, PROMPT, recipe, 3, SavedState(tmp_path / "state", {}), "compact")
     assert torch.cuda.max_memory_allocated() < 7.5 * 2**30
+
+
+@pytest.fixture
+def deterministic():
+    compute_deterministically()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(("quantisation", "memory"), [("none", "fast"), ("nf4", "fast"), ("nf4", "compact")])
+@pytest.mark.usefixtures("deterministic")
+def test_an_adapter_and_its_answers_are_the_same_bytes_twice(folder, tmp_path, quantisation, memory):
+    """Attention with masks, recorded passes and dropout included."""
+
+    def bytes_of(name):
+        loaded = load_model(identified(folder), quantisation, memory=memory)
+        recipe = {**RECIPE, "micro_batch_size": 4}
+        model, history = train_adapter(loaded, tones_to_learn(loaded, 16), PROMPT, recipe, 3, SavedState(tmp_path / name, {}), memory)
+        weights = [parameter.detach().cpu().numpy().tobytes() for key, parameter in model.named_parameters() if "lora_" in key]
+        answers = score(replace(loaded, model=base_of(model)), [*tones(7), tones(1)[0][:4000]], PROMPT).log_odds
+        return [*weights, history.to_csv(), answers.tobytes()]
+
+    assert bytes_of("once") == bytes_of("twice")
 
 
 def test_two_devices_give_the_answers_of_one(folder, tmp_path):

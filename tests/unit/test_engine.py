@@ -18,7 +18,7 @@ from earwitness.model.engine.adapters import attach_adapter, load_adapter
 from earwitness.model.engine.features import AudioEmbeddings, encode_spectrograms, encode_waveforms
 from earwitness.model.engine.generation import compare_with_scores, generate_answers
 from earwitness.model.engine.key_value_cache import splice, texts_of
-from earwitness.model.engine.loading import load_model
+from earwitness.model.engine.loading import HEADROOM_BYTES, dequantise_what_fits, load_model
 from earwitness.model.engine.losses import answer_loss, training_targets
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
@@ -409,3 +409,16 @@ def test_nf4_leaves_the_tower_and_the_head_alone(folder):
 def test_the_checkpoint_has_the_layout_of_the_library(folder):
     assert AutoConfig.from_pretrained(folder).model_type == "qwen2_audio"
     assert Qwen2AudioForConditionalGeneration.from_pretrained(folder).num_parameters() < 600_000
+
+
+@pytest.mark.parametrize("layers", [0, 3, 14])
+def test_weights_are_unpacked_as_far_as_memory_goes_and_stand_for_the_same(folder, layers):
+    """The language model has two blocks of seven linear layers each."""
+    packed, unpacked = (load_model(identified(folder), "nf4", torch.device("cpu")) for _ in range(2))
+    room = iter([HEADROOM_BYTES + 10**9] * layers + [HEADROOM_BYTES])
+    dequantise_what_fits(unpacked, lambda: next(room))
+    kinds = [type(module).__name__ for module in unpacked.language_model.modules() if isinstance(module, torch.nn.Linear)]
+    assert kinds == ["Linear"] * layers + ["Linear4bit"] * (14 - layers)
+    before, after = (score(loaded, [noise(300), noise(900, 1)], Prompt(QUESTIONS[0])).log_odds for loaded in (packed, unpacked))
+    np.testing.assert_allclose(after, before, atol=1e-4)
+    assert not [name for name, parameter in unpacked.model.named_parameters() if parameter.requires_grad]

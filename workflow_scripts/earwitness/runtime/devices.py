@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from earwitness.core.errors import InputError
+from earwitness.runtime.determinism import reserve_workspace
 from earwitness.runtime.threads import let_threads_sleep
 
 POLL_S = 1.0
@@ -34,6 +35,7 @@ def leased_devices(most: int = 1) -> Iterator[list[str]]:
     Raises InputError where EARWITNESS_JOBS_PER_GPU is not a positive number.
     """
     let_threads_sleep()
+    reserve_workspace()
     devices = visible_devices()
     if not devices:
         yield []

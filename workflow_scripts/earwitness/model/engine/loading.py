@@ -1,7 +1,7 @@
 """Loading models from folders, whole or not at all: an audio language model of any family, and the weights of any other."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -15,6 +15,7 @@ from earwitness.model.checkpoint import verify_checkpoint
 from earwitness.model.families.implementation import implementation_of
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import ModelFolder
+from earwitness.runtime.device_memory import free_bytes
 
 Memory = Literal["fast", "compact"]
 
@@ -22,7 +23,7 @@ TOKENIZER_PARTS = {"tokenizer.json": ("vocab.json", "merges.txt")}
 """File of a tokenizer -> the files that it is made from where it is not there itself."""
 
 HEADROOM_BYTES = 8 * 2**30
-"""What must stay free for activations before NF4 weights are dequantised."""
+"""What must stay free for activations where NF4 weights are dequantised."""
 
 
 def load_model(base: ModelFolder, quantisation: str = "none", device: torch.device | None = None, memory: Memory = "fast") -> LoadedModel:
@@ -45,8 +46,8 @@ def load_model(base: ModelFolder, quantisation: str = "none", device: torch.devi
     _verify_fit(base.path, loaded)
     if device.type == "cuda" and memory == "compact":
         model.get_input_embeddings().to("cpu")
-    if device.type == "cuda" and memory == "fast" and quantisation == "nf4" and _has_room(loaded):
-        model.dequantize()
+    if device.type == "cuda" and memory == "fast" and quantisation == "nf4":
+        dequantise_what_fits(loaded, lambda: free_bytes(device))
     _fuse_norms(loaded)
     model.requires_grad_(False).eval()
     return loaded
@@ -174,7 +175,18 @@ def _fuse_norms(loaded: LoadedModel) -> None:
             loaded.model.set_submodule(name, norm)
 
 
-def _has_room(loaded: LoadedModel) -> bool:
-    linear = [module for module in loaded.language_model.modules() if isinstance(module, torch.nn.Linear)]
-    weights = sum(2 * module.in_features * module.out_features for module in linear)
-    return torch.cuda.mem_get_info(loaded.device)[0] > weights + HEADROOM_BYTES
+def dequantise_what_fits(loaded: LoadedModel, free: Callable[[], int]) -> None:
+    """Unpack 4-bit layers into the numbers that they stand for, so that no pass has to: the first ones first, while HEADROOM_BYTES stay free.
+
+    free: bytes that can still be allocated. A model that is unpacked in part gives the same answers, up to the rounding of other kernels.
+    """
+    from bitsandbytes.functional import dequantize_4bit
+
+    packed = [(name, module) for name, module in loaded.model.named_modules() if type(module).__name__ == "Linear4bit"]
+    for name, module in packed:
+        if free() < 2 * module.in_features * module.out_features + HEADROOM_BYTES:
+            return
+        layer = torch.nn.Linear(module.in_features, module.out_features, bias=False, device="meta")
+        layer.weight = torch.nn.Parameter(dequantize_4bit(module.weight.data, module.weight.quant_state), requires_grad=False)
+        layer.bias = module.bias
+        loaded.model.set_submodule(name, layer)

@@ -1,0 +1,67 @@
+"""What the same bytes twice cost on a GPU: training and asking with torch's deterministic operations and without.
+
+Each line is a process of its own, on a checkpoint folder such as workflow_scripts/make_stand_in.py writes. Prints a Markdown table.
+"""
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+VARIANTS = {"deterministic": 2, "free": 2}
+"""Variant -> how often."""
+
+
+def measure(base: Path, variant: str, memory: str, steps: int, count: int) -> None:
+    """One line of the table."""
+    from earwitness.runtime.determinism import WORKSPACE, compute_deterministically, reserve_workspace
+
+    os.environ.pop(WORKSPACE, None)
+    if variant == "deterministic":
+        reserve_workspace()
+        compute_deterministically()
+    import numpy as np
+    import torch
+    from engine import PROMPT, row, seconds, stimuli, train
+
+    from earwitness.model.engine.features import encode_waveforms
+    from earwitness.model.engine.loading import load_model
+    from earwitness.model.engine.prompting import tokenise
+    from earwitness.model.engine.scoring import Scorer
+    from earwitness.model.identity import identified
+
+    loaded = load_model(identified(base), "nf4" if torch.cuda.is_available() else "none", memory=memory)
+    waveforms, size = stimuli(count, 1.0), 16 if memory == "compact" else 64
+    scorer, answers = Scorer(loaded, [tokenise(loaded, PROMPT)]), []
+
+    def ask() -> None:
+        answers[:] = [scorer(encode_waveforms(loaded, waveforms[start : start + size]))[0].log_odds for start in range(0, count, size)]
+
+    asking = min(seconds(ask, 3)) / count
+    times, weights, _ = train(loaded, "published", memory, steps)
+    digests = (hashlib.sha256(content).hexdigest()[:8] for content in (np.concatenate(answers).tobytes(), weights))
+    row(variant, memory, 1000 * asking, float(np.median(times)), *digests)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
+    parser.add_argument("--memory", nargs="+", default=["fast", "compact"])
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--stimuli", type=int, default=512)
+    parser.add_argument("--variant", choices=VARIANTS, help="this line alone")
+    args = parser.parse_args()
+    if args.variant:
+        [memory] = args.memory
+        return measure(args.base, args.variant, memory, args.steps, args.stimuli)
+    print("| operations | memory | ms per answer | ms per training row | answers | adapter |\n|---|---|---:|---:|---|---|", flush=True)
+    for memory in args.memory:
+        for variant in (variant for variant, times in VARIANTS.items() for _ in range(times)):
+            given = ["--base", args.base, "--memory", memory, "--steps", args.steps, "--stimuli", args.stimuli, "--variant", variant]
+            subprocess.run([sys.executable, __file__, *map(str, given)], check=True)
+
+
+if __name__ == "__main__":
+    main()
