@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-VARIANTS = {"deterministic": 2, "free": 2}
+VARIANTS = {"deterministic": 2, "free": 1}
 """Variant -> how often."""
 
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
     parser.add_argument("--memory", nargs="+", default=["fast", "compact"])
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--stimuli", type=int, default=512)
     parser.add_argument("--variant", choices=VARIANTS, help="this line alone")
     args = parser.parse_args()

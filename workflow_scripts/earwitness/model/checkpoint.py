@@ -75,8 +75,8 @@ def json_object_in(path: Path) -> dict[str, Any]:
     return content
 
 
-def tensors_in(path: Path) -> frozenset[str]:
-    """The names of the tensors in a safetensors file.
+def tensors_in(path: Path) -> dict[str, int]:
+    """The names of the tensors in a safetensors file, and how many numbers each has.
 
     Raises InputError where it is missing, a pointer, cut, too long, or not in that format.
     """
@@ -105,7 +105,7 @@ def tensors_in(path: Path) -> frozenset[str]:
         raise InputError(f"{path}: {'cut off' if size < expected else 'too long'}, {size} bytes of {expected}; {_AGAIN}")
     if quantised := [name for name, tensor in tensors.items() if name.endswith("weight") and tensor.dtype not in _BITS]:
         raise InputError(f"{path}: {quantised[0]} is stored as {tensors[quantised[0]].dtype}: quantised; name the model in full precision")
-    return frozenset(tensors)
+    return {name: tensor.weights for name, tensor in tensors.items()}
 
 
 class _Tensor:
@@ -113,7 +113,7 @@ class _Tensor:
 
     def __init__(self, dtype: str, shape: list[int], data_offsets: tuple[int, int]):
         start, self.end = data_offsets
-        self.dtype = str(dtype)
+        self.dtype, self.weights = str(dtype), prod(shape)
         if not 0 <= start <= self.end or any(n < 0 for n in shape):
             raise ValueError
         if self.dtype in _BITS and self.end - start != prod(shape) * _BITS[self.dtype] // 8:
@@ -133,7 +133,7 @@ def _verify_shards(folder: Path) -> None:
     for name, tensors in sorted(shards.items()):
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: is missing, and {INDEX} names it for {len(tensors)} weights such as {min(tensors)}; {_AGAIN}")
-        if absent := tensors - tensors_in(folder / name):
+        if absent := tensors - tensors_in(folder / name).keys():
             raise InputError(f"{folder / name}: has no {min(absent)} ({len(absent)} weights that {INDEX} names are missing); {_AGAIN}")
 
 

@@ -9,8 +9,8 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationE
 from huggingface_hub.hf_api import RepoFile
 
 from earwitness.core.errors import InputError
-from earwitness.model.identity import PATTERNS
-from earwitness.runtime.transfer import Patience, Refused, RemoteFile, fetch
+from earwitness.model.identity import PATTERNS, file_digests
+from earwitness.runtime.transfer import Patience, Refused, RemoteFile, checksum_of, fetch
 
 SPARE_BYTES = 10**8
 """Room that a download leaves on its disk."""
@@ -47,6 +47,24 @@ def fetch_snapshot(repository: str, revision: str, folder: Path, section: str, p
     if folder.exists():
         shutil.rmtree(folder)
     partial.replace(folder)
+
+
+def differences_from_hub(repository: str, revision: str, folder: Path, section: str) -> list[str]:
+    """What the files of a folder lack or have otherwise than the hub lists them, in words; nothing where they are the same.
+
+    Weights are compared by the digests that their identity rests on, so they are not read again. Raises InputError where the hub cannot be asked.
+    """
+    _, files = _listed(repository, revision, section)
+    digests, found = file_digests(folder), []
+    for name, listed in files.items():
+        path = folder / name
+        if not path.is_file():
+            found.append(f"{name} is missing")
+        elif path.stat().st_size != listed.size:
+            found.append(f"{name} has {path.stat().st_size} bytes of {listed.size}")
+        elif (digests[name] != listed.lfs.sha256) if listed.lfs else (checksum_of(path, "git-sha1:") != f"git-sha1:{listed.blob_id}"):
+            found.append(f"{name} has another content")
+    return found
 
 
 def _listed(repository: str, revision: str, section: str) -> tuple[str, dict[str, RepoFile]]:

@@ -55,7 +55,12 @@ def half_files(folder: Path) -> list[Path]:
 
 
 def model_digest(folder: Path) -> str:
-    """SHA-256 over the names and SHA-256s of a model's files.
+    """SHA-256 over the names and SHA-256s of a model's files; raises InputError where the folder has no weights."""
+    return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in file_digests(folder).items()).encode()).hexdigest()
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each of a model's files, sorted by name.
 
     A file's digest is computed once and then looked up by its name, size and dates of change, in DIGESTS in the folder or, where that
     cannot be written to, in the user's cache (XDG_CACHE_HOME or ~/.cache). Where neither can be, every call reads all files.
@@ -69,7 +74,7 @@ def model_digest(folder: Path) -> str:
     digests = {state: kept.get(state) or sha256_of(path) for state, path in paths.items()}
     if not digests.items() <= kept.items():
         _keep_digests(folder, digests)
-    return hashlib.sha256("".join(f"{digests[state]}  {path.name}\n" for state, path in paths.items()).encode()).hexdigest()
+    return {path.name: digests[state] for state, path in paths.items()}
 
 
 def identify_model(folder: Path, name: str, revision: str | None) -> dict[str, Any]:

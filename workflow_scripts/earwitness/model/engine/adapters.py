@@ -83,7 +83,7 @@ def _wrapped(loaded: LoadedModel, folder: Path) -> "PeftModel":
     except InputError as error:
         raise InputError(f"{error}, or use the base that this adapter was trained on") from error
     # Asked for embeddings, the library would look the base up on the network.
-    strangers = held ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
+    strangers = held.keys() ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
     if strangers:
         raise InputError(f"{folder}: this adapter was made for another module tree (such as {min(strangers)}); train it again on this base")
     return wrapped.eval()
