@@ -16,7 +16,7 @@ for together in plan.asked_together:
             f"predict_adapter_{together.number}"
         input:
             base=model_folder("base"),
-            identity=paths.model_identity("base"),
+            identity=plan.base_identity,
             question=plan.question_trained_with(together.adapters[0]),
             configs=paths.adapters(together.adapters, "adapter_config.json"),
             # lie beside their configurations

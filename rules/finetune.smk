@@ -10,7 +10,7 @@ rule train_adapter:
     """LoRA with the loss on the answer token alone; starts only behind the split's gate."""
     input:
         base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        identity=plan.base_identity,
         question=lambda wildcards: plan.question_trained_with(adapter_of(wildcards)),
         shards=AUDIO,
         features=lambda wildcards: plan.features_of(adapter_of(wildcards), "factorial"),

@@ -6,6 +6,8 @@ out  data/models/tiny/    a Qwen2-Audio checkpoint in the standard layout, train
      data/models/assembled/    an encoder and a language model in one Qwen2-Audio checkpoint
      results/models/tiny_history.csv, results/models/projector_history.csv    step, loss, learning_rate, accuracy
      results/models/{model}.identity.json    earwitness.model.identity.IDENTITY
+     results/models/base.checked.json        the same of a base that passed its preflight
+     results/preflight.md, results/preflight.json    what was looked at, see earwitness.model.preflight
 """
 
 
@@ -169,4 +171,52 @@ rule identify_model:
     shell:
         "python workflow_scripts/identify_model.py {params.folder:q} {output.identity:q}"
         " --name {params.name:q}"
+        " &> {log:q}"
+
+
+rule preflight:
+    """Before GPU hours: does the base load whole, hear, answer and train as it must, and do memory, disk and time suffice?
+
+    Every job that loads a base which was not trained here waits for it. It looks again only at another base.
+    """
+    input:
+        base=model_folder("base"),
+        identity=paths.model_identity("base"),
+    output:
+        page="results/preflight.md",
+        record="results/preflight.json",
+        checked="results/models/base.checked.json",
+    log:
+        "results/logs/preflight.log",
+    benchmark:
+        "results/benchmarks/preflight.tsv"
+    conda:
+        "../envs/gpu.yaml"
+    threads: 1
+    resources:
+        mem_mb=MODEL_MB,
+        runtime=60,
+        gpu=1,
+        memory=config["resources"]["memory"],
+        adapters=len(plan.adapters),
+        rows=plan.training_rows,
+    params:
+        code=code("preflight.py"),
+        name=plan.model_name("base"),
+        quantisation=config["model"]["quantisation"],
+    message:
+        "Looking at the base before it is used: {output.page}"
+    shell:
+        "python workflow_scripts/preflight.py"
+        " --base {input.base:q}"
+        " --identity {input.identity:q}"
+        " --name {params.name:q}"
+        " --quantisation {params.quantisation}"
+        " --memory {resources.memory}"
+        " --adapters {resources.adapters}"
+        " --rows {resources.rows}"
+        " --page {output.page:q}"
+        " --record {output.record:q}"
+        " --checked {output.checked:q}"
+        " --threads {threads}"
         " &> {log:q}"

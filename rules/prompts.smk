@@ -18,7 +18,7 @@ rule search_prompts:
     """One search by one proposer: successive halving of its candidates beside the initial question and questions written by hand."""
     input:
         base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        identity=plan.base_identity,
         question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
         adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
         # lies beside its configuration
@@ -123,7 +123,7 @@ rule predict_prompts:
     """A system's answers to the initial question and every question chosen for it on the test part, asked once."""
     input:
         base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        identity=plan.base_identity,
         question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
         adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
         # lies beside its configuration

@@ -13,7 +13,7 @@ rule probe_counterfactuals:
     """Some test stimuli moved in their window, softer, louder, and with noise in their place: the answer should follow the class."""
     input:
         base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        identity=plan.base_identity,
         question=plan.chosen_question,
         shards=AUDIO,
         split="results/splits/grouped.csv",

@@ -15,7 +15,7 @@ rule encode_stimuli:
     """Every stimulus through the base's audio tower once, for all that leaves the tower as it is."""
     input:
         base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        identity=plan.base_identity,
         shard="results/stimuli/{stimulus_set}/shard-{shard}.parquet",
     output:
         features=temporary_on_request("results/features/{stimulus_set}/shard-{shard}.parquet"),
@@ -123,7 +123,7 @@ rule predict_zeroshot:
     """The base model's log-odds for every stimulus, by one load of the model per GPU."""
     input:
         base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        identity=plan.base_identity,
         question=plan.chosen_question,
         features=lambda wildcards: paths.features(wildcards.stimulus_set, plan.shards),
     output:
@@ -166,7 +166,7 @@ rule check_generation:
     """Whether constrained generate() gives the answers that the scores give."""
     input:
         base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        identity=plan.base_identity,
         question=plan.chosen_question,
         features=ENCODED,
     output:

@@ -40,6 +40,8 @@ def main() -> None:
         found = looking.preflight(spec, study, device)
         named = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
         page = looking.page_of(found, base, args.name[0], f"{named}, quantisation {args.quantisation}, memory {args.memory}")
+    # The log stays where a job fails, whose other files are removed.
+    print(page)
     with atomic(args.page) as temporary:
         temporary.write_text(page, encoding="utf-8")
     write_json(args.record, found)

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -14,10 +15,12 @@ from transformers import AutoConfig, AutoProcessor, Qwen2AudioForConditionalGene
 
 import detect_speech
 import make_stand_in
+import preflight
 import search_prompts
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
 from earwitness.core.prompt_text import ANSWER_TEXTS
+from earwitness.model.engine import optimisation
 from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt, instruction, tokenise
 from earwitness.model.families.qwen2_audio import Qwen2Audio
@@ -162,3 +165,44 @@ def test_the_same_bytes_come_about_again_and_other_ranks_are_refused(base, pairs
     with pytest.raises(SystemExit, match="not the ranks of Qwen's tokenizer"):
         make_stand_in.main()
     assert not (tmp_path / "model").exists()
+
+
+def looked_at(base, tmp_path, monkeypatch, *more):
+    files = [text for name in ("page", "record", "checked") for text in (f"--{name}", str(tmp_path / "results" / name))]
+    given = ["--base", str(base), "--quantisation", "none", "--threads", "1", "--name", "stand-in", "--adapters", "2", "--rows", "64", *files, *more]
+    monkeypatch.setattr("sys.argv", ["preflight", *given])
+    preflight.main()
+    return {line["what"]: line for line in json.loads((tmp_path / "results/record").read_text())["lines"]}
+
+
+def test_a_model_as_the_hub_has_it_passes_its_preflight_and_what_random_weights_cannot_tell_is_not_told(base, tmp_path, monkeypatch):
+    lines = looked_at(base, tmp_path, monkeypatch)
+    told = {what for what, line in lines.items() if line["status"] == "holds"}
+    assert {what: line["status"] for what, line in lines.items() if what not in told} == {
+        "against the hub": "not told",
+        "the answers' share": "not told",
+        "memory": "look",
+    }
+    assert {"files", "weights", "loading", "tokens", "hearing", "score and generate()", "training", "disk", "hours"} <= told
+    assert "10,088,448 weights in 66 tensors in 3 files" in lines["weights"]["found"]
+    # Rank 16 at 32 inputs and outputs: four matrices in each of two blocks of the language model, three in each of two of the tower.
+    assert lines["size of adapters"]["found"].startswith("attention, rank 16: 14,336 trained weights")
+    identity = json.loads((tmp_path / "results/checked").read_text())
+    assert identity["sha256"] == identified(base).sha256, "what all jobs with the base take for its identity"
+
+
+def test_what_fails_in_a_preflight_is_told_with_what_to_do_and_lets_nothing_start(base, pairs, tmp_path, monkeypatch, capsys):
+    """A tokenizer of another model, an engine that hears too little, and training that goes uphill."""
+    copy = shutil.copytree(base, tmp_path / "copy")
+    write_processor(copy, "base", pairs, "file")
+    (copy / "chat_template.json").write_text((copy / "chat_template.json").read_text().replace("a helpful", "a harmful"))
+    hear = Qwen2Audio.hear
+    monkeypatch.setattr(Qwen2Audio, "hear", lambda loaded, mel, lengths: hear(loaded, mel[..., : 2 * max(lengths)], lengths))
+    rate = optimisation.learning_rate
+    monkeypatch.setattr(optimisation, "learning_rate", lambda schedule, step: -rate(schedule, step))
+    with pytest.raises(SystemExit) as caught:
+        looked_at(copy, tmp_path, monkeypatch)
+    assert re.search(r"preflight: tokens: .*copy the model's own tokenizer .*\(2 more: hearing, training\)", str(caught.value.code))
+    assert not (tmp_path / "results/checked").exists()
+    page = (tmp_path / "results/page").read_text()
+    assert "**3 of" in page and page in capsys.readouterr().out, "the log keeps it"

@@ -61,6 +61,11 @@ def model_identity(model: str) -> str:
     return f"results/models/{model}.identity.json"
 
 
+def checked_identity(model: str) -> str:
+    """The same of a model that passed its preflight."""
+    return f"results/models/{model}.checked.json"
+
+
 def audit_reports(audits: Iterable[str]) -> list[str]:
     """The report of each audit; a gate that stops the run points to its own."""
     return [f"results/audit/{audit}/report.md" for audit in audits]

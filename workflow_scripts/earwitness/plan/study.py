@@ -322,6 +322,19 @@ class Plan:
         made = {"tiny": "data/models/tiny", "assembled": "data/models/assembled", "hub": "data/models/hub/base"}
         return made.get(model["origin"], model["path"])
 
+    @property
+    def base_identity(self) -> str:
+        """What tells jobs that load the base which it is: of any but the tiny one, only where its preflight let it pass."""
+        return paths.model_identity("base") if self.config["model"]["origin"] == "tiny" else paths.checked_identity("base")
+
+    @property
+    def training_rows(self) -> int:
+        """Rows that the adapters of all enabled experiments are shown in training; of recipes in epochs, as if they had the rows of the
+        split by row, since no split is made yet."""
+        recipes = [self.config["finetuning"]["recipes"][adapter.name] for adapter in self.adapters]
+        drawn = self.config["splits"]["row_random"]["stimuli"]
+        return sum(round(recipe["epochs"] * drawn) if recipe["epochs"] else recipe["steps"] * recipe["batch_size"] for recipe in recipes)
+
     def half(self, half: str) -> str:
         """Where a half of an assembled base comes from: a folder, or "package" for an installed one."""
         settings = self.config["model"][half]
