@@ -21,6 +21,7 @@ from full_size import write_full_size
 from recipe import RECIPE
 
 from earwitness.audio.io import SAMPLE_RATE
+from earwitness.model.engine.adapters import adapted, attach_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.loading import Memory, load_model
@@ -34,6 +35,8 @@ from earwitness.model.tiny_base import QUESTIONS
 from earwitness.runtime.saved_state import SavedState
 
 PROMPT = Prompt(QUESTIONS[0])
+WINDOW_S = 1.2
+"""Of the studies' stimuli."""
 
 
 def release() -> None:
@@ -114,10 +117,10 @@ def engine(loaded: LoadedModel, waveforms: Sequence[np.ndarray], batches: Batche
 
 
 def score_benchmark(nf4: LoadedModel | None, fast: LoadedModel, count: int, repeats: int) -> None:
-    waveforms = stimuli(count, 1.0)
+    waveforms = stimuli(count, WINDOW_S)
     device = fast.device
     before, after = (len(part) for part in (tokenise(fast, PROMPT)[0].before, tokenise(fast, PROMPT)[0].after))
-    print(f"\nScoring: 1 s stimuli; {before} + 25 + {after} tokens")
+    print(f"\nScoring: windows of {WINDOW_S} s; {before} + {fast.n_tokens(len(waveforms[0]))} + {after} tokens")
     table("route", "ms per stimulus", "spread of repeats", "times faster than the naive route", "peak GiB")
     naive = nf4 or fast
     routes: list[tuple[str, Callable[[], Any], int]] = []
@@ -140,7 +143,7 @@ def score_benchmark(nf4: LoadedModel | None, fast: LoadedModel, count: int, repe
 
 def parts_benchmark(fast: LoadedModel, ceiling: float, repeats: int, batch: int) -> None:
     """Where the time goes, and what share of the ceiling each part reaches."""
-    waveforms = stimuli(batch, 1.0)
+    waveforms = stimuli(batch, WINDOW_S)
     audio = encode_waveforms(fast, waveforms)
     order = tokenise(fast, PROMPT)[0]
     scorer = Scorer(fast, [[order]])
@@ -160,7 +163,7 @@ def parts_benchmark(fast: LoadedModel, ceiling: float, repeats: int, batch: int)
 
 def sweep_benchmark(fast: LoadedModel, n_prompts: int, n_stimuli: int, repeats: int) -> None:
     questions = [f"{QUESTIONS[k % len(QUESTIONS)]} Attempt {k}." for k in range(n_prompts)]
-    waveforms = stimuli(n_stimuli, 1.0)
+    waveforms = stimuli(n_stimuli, WINDOW_S)
     both = [tokenise(fast, Prompt(question)) for question in questions]
     for name, prompts in (("one option order", [orders[:1] for orders in both]), ("both option orders", both)):
         length = statistics.mean(len(order.after) for orders in prompts for order in orders)
@@ -179,8 +182,38 @@ def sweep_benchmark(fast: LoadedModel, n_prompts: int, n_stimuli: int, repeats: 
             row(route, 1000 * elapsed / n_prompts / n_stimuli, elapsed, difference)
 
 
+def adapter_benchmark(fast: LoadedModel, count: int, repeats: int) -> None:
+    """What an adapter costs when it is asked, merged into the weights and apart from them, and how far the answers agree."""
+    waveforms = stimuli(count, WINDOW_S)
+    size = Batches(None, fast.device)
+    answers = {"the base": engine(fast, waveforms, size, 2)}
+    print(f"\nAdapters of {RECIPE['target_modules']}, rank {RECIPE['rank']}, asked in both option orders, batches of {size.size}")
+    table("route", "ms per stimulus", "times the base's", "peak GiB")
+    base = statistics.median(seconds(lambda: engine(fast, waveforms, size, 2), repeats))
+    row("the base", 1000 * base / count, 1.0, peak_gib())
+    with tempfile.TemporaryDirectory() as folder:
+        save_random_adapter(fast, Path(folder))
+        for name, merge in (("adapter, products apart", False), ("adapter, merged", True)):
+            with adapted(fast, Path(folder), merge) as asked:
+                answers[name] = engine(asked, waveforms, size, 2)
+                elapsed = statistics.median(seconds(lambda asked=asked: engine(asked, waveforms, size, 2), repeats))
+            row(name, 1000 * elapsed / count, elapsed / base, peak_gib())
+    agreement_benchmark({name: answers[name] for name in ("adapter, products apart", "adapter, merged", "the base")})
+
+
+def save_random_adapter(loaded: LoadedModel, folder: Path) -> None:
+    """An adapter of the recipe's shape whose matrices are drawn."""
+    torch.manual_seed(1)
+    wrapped = attach_adapter(loaded, RECIPE["target_modules"], "published", RECIPE["rank"], RECIPE["alpha"], 0.0)
+    for name, parameter in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+    wrapped.save_pretrained(str(folder))
+    wrapped.unload()
+
+
 def training_benchmark(folder: Path, quantisation: str, memories: Sequence[Memory], steps: int) -> None:
-    print("\nTraining: batches of 16 stimuli of 1 s, attention projections, rank 16")
+    print(f"\nTraining: batches of 16 windows of {WINDOW_S} s, attention projections, rank 16")
     table("scope", "memory", "ms per stimulus", "spread of steps", "peak GiB, loading included", "last loss")
     for scope in ("published", "language_model"):
         for memory in memories:
@@ -198,7 +231,7 @@ def train_once(folder: Path, quantisation: str, scope: Scope, memory: Memory, st
 
 def train(loaded: LoadedModel, scope: Scope, memory: Memory, steps: int) -> tuple[np.ndarray, bytes, float]:
     """Train an adapter on a loaded base, which it then has: milliseconds per stimulus of each step but the first, weights, last loss."""
-    waveforms = stimuli(64, 1.0)
+    waveforms = stimuli(64, WINDOW_S)
     items = waveforms if scope == "published" else vectors_of(loaded, waveforms)
     names = [str(place) for place in range(len(items))]
     sounds = StimulusSource(lambda _: iter([(names, list(items))]), lambda _: encode_waveforms(loaded, waveforms))
@@ -238,9 +271,10 @@ def agreement_benchmark(references: dict[str, np.ndarray]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, help="checkpoint folder; without it, the full-size architecture with random weights (CUDA)")
+    parser.add_argument("--quantisation", choices=["none", "nf4"], help="nf4 without --base, else none")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--stimuli", type=int, default=2048)
-    parser.add_argument("--only", nargs="*", default=["score", "sweep", "train", "agree"], help="parts: score, sweep, train, agree")
+    parser.add_argument("--only", nargs="*", default=["score", "sweep", "adapters", "train", "agree"], help="which parts")
     parser.add_argument("--tiny", type=Path, help="a small checkpoint whose answers on CPU and GPU are compared")
     args = parser.parse_args()
 
@@ -253,7 +287,7 @@ def main() -> None:
         if folder is None:
             folder = Path(temporary) / "full"
             write_full_size(folder)
-        quantised = on_gpu and args.base is None
+        quantised = on_gpu and (args.base is None or args.quantisation == "nf4")
         started = time.perf_counter()
         fast = load_model(identified(folder), "nf4" if quantised else "none")
         print(f"loaded in {time.perf_counter() - started:.1f} s, {peak_gib():.1f} GiB at most")
@@ -270,8 +304,10 @@ def main() -> None:
                 parts_benchmark(fast, ceiling, args.repeats, 256)
         if "sweep" in args.only:
             sweep_benchmark(fast, 40, 120, args.repeats)
+        if "adapters" in args.only:
+            adapter_benchmark(fast, args.stimuli, args.repeats)
         if "agree" in args.only and on_gpu:
-            waveforms = stimuli(256, 1.0)
+            waveforms = stimuli(256, WINDOW_S)
             device = fast.device
             answers = {
                 "NF4, dequantised": engine(fast, waveforms, Batches(64, device), 2),

@@ -28,14 +28,17 @@ def main() -> None:
         from earwitness.audio.sounding import acoustics
         from earwitness.model.engine.batching import Batches
         from earwitness.model.identity import recorded
+        from earwitness.model.measured_sizes import MeasuredSizes
         from earwitness.model.prediction_jobs import available_devices
         from earwitness.model.untrained_tower import encode_controls, untrained_tower
 
         torch.set_num_threads(args.threads)
         [device, *_] = available_devices()
-        loaded = untrained_tower(recorded(args.base, args.identity).path, args.seed)
+        base = recorded(args.base, args.identity)
+        loaded = untrained_tower(base.path, args.seed)
         loaded.tower.to(device)
-        encoded = encode_controls(loaded, args.shards, args.controls, Batches(args.batch_size, device, args.memory), acoustics)
+        batches = Batches(args.batch_size, device, args.memory, MeasuredSizes(base, "none", args.memory, device))
+        encoded = encode_controls(loaded, args.shards, args.controls, batches, acoustics)
     print(f"{args.controls}: {encoded} stimuli")
 
 

@@ -21,15 +21,14 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earwitness.model.engine.batching import Batches
         from earwitness.model.feature_files import encode_shard
         from earwitness.model.identity import given
         from earwitness.model.prediction_jobs import ModelSpec, available_devices
 
         torch.set_num_threads(args.threads)
         [device, *_] = available_devices()
-        loaded = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory).load(device)
-        encoded = encode_shard(loaded, args.shard, args.features, Batches(args.batch_size, device, args.memory))
+        base = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory)
+        encoded = encode_shard(base.load(device), args.shard, args.features, base.batches(args.batch_size, device))
     print(f"{args.features}: {encoded} stimuli")
 
 

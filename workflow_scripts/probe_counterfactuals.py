@@ -30,16 +30,15 @@ def main() -> None:
         import torch
 
         from earwitness.model.counterfactual_answers import probe_counterfactuals
-        from earwitness.model.engine.batching import Batches
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.identity import given
         from earwitness.model.prediction_jobs import ModelSpec, available_devices
 
         torch.set_num_threads(args.threads)
         [device, *_] = available_devices()
-        loaded = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory).load(device)
+        base = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory)
         prompt = Prompt(**asked_prompt(args.prompt, args.question))
-        table = probe_counterfactuals(loaded, args.shards, split, prompt, args.seed, Batches(args.batch_size, device, args.memory))
+        table = probe_counterfactuals(base.load(device), args.shards, split, prompt, args.seed, base.batches(args.batch_size, device))
     write_table(args.output, table, COUNTERFACTUALS)
 
 

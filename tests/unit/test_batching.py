@@ -5,7 +5,9 @@ import torch
 
 from earwitness.core.errors import InputError
 from earwitness.model.engine import batching
-from earwitness.model.engine.batching import COMPACT_SIZE, CPU_SIZE, Batches
+from earwitness.model.engine.batching import COMPACT_SIZE, CPU_SIZE, SMALLEST, Batches
+from earwitness.model.identity import ModelFolder
+from earwitness.model.measured_sizes import SIZES, MeasuredSizes
 
 CPU = torch.device("cpu")
 
@@ -42,7 +44,7 @@ def test_a_cpu_and_compact_memory_do_not_measure():
     assert Batches(7, torch.device("cuda")).size == 7
 
 
-@pytest.mark.parametrize(("fastest", "chosen"), [(16, 16), (64, 64), (4096, 1024)])
+@pytest.mark.parametrize(("fastest", "chosen"), [(16, 16), (64, 64), (4096, 256)])
 def test_measuring_finds_the_smallest_batch_that_is_as_fast_as_any(fastest, chosen, monkeypatch, capsys):
     """A pretended device: each batch has a fixed cost, which does not matter from a size on, and a first batch is slow."""
     clock, seen = [0.0], set()
@@ -59,3 +61,46 @@ def test_measuring_finds_the_smallest_batch_that_is_as_fast_as_any(fastest, chos
     assert [item for part in batches.run(work, range(20_000)) for item in part] == list(range(20_000))
     assert batches.size == chosen
     assert f"batches of {chosen}:" in capsys.readouterr().err
+
+
+def test_what_was_measured_once_is_not_measured_again(monkeypatch, tmp_path):
+    """Neither by another process, nor for another model, kind of work or length of sound; a file that cannot be read is none."""
+    monkeypatch.setattr(batching.torch.cuda, "synchronize", lambda device: None)
+    model, device = ModelFolder(tmp_path, "0" * 64), torch.device("cuda")
+
+    def measured(model=model):
+        return MeasuredSizes(model, "nf4", "fast", CPU)
+
+    first = Batches(None, device, measured=measured())
+    first.run(len, [range(5)] * 3000, "features")
+    assert list(measured().items()) == [("features 5", first.size)]
+    again = Batches(None, device, measured=measured())
+    assert again.run(len, [range(5)] * 300, "features")[0] == min(first.size, 300)
+    for other in (Batches(None, device, measured=measured(ModelFolder(tmp_path, "1" * 64))), Batches(None, device, measured=measured())):
+        assert other.run(len, [range(6)] * 40, "features")[0] == SMALLEST
+    (tmp_path / SIZES).write_text("[")
+    assert dict(measured()) == {}
+
+
+def test_work_that_grows_with_its_questions_is_measured_by_the_question(monkeypatch):
+    """The same device, asked more questions at a time as the batches grow, as a search does."""
+    clock = [0.0]
+    monkeypatch.setattr(batching.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(batching.torch.cuda, "synchronize", lambda device: None)
+    batches = Batches(None, torch.device("cuda"))
+
+    def ask(questions):
+        def work(batch):
+            clock[0] += questions * (len(batch) + 100)
+
+        batches.run(work, range(3 * batches.size), "features", questions)
+
+    for questions in (1, 2, 4, 8, 16):
+        ask(questions)
+    assert batches.size == 256
+
+
+def test_short_work_is_not_measured_and_keeps_a_size_that_is_given():
+    assert Batches(None, torch.device("cuda")).unmeasured().size == 64
+    assert Batches(7, torch.device("cuda")).unmeasured().size == 7
+    assert Batches(None, torch.device("cuda"), "compact").unmeasured().size == COMPACT_SIZE

@@ -13,7 +13,7 @@ from shards import MILLISECONDS, write_shard
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
-from earwitness.model.engine.adapters import attach_adapter, base_of
+from earwitness.model.engine.adapters import adapted, attach_adapter, base_of
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt
@@ -119,22 +119,51 @@ def test_an_adapter_is_asked_with_the_base_that_it_was_trained_on_alone(folder, 
         predict(everything(folder, shards, False, adapter=tmp_path), [CPU])
 
 
+def trained(folder, scope, place, seed=1):
+    """An adapter that changes answers, on disk."""
+    torch.manual_seed(seed)
+    wrapped = attach_adapter(load_model(identified(folder)), ["q_proj", "v_proj", "up_proj"], scope, 4, 8, 0.0)
+    for name, parameter in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    wrapped.save_pretrained(str(place))
+    write_json(place / BASE_OF_ADAPTER, identify_model(folder, "the base", None))
+    return place
+
+
 @pytest.mark.parametrize("scope", ["published", "language_model"])
 def test_adapters_that_share_a_load_answer_as_each_does_alone(folder, shards, tmp_path, scope):
     """The base between them answers as it did before."""
-    for seed in (1, 2):
-        torch.manual_seed(seed)
-        wrapped = attach_adapter(load_model(identified(folder)), ["q_proj", "v_proj"], scope, 2, 4, 0.0)
-        for name, parameter in wrapped.named_parameters():
-            if "lora_B" in name:
-                torch.nn.init.normal_(parameter)
-        wrapped.save_pretrained(str(tmp_path / str(seed)))
-        write_json(tmp_path / str(seed) / BASE_OF_ADAPTER, identify_model(folder, "the base", None))
-    alone = [everything(folder, shards, False, adapter) for adapter in (tmp_path / "1", tmp_path / "2", None)]
+    adapters = [trained(folder, scope, tmp_path / str(seed), seed) for seed in (1, 2)]
+    alone = [everything(folder, shards, False, adapter) for adapter in (*adapters, None)]
     together = predict(replace(alone[0], asked=tuple(job.asked[0] for job in alone)), [CPU])
     for table, job in zip(together, alone, strict=True):
         pd.testing.assert_frame_equal(table, predict(job, [CPU])[0], check_exact=True)
     assert not np.allclose(together[0].log_odds, together[1].log_odds) and not np.allclose(together[0].log_odds, together[2].log_odds)
+
+
+@pytest.mark.parametrize("scope", ["published", "language_model"])
+def test_a_merged_adapter_answers_as_its_products_apart_do_and_leaves_the_base_as_it_was_to_the_bit(folder, shards, features, tmp_path, scope):
+    """In 16 bits merging rounds the weights once: its answers are as near to those in 32 bits as those of the products apart."""
+    adapter = trained(folder, scope, tmp_path)
+
+    def answers(dtype, merge):
+        loaded = load_model(identified(folder))
+        loaded.model.to(dtype)
+        before = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
+        with adapted(loaded, adapter, merge) as asked:
+            assert asked.adapts_audio_tower == (scope == "published")
+            rows = prediction_rows(asked, from_audio(asked, shards), [Prompt(QUESTIONS[0])], BASE, Batches(8, CPU))
+        after = loaded.model.state_dict()
+        assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+        return rows.log_odds.to_numpy()
+
+    exact, merged = answers(torch.float32, False), answers(torch.float32, True)
+    np.testing.assert_allclose(merged, exact, atol=1e-4)
+    apart, rounded = (np.abs(answers(torch.bfloat16, merge) - exact).mean() for merge in (False, True))
+    base = load_model(identified(folder))
+    without = prediction_rows(base, from_audio(base, shards), [Prompt(QUESTIONS[0])], BASE, Batches(8, CPU))
+    assert rounded < 2 * apart and max(rounded, apart) < np.abs(without.log_odds - exact).mean() / 2
 
 
 def test_a_tower_without_its_adapter_reads_features(folder, features):

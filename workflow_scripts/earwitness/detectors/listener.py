@@ -13,7 +13,7 @@ from earwitness.detectors.following import Following
 from earwitness.detectors.presentation import Presentation
 from earwitness.detectors.tracks import FloatArray, FrameDetector, smoothed
 from earwitness.evaluation.probability import Calibration
-from earwitness.model.engine.adapters import load_adapter
+from earwitness.model.engine.adapters import can_merge, load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.loading import Memory, load_model
@@ -21,6 +21,7 @@ from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import identified
+from earwitness.model.measured_sizes import MeasuredSizes
 
 STRETCHES_AT_A_TIME = 256
 CPU_STRETCHES = 16
@@ -42,9 +43,12 @@ def trained_listener(
     """
     given = identified(base or folder.base_folder())
     folder.verify_base(given)
-    loaded = load_adapter(load_model(given, quantisation or folder.quantisation, memory=memory), folder.folder)
+    loaded = load_model(given, quantisation or folder.quantisation, memory=memory)
+    loaded = load_adapter(loaded, folder.folder, can_merge(loaded, memory))
     size = batch_size or (CPU_STRETCHES if loaded.device.type == "cpu" else None)
-    return Listener(loaded, Prompt(**folder.prompt), folder.presentation, Batches(size, loaded.device, memory), folder.calibration, prevalence)
+    measured = MeasuredSizes(given, quantisation or folder.quantisation, memory, loaded.device)
+    batches = Batches(size, loaded.device, memory, measured)
+    return Listener(loaded, Prompt(**folder.prompt), folder.presentation, batches, folder.calibration, prevalence)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Listener:
         heard = [place for place, stretch in enumerate(stretches) if not self.presentation.window.is_silent(stretch)]
         if heard:
             windows = [self.presentation.present(stretches[place]) for place in heard]
-            answers = self.batches.run(lambda batch: self._scorer(encode_waveforms(self.loaded, batch)), windows)
+            answers = self.batches.run(lambda batch: self._scorer(encode_waveforms(self.loaded, batch)), windows, "waveforms")
             found[heard] = self.calibration.probability(np.concatenate([scores.log_odds for (scores,) in answers]), self.prevalence)
         return found
 

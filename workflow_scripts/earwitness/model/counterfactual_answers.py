@@ -27,14 +27,15 @@ def probe_counterfactuals(
     """
     wanted = set(probed(split[split.part == "test"], seed).stimulus_id)
     scorer = Scorer(loaded, [tokenise(loaded, prompt)])
-    answers = []
-    with Progress(total=len(wanted), desc="asking about changed stimuli", unit="stimuli") as progress:
-        for shard in shards:
-            for rows, waveforms in iterate_audio(shard, STIMULI, keep=lambda rows: rows.stimulus_id.isin(wanted)):
-                stimuli = zip(rows.stimulus_id, waveforms, rows.duration_ms, strict=True)
-                made = [variants(name, waveform, duration_ms, seed, loaded.longest_waveform) for name, waveform, duration_ms in stimuli]
-                for variant in made[0] if made else []:
-                    scores = batches.run(lambda batch: scorer(encode_waveforms(loaded, batch))[0].log_odds, [of_one[variant] for of_one in made])
-                    answers.append(rows[["stimulus_id", "source_id", "label"]].assign(variant=variant, log_odds=np.concatenate(scores)))
-                progress.update(len(rows))
+    tables, made = [], []
+    for shard in shards:
+        for rows, waveforms in iterate_audio(shard, STIMULI, keep=lambda rows: rows.stimulus_id.isin(wanted)):
+            tables.append(rows[["stimulus_id", "source_id", "label"]])
+            sounds = zip(rows.stimulus_id, waveforms, rows.duration_ms, strict=True)
+            made += [variants(name, waveform, duration_ms, seed, loaded.longest_waveform) for name, waveform, duration_ms in sounds]
+    stimuli, answers = pd.concat(tables, ignore_index=True), []
+    for variant in Progress(list(made[0]), desc="asking about changed stimuli", unit="variants"):
+        changed = [of_one[variant] for of_one in made]
+        scores = batches.run(lambda batch: scorer(encode_waveforms(loaded, batch))[0].log_odds, changed, "waveforms")
+        answers.append(stimuli.assign(variant=variant, log_odds=np.concatenate(scores)))
     return pd.concat(answers, ignore_index=True).sort_values(["stimulus_id", "variant"])

@@ -59,7 +59,7 @@ def encode_shard(loaded: LoadedModel, shard: Path, output: Path, batches: Batche
             n_tokens: list[int] = []
             vectors: list[bytes] = []
             heard: list[bytes] = []
-            for sounds in batches.run(lambda batch: hear_waveforms(loaded, batch), waveforms):
+            for sounds in batches.run(lambda batch: hear_waveforms(loaded, batch), waveforms, "encoding"):
                 n_tokens += sounds.audio.n_tokens
                 vectors += [_bytes(row[:n]) for row, n in zip(sounds.audio.vectors, sounds.audio.n_tokens, strict=True)]
                 heard += [_bytes(row) for row in sounds.mean]

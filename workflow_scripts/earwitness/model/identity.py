@@ -134,19 +134,20 @@ def _state_of(path: Path) -> str:
     return f"{path.name} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
-def _places(folder: Path) -> list[Path]:
-    """Where a folder's digests may be kept, the first that can be written to."""
-    places = [folder / DIGESTS]
+def places_beside(folder: Path, name: str) -> list[Path]:
+    """Where something of this name may be kept of a model's folder, the first that can be written to: in it, or in the user's cache."""
+    places = [folder / name]
     with contextlib.suppress(RuntimeError):  # A user without a home.
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-        places.append(cache / "earwitness" / hashlib.sha256(str(folder.resolve()).encode()).hexdigest())
+        place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()
+        places.append(cache / "earwitness" / (place if name == DIGESTS else f"{place}{name}"))
     return places
 
 
 def _kept_digests(folder: Path) -> dict[str, str]:
     """State of a file -> its SHA-256."""
     kept: dict[str, str] = {}
-    for place in _places(folder):
+    for place in places_beside(folder, DIGESTS):
         try:
             kept |= json.loads(place.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError):
@@ -155,7 +156,7 @@ def _kept_digests(folder: Path) -> dict[str, str]:
 
 
 def _keep_digests(folder: Path, digests: dict[str, str]) -> None:
-    for place in _places(folder):
+    for place in places_beside(folder, DIGESTS):
         try:
             with atomic(place) as temporary:
                 temporary.write_text(json.dumps(digests, indent=1), encoding="utf-8")

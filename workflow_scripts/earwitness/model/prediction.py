@@ -27,11 +27,13 @@ from earwitness.tables.stimuli import STIMULI
 class StimulusSource:
     """Stimuli on disk as a model gets them.
 
-    blocks: yields stimulus ids and items (waveforms, or vectors of features) that fit into memory; encode: embeds a batch of items.
+    blocks: yields stimulus ids and items (waveforms, or vectors of features) that fit into memory; encode: embeds a batch of items. kind: of
+    items.
     """
 
     blocks: Callable[[Set[str] | None], Iterator[tuple[list[str], list[Any]]]]
     encode: Callable[[Sequence[Any]], AudioEmbeddings]
+    kind: str = "features"
 
 
 def from_audio(loaded: LoadedModel, shards: Sequence[Path], level: Level | None = None) -> StimulusSource:
@@ -50,7 +52,7 @@ def from_audio(loaded: LoadedModel, shards: Sequence[Path], level: Level | None 
                 order = np.argsort([len(waveform) for waveform in levelled], kind="stable")
                 yield rows.stimulus_id.iloc[order].tolist(), [levelled[i] for i in order]
 
-    return StimulusSource(blocks, lambda waveforms: encode_waveforms(loaded, waveforms))
+    return StimulusSource(blocks, lambda waveforms: encode_waveforms(loaded, waveforms), "waveforms")
 
 
 def from_features(loaded: LoadedModel, files: Sequence[Path]) -> StimulusSource:
@@ -89,7 +91,7 @@ def answer_rows(
     with Progress(total=None if only is None else len(only), unit="stimuli", desc=f"asking {asked}".strip()) as progress:
         for names, items in sounds.blocks(only):
             done = 0
-            for answers in batches.run(lambda batch: scorer(sounds.encode(batch)), items):
+            for answers in batches.run(lambda batch: scorer(sounds.encode(batch)), items, sounds.kind, len(prompts)):
                 size = len(answers[0].log_odds)
                 parts += [_rows(names[done : done + size], prompt, scores) for prompt, scores in zip(prompts, answers, strict=True)]
                 done += size

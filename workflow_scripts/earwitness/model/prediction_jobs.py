@@ -13,12 +13,13 @@ import torch
 from earwitness.audio.window import Level
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
-from earwitness.model.engine.adapters import adapted, load_adapter
+from earwitness.model.engine.adapters import adapted, can_merge, load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import ModelFolder, verify_base_of
+from earwitness.model.measured_sizes import MeasuredSizes
 from earwitness.model.prediction import StimulusSource, from_audio, from_features, prediction_rows
 from earwitness.runtime.workers import end_with_parent
 from earwitness.systems import System
@@ -55,9 +56,13 @@ class ModelSpec:
         return {"base": self.base.sha256, "adapter": None if self.adapter is None else sha256_of(self.adapter / "adapter_model.safetensors")}
 
     def load(self, device: torch.device) -> LoadedModel:
-        """The model in memory; raises InputError where the adapter was not trained on this base."""
+        """The model in memory, to be asked; raises InputError where the adapter was not trained on this base."""
         loaded = self.load_base(device)
-        return loaded if self.adapter is None else load_adapter(loaded, self.adapter)
+        return loaded if self.adapter is None else load_adapter(loaded, self.adapter, can_merge(loaded, self.memory))
+
+    def batches(self, size: int | None, device: torch.device) -> Batches:
+        """Batches of a size; where that is None, of the size that was measured for this model on such a device, or is now."""
+        return Batches(size, device, self.memory, MeasuredSizes(self.base, self.quantisation, self.memory, device))
 
     def load_base(self, device: torch.device) -> LoadedModel:
         """The base in memory; raises InputError where the adapter was not trained on it."""
@@ -131,9 +136,10 @@ def _predict_on(job: PredictionJob, device: torch.device) -> list[pd.DataFrame]:
         if other.adapter is not None:
             verify_base_of(other.adapter, other.base)
     base = first.load_base(device)
-    batches = Batches(job.batch_size, device, first.memory)
+    batches = first.batches(job.batch_size, device)
+    merge = can_merge(base, first.memory)
     tables = []
     for asked in job.asked:
-        with nullcontext(base) if asked.model.adapter is None else adapted(base, asked.model.adapter) as loaded:
+        with nullcontext(base) if asked.model.adapter is None else adapted(base, asked.model.adapter, merge) as loaded:
             tables.append(prediction_rows(loaded, job.stimuli.source(loaded), job.prompts, asked.system, batches, asked.only))
     return tables

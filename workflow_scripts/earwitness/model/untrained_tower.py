@@ -78,7 +78,7 @@ def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, b
     ):
         for shard in shards:
             for rows, waveforms in iterate_audio(shard, STIMULI):
-                means_of = [row.numpy().tobytes() for means in batches.run(hear, waveforms) for row in means]
+                means_of = [row.numpy().tobytes() for means in batches.run(hear, waveforms, "untrained") for row in means]
                 measures = [measure(waveform).astype(np.float32).tobytes() for waveform in waveforms]
                 writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), means_of, measures], schema=_SCHEMA))
                 progress.update(len(rows))

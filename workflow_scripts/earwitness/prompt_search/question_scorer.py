@@ -34,7 +34,7 @@ class QuestionScorer:
         self._model, self._prompt, self._batches = model, prompt, batches
         loaded = model()
         self._tokenizer = loaded.processor.tokenizer
-        self._vectors = _encoded(source(loaded), stimuli, batches)
+        self._vectors = _encoded(source(loaded), stimuli, batches.unmeasured())
         if missing := sorted(stimuli - set(self._vectors)):
             raise InputError(f"stimulus {missing[0]} (and {len(missing) - 1} more) is not among those given; make and encode the stimuli again")
 

@@ -14,7 +14,6 @@ from earwitness.core.files import atomic, sha256_of, write_json
 from earwitness.core.prompt_text import answers_to_name
 from earwitness.core.randomness import stream
 from earwitness.leakage.tuning_records import tuning_record
-from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.identity import ModelFolder
 from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles
@@ -131,7 +130,7 @@ def run_search(job: SearchJob, files: SearchFiles, device: torch.device) -> None
         job.stimuli.source,
         {*searched.ids, *development.ids},
         job.prompt,
-        Batches(job.batch_size, device, job.asked.memory),
+        job.asked.batches(job.batch_size, device),
     )
     limits = QuestionLimits(job.sizes["most_characters"], scorer.special_tokens, job.answers)
     task = SearchTask(job.prompt.question, direct_questions(job.answers), searched, development, limits)

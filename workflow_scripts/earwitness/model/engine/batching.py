@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,7 +17,10 @@ CPU_SIZE = 64
 """Measuring would make the last bits of a CPU's results depend on how busy it is."""
 COMPACT_SIZE = 16
 """With twice this, the full-size model answers about windows of 2 s within 7.5 GiB, but a sweep of 40 questions takes 8.5."""
-SMALLEST, LARGEST = 16, 1024
+UNMEASURED_SIZE = 64
+"""Of work on a GPU that is too short to be measured."""
+SMALLEST, LARGEST = 16, 256
+"""Blocks of stimuli in memory hold no more."""
 BATCHES_PER_SIZE = 3
 GAIN = 0.97
 """A larger batch must bring the time per stimulus below this share to be worth its memory."""
@@ -27,20 +30,32 @@ class Batches:
     """A batch size that adapts to the device.
 
     size: fixed where given; None starts small and doubles while the time per stimulus falls, but is a constant on a CPU and
-    where memory is "compact".
+    where memory is "compact". measured: what was found before, by the kind of work and the length of an item (samples, or audio tokens),
+    is not measured again; what is found is added to it.
     """
 
-    def __init__(self, size: int | None, device: torch.device, memory: Memory = "fast"):
+    def __init__(self, size: int | None, device: torch.device, memory: Memory = "fast", measured: MutableMapping[str, int] | None = None):
         self._device = device
+        self._measured = {} if measured is None else measured
         self._growing = size is None and device.type == "cuda" and memory == "fast"
         self.size = size or (SMALLEST if self._growing else COMPACT_SIZE if memory == "compact" else CPU_SIZE)
         self._times: dict[int, list[float]] = {}
+        self._shape = ""
 
-    def run(self, work: Callable[[Sequence[Item]], Result], items: Sequence[Item]) -> list[Result]:
+    def unmeasured(self) -> "Batches":
+        """Batches for work that is done once, and too short to be measured."""
+        return Batches(UNMEASURED_SIZE if self._growing else self.size, self._device)
+
+    def run(self, work: Callable[[Sequence[Item]], Result], items: Sequence[Item], kind: str = "", questions: int = 1) -> list[Result]:
         """work's results on consecutive batches of items.
 
+        kind: of work, which has a size of its own. questions: asked of every item; the work grows with them.
         Raises InputError where a single item does not fit into the device's memory.
         """
+        if self._growing and len(items):
+            self._shape = f"{kind} {_length(items[0])}"
+            if known := self._measured.get(self._shape):
+                self.size, self._growing = known, False
         results: list[Result] = []
         at = 0
         while at < len(items):
@@ -55,7 +70,7 @@ class Batches:
                 continue
             at += len(batch)
             if self._growing and len(batch) == self.size:
-                self._learn(time.perf_counter() - started)
+                self._learn((time.perf_counter() - started) / questions)
         return results
 
     def _halve(self, tried: int) -> None:
@@ -75,6 +90,11 @@ class Batches:
         favourite = min(size for size in best if GAIN * best[size] <= min(best.values()))
         if self.size >= min(4 * favourite, LARGEST):
             self.size, self._growing = favourite, False
+            self._measured[self._shape] = favourite
             print(f"batches of {self.size}: {1000 * best[favourite]:.2f} ms per stimulus", file=sys.stderr, flush=True)
         else:
             self.size *= 2
+
+
+def _length(item: Any) -> int:
+    return len(item) if hasattr(item, "__len__") else 0

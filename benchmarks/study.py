@@ -1,0 +1,134 @@
+"""The published study at its published sizes through Snakemake, by models with random weights: wall clock, what each rule took, GPU use.
+
+Makes a base and a writer in a folder, unless they are there, and runs benchmarks/published_sizes.yaml in this checkout, whose results it
+replaces. With random weights the answers mean nothing; the time and memory do not depend on what the weights are, but for the writer,
+which never ends a text: its requests take the longest that they can. Prints Markdown tables.
+"""
+
+import argparse
+import csv
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SAMPLE_MS = 500
+QUERY = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", f"--loop-ms={SAMPLE_MS}"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """at: seconds since the epoch; busy: share of the GPU's time, in percent; used_mib: of its memory."""
+
+    at: float
+    busy: float
+    used_mib: float
+
+
+@contextmanager
+def gpu_samples() -> Iterator[list[Sample]]:
+    """What the first GPU does meanwhile; nothing without one."""
+    samples: list[Sample] = []
+    if shutil.which(QUERY[0]) is None:
+        yield samples
+        return
+    with tempfile.TemporaryFile("w+") as printed:
+        started = time.time()
+        process = subprocess.Popen(QUERY, stdout=printed)
+        try:
+            yield samples
+        finally:
+            process.terminate()
+            process.wait()
+            printed.seek(0)
+            rows = [row for row in csv.reader(printed) if len(row) == 2]
+            step = (time.time() - started) / max(1, len(rows))
+            samples += [Sample(started + place * step, float(busy), float(used)) for place, (busy, used) in enumerate(rows)]
+
+
+def stand_in(folder: Path, part: str, size: str, ranks: Path | None) -> None:
+    if (folder / "config.json").is_file():
+        return
+    command = [sys.executable, ROOT / "workflow_scripts/make_stand_in.py", folder, "--part", part, "--size", size]
+    started = time.time()
+    subprocess.run([*map(str, command), *(["--ranks", str(ranks)] if ranks else [])], check=True)
+    print(f"{part} made in {time.time() - started:.0f} s", flush=True)
+
+
+def run(settings: Path, cores: str, targets: list[str]) -> tuple[float, list[Sample]]:
+    """Seconds of the whole run, and what the GPU did."""
+    config = [str(ROOT / "benchmarks/published_sizes.yaml"), str(settings)]
+    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--resources", "gpu=1", "--quiet", "rules", "--rerun-incomplete"]
+    with gpu_samples() as samples:
+        started = time.time()
+        done = subprocess.run([*command, "--configfile", *config, "--", *targets], cwd=ROOT)
+        elapsed = time.time() - started
+    print(f"Snakemake ended with {done.returncode}", flush=True)
+    return elapsed, samples
+
+
+def job_table(started: float, samples: list[Sample]) -> None:
+    """Every rule's jobs, and how busy the GPU was while they were at work."""
+    found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for path in sorted((ROOT / "results/benchmarks").rglob("*.tsv")):
+        if path.stat().st_mtime >= started:
+            rule = path.relative_to(ROOT / "results/benchmarks").with_suffix("").parts[0]
+            found[rule].append((path.stat().st_mtime, *_seconds(path)))
+    print("\n| rule | jobs | wall s | processor s | GPU busy % | GPU MiB at most |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    for rule, jobs in sorted(found.items(), key=lambda item: -sum(wall for _, wall, _ in item[1])):
+        during = [sample for sample in samples if any(end - wall <= sample.at <= end for end, wall, _ in jobs)]
+        busy = f"{sum(sample.busy for sample in during) / len(during):.0f}" if during else ""
+        most = f"{max(sample.used_mib for sample in during):.0f}" if during else ""
+        print(f"| {rule} | {len(jobs)} | {sum(wall for _, wall, _ in jobs):.1f} | {sum(cpu for *_, cpu in jobs):.1f} | {busy} | {most} |")
+
+
+def _seconds(path: Path) -> tuple[float, float]:
+    """Wall clock and processor time of a job; 0 where it was too short to be measured."""
+    row = list(csv.DictReader(path.read_text().splitlines(), delimiter="\t"))[-1]
+    return float(row["s"]), float(row["cpu_time"]) if row["cpu_time"] not in ("NA", "-", "") else 0.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the two models are, or will be")
+    parser.add_argument("--size", choices=["full", "small"], default="full", help="small: a few million weights, to see on a CPU that it runs")
+    parser.add_argument("--ranks", type=Path, help="see make_stand_in.py")
+    parser.add_argument("--cores", default="all")
+    parser.add_argument("--targets", nargs="*", default=[], help="of Snakemake; without any, the whole study")
+    args = parser.parse_args()
+
+    for part in ("base", "writer"):
+        stand_in(args.folder / part, part, args.size, args.ranks)
+    quantisation = "nf4" if args.size == "full" else "none"
+    settings = args.folder / "settings.yaml"
+    base, writer = (str((args.folder / part).resolve()) for part in ("base", "writer"))
+    settings.write_text(
+        yaml.safe_dump(
+            {
+                "model": {"path": base, "quantisation": quantisation},
+                "prompt_search": {"opro": {"path": writer, "quantisation": quantisation}},
+            }
+        )
+    )
+    started = time.time()
+    elapsed, samples = run(settings, args.cores, args.targets)
+    print(f"\nThe study took {elapsed:.0f} s.")
+    if samples:
+        print(
+            f"The GPU was busy {sum(sample.busy for sample in samples) / len(samples):.0f} % of that time, and at most with "
+            f"{max(sample.used_mib for sample in samples):.0f} MiB."
+        )
+    job_table(started, samples)
+
+
+if __name__ == "__main__":
+    main()
