@@ -1,9 +1,12 @@
-"""Fit a psychometric function to counts (CSV: level, correct, total) and print threshold, interval and status as JSON.
+"""Fit psychometric functions to counts (CSV: level, correct, total) and print threshold, interval and status as JSON.
 
-A column `source` (speaker, listener, recording) makes intervals treat sources, not answers, as independent. In the output,
-location, scale and width are on the axis (decades of the level on a log axis); midpoint (the point of subjective equality), width and
-just_noticeable_difference are those of the unscaled sigmoid (at 0.5, from 0.05 to 0.95, half of 0.25 to 0.75); slope is the
-derivative of the curve at the threshold, per decade or per unit. A threshold is null where `status` is not ok, and an end of its
+A column `source` (speaker, listener, subject, recording) makes intervals treat sources, not answers, as independent. A column `condition`
+fits a curve to each condition and compares every other one with the reference: ratio of thresholds (difference on a linear axis), of
+points of subjective equality and of just noticeable differences, each with interval and p.
+
+In the output, location, scale and width are on the axis (decades of the level on a log axis); midpoint (the point of subjective equality),
+width and just_noticeable_difference are those of the unscaled sigmoid (at 0.5, from 0.05 to 0.95, half of 0.25 to 0.75); slope is
+the derivative of the curve at the threshold, per decade or per unit. A threshold is null where `status` is not ok, and an end of its
 interval where it lies outside the tested levels; the isotonic threshold likewise. Status: right_censored, left_censored (beyond the
 highest, the lowest level), never (levelled off below the target), non_monotone, flat (no rise above 10 points is compatible
 with the data), undecided (too few answers to tell).
@@ -13,13 +16,16 @@ import argparse
 import json
 from pathlib import Path
 
-from earwitness.core.errors import one_line_errors
+from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import write_json
 from earwitness.corpora.text_tables import read_text_table
 from earwitness.psychometrics.axes import AXES
-from earwitness.psychometrics.counts import checked_counts, fit_counts
+from earwitness.psychometrics.counts import Analysis, checked_counts, fit_counts
+from earwitness.psychometrics.fitting import RangePrior
 from earwitness.psychometrics.functions import SIGMOIDS, Family
 from earwitness.psychometrics.thresholds import Settings
+
+FREE, SHARED = "free", "shared"
 
 
 def number_in(low: float, high: float, text: str) -> float:
@@ -30,9 +36,14 @@ def number_in(low: float, high: float, text: str) -> float:
     return value
 
 
-def rate(text: str) -> float:
-    """Parse a rate in [0, 0.95]."""
-    return number_in(0, 0.95, text)
+def guess_rate(text: str) -> float | None:
+    """Parse a rate in [0, 0.95], or free."""
+    return None if text == FREE else number_in(0, 0.95, text)
+
+
+def lapse_rate(text: str) -> float | str:
+    """Parse a rate in [0, 0.95], free or shared."""
+    return text if text in (FREE, SHARED) else number_in(0, 0.95, text)
 
 
 def proportion(text: str) -> float:
@@ -45,10 +56,23 @@ def resamples(text: str) -> int:
     return int(number_in(100, 1_000_000, text))
 
 
+def picture(text: str) -> Path:
+    """Parse the name of a picture."""
+    if Path(text).suffix.lower() not in (".svg", ".png"):
+        raise argparse.ArgumentTypeError(f"{text} does not end with .svg or .png")
+    return Path(text)
+
+
 EXAMPLES = """\
 examples:
-  earwitness fit counts.csv --axis log --guess-rate 0.5 --target 0.75
-  earwitness fit counts.csv --axis linear --sigmoid logistic --lapse-rate 0.02 --output fit.json
+  earwitness fit counts.csv --axis log --guess-rate 0.5 --target 0.75                two alternatives, forced choice
+  earwitness fit yesno.csv --axis linear --guess-rate free --target 0.5              yes or no, with false alarms
+  earwitness fit longer.csv --axis linear --guess-rate 0 --lapse-rate 0 --target 0.5 --plot fit.svg
+                                                                                     which is longer? PSE and JND
+  earwitness fit two.csv --lapse-rate shared --reference quiet                       conditions compared, one lapse rate
+  earwitness fit subjects.csv --axis linear --guess-rate 0 --lapse-rate 0 --target 0.5 --mixed
+                                                                                     mixed model of subjects
+  earwitness fit counts.csv --sigmoid logistic --lapse-rate 0.02 --output fit.json
 
 exit codes: 0 fitted, whatever the status; 1 bad input; 2 wrong command line
 """
@@ -57,21 +81,37 @@ exit codes: 0 fitted, whatever the status; 1 bad input; 2 wrong command line
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("counts", type=Path, help="table of counts (CSV) with columns level, correct, total and, optionally, source")
+    parser.add_argument("counts", type=Path, help="table of counts (CSV) with columns level, correct, total and, optionally, source and condition")
     parser.add_argument("--output", type=Path, help="where the JSON goes; without it, to the screen")
-    parser.add_argument("--guess-rate", type=rate, default=0.5, help="proportion correct by guessing (default 0.5)")
-    parser.add_argument("--lapse-rate", type=rate, help="hold the lapse rate at this value; without it, it is fitted")
+    parser.add_argument("--plot", type=picture, help="draw points, curves and thresholds into this file, .svg or .png; needs matplotlib")
+    parser.add_argument("--guess-rate", type=guess_rate, default=0.5, help="proportion correct by guessing; free: fitted (default 0.5)")
+    parser.add_argument(
+        "--lapse-rate",
+        type=lapse_rate,
+        default=FREE,
+        help="hold it at this value; free: fitted; shared: one fitted for all conditions (default free)",
+    )
     parser.add_argument("--axis", choices=AXES, default="log", help="fit on the decimal logarithm of the level, or on the level (default log)")
     parser.add_argument("--sigmoid", choices=list(SIGMOIDS), default="normal", help="gumbel on a log axis is Weibull's function (default normal)")
     parser.add_argument("--target", type=proportion, default=0.75, help="proportion correct at the threshold (default 0.75)")
     parser.add_argument("--confidence", type=proportion, default=0.95, help="level of the interval (default 0.95)")
+    parser.add_argument("--reference", help="condition that the others are compared with (default: the first in the alphabet)")
+    parser.add_argument("--mixed", action="store_true", help="also fit a mixed model, with an intercept and a slope of each source")
     parser.add_argument("--bootstrap", type=resamples, default=1000, help="number of resamples (default 1000)")
     parser.add_argument("--seed", type=int, default=1, help="root of the random draws (default 1)")
     args = parser.parse_args()
 
     table = read_text_table(args.counts, numbers=["level", "correct", "total"]).apply(lambda column: column.str.strip())
-    settings = Settings(Family(args.sigmoid, args.guess_rate, args.lapse_rate), args.target, args.confidence, args.bootstrap)
-    result = fit_counts(checked_counts(table, args.axis), args.axis, settings, args.seed)
+    family = Family(args.sigmoid, args.guess_rate, None if args.lapse_rate in (FREE, SHARED) else args.lapse_rate)
+    settings = Settings(family, args.target, args.confidence, args.bootstrap, RangePrior())
+    analysis = Analysis(args.axis, settings, args.lapse_rate == SHARED, args.reference, args.mixed)
+    curves, result = fit_counts(checked_counts(table, args.axis), analysis, args.seed)
+    if args.plot:
+        try:
+            from earwitness.report.counts_figure import save_counts_figure
+        except ModuleNotFoundError as error:
+            raise InputError(f"--plot: needs {error.name}; run `pip install {error.name}`, or leave the option out") from error
+        save_counts_figure(curves, args.axis, args.target, args.confidence, args.plot)
     if args.output:
         write_json(args.output, result)
     else:

@@ -1,11 +1,14 @@
 import json
 import re
 import sys
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from earwitness.psychometrics.counts import holm
+from earwitness.psychometrics.fitting import RangePrior, fit_curves
 from earwitness.psychometrics.functions import Curves, Family
 from fit_counts import main
 
@@ -110,7 +113,14 @@ def test_sources_called_like_missing_values_count_like_any_others(fitted):
         ("level,correct,total\n-10,2,3\n0,2,3\n10,3,3\n", [], "row 1 (level -10): level must be above 0 on a log axis"),
         ("level,correct,total\n1,2,3\n2,0,0\n3,3,3\n", [], "level 2 has no trials"),
         ("level,correct,total\n1,2,3\n2,3,3\n2,3,3\n", [], "2 levels; a psychometric function needs at least 3"),
-        ("level,correct,total,source\n1,2,3,a\n2,3,3,a\n3,3,3,a\n", [], "a class has a single source"),
+        ("level,correct,total,condition\n1,2,3,a\n2,3,3,a\n3,3,3,a\n1,2,3,b\n2,2,3,b\n", [], "2 levels of condition b"),
+        ("level,correct,total,condition\n1,2,3,a\n2,3,3,a\n3,3,3,a\n", ["--reference", "b"], "--reference b: no such condition; give one of a"),
+        ("level,correct,total\n1,2,3\n2,3,3\n3,3,3\n", ["--mixed"], "--mixed: needs a column `source` with at least 2 sources"),
+        (
+            "level,correct,total,source\n1,2,3,a\n2,3,3,b\n3,3,3,a\n",
+            ["--mixed", "--guess-rate", "free"],
+            "--mixed: needs the sigmoid normal or logistic",
+        ),
         ("level,correct,total,source\n1,2,3,a\n2,3,3,\n3,3,3,b\n", [], "row 2: no source"),
         ("level,correct,total\n1,2,3\n2,3,3\n3,3,3\n", ["--target", "0.4"], "target 0.4 is not between the guess rate 0.5 and"),
         ("", [], "not a readable CSV table (it is empty)"),
@@ -165,3 +175,142 @@ def test_a_yes_or_no_task_has_its_point_of_subjective_equality_and_just_noticeab
     )["parameters"]
     assert found["midpoint"] == pytest.approx(40, abs=0.01)
     assert found["just_noticeable_difference"] == pytest.approx(0.6745 * 6, rel=1e-3)
+
+
+PSIGNIFIT_WIDTHS = {
+    "normal": ("norm", [0.0046632, 0.32584, 0.55719, 1.1526, 1.9809]),
+    "logistic": ("logistic", [0.0048306, 0.63676, 1.9409, 1.4823, 2.7407]),
+    "gumbel": ("gumbel", [0.0055949, 0.37379, 0.87644, 1.304, 1.2623]),
+}
+"""Widths that psignifit 4.3 gives, as 2AFC, for its own data set and the four of `psignifit_data`."""
+
+LEVELS = np.log10([20, 40, 80, 160, 320, 640, 1000.0])
+
+
+def psignifit_data():
+    """Per sigmoid: psignifit's own data, and four of 7 levels with 90 trials each, from steep to shallow."""
+    rng = np.random.default_rng(1)
+    own = tuple(np.array(PSIGNIFIT[name]) for name in ("level", "correct", "total"))
+    for sigmoid in PSIGNIFIT_WIDTHS:
+        truths = [Curves(Family(sigmoid), np.array([2.0]), np.array([scale]), np.array([0.02])) for scale in (0.1, 0.2, 0.3, 0.4)]
+        yield sigmoid, [own, *((LEVELS, rng.binomial(90, truth.at(LEVELS)[0]), np.full(7, 90)) for truth in truths)]
+
+
+def test_widths_of_every_sigmoid_are_psignifits_within_one_percent():
+    for sigmoid, sets in psignifit_data():
+        ours = [fit_curves(x, k[None], n[None], Family(sigmoid), RangePrior()).width[0] for x, k, n in sets]
+        assert ours == pytest.approx(PSIGNIFIT_WIDTHS[sigmoid][1], rel=0.01), sigmoid
+
+
+@pytest.mark.slow
+def test_psignifit_still_gives_those_widths():
+    psignifit = pytest.importorskip("psignifit", reason="psignifit, the oracle, is not installed")
+    for sigmoid, sets in psignifit_data():
+        name, widths = PSIGNIFIT_WIDTHS[sigmoid]
+        found = [psignifit.psignifit(np.column_stack(each), experiment_type="2AFC", sigmoid=name).parameter_estimate["width"] for each in sets]
+        assert found == pytest.approx(widths, rel=1e-3)
+
+
+def counted(curve, levels, total, **columns):
+    return pd.DataFrame({"level": levels, "correct": np.round(total * curve.at(levels)[0]), "total": total, **columns})
+
+
+YES_NO = ["--axis", "linear", "--guess-rate", "0", "--lapse-rate", "0", "--target", "0.5", "--bootstrap", "200"]
+
+
+def test_a_free_guess_rate_is_found_where_the_lowest_levels_show_it(fitted):
+    """A listener who says yes in 15 % of the trials without a tone: the guess rate is 0.15, and the midpoint stays where it is."""
+    levels = np.arange(0.0, 41.0, 5.0)
+    truth = Curves(Family("normal", 0.15, 0.03), np.array([20.0]), np.array([4.0]), np.array([0.03]))
+    free = fitted(counted(truth, levels, 100_000), *YES_NO[:2], "--guess-rate", "free", "--target", "0.5", "--bootstrap", "100")
+    assert free["parameters"]["guess_rate"] == pytest.approx(0.15, abs=0.003)
+    assert free["parameters"]["guess_rate_fitted"]
+    assert free["point_of_subjective_equality"]["value"] == pytest.approx(20, abs=0.1)
+    held = fitted(counted(truth, levels, 100_000), *YES_NO)
+    assert abs(held["parameters"]["midpoint"] - 20) > 0.5, "held at 0, the same answers move the midpoint"
+
+
+def test_conditions_share_a_lapse_rate_that_only_one_of_them_shows(fitted):
+    """Only the easy condition reaches its ceiling; alone, the hard one cannot tell a lapse rate from a shallow slope."""
+    levels = np.array([20, 40, 80, 160, 320, 640.0])
+    curves = [Curves(Family(), np.array([place]), np.array([0.2]), np.array([0.06])) for place in (1.7, 2.4)]
+    table = pd.concat([counted(curve, np.log10(levels), 400, condition=name).assign(level=levels) for name, curve in zip("ab", curves, strict=True)])
+    shared = fitted(table, "--lapse-rate", "shared", "--bootstrap", "100")
+    assert shared["shared_lapse_rate"] == pytest.approx(0.06, abs=0.01)
+    rates = {name: curve["parameters"]["lapse_rate"] for name, curve in shared["curves"].items()}
+    assert set(rates.values()) == {shared["shared_lapse_rate"]}
+    [comparison] = shared["comparisons"]
+    assert comparison["threshold"]["value"] == pytest.approx(10**0.7, rel=0.03)
+    assert comparison["threshold"]["low"] < 10**0.7 < comparison["threshold"]["high"]
+
+
+def subjects(shift, n=8, condition_sd=0.0):
+    """Subjects who answer two conditions whose midpoints differ by `shift` dB, themselves by 5 dB (standard deviation)."""
+    rng = np.random.default_rng(2)
+    levels = np.arange(-15.0, 16.0, 5.0)
+    rows = []
+    for number in range(n):
+        own = rng.normal(0, 5)
+        for name, place in (("noise", shift), ("quiet", 0.0)):
+            curve = Curves(Family("normal", 0.0, 0.0), np.array([own + place + rng.normal(0, condition_sd)]), np.array([6.0]), np.array([0.0]))
+            rows.append(
+                pd.DataFrame(
+                    {"level": levels, "correct": rng.binomial(40, curve.at(levels)[0]), "total": 40, "source": f"s{number}", "condition": name}
+                )
+            )
+    return pd.concat(rows)
+
+
+def test_two_conditions_of_the_same_subjects_are_compared_within_subjects(fitted):
+    table = subjects(3.0)
+    [paired] = fitted(table, *YES_NO, "--reference", "quiet")["comparisons"]
+    others = table.assign(source=table.source + table.condition)
+    [unpaired] = fitted(others, *YES_NO, "--reference", "quiet")["comparisons"]
+    assert (paired["condition"], paired["sources"], unpaired["sources"]) == ("noise", "the same in both", "others")
+    low, high = paired["threshold"]["low"], paired["threshold"]["high"]
+    assert low < 3 < high and paired["threshold"]["p"] < 0.01
+    assert unpaired["threshold"]["high"] - unpaired["threshold"]["low"] > 2 * (high - low)
+    assert paired["threshold"]["p_holm"] == paired["threshold"]["p"], "one comparison needs no correction"
+    ratio = paired["just_noticeable_difference"]
+    assert ratio["contrast"] == "ratio" and ratio["low"] < 1 < ratio["high"]
+    reverse = fitted(table, *YES_NO, "--reference", "noise")["comparisons"][0]["threshold"]
+    assert reverse["value"] == pytest.approx(-paired["threshold"]["value"])
+
+
+def test_few_subjects_have_no_p_and_one_subject_has_his_own_interval(fitted):
+    few = fitted(subjects(3.0, n=3), *YES_NO)["comparisons"][0]["threshold"]
+    assert few["p"] is None and few["value"] is not None
+    one = subjects(3.0, n=2).query("source == 's0'")
+    alone = fitted(one, *YES_NO)
+    nameless = fitted(one.drop(columns="source"), *YES_NO)
+    assert alone["curves"]["noise"]["threshold"] == nameless["curves"]["noise"]["threshold"]
+    assert alone["curves"]["noise"]["n_sources"] == 1
+
+
+def test_holms_correction_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+def test_a_mixed_model_of_subjects_finds_midpoint_and_just_noticeable_difference(fitted):
+    result = fitted(subjects(3.0), *YES_NO, "--reference", "quiet", "--mixed")["mixed_model"]
+    assert result["status"] == "ok" and result["n_sources"] == 8
+    quiet = result["conditions"]["quiet"]
+    assert quiet["just_noticeable_difference"]["low"] < 0.6745 * 6 < quiet["just_noticeable_difference"]["high"]
+    [comparison] = result["comparisons"]
+    shift = comparison["point_of_subjective_equality"]
+    assert shift["low"] < 3 < shift["high"] and shift["p"] < 0.01
+
+
+@pytest.mark.parametrize("kind", ["svg", "png"])
+def test_a_picture_is_drawn_whose_bytes_repeat(run, tmp_path, kind):
+    table = subjects(3.0, n=3).drop(columns="source")
+    names = [tmp_path / f"{number}.{kind}" for number in (1, 2)]
+    for name in names:
+        run(table, *YES_NO, "--plot", str(name))
+    first, second = (name.read_bytes() for name in names)
+    assert first == second
+    if kind == "svg":
+        assert ElementTree.fromstring(first).tag.endswith("svg")
+    else:
+        assert first.startswith(b"\x89PNG")

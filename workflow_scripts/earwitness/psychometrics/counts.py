@@ -1,6 +1,9 @@
-"""Psychometric functions for a table of counts that a user brings: level, correct and total, with or without sources."""
+"""Psychometric functions for a table of counts that a user brings: level, correct and total, with or without sources and conditions."""
 
+import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +13,12 @@ from earwitness.core.errors import InputError
 from earwitness.core.names import canonical_name
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.axes import from_axis, to_axis
-from earwitness.psychometrics.functions import FloatArray
+from earwitness.psychometrics.fitting import fit_curves, shared_lapse
+from earwitness.psychometrics.functions import Curves, FloatArray
 from earwitness.psychometrics.resampling import LevelCounts, SourceCounts, leave_out, pooled
-from earwitness.psychometrics.thresholds import MIN_LEVELS, Settings, Threshold, measure_threshold
+from earwitness.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Settings, Threshold, drawn_counts, measure_threshold, spread
+from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Jackknife, degrees_of_freedom
+from earwitness.statistics.random_slopes import GroupedCounts, RandomSlopesFit, fit_random_slopes
 
 _NUMBERS = ["level", "correct", "total"]
 _INDEPENDENT = "-"
@@ -20,19 +26,23 @@ _INDEPENDENT = "-"
 LARGEST_NUMBER = 1e15
 """The largest count that a double holds exactly."""
 
+MEASURES = ("threshold", "point_of_subjective_equality", "just_noticeable_difference")
+GRID_POINTS = 121
+
 
 def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """The counts of each source and level, with columns source, level, correct, total.
+    """The counts of each condition, source and level, with columns condition, source, level, correct, total.
 
-    table: texts or numbers with columns level, correct, total and, optionally, source, in any order. axis: "log" or "linear".
-    Rows of one source and level are added up. Without the column `source`, all answers count as independent, and source is "-".
-    Raises InputError naming the first impossible row, or the level without trials, or where there are fewer than three levels.
+    table: texts or numbers with columns level, correct, total and, optionally, source and condition, in any order. axis: "log" or "linear".
+    Rows of one condition, source and level are added up. Without the column `source`, all answers count as independent, and source is "-";
+    without `condition`, there is one, "-". Raises InputError naming the first impossible row, or the level without trials, or where a condition has
+    fewer than three levels.
     """
     for column in _NUMBERS:
         if column not in table:
             raise InputError(f"counts: no column {column}; has {', '.join(map(str, table.columns))}; needed are {', '.join(_NUMBERS)}")
-    if unknown := [str(name) for name in table.columns if name not in [*_NUMBERS, "source"]]:
-        raise InputError(f"counts: unknown column {unknown[0]}; leave only {', '.join(_NUMBERS)} and, optionally, source")
+    if unknown := [str(name) for name in table.columns if name not in [*_NUMBERS, "source", "condition"]]:
+        raise InputError(f"counts: unknown column {unknown[0]}; leave only {', '.join(_NUMBERS)} and, optionally, source and condition")
     if table.empty:
         raise InputError("counts: no row below the header; add one per level")
     numbers = table[_NUMBERS].apply(pd.to_numeric, errors="coerce").astype(float)
@@ -49,69 +59,350 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(f"counts, row {row + 1} (level {table.level.iloc[row]}): {problem}; correct the table")
-    if "source" in table and (nameless := table.source.isna() | (table.source.astype(str) == "")).any():
-        raise InputError(f"counts, row {int(np.argmax(nameless)) + 1}: no source; name it, or leave the column out")
-    source = table.source.map(canonical_name) if "source" in table else _INDEPENDENT
-    summed = numbers.assign(source=source).groupby(["source", "level"], as_index=False)[["correct", "total"]].sum()
-    trials = summed.groupby("level").total.sum()
-    if (trials == 0).any():
-        raise InputError(f"counts: level {trials.index[trials == 0][0]:g} has no trials; leave it out")
-    if len(trials) < MIN_LEVELS:
-        raise InputError(f"counts: {len(trials)} levels; a psychometric function needs at least {MIN_LEVELS} different ones")
+    named = {}
+    for column in ("condition", "source"):
+        if column in table and (nameless := table[column].isna() | (table[column].astype(str) == "")).any():
+            raise InputError(f"counts, row {int(np.argmax(nameless)) + 1}: no {column}; name it, or leave the column out")
+        named[column] = table[column].map(canonical_name) if column in table else _INDEPENDENT
+    summed = numbers.assign(**named).groupby(["condition", "source", "level"], as_index=False)[["correct", "total"]].sum()
+    for condition, rows in summed.groupby("condition"):
+        where = "" if condition == _INDEPENDENT else f" of condition {condition}"
+        trials = rows.groupby("level").total.sum()
+        if (trials == 0).any():
+            raise InputError(f"counts: level {trials.index[trials == 0][0]:g}{where} has no trials; leave it out")
+        if len(trials) < MIN_LEVELS:
+            raise InputError(f"counts: {len(trials)} levels{where}; a psychometric function needs at least {MIN_LEVELS} different ones")
     return summed
 
 
-def fit_counts(counts: pd.DataFrame, axis: str, settings: Settings, seed: int) -> dict[str, Any]:
-    """Fit one function to counts of `checked_counts` and describe it, ready for JSON.
+@dataclass(frozen=True)
+class Analysis:
+    """What is wanted of counts.
 
-    With sources, the interval is the jackknife over them, with t; without, it comes from data sets drawn from the fitted curve. Raises
-    InputError where the target is not between guess rate and 1 - lapse rate.
+    axis: "log" or "linear". settings: of each curve. share_lapse: one lapse rate for all curves. reference: the condition that others are
+    compared with, the first where None. mixed: whether a mixed model of sources is fitted to all conditions together.
     """
+
+    axis: str
+    settings: Settings
+    share_lapse: bool = False
+    reference: str | None = None
+    mixed: bool = False
+
+
+@dataclass(frozen=True)
+class FittedCurve:
+    """One condition: its answers by level, its threshold, and its measures.
+
+    found: the threshold, the midpoint and the decimal logarithm of the just noticeable difference, on the axis. left_out: the same without
+    each of `sources`; None where answers count as independent. least: variances if answers were independent. limits: the ends of
+    each measure's interval, shape (2, 3).
+    """
+
+    condition: str
+    levels: FloatArray
+    correct: FloatArray
+    total: FloatArray
+    sources: tuple[str, ...]
+    threshold: Threshold
+    found: FloatArray
+    left_out: FloatArray | None
+    df: float
+    least: FloatArray
+    limits: FloatArray
+
+    def known(self, measure: str) -> bool:
+        """Whether a measure is a number: a threshold where its status is ok, another where the midpoint is within the tested levels too."""
+        if measure == MEASURES[0]:
+            return self.threshold.status == "ok"
+        low, high = self.threshold.grid[[0, -1]]
+        return self.threshold.status not in WITHOUT_CURVE and bool(low <= self.found[1] <= high)
+
+
+def fit_counts(counts: pd.DataFrame, analysis: Analysis, seed: int) -> tuple[list[FittedCurve], dict[str, Any]]:
+    """Fit one function per condition of `checked_counts`; returns the curves, and all that is known of them, ready for JSON.
+
+    With several sources, intervals are the jackknife over them, with t; otherwise they come from data sets drawn from the fitted curve, and
+    hold for that one source. Raises InputError where the target is not between guess rate and 1 - lapse rate, where the reference is
+    no condition, or where a mixed model is wanted and cannot be had.
+    """
+    settings = analysis.settings
     family = settings.family
-    ceiling = 1 - (family.lapse_rate or 0)
-    if not family.guess_rate < settings.target < ceiling:
-        raise InputError(f"target {settings.target:g} is not between the guess rate {family.guess_rate:g} and 1 - lapse rate, {ceiling:g}: change it")
-    levels = np.sort(counts.level.unique())
+    lowest, ceiling = family.guess_rate or 0, 1 - (family.lapse_rate or 0)
+    if not lowest < settings.target < ceiling:
+        raise InputError(f"target {settings.target:g} is not between the guess rate {lowest:g} and 1 - lapse rate, {ceiling:g}: change it")
+    tables = {str(name): rows for name, rows in counts.groupby("condition", sort=False)}
+    reference = analysis.reference if analysis.reference is not None else next(iter(tables))
+    if reference not in tables:
+        raise InputError(f"--reference {reference}: no such condition; give one of {', '.join(tables)}")
+    shared = None
+    if analysis.share_lapse:
+        sums = [rows.groupby("level")[["correct", "total"]].sum() for rows in tables.values()]
+        experiments = [(to_axis(s.index.to_numpy(float), analysis.axis), s.correct.to_numpy(float), s.total.to_numpy(float)) for s in sums]
+        shared = shared_lapse(experiments, family, settings.prior)
+        settings = dataclasses.replace(settings, family=dataclasses.replace(family, lapse_rate=shared))
+    curves = [_fitted(name, rows, analysis.axis, settings, stream(seed, "fit_counts", name)) for name, rows in tables.items()]
+    described = {curve.condition: _described(curve, analysis.axis, settings, family.lapse_rate is None) for curve in curves}
+    if len(curves) == 1:
+        result = described[curves[0].condition]
+    else:
+        result = {
+            "shared_lapse_rate": shared,
+            "curves": described,
+            "comparisons": _comparisons(curves, reference, analysis.axis, settings.confidence),
+        }
+    if analysis.mixed:
+        result["mixed_model"] = _mixed(counts, reference, analysis, settings)
+    return curves, result
+
+
+def _fitted(name: str, rows: pd.DataFrame, axis: str, settings: Settings, rng: np.random.Generator) -> FittedCurve:
+    levels = np.sort(rows.level.unique())
     x = to_axis(levels, axis)
-    correct, total = (counts.groupby("level")[name].sum().to_numpy(np.float64) for name in ("correct", "total"))
-    rng = stream(seed, "fit_counts")
-    return _described(measure_threshold(x, _level_counts(counts, correct, total), settings, rng, x), levels, correct, total, axis, settings)
+    correct, total = (rows.groupby("level")[column].sum().to_numpy(np.float64) for column in ("correct", "total"))
+    sources: tuple[str, ...] = tuple(sorted(rows.source.unique()))
+    counts, df = LevelCounts(correct[None], total[None], None), math.inf
+    if len(sources) > 1:
+        table = rows.pivot_table(index="source", columns="level", values=["correct", "total"], fill_value=0)
+        by_source = SourceCounts(table["correct"].to_numpy(np.float64)[None], table["total"].to_numpy(np.float64))
+        counts = leave_out([by_source], pooled)
+        df = degrees_of_freedom(by_source.total.sum(axis=1) / by_source.total.sum())
+    threshold = measure_threshold(x, counts, settings, rng, np.linspace(x[0], x[-1], GRID_POINTS))
+    inside = 2 * x[0] - x[-1], 2 * x[-1] - x[0]
+
+    def measures(many_correct: FloatArray, many_total: FloatArray) -> FloatArray:
+        fitted = fit_curves(x, many_correct, many_total, settings.family, settings.prior)
+        return _measures(fitted, settings.target, inside)
+
+    draws = measures(*drawn_counts(x, total, threshold.curve, settings.n_bootstrap, rng))
+    values = _measures(threshold.curve, settings.target, inside)[0]
+    tails = (1 - settings.confidence) / 2, (1 + settings.confidence) / 2
+    least = spread(draws) ** 2
+    if counts.left_out is None:
+        return FittedCurve(name, levels, correct, total, sources, threshold, values, None, df, least, np.quantile(draws, tails, axis=0))
+    [left] = counts.left_out.of(lambda left: measures(left[:, 0], left[:, 1])).by_source
+    limits = _of_differences(values, Jackknife((left,), None, (), (df,)), least, settings.confidence)
+    return FittedCurve(name, levels, correct, total, sources, threshold, values, left, df, least, limits)
 
 
-def _level_counts(counts: pd.DataFrame, correct: FloatArray, total: FloatArray) -> LevelCounts:
-    if (counts.source == _INDEPENDENT).all():
-        return LevelCounts(correct[None], total[None], None)
-    table = counts.pivot_table(index="source", columns="level", values=["correct", "total"], fill_value=0)
-    return leave_out([SourceCounts(table["correct"].to_numpy(np.float64)[None], table["total"].to_numpy(np.float64))], pooled)
+def _measures(curves: Curves, target: float, inside: tuple[float, float]) -> FloatArray:
+    """Threshold, midpoint and decimal logarithm of the just noticeable difference; shape (n_curves, 3)."""
+    places = np.clip(np.stack([curves.threshold(target), curves.midpoint], axis=1), *inside)
+    return np.column_stack([places, np.log10(curves.just_noticeable_difference)])
 
 
-def _described(result: Threshold, levels: FloatArray, correct: FloatArray, total: FloatArray, axis: str, settings: Settings) -> dict[str, Any]:
-    curve, family = result.curve, settings.family
+def _estimates(values: FloatArray, between: Jackknife | None, least: FloatArray) -> list[Estimate]:
+    """Each value with the larger of its jackknife variance and that of independent answers."""
+    if between is None:
+        return [Estimate(float(v), float(s), float(s), math.inf, "parametric_bootstrap") for v, s in zip(values, least, strict=True)]
+    variance, df = between.variance()
+    used = np.maximum(variance, least)
+    return [Estimate(float(v), float(s), float(s), float(d), "jackknife_t") for v, s, d in np.stack([values, used, df], axis=1)]
+
+
+def _of_differences(values: FloatArray, between: Jackknife | None, least: FloatArray, confidence: float) -> FloatArray:
+    return np.array([one.interval(confidence, -np.inf, np.inf) for one in _estimates(values, between, least)]).T
+
+
+def _comparisons(curves: Sequence[FittedCurve], reference: str, axis: str, confidence: float) -> list[dict[str, Any]]:
+    """Every condition against the reference: ratio of thresholds and midpoints on a log axis, their difference on a linear one, and
+    the ratio of just noticeable differences. Holm's correction runs over the conditions' thresholds."""
+    [base] = [curve for curve in curves if curve.condition == reference]
+    found = []
+    for curve in curves:
+        if curve is base:
+            continue
+        several = min(len(curve.sources), len(base.sources))
+        estimates = _estimates(curve.found - base.found, _between(curve, base), curve.least + base.least)
+        row: dict[str, Any] = {"condition": curve.condition, "reference": reference}
+        for measure, one in zip(MEASURES, estimates, strict=True):
+            ratio = axis == "log" or measure == MEASURES[2]
+            ends = np.array([one.value, *one.interval(confidence, -np.inf, np.inf)])
+            known = curve.known(measure) and base.known(measure)
+            value, low, high = (_or_none(end if known else math.nan) for end in (10**ends if ratio else ends))
+            tested = known and (several == 1 or several >= MIN_SOURCES_FOR_TESTS)
+            told = {"contrast": "ratio" if ratio else "difference", "value": value, "low": low, "high": high}
+            row[measure] = told | {"p": one.p_zero() if tested else None, "interval": one.method, "confidence": confidence}
+        row["sources"] = _pairing(curve, base)
+        found.append(row)
+    thresholds = [row[MEASURES[0]] for row in found if row[MEASURES[0]]["p"] is not None]
+    for threshold, p in zip(thresholds, holm([threshold["p"] for threshold in thresholds]), strict=True):
+        threshold["p_holm"] = p
+    return found
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p values (Holm 1979), in the given order."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * np.arange(len(order), 0, -1)))
+    return [float(p) for p in adjusted]
+
+
+def _pairing(a: FittedCurve, b: FittedCurve) -> str:
+    if a.left_out is None and b.left_out is None:
+        return "answers count as independent"
+    if a.sources == b.sources:
+        return "the same in both"
+    return "others" if not set(a.sources) & set(b.sources) else "some in both"
+
+
+def _between(a: FittedCurve, b: FittedCurve) -> Jackknife | None:
+    """The jackknife of a minus b: a source that is in both is left out of both at once."""
+    if a.left_out is None and b.left_out is None:
+        return None
+    if not set(a.sources) & set(b.sources):
+        given = [(curve.left_out * sign, curve.df) for curve, sign in ((a, 1.0), (b, -1.0)) if curve.left_out is not None]
+        return Jackknife(tuple(left for left, _ in given), None, (), tuple(df for _, df in given))
+    union = sorted(set(a.sources) | set(b.sources))
+    moved = []
+    for curve in (a, b):
+        left = np.tile(curve.found, (len(union), 1))
+        if curve.left_out is not None:
+            left[[union.index(source) for source in curve.sources]] = curve.left_out
+        moved.append(left)
+    return Jackknife((moved[0] - moved[1],), None, (), (min(a.df, b.df),))
+
+
+def _mixed(counts: pd.DataFrame, reference: str, analysis: Analysis, settings: Settings) -> dict[str, Any]:
+    """A generalised linear mixed model of all conditions, with an intercept and a slope of each source (Moscatelli, Mezzetti and
+    Lacquaniti 2012). Midpoints and just noticeable differences by the delta method, with t on sources - 1 degrees of freedom."""
+    family = settings.family
+    if family.sigmoid == "gumbel" or family.guess_rate is None:
+        raise InputError("--mixed: needs the sigmoid normal or logistic and a guess rate that is held; change --sigmoid or --guess-rate")
+    n_sources = counts.source.nunique()
+    if n_sources < 2:
+        raise InputError("--mixed: needs a column `source` with at least 2 sources; add it, or leave --mixed out")
+    if counts.source.eq(_INDEPENDENT).all() or counts.total.sum() > LARGEST_NUMBER:
+        raise InputError("--mixed: needs named sources; add a column `source`")
+    conditions = [reference, *(name for name in counts.condition.unique() if name != reference)]
+    x = to_axis(counts.level, analysis.axis)
+    middle, unit = float(x.mean()), float(x.std())
+    z = (x - middle) / unit
+    lapse = family.lapse_rate or 0.0
+    design = np.column_stack([column for name in conditions for own in [(counts.condition == name).to_numpy(float)] for column in (own, own * z)])
+    given = GroupedCounts(
+        counts.correct.to_numpy(float),
+        counts.total.to_numpy(float),
+        design,
+        z,
+        counts.source.to_numpy(str),
+        family.guess_rate,
+        lapse,
+        "probit" if family.sigmoid == "normal" else "logit",
+    )
+    fit = fit_random_slopes(given)
+    quartile = float(family.shape.quantile(np.array(0.75)))
+    rising = {name: bool(fit.coefficients[2 * place + 1] > 0) for place, name in enumerate(conditions)}
+    usable = fit.converged and all(rising.values())
+    result: dict[str, Any] = {
+        "status": "ok" if usable else "not_rising" if fit.converged else "not_converged",
+        "formula": "answer ~ 0 + condition + condition:level + (1 + level | source)"
+        if len(conditions) > 1
+        else "answer ~ level + (1 + level | source)",
+        "n_sources": n_sources,
+        "guess_rate": family.guess_rate,
+        "lapse_rate": lapse,
+        "log_likelihood": fit.log_likelihood,
+        "sd_intercept_at_mean_level": fit.sd_intercept,
+        "sd_slope_per_unit": fit.sd_slope / unit,
+        "correlation": _or_none(fit.correlation),
+    }
+    if not usable:
+        return result
+    own: dict[str, dict[str, Estimate]] = {}
+    for place, name in enumerate(conditions):
+        own[name] = {
+            MEASURES[1]: _delta(fit, n_sources - 1.0, {place: 1.0}, lambda b0, b1: middle - unit * b0 / b1),
+            MEASURES[2]: _delta(fit, n_sources - 1.0, {place: 1.0}, lambda b0, b1: math.log10(quartile * unit / b1)),
+        }
+    log = analysis.axis == "log"
+    result["conditions"] = {
+        name: {
+            MEASURES[1]: _ends(each[MEASURES[1]], settings.confidence, log),
+            MEASURES[2]: _ends(each[MEASURES[2]], settings.confidence, True),
+            "slope_per_unit": float(fit.coefficients[2 * place + 1] / unit),
+        }
+        for place, (name, each) in enumerate(own.items())
+    }
+    result["comparisons"] = []
+    for place, name in list(enumerate(conditions))[1:]:
+        shift = _delta(fit, n_sources - 1.0, {place: 1.0, 0: -1.0}, lambda b0, b1: middle - unit * b0 / b1)
+        spread_ratio = _delta(fit, n_sources - 1.0, {place: 1.0, 0: -1.0}, lambda b0, b1: math.log10(quartile * unit / b1))
+        result["comparisons"].append(
+            {
+                "condition": name,
+                "reference": reference,
+                MEASURES[1]: {"contrast": "ratio" if log else "difference", **_ends(shift, settings.confidence, log), "p": _p(shift, n_sources)},
+                MEASURES[2]: {"contrast": "ratio", **_ends(spread_ratio, settings.confidence, True), "p": _p(spread_ratio, n_sources)},
+            }
+        )
+    return result
+
+
+def _delta(fit: RandomSlopesFit, df: float, signs: dict[int, float], function: Callable[[float, float], float]) -> Estimate:
+    """A sum over conditions of sign x function(intercept, slope), by the delta method; gradients are central differences."""
+    value, gradient = 0.0, np.zeros(len(fit.coefficients))
+    for place, sign in signs.items():
+        pair = fit.coefficients[2 * place : 2 * place + 2]
+        value += sign * function(*pair)
+        for i in range(2):
+            step = 1e-5 * max(1.0, abs(pair[i]))
+            ahead, back = pair.copy(), pair.copy()
+            ahead[i] += step
+            back[i] -= step
+            gradient[2 * place + i] += sign * (function(*ahead) - function(*back)) / (2 * step)
+    variance = float(gradient @ fit.covariance @ gradient)
+    return Estimate(float(value), variance, variance, df, "delta_t")
+
+
+def _ends(one: Estimate, confidence: float, ratio: bool) -> dict[str, Any]:
+    ends = np.array([one.value, *one.interval(confidence, -np.inf, np.inf)])
+    return dict(zip(("value", "low", "high"), map(_or_none, 10**ends if ratio else ends), strict=True))
+
+
+def _p(one: Estimate, n_sources: int) -> float | None:
+    return one.p_zero() if n_sources >= MIN_SOURCES_FOR_TESTS else None
+
+
+def _described(curve: FittedCurve, axis: str, settings: Settings, lapse_fitted: bool) -> dict[str, Any]:
+    result, family = curve.threshold, settings.family
+    fitted = result.curve
     value, low, high, isotonic = (_or_none(end) for end in from_axis([result.value, result.low, result.high, result.isotonic], axis))
+    intervals = {"interval": result.interval, "confidence": settings.confidence}
+    middle = from_axis([curve.found[1], *curve.limits[:, 1]], axis)
+    jnd = 10 ** np.array([curve.found[2], *curve.limits[:, 2]])
+    ends = {
+        measure: dict(zip(("value", "low", "high"), (_or_none(end) if curve.known(measure) else None for end in three), strict=True)) | intervals
+        for measure, three in zip(MEASURES[1:], (middle, jnd), strict=True)
+    }
     return {
         "status": result.status,
         "target": settings.target,
-        "threshold": {"value": value, "low": low, "high": high, "interval": result.interval, "confidence": settings.confidence},
+        "threshold": {"value": value, "low": low, "high": high, **intervals},
+        **ends,
         "isotonic_threshold": isotonic,
         "parameters": {
             "sigmoid": family.sigmoid,
             "axis": axis,
-            "location": float(curve.location[0]),
-            "scale": float(curve.scale[0]),
-            "midpoint": float(from_axis(curve.midpoint, axis)[0]),
-            "width": float(curve.width[0]),
-            "just_noticeable_difference": float(curve.just_noticeable_difference[0]),
-            "guess_rate": family.guess_rate,
-            "lapse_rate": float(curve.lapse[0]),
-            "lapse_rate_fitted": family.lapse_rate is None,
+            "location": float(fitted.location[0]),
+            "scale": float(fitted.scale[0]),
+            "midpoint": float(from_axis(fitted.midpoint, axis)[0]),
+            "width": float(fitted.width[0]),
+            "just_noticeable_difference": float(fitted.just_noticeable_difference[0]),
+            "guess_rate": float(fitted.guess[0]),
+            "guess_rate_fitted": family.guess_rate is None,
+            "lapse_rate": float(fitted.lapse[0]),
+            "lapse_rate_fitted": lapse_fitted,
         },
         "slope": _or_none(result.slope),
         "deviance": result.deviance,
         "goodness_of_fit_p": _or_none(result.goodness_of_fit),
+        "n_sources": None if curve.sources == (_INDEPENDENT,) else len(curve.sources),
         "n_resamples": settings.n_bootstrap,
         "levels": [
             {"level": float(level), "correct": int(k), "total": int(n), "fitted": float(p)}
-            for level, k, n, p in zip(levels, correct, total, result.fitted, strict=True)
+            for level, k, n, p in zip(curve.levels, curve.correct, curve.total, fitted.at(to_axis(curve.levels, axis))[0], strict=True)
         ],
     }
 

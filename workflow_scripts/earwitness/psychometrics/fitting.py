@@ -1,43 +1,106 @@
 """Penalised maximum-likelihood fits of many psychometric functions at once."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 import numpy.typing as npt
-from scipy import special
+from scipy import optimize, special
 
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
 
-LAPSE_PRIOR = (1.2, 10.0)
-"""Beta penalty on a fitted lapse rate. It keeps the rate small where a shallow slope would fit the data as well."""
 
-LOCATION_SD = 2.0
-SCALE_MEDIAN, LOG_SCALE_SD = 0.5, 1.5
-"""Standard deviations of the normal penalties on location and log scale, in halves of the tested range; too wide to matter where data tell."""
+@dataclass(frozen=True)
+class Prior:
+    """What a fit prefers where data do not tell. lapse: parameters of a Beta penalty on a fitted lapse rate."""
 
-_LIMITS = np.array([[-6.0, np.log(0.02), -15.0], [6.0, np.log(20.0), 15.0]])
+    lapse: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class WeakPrior(Prior):
+    """Normal penalties on location and log scale, too wide to matter where data tell; units are halves of the tested range.
+
+    The lapse rate stays off 0, so that a fit of few answers moves little with any one of them, as the jackknife needs.
+    """
+
+    lapse: tuple[float, float] = (1.2, 10.0)
+    location_sd: float = 2.0
+    scale_median: float = 0.5
+    log_scale_sd: float = 1.5
+
+
+@dataclass(frozen=True)
+class RangePrior(Prior):
+    """The priors of Schütt, Harmeling, Macke and Wichmann (2016), of which the fit is then the mode.
+
+    The midpoint is anywhere in the tested range alike, and less and less likely up to half the range outside it; the width is anything alike
+    from twice the least distance of levels to the range, and less and less likely down to that distance and up to three times the range.
+    """
+
+    lapse: tuple[float, float] = (1.0, 10.0)
+
+
+WEAK = WeakPrior()
+
+GUESS_PRIOR = (1.0, 10.0)
+"""Beta penalty on a fitted guess rate, which in a yes-or-no task is the share of yes without a stimulus."""
+
+_LIMITS = np.array([[-6.0, np.log(0.02), -15.0, -15.0], [6.0, np.log(20.0), 15.0, 15.0]])
 _START_LAPSE_LOGITS = np.array([-5.0, -1.5, 0.3])
+_START_GUESS_LOGITS = np.array([-5.0, -1.5])
 _TINY = 1e-12
 _MOST_STEPS = 40
 _SMALL_GAIN = 1e-6
 """Iterations end at the first step that promises less log-likelihood than this."""
 
 
-def fit_curves(levels: npt.ArrayLike, correct: npt.ArrayLike, total: npt.ArrayLike, family: Family) -> Curves:
+def fit_curves(levels: npt.ArrayLike, correct: npt.ArrayLike, total: npt.ArrayLike, family: Family, prior: Prior = WEAK) -> Curves:
     """Fit one psychometric function per row of counts.
 
     levels: shape (n_levels,), on the axis of the fit (take logarithms first), not all equal. correct, total: shape
     (n_curves, n_levels), 0 <= correct <= total, not necessarily whole; a level without trials counts for nothing.
 
-    The objective is the binomial log-likelihood, with a Beta penalty on the lapse rate (Kuss, Jäkel and Wichmann 2005) and weak penalties on
-    location and scale. A coarse grid gives one starting point per lapse rate; Fisher scoring with Levenberg's damping climbs from each,
-    and the best end counts. Several starts are needed, because a small lapse rate with a shallow slope often fits nearly as well as a
-    large one with a steep slope.
+    The objective is the binomial log-likelihood, with a Beta penalty on the lapse rate (Kuss, Jäkel and Wichmann 2005) and the prior's
+    penalties on location and scale. A coarse grid gives one starting point per lapse rate; Fisher scoring with Levenberg's damping climbs
+    from each, and the best end counts. Several starts are needed, because a small lapse rate with a shallow slope often fits nearly as well
+    as a large one with a steep slope.
     """
     x = np.asarray(levels, dtype=np.float64)
     k, n = np.atleast_2d(np.asarray(correct, dtype=np.float64)), np.atleast_2d(np.asarray(total, dtype=np.float64))
     middle, half = (x.min() + x.max()) / 2, (x.max() - x.min()) / 2
-    problem = _Problem((x - middle) / half, family)
+    problem = _Problem((x - middle) / half, family, prior)
     theta = problem.best(k, n)
-    return Curves(family, middle + half * theta[:, 0], half * np.exp(theta[:, 1]), problem.lapse(theta))
+    guess = problem.guess(theta) if family.guess_rate is None else None
+    return Curves(family, middle + half * theta[:, 0], half * np.exp(theta[:, 1]), problem.lapse(theta), guess)
+
+
+def shared_lapse(experiments: Sequence[tuple[FloatArray, FloatArray, FloatArray]], family: Family, prior: Prior) -> float:
+    """The one lapse rate of several curves that are otherwise free: where the sum of their log-likelihoods, with one penalty, is highest.
+
+    experiments: levels, correct and total, of shape (n_levels,), of each curve. A grid of logits, and golden sections around its best.
+    """
+    largest = _largest_lapse(family)
+    a, b = prior.lapse
+
+    def loss(logit: float) -> float:
+        lapse = float(largest * special.expit(logit))
+        held = replace(family, lapse_rate=lapse)
+        value = (a - 1) * np.log(lapse) + (b - 1) * np.log1p(-lapse)
+        for levels, correct, total in experiments:
+            middle, half = (levels.min() + levels.max()) / 2, (levels.max() - levels.min()) / 2
+            problem = _Problem((levels - middle) / half, held, prior)
+            k, n = correct[None], total[None]
+            value += float(problem.objective(problem.best(k, n), k, n)[0])
+        return -float(value)
+
+    grid = np.linspace(-9, 3, 13)
+    losses = [loss(logit) for logit in grid]
+    best = int(np.argmin(losses))
+    around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    found = optimize.minimize_scalar(loss, bounds=around, method="bounded", options={"xatol": 1e-3})
+    logit = float(found.x) if found.fun <= losses[best] else float(grid[best])
+    return float(largest * special.expit(logit))
 
 
 def deviance(levels: npt.ArrayLike, correct: FloatArray, total: FloatArray, curves: Curves) -> FloatArray:
@@ -48,48 +111,65 @@ def deviance(levels: npt.ArrayLike, correct: FloatArray, total: FloatArray, curv
     return np.asarray(2 * (saturated - special.xlogy(correct, psi) - special.xlogy(total - correct, 1 - psi)).sum(axis=1))
 
 
-class _Problem:
-    """Levels scaled to [-1, 1]; theta is (location, log scale, logit of lapse / its limit), shape (n_curves, 3)."""
+def _largest_lapse(family: Family) -> float:
+    """Guess and lapse rate together stay below 1."""
+    return 0.45 if family.guess_rate is None else 0.9 * (1 - family.guess_rate)
 
-    def __init__(self, levels: FloatArray, family: Family):
-        self.levels, self.family = levels, family
-        self.largest_lapse = 0.9 * (1 - family.guess_rate)
+
+class _Problem:
+    """Levels scaled to [-1, 1]; theta is (location, log scale, logit of lapse / its limit), and, where the guess rate is fitted, the
+    same of the guess rate; shape (n_curves, 3 or 4)."""
+
+    def __init__(self, levels: FloatArray, family: Family, prior: Prior):
+        self.levels, self.family, self.prior = levels, family, prior
+        self.largest_lapse = _largest_lapse(family)
+        self.n_parameters = 4 if family.guess_rate is None else 3
+        self.limits = _LIMITS[:, : self.n_parameters]
 
     def lapse(self, theta: FloatArray) -> FloatArray:
         if self.family.lapse_rate is not None:
             return np.full(len(theta), self.family.lapse_rate)
         return np.asarray(self.largest_lapse * special.expit(theta[:, 2]))
 
+    def guess(self, theta: FloatArray) -> FloatArray:
+        if self.family.guess_rate is not None:
+            return np.full(len(theta), self.family.guess_rate)
+        return np.asarray(self.largest_lapse * special.expit(theta[:, 3]))
+
     def best(self, k: FloatArray, n: FloatArray) -> FloatArray:
         starts = self.starts(k, n)
         shape = len(starts), len(k)
         many_k, many_n = (np.tile(counts, (len(starts), 1)) for counts in (k, n))
-        ends = self.improve(starts.reshape(-1, 3), many_k, many_n)
-        best = self._objective(ends, many_k, many_n).reshape(shape).argmax(axis=0)
-        return np.asarray(ends.reshape(*shape, 3)[best, np.arange(len(k))])
+        ends = self.improve(starts.reshape(-1, self.n_parameters), many_k, many_n)
+        best = self.objective(ends, many_k, many_n).reshape(shape).argmax(axis=0)
+        return np.asarray(ends.reshape(*shape, self.n_parameters)[best, np.arange(len(k))])
 
     def starts(self, k: FloatArray, n: FloatArray) -> FloatArray:
-        """The best point of the grid for each of its lapse rates; shape (n_lapse_rates, n_curves, 3)."""
+        """The best point of the grid for each of its lapse rates; shape (n_lapse_rates, n_curves, n_parameters)."""
         logits = _START_LAPSE_LOGITS if self.family.lapse_rate is None else np.zeros(1)
-        axes = logits, np.linspace(-2, 2, 11), np.log([0.05, 0.12, 0.3, 0.7, 1.5, 4.0])
-        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)[..., [1, 2, 0]].reshape(-1, 3)
+        axes = [logits, np.linspace(-2, 2, 11), np.log([0.05, 0.12, 0.3, 0.7, 1.5, 4.0])]
+        order = [1, 2, 0]
+        if self.family.guess_rate is None:
+            axes.append(_START_GUESS_LOGITS)
+            order.append(3)
+        grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)[..., order].reshape(-1, self.n_parameters)
         psi = self._psi(grid)[0]
         likelihood = k @ np.log(psi).T + (n - k) @ np.log1p(-psi).T - self._penalty(grid)
         per_lapse = likelihood.reshape(len(k), len(logits), -1).argmax(axis=2)
-        return np.asarray(grid.reshape(len(logits), -1, 3)[np.arange(len(logits)), per_lapse].transpose(1, 0, 2))
+        return np.asarray(grid.reshape(len(logits), -1, self.n_parameters)[np.arange(len(logits)), per_lapse].transpose(1, 0, 2))
 
     def improve(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> FloatArray:
         theta = theta.copy()
         active = np.arange(len(theta))
-        value, damping = self._objective(theta, k, n), np.full(len(theta), 1e-3)
+        value, damping = self.objective(theta, k, n), np.full(len(theta), 1e-3)
         for _ in range(_MOST_STEPS):
             here, there = theta[active], active
             gradient, information = self._derivatives(here, k[there], n[there])
             diagonal = np.einsum("bii->bi", information)
             diagonal += damping[there, None] * diagonal + 1e-9
             step = np.linalg.solve(information, gradient[..., None])[..., 0]
-            proposal = np.clip(here + step, *_LIMITS)
-            proposed = self._objective(proposal, k[there], n[there])
+            proposal = np.clip(here + step, *self.limits)
+            proposed = self.objective(proposal, k[there], n[there])
             better = proposed >= value[there]
             theta[there[better]], value[there[better]] = proposal[better], proposed[better]
             damping[there] = np.where(better, damping[there] * 0.1, damping[there] * 10)
@@ -100,45 +180,80 @@ class _Problem:
                 break
         return theta
 
-    def _psi(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Probabilities, kept off 0 and 1, and standardised levels; both of shape (n_curves, n_levels)."""
-        z = (self.levels - theta[:, :1]) * np.exp(-theta[:, 1:2])
-        amplitude = 1 - self.family.guess_rate - self.lapse(theta)
-        return np.clip(self.family.guess_rate + amplitude[:, None] * self.family.shape.value(z), _TINY, 1 - _TINY), z
-
-    def _objective(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> FloatArray:
+    def objective(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> FloatArray:
         psi, _ = self._psi(theta)
         return np.asarray((k * np.log(psi) + (n - k) * np.log1p(-psi)).sum(axis=1) - self._penalty(theta))
 
+    def _psi(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Probabilities, kept off 0 and 1, and standardised levels; both of shape (n_curves, n_levels)."""
+        z = (self.levels - theta[:, :1]) * np.exp(-theta[:, 1:2])
+        guess = self.guess(theta)
+        amplitude = 1 - guess - self.lapse(theta)
+        return np.clip(guess[:, None] + amplitude[:, None] * self.family.shape.value(z), _TINY, 1 - _TINY), z
+
     def _penalty(self, theta: FloatArray) -> FloatArray:
-        penalty = 0.5 * (theta[:, 0] / LOCATION_SD) ** 2 + 0.5 * ((theta[:, 1] - np.log(SCALE_MEDIAN)) / LOG_SCALE_SD) ** 2
-        if self.family.lapse_rate is None:
-            a, b = LAPSE_PRIOR
-            lapse = self.lapse(theta)
-            penalty = penalty - (a - 1) * np.log(lapse) - (b - 1) * np.log1p(-lapse)
+        penalty = self._place(theta)[0]
+        for free, rate, (a, b) in self._rates(theta):
+            if free:
+                penalty = penalty - (a - 1) * np.log(rate) - (b - 1) * np.log1p(-rate)
         return np.asarray(penalty)
 
+    def _rates(self, theta: FloatArray) -> list[tuple[bool, FloatArray, tuple[float, float]]]:
+        """Lapse rate, then guess rate if it can be free: whether it is, its values, and its Beta penalty."""
+        rates = [(self.family.lapse_rate is None, self.lapse(theta), self.prior.lapse)]
+        return [*rates, (True, self.guess(theta), GUESS_PRIOR)] if self.family.guess_rate is None else rates
+
+    def _place(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """The prior's penalty on location and log scale, shape (n_curves,), minus its gradient, (n_curves, 2), and curvatures, not below 0."""
+        location, log_scale = theta[:, 0], theta[:, 1]
+        if isinstance(self.prior, WeakPrior):
+            spread = np.array([self.prior.location_sd**-2, self.prior.log_scale_sd**-2])
+            away = np.stack([location, log_scale - np.log(self.prior.scale_median)], axis=1)
+            return 0.5 * (spread * away**2).sum(axis=1), -spread * away, np.broadcast_to(spread, away.shape)
+        scale = np.exp(log_scale)
+        low, middle, high = self.family.shape.quantile(np.array([0.05, 0.5, 0.95]))
+        midpoint, width = location + scale * middle, scale * (high - low)
+        closest = float(np.diff(np.sort(self.levels)).min())
+        # How far into the falling parts, from 0 to 1 at their ends.
+        outside = np.abs(midpoint) - 1
+        narrow, wide = (2 * closest - width) / closest, (width - 2) / 4
+        by_place, slope_place, bend_place = _falling(outside)
+        by_narrow, slope_narrow, bend_narrow = _falling(narrow)
+        by_wide, slope_wide, bend_wide = _falling(wide)
+        along = slope_place * np.sign(midpoint)
+        along_width = -slope_narrow / closest + slope_wide / 4
+        gradient = np.stack([along, along * scale * middle + along_width * width], axis=1)
+        bend_width = bend_narrow / closest**2 + bend_wide / 16
+        return by_place + by_narrow + by_wide, -gradient, np.stack([bend_place, bend_place * (scale * middle) ** 2 + bend_width * width**2], axis=1)
+
     def _derivatives(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Gradient of the objective, shape (n_curves, 3), and expected information with penalties, (n_curves, 3, 3)."""
+        """Gradient of the objective, shape (n_curves, n_parameters), and expected information with penalties, one square more."""
         psi, z = self._psi(theta)
-        lapse = self.lapse(theta)
-        density = (1 - self.family.guess_rate - lapse)[:, None] * self.family.shape.density(z)
-        jacobian = np.zeros((*psi.shape, 3))
+        value = self.family.shape.value(z)
+        density = (1 - self.guess(theta) - self.lapse(theta))[:, None] * self.family.shape.density(z)
+        jacobian = np.zeros((*psi.shape, self.n_parameters))
         jacobian[..., 0] = -density * np.exp(-theta[:, 1:2])
         jacobian[..., 1] = -density * z
-        spread = LOCATION_SD**-2, LOG_SCALE_SD**-2
-        gradient = np.stack([-spread[0] * theta[:, 0], -spread[1] * (theta[:, 1] - np.log(SCALE_MEDIAN)), np.zeros(len(theta))], axis=1)
-        third = np.ones(len(theta))
-        if self.family.lapse_rate is None:
-            a, b = LAPSE_PRIOR
-            rate = lapse * (1 - lapse / self.largest_lapse)
-            jacobian[..., 2] = -self.family.shape.value(z) * rate[:, None]
-            gradient[:, 2] = ((a - 1) / lapse - (b - 1) / (1 - lapse)) * rate
-            third = (a - 1) * lapse / self.largest_lapse + (b - 1) * rate / (1 - lapse)
+        _, downhill, curvature = self._place(theta)
+        gradient, own = np.zeros_like(theta), np.ones_like(theta)
+        gradient[:, :2], own[:, :2] = downhill, curvature
+        for place, (free, rate, (a, b)), effect in zip((2, 3), self._rates(theta), (-value, 1 - value), strict=False):
+            if free:
+                speed = rate * (1 - rate / self.largest_lapse)
+                jacobian[..., place] = effect * speed[:, None]
+                gradient[:, place] = ((a - 1) / rate - (b - 1) / (1 - rate)) * speed
+                own[:, place] = (a - 1) * rate / self.largest_lapse + (b - 1) * speed / (1 - rate)
         variance = psi * (1 - psi)
         gradient += np.einsum("bl,blp->bp", (k - n * psi) / variance, jacobian)
         information = np.matmul((jacobian * (n / variance)[..., None]).transpose(0, 2, 1), jacobian)
-        information[:, 0, 0] += spread[0]
-        information[:, 1, 1] += spread[1]
-        information[:, 2, 2] += third
+        np.einsum("bii->bi", information)[...] += own
         return gradient, information
+
+
+def _falling(way: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Minus the logarithm of a half cosine that falls from 1 to 0 as `way` goes from 0 to 1, its slope and its curvature; 0 before."""
+    inside = np.clip(way, 0.0, 0.999)
+    angle = np.pi * inside / 2
+    beyond = 1e6 * np.maximum(way - 0.999, 0)
+    slope = np.where(way > 0, np.pi * np.tan(angle), 0.0)
+    return -2 * np.log(np.cos(angle)) + beyond, slope + 1e6 * (way > 0.999), np.where(way > 0, np.pi**2 / 2 / np.cos(angle) ** 2, 0.0)

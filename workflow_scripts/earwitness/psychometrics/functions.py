@@ -34,10 +34,10 @@ SIGMOIDS = {
 
 @dataclass(frozen=True)
 class Family:
-    """What a fit holds fixed: the sigmoid, the guess rate, and the lapse rate unless it is to be fitted (None)."""
+    """What a fit holds fixed: the sigmoid, and guess and lapse rate unless they are to be fitted (None)."""
 
     sigmoid: str = "normal"
-    guess_rate: float = 0.5
+    guess_rate: float | None = 0.5
     lapse_rate: float | None = None
 
     @property
@@ -47,24 +47,34 @@ class Family:
 
 @dataclass(frozen=True)
 class Curves:
-    """Fitted functions, one per entry: location and scale (> 0) in units of the axis, lapse rate in [0, 1]; shape (n_curves,)."""
+    """Fitted functions, one per entry: location and scale (> 0) in units of the axis, lapse rate in [0, 1]; shape (n_curves,).
+
+    fitted_guess: the guess rate, where the family leaves it free.
+    """
 
     family: Family
     location: FloatArray
     scale: FloatArray
     lapse: FloatArray
+    fitted_guess: FloatArray | None = None
+
+    @property
+    def guess(self) -> FloatArray:
+        """Guess rate, shape (n_curves,)."""
+        return self.fitted_guess if self.fitted_guess is not None else np.full(len(self.location), self.family.guess_rate)
 
     def at(self, levels: npt.ArrayLike) -> FloatArray:
         """Probability of a correct answer at every level; shape (n_curves, n_levels)."""
         z = (np.asarray(levels, dtype=np.float64) - self.location[:, None]) / self.scale[:, None]
-        return self.family.guess_rate + self._amplitude[:, None] * self.family.shape.value(z)
+        return self.guess[:, None] + self._amplitude[:, None] * self.family.shape.value(z)
 
     def threshold(self, target: float) -> FloatArray:
-        """The level at which psi, guess and lapse rate included, is `target`; inf where psi never exceeds it. Shape (n_curves,)."""
-        unscaled = (target - self.family.guess_rate) / self._amplitude
-        reached = unscaled < 1
-        z = self.family.shape.quantile(np.where(reached, unscaled, 0.5))
-        return np.where(reached, self.location + self.scale * z, np.inf)
+        """The level at which psi, guess and lapse rate included, is `target`; inf where psi never exceeds it, -inf where it
+        always does. Shape (n_curves,)."""
+        unscaled = (target - self.guess) / self._amplitude
+        reached, exceeded = unscaled < 1, unscaled <= 0
+        z = self.family.shape.quantile(np.where(reached & ~exceeded, unscaled, 0.5))
+        return np.where(exceeded, -np.inf, np.where(reached, self.location + self.scale * z, np.inf))
 
     def slope(self, level: float) -> FloatArray:
         """Derivative of psi at a level, per unit of the axis; shape (n_curves,)."""
@@ -89,4 +99,4 @@ class Curves:
 
     @property
     def _amplitude(self) -> FloatArray:
-        return 1 - self.family.guess_rate - self.lapse
+        return 1 - self.guess - self.lapse

@@ -1,10 +1,10 @@
 """The level at which a psychometric function reaches a target, its interval, and a status that says whether there is such a level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from earwitness.psychometrics.fitting import deviance, fit_curves
+from earwitness.psychometrics.fitting import Prior, WeakPrior, deviance, fit_curves
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
 from earwitness.psychometrics.isotonic import crossing, isotonic_fit
 from earwitness.psychometrics.resampling import LevelCounts, falls, t_quantile, trend
@@ -32,6 +32,7 @@ class Settings:
     target: float
     confidence: float
     n_bootstrap: int
+    prior: Prior = field(default_factory=WeakPrior)
 
 
 @dataclass(frozen=True)
@@ -78,15 +79,15 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
 
     levels: shape (n_levels,), ascending, on the axis of the fit. grid: where the fitted curve is wanted.
     """
-    curve = fit_curves(levels, counts.correct, counts.total, settings.family)
-    drawn_correct, drawn_total = _drawn(levels, counts.total[0], curve, settings.n_bootstrap, rng)
-    drawn = fit_curves(levels, drawn_correct, drawn_total, settings.family)
+    curve = fit_curves(levels, counts.correct, counts.total, settings.family, settings.prior)
+    drawn_correct, drawn_total = drawn_counts(levels, counts.total[0], curve, settings.n_bootstrap, rng)
+    drawn = fit_curves(levels, drawn_correct, drawn_total, settings.family, settings.prior)
     tails = (1 - settings.confidence) / 2, (1 + settings.confidence) / 2
     span = levels[-1] - levels[0]
     inside = levels[0] - span, levels[-1] + span
     value = float(np.clip(curve.threshold(settings.target)[0], *inside))
     draws = np.clip(drawn.threshold(settings.target), *inside)
-    least_variance = float(_spread(draws) ** 2)
+    least_variance = float(spread(draws) ** 2)
 
     if counts.left_out is None:
         interval, thresholds = "parametric_bootstrap", None
@@ -97,7 +98,7 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
         both = counts.left_out.of(lambda left: _fitted(levels, left, settings, inside, grid))
         thresholds = both.of(lambda values: values[..., 0])
         variance, df = both.variance()
-        half = t_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], _spread(drawn.at(grid)) ** 2])))
+        half = t_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], spread(drawn.at(grid)) ** 2])))
         ends = value + np.array([-half[0], half[0]])
         low, high = np.clip(curve.at(grid)[0] - half[1:], 0, 1), np.clip(curve.at(grid)[0] + half[1:], 0, 1)
 
@@ -141,13 +142,13 @@ def difference_of_thresholds(a: Threshold, b: Threshold) -> Estimate:
     return Estimate(value, variance, variance, float(df), "jackknife_t" if between.by_seed is None else "two_way_t")
 
 
-def _spread(draws: FloatArray) -> FloatArray:
+def spread(draws: FloatArray) -> FloatArray:
     """Half the distance between the 16 % and 84 % quantiles of the draws: a standard deviation that a few failed fits do not inflate."""
     low, high = np.quantile(draws, [0.1587, 0.8413], axis=0)
     return np.asarray((high - low) / 2)
 
 
-def _drawn(levels: FloatArray, total: FloatArray, curve: Curves, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def drawn_counts(levels: FloatArray, total: FloatArray, curve: Curves, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Data sets of as many independent answers drawn from the fitted curve."""
     trials = np.maximum(1, np.round(total)).astype(np.int64)
     correct = rng.binomial(trials, np.clip(curve.at(levels)[0], 0, 1), (n_draws, len(trials))).astype(float)
@@ -157,7 +158,7 @@ def _drawn(levels: FloatArray, total: FloatArray, curve: Curves, n_draws: int, r
 def _fitted(levels: FloatArray, left_out: FloatArray, settings: Settings, inside: tuple[float, float], grid: FloatArray) -> FloatArray:
     """The threshold, then the curve on the grid, of every left-out data set; left_out: shape (..., 2, n_levels)."""
     counts = left_out.reshape(-1, 2, left_out.shape[-1])
-    curves = fit_curves(levels, counts[:, 0], counts[:, 1], settings.family)
+    curves = fit_curves(levels, counts[:, 0], counts[:, 1], settings.family, settings.prior)
     values = np.column_stack([np.clip(curves.threshold(settings.target), *inside), curves.at(grid)])
     return values.reshape(*left_out.shape[:-2], -1)
 
@@ -174,8 +175,8 @@ def _status(levels: FloatArray, counts: LevelCounts, curve: Curves, isotonic: Fl
         return "flat" if largest < LARGEST_FLAT_RISE else "undecided"
     asymptote = 1 - float(curve.lapse[0])
     if asymptote <= target:
-        amplitude = asymptote - settings.family.guess_rate
-        if highest - settings.family.guess_rate >= _LEVELLED_OFF * amplitude:
+        guess = float(curve.guess[0])
+        if highest - guess >= _LEVELLED_OFF * (asymptote - guess):
             return "never"
     if highest < target or isotonic[0, -1] < target:
         return "right_censored"
