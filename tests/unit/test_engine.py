@@ -416,7 +416,7 @@ def test_weights_are_unpacked_as_far_as_memory_goes_and_stand_for_the_same(folde
     """The language model has two blocks of seven linear layers each."""
     packed, unpacked = (load_model(identified(folder), "nf4", torch.device("cpu")) for _ in range(2))
     room = iter([HEADROOM_BYTES + 10**9] * layers + [HEADROOM_BYTES])
-    dequantise_what_fits(unpacked, lambda: next(room))
+    dequantise_what_fits(unpacked.model, lambda: next(room))
     kinds = [type(module).__name__ for module in unpacked.language_model.modules() if isinstance(module, torch.nn.Linear)]
     assert kinds == ["Linear"] * layers + ["Linear4bit"] * (14 - layers)
     before, after = (score(loaded, [noise(300), noise(900, 1)], Prompt(QUESTIONS[0])).log_odds for loaded in (packed, unpacked))

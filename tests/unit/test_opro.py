@@ -31,6 +31,28 @@ def test_the_same_seed_writes_the_same_texts_and_leaves_torchs_own_draws_alone(w
     assert len(set(texts)) == 4 and not any("<|im_end|>" in text or "Write one." in text for text in texts)
 
 
+def test_a_text_ends_where_its_question_does(writer, monkeypatch):
+    """A writer made to say the same for ever, in one row of two: that row stops at the closing tag, which its token splits from nothing."""
+    tokenizer = AutoTokenizer.from_pretrained(writer)
+    said, other = (tokenizer.encode(text, add_special_tokens=False) for text in ("<INS>Is it speech?</INS> And", "score: score: score: score:"))
+    forward = Qwen2ForCausalLM.forward
+    at = []
+
+    def scripted(self, *arguments, **options):
+        output = forward(self, *arguments, **options)
+        output.logits[:] = -1e9
+        for row, text in enumerate((said, other)):
+            output.logits[row::2, -1, text[len(at) % len(text)]] = 0.0
+        at.append(1)
+        return output
+
+    monkeypatch.setattr(Qwen2ForCausalLM, "forward", scripted)
+    monkeypatch.setattr("earwitness.prompt_search.opro.NEW_TOKENS", 3 * len(said))
+    ended, other_text = load_writer(writer, "none", CPU)("Write one.", 2, 7)
+    assert ended == "<INS>Is it speech?</INS>" and other_text.count("score:") > 2
+    assert len(at) == 3 * len(said), "the other row goes on to its end"
+
+
 def test_nothing_but_temperature_shapes_what_a_writer_draws(writer, tmp_path, monkeypatch):
     """The hub's settings of a writer are left: a repetition penalty of 1.05 works against the tags."""
     folder = shutil.copytree(writer, tmp_path / "writer")

@@ -119,10 +119,10 @@ def test_an_adapter_is_asked_with_the_base_that_it_was_trained_on_alone(folder, 
         predict(everything(folder, shards, False, adapter=tmp_path), [CPU])
 
 
-def trained(folder, scope, place, seed=1):
+def trained(folder, place, seed=1):
     """An adapter that changes answers, on disk."""
     torch.manual_seed(seed)
-    wrapped = attach_adapter(load_model(identified(folder)), ["q_proj", "v_proj", "up_proj"], scope, 4, 8, 0.0)
+    wrapped = attach_adapter(load_model(identified(folder)), ["q_proj", "v_proj", "up_proj"], "published", 4, 8, 0.0)
     for name, parameter in wrapped.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.5)
@@ -131,10 +131,9 @@ def trained(folder, scope, place, seed=1):
     return place
 
 
-@pytest.mark.parametrize("scope", ["published", "language_model"])
-def test_adapters_that_share_a_load_answer_as_each_does_alone(folder, shards, tmp_path, scope):
+def test_adapters_that_share_a_load_answer_as_each_does_alone(folder, shards, tmp_path):
     """The base between them answers as it did before."""
-    adapters = [trained(folder, scope, tmp_path / str(seed), seed) for seed in (1, 2)]
+    adapters = [trained(folder, tmp_path / str(seed), seed) for seed in (1, 2)]
     alone = [everything(folder, shards, False, adapter) for adapter in (*adapters, None)]
     together = predict(replace(alone[0], asked=tuple(job.asked[0] for job in alone)), [CPU])
     for table, job in zip(together, alone, strict=True):
@@ -142,17 +141,16 @@ def test_adapters_that_share_a_load_answer_as_each_does_alone(folder, shards, tm
     assert not np.allclose(together[0].log_odds, together[1].log_odds) and not np.allclose(together[0].log_odds, together[2].log_odds)
 
 
-@pytest.mark.parametrize("scope", ["published", "language_model"])
-def test_a_merged_adapter_answers_as_its_products_apart_do_and_leaves_the_base_as_it_was_to_the_bit(folder, shards, features, tmp_path, scope):
+def test_a_merged_adapter_answers_as_its_products_apart_do_and_leaves_the_base_as_it_was_to_the_bit(folder, shards, tmp_path):
     """In 16 bits merging rounds the weights once: its answers are as near to those in 32 bits as those of the products apart."""
-    adapter = trained(folder, scope, tmp_path)
+    adapter = trained(folder, tmp_path)
 
     def answers(dtype, merge):
         loaded = load_model(identified(folder))
         loaded.model.to(dtype)
         before = {name: tensor.clone() for name, tensor in loaded.model.state_dict().items()}
         with adapted(loaded, adapter, merge) as asked:
-            assert asked.adapts_audio_tower == (scope == "published")
+            assert asked.adapts_audio_tower
             rows = prediction_rows(asked, from_audio(asked, shards), [Prompt(QUESTIONS[0])], BASE, Batches(8, CPU))
         after = loaded.model.state_dict()
         assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from earwitness.core.errors import InputError
 from earwitness.model.checkpoint import verify_checkpoint
-from earwitness.model.engine.loading import load_weights, refused_in_words
+from earwitness.model.engine.loading import Memory, dequantise_what_fits, load_weights, refused_in_words
 from earwitness.prompt_search.candidates import TAGS
 from earwitness.prompt_search.proposers import Proposal, ScoredQuestion
+from earwitness.runtime.device_memory import free_bytes
 
 Write = Callable[[str, int, int], list[str]]
 """Request, how many texts, seed -> texts."""
@@ -79,10 +80,27 @@ class Opro:
         return proposals
 
 
-def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
+class _Closed(StoppingCriteria):
+    """Ends a text that has closed the tag of its question: nothing after it is read."""
+
+    _TAIL = 2 * len(TAGS[1])
+    """Tokens that are looked at; a token holds at least a byte, and the tag this half of them."""
+
+    def __init__(self, tokenizer: Any, start: int):
+        """start: where the texts begin."""
+        self._tokenizer, self._start = tokenizer, start
+
+    def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
+        tails = self._tokenizer.batch_decode(input_ids[:, max(self._start, input_ids.shape[1] - self._TAIL) :])
+        return torch.tensor([TAGS[1] in tail for tail in tails], device=input_ids.device)
+
+
+def load_writer(folder: Path, quantisation: str, device: torch.device, memory: Memory = "compact") -> Write:
     """A local causal language model with a chat template, as a writer of texts.
 
-    folder: a model in safetensors; no code in it is run, and nothing is fetched. quantisation: "none" or "nf4".
+    folder: a model in safetensors; no code in it is run, and nothing is fetched. quantisation: "none" or "nf4"; memory: with "fast" 4-bit layers
+    are unpacked on a GPU, as far as it has room.
+    A text ends with the tag that closes its question, or where the model ends its turn.
     The same seed gives the same texts on the same device. Raises InputError where the folder holds no such model.
     """
     verify_checkpoint(folder)
@@ -93,6 +111,8 @@ def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
     if not tokenizer.chat_template:
         raise InputError(f"{folder}: its tokenizer has no chat template; name an instruction-tuned model")
     model = load_weights(AutoModelForCausalLM, folder, quantisation, device).eval()
+    if device.type == "cuda" and memory == "fast" and quantisation == "nf4":
+        dequantise_what_fits(model, lambda: free_bytes(device))
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise InputError(f"{folder}: its tokenizer has more tokens than the model; copy the model's own tokenizer files")
     model.requires_grad_(False)
@@ -110,7 +130,9 @@ def load_writer(folder: Path, quantisation: str, device: torch.device) -> Write:
         inputs = inputs.to(device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            tokens = model.generate(**inputs, max_new_tokens=NEW_TOKENS, num_return_sequences=count)
-        return tokenizer.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            start = inputs["input_ids"].shape[1]
+            closed = StoppingCriteriaList([_Closed(tokenizer, start)])
+            tokens = model.generate(**inputs, max_new_tokens=NEW_TOKENS, num_return_sequences=count, stopping_criteria=closed)
+        return tokenizer.batch_decode(tokens[:, start:], skip_special_tokens=True)
 
     return write

@@ -149,7 +149,7 @@ def _proposer(job: SearchJob, switch: ModelSwitch, device: torch.device) -> Prop
     folder = choice.writer.path
 
     def write(request: str, count: int, seed: int) -> list[str]:
-        return switch.get("writer", lambda: load_writer(folder, choice.quantisation, device))(request, count, seed)
+        return switch.get("writer", lambda: load_writer(folder, choice.quantisation, device, job.asked.memory))(request, count, seed)
 
     return Opro(write, job.sizes["most_characters"], job.answers)
 

@@ -47,7 +47,7 @@ def load_model(base: ModelFolder, quantisation: str = "none", device: torch.devi
     if device.type == "cuda" and memory == "compact":
         model.get_input_embeddings().to("cpu")
     if device.type == "cuda" and memory == "fast" and quantisation == "nf4":
-        dequantise_what_fits(loaded, lambda: free_bytes(device))
+        dequantise_what_fits(model, lambda: free_bytes(device))
     _fuse_norms(loaded)
     model.requires_grad_(False).eval()
     return loaded
@@ -175,18 +175,18 @@ def _fuse_norms(loaded: LoadedModel) -> None:
             loaded.model.set_submodule(name, norm)
 
 
-def dequantise_what_fits(loaded: LoadedModel, free: Callable[[], int]) -> None:
+def dequantise_what_fits(model: torch.nn.Module, free: Callable[[], int]) -> None:
     """Unpack 4-bit layers into the numbers that they stand for, so that no pass has to: the first ones first, while HEADROOM_BYTES stay free.
 
     free: bytes that can still be allocated. A model that is unpacked in part gives the same answers, up to the rounding of other kernels.
     """
     from bitsandbytes.functional import dequantize_4bit
 
-    packed = [(name, module) for name, module in loaded.model.named_modules() if type(module).__name__ == "Linear4bit"]
+    packed: list[tuple[str, Any]] = [(name, module) for name, module in model.named_modules() if type(module).__name__ == "Linear4bit"]
     for name, module in packed:
         if free() < 2 * module.in_features * module.out_features + HEADROOM_BYTES:
             return
         layer = torch.nn.Linear(module.in_features, module.out_features, bias=False, device="meta")
         layer.weight = torch.nn.Parameter(dequantize_4bit(module.weight.data, module.weight.quant_state), requires_grad=False)
         layer.bias = module.bias
-        loaded.model.set_submodule(name, layer)
+        model.set_submodule(name, layer)
