@@ -7,7 +7,9 @@ which never ends a text: its requests take the longest that they can. Prints Mar
 
 import argparse
 import csv
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,15 +66,20 @@ def stand_in(folder: Path, part: str, size: str, ranks: Path | None) -> None:
     print(f"{part} made in {time.time() - started:.0f} s", flush=True)
 
 
-def run(settings: Path, cores: str, targets: list[str]) -> tuple[float, list[Sample]]:
-    """Seconds of the whole run, and what the GPU did."""
+def run(settings: Path, cores: str, targets: list[str], limit: float | None) -> tuple[float, list[Sample]]:
+    """Seconds of the whole run, and what the GPU did; a run that takes longer than `limit` is interrupted."""
     config = [str(ROOT / "benchmarks/published_sizes.yaml"), str(settings)]
     command = [sys.executable, "-m", "snakemake", "--cores", cores, "--resources", "gpu=1", "--quiet", "rules", "--rerun-incomplete"]
     with gpu_samples() as samples:
         started = time.time()
-        done = subprocess.run([*command, "--configfile", *config, "--", *targets], cwd=ROOT)
+        process = subprocess.Popen([*command, "--configfile", *config, "--", *targets], cwd=ROOT, start_new_session=True)
+        try:
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait()
         elapsed = time.time() - started
-    print(f"Snakemake ended with {done.returncode}", flush=True)
+    print(f"Snakemake ended with {process.returncode}", flush=True)
     return elapsed, samples
 
 
@@ -103,6 +110,7 @@ def main() -> None:
     parser.add_argument("--size", choices=["full", "small"], default="full", help="small: a few million weights, to see on a CPU that it runs")
     parser.add_argument("--ranks", type=Path, help="see make_stand_in.py")
     parser.add_argument("--cores", default="all")
+    parser.add_argument("--limit", type=float, help="seconds after which the run is interrupted")
     parser.add_argument("--targets", nargs="*", default=[], help="of Snakemake; without any, the whole study")
     args = parser.parse_args()
 
@@ -120,7 +128,7 @@ def main() -> None:
         )
     )
     started = time.time()
-    elapsed, samples = run(settings, args.cores, args.targets)
+    elapsed, samples = run(settings, args.cores, args.targets, args.limit)
     print(f"\nThe study took {elapsed:.0f} s.")
     if samples:
         print(
