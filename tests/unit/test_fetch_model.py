@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub.hf_api import RepoFile
 
 from earwitness.core.errors import InputError
-from earwitness.model.hub import fetch_snapshot
+from earwitness.model.hub import Listed, fetch_snapshot
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "fetch_model.py"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -187,8 +186,8 @@ def test_the_token_stays_with_the_hub(server, hub, tmp_path):
 def test_a_full_disk_is_told_before_anything_is_fetched(server, hub, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 10**6, 10**6))
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub)
-    listed = ("0" * 40, {name: RepoFile(**entry(name, body)) for name, body in FILES["owner/model"].items()})
-    monkeypatch.setattr("earwitness.model.hub._listed", lambda *_: listed)
+    files = {name: Listed(len(body), "sha256:" + hashlib.sha256(body).hexdigest()) for name, body in FILES["owner/model"].items()}
+    monkeypatch.setattr("earwitness.model.hub.listed", lambda *_: ("0" * 40, files))
     with pytest.raises(InputError, match=r"model\.repository = owner/model: needs 0\.1 GB, and .* has room for 0\.0 GB; make room"):
         fetch_snapshot("owner/model", "main", tmp_path / "model", "model")
     assert server.storage_requests == []

@@ -20,7 +20,10 @@ from urllib.parse import unquote, urlsplit
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic_folder
 from earwitness.core.redaction import plain_address
-from earwitness.runtime.transfer import CHUNK, Patience, RemoteFile, fetch
+from earwitness.runtime.transfer import CHUNK, Patience, RemoteFile, fetch, length_of
+
+UNPACKED = 1.4
+"""How much larger recordings are than the archives that hold them; FSD50K's 24.7 GB become 34."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,14 @@ def download_dataset(archives: list[dict[str, Any]], folder: Path, patience: Pat
 
     archives: entries of `sources.<dataset>.archives`. What was fetched waits in `.partial` beside the folder, so that an
     interrupted download goes on where it stopped; it is removed at the end.
-    Raises InputError where an archive cannot be had, has the wrong checksum or cannot be unpacked safely.
+    Raises InputError where the disk has no room, or an archive cannot be had, has the wrong checksum or cannot be unpacked safely.
     """
     if not archives:
         raise InputError(f"{folder.name}: no archives to download; list them under sources.{folder.name}.archives or set a path")
     wanted = [Archive(**archive) for archive in archives]
     groups = group_parts(wanted)
     store = folder.parent / ".partial"
+    _require_room(wanted, store)
     fetched = {archive: _fetched(archive, store, patience or Patience()) for archive in wanted}
     with atomic_folder(folder) as temporary:
         for parts in groups:
@@ -85,9 +89,31 @@ def group_parts(archives: list[Archive]) -> list[list[Archive]]:
     return groups
 
 
-def _fetched(archive: Archive, store: Path, patience: Patience) -> Path:
+def _require_room(archives: list[Archive], store: Path) -> None:
+    """Raise InputError where the disk has no room for what is still to be fetched, and for all of it unpacked; nothing where a server does not
+    say how much it is."""
+    store.mkdir(parents=True, exist_ok=True)
+    packed, there = 0, 0
+    for archive in archives:
+        if (length := length_of(archive.url)) is None:
+            return
+        path = _place(archive, store)
+        packed, there = packed + length, there + (path.stat().st_size if path.is_file() else 0)
+    needed, free = packed - there + int(UNPACKED * packed), shutil.disk_usage(store).free
+    if needed > free:
+        raise InputError(
+            f"{store.parent}: {packed / 1e9:.1f} GB of archives need {needed / 1e9:.1f} GB with what they are unpacked to, and there is room for"
+            f" {free / 1e9:.1f} GB; make room, or link data/downloads to another disk"
+        )
+
+
+def _place(archive: Archive, store: Path) -> Path:
     """Where an archive lies once it is fetched; the name says nothing, since addresses may hold what file systems refuse."""
-    path = store / hashlib.sha256(archive.url.encode()).hexdigest()[:32]
+    return store / hashlib.sha256(archive.url.encode()).hexdigest()[:32]
+
+
+def _fetched(archive: Archive, store: Path, patience: Patience) -> Path:
+    path = _place(archive, store)
     fetch(RemoteFile(archive.url, archive.checksum, archive.name), path, patience)
     return path
 

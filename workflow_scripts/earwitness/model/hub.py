@@ -2,6 +2,7 @@
 
 import fnmatch
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import HfApi, get_token, hf_hub_url
@@ -9,11 +10,15 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationE
 from huggingface_hub.hf_api import RepoFile
 
 from earwitness.core.errors import InputError
+from earwitness.model.checkpoint import json_object_in
 from earwitness.model.identity import PATTERNS, file_digests
-from earwitness.runtime.transfer import Patience, Refused, RemoteFile, checksum_of, fetch
+from earwitness.runtime.transfer import Patience, Refused, RemoteFile, checksum_of, fetch, mirrors
 
 SPARE_BYTES = 10**8
 """Room that a download leaves on its disk."""
+
+MANIFEST = "staged.json"
+"""Name of the file in a staged folder that says what is in it."""
 
 
 def fetch_snapshot(repository: str, revision: str, folder: Path, section: str, patience: Patience | None = None) -> None:
@@ -26,7 +31,7 @@ def fetch_snapshot(repository: str, revision: str, folder: Path, section: str, p
     Raises InputError where the repository or revision does not exist, access is not granted, the hub cannot be reached, the disk has
     no room, or there is no model that loads without running code.
     """
-    commit, files = _listed(repository, revision, section)
+    commit, files = listed(repository, revision, section)
     if "config.json" not in files or not any(name.endswith(".safetensors") for name in files):
         raise InputError(
             f"{section}.repository = {repository}: has no config.json with *.safetensors at {revision}; name another revision or repository"
@@ -36,10 +41,10 @@ def fetch_snapshot(repository: str, revision: str, folder: Path, section: str, p
     _require_room(partial, list(files.values()), f"{section}.repository = {repository}")
     token = get_token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    for name, listed in files.items():
-        checksum = f"sha256:{listed.lfs.sha256}" if listed.lfs else f"git-sha1:{listed.blob_id}"
+    for name, file in files.items():
+        address = hf_hub_url(repository, name, revision=commit)
         try:
-            fetch(RemoteFile(hf_hub_url(repository, name, revision=commit), checksum, name, headers), partial / name, patience or Patience())
+            fetch(RemoteFile(address, file.checksum, name, headers, f"{repository}/{name}"), partial / name, patience or Patience())
         except Refused as error:
             if error.status in (401, 403):
                 raise _restricted(repository, section) from error
@@ -54,21 +59,35 @@ def differences_from_hub(repository: str, revision: str, folder: Path, section: 
 
     Weights are compared by the digests that their identity rests on, so they are not read again. Raises InputError where the hub cannot be asked.
     """
-    _, files = _listed(repository, revision, section)
+    _, files = listed(repository, revision, section)
     digests, found = file_digests(folder), []
-    for name, listed in files.items():
+    for name, file in files.items():
         path = folder / name
         if not path.is_file():
             found.append(f"{name} is missing")
-        elif path.stat().st_size != listed.size:
-            found.append(f"{name} has {path.stat().st_size} bytes of {listed.size}")
-        elif (digests[name] != listed.lfs.sha256) if listed.lfs else (checksum_of(path, "git-sha1:") != f"git-sha1:{listed.blob_id}"):
+        elif path.stat().st_size != file.bytes:
+            found.append(f"{name} has {path.stat().st_size} bytes of {file.bytes}")
+        elif file.checksum not in (f"sha256:{digests[name]}", checksum_of(path, "git-sha1:") if file.checksum.startswith("git") else ""):
             found.append(f"{name} has another content")
     return found
 
 
-def _listed(repository: str, revision: str, section: str) -> tuple[str, dict[str, RepoFile]]:
-    """The commit that a revision is, and what a model needs of its files, by name."""
+@dataclass(frozen=True)
+class Listed:
+    """A file as the hub lists it. checksum: "sha256:...", or "git-sha1:..." of small ones."""
+
+    bytes: int
+    checksum: str
+
+
+def listed(repository: str, revision: str, section: str) -> tuple[str, dict[str, Listed]]:
+    """The commit that a revision is, and what a model needs of its files, by name: as a staged folder among the mirrors says, or the hub.
+
+    Raises InputError where the repository or revision does not exist, access is not granted, or the hub cannot be reached.
+    """
+    for mirror in mirrors():
+        if staged := _staged(Path(mirror), repository, revision):
+            return revision, staged
     api = HfApi()
     try:
         commit = api.model_info(repository, revision=revision).sha or revision
@@ -88,16 +107,30 @@ def _listed(repository: str, revision: str, section: str) -> tuple[str, dict[str
         raise InputError(
             f"{repository}: the hub cannot be reached ({what}); try again, or fetch it elsewhere and set {section}.origin: path and {section}.path"
         ) from error
-    return commit, {name: files[name] for name in sorted(files) if any(fnmatch.fnmatch(name, pattern) for pattern in PATTERNS)}
+    needed = [name for name in sorted(files) if any(fnmatch.fnmatch(name, pattern) for pattern in PATTERNS)]
+    return commit, {name: Listed(files[name].size, _checksum(files[name])) for name in needed}
+
+
+def _checksum(file: RepoFile) -> str:
+    return f"sha256:{file.lfs.sha256}" if file.lfs else f"git-sha1:{file.blob_id}"
+
+
+def _staged(folder: Path, repository: str, revision: str) -> dict[str, Listed]:
+    """What a staged folder (earwitness.model.staging) has of a model."""
+    if not (folder / MANIFEST).is_file():
+        return {}
+    prefix, items = f"{repository}/", json_object_in(folder / MANIFEST).get("files", [])
+    of_model = [item for item in items if item["place"].startswith(prefix) and item["revision"] == revision]
+    return {item["place"].removeprefix(prefix): Listed(item["bytes"], item["checksum"]) for item in of_model}
 
 
 def _restricted(repository: str, section: str) -> InputError:
     return InputError(f"{section}.repository = {repository}: access is restricted; accept its terms on the hub, then run `hf auth login`")
 
 
-def _require_room(partial: Path, files: list[RepoFile], what: str) -> None:
+def _require_room(partial: Path, files: list[Listed], what: str) -> None:
     """Raise InputError where the disk has no room for what is still to be fetched."""
     there = sum(path.stat().st_size for path in partial.iterdir())
-    needed, free = sum(file.size for file in files) - there + SPARE_BYTES, shutil.disk_usage(partial).free
+    needed, free = sum(file.bytes for file in files) - there + SPARE_BYTES, shutil.disk_usage(partial).free
     if needed > free:
         raise InputError(f"{what}: needs {needed / 1e9:.1f} GB, and {partial.parent} has room for {free / 1e9:.1f} GB; make room")

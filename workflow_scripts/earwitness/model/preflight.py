@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,7 +137,7 @@ class _Look:
                 ("memory", self._memory),
             ]
             for what, part in parts:
-                yield self._guarded(what, lambda part=part: part(self._loaded))
+                yield self._guarded(what, partial(part, self._loaded))
         yield self._guarded("disk", self._disk)
         yield self._guarded("hours", self._hours)
 
@@ -354,7 +355,7 @@ def _voiced(milliseconds: int, place: int) -> Waveform:
     """A buzz of 100 to 200 Hz: something that is not noise."""
     seconds = np.arange(round(milliseconds * SAMPLE_RATE / 1000)) / SAMPLE_RATE
     hertz = 100 + 100 * stream(1, "preflight", "voiced", place).random()
-    return sum(np.sin(2 * np.pi * hertz * k * seconds) / k for k in range(1, 9)).astype(np.float32) * np.float32(0.1)
+    return np.sum([0.1 * np.sin(2 * np.pi * hertz * k * seconds) / k for k in range(1, 9)], axis=0).astype(np.float32)
 
 
 def _lora_weights(loaded: LoadedModel, targets: Sequence[str]) -> int:

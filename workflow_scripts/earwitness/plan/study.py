@@ -390,6 +390,13 @@ class Plan:
         used = ["base"] + ["proposer"] * any(search.proposer == "opro" for search in self.searches)
         return {model: self.model_folder(model) for model in used if self._section_of(model)["origin"] == "path"}
 
+    @property
+    def models_from_hub(self) -> list[str]:
+        """The models of the study, and the halves of an assembled base, that are fetched."""
+        halves = list(HALVES) * (self.config["model"]["origin"] == "assembled")
+        used = ["base", *halves] + ["proposer"] * any(search.proposer == "opro" for search in self.searches)
+        return [model for model in used if self._section_of(model)["origin"] == "hub"]
+
     def model_name(self, model: str) -> list[str]:
         """What people know a model by: its repository and revision on the hub, the halves that it is joined of, or its folder, of which
         only the last part means something elsewhere where it is named from the root of this machine."""

@@ -21,4 +21,4 @@ def compute_deterministically() -> None:
 
     torch.use_deterministic_algorithms(True)
     # Memory that is about to be written needs no filling, which would take as long as the writing.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

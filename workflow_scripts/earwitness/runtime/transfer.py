@@ -4,6 +4,8 @@ import datetime
 import email.utils
 import hashlib
 import http.client
+import os
+import shutil
 import socket
 import ssl
 import sys
@@ -23,6 +25,9 @@ CHUNK = 1 << 20
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 TRANSIENT_ERRORS = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
 
+MIRRORS = "EARWITNESS_MIRRORS"
+"""Environment variable: folders and addresses, separated by spaces, that may have the files which are fetched."""
+
 LONGEST_WAIT_S = 300.0
 """How long to wait between two attempts where the server names no time."""
 
@@ -36,12 +41,13 @@ TOLD_FROM_S = 5.0
 @dataclass(frozen=True)
 class RemoteFile:
     """A file on a server. checksum: "sha256:...", "md5:..." or "git-sha1:..." (of a file as git stores it). headers: sent to the
-    named host only, never to one that it redirects to."""
+    named host only, never to one that it redirects to. place: where it lies below a mirror; its name, where that is not given."""
 
     url: str
     checksum: str
     name: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    place: str = ""
 
     @property
     def address(self) -> str:
@@ -76,8 +82,13 @@ class Refused(InputError):
         self.status = status
 
 
+def mirrors() -> list[str]:
+    """Folders and addresses that are asked for every file first, in this order: those of MIRRORS."""
+    return os.environ.get(MIRRORS, "").split()
+
+
 def fetch(file: RemoteFile, path: Path, patience: Patience) -> None:
-    """Download a file to `path`, going on from what is there already, and verify it.
+    """Download a file to `path`, from a mirror that has it or else from its own address, going on from what is there already, and verify it.
 
     Raises Refused where the server refuses, and InputError where it does not answer, its certificate is not trusted, the disk is full,
     or the checksum is wrong (the file is then deleted).
@@ -87,6 +98,8 @@ def fetch(file: RemoteFile, path: Path, patience: Patience) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     resumed = path.exists() and path.stat().st_size > 0
     if resumed and checksum_of(path, file.checksum) == file.checksum:
+        return
+    if any(_had_from(mirror, file, path, patience) for mirror in mirrors()):
         return
     _transfer(file, path, patience)
     got = checksum_of(path, file.checksum)
@@ -98,6 +111,36 @@ def fetch(file: RemoteFile, path: Path, patience: Patience) -> None:
     if got != file.checksum:
         path.unlink()
         raise InputError(f"{file.address}: wrong checksum, expected {file.checksum}, got {got}; correct the checksum or the address")
+
+
+def _had_from(mirror: str, file: RemoteFile, path: Path, patience: Patience) -> bool:
+    """Has a mirror the file, so that it now is at `path`? A checksum decides, so a mirror need not be trusted; headers are not sent there."""
+    place = file.place or file.name
+    if not mirror.startswith(("http://", "https://")):
+        there = Path(mirror) / place
+        if not there.is_file() or checksum_of(there, file.checksum) != file.checksum:
+            return False
+        shutil.copyfile(there, path)
+        return True
+    try:
+        _transfer(RemoteFile(f"{mirror.rstrip('/')}/{urllib.parse.quote(place)}", file.checksum, file.name), path, patience)
+    except InputError as error:
+        print(f"{file.name}: not from the mirror ({error})", file=sys.stderr, flush=True)
+        return False
+    if checksum_of(path, file.checksum) == file.checksum:
+        return True
+    path.unlink()
+    return False
+
+
+def length_of(url: str, timeout_s: float = 30.0) -> int | None:
+    """How many bytes a file on a server has; None where the server does not say."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD", headers={"User-Agent": "earwitness"}), timeout=timeout_s) as response:
+            length = response.headers.get("Content-Length")
+            return int(length) if length else None
+    except (*TRANSIENT_ERRORS, OSError, ValueError):
+        return None
 
 
 def checksum_of(path: Path, like: str) -> str:
