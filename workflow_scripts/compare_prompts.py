@@ -34,7 +34,7 @@ def main() -> None:
     assert_unseen(searches, split)
     index = read_table(args.index, STIMULI)
     scored = [score_searches(searches, read_table(path, PREDICTIONS), index, split) for path in args.predictions]
-    write_table(args.gains, pd.concat([gain_table(over, args.confidence) for over in scored]), PROMPT_GAINS)
+    write_table(args.gains, gain_table(scored, args.confidence), PROMPT_GAINS)
     write_table(args.history, history_table(searches), PROMPT_HISTORY)
     write_table(args.conditions, pd.concat([prompt_conditions(over) for over in scored]), PROMPT_CONDITIONS)
 

@@ -21,7 +21,7 @@ def gains(
             question = "-" if seed == "all" else hostile
             times = len(seeds) if seed == "all" else 1
             counts = ["-" if seed == "all" else origin, 45 * times, searched * times, 6600 * times]
-            tested = [0.77, 0.7, 0.84, 0.782, 0.71, 0.85, 0.012, low, 0.034, 0.2, 2100, 42, "ok"]
+            tested = [0.77, 0.7, 0.84, 0.782, 0.71, 0.85, 0.012, low, 0.034, 0.2, 0.4, 2100, 42, "ok"]
             rows.append([system, proposer, seed, "-", question, *counts, 0.04, 0.03, 0.02, 0.015, *tested])
     return validate(pd.DataFrame(rows, columns=list(PROMPT_GAINS.columns)), PROMPT_GAINS)
 

@@ -381,7 +381,7 @@ def gains(ask, searches):
     questions = dict.fromkeys([INITIAL_QUESTION, *(search.chosen.question for search in searches)])
     answered = pd.concat([predictions(ask, question, question) for question in questions])
     assert_unseen(searches, split)
-    return gain_table(score_searches(searches, answered, index, split), 0.95)
+    return gain_table([score_searches(searches, answered, index, split)], 0.95)
 
 
 def test_a_null_search_reports_a_gain_whose_interval_covers_zero():
@@ -407,6 +407,8 @@ def test_a_real_gain_is_found_and_all_searches_together_are_reported():
     together = table.iloc[-1]
     assert together.low > 0.1 and together.p_clustered_t < 0.001
     assert together.difference == pytest.approx(table.difference[:3].mean())
+    assert together.p_holm == together.p_clustered_t, "one proposer over one system is one test"
+    assert table.p_holm[:3].min() == pytest.approx(3 * table.p_clustered_t[:3].min()), "single searches are three"
     assert together.n_answers == table.n_answers[:3].sum() and together.question == "-"
 
 

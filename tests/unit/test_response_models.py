@@ -293,9 +293,29 @@ def test_every_seed_is_a_fit_and_only_sources_that_nothing_learned_from_count():
     split = index.assign(part=np.select([last == "0", last == "1"], ["dev", "train"], "test"))
     unheard = answers[answers.stimulus_id.isin(split.stimulus_id[split.part != "train"])]
     _, fits = mixed_model_tables(unheard, index, split, 0.95)
-    assert fits.seed.to_list() == ["3", "5"]
+    assert fits.seed.to_list() == ["3", "5", "all"]
     assert (fits.n_speech_sources == 7).all()
     assert (fits.reliability == "few_sources").all()
+
+
+def test_one_verdict_over_seeds_holds_for_new_sources_and_new_seeds():
+    """The same answers twice tell no more than once; seeds that differ add their own uncertainty."""
+    index = simulated_index(9, durations=(80, 300), snrs=(-10.0, -5.0, 0.0, 5.0))
+
+    def effects(*answers):
+        seeds = [rows.assign(seed=pd.array([k] * len(rows), dtype="Int64")) for k, rows in enumerate(answers)]
+        return mixed_model_tables(pd.concat(seeds), index, no_split(), 0.95)[0].set_index(["seed", "term"])
+
+    once = simulated_answers(index, seed=1, system="x-grouped")
+    same = effects(once, once)
+    for column in ("estimate", "standard_error", "df", "p_wald"):
+        assert same[column]["all"].to_numpy() == pytest.approx(same[column]["0"].to_numpy()), column
+    sharper = simulated_answers(index, TRUTH | {"label": 2.6}, seed=1, system="x-grouped")
+    apart = effects(once, sharper)
+    both = np.array([apart.estimate[seed, "label"] for seed in "01"])
+    assert apart.estimate["all", "label"] == pytest.approx(both.mean())
+    assert apart.standard_error["all", "label"] >= np.std(both, ddof=1) / np.sqrt(2)
+    assert apart.df["all", "label"] < 3, "two seeds tell little of how seeds differ"
 
 
 def test_few_sources_are_described_without_p_values():

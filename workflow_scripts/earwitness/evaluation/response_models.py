@@ -4,12 +4,14 @@ The model is of the response, P(says SPEECH) on the probit scale, with the label
 its changes; the other terms are minus the criterion and its changes (DeCarlo 1998). Duration enters as
 log10(duration / 100 ms), SNR as SNR / 10 dB. Sources are random and of two kinds: speech sources and other sources have
 variances of their own. Every seed of a system is fitted on its own, because seeds answer the same
-stimuli and so are not independent; a random effect of the stimulus would allow for that, but would change the scale of d'.
+stimuli and so are not independent; a random effect of the stimulus would allow for that, but would change the scale of d'. The verdict over
+seeds is of the mean of their effects, with sources and seeds crossed.
 """
 
 import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from statsmodels.stats.multitest import multipletests
 
 from earwitness.core.errors import InputError
 from earwitness.core.progress import Progress
-from earwitness.evaluation.scored_answers import NOT_TRAINED
+from earwitness.evaluation.scored_answers import ALL_SEEDS, NOT_TRAINED
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, reliability
 from earwitness.statistics.mixed_models import (
     INTERCEPT,
@@ -36,6 +38,7 @@ from earwitness.statistics.mixed_models import (
     latent_r2,
     likelihood_ratio,
     mcfadden,
+    mean_over_seeds,
     precision,
     robust_precision,
     runs_off,
@@ -91,14 +94,22 @@ def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd
     effects, fits = [], []
     for name, axis in AXES.items():
         chosen = stimuli[(stimuli.axis == axis) & (stimuli.snr_db.notna() if name == "noisy" else stimuli.snr_db.isna())]
+        by_seeds: dict[str, list[tuple[Analysis, pd.DataFrame]]] = {}
         for system, answers in Progress(systems if len(chosen) else (), desc=f"fitting models of {name} stimuli", unit="systems"):
             where = f"system {system}, {name} stimuli"
-            identity = {"system_id": str(system.of_all_seeds()), "seed": NOT_TRAINED if system.seed is None else str(system.seed), "stimuli": name}
+            together = str(system.of_all_seeds())
+            identity = {"system_id": together, "seed": NOT_TRAINED if system.seed is None else str(system.seed), "stimuli": name}
             rows = answered(answers, chosen, where)
             analysis = analyse(response_model(rows, where))
-            testable = fewest_sources(rows) >= MIN_SOURCES_FOR_TESTS
-            effects.append(effect_rows(analysis, confidence, testable).assign(**identity))
+            effects.append(effect_rows(analysis, confidence, fewest_sources(rows) >= MIN_SOURCES_FOR_TESTS).assign(**identity))
             fits.append(identity | fit_row(analysis, rows))
+            by_seeds.setdefault(together, []).append((analysis, rows))
+        for together, seeds in by_seeds.items():
+            if len(seeds) > 1:
+                identity = {"system_id": together, "seed": ALL_SEEDS, "stimuli": name}
+                pooled_effects, pooled_fit = pooled(seeds, confidence)
+                effects.append(pooled_effects.assign(**identity))
+                fits.append(identity | pooled_fit)
     if not fits:
         raise InputError("no stimulus of the axes duration_x_snr or duration of a source outside train and dev; check the index and the split")
     return pd.concat(effects, ignore_index=True)[list(MIXED_MODEL_EFFECTS.columns)], pd.DataFrame(fits)[list(MIXED_MODEL_FITS.columns)]
@@ -202,20 +213,51 @@ def effect_rows(analysis: Analysis, confidence: float, testable: bool) -> pd.Dat
     table[["estimate", "standard_error", "low", "high", "df", "z", "p_wald", "likelihood_ratio", "p_likelihood_ratio", "p_holm"]] = math.nan
     if analysis.status != "ok" or analysis.fitted is None or analysis.known is None:
         return table
-    table = table.set_index("term")
-    table["estimate"] = analysis.fitted.coefficients
-    table["standard_error"] = analysis.known.errors if analysis.robust is None else analysis.robust.errors
-    table["df"] = math.inf if analysis.robust is None else analysis.robust.df
+    robust = analysis.robust
+    errors, df = (analysis.known.errors, math.inf) if robust is None else (robust.errors, robust.df)
+    table = _with_estimates(table.set_index("term"), analysis.fitted.coefficients, errors, df, confidence)
+    if testable:
+        _test(table, list(analysis.reduced))
+        for term, reduced in analysis.reduced.items():
+            table.loc[term, ["likelihood_ratio", "p_likelihood_ratio"]] = likelihood_ratio(analysis.fitted, reduced)
+    return table.reset_index()
+
+
+def pooled(seeds: Sequence[tuple[Analysis, pd.DataFrame]], confidence: float) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The one verdict over a system's training seeds: the mean of their effects, whose errors hold for new sources and new seeds
+    (`mean_over_seeds`), as `effect_rows` and `fit_row` have them; no estimates where a seed has none.
+
+    seeds: the analysis of each seed and its rows, all of the same stimuli.
+    """
+    analyses = [analysis for analysis, _ in seeds]
+    first, rows = seeds[0]
+    failed = next((analysis.status for analysis in analyses if analysis.status != "ok"), None)
+    robust = [analysis.robust for analysis in analyses if analysis.robust is not None]
+    blank = replace(first, status=failed or "not_pooled", fitted=None, known=None, reduced={}, null=None, robust=None)
+    table, row = effect_rows(blank, confidence, False), fit_row(blank, rows)
+    row |= {"n_answers": sum(len(of_seed) for _, of_seed in seeds), "note": f"mean over {len(seeds)} seeds"}
+    if failed or len(robust) < len(seeds):
+        return table, row
+    mean, known = mean_over_seeds([analysis.fitted for analysis in analyses if analysis.fitted is not None], robust)
+    table = _with_estimates(table.set_index("term"), mean, known.errors, known.df, confidence)
+    if fewest_sources(rows) >= MIN_SOURCES_FOR_TESTS:
+        _test(table, label_terms(first.model))
+    return table.reset_index(), row | {"status": "ok", "method": first.fitted.method if first.fitted else "-"}
+
+
+def _with_estimates(table: pd.DataFrame, estimate: pd.Series, errors: pd.Series, df: pd.Series | float, confidence: float) -> pd.DataFrame:
+    """The table, by term, with estimates, their errors, intervals and z."""
+    table["estimate"], table["standard_error"], table["df"] = estimate, errors, df
     half = stats.t.ppf((1 + confidence) / 2, table.df) * table.standard_error
     table["low"], table["high"] = table.estimate - half, table.estimate + half
     table["z"] = table.estimate / table.standard_error
-    if testable:
-        table["p_wald"] = 2 * stats.t.sf(table.z.abs(), table.df)
-        for term, reduced in analysis.reduced.items():
-            table.loc[term, ["likelihood_ratio", "p_likelihood_ratio"]] = likelihood_ratio(analysis.fitted, reduced)
-        family = list(analysis.reduced)
-        table.loc[family, "p_holm"] = multipletests(table.p_wald[family].to_numpy(dtype=float), method="holm")[1]
-    return table.reset_index()
+    return table
+
+
+def _test(table: pd.DataFrame, family: list[str]) -> None:
+    """Fill in p_wald of all terms, and p_holm over the family."""
+    table["p_wald"] = 2 * stats.t.sf(table.z.abs(), table.df)
+    table.loc[family, "p_holm"] = multipletests(table.p_wald[family].to_numpy(dtype=float), method="holm")[1]
 
 
 def meaning(term: str, predictors: list[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import condition_table, metric_parts
@@ -107,16 +108,26 @@ def score_searches(searches: Sequence[FinishedSearch], predictions: pd.DataFrame
     return ScoredSearches(systems[0], over, outcomes({None: over[0].initial.prompt_id}), chosen)
 
 
-def gain_table(scored: ScoredSearches, confidence: float) -> pd.DataFrame:
-    """earwitness.tables.prompt_gains.PROMPT_GAINS of one system."""
-    rows = []
-    for proposer, outcomes in scored.chosen.items():
-        own = [finished for finished in scored.searches if finished.search.proposer == proposer]
-        for part in outcomes.by_seed():
-            used = [finished for finished in own if part.seed in (ALL_SEEDS, str(finished.search.seed))]
-            names = {"system_id": str(scored.system), "proposer": proposer, "search_seed": part.seed}
-            rows.append(_reported(used) | _tested(part, scored.initial, confidence) | names)
-    return validate(pd.DataFrame(rows), PROMPT_GAINS)
+def gain_table(searched: Sequence[ScoredSearches], confidence: float) -> pd.DataFrame:
+    """earwitness.tables.prompt_gains.PROMPT_GAINS of all systems that were searched over.
+
+    Holm's correction runs over the rows that answer for a proposer and a system, which are those over all of its searches or its only one,
+    and by itself over the rows of single searches beside them.
+    """
+    rows, summaries = [], []
+    for scored in searched:
+        for proposer, outcomes in scored.chosen.items():
+            own = [finished for finished in scored.searches if finished.search.proposer == proposer]
+            parts = outcomes.by_seed()
+            for part in parts:
+                used = [finished for finished in own if part.seed in (ALL_SEEDS, str(finished.search.seed))]
+                names = {"system_id": str(scored.system), "proposer": proposer, "search_seed": part.seed}
+                rows.append(_reported(used) | _tested(part, scored.initial, confidence) | names)
+                summaries.append(part.seed == ALL_SEEDS or len(own) == 1)
+    table = pd.DataFrame(rows).assign(p_holm=np.nan)
+    for _, family in table[table.p_clustered_t.notna()].groupby(np.array(summaries)[table.p_clustered_t.notna()]):
+        table.loc[family.index, "p_holm"] = multipletests(family.p_clustered_t.to_numpy(dtype=float), method="holm")[1]
+    return validate(table, PROMPT_GAINS)
 
 
 def prompt_conditions(scored: ScoredSearches) -> pd.DataFrame:

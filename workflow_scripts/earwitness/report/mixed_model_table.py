@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from earwitness.evaluation.scored_answers import NOT_TRAINED
+from earwitness.evaluation.scored_answers import ALL_SEEDS, NOT_TRAINED
 from earwitness.report.formats import MISSING, decimal, p_value
 from earwitness.report.style import in_order, rows_of, system_name, without_value
 from earwitness.systems import System
@@ -85,6 +85,10 @@ def _tells(row: Any) -> bool:
 
 
 def _ordered(fits: pd.DataFrame) -> list[Any]:
+    """The fits that count, in the order of the page: of a system with several seeds their mean, or where that has no estimate the seeds."""
+    pooled = set(map(tuple, fits.loc[(fits.seed == ALL_SEEDS) & (fits.status == "ok"), ["system_id", "stimuli"]].to_numpy()))
+    with_mean = [key in pooled for key in zip(fits.system_id, fits.stimuli, strict=True)]
+    fits = fits[(fits.seed == ALL_SEEDS) == with_mean]
     systems = list(map(str, in_order(fits.system_id)))
     keys = fits.assign(_system=fits.system_id.map(systems.index), _stimuli=fits.stimuli.map(list(_SETS).index))
     return rows_of(keys.sort_values(["_system", "seed", "_stimuli"], kind="stable")[list(fits.columns)])
@@ -97,7 +101,7 @@ def _of_fit(effects: pd.DataFrame, fitted: Any) -> pd.DataFrame:
 
 def _name(fitted: Any) -> str:
     name = system_name(System.parse(fitted.system_id))
-    return name if fitted.seed == NOT_TRAINED else f"{name}, seed {fitted.seed}"
+    return name if fitted.seed in (NOT_TRAINED, ALL_SEEDS) else f"{name}, seed {fitted.seed}"
 
 
 def _effect(term: str, with_snr: bool, with_duration: bool) -> str:

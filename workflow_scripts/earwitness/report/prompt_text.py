@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from earwitness.report.formats import percent, points, points_range
+from earwitness.report.formats import p_value, percent, points, points_range
 from earwitness.report.style import rows_of
 from earwitness.systems import BASE, System
 
@@ -65,7 +65,9 @@ def _sentence(system: System, rows: pd.DataFrame, confidence: float) -> str:
     interval = points_range(row.low, row.high)
     if interval:
         zero = "covers" if row.low <= 0 <= row.high else "does not cover"
-        text += f" ({100 * confidence:g} % interval {interval}, which {zero} zero)"
+        text += f" ({100 * confidence:g} % interval {interval}, which {zero} zero"
+        p = f"p {'' if row.p_holm < 0.001 else '= '}{p_value(row.p_holm)} after Holm's correction over proposers and systems"
+        text += ")" if pd.isna(row.p_holm) else f"; {p})"
     text += f"; on the search's own stimuli it gained {points(row.search_gain)}"
     if not pd.isna(row.search_optimism):
         text += f", where the best of equally good questions is expected to show {points(row.search_optimism)} over their mean"

@@ -9,7 +9,7 @@ coefficients and variances together, as lme4's do.
 
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import optimize, stats
 
-from earwitness.statistics.clustered import jackknife_variance
+from earwitness.statistics.clustered import Jackknife, jackknife_variance
 from earwitness.statistics.quadrature import Link, marginal_likelihood
 
 if TYPE_CHECKING:
@@ -118,10 +118,14 @@ class Precision:
 
 @dataclass(frozen=True)
 class RobustPrecision:
-    """Standard errors by fixed effect and their degrees of freedom (`robust_precision`)."""
+    """Standard errors by fixed effect and their degrees of freedom (`robust_precision`).
+
+    shifts: per random intercept, how far the coefficients move without each of its groups; shape (n_groups, n_effects).
+    """
 
     errors: pd.Series
     df: pd.Series
+    shifts: tuple[FloatArray, ...]
 
 
 def can_be_fitted(model: MixedModel) -> bool:
@@ -250,9 +254,31 @@ def robust_precision(model: MixedModel, fitted: Fit) -> RobustPrecision | None:
     if np.linalg.eigvalsh(left).min() <= 0:
         return None
     shifts = np.linalg.solve(left, score[..., None])[..., 0]
-    variance, df = jackknife_variance([shifts[kinds == kind] for kind in range(len(model.random))])
+    by_kind = tuple(shifts[kinds == kind] for kind in range(len(model.random)))
+    variance, df = jackknife_variance(by_kind)
     terms = fitted.coefficients.index
-    return RobustPrecision(pd.Series(np.sqrt(variance), index=terms), pd.Series(df, index=terms))
+    return RobustPrecision(pd.Series(np.sqrt(variance), index=terms), pd.Series(df, index=terms), by_kind)
+
+
+def mean_over_seeds(fits: Sequence[Fit], known: Sequence[RobustPrecision]) -> tuple[pd.Series, RobustPrecision]:
+    """The mean of the coefficients of one model, fitted to the answers of several training seeds to the same stimuli, and how well it is known.
+
+    Groups and seeds are crossed, as in `Jackknife`: the error holds for new groups and new seeds. All fits have the same design, and groups in
+    the same order. Raises ValueError where there are fewer than two.
+    """
+    n_seeds = len(fits)
+    if n_seeds < 2:
+        raise ValueError("one seed has no mean over seeds")
+    coefficients = pd.DataFrame([fit.coefficients for fit in fits])
+    mean = coefficients.mean()
+    shifts = [np.stack(of_seeds) for of_seeds in zip(*(one.shifts for one in known), strict=True)]
+    without_seed = (mean.to_numpy() - coefficients.to_numpy() / n_seeds) * n_seeds / (n_seeds - 1)
+    # A shift is that of one seed's coefficients, of which the mean has a K-th; leaving out one of K n answers moves a mean of all by this.
+    cells = tuple(of_kind * (of_kind.shape[1] - 1) / (n_seeds * of_kind.shape[1] - 1) for of_kind in shifts)
+    df = tuple(of_kind.shape[1] - 1.0 for of_kind in shifts)
+    variance, freedom = Jackknife(tuple(of_kind.mean(axis=0) for of_kind in shifts), without_seed, cells, df).variance()
+    left_out = tuple(of_kind.mean(axis=0) for of_kind in shifts)
+    return mean, RobustPrecision(pd.Series(np.sqrt(variance), index=mean.index), pd.Series(freedom, index=mean.index), left_out)
 
 
 def _place(model: MixedModel, fitted: Fit) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:

@@ -34,13 +34,14 @@ MIXED_MODEL_FITS = schema(
     "mixed_model_fits",
     {
         "system_id": text(means=meanings.SYSTEM),
-        "seed": text(means="training seed; `-` where nothing was trained"),
+        "seed": text(means="training seed; `all` for the mean over them; `-` where nothing was trained"),
         "stimuli": choice(["noisy", "clean"], means=_STIMULI),
         "formula": text(means="the model"),
         "status": choice(
-            ["ok", "separated", "not_converged", "not_available"],
+            ["ok", "separated", "not_converged", "not_available", "not_pooled"],
             means="`separated`: answers are predicted perfectly, and estimates would be infinite; `not_converged`: more than 0.05 standard errors"
-            " are left to go, or a smaller model fits better; `not_available`: sources have several clips, and the package gpboost is not installed",
+            " are left to go, or a smaller model fits better; `not_available`: sources have several clips, and the package gpboost is not installed;"
+            " `not_pooled`: sources have several clips, so that seeds have no mean with an error over sources",
         ),
         "method": choice(["quadrature", "laplace", "-"], means="how the likelihood was integrated; `-` where it has no maximum"),
         "singular": column("boolean", means="is a random standard deviation at its boundary, below 0.01", nullable=True),
