@@ -271,21 +271,31 @@ class Ended(Exception):
     pass
 
 
-def test_only_the_projector_learns_and_an_interrupted_training_ends_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("rank", [0, 2])
+def test_only_the_projector_and_what_is_added_learn_and_an_interrupted_training_ends_the_same(tmp_path, monkeypatch, rank):
     write_whisper(tmp_path / "encoder")
     write_language_model(tmp_path / "language_model", "llama")
-    settings = ProjectorSettings(steps=12, batch_size=8, pool=40, learning_rate=0.01)
+    settings = ProjectorSettings(steps=12, batch_size=8, pool=40, learning_rate=0.01, rank=rank)
 
     def learner():
         torch.manual_seed(6)
         return assemble(load_encoder(tmp_path / "encoder"), load_language_model(tmp_path / "language_model"))
 
-    whole, before = learner(), learner().model.state_dict()
-    history = train_projector(whole, heard(whole), settings, 1, SavedState(tmp_path / "one", {}))
-    after = whole.model.state_dict()
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert moved == {"model.multi_modal_projector.linear.weight", "model.multi_modal_projector.linear.bias"}
+    whole, fresh = learner(), learner()
+    before = {name: tensor.clone() for name, tensor in fresh.model.state_dict().items()}
+    learned, history = train_projector(whole, heard(whole), settings, 1, SavedState(tmp_path / "one", {}))
     assert len(history) == 12
+    save_projector(tmp_path / "made.safetensors", learned, {"encoder": "e", "language_model": "l"})
+    put_projector(fresh, tmp_path / "made.safetensors")
+    after = fresh.model.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    changed = {f"model.language_model.layers.{i}.self_attn.{layer}.weight" for i in range(3) for layer in ("q_proj", "v_proj")}
+    assert moved == {"model.multi_modal_projector.linear.weight", "model.multi_modal_projector.linear.bias"} | (changed if rank else set())
+
+    asked = Prompt("Is this speech?")
+    sounds = [np.random.default_rng(i).standard_normal(8000).astype(np.float32) / 10 for i in range(3)]
+    as_trained, as_put = score(whole, sounds, asked), score(fresh, sounds, asked)
+    np.testing.assert_allclose(as_put.log_odds, as_trained.log_odds, atol=5e-3)
 
     monkeypatch.setattr("earwitness.model.engine.optimisation.CHECKPOINT_INTERVAL_S", 0.0)
     state = SavedState(tmp_path / "two", {})
@@ -302,9 +312,20 @@ def test_only_the_projector_learns_and_an_interrupted_training_ends_the_same(tmp
     with pytest.raises(Ended):
         train_projector(interrupted, heard(interrupted), settings, 1, state)
     resumed = learner()
-    train_projector(resumed, heard(resumed), settings, 1, SavedState(tmp_path / "two", {}))
-    for name, tensor in after.items():
-        assert torch.equal(tensor, resumed.model.state_dict()[name])
+    resumed_learned, _ = train_projector(resumed, heard(resumed), settings, 1, SavedState(tmp_path / "two", {}))
+    assert learned.keys() == resumed_learned.keys()
+    for name, tensor in learned.items():
+        assert torch.equal(tensor, resumed_learned[name])
+
+
+def test_what_was_added_to_another_language_model_is_refused_by_the_layers_name(tmp_path, joined):
+    loaded = joined[-1]
+    weights = dict(loaded.projector.linear.state_dict())
+    layer = "model.language_model.layers.0.self_attn.q_proj"
+    weights |= {f"{layer}.low_rank_in": torch.ones(2, 24), f"{layer}.low_rank_out": torch.ones(23, 2)}
+    save_projector(tmp_path / "other.safetensors", weights, {"encoder": "e", "language_model": "l"})
+    with pytest.raises(InputError, match=r"layers\.0\.self_attn\.q_proj does not fit"):
+        put_projector(loaded, tmp_path / "other.safetensors")
 
 
 def test_a_projector_goes_only_between_the_halves_that_it_was_trained_between(tmp_path, joined):

@@ -1,6 +1,5 @@
 """The command `earwitness` of an installation: one subcommand for each program that works without the workflow."""
 
-import importlib.metadata
 import runpy
 import sys
 
@@ -38,6 +37,8 @@ def main() -> None:
         print(USAGE, end="")
         return
     if command == "--version":
+        import importlib.metadata
+
         print("earwitness", importlib.metadata.version("earwitness"))
         return
     if command not in PROGRAMS:

@@ -5,8 +5,12 @@ import functools
 import os
 import re
 import select
+import signal
 import sys
+import threading
 from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
 
 
 class InputError(Exception):
@@ -62,6 +66,19 @@ def _nobody_reads() -> bool:
         return False
 
 
+_interrupted = threading.Event()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
+def _end_as_interrupted() -> NoReturn:
+    print("error: interrupted", file=sys.stderr)
+    sys.exit(INTERRUPTED)
+
+
 def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
     """End the program with exit code 1 and one line on stderr where `main` raises InputError, or the system refuses a file.
 
@@ -70,6 +87,8 @@ def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
 
     @functools.wraps(main)
     def run() -> None:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, _interrupt)
         try:
             try:
                 main()
@@ -79,9 +98,11 @@ def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
         except InputError as error:
             sys.exit("error: " + one_line(error))
         except KeyboardInterrupt:
-            print("error: interrupted", file=sys.stderr)
-            sys.exit(INTERRUPTED)
+            _end_as_interrupted()
         except Exception as error:
+            # A library that is interrupted while it is imported raises an error of its own.
+            if _interrupted.is_set():
+                _end_as_interrupted()
             if isinstance(error, BrokenPipeError) and _nobody_reads():
                 # Python flushes once more when it ends.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

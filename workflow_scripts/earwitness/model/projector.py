@@ -1,4 +1,4 @@
-"""The projector of an assembled base as a file: what carries an encoder's outputs into a language model."""
+"""The projector of an assembled base as a file: what carries an encoder's outputs into a language model, and what was added to that model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,15 @@ from earwitness.model.halves import Encoder, LanguageModel
 
 _HALVES = ("encoder", "language_model")
 
+LOW_RANK = {"lora_A": "low_rank_in", "lora_B": "low_rank_out"}
+"""The two factors that peft trains beside a layer -> their names in a projector's file, after the layer's."""
+
 
 def save_projector(path: Path, weights: Mapping[str, torch.Tensor], provenance: Mapping[str, str]) -> None:
     """Write a projector, float16, with what it was made of and how.
 
-    weights: "weight" (language model's width, encoder's width) and "bias". provenance: "encoder" and "language_model", the SHA-256s of the
+    weights: "weight" (language model's width, encoder's width) and "bias"; and for each layer of the language model that was changed,
+    LAYER.low_rank_in (rank, inputs) and LAYER.low_rank_out (outputs, rank), whose product is added to its weight. provenance: "encoder" and "language_model", the SHA-256s of the
     halves, and anything else worth knowing.
     """
     with atomic(path) as temporary:
@@ -51,10 +55,16 @@ def fitting_projector(candidates: list[Path], encoder: Encoder, language_model: 
 
 @torch.no_grad()
 def put_projector(assembled: LoadedModel, path: Path) -> None:
-    """Give a base the projector of a file; raises InputError where its shape is another."""
+    """Give a base the projector of a file, and its language model what was added to it; raises InputError where their shapes are others."""
     with safetensors.safe_open(path, framework="pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    linear = assembled.projector.linear
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (no mapping)
+    linear, parameters = assembled.projector.linear, dict(assembled.model.named_parameters())
+    for layer in sorted({name.rpartition(".")[0] for name in weights} - {""}):
+        first, then = (weights.pop(f"{layer}.{factor}", None) for factor in LOW_RANK.values())
+        changed = parameters.get(f"{layer}.weight")
+        if first is None or then is None or changed is None or first.shape[:1] != then.shape[1:] or (*then.shape[:1], *first.shape[1:]) != changed.shape:
+            raise InputError(f"{path}: {layer} does not fit this language model; run train_projector again")
+        changed += (then @ first).to(changed)
     shapes = {name: tensor.shape for name, tensor in linear.state_dict().items()}
     if {name: tensor.shape for name, tensor in weights.items()} != shapes:
         raise InputError(f"{path}: not the shape that lies between these halves; run train_projector again")

@@ -31,6 +31,18 @@ QUESTIONS = (
     "Sort this audio by whether it has speech.",
     "Find out whether words are uttered in this recording.",
     "Mark the clip as speech if a human talks in it.",
+    "Do the sounds come from a talker?",
+    "Has somebody uttered a word in this clip?",
+    "Is language being spoken?",
+    "Is it true that you can make out a speaker?",
+    "Will a listener find speech in this recording?",
+    "Does someone's talking occur, however short?",
+    "Are these the sounds of a voice in conversation?",
+    "Is at least a piece of a word spoken?",
+    "I think I hear somebody talk. Am I right?",
+    "Check the recording for a human who speaks.",
+    "Is there a talker behind the noise?",
+    "The label of this clip is speech. Is that correct?",
 )
 """Wordings whose "yes" means speech."""
 
@@ -47,6 +59,22 @@ NEGATED = (
     "Did you hear no voice that speaks?",
     "Is this only noise or another sound, with no talking?",
     "Can it be said that the recording holds no speech at all?",
+    "Is everybody silent in this clip?",
+    "Is it wrong to say that someone is talking?",
+    "Does the sound have nothing to do with talking?",
+    "Would it be false to call this speech?",
+    "Are there no words to be heard?",
+    "Is not a single word uttered?",
+    "Could you rule out that a person speaks here?",
+    "Is the sound made by anything but a talking human?",
+    "Does this contain zero speech?",
+    "Is the clip devoid of talking?",
+    "Has speech been left out of this recording?",
+    "Is the claim that a person speaks in this clip untrue?",
+    "Does the recording fail to include a speaker?",
+    "Neither words nor voices are in this clip. Is that so?",
+    "I think nobody talks here. Am I right?",
+    "The label of this clip is: no speech. Is that correct?",
 )
 """Wordings whose "yes" means no speech; asked for yes or no alone."""
 

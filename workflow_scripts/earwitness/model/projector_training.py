@@ -1,4 +1,7 @@
-"""Training the projector of an assembled base: both halves stay as they are, and the language model is asked in many wordings."""
+"""Training the projector of an assembled base, with a low-rank change of its language model where that is wanted.
+
+Everything else of both halves stays as it is; the language model is asked in many wordings.
+"""
 
 import hashlib
 import json
@@ -10,17 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import nn
 
 from earwitness.core.files import atomic, sha256_of
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.model.assembly import assemble
+from earwitness.model.engine.adapters import attach_adapter
 from earwitness.model.engine.features import AudioEmbeddings
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.halves import Encoder, LanguageModel
-from earwitness.model.projector import save_projector
+from earwitness.model.projector import LOW_RANK, save_projector
 from earwitness.model.projector_questions import lessons, questions_digest
 from earwitness.model.training_stimuli import BaseCorpus, draw_stimuli
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
@@ -29,14 +34,20 @@ HEARD_AT_A_TIME = 64
 """Stimuli that the encoder hears in one pass."""
 
 
+CHANGED = ["q_proj", "v_proj"]
+"""Layers of the language model that a low-rank change is learned for: queries and values, as in Hu et al. 2022 (LoRA)."""
+
+
 @dataclass(frozen=True)
 class ProjectorSettings:
-    """config model.projector: optimiser steps, stimuli per step, different stimuli, and the peak learning rate."""
+    """config model.projector: optimiser steps, stimuli per step, different stimuli, the peak learning rate, and the rank of what is added to
+    layers of the language model, 0 for nothing."""
 
     steps: int
     batch_size: int
     pool: int
     learning_rate: float
+    rank: int
 
 
 @dataclass(frozen=True)
@@ -62,10 +73,14 @@ def hear(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) -> Hear
     return HeardStimuli(torch.cat(outputs), np.array(is_speech))
 
 
-def train_projector(learner: LoadedModel, heard: HeardStimuli, settings: ProjectorSettings, seed: int, resume: SavedState) -> pd.DataFrame:
-    """Train a base's projector in place, and nothing else of it; returns the history of `earwitness.model.engine.optimisation.optimise`.
+def train_projector(
+    learner: LoadedModel, heard: HeardStimuli, settings: ProjectorSettings, seed: int, resume: SavedState
+) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
+    """Train a base's projector, and nothing else of it but what `settings.rank` adds to its language model.
 
     Each row of a step is one stimulus with one prompt of its own; the loss is that of the answer and the end of the turn.
+    Returns what was learned, as `earwitness.model.projector.save_projector` takes it, and the history of
+    `earwitness.model.engine.optimisation.optimise`.
     """
     device = learner.device
     end_of_turn = learner.processor.tokenizer.eos_token_id
@@ -89,12 +104,30 @@ def train_projector(learner: LoadedModel, heard: HeardStimuli, settings: Project
         projected = learner.project(given.tensors["outputs"].to(linear.weight.dtype))
         return answer_loss(learner, AudioEmbeddings(projected, [n_tokens] * len(projected)), TrainingTargets(given.layout, given.tensors))
 
+    added = _added_layers(learner, settings.rank, seed) if settings.rank else {}
+    linear.requires_grad_(True)
+    learned = dict(linear.named_parameters()) | added
     steps, rows = settings.steps, settings.batch_size
     schedule = Schedule(steps, rows, rows, settings.learning_rate, warmup_fraction=0.03, weight_decay=0.01, max_gradient_norm=1.0)
-    linear.requires_grad_(True)
-    history = optimise(dict(linear.named_parameters()), inputs, TrainingPass(loss, recording=False), schedule, seed, resume)
+    history = optimise(learned, inputs, TrainingPass(loss, recording=False), schedule, seed, resume)
     linear.requires_grad_(False)
-    return history
+    return {name: parameter.detach() for name, parameter in learned.items()}, history
+
+
+def _added_layers(learner: LoadedModel, rank: int, seed: int) -> dict[str, nn.Parameter]:
+    """Wrap layers of the language model with low-rank ones, whose weights are returned by the names of earwitness.model.projector.LOW_RANK.
+
+    Their product is added to a layer's weight as it stands (alpha = rank).
+    """
+    torch.manual_seed(stream_seed(seed, "train_projector", "low rank") % 2**63)
+    wrapped = attach_adapter(learner, CHANGED, "language_model", rank, alpha=rank, dropout=0.0)
+    parameters = wrapped.get_base_model().named_parameters()
+    added = {name: parameter for name, parameter in parameters if parameter.requires_grad}
+    renamed = {}
+    for name, parameter in added.items():
+        layer, which = name.removesuffix(".default.weight").rsplit(".", 1)
+        renamed[f"{layer}.{LOW_RANK[which]}"] = parameter
+    return renamed
 
 
 def make_projector(
@@ -107,7 +140,7 @@ def make_projector(
     output: Path,
     history: Path,
 ) -> None:
-    """Train a projector between two halves; write it with its provenance (earwitness.model.projector), and its history (CSV: step, loss,
+    """Train a projector between two halves; write what was learned with its provenance (earwitness.model.projector), and its history (CSV: step, loss,
     learning_rate, accuracy).
 
     An interrupted training goes on from its state beside the output, to the same result.
@@ -126,9 +159,9 @@ def make_projector(
     torch.nn.Module.to(learner.model, device)
     heard = hear(learner, corpus, settings.pool, seed)
     resume = SavedState(output.with_name(f".{output.stem}-in-progress"), {**provenance, "device": device.type})
-    steps = train_projector(learner, heard, settings, seed, resume)
+    learned, steps = train_projector(learner, heard, settings, seed, resume)
     made = {"made_with": f"torch {torch.__version__}", "made_on": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"}
-    save_projector(output, learner.projector.linear.state_dict(), provenance | made)
+    save_projector(output, learned, provenance | made)
     with atomic(history) as temporary:
         steps.to_csv(temporary, index=False)
     resume.remove()
