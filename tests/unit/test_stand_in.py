@@ -25,6 +25,7 @@ from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt, instruction, tokenise
 from earwitness.model.families.qwen2_audio import Qwen2Audio
 from earwitness.model.identity import identified, identify_model, model_files
+from earwitness.model.preflight import stock_differences
 from earwitness.model.qwen_ranks import byte_pairs, ranks_file
 from earwitness.model.stand_in import STAND_INS, TEMPLATES, write_processor, write_stand_in
 from earwitness.prompt_search import opro
@@ -189,6 +190,18 @@ def test_a_model_as_the_hub_has_it_passes_its_preflight_and_what_random_weights_
     assert lines["size of adapters"]["found"].startswith("attention, rank 16: 14,336 trained weights")
     identity = json.loads((tmp_path / "results/checked").read_text())
     assert identity["sha256"] == identified(base).sha256, "what all jobs with the base take for its identity"
+
+
+def test_a_tower_of_16_bits_can_be_trained_beside_after_it_was_compared_in_32(base):
+    """A parameter that was made in inference mode cannot: on a GPU, where towers have 16 bits, training would fail."""
+    loaded = load_model(identified(base))
+    loaded.tower.to(torch.bfloat16)
+    before = {name: parameter.clone() for name, parameter in loaded.tower.named_parameters()}
+    noise = np.random.default_rng(1).standard_normal(8000).astype(np.float32) / 10
+    agreeing, _ = stock_differences(loaded, [noise])
+    assert agreeing < 1e-4
+    for name, parameter in loaded.tower.named_parameters():
+        assert not parameter.is_inference() and torch.equal(parameter, before[name])
 
 
 def test_what_fails_in_a_preflight_is_told_with_what_to_do_and_lets_nothing_start(base, pairs, tmp_path, monkeypatch, capsys):

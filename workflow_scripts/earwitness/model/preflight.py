@@ -364,7 +364,8 @@ def _lora_weights(loaded: LoadedModel, targets: Sequence[str]) -> int:
     return sum(RANK * (module.in_features + module.out_features) for module in reached)
 
 
-@torch.inference_mode()
+# Not torch.inference_mode: the tower's weights come back as new tensors, which are trained beside afterwards.
+@torch.no_grad()
 def stock_differences(loaded: PooledWhisper, waveforms: Sequence[Waveform]) -> tuple[float, float]:
     """How far what the tower gives for the frames of short sounds is from what the library gives for its whole window, in float32,
     relative to its root mean square: (largest with the frames that are used, largest with two frames fewer, which must differ)."""
