@@ -108,6 +108,7 @@ rule assemble_base:
         code=code("assemble_base.py"),
         encoder=plan.half("encoder"),
         language_model=plan.half("language_model"),
+        rank=plan.projector_training["rank"],
     message:
         "Joining an encoder and a language model"
     shell:
@@ -115,6 +116,7 @@ rule assemble_base:
         " --encoder {params.encoder:q}"
         " --language-model {params.language_model:q}"
         " --projectors {input.projectors:q}"
+        " --rank {params.rank}"
         " &> {log:q}"
 
 

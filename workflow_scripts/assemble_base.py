@@ -13,6 +13,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the base goes")
     add_half_arguments(parser)
     parser.add_argument("--projectors", type=Path, nargs="+", required=True, help="of which the one trained between these halves is taken")
+    parser.add_argument("--rank", type=int, default=0, help="of the change of the language model that the projector was trained with")
     args = parser.parse_args()
 
     from earwitness.model.assembly import assemble, save
@@ -21,7 +22,7 @@ def main() -> None:
 
     encoder = load_encoder(folder_of("encoder", args.encoder))
     language_model = load_language_model(folder_of("language_model", args.language_model))
-    projector = fitting_projector(args.projectors, encoder, language_model)
+    projector = fitting_projector(args.projectors, encoder, language_model, args.rank)
     assembled = assemble(encoder, language_model)
     put_projector(assembled, projector)
     save(assembled, args.folder)

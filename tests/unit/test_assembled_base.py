@@ -28,7 +28,7 @@ from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import score
 from earwitness.model.halves import folder_of, load_encoder, load_language_model
 from earwitness.model.identity import identified
-from earwitness.model.projector import fitting_projector, provenance_of, put_projector, save_projector
+from earwitness.model.projector import fitting_projector, provenance_of, put_projector, rank_of, save_projector
 from earwitness.model.projector_training import HeardStimuli, ProjectorSettings, train_projector
 from earwitness.model.tiny_base import QUESTIONS, build_processor
 from earwitness.plan.study import Plan
@@ -338,27 +338,36 @@ def test_a_projector_goes_only_between_the_halves_that_it_was_trained_between(tm
     save_projector(tmp_path / "right.safetensors", weights, {"encoder": encoder.sha256, "language_model": language_model.sha256, "seed": "1"})
     save_projector(tmp_path / "wrong.safetensors", weights, {"encoder": encoder.sha256, "language_model": "0" * 64})
     both = [tmp_path / "wrong.safetensors", tmp_path / "right.safetensors"]
-    assert fitting_projector(both, encoder, language_model) == both[1]
+    assert fitting_projector(both, encoder, language_model, 0) == both[1]
     with pytest.raises(InputError, match=r"model\.projector"):
-        fitting_projector(both[:1], encoder, language_model)
+        fitting_projector(both[:1], encoder, language_model, 0)
     put_projector(loaded, both[1])
     assert torch.equal(linear.weight, torch.full((24, 32), 0.25))
+    layer = "model.language_model.layers.0.self_attn.q_proj"
+    changing = weights | {f"{layer}.low_rank_in": torch.ones(3, 24), f"{layer}.low_rank_out": torch.ones(24, 3)}
+    save_projector(tmp_path / "changing.safetensors", changing, provenance_of(both[1]))
+    assert fitting_projector([*both, tmp_path / "changing.safetensors"], encoder, language_model, 3) == tmp_path / "changing.safetensors"
+    with pytest.raises(InputError, match="none of rank 2"):
+        fitting_projector([*both, tmp_path / "changing.safetensors"], encoder, language_model, 2)
 
 
 def test_no_wording_of_the_projectors_training_can_be_spelled_by_a_prompt_search():
     grammar = Grammar(complete_config({})["prompt"]["question"])
     searched = {phrase.casefold() for phrases in PHRASES.values() for phrase in phrases}
-    wordings = (*projector_questions.QUESTIONS, *projector_questions.NEGATED, *projector_questions.OPENINGS)
+    plain, negated = projector_questions.wordings(8)
+    wordings = (*plain, *negated, *projector_questions.OPENINGS)
     assert len(set(wordings)) == len(wordings)
     assert not {wording.casefold() for wording in wordings} & searched
-    for question in (*projector_questions.QUESTIONS, *projector_questions.NEGATED):
+    assert all(set(few) < set(many) for few, many in zip(projector_questions.wordings(0), (plain, negated), strict=True))
+    for question in (*plain, *negated):
         for opening in projector_questions.OPENINGS:
             assert grammar.parse(f"{opening} {question}".strip()) is None
 
 
-def test_every_format_order_and_place_is_taught_and_negation_turns_the_answer(joined):
+@pytest.mark.parametrize("rank", [0, 8])
+def test_every_format_order_and_place_is_taught_and_negation_turns_the_answer(joined, rank):
     loaded = joined[-1]
-    taught = projector_questions.lessons(loaded)
+    taught = projector_questions.lessons(loaded, rank)
     assert sum(lesson.share for lesson in taught) == pytest.approx(1)
     encode = loaded.processor.tokenizer.encode
     answers = {(prompt.speech, prompt.nonspeech) for lesson in taught for prompt in lesson.prompts}
@@ -366,10 +375,14 @@ def test_every_format_order_and_place_is_taught_and_negation_turns_the_answer(jo
     assert answers == {tuple(tuple(encode(word, add_special_tokens=False)) for word in pair) for pair in pairs}
 
 
+MADE_WITH = {0: {}, 8: {"rank": 8, "steps": 3000, "learning_rate": 0.0007}}
+"""Rank -> config model.projector of the projectors that come with Earwitness, as docs/middle_size.md has it."""
+
+
 @pytest.mark.parametrize("path", Plan(complete_config({"model": {"origin": "assembled"}})).projectors)
 def test_the_projector_that_comes_with_earwitness_is_what_its_command_would_make(path):
-    config = complete_config({"model": {"origin": "assembled"}})
-    provenance = provenance_of(halves.Path(path))
-    assert provenance["questions"] == projector_questions.questions_digest()
+    provenance, rank = provenance_of(halves.Path(path)), rank_of(halves.Path(path))
+    config = complete_config({"model": {"origin": "assembled", "projector": MADE_WITH[rank]}})
+    assert provenance["questions"] == projector_questions.questions_digest(rank)
     settings = Plan(config).projector_training | {"window_ms": config["stimuli"]["window_ms"], "seed": 20260101}
-    assert json.loads(provenance["settings"]) == settings
+    assert {"rank": 0} | json.loads(provenance["settings"]) == settings

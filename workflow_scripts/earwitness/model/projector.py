@@ -22,8 +22,8 @@ def save_projector(path: Path, weights: Mapping[str, torch.Tensor], provenance: 
     """Write a projector, float16, with what it was made of and how.
 
     weights: "weight" (language model's width, encoder's width) and "bias"; and for each layer of the language model that was changed,
-    LAYER.low_rank_in (rank, inputs) and LAYER.low_rank_out (outputs, rank), whose product is added to its weight. provenance: "encoder" and "language_model", the SHA-256s of the
-    halves, and anything else worth knowing.
+    LAYER.low_rank_in (rank, inputs) and LAYER.low_rank_out (outputs, rank), whose product is added to its weight. provenance: "encoder" and
+    "language_model", the SHA-256s of the halves, and anything else worth knowing.
     """
     with atomic(path) as temporary:
         save_file({name: tensor.detach().half().cpu().contiguous() for name, tensor in weights.items()}, temporary, dict(sorted(provenance.items())))
@@ -41,16 +41,25 @@ def provenance_of(path: Path) -> dict[str, str]:
     return found
 
 
-def fitting_projector(candidates: list[Path], encoder: Encoder, language_model: LanguageModel) -> Path:
-    """The first of some projectors that was trained between exactly these halves.
+def rank_of(path: Path) -> int:
+    """The rank of what was added to layers of the language model; 0 where nothing was."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        ranks = (file.get_slice(name).get_shape()[0] for name in file.keys() if name.endswith(f".{LOW_RANK['lora_A']}"))  # noqa: SIM118
+        return next(ranks, 0)
+
+
+def fitting_projector(candidates: list[Path], encoder: Encoder, language_model: LanguageModel, rank: int) -> Path:
+    """The first of some projectors that was trained between exactly these halves, with a change of the language model of this rank.
 
     Raises InputError where none was.
     """
     wanted = {"encoder": encoder.sha256, "language_model": language_model.sha256}
     for path in candidates:
-        if provenance_of(path).items() >= wanted.items():
+        if provenance_of(path).items() >= wanted.items() and rank_of(path) == rank:
             return path
-    raise InputError("model.projector: none was trained between these halves; set model.projector.origin to trained, which needs a GPU")
+    raise InputError(
+        f"model.projector: none of rank {rank} was trained between these halves; set model.projector.origin to trained, which needs a GPU"
+    )
 
 
 @torch.no_grad()
@@ -62,7 +71,13 @@ def put_projector(assembled: LoadedModel, path: Path) -> None:
     for layer in sorted({name.rpartition(".")[0] for name in weights} - {""}):
         first, then = (weights.pop(f"{layer}.{factor}", None) for factor in LOW_RANK.values())
         changed = parameters.get(f"{layer}.weight")
-        if first is None or then is None or changed is None or first.shape[:1] != then.shape[1:] or (*then.shape[:1], *first.shape[1:]) != changed.shape:
+        if (
+            first is None
+            or then is None
+            or changed is None
+            or first.shape[:1] != then.shape[1:]
+            or (*then.shape[:1], *first.shape[1:]) != changed.shape
+        ):
             raise InputError(f"{path}: {layer} does not fit this language model; run train_projector again")
         changed += (then @ first).to(changed)
     shapes = {name: tensor.shape for name, tensor in linear.state_dict().items()}

@@ -31,6 +31,10 @@ QUESTIONS = (
     "Sort this audio by whether it has speech.",
     "Find out whether words are uttered in this recording.",
     "Mark the clip as speech if a human talks in it.",
+)
+"""Wordings whose "yes" means speech."""
+
+FURTHER_QUESTIONS = (
     "Do the sounds come from a talker?",
     "Has somebody uttered a word in this clip?",
     "Is language being spoken?",
@@ -44,7 +48,7 @@ QUESTIONS = (
     "Is there a talker behind the noise?",
     "The label of this clip is speech. Is that correct?",
 )
-"""Wordings whose "yes" means speech."""
+"""Likewise, asked besides where the language model learns too."""
 
 NEGATED = (
     "Is the audio free of speaking voices?",
@@ -59,6 +63,10 @@ NEGATED = (
     "Did you hear no voice that speaks?",
     "Is this only noise or another sound, with no talking?",
     "Can it be said that the recording holds no speech at all?",
+)
+"""Wordings whose "yes" means no speech; asked for yes or no alone."""
+
+FURTHER_NEGATED = (
     "Is everybody silent in this clip?",
     "Is it wrong to say that someone is talking?",
     "Does the sound have nothing to do with talking?",
@@ -76,7 +84,7 @@ NEGATED = (
     "I think nobody talks here. Am I right?",
     "The label of this clip is: no speech. Is that correct?",
 )
-"""Wordings whose "yes" means no speech; asked for yes or no alone."""
+"""Likewise, asked besides where the language model learns too."""
 
 OPENINGS = (
     "",
@@ -93,9 +101,15 @@ OPENINGS = (
 """What may stand before a wording."""
 
 
-def questions_digest() -> str:
+def wordings(rank: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is asked in training, plainly and negated. rank: earwitness.model.projector_training.ProjectorSettings."""
+    return (QUESTIONS + FURTHER_QUESTIONS, NEGATED + FURTHER_NEGATED) if rank else (QUESTIONS, NEGATED)
+
+
+def questions_digest(rank: int) -> str:
     """SHA-256 over all wordings: a projector that learned from others was made before they changed."""
-    return hashlib.sha256("\n".join((*QUESTIONS, "", *NEGATED, "", *OPENINGS)).encode()).hexdigest()
+    plain, negated = wordings(rank)
+    return hashlib.sha256("\n".join((*plain, "", *negated, "", *OPENINGS)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -106,14 +120,15 @@ class Lesson:
     prompts: tuple[TokenisedPrompt, ...]
 
 
-def lessons(loaded: LoadedModel) -> list[Lesson]:
+def lessons(loaded: LoadedModel, rank: int) -> list[Lesson]:
     """Every wording with every opening, in each answer format, before and after the sound; a third of the sounds come after."""
-    kinds = [("letters", QUESTIONS, 0.4), ("words", QUESTIONS, 0.2), ("yes_no", QUESTIONS, 0.2), ("yes_no", NEGATED, 0.2)]
+    plain, negated = wordings(rank)
+    kinds = [("letters", plain, 0.4), ("words", plain, 0.2), ("yes_no", plain, 0.2), ("yes_no", negated, 0.2)]
     taught = []
     for answer_format, questions, share in kinds:
         for place, weight in (("before", 2 / 3), ("after", 1 / 3)):
             prompts = _tokenised(loaded, questions, answer_format, place)
-            taught.append(Lesson(share * weight, tuple(map(turned_round, prompts) if questions is NEGATED else prompts)))
+            taught.append(Lesson(share * weight, tuple(map(turned_round, prompts) if questions is negated else prompts)))
     return taught
 
 

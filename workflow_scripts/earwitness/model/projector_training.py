@@ -84,7 +84,7 @@ def train_projector(
     """
     device = learner.device
     end_of_turn = learner.processor.tokenizer.eos_token_id
-    taught = lessons(learner)
+    taught = lessons(learner, settings.rank)
     shares = np.array([lesson.share for lesson in taught])
     linear = learner.projector.linear
     n_tokens = heard.outputs.shape[1]
@@ -140,8 +140,8 @@ def make_projector(
     output: Path,
     history: Path,
 ) -> None:
-    """Train a projector between two halves; write what was learned with its provenance (earwitness.model.projector), and its history (CSV: step, loss,
-    learning_rate, accuracy).
+    """Train a projector between two halves; write what was learned with its provenance (earwitness.model.projector), and its history
+    (CSV: step, loss, learning_rate, accuracy).
 
     An interrupted training goes on from its state beside the output, to the same result.
     """
@@ -150,7 +150,7 @@ def make_projector(
         "encoder": encoder.sha256,
         "language_model": language_model.sha256,
         "corpus": hashlib.sha256("\n".join(data).encode()).hexdigest(),
-        "questions": questions_digest(),
+        "questions": questions_digest(settings.rank),
         "settings": json.dumps(asdict(settings) | {"window_ms": corpus.window_ms, "seed": seed}, sort_keys=True),
         "code": loaded_code_identity(),
     }
