@@ -1,5 +1,6 @@
 """A model that is not whole answers nothing: every program that loads one ends in one line that names the file and says what to do."""
 
+import inspect
 import json
 import re
 import shutil
@@ -11,10 +12,12 @@ from model_programs import CPU, PROGRAMS, arguments, make_study, write_detector
 from safetensors.torch import load_file, save_file
 from transformers import Qwen2AudioConfig
 
+import detect_speech
 import identify_model
 import predict_adapter
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
+from earwitness.model import prediction_jobs
 from earwitness.model.checkpoint import INDEX, WEIGHTS, tensors_in, verify_checkpoint
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.loading import load_model
@@ -303,3 +306,20 @@ def test_an_adapter_of_another_base_is_refused_by_the_base(folder, study, tmp_pa
 
 def test_the_names_in_a_file_are_those_of_the_format(folder):
     assert tensors_in(folder / WEIGHTS) == {name: weight.numel() for name, weight in load_file(folder / WEIGHTS).items()}
+
+
+@pytest.mark.parametrize("program", [program for program in PROGRAMS if program is not detect_speech], ids=lambda program: program.__name__)
+def test_every_program_loads_the_base_in_the_memory_that_it_is_told(program, folder, study, tmp_path, monkeypatch):
+    """A full-size base in the memory of a small card is loaded compactly everywhere, or nowhere."""
+    asked = {}
+
+    def load(*arguments, **named):
+        asked.update(inspect.signature(load_model).bind(*arguments, **named).arguments)
+        raise InputError("seen")
+
+    monkeypatch.setattr(prediction_jobs, "load_model", load)
+    given = [*map(str, arguments(program, study, folder, tmp_path)), "--memory", "compact"]
+    monkeypatch.setattr("sys.argv", [program.__name__, *given])
+    with pytest.raises(SystemExit, match="seen"):
+        program.main()
+    assert asked["memory"] == "compact"

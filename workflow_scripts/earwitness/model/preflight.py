@@ -113,7 +113,7 @@ class _Look:
         self._trained = self._config.get("earwitness_stand_in") is not True
         self._published = self._config.get("text_config", {}).get("vocab_size") == PUBLISHED_VOCABULARY
         self._found: dict[str, Any] = {}
-        self._clips = _clips(DURATIONS_MS)
+        self._clips = noise_clips(DURATIONS_MS)
 
     @property
     def costs(self) -> Costs:
@@ -252,7 +252,7 @@ class _Look:
     def _asking(self, loaded: LoadedModel) -> Line:
         count = 16 if self._spec.memory == "compact" or self._device.type == "cpu" else 128
         scorer = Scorer(loaded, [tokenise(loaded, Prompt(QUESTION))])
-        clips = _clips([min(2000, 1000 * loaded.longest_waveform // SAMPLE_RATE)] * count)
+        clips = noise_clips([min(2000, 1000 * loaded.longest_waveform // SAMPLE_RATE)] * count)
         times = []
         for _ in range(BATCHES_TIMED + 1):
             started = time.perf_counter()
@@ -277,7 +277,7 @@ class _Look:
     def _training(self, loaded: LoadedModel) -> Line:
         names = [f"{place:02d}" for place in range(ROWS)]
         longest = min(2000, 1000 * loaded.longest_waveform // SAMPLE_RATE)
-        clips = [_voiced(longest, place) if place % 2 else clip for place, clip in enumerate(_clips([longest] * ROWS))]
+        clips = [_voiced(longest, place) if place % 2 else clip for place, clip in enumerate(noise_clips([longest] * ROWS))]
         sounds = StimulusSource(lambda _: iter([(names, clips)]), lambda waveforms: encode_waveforms(loaded, waveforms))
         split = pd.DataFrame({"stimulus_id": names, "label": ["NONSPEECH", "SPEECH"] * (ROWS // 2), "part": "train"})
         data = training_set(loaded, sounds, split, "published")
@@ -343,7 +343,7 @@ class _Look:
         )
 
 
-def _clips(durations_ms: Sequence[int]) -> list[Waveform]:
+def noise_clips(durations_ms: Sequence[int]) -> list[Waveform]:
     """Noise at -20 dBFS, one clip for each duration."""
     return [
         (0.1 * stream(1, "preflight", place).standard_normal(round(milliseconds * SAMPLE_RATE / 1000))).astype(np.float32)
