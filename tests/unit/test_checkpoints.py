@@ -22,6 +22,7 @@ from earwitness.model.checkpoint import INDEX, WEIGHTS, tensors_in, verify_check
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.loading import load_model
 from earwitness.model.identity import BASE_OF_ADAPTER, identified, model_digest
+from earwitness.model.identity import identify_model as describe_model
 from earwitness.prompt_search.opro import load_writer
 
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{0:064d}\nsize 1986312\n"
@@ -317,6 +318,7 @@ def test_every_program_loads_the_base_in_the_memory_that_it_is_told(program, fol
         asked.update(inspect.signature(load_model).bind(*arguments, **named).arguments)
         raise InputError("seen")
 
+    write_json(study / "adapter" / BASE_OF_ADAPTER, describe_model(folder, "base", None))
     monkeypatch.setattr(prediction_jobs, "load_model", load)
     given = [*map(str, arguments(program, study, folder, tmp_path)), "--memory", "compact"]
     monkeypatch.setattr("sys.argv", [program.__name__, *given])
