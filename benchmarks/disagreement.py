@@ -62,7 +62,7 @@ def balanced_accuracy(says_speech: np.ndarray, speech: np.ndarray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shards", type=Path, nargs="+", help="stimuli with audio (Parquet)")
-    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder, such as data/models/tiny")
+    parser.add_argument("--base", type=Path, required=True, help="checkpoint folder, such as data/models/tiny/base")
     parser.add_argument("--stimuli", type=int, default=1000)
     args = parser.parse_args()
 

@@ -54,7 +54,7 @@ class Study:
         return sorted((self.folder / "results/stimuli" / stimulus_set).glob("shard-*.parquet"))
 
     def features(self, stimulus_set: str) -> list[Path]:
-        return [self.folder / "results/features" / stimulus_set / shard.name for shard in self.shards(stimulus_set)]
+        return [self.folder / "results/features/base" / stimulus_set / shard.name for shard in self.shards(stimulus_set)]
 
     def split(self, name: str) -> Path:
         return self.folder / f"results/splits/{name}.csv"
@@ -63,14 +63,14 @@ class Study:
         return self.folder / f"results/audit/{name}/gate.json"
 
     def adapter(self, recipe: str, split: str, seed: int) -> Path:
-        return self.folder / f"results/adapters/{recipe}/{split}/seed-{seed}"
+        return self.folder / f"results/adapters/base/{recipe}/{split}/seed-{seed}"
 
     def predictions(self, stimulus_set: str, recipe: str, split: str, seed: int) -> Path:
-        return self.folder / f"results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet"
+        return self.folder / f"results/predictions/{stimulus_set}/adapters/base/{recipe}-{split}-seed-{seed}.parquet"
 
     def model_arguments(self) -> list[Any]:
-        model = self.config["model"]
-        base = model["path"] if model["origin"] == "path" else self.folder / "data/models" / model["origin"]
+        model = self.config["models"]["base"]
+        base = model["path"] if model["origin"] == "path" else self.folder / "data/models" / model["origin"] / "base"
         identity = self.folder / "results/models/base.identity.json"
         options = ["--quantisation", model["quantisation"], "--memory", self.config["resources"]["memory"], "--threads", 1]
         return ["--base", base, "--identity", identity, *options]

@@ -1,6 +1,6 @@
 """What the workflow costs as it grows: recordings on disk, through stimuli and features, to the base model's predictions.
 
-    PYTHONPATH=workflow_scripts:tests python benchmarks/scale.py --base data/models/tiny 200x1 2000x10 2000x1
+    PYTHONPATH=workflow_scripts:tests python benchmarks/scale.py --base data/models/tiny/base 200x1 2000x10 2000x1
 
 Each size is recordings x shards: half speech and half sounds of synthetic noise, two clips of each, 25 stimuli of each clip. Every size
 runs in a folder of its own, by Snakemake, one job at a time, on one core. Prints how long a dry run takes, and for each rule its jobs,
@@ -33,7 +33,7 @@ from earwitness.core.randomness import stream
 CLIPS_PER_RECORDING = 2
 RECORDING_S = 4.0
 POLL_S = 0.1
-TARGETS = ["results/stimuli/factorial/index.parquet", "results/predictions/factorial/zeroshot.parquet"]
+TARGETS = ["results/stimuli/factorial/index.parquet", "results/predictions/factorial/zeroshot/base.parquet"]
 
 
 @dataclass
@@ -81,7 +81,7 @@ def write_checkout(folder: Path, base: Path, recordings: int, shards: int) -> No
     settings: dict[str, Any] = {
         "sources": {name: {"origin": "path", "path": f"recordings/{name}"} for name in ("voxconverse", "esc50")} | {"fsd50k": {"origin": "none"}},
         "clips": {"per_source": CLIPS_PER_RECORDING},
-        "model": {"origin": "path", "path": str(base.resolve())},
+        "models": {"base": {"origin": "path", "path": str(base.resolve())}},
         "resources": {"stimulus_shards": shards},
     }
     (folder / "scale.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")

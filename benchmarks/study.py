@@ -122,7 +122,7 @@ def main() -> None:
     settings.write_text(
         yaml.safe_dump(
             {
-                "model": {"path": base, "quantisation": quantisation},
+                "models": {"base": {"path": base, "quantisation": quantisation}},
                 "prompt_search": {"opro": {"path": writer, "quantisation": quantisation}},
             }
         )

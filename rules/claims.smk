@@ -30,7 +30,8 @@ rule judge_claims:
     params:
         code=code("judge_claims.py"),
         names=list(plan.claim_tables),
-        model=plan.model_name("base")[0],
+        model=FIRST,
+        repository=plan.model_name(FIRST)[0],
         confidence=config["statistics"]["confidence"],
     message:
         "Judging the claims of the published study"
@@ -38,6 +39,7 @@ rule judge_claims:
         "python workflow_scripts/judge_claims.py {input.claims:q} {output.verdicts:q}"
         " --tables {input.tables:q}"
         " --names {params.names:q}"
-        " --model {params.model:q}"
+        " --model {params.model}"
+        " --repository {params.repository:q}"
         " --confidence {params.confidence}"
         " &> {log:q}"

@@ -24,7 +24,7 @@ from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, expect
 from earwitness.provenance.end_of_run import told_at_the_end
 from earwitness.provenance.run_log import errors_since, record_run
 from earwitness.provenance.watching import Watcher
-from earwitness.systems import BASE, PROBES, System
+from earwitness.systems import PROBES, System, with_model
 
 try:
     config = complete_config(config)
@@ -42,12 +42,10 @@ try:
 except InputError as error:
     sys.exit(f"error: {error}")
 
-# The embedded and the assembled base are of Qwen2-Audio's classes; which family a base from elsewhere is of, its own folder says.
-NEVER_RUN = (
-    files_of_other_families("qwen2_audio") if config["model"]["origin"] in ("tiny", "assembled") else frozenset()
-)
-CODE = code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"), NEVER_RUN)
-MODEL_MB = {"tiny": 4000, "assembled": 8000}.get(config["model"]["origin"], 32000)
+CODE = {
+    family: code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"), never_run)
+    for family, never_run in (("qwen2_audio", files_of_other_families("qwen2_audio")), ("any", frozenset()))
+}
 WATCHER = Watcher(
     Path("results/logs"),
     Path("results/benchmarks"),
@@ -55,7 +53,9 @@ WATCHER = Watcher(
     sys.stderr,
     sys.stderr.isatty() and os.environ.get("TERM") != "dumb",
 )
-AUDIO, ENCODED = paths.stimuli("factorial", plan.shards), paths.features("factorial", plan.shards)
+AUDIO = paths.stimuli("factorial", plan.shards)
+# What files call the first model: its adapter is handed over.
+FIRST = plan.first_model
 
 
 wildcard_constraints:
@@ -68,20 +68,53 @@ wildcard_constraints:
     draw=r"\d+",
     fold=r"\d+",
     sources=r"\d+",
-    experiment="[a-z][a-z0-9_]*",
+    experiment="|".join(map(re.escape, plan.experiments)),
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
     detector="silero|webrtc|energy|firered|pyannote",
     probe="|".join(PROBES),
     proposer="edits|opro|paraphrases",
-    system=r"base|[a-z][a-z0-9_]*-grouped-seed-\d+",
+    system=r"([a-z0-9_]+\.)?(base|[a-z][a-z0-9_]*-grouped-seed-\d+)",
     stimulus_set="factorial|baseline",
-    model="base|encoder|language_model|proposer",
+    model="|".join(plan.models),
+    checkpoint="|".join(plan.fetchable),
 
 
-def code(program):
-    """What a job depends on of its program: the meaning of its code and of all that it imports."""
-    return CODE[program]
+def code(program, model=None):
+    """What a job depends on of its program: the meaning of its code and of all that it imports.
+
+    A tiny or assembled model is of Qwen2-Audio's classes, so its jobs never run other families; which family a model
+    from elsewhere is of, its own folder says.
+    """
+    made_here = model is None or config["models"][model]["origin"] in ("tiny", "assembled")
+    return CODE["qwen2_audio" if made_here else "any"][program]
+
+
+def code_for_model(program):
+    """The same for a job of the model that its wildcards name."""
+    return lambda wildcards: code(program, model_of(wildcards))
+
+
+def of_model(*keys):
+    """A setting of the model that a job's wildcards name."""
+
+    def setting(wildcards):
+        value = config["models"][model_of(wildcards)]
+        for key in keys:
+            value = value[key]
+        return value
+
+    return setting
+
+
+def mb_of(model):
+    """Memory for a model."""
+    return {"tiny": 4000, "assembled": 8000}.get(config["models"][model]["origin"], 32000)
+
+
+def model_mb(wildcards):
+    """Memory for the model that a job's wildcards name."""
+    return mb_of(model_of(wildcards))
 
 
 def as_json_of(value):
@@ -102,19 +135,29 @@ def as_json(*keys):
 
 
 def model_folder(model):
-    """The base or the proposer. The date of a folder on disk says nothing; its identity follows its files."""
+    """A model under study or the proposer. The date of a folder on disk says nothing; its identity follows its files."""
     folder = plan.model_folder(model)
     return ancient(folder) if model in MODELS_ON_DISK else folder
 
 
-def files_of_model(wildcards):
+def base_of(wildcards):
+    """The folder of the model that a job's wildcards name."""
+    return model_folder(model_of(wildcards))
+
+
+def identity_of(wildcards):
+    """Which model is in that folder, known where its preflight let it pass."""
+    return plan.identity(model_of(wildcards))
+
+
+def files_of_checkpoint(wildcards):
     """What the identity of a model depends on: every file of a folder on disk, or the folder that a rule makes."""
-    return MODELS_ON_DISK.get(wildcards.model, plan.model_folder(wildcards.model))
+    return MODELS_ON_DISK.get(wildcards.checkpoint, plan.model_folder(wildcards.checkpoint))
 
 
 def files_of_halves(wildcards):
-    """What an assembled base is made of: every file of a folder on disk, or the folder that a rule makes; packages have none here."""
-    return [path for folder in plan.folders_of_halves for path in HALVES_ON_DISK.get(folder, [folder])]
+    """What an assembled model is made of: every file of a folder on disk, or the folder that a rule makes; packages have none here."""
+    return [path for folder in plan.folders_of_halves(wildcards.model) for path in HALVES_ON_DISK.get(folder, [folder])]
 
 
 def writer_of(wildcards):
@@ -129,9 +172,14 @@ def temporary_on_request(features):
 
 def adapter_of(wildcards):
     """The adapter that the names of a rule's files stand for."""
-    return System("adapter", wildcards.recipe, wildcards.split, int(wildcards.seed))
+    return System("adapter", wildcards.recipe, wildcards.split, int(wildcards.seed), model=wildcards.model)
 
 
 def system_of(wildcards):
     """The base or the adapter that the names of a rule's files stand for."""
     return System.parse(wildcards.system)
+
+
+def model_of(wildcards):
+    """The model that the names of a rule's files stand for, or that of their system."""
+    return wildcards.get("model") or system_of(wildcards).model

@@ -124,7 +124,7 @@ rule compare_systems:
 rule compare_test_sizes:
     """The same systems and test sources with few items and with many, to show what a small test set can resolve."""
     input:
-        predictions=paths.predictions("factorial", [BASE, *plan.honest_arms]),
+        predictions=paths.predictions("factorial", [*plan.bases, *plan.honest_arms]),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:
@@ -168,7 +168,11 @@ rule measure_experiment:
     """Every recipe and split of an experiment, per seed; folds together test every source; accuracy by training sources."""
     input:
         predictions=lambda wildcards: paths.predictions(
-            "factorial", [BASE, *plan.experiment(wildcards.experiment).adapters]
+            "factorial",
+            [
+                *plan.of(plan.experiment(wildcards.experiment).model, plan.bases),
+                *plan.experiment(wildcards.experiment).adapters,
+            ],
         ),
         index="results/stimuli/factorial/index.parquet",
         splits=lambda wildcards: expand(
@@ -283,8 +287,10 @@ rule measure_phases:
     """Balanced accuracy from phase to phase: detectors, zero-shot, the best question, fine-tuned, ensemble."""
     input:
         predictions=paths.predictions("factorial", plan.honest_systems),
-        prompts=["results/prompts/base/predictions.parquet"] * (BASE in plan.searched_systems),
-        gains=["results/tables/prompts.csv"] * (BASE in plan.searched_systems),
+        prompts=[
+            f"results/prompts/{system}/predictions.parquet" for system in plan.bases if system in plan.searched_systems
+        ],
+        gains=["results/tables/prompts.csv"] * bool(set(plan.bases) & set(plan.searched_systems)),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:
@@ -317,7 +323,7 @@ rule measure_phases:
 rule list_errors:
     """Which unseen stimuli the base and every honest adapter get wrong, and the share per class, category, duration and SNR."""
     input:
-        predictions=paths.predictions("factorial", [BASE, *plan.honest_arms]),
+        predictions=paths.predictions("factorial", [*plan.bases, *plan.honest_arms]),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
     output:

@@ -1,8 +1,8 @@
 """Evaluation: what every adapter answers to stimuli that it did not train on, its seeds as one, and how far to trust the scores.
 
 in   an adapter, the base model, stimuli, splits and their gates
-out  results/predictions/{stimulus_set}/adapters/{recipe}-{split}-seed-{seed}.parquet    earwitness.tables.predictions.PREDICTIONS
-     results/predictions/{stimulus_set}/ensembles/{recipe}-{split}.parquet               earwitness.tables.predictions.PREDICTIONS
+out  results/predictions/{stimulus_set}/adapters/{model}/{recipe}-{split}-seed-{seed}.parquet    earwitness.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/ensembles/{model}/{recipe}-{split}.parquet               earwitness.tables.predictions.PREDICTIONS
      results/calibration/fits.csv, reliability.csv    earwitness.tables.calibration.CALIBRATION_FITS, RELIABILITY
      results/calibration/{system}.tuning.json         what was fitted, and on what
      results/tables/calibration.csv                   earwitness.tables.calibration.CALIBRATION
@@ -15,8 +15,8 @@ for together in plan.asked_together:
         name:
             f"predict_adapter_{together.number}"
         input:
-            base=model_folder("base"),
-            identity=plan.base_identity,
+            base=model_folder(together.model),
+            identity=plan.identity(together.model),
             question=plan.question_trained_with(together.adapters[0]),
             configs=paths.adapters(together.adapters, "adapter_config.json"),
             # lie beside their configurations
@@ -36,18 +36,18 @@ for together in plan.asked_together:
             "../envs/gpu.yaml"
         threads: 1
         resources:
-            mem_mb=MODEL_MB,
+            mem_mb=mb_of(together.model),
             runtime=60 + 15 * len(together.adapters),
             gpu=config["resources"]["gpus_per_prediction"],
             batch_size=str(config["resources"]["batch_size"]),
             memory=config["resources"]["memory"],
         params:
-            code=code("predict_adapter.py"),
+            code=code("predict_adapter.py", together.model),
             systems=list(map(str, together.adapters)),
             splits=together.splits,
             prompt=as_json("prompt"),
             level=as_json_of(plan.level_of(together.adapters[0])),
-            quantisation=config["model"]["quantisation"],
+            quantisation=config["models"][together.model]["quantisation"],
         message:
             "Asking {params.systems} about the stimuli"
         shell:
@@ -77,14 +77,15 @@ rule ensemble_seeds:
     """The seeds of one recipe as one system: majority vote, and mean log-odds."""
     input:
         predictions=lambda wildcards: paths.predictions(
-            wildcards.stimulus_set, plan.seeds_of(wildcards.recipe, wildcards.split)
+            wildcards.stimulus_set,
+            plan.seeds_of(System("adapter", wildcards.recipe, wildcards.split, model=wildcards.model)),
         ),
     output:
-        predictions="results/predictions/{stimulus_set}/ensembles/{recipe}-{split}.parquet",
+        predictions="results/predictions/{stimulus_set}/ensembles/{model}/{recipe}-{split}.parquet",
     log:
-        "results/logs/ensemble_seeds/{stimulus_set}-{recipe}-{split}.log",
+        "results/logs/ensemble_seeds/{model}-{stimulus_set}-{recipe}-{split}.log",
     benchmark:
-        "results/benchmarks/ensemble_seeds/{stimulus_set}-{recipe}-{split}.tsv"
+        "results/benchmarks/ensemble_seeds/{model}-{stimulus_set}-{recipe}-{split}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -93,7 +94,7 @@ rule ensemble_seeds:
     params:
         code=code("ensemble_seeds.py"),
     message:
-        "Combining the seeds of {wildcards.recipe} trained on {wildcards.split}"
+        "Combining the seeds of {wildcards.model}, recipe {wildcards.recipe}, trained on {wildcards.split}"
     shell:
         "python workflow_scripts/ensemble_seeds.py {input.predictions:q}"
         " --output {output.predictions:q}"

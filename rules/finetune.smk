@@ -1,7 +1,7 @@
-"""Fine-tuning: one adapter per recipe, split and seed.
+"""Fine-tuning: one adapter per model, recipe, split and seed.
 
 in   the base model, stimuli (encoded once, for recipes outside the audio tower), a split and its gate
-out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_model.safetensors (peft's layout), history.csv,
+out  results/adapters/{model}/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_model.safetensors (peft's layout), history.csv,
      base.json (earwitness.model.identity.IDENTITY), costs.json (time, memory, size; not the same twice)
 """
 
@@ -9,39 +9,39 @@ out  results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json, adapter_
 rule train_adapter:
     """LoRA with the loss on the answer token alone; starts only behind the split's gate."""
     input:
-        base=model_folder("base"),
-        identity=plan.base_identity,
+        base=base_of,
+        identity=identity_of,
         question=lambda wildcards: plan.question_trained_with(adapter_of(wildcards)),
         shards=AUDIO,
         features=lambda wildcards: plan.features_of(adapter_of(wildcards), "factorial"),
         split="results/splits/{split}.csv",
         gate="results/audit/{split}/gate.json",
     output:
-        config="results/adapters/{recipe}/{split}/seed-{seed}/adapter_config.json",
-        weights="results/adapters/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
-        base="results/adapters/{recipe}/{split}/seed-{seed}/base.json",
-        history="results/adapters/{recipe}/{split}/seed-{seed}/history.csv",
-        costs="results/adapters/{recipe}/{split}/seed-{seed}/costs.json",
+        config="results/adapters/{model}/{recipe}/{split}/seed-{seed}/adapter_config.json",
+        weights="results/adapters/{model}/{recipe}/{split}/seed-{seed}/adapter_model.safetensors",
+        base="results/adapters/{model}/{recipe}/{split}/seed-{seed}/base.json",
+        history="results/adapters/{model}/{recipe}/{split}/seed-{seed}/history.csv",
+        costs="results/adapters/{model}/{recipe}/{split}/seed-{seed}/costs.json",
     log:
-        "results/logs/train_adapter/{recipe}-{split}-seed-{seed}.log",
+        "results/logs/train_adapter/{model}-{recipe}-{split}-seed-{seed}.log",
     benchmark:
-        "results/benchmarks/train_adapter/{recipe}-{split}-seed-{seed}.tsv"
+        "results/benchmarks/train_adapter/{model}-{recipe}-{split}-seed-{seed}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=model_mb,
         runtime=lambda wildcards, attempt: 240 * attempt,
         gpu=1,
         memory=config["resources"]["memory"],
     params:
-        code=code("train_adapter.py"),
+        code=code_for_model("train_adapter.py"),
         folder=lambda wildcards, output: str(Path(output.config).parent),
         recipe=as_json("finetuning", "recipes", "{recipe}"),
         prompt=as_json("prompt"),
-        quantisation=config["model"]["quantisation"],
+        quantisation=of_model("quantisation"),
     message:
-        "Fine-tuning {wildcards.recipe} on {wildcards.split}, seed {wildcards.seed}"
+        "Fine-tuning {wildcards.model}, recipe {wildcards.recipe}, on {wildcards.split}, seed {wildcards.seed}"
     shell:
         "python workflow_scripts/train_adapter.py {input.shards:q}"
         " --features {input.features:q}"

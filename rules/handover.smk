@@ -1,6 +1,6 @@
 """Hand-over: one adapter with everything that a detector needs, and how well it finds speech in whole recordings.
 
-in   adapters of the grouped split, their answers on development sources, calibrations, tables of accuracy
+in   adapters of the first model on the grouped split, their answers on development sources, calibrations, tables of accuracy
 out  results/detector/    adapter in peft's layout, prompt.json, calibration.json, detector.json, and the model card README.md
      results/detector/segments.json           how it follows recordings, tuned on development recordings
      results/tables/detection.csv             earwitness.tables.detection.DETECTION
@@ -13,16 +13,20 @@ DETECTOR_FILES = expand(
 )
 
 
+# The arms among which the one that is handed over is chosen.
+HANDED_OVER = plan.of(FIRST, plan.honest_arms)
+
+
 rule hand_over_adapter:
     """The best recipe's median seed, chosen on development sources of the split that passed its audit."""
     input:
         template="workflow_scripts/earwitness/report/model_card.md.jinja",
-        predictions=paths.predictions("factorial", plan.honest_arms),
-        adapters=paths.adapters(plan.honest_arms, "adapter_config.json"),
+        predictions=paths.predictions("factorial", HANDED_OVER),
+        adapters=paths.adapters(HANDED_OVER, "adapter_config.json"),
         # lie beside their configurations
-        weights=paths.adapters(plan.honest_arms, "adapter_model.safetensors"),
-        identity=paths.model_identity("base"),
-        question=plan.chosen_question,
+        weights=paths.adapters(HANDED_OVER, "adapter_model.safetensors"),
+        identity=paths.model_identity(FIRST),
+        question=plan.chosen_question(FIRST),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
         study=AUDIO,
@@ -59,13 +63,13 @@ rule hand_over_adapter:
         runtime=30,
     params:
         code=code("hand_over_adapter.py"),
-        systems=list(map(str, plan.honest_arms)),
+        systems=list(map(str, HANDED_OVER)),
         folder=lambda wildcards, output: str(Path(output.card).parent),
-        base_folder=plan.model_folder("base"),
-        terms=as_json_of(plan.base_terms),
+        base_folder=plan.model_folder(FIRST),
+        terms=as_json_of(plan.terms(FIRST)),
         origins=as_json_of({name: config["sources"][name]["origin"] for name in plan.datasets("factorial")}),
-        quantisation=config["model"]["quantisation"],
-        recipes=as_json_of(plan.recipes_of(plan.honest_arms)),
+        quantisation=config["models"][FIRST]["quantisation"],
+        recipes=as_json_of(plan.recipes_of(HANDED_OVER)),
         prompt=as_json("prompt"),
         stimuli=as_json_of(plan.stimulus_settings("factorial")),
         statistics=as_json("statistics"),
@@ -107,7 +111,7 @@ rule tune_segments:
         # read through the tables, with the annotations beside them
         files=[path for dataset in plan.datasets("factorial") for path in recordings.inputs(dataset)],
         split="results/splits/grouped.csv",
-        base=model_folder("base"),
+        base=model_folder(FIRST),
         # its folder is named
         detector=DETECTOR_FILES,
     output:
@@ -120,12 +124,12 @@ rule tune_segments:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=mb_of(FIRST),
         runtime=120,
         gpu=1,
         memory=config["resources"]["memory"],
     params:
-        code=code("tune_segments.py"),
+        code=code("tune_segments.py", FIRST),
         folder=lambda wildcards, output: str(Path(output.segments).parent),
         seconds=config["detection"]["seconds"],
         seed=config["seed"],
@@ -151,9 +155,9 @@ rule measure_detection:
         # read through the tables, with the annotations beside them
         files=[path for dataset in plan.datasets("factorial") for path in recordings.inputs(dataset)],
         split="results/splits/grouped.csv",
-        base=model_folder("base"),
+        base=model_folder(FIRST),
         # its folder is named
-        detector=[*DETECTOR_FILES, "results/detector/segments.json"] if plan.honest_arms else [],
+        detector=[*DETECTOR_FILES, "results/detector/segments.json"] if HANDED_OVER else [],
     output:
         table=report(
             "results/tables/detection.csv",
@@ -171,13 +175,13 @@ rule measure_detection:
         "../envs/dev.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=mb_of(FIRST),
         runtime=120,
         gpu=1,
         memory=config["resources"]["memory"],
     params:
-        code=code("measure_detection.py"),
-        folder=["results/detector"] if plan.honest_arms else [],
+        code=code("measure_detection.py", FIRST),
+        folder=["results/detector"] if HANDED_OVER else [],
         detectors=config["detectors"],
         seconds=config["detection"]["seconds"],
         confidence=config["statistics"]["confidence"],

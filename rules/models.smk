@@ -1,13 +1,13 @@
-"""Models: the base, trained here or fetched, and the language model that proposes questions.
+"""Models: those under study, trained here or fetched, and the language model that proposes questions.
 
-out  data/models/tiny/    a Qwen2-Audio checkpoint in the standard layout, trained on the embedded base corpus
-     data/models/hub/{model}/    a pinned snapshot: the base, a half of an assembled one, or the proposer
-     data/models/projector.safetensors    between the halves of an assembled base, see earwitness.model.projector
-     data/models/assembled/    an encoder and a language model in one Qwen2-Audio checkpoint
-     results/models/tiny_history.csv, results/models/projector_history.csv    step, loss, learning_rate, accuracy
-     results/models/{model}.identity.json    earwitness.model.identity.IDENTITY
-     results/models/base.checked.json        the same of a base that passed its preflight
-     results/preflight.md, results/preflight.json    what was looked at, see earwitness.model.preflight
+out  data/models/tiny/{model}/    a Qwen2-Audio checkpoint in the standard layout, trained on the embedded base corpus
+     data/models/hub/{checkpoint}/    a pinned snapshot: a model, a half of an assembled one (MODEL-encoder), or the proposer
+     data/models/{model}.projector.safetensors    between the halves of an assembled model, see earwitness.model.projector
+     data/models/assembled/{model}/    an encoder and a language model in one Qwen2-Audio checkpoint
+     results/models/{model}.tiny_history.csv, {model}.projector_history.csv    step, loss, learning_rate, accuracy
+     results/models/{checkpoint}.identity.json    earwitness.model.identity.IDENTITY
+     results/models/{model}.checked.json         the same of a model that passed its preflight
+     results/preflight/{model}.md, {model}.json  what was looked at, see earwitness.model.preflight
 """
 
 
@@ -17,12 +17,12 @@ rule train_tiny_base:
         speech="data/embedded/base/voxconverse",
         sounds="data/embedded/base/esc50",
     output:
-        folder=directory("data/models/tiny"),
-        history="results/models/tiny_history.csv",
+        folder=directory("data/models/tiny/{model}"),
+        history="results/models/{model}.tiny_history.csv",
     log:
-        "results/logs/train_tiny_base.log",
+        "results/logs/train_tiny_base/{model}.log",
     benchmark:
-        "results/benchmarks/train_tiny_base.tsv"
+        "results/benchmarks/train_tiny_base/{model}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 2
@@ -31,11 +31,11 @@ rule train_tiny_base:
         runtime=120,
     params:
         code=code("train_tiny_base.py"),
-        settings=as_json("model", "tiny"),
+        settings=as_json("models", "{model}", "tiny"),
         window_ms=config["stimuli"]["window_ms"],
         seed=config["seed"],
     message:
-        "Training the tiny base"
+        "Training the tiny model {wildcards.model}"
     shell:
         "python workflow_scripts/train_tiny_base.py {input.speech:q} {input.sounds:q} {output.folder:q}"
         " --history {output.history:q}"
@@ -53,12 +53,12 @@ rule train_projector:
         speech="data/embedded/base/voxconverse",
         sounds="data/embedded/base/esc50",
     output:
-        projector="data/models/projector.safetensors",
-        history="results/models/projector_history.csv",
+        projector="data/models/{model}.projector.safetensors",
+        history="results/models/{model}.projector_history.csv",
     log:
-        "results/logs/train_projector.log",
+        "results/logs/train_projector/{model}.log",
     benchmark:
-        "results/benchmarks/train_projector.tsv"
+        "results/benchmarks/train_projector/{model}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 2
@@ -68,9 +68,9 @@ rule train_projector:
         gpu=1,
     params:
         code=code("train_projector.py"),
-        encoder=plan.half("encoder"),
-        language_model=plan.half("language_model"),
-        settings=as_json_of(plan.projector_training),
+        encoder=lambda wildcards: plan.half(wildcards.model, "encoder"),
+        language_model=lambda wildcards: plan.half(wildcards.model, "language_model"),
+        settings=lambda wildcards: as_json_of(plan.projector_training(wildcards.model)),
         window_ms=config["stimuli"]["window_ms"],
         seed=config["seed"],
     message:
@@ -92,13 +92,13 @@ rule assemble_base:
     input:
         # read through the options --encoder and --language-model
         halves=files_of_halves,
-        projectors=plan.projectors,
+        projectors=lambda wildcards: plan.projectors(wildcards.model),
     output:
-        folder=directory("data/models/assembled"),
+        folder=directory("data/models/assembled/{model}"),
     log:
-        "results/logs/assemble_base.log",
+        "results/logs/assemble_base/{model}.log",
     benchmark:
-        "results/benchmarks/assemble_base.tsv"
+        "results/benchmarks/assemble_base/{model}.tsv"
     conda:
         "../envs/gpu.yaml"
     resources:
@@ -106,9 +106,9 @@ rule assemble_base:
         runtime=30,
     params:
         code=code("assemble_base.py"),
-        encoder=plan.half("encoder"),
-        language_model=plan.half("language_model"),
-        rank=plan.projector_training["rank"],
+        encoder=lambda wildcards: plan.half(wildcards.model, "encoder"),
+        language_model=lambda wildcards: plan.half(wildcards.model, "language_model"),
+        rank=lambda wildcards: plan.projector_training(wildcards.model)["rank"],
     message:
         "Joining an encoder and a language model"
     shell:
@@ -121,13 +121,13 @@ rule assemble_base:
 
 
 rule fetch_model:
-    """A pinned snapshot from the hub: the base model, a half of an assembled one, or the language model that proposes questions."""
+    """A pinned snapshot from the hub: a model under study, a half of an assembled one, or the language model that proposes questions."""
     output:
-        folder=directory("data/models/hub/{model}"),
+        folder=directory("data/models/hub/{checkpoint}"),
     log:
-        "results/logs/fetch_model/{model}.log",
+        "results/logs/fetch_model/{checkpoint}.log",
     benchmark:
-        "results/benchmarks/fetch_model/{model}.tsv"
+        "results/benchmarks/fetch_model/{checkpoint}.tsv"
     retries: 3
     localrule: True
     conda:
@@ -137,7 +137,7 @@ rule fetch_model:
         runtime=720,
     params:
         code=code("fetch_model.py"),
-        source=lambda wildcards: plan.hub_source(wildcards.model),
+        source=lambda wildcards: plan.hub_source(wildcards.checkpoint),
     message:
         "Fetching {params.source[repository]}"
     shell:
@@ -152,13 +152,13 @@ rule identify_model:
     """Which model a folder holds: its files are read here, and nowhere else in the study."""
     input:
         # read through the folder; listed so that a changed file is noticed
-        files=files_of_model,
+        files=files_of_checkpoint,
     output:
-        identity="results/models/{model}.identity.json",
+        identity="results/models/{checkpoint}.identity.json",
     log:
-        "results/logs/identify_model/{model}.log",
+        "results/logs/identify_model/{checkpoint}.log",
     benchmark:
-        "results/benchmarks/identify_model/{model}.tsv"
+        "results/benchmarks/identify_model/{checkpoint}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -166,10 +166,10 @@ rule identify_model:
         runtime=60,
     params:
         code=code("identify_model.py"),
-        folder=lambda wildcards: plan.model_folder(wildcards.model),
-        name=lambda wildcards: plan.model_name(wildcards.model),
+        folder=lambda wildcards: plan.model_folder(wildcards.checkpoint),
+        name=lambda wildcards: plan.model_name(wildcards.checkpoint),
     message:
-        "Identifying the {wildcards.model} model"
+        "Identifying {wildcards.checkpoint}"
     shell:
         "python workflow_scripts/identify_model.py {params.folder:q} {output.identity:q}"
         " --name {params.name:q}"
@@ -182,32 +182,32 @@ rule preflight:
     Every job that loads a base which was not trained here waits for it. It looks again only at another base.
     """
     input:
-        base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        base=base_of,
+        identity=lambda wildcards: paths.model_identity(wildcards.model),
     output:
-        page="results/preflight.md",
-        record="results/preflight.json",
-        checked="results/models/base.checked.json",
+        page="results/preflight/{model}.md",
+        record="results/preflight/{model}.json",
+        checked="results/models/{model}.checked.json",
     log:
-        "results/logs/preflight.log",
+        "results/logs/preflight/{model}.log",
     benchmark:
-        "results/benchmarks/preflight.tsv"
+        "results/benchmarks/preflight/{model}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=model_mb,
         runtime=60,
         gpu=1,
         memory=config["resources"]["memory"],
-        adapters=len(plan.adapters),
-        rows=plan.training_rows,
+        adapters=lambda wildcards: len(plan.of(wildcards.model, plan.adapters)),
+        rows=lambda wildcards: plan.training_rows(wildcards.model),
     params:
-        code=code("preflight.py"),
-        name=plan.model_name("base"),
-        quantisation=config["model"]["quantisation"],
+        code=code_for_model("preflight.py"),
+        name=lambda wildcards: plan.model_name(wildcards.model),
+        quantisation=of_model("quantisation"),
     message:
-        "Looking at the base before it is used: {output.page}"
+        "Looking at {wildcards.model} before it is used: {output.page}"
     shell:
         "python workflow_scripts/preflight.py"
         " --base {input.base:q}"

@@ -5,7 +5,7 @@ out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwit
      results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl        every proposal and request, and why it was turned down
      results/prompts/{system}/{proposer}/seed-{seed}/best_prompt.txt      the chosen question
      results/prompts/{system}/{proposer}/seed-{seed}/prompts.tuning.json  what was chosen, and on what
-     results/prompts/chosen.json, chosen.tuning.json                      the question that all that follows asks, where use_question_of says so
+     results/prompts/chosen/{model}.json, {model}.tuning.json             the question that all that follows asks, where use_question_of says so
      results/prompts/{system}/predictions.parquet                         earwitness.tables.predictions.PREDICTIONS of the test part
      results/prompts/history.csv                                 earwitness.tables.prompt_gains.PROMPT_HISTORY
      results/prompts/conditions.csv                              earwitness.tables.prompt_gains.PROMPT_CONDITIONS
@@ -17,8 +17,8 @@ out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwit
 rule search_prompts:
     """One search by one proposer: successive halving of its candidates beside the initial question and questions written by hand."""
     input:
-        base=model_folder("base"),
-        identity=plan.base_identity,
+        base=base_of,
+        identity=identity_of,
         question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
         adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
         # lies beside its configuration
@@ -41,16 +41,16 @@ rule search_prompts:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=model_mb,
         runtime=240,
         gpu=1,
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
-        code=code("search_prompts.py"),
+        code=code_for_model("search_prompts.py"),
         prompt=as_json("prompt"),
         level=lambda wildcards: as_json_of(plan.level_of(system_of(wildcards))),
-        quantisation=config["model"]["quantisation"],
+        quantisation=of_model("quantisation"),
         writer_quantisation=lambda wildcards: plan.writer_quantisation(wildcards.proposer),
         settings=as_json_of(plan.search_settings),
         seed=config["seed"],
@@ -87,18 +87,18 @@ rule search_prompts:
 
 
 rule choose_prompt:
-    """Of one proposer's searches over the base, the question that does best on the development part: what all that follows asks."""
+    """Of one proposer's searches over a model, the question that does best on the development part: what all that follows asks."""
     input:
         split="results/splits/grouped.csv",
-        searches=paths.searches(plan.choosing_searches, "prompts.csv"),
-        tuning=paths.searches(plan.choosing_searches, "prompts.tuning.json"),
+        searches=lambda wildcards: paths.searches(plan.choosing_searches(wildcards.model), "prompts.csv"),
+        tuning=lambda wildcards: paths.searches(plan.choosing_searches(wildcards.model), "prompts.tuning.json"),
     output:
-        question="results/prompts/chosen.json",
-        record="results/prompts/chosen.tuning.json",
+        question="results/prompts/chosen/{model}.json",
+        record="results/prompts/chosen/{model}.tuning.json",
     log:
-        "results/logs/choose_prompt.log",
+        "results/logs/choose_prompt/{model}.log",
     benchmark:
-        "results/benchmarks/choose_prompt.tsv"
+        "results/benchmarks/choose_prompt/{model}.tsv"
     conda:
         "../envs/analysis.yaml"
     resources:
@@ -106,9 +106,9 @@ rule choose_prompt:
         runtime=15,
     params:
         code=code("choose_prompt.py"),
-        names=list(map(str, plan.choosing_searches)),
+        names=lambda wildcards: list(map(str, plan.choosing_searches(wildcards.model))),
     message:
-        "Choosing the question to go on with"
+        "Choosing the question to go on asking {wildcards.model}"
     shell:
         "python workflow_scripts/choose_prompt.py {input.searches:q}"
         " --names {params.names:q}"
@@ -122,8 +122,8 @@ rule choose_prompt:
 rule predict_prompts:
     """A system's answers to the initial question and every question chosen for it on the test part, asked once."""
     input:
-        base=model_folder("base"),
-        identity=plan.base_identity,
+        base=base_of,
+        identity=identity_of,
         question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
         adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
         # lies beside its configuration
@@ -142,16 +142,16 @@ rule predict_prompts:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=model_mb,
         runtime=120,
         gpu=1,
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
-        code=code("predict_prompts.py"),
+        code=code_for_model("predict_prompts.py"),
         prompt=as_json("prompt"),
         level=lambda wildcards: as_json_of(plan.level_of(system_of(wildcards))),
-        quantisation=config["model"]["quantisation"],
+        quantisation=of_model("quantisation"),
     message:
         "Asking {wildcards.system} the chosen questions about the test part"
     shell:

@@ -7,8 +7,8 @@ out  results/figures/{accuracy,phases,conditions,leakage,reliability,training}.{
 """
 
 STUDY_TABLES = ["ensembles", "power", "variance", "calibration", "error_rates"]
-ENABLED = [experiment.name for experiment in plan.enabled_experiments]
-REDRAWN = [experiment.name for experiment in plan.enabled_experiments if experiment.is_redrawn]
+ENABLED = list(map(str, plan.enabled_experiments))
+REDRAWN = [str(experiment) for experiment in plan.enabled_experiments if experiment.is_redrawn]
 
 
 rule plot_accuracy:
@@ -75,6 +75,41 @@ rule plot_phases:
         "Drawing accuracy over the phases"
     shell:
         "python workflow_scripts/plot_phases.py {input.phases:q} {input.accuracy:q} {input.sources:q} {output.svg:q} {output.png:q}"
+        " &> {log:q}"
+
+
+rule plot_models:
+    """Several models side by side, as they are and fine-tuned: accuracy and thresholds. Part of no study of one model."""
+    input:
+        accuracy="results/tables/accuracy.csv",
+        comparisons="results/tables/comparisons.csv",
+        thresholds=["results/tables/thresholds.csv"] * ("baseline" in plan.stimulus_sets),
+    output:
+        svg=report(
+            "results/figures/models.svg",
+            caption="captions/models.rst",
+            category="Models",
+            subcategory="Figures",
+            labels={"shows": "The models side by side"},
+        ),
+        png="results/figures/models.png",
+    log:
+        "results/logs/plot_models.log",
+    benchmark:
+        "results/benchmarks/plot_models.tsv"
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        code=code("plot_models.py"),
+    message:
+        "Drawing the models side by side"
+    shell:
+        "python workflow_scripts/plot_models.py {input.accuracy:q} {input.comparisons:q} {output.svg:q} {output.png:q}"
+        " --thresholds {input.thresholds:q}"
         " &> {log:q}"
 
 
@@ -357,7 +392,6 @@ rule record_provenance:
                 "conditions",
                 "detection",
                 "errors",
-                "generation",
                 "leakage",
                 "stimuli",
                 "test_sizes",
@@ -367,17 +401,18 @@ rule record_provenance:
         + expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED)
         + expand("results/tables/learning_curves/{experiment}.csv", experiment=ENABLED)
         + expand("results/tables/draws/{experiment}.csv", experiment=REDRAWN)
+        + paths.generation_checks(plan.models)
         + plan.baseline_and_prompt_tables,
         evidence=expand("results/audit/{audit}/evidence.csv", audit=[*plan.audited_splits, "tuning"]),
         # Without their audio, which certificates have digests of: an archive holds what is listed here.
         stimuli=expand("results/stimuli/{set}/index.parquet", set=plan.stimulus_sets),
-        detector=[*rules.hand_over_adapter.output, *rules.tune_segments.output] if plan.honest_arms else [],
+        detector=[*rules.hand_over_adapter.output, *rules.tune_segments.output] if HANDED_OVER else [],
         detection_roc="results/tables/detection_roc.csv",
         adapters=paths.adapters(plan.adapters, "adapter_model.safetensors")
         + paths.adapters(plan.adapters, "adapter_config.json"),
         splits=expand("results/splits/{split}.csv", split=plan.splits),
         predictions=[path for name in plan.stimulus_sets for path in paths.predictions(name, plan.predictions(name))],
-        question=plan.chosen_question,
+        question=plan.chosen_questions,
     output:
         config="results/provenance/config.yaml",
         run="results/provenance/run.json",
@@ -417,8 +452,7 @@ rule write_report:
         ),
         tables=expand(
             "results/tables/{table}.csv",
-            table=["accuracy", "comparisons", "detection", "leakage", "stimuli", "generation", "test_sizes"]
-            + STUDY_TABLES,
+            table=["accuracy", "comparisons", "detection", "leakage", "stimuli", "test_sizes"] + STUDY_TABLES,
         )
         + plan.baseline_and_prompt_tables,
         experiments=expand("results/tables/experiments/{experiment}.csv", experiment=ENABLED),
@@ -433,7 +467,8 @@ rule write_report:
         claims="results/tables/claims.csv",
         draws=expand("results/tables/draws/{experiment}.csv", experiment=REDRAWN),
         draws_figures=expand("results/figures/draws/{experiment}.svg", experiment=REDRAWN),
-        base=paths.model_identity("base"),
+        generation=paths.generation_checks(plan.models),
+        identities=[paths.model_identity(model) for model in plan.models],
         run="results/provenance/run.json",
         config="results/provenance/config.yaml",
         digests="results/provenance/digests.csv",
@@ -465,6 +500,7 @@ rule write_report:
         datasets=plan.datasets(*plan.stimulus_sets),
         experiments=ENABLED,
         redrawn=REDRAWN,
+        models=plan.models,
         settings=as_json("report"),
     message:
         "Writing the report"
@@ -486,7 +522,9 @@ rule write_report:
         " --draws {input.draws:q}"
         " --draws-figures {input.draws_figures:q}"
         " --draws-names {params.redrawn:q}"
-        " --base {input.base:q}"
+        " --generation {input.generation:q}"
+        " --models {params.models}"
+        " --identities {input.identities:q}"
         " --run {input.run:q}"
         " --config {input.config:q}"
         " --digests {input.digests:q}"

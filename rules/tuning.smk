@@ -2,7 +2,7 @@
 
 in   results/splits/grouped.csv, results/predictions/**.tuning.json, results/prompts/**.tuning.json,
      results/calibration/*.tuning.json, the base model
-out  results/tables/counterfactuals.csv          earwitness.tables.counterfactuals.COUNTERFACTUALS
+out  results/tables/counterfactuals/{model}.csv    earwitness.tables.counterfactuals.COUNTERFACTUALS
      results/audit/tuning/certificate.json       verdict, checks, digests
      results/audit/tuning/evidence.csv           the faults of every failed check
      results/audit/tuning/gate.json              written only where the report may be
@@ -12,33 +12,33 @@ out  results/tables/counterfactuals.csv          earwitness.tables.counterfactua
 rule probe_counterfactuals:
     """Some test stimuli moved in their window, softer, louder, and with noise in their place: the answer should follow the class."""
     input:
-        base=model_folder("base"),
-        identity=plan.base_identity,
-        question=plan.chosen_question,
+        base=base_of,
+        identity=identity_of,
+        question=lambda wildcards: plan.chosen_question(wildcards.model),
         shards=AUDIO,
         split="results/splits/grouped.csv",
     output:
-        answers="results/tables/counterfactuals.csv",
+        answers="results/tables/counterfactuals/{model}.csv",
     log:
-        "results/logs/probe_counterfactuals.log",
+        "results/logs/probe_counterfactuals/{model}.log",
     benchmark:
-        "results/benchmarks/probe_counterfactuals.tsv"
+        "results/benchmarks/probe_counterfactuals/{model}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=model_mb,
         runtime=60,
         gpu=1,
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
-        code=code("probe_counterfactuals.py"),
+        code=code_for_model("probe_counterfactuals.py"),
         prompt=as_json("prompt"),
-        quantisation=config["model"]["quantisation"],
+        quantisation=of_model("quantisation"),
         seed=config["seed"],
     message:
-        "Asking the base model about changed stimuli"
+        "Asking {wildcards.model} about changed stimuli"
     shell:
         "python workflow_scripts/probe_counterfactuals.py {input.shards:q}"
         " --split {input.split:q}"
@@ -56,15 +56,15 @@ rule probe_counterfactuals:
 
 
 rule audit_tuning:
-    """Was anything fitted on test sources, does the base model's answer follow the class, and may it know the recordings?"""
+    """Was anything fitted on test sources, does every model's answer follow the class, and may it know the recordings?"""
     input:
         split="results/splits/grouped.csv",
         tuning=paths.fitted_records(plan.stimulus_sets, [*plan.detectors, *plan.probes])
         + paths.searches(plan.searches, "prompts.tuning.json")
-        + ["results/prompts/chosen.tuning.json"] * bool(plan.chosen_question)
+        + [path.replace(".json", ".tuning.json") for path in plan.chosen_questions]
         + paths.calibration_records(plan.calibrated_systems),
         recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
-        counterfactuals="results/tables/counterfactuals.csv",
+        counterfactuals=paths.counterfactuals(plan.models),
         corpora="config/pretraining_corpora.csv",
     output:
         certificate="results/audit/tuning/certificate.json",
@@ -80,9 +80,11 @@ rule audit_tuning:
         runtime=30,
     params:
         code=code("audit_tuning.py"),
-        base=plan.declared_base,
-        systems=[*config["detectors"], *map(str, plan.probes)],
-        searches=[str(search) for search in plan.searches] + ["chosen-question"] * bool(plan.chosen_question),
+        models=plan.models,
+        declared=[plan.declared_name(model) for model in plan.models],
+        systems=list(map(str, [*plan.detectors, *plan.probes])),
+        searches=list(map(str, plan.searches))
+        + [with_model(model, "chosen-question") for model in plan.models if plan.chosen_question(model)],
         calibrated=[str(system) for system in plan.calibrated_systems],
         waivers=lambda wildcards: as_json_of({"waivers": config["audit"]["waivers"]}),
     message:
@@ -95,7 +97,8 @@ rule audit_tuning:
         " --calibrated {params.calibrated:q}"
         " --recordings {input.recordings:q}"
         " --corpora {input.corpora:q}"
-        " --base {params.base:q}"
+        " --models {params.models}"
+        " --declared {params.declared:q}"
         " --counterfactuals {input.counterfactuals:q}"
         " --waivers {params.waivers:q}"
         " --certificate {output.certificate:q}"

@@ -1,42 +1,42 @@
 """Zero-shot: what the base model, linear readouts of its ear, and classic voice activity detectors answer to every stimulus.
 
 in   results/stimuli/{stimulus_set}/shard-{shard}.parquet, the base model
-out  results/features/{stimulus_set}/shard-{shard}.parquet              audio embeddings, see earwitness.model.feature_files
-     results/features/{stimulus_set}/controls.parquet                   an untrained tower and acoustics, see earwitness.model.untrained_tower
-     results/predictions/{stimulus_set}/zeroshot.parquet                earwitness.tables.predictions.PREDICTIONS
+out  results/features/{model}/{stimulus_set}/shard-{shard}.parquet      audio embeddings, see earwitness.model.feature_files
+     results/features/{model}/{stimulus_set}/controls.parquet           an untrained tower and acoustics, see earwitness.model.untrained_tower
+     results/predictions/{stimulus_set}/zeroshot/{model}.parquet        earwitness.tables.predictions.PREDICTIONS
      results/predictions/{stimulus_set}/detectors/{detector}.parquet    earwitness.tables.predictions.PREDICTIONS
-     results/predictions/{stimulus_set}/encoder_probes/{probe}.parquet  earwitness.tables.predictions.PREDICTIONS
-     results/predictions/{stimulus_set}/{detectors,encoder_probes}/*.tuning.json    what was tuned, and on what
-     results/tables/generation.csv                                      earwitness.tables.generation.GENERATION
+     results/predictions/{stimulus_set}/encoder_probes/{model}/{probe}.parquet    earwitness.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/{detectors,encoder_probes}/**.tuning.json    what was tuned, and on what
+     results/tables/generation/{model}.csv                              earwitness.tables.generation.GENERATION
 """
 
 
 rule encode_stimuli:
-    """Every stimulus through the base's audio tower once, for all that leaves the tower as it is."""
+    """Every stimulus through a model's audio tower once, for all that leaves the tower as it is."""
     input:
-        base=model_folder("base"),
-        identity=plan.base_identity,
+        base=base_of,
+        identity=identity_of,
         shard="results/stimuli/{stimulus_set}/shard-{shard}.parquet",
     output:
-        features=temporary_on_request("results/features/{stimulus_set}/shard-{shard}.parquet"),
+        features=temporary_on_request("results/features/{model}/{stimulus_set}/shard-{shard}.parquet"),
     log:
-        "results/logs/encode_stimuli/{stimulus_set}-{shard}.log",
+        "results/logs/encode_stimuli/{model}-{stimulus_set}-{shard}.log",
     benchmark:
-        "results/benchmarks/encode_stimuli/{stimulus_set}-{shard}.tsv"
+        "results/benchmarks/encode_stimuli/{model}-{stimulus_set}-{shard}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=model_mb,
         runtime=120,
         gpu=1,
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
-        code=code("encode_stimuli.py"),
-        quantisation=config["model"]["quantisation"],
+        code=code_for_model("encode_stimuli.py"),
+        quantisation=of_model("quantisation"),
     message:
-        "Encoding the {wildcards.stimulus_set} stimuli, shard {wildcards.shard}"
+        "Encoding the {wildcards.stimulus_set} stimuli for {wildcards.model}, shard {wildcards.shard}"
     shell:
         "python workflow_scripts/encode_stimuli.py {input.shard:q} {output.features:q}"
         " --base {input.base:q}"
@@ -51,15 +51,15 @@ rule encode_stimuli:
 rule encode_controls:
     """What hearing is measured against: an untrained tower of the base's shape, and level, bandwidth and duration."""
     input:
-        base=model_folder("base"),
-        identity=paths.model_identity("base"),
+        base=base_of,
+        identity=lambda wildcards: paths.model_identity(wildcards.model),
         shards=lambda wildcards: paths.stimuli(wildcards.stimulus_set, plan.shards),
     output:
-        controls="results/features/{stimulus_set}/controls.parquet",
+        controls="results/features/{model}/{stimulus_set}/controls.parquet",
     log:
-        "results/logs/encode_controls/{stimulus_set}.log",
+        "results/logs/encode_controls/{model}-{stimulus_set}.log",
     benchmark:
-        "results/benchmarks/encode_controls/{stimulus_set}.tsv"
+        "results/benchmarks/encode_controls/{model}-{stimulus_set}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -70,10 +70,10 @@ rule encode_controls:
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
-        code=code("encode_controls.py"),
+        code=code_for_model("encode_controls.py"),
         seed=config["seed"],
     message:
-        "Encoding the {wildcards.stimulus_set} stimuli without training"
+        "Encoding the {wildcards.stimulus_set} stimuli as {wildcards.model} would without training"
     shell:
         "python workflow_scripts/encode_controls.py {input.shards:q}"
         " --controls {output.controls:q}"
@@ -89,16 +89,16 @@ rule encode_controls:
 rule probe_encoder:
     """A linear readout of the base's ear or of a control: fitted on the train part, its penalty chosen on development sources."""
     input:
-        vectors=lambda wildcards: plan.vectors_of(wildcards.probe, wildcards.stimulus_set),
-        study=lambda wildcards: plan.vectors_of(wildcards.probe, "factorial"),
+        vectors=lambda wildcards: plan.vectors_of(wildcards.model, wildcards.probe, wildcards.stimulus_set),
+        study=lambda wildcards: plan.vectors_of(wildcards.model, wildcards.probe, "factorial"),
         split="results/splits/grouped.csv",
     output:
-        predictions="results/predictions/{stimulus_set}/encoder_probes/{probe}.parquet",
-        tuning="results/predictions/{stimulus_set}/encoder_probes/{probe}.tuning.json",
+        predictions="results/predictions/{stimulus_set}/encoder_probes/{model}/{probe}.parquet",
+        tuning="results/predictions/{stimulus_set}/encoder_probes/{model}/{probe}.tuning.json",
     log:
-        "results/logs/probe_encoder/{stimulus_set}-{probe}.log",
+        "results/logs/probe_encoder/{model}-{stimulus_set}-{probe}.log",
     benchmark:
-        "results/benchmarks/probe_encoder/{stimulus_set}-{probe}.tsv"
+        "results/benchmarks/probe_encoder/{model}-{stimulus_set}-{probe}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -108,12 +108,13 @@ rule probe_encoder:
     params:
         code=code("probe_encoder.py"),
     message:
-        "Reading out the {wildcards.probe} of the {wildcards.stimulus_set} stimuli"
+        "Reading out the {wildcards.probe} of {wildcards.model} from the {wildcards.stimulus_set} stimuli"
     shell:
         "python workflow_scripts/probe_encoder.py {input.vectors:q}"
         " --study {input.study:q}"
         " --split {input.split:q}"
         " --probe {wildcards.probe}"
+        " --model {wildcards.model}"
         " --output {output.predictions:q}"
         " --tuning {output.tuning:q}"
         " &> {log:q}"
@@ -122,35 +123,36 @@ rule probe_encoder:
 rule predict_zeroshot:
     """The base model's log-odds for every stimulus, by one load of the model per GPU."""
     input:
-        base=model_folder("base"),
-        identity=plan.base_identity,
-        question=plan.chosen_question,
-        features=lambda wildcards: paths.features(wildcards.stimulus_set, plan.shards),
+        base=base_of,
+        identity=identity_of,
+        question=lambda wildcards: plan.chosen_question(wildcards.model),
+        features=lambda wildcards: paths.features(wildcards.model, wildcards.stimulus_set, plan.shards),
     output:
-        predictions="results/predictions/{stimulus_set}/zeroshot.parquet",
+        predictions="results/predictions/{stimulus_set}/zeroshot/{model}.parquet",
     log:
-        "results/logs/predict_zeroshot/{stimulus_set}.log",
+        "results/logs/predict_zeroshot/{model}-{stimulus_set}.log",
     benchmark:
-        "results/benchmarks/predict_zeroshot/{stimulus_set}.tsv"
+        "results/benchmarks/predict_zeroshot/{model}-{stimulus_set}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=model_mb,
         runtime=240,
         gpu=config["resources"]["gpus_per_prediction"],
         batch_size=str(config["resources"]["batch_size"]),
         memory=config["resources"]["memory"],
     params:
-        code=code("predict_zeroshot.py"),
+        code=code_for_model("predict_zeroshot.py"),
         prompt=as_json("prompt"),
-        quantisation=config["model"]["quantisation"],
+        quantisation=of_model("quantisation"),
     message:
-        "Asking the base model about the {wildcards.stimulus_set} stimuli"
+        "Asking {wildcards.model} about the {wildcards.stimulus_set} stimuli"
     shell:
         "python workflow_scripts/predict_zeroshot.py {input.features:q}"
         " --base {input.base:q}"
         " --identity {input.identity:q}"
+        " --model {wildcards.model}"
         " --output {output.predictions:q}"
         " --prompt {params.prompt:q}"
         " --question {input.question:q}"
@@ -165,32 +167,32 @@ rule predict_zeroshot:
 rule check_generation:
     """Whether constrained generate() gives the answers that the scores give."""
     input:
-        base=model_folder("base"),
-        identity=plan.base_identity,
-        question=plan.chosen_question,
-        features=ENCODED,
+        base=base_of,
+        identity=identity_of,
+        question=lambda wildcards: plan.chosen_question(wildcards.model),
+        features=lambda wildcards: paths.features(wildcards.model, "factorial", plan.shards),
     output:
-        table="results/tables/generation.csv",
+        table="results/tables/generation/{model}.csv",
     log:
-        "results/logs/check_generation.log",
+        "results/logs/check_generation/{model}.log",
     benchmark:
-        "results/benchmarks/check_generation.tsv"
+        "results/benchmarks/check_generation/{model}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=MODEL_MB,
+        mem_mb=model_mb,
         runtime=60,
         gpu=1,
         memory=config["resources"]["memory"],
     params:
-        code=code("check_generation.py"),
+        code=code_for_model("check_generation.py"),
         prompt=as_json("prompt"),
-        quantisation=config["model"]["quantisation"],
-        most=config["model"]["generation_check"],
+        quantisation=of_model("quantisation"),
+        most=of_model("generation_check"),
         seed=config["seed"],
     message:
-        "Comparing scores with generate()"
+        "Comparing scores of {wildcards.model} with generate()"
     shell:
         "python workflow_scripts/check_generation.py {input.features:q}"
         " --base {input.base:q}"

@@ -8,6 +8,7 @@ from earwitness.core.files import write_json
 from earwitness.leakage.tuning_records import tuning_record
 from earwitness.plan.values import Search
 from earwitness.prompt_search.gains import assert_unseen, best_of, load_searches
+from earwitness.systems import with_model
 from earwitness.tables.files import read_table
 from earwitness.tables.splits import SPLIT
 
@@ -34,7 +35,7 @@ def main() -> None:
         "development_balanced_accuracy": float(best.chosen.development_balanced_accuracy),
     }
     used = split[split.stimulus_id.isin({name for search in searches for name in search.record["drawn"]})]
-    write_json(args.record, tuning_record("chosen-question", ["prompt"], value, args.split, used, drawn=True))
+    write_json(args.record, tuning_record(with_model(args.names[0].system.model, "chosen-question"), ["prompt"], value, args.split, used, drawn=True))
     write_json(args.question, value)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from earwitness.core.arguments import by_name, json_object
 from earwitness.core.errors import one_line_errors
-from earwitness.evaluation.comparison import best_on_development, comparison_table, declared_contrasts, leakage_table
+from earwitness.evaluation.comparison import compare_systems, leakage_table
 from earwitness.evaluation.ensembles import gain_table
 from earwitness.evaluation.power import power_table, variance_table
 from earwitness.evaluation.scored_answers import score_systems
@@ -39,10 +39,8 @@ def main() -> None:
     index = read_table(args.index, STIMULI)
     splits = {name: read_table(path, SPLIT) for name, path in by_name("--split-names", args.split_names, args.splits).items()}
     systems = score_systems(predictions, index, splits)
-    best = {kind: best_on_development(kind, predictions, index, splits["grouped"]) for kind in ("adapter", "detector")}
-    contrasts = declared_contrasts({outcomes.system: outcomes.seeds for outcomes in systems}, **best)
     confidence, margin = args.settings["confidence"], args.settings["equivalence_margin"]
-    comparisons = comparison_table(systems, contrasts, confidence, margin)
+    comparisons = compare_systems(systems, predictions, index, splits["grouped"], confidence, margin)
     write_table(args.comparisons, comparisons, COMPARISONS)
     write_table(args.power, power_table(systems, comparisons, args.settings), POWER)
     write_table(args.variance, variance_table(systems), VARIANCE)

@@ -15,6 +15,7 @@ from earwitness.tables.experiments import EXPERIMENT, LEARNING_CURVE, TEST_SIZES
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.generation import GENERATION
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS
+from earwitness.tables.one_model import of_model
 from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
 from earwitness.tables.psychometrics import CONTRASTS, POINTS, THRESHOLDS
 
@@ -45,7 +46,8 @@ def main() -> None:
     parser.add_argument("verdicts", type=Path, help="where the table of verdicts goes (CSV)")
     parser.add_argument("--tables", type=Path, nargs="+", required=True, help="tables of the run (CSV)")
     parser.add_argument("--names", nargs="+", required=True, help=f"what these are, in their order: {', '.join(SCHEMAS)}; as in draws/NAME")
-    parser.add_argument("--model", required=True, help="repository of the base model, or its folder")
+    parser.add_argument("--model", required=True, help="the model that the claims are judged by, as the configuration names it")
+    parser.add_argument("--repository", required=True, help="its repository, or its folder")
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     args = parser.parse_args()
 
@@ -53,8 +55,8 @@ def main() -> None:
     for name, path in by_name("--names", args.names, args.tables).items():
         if (kind := name.split("/")[0]) not in SCHEMAS:
             raise InputError(f"--names: no claim is read from a table {name}; name any of {', '.join(SCHEMAS)}")
-        tables[name] = read_table(path, SCHEMAS[kind])
-    table = claims_table(load_claims(args.claims), tables, args.model == PUBLISHED_MODEL, args.confidence)
+        tables[name] = of_model(read_table(path, SCHEMAS[kind]), args.model)
+    table = claims_table(load_claims(args.claims), tables, args.repository == PUBLISHED_MODEL, args.confidence)
     write_table(args.verdicts, table, CLAIMS)
 
 

@@ -19,8 +19,9 @@ def main() -> None:
     parser.add_argument("png", type=Path, help="where the PNG goes")
     args = parser.parse_args()
 
-    with figure_style():
-        save_figure(draw_accuracy(read_table(args.accuracy, ACCURACY), read_table(args.sources, SOURCE_ACCURACY)), args.svg, args.png)
+    accuracy, sources = read_table(args.accuracy, ACCURACY), read_table(args.sources, SOURCE_ACCURACY)
+    with figure_style(accuracy.system_id):
+        save_figure(draw_accuracy(accuracy, sources), args.svg, args.png)
 
 
 if __name__ == "__main__":

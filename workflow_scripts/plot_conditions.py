@@ -18,8 +18,9 @@ def main() -> None:
     parser.add_argument("png", type=Path, help="where the PNG goes")
     args = parser.parse_args()
 
-    with figure_style():
-        save_figure(draw_conditions(read_table(args.conditions, CONDITION_ACCURACY)), args.svg, args.png)
+    conditions = read_table(args.conditions, CONDITION_ACCURACY)
+    with figure_style(conditions.system_id):
+        save_figure(draw_conditions(conditions), args.svg, args.png)
 
 
 if __name__ == "__main__":

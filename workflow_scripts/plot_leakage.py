@@ -24,7 +24,7 @@ def main() -> None:
     args = parser.parse_args()
 
     leakage, accuracy, sources = read_table(args.leakage, LEAKAGE), read_table(args.accuracy, ACCURACY), read_table(args.sources, SOURCE_ACCURACY)
-    with figure_style():
+    with figure_style(accuracy.system_id):
         save_figure(draw_leakage(leakage, accuracy, sources, load_claims(args.claims).published), args.svg, args.png)
 
 

@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
 
     tables = read_table(args.phases, PHASES), read_table(args.accuracy, ACCURACY), read_table(args.sources, SOURCE_ACCURACY)
-    with figure_style():
+    with figure_style(tables[1].system_id):
         save_figure(draw_phases(*tables), args.svg, args.png)
 
 

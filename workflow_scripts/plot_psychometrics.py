@@ -26,7 +26,7 @@ def main() -> None:
     for svg in args.svg:
         if svg.stem not in FIGURES:
             raise InputError(f"--svg: no figure called {svg.stem}; name any of {', '.join(FIGURES)}")
-        with figure_style():
+        with figure_style(tables.points.system_id):
             save_figure(FIGURES[svg.stem](tables), svg, svg.with_suffix(".png"))
 
 

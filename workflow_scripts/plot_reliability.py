@@ -20,11 +20,9 @@ def main() -> None:
     parser.add_argument("png", type=Path, help="where the PNG goes")
     args = parser.parse_args()
 
-    with figure_style():
-        figure = draw_reliability(
-            read_table(args.reliability, RELIABILITY), read_table(args.calibration, CALIBRATION), read_table(args.fits, CALIBRATION_FITS)
-        )
-        save_figure(figure, args.svg, args.png)
+    reliability, calibration = read_table(args.reliability, RELIABILITY), read_table(args.calibration, CALIBRATION)
+    with figure_style(reliability.system_id):
+        save_figure(draw_reliability(reliability, calibration, read_table(args.fits, CALIBRATION_FITS)), args.svg, args.png)
 
 
 if __name__ == "__main__":

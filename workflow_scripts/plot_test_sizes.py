@@ -18,8 +18,9 @@ def main() -> None:
     parser.add_argument("png", type=Path, help="where the PNG goes")
     args = parser.parse_args()
 
-    with figure_style():
-        save_figure(draw_test_sizes(read_table(args.sizes, TEST_SIZES)), args.svg, args.png)
+    sizes = read_table(args.sizes, TEST_SIZES)
+    with figure_style(sizes.system_id):
+        save_figure(draw_test_sizes(sizes), args.svg, args.png)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--png", type=Path, required=True, help="where the PNG goes")
     args = parser.parse_args()
 
-    with figure_style():
+    with figure_style(map(str, args.systems)):
         save_figure(draw_training(read_histories(by_name("--systems", args.systems, args.histories))), args.svg, args.png)
 
 

@@ -7,7 +7,7 @@ from earwitness.core.arguments import add_model_arguments, add_prompt_arguments,
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
-from earwitness.systems import BASE
+from earwitness.systems import System
 from earwitness.tables.files import write_table
 from earwitness.tables.predictions import PREDICTIONS
 
@@ -16,6 +16,7 @@ from earwitness.tables.predictions import PREDICTIONS
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("features", type=Path, nargs="+", help="stimuli encoded by the base model (Parquet)")
+    parser.add_argument("--model", required=True, help="its name in the configuration's models")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
     add_prompt_arguments(parser)
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
@@ -31,7 +32,7 @@ def main() -> None:
 
         model = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory)
         job = PredictionJob(
-            asked=(Asked(model, BASE),),
+            asked=(Asked(model, System("base", "base", model=args.model)),),
             stimuli=StimulusFiles(tuple(args.features), encoded=True),
             prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
             batch_size=args.batch_size,

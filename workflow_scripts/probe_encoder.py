@@ -7,6 +7,7 @@ from earwitness.core.errors import one_line_errors
 from earwitness.core.files import write_json
 from earwitness.detectors.encoder_probe import FITS, probe
 from earwitness.leakage.tuning_records import tuning_record
+from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.splits import SPLIT
@@ -21,13 +22,15 @@ def main() -> None:
         "--split", type=Path, required=True, help="split whose train part fits the readout, and whose development part its penalty (CSV)"
     )
     parser.add_argument("--probe", choices=sorted(FITS), required=True)
+    parser.add_argument("--model", required=True, help="whose ear it is: a name in the configuration's models")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
     parser.add_argument("--tuning", type=Path, required=True, help="where it goes what was fitted, and on what (JSON)")
     args = parser.parse_args()
 
-    predictions, value, used = probe(args.probe, args.vectors, args.study, read_table(args.split, SPLIT))
+    system = System("encoder_probe", args.probe, model=args.model)
+    predictions, value, used = probe(system, args.vectors, args.study, read_table(args.split, SPLIT))
     write_table(args.output, predictions, PREDICTIONS)
-    write_json(args.tuning, tuning_record(args.probe, FITS[args.probe], value, args.split, used))
+    write_json(args.tuning, tuning_record(str(system), FITS[args.probe], value, args.split, used))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("projector", type=Path, help="where the projector goes (safetensors)")
     parser.add_argument("--history", type=Path, required=True, help="loss per step (CSV)")
     add_half_arguments(parser)
-    parser.add_argument("--settings", type=json_object, required=True, help="config model.projector, without its origin")
+    parser.add_argument("--settings", type=json_object, required=True, help="config models.NAME.projector, without its origin")
     parser.add_argument("--window-ms", type=int, required=True, help="window that stimuli are presented in")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")

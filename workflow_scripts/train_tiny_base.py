@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("sounds", type=Path, help="base corpus in ESC-50 layout")
     parser.add_argument("folder", type=Path, help="where the model goes")
     parser.add_argument("--history", type=Path, required=True, help="loss per step (CSV)")
-    parser.add_argument("--settings", type=json_object, required=True, help="config model.tiny")
+    parser.add_argument("--settings", type=json_object, required=True, help="config models.NAME.tiny")
     parser.add_argument("--window-ms", type=int, required=True, help="window that stimuli are presented in")
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()

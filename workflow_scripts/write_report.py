@@ -58,7 +58,6 @@ TABLES = {
     "detection": DETECTION,
     "ensembles": ENSEMBLES,
     "error_rates": ERROR_RATES,
-    "generation": GENERATION,
     "leakage": LEAKAGE,
     "power": POWER,
     "stimuli": STIMULUS_SUMMARY,
@@ -129,13 +128,15 @@ def draws_sections(names: list[str], tables: list[Path], figures: list[Path]) ->
 def material(args: argparse.Namespace, tables: dict[str, pd.DataFrame]) -> MaterialTables:
     """What was heard: the checks of every data set, and the stimuli."""
     checks = {name: read_table(path, AUDIO_CHECK) for name, path in by_name("--datasets", args.datasets, args.checks).items()}
-    return MaterialTables(checks, tables["stimuli"], tables["generation"])
+    generation = {model: read_table(path, GENERATION) for model, path in by_name("--models", args.models, args.generation).items()}
+    return MaterialTables(checks, tables["stimuli"], generation)
 
 
 def listening(args: argparse.Namespace) -> Listening:
     """Clips with every system's answers, and what the first honest adapter gets wrong, or the base where there is none."""
     errors = read_table(args.errors, ERRORS)
-    listened = next((system for system in in_order(errors.system_id) if system.is_honest), BASE)
+    systems = in_order(errors.system_id)
+    listened = next((system for system in systems if system.is_honest), systems[0] if systems else BASE)
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
     return Listening(
         listening_matrices(args.shards, predictions, args.settings["listening_clips"]),
@@ -148,7 +149,8 @@ def run_record(args: argparse.Namespace) -> RunRecord:
     """How the numbers came to be."""
     config_text = args.config.read_text(encoding="utf-8")
     run = json.loads(args.run.read_text(encoding="utf-8"))
-    return RunRecord(run, yaml.safe_load(config_text), config_text, read_table(args.digests, DIGESTS), load_identity(args.base))
+    identities = {model: load_identity(path) for model, path in by_name("--models", args.models, args.identities).items()}
+    return RunRecord(run, yaml.safe_load(config_text), config_text, read_table(args.digests, DIGESTS), identities)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -177,7 +179,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--draws", type=Path, nargs="*", default=[], help="accuracy per draw of experiments on the published design (CSV)")
     parser.add_argument("--draws-names", nargs="*", default=[], help="these experiments, in the order of their files")
     parser.add_argument("--draws-figures", type=Path, nargs="*", default=[], help="their figures (SVG)")
-    parser.add_argument("--base", type=Path, required=True, help="the identity of the base model (JSON)")
+    parser.add_argument("--models", nargs="+", required=True, help="the models under study, as the configuration names them")
+    parser.add_argument("--identities", type=Path, nargs="+", required=True, help="their identities, in the same order (JSON)")
+    parser.add_argument("--generation", type=Path, nargs="+", required=True, help="how often each generates what it scores, in that order (CSV)")
     parser.add_argument("--run", type=Path, required=True, help="versions, hardware and revision (JSON)")
     parser.add_argument("--config", type=Path, required=True, help="the resolved configuration (YAML)")
     parser.add_argument("--digests", type=Path, required=True, help="digests of inputs and results (CSV)")

@@ -32,23 +32,23 @@ def test_the_published_study_fetches_its_recordings_and_models_and_makes_none(ch
 
 def test_the_middle_size_joins_packaged_halves_and_trains_or_fetches_no_base(checkout):
     made = checkout.outputs("--configfile", "config/middle.yaml")
-    assert made["data/models/assembled"] == "assemble_base"
+    assert made["data/models/assembled/base"] == "assemble_base"
     assert not {"train_tiny_base", "train_projector", *FETCHING} & set(made.values())
 
 
 def test_halves_from_the_hub_are_fetched_and_a_projector_is_trained_between_them(checkout):
     hub = {"origin": "hub", "repository": "owner/name", "revision": "0" * 40}
     model = {"origin": "assembled", "encoder": hub, "language_model": hub, "projector": {"origin": "trained"}}
-    made = checkout.outputs("--configfile", checkout.overlay({"model": model}), "--", "data/models/assembled")
-    assert {path for path, rule in made.items() if rule == "fetch_model"} == {"data/models/hub/encoder", "data/models/hub/language_model"}
-    assert made["data/models/projector.safetensors"] == "train_projector"
+    made = checkout.outputs("--configfile", checkout.overlay({"models": {"base": model}}), "--", "data/models/assembled/base")
+    assert {path for path, rule in made.items() if rule == "fetch_model"} == {"data/models/hub/base-encoder", "data/models/hub/base-language_model"}
+    assert made["data/models/base.projector.safetensors"] == "train_projector"
 
 
 def test_a_half_that_is_not_pinned_is_refused(checkout):
     model = {"origin": "assembled", "encoder": {"origin": "hub", "repository": "openai/whisper-small"}}
-    result = checkout.snakemake("-n", "--configfile", checkout.overlay({"model": model}))
+    result = checkout.snakemake("-n", "--configfile", checkout.overlay({"models": {"base": model}}))
     assert result.returncode
-    assert "model.encoder.revision is not set" in result.stderr
+    assert "models.base.encoder.revision is not set" in result.stderr
 
 
 @pytest.mark.parametrize("target", ["stimuli", "audits"])
@@ -211,7 +211,7 @@ def test_the_baseline_can_be_drawn_from_the_recordings_of_the_study(checkout):
 
 @pytest.mark.parametrize("temporary", [False, True])
 def test_encoded_stimuli_are_removed_only_on_request(checkout, temporary):
-    features = checkout.folder / "results/features/factorial/shard-000.parquet"
+    features = checkout.folder / "results/features/base/factorial/shard-000.parquet"
     features.parent.mkdir(parents=True)
     features.touch()
     settings = checkout.overlay({"resources": {"temporary_features": temporary}})

@@ -194,7 +194,7 @@ CODE = [
 
 SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"seed": 1}, EVERYTHING),
-    ({"model": {"tiny": {"steps": 10}}}, BASE),
+    ({"models": {"base": {"tiny": {"steps": 10}}}}, BASE),
     ({"clips": {"per_source": 1}}, {"select_clips"} | AFTER_CLIPS | BASELINE),
     ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
     ({"baseline": {"rooms": ["anechoic"]}}, BASELINE),
@@ -270,7 +270,7 @@ def test_a_base_on_disk_is_identified_again_when_a_file_of_it_changes_and_not_wh
     (checkout.folder / base).mkdir(parents=True)
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (checkout.folder / base / name).write_text("made in spring")
-    config = ["--configfile", checkout.overlay({"model": {"origin": "path", "path": str(base)}})]
+    config = ["--configfile", checkout.overlay({"models": {"base": {"origin": "path", "path": str(base)}}})]
     finish(checkout, *config)
     (checkout.folder / base / ".earwitness-sha256").write_text("{}")
     (checkout.folder / base / "config.json").touch()

@@ -111,7 +111,7 @@ def test_a_killed_run_ends_with_the_same_bytes_on_another_number_of_cores(run, t
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(again.folder / "overlay.yaml")]
     process = subprocess.Popen(command, cwd=again.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 300
-    while not (again.folder / "results/adapters/attention/grouped/seed-1/history.csv").exists() and time.monotonic() < deadline:
+    while not (again.folder / "results/adapters/base/attention/grouped/seed-1/history.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -37,7 +37,7 @@ def test_every_promised_file_is_there_and_nothing_half_written(run):
         "stimuli/baseline/index.parquet",
         "audit/grouped/certificate.json",
         "audit/row_random/certificate.json",
-        "predictions/factorial/zeroshot.parquet",
+        "predictions/factorial/zeroshot/base.parquet",
         "provenance/run.json",
     ):
         assert (results / name).stat().st_size, name
@@ -78,7 +78,7 @@ def test_adapters_answer_only_what_they_did_not_train_on(run):
     leaky = pd.read_csv(run.folder / "results/splits/row_random.csv")
     for split, name in ((grouped, "grouped"), (leaky, "row_random")):
         trained = set(split.stimulus_id[split.part == "train"])
-        predictions = read_table(run.folder / f"results/predictions/factorial/adapters/attention-{name}-seed-1.parquet", PREDICTIONS)
+        predictions = read_table(run.folder / f"results/predictions/factorial/adapters/base/attention-{name}-seed-1.parquet", PREDICTIONS)
         assert not trained & set(predictions.stimulus_id)
         assert set(grouped.stimulus_id[grouped.part == "test"]) <= set(predictions.stimulus_id)
 
@@ -94,9 +94,9 @@ def test_the_honest_split_passes_its_audit_and_the_leaky_one_fails_by_name(run):
 
 
 def test_stock_libraries_load_what_was_made(run):
-    base = run.folder / "data/models/tiny"
+    base = run.folder / "data/models/tiny/base"
     model = Qwen2AudioForConditionalGeneration.from_pretrained(base)
-    PeftModel.from_pretrained(model, run.folder / "results/adapters/attention/grouped/seed-1")
+    PeftModel.from_pretrained(model, run.folder / "results/adapters/base/attention/grouped/seed-1")
     assert AutoProcessor.from_pretrained(base).audio_token == "<|AUDIO|>"
     shards = sorted(map(str, (run.folder / "results/stimuli/factorial").glob("shard-*.parquet")))
     stimuli = load_dataset("parquet", data_files=shards, split="train", cache_dir=str(run.folder / "cache"))
@@ -159,7 +159,7 @@ def test_a_planted_duplicate_stops_training_at_the_gate(run, tmp_path):
     certificate = json.loads((leaky.folder / "results/audit/grouped/certificate.json").read_text())
     assert certificate["status"] == "fail"
     assert (leaky.folder / "results/audit/grouped/report.md").exists()
-    assert not (leaky.folder / "results/adapters/attention/grouped").exists()
+    assert not (leaky.folder / "results/adapters/base/attention/grouped").exists()
 
 
 @pytest.mark.parametrize("table", ["accuracy", "conditions", "comparisons", "leakage"])

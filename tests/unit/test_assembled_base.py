@@ -376,13 +376,13 @@ def test_every_format_order_and_place_is_taught_and_negation_turns_the_answer(jo
 
 
 MADE_WITH = {0: {}, 8: {"rank": 8, "steps": 3000, "learning_rate": 0.0007}}
-"""Rank -> config model.projector of the projectors that come with Earwitness, as docs/middle_size.md has it."""
+"""Rank -> config models.NAME.projector of the projectors that come with Earwitness, as docs/middle_size.md has it."""
 
 
-@pytest.mark.parametrize("path", Plan(complete_config({"model": {"origin": "assembled"}})).projectors)
+@pytest.mark.parametrize("path", Plan(complete_config({"models": {"base": {"origin": "assembled"}}})).projectors("base"))
 def test_the_projector_that_comes_with_earwitness_is_what_its_command_would_make(path):
     provenance, rank = provenance_of(halves.Path(path)), rank_of(halves.Path(path))
-    config = complete_config({"model": {"origin": "assembled", "projector": MADE_WITH[rank]}})
+    config = complete_config({"models": {"base": {"origin": "assembled", "projector": MADE_WITH[rank]}}})
     assert provenance["questions"] == projector_questions.questions_digest(rank)
-    settings = Plan(config).projector_training | {"window_ms": config["stimuli"]["window_ms"], "seed": 20260101}
+    settings = Plan(config).projector_training("base") | {"window_ms": config["stimuli"]["window_ms"], "seed": 20260101}
     assert {"rank": 0} | json.loads(provenance["settings"]) == settings

@@ -264,7 +264,16 @@ def test_the_pages_of_the_claims_are_current():
 
 def test_the_program_reads_tables_by_name_and_writes_one_row_per_claim(tmp_path):
     write_table(tmp_path / "leakage.csv", examples.leakage(), LEAKAGE)
-    command = [sys.executable, ROOT / "workflow_scripts" / "judge_claims.py", PATH, tmp_path / "claims.csv", "--model", "data/models/tiny"]
+    command = [
+        sys.executable,
+        ROOT / "workflow_scripts" / "judge_claims.py",
+        PATH,
+        tmp_path / "claims.csv",
+        "--model",
+        "base",
+        "--repository",
+        "data/models/tiny/base",
+    ]
     command += ["--confidence", "0.95", "--tables", tmp_path / "leakage.csv", "--names"]
     done = subprocess.run([*command, "leakage"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

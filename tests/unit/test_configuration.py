@@ -90,7 +90,7 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, va
         ),
         ("{baseline: {noise: babble}}", "no data set has the role noise, but baseline.noise is babble; hint: add one"),
         ("{stimuli: {noise: recorded}}", "no data set has the role noise, but stimuli.noise is recorded"),
-        ("{model: {origin: path}}", "model.path is not set"),
+        ("{models: {base: {origin: path}}}", "models.base.path is not set"),
         ("{prompt_search: {proposers: [opro], opro: {origin: path}}}", "prompt_search.opro.path is not set"),
         ("{prompt_search: {systems: [attention-row_random-seed-42]}}", "adapters of other splits have heard sources that a search"),
         ("{prompt_search: {systems: [base, small-grouped-seed-42]}}", 'prompt_search.systems[1] = "small-grouped-seed-42": recipe small'),
@@ -129,7 +129,7 @@ def test_a_long_value_does_not_drown_the_message():
 
 def test_every_default_is_filled_in_at_every_depth():
     completed = complete_config({})
-    assert completed["model"]["tiny"]["steps"] == 900
+    assert completed["models"]["base"]["tiny"]["steps"] == 900
     assert completed["sources"]["fsd50k"]["origin"] == "embedded"
     assert completed["finetuning"]["recipes"]["attention"]["rank"] == 16
     assert completed == complete_config(completed)

@@ -12,7 +12,8 @@ SHIPPED = Path(__file__).parents[2] / "config" / "pretraining_corpora.csv"
 
 
 def check(*datasets: str, base: str = "Qwen2-Audio"):
-    return pretraining_contamination(TuningInput(pd.DataFrame(), "", [], {}, pd.Series(datasets), read_table(SHIPPED, PRETRAINING_CORPORA), base))
+    corpora = read_table(SHIPPED, PRETRAINING_CORPORA)
+    return pretraining_contamination(TuningInput(pd.DataFrame(), "", [], {}, pd.Series(datasets), corpora, {"base": base}, {}))
 
 
 def test_a_public_dataset_is_noted_with_what_is_known_and_where_it_is_stated():
@@ -28,7 +29,7 @@ def test_a_public_dataset_is_noted_with_what_is_known_and_where_it_is_stated():
 def test_a_base_that_cannot_have_heard_it_passes_and_an_undeclared_base_is_not_run():
     assert check("esc50", "voxconverse", base="tiny base").status == "pass"
     other = check("esc50", base="another")
-    assert other.status == "not_run" and "says nothing about the base model another" in other.reason
+    assert other.status == "not_run" and "says nothing about esc50 and another" in other.reason
 
 
 def test_of_recordings_that_nobody_declared_nothing_is_told():

@@ -20,7 +20,7 @@ from earwitness.model.feature_files import encode_shard, read_features
 from earwitness.model.identity import identified
 from earwitness.model.untrained_tower import encode_controls, untrained_tower
 from earwitness.report.hearing_text import hearing_sentences
-from earwitness.systems import PROBES
+from earwitness.systems import PROBES, System
 
 CPU = torch.device("cpu")
 
@@ -92,13 +92,13 @@ def test_a_probe_answers_every_stimulus_and_what_it_fitted_passes_the_audit(tmp_
     split = splits["grouped"]
     file = written(tmp_path, split, COLUMNS[name])
     split.to_csv(tmp_path / "split.csv", index=False)
-    predictions, value, used = probe(name, [file], [file], split)
+    predictions, value, used = probe(System("encoder_probe", name), [file], [file], split)
     assert predictions.stimulus_id.tolist() == split.stimulus_id.tolist()
     assert predictions.kind.unique().tolist() == ["encoder_probe"]
     test = predictions.set_index("stimulus_id").loc[split.stimulus_id[split.part == "test"]]
     assert (test.answer.to_numpy() == split.label[split.part == "test"].to_numpy()).mean() > 0.85
     record = tuning_record(name, FITS[name], value, tmp_path / "split.csv", used)
-    data = TuningInput(split, record["split_sha256"], [record], {name: FITS[name]}, pd.Series(dtype=str), pd.DataFrame(), "tiny base")
+    data = TuningInput(split, record["split_sha256"], [record], {name: FITS[name]}, pd.Series(dtype=str), pd.DataFrame(), {}, {})
     assert _fitted_elsewhere(data, {"statistics", "threshold"}).status == "pass"
     assert json.loads(json.dumps(record)) == record
 

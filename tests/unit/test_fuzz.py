@@ -421,7 +421,7 @@ def test_lists_of_digests_whose_run_vouches_for_them(published, mutate):
 
 CONFIGS = (
     "seed: 3\nclips: {per_source: 2, duration_s: 1.5}\nstimuli:\n  snrs_db: [-10, 0, 20]\n",
-    "sources:\n  mine: {origin: manifest, path: mine.csv, labels: {speech: SPEECH, kettle: NONSPEECH}}\nmodel: {origin: path, path: ~/base}\n",
+    "sources:\n  mine: {origin: manifest, path: mine.csv, labels: {speech: SPEECH, kettle: NONSPEECH}}\nmodels: {b: {origin: path, path: ~/base}}\n",
     'finetuning:\n  recipe: &r {rank: 8}\n  recipes: {mine: *r}\n  experiments: {main: {recipes: [mine], seeds: [1, 2]}}\n"audit": {}\n',
 )
 

@@ -109,7 +109,7 @@ def standard() -> Report:
         material=MaterialTables(
             {"voxconverse": examples.audio_check(["audio/bad.wav"]), "esc50": examples.audio_check()},
             examples.stimulus_summary(),
-            examples.generation(),
+            {"base": examples.generation()},
         ),
         listening=Listening([matrix()], [], System.parse("attention-grouped")),
         record=RunRecord(
@@ -117,7 +117,7 @@ def standard() -> Report:
             config,
             yaml.safe_dump(config),
             pd.DataFrame({"path": ["results/tables/accuracy.csv"], "sha256": ["3" * 64], "bytes": [1234]}),
-            {"name": "some/base", "revision": None, "model_type": "qwen2_audio", "sha256": "f" * 64, "bytes": 1},
+            {"base": {"name": "some/base", "revision": None, "model_type": "qwen2_audio", "sha256": "f" * 64, "bytes": 1}},
         ),
     )
 
@@ -185,7 +185,7 @@ def test_names_out_of_the_data_are_inert(place):
 
 def test_the_tiny_model_and_few_sources_are_announced():
     assert "say nothing of Qwen2-Audio-7B" in page().text.split("Answer")[0] and "fewer than 10 sources" not in page().text
-    hub = examples.config(model={"origin": "hub"})
+    hub = examples.config(models={"base": {"origin": "hub"}})
     text = page(config=hub, accuracy=examples.accuracy(sources=4, intervals=False)).text
     assert "say nothing of Qwen2-Audio-7B" not in text and "Numbers: full" in text and "fewer than 10 sources" in text
     assert "Results on unseen sources rest" in text
@@ -198,7 +198,7 @@ def test_the_tiny_model_and_few_sources_are_announced():
 def test_the_family_of_the_base_is_told_with_all_that_it_does_not_hold():
     assert "Family: Qwen2-Audio, which hears a sound's own frames alone" in page().text
     other = {"name": "x", "revision": None, "model_type": "audioflamingo3", "sha256": "f" * 64, "bytes": 1}
-    text = page(base=other).text
+    text = page(identities={"base": other}).text
     assert "Family: Audio Flamingo 3" in text and FAMILIES["audioflamingo3"].departures["position"] in text
 
 
@@ -227,7 +227,7 @@ def test_a_waiver_stands_beside_every_table_of_results_and_only_where_it_was_use
 
 def test_a_base_that_says_something_else_than_the_two_answers_is_told_at_the_top():
     low = examples.generation().assign(median_coverage=[0.97, 0.012])
-    assert f"puts only {percent(0.012)} of its probability on the two answers" in page(generation=low).text
+    assert f"puts only {percent(0.012)} of its probability on the two answers" in page(generation={"base": low}).text
     assert "of its probability on the two answers that are compared" not in page().text
 
 
@@ -313,9 +313,9 @@ def test_three_speakers_settle_nothing_and_no_interval_of_theirs_is_shown():
     ],
 )
 def test_the_first_screen_says_which_model_and_what_kind_of_numbers(model, size, name):
-    kind = kind_of_numbers(examples.config(model=model)["model"])
+    kind = kind_of_numbers(examples.config(models={"base": model})["models"]["base"])
     assert kind.size == size and name in kind.model
-    first = page(config=examples.config(model=model)).text.split("Claims")[0]
+    first = page(config=examples.config(models={"base": model})).text.split("Claims")[0]
     assert f"Numbers: {size}" in first and name in first
 
 

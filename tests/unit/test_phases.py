@@ -37,7 +37,7 @@ def test_every_phase_weighs_classes_equally_and_is_set_against_zero_shot():
         BASE,
         scored("fire-red-vad", "11111100"),
     ]
-    table = phase_table(systems, scored("base", "11111110"), 0.95)
+    table = phase_table(systems, [scored("base", "11111110")], 0.95)
     assert list(zip(table.phase, table.system_id, table.name, strict=True)) == [
         ("reference", "fire-red-vad", "fire-red-vad"),
         ("reference", "silero", "silero"),
@@ -56,5 +56,5 @@ def test_every_phase_weighs_classes_equally_and_is_set_against_zero_shot():
 
 
 def test_without_the_base_there_is_nothing_to_set_phases_against():
-    with pytest.raises(InputError, match="no predictions of the base model among silero"):
-        phase_table([scored("silero", "11111111")], None, 0.95)
+    with pytest.raises(InputError, match="no predictions of base among silero"):
+        phase_table([scored("silero", "11111111")], [], 0.95)

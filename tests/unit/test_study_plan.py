@@ -111,7 +111,7 @@ def test_one_seed_is_no_ensemble():
 def test_seeds_of_other_recipes_do_not_make_an_ensemble_and_recipes_have_one_each_by_name():
     plan = plan_of(finetuning={"experiments": {"main": {"recipes": ["rms", "attention"], "seeds": [7, 8]}}})
     assert texts(plan.ensembles) == ["attention-grouped+vote", "attention-grouped+mean", "rms-grouped+vote", "rms-grouped+mean"]
-    assert texts(plan.seeds_of("rms", "grouped")) == ["rms-grouped-seed-7", "rms-grouped-seed-8"]
+    assert texts(plan.seeds_of(System("adapter", "rms", "grouped"))) == ["rms-grouped-seed-7", "rms-grouped-seed-8"]
 
 
 def test_an_experiment_that_is_disabled_trains_nothing_but_can_be_asked_for():
@@ -235,7 +235,7 @@ def test_every_search_is_run_for_each_system_and_seed_beside_its_control():
 
 def test_without_a_proposer_nothing_is_searched_tabled_or_drawn():
     plan = plan_of(prompt_search={"proposers": []}, sources={"fsd50k": {"origin": "none"}})
-    assert plan.searches == plan.searched_systems == plan.chosen_question == plan.baseline_and_prompt_tables == []
+    assert plan.searches == plan.searched_systems == plan.chosen_questions == plan.baseline_and_prompt_tables == []
     assert "accuracy" in plan.figures
     assert not any(figure.startswith("prompt_") for figure in plan.figures)
 
@@ -243,16 +243,16 @@ def test_without_a_proposer_nothing_is_searched_tabled_or_drawn():
 def test_the_searched_question_takes_the_configured_ones_place_but_for_folds_which_test_sources_it_was_chosen_on():
     asking = {"proposers": ["edits", "opro"], "use_question_of": "edits", "seeds": [3, 4], "systems": ["base", "attention-grouped-seed-42"]}
     plan = plan_of(prompt_search=asking)
-    assert plan.choosing_searches == [Search(BASE, "edits", 3), Search(BASE, "edits", 4)]
-    assert plan.chosen_question == [paths.CHOSEN_QUESTION]
+    assert plan.choosing_searches("base") == [Search(BASE, "edits", 3), Search(BASE, "edits", 4)]
+    assert plan.chosen_question("base") == ["results/prompts/chosen/base.json"]
     for split, asked in (("grouped", True), ("row_random", True), ("train_3", True), ("fold_0", False)):
-        assert plan.question_trained_with(System("adapter", "attention", split, 42)) == plan.chosen_question * asked, split
+        assert plan.question_trained_with(System("adapter", "attention", split, 42)) == plan.chosen_questions * asked, split
     assert plan.question_trained_with(BASE) == [], "its own searches start from the configured question"
 
 
 def test_the_configured_question_stays_where_no_search_is_to_be_used():
     plan = plan_of(prompt_search={"proposers": ["edits"], "use_question_of": "none"})
-    assert plan.chosen_question == plan.question_trained_with(System("adapter", "attention", "grouped", 42)) == []
+    assert plan.chosen_question("base") == plan.question_trained_with(System("adapter", "attention", "grouped", 42)) == []
 
 
 def test_only_opro_needs_a_writer():
@@ -267,7 +267,7 @@ def test_an_adapter_that_changes_the_audio_tower_hears_audio_and_any_other_hears
     plan = plan_of(resources={"stimulus_shards": 2})
     tower, language = System("adapter", "attention", "grouped", 42), System("adapter", "language_model", "grouped", 42)
     audio = ["results/stimuli/baseline/shard-000.parquet", "results/stimuli/baseline/shard-001.parquet"]
-    features = ["results/features/baseline/shard-000.parquet", "results/features/baseline/shard-001.parquet"]
+    features = ["results/features/base/baseline/shard-000.parquet", "results/features/base/baseline/shard-001.parquet"]
     assert (plan.features_of(tower, "baseline"), plan.audio_of(tower, "baseline")) == ([], audio)
     for system in (language, BASE):
         assert (plan.features_of(system, "baseline"), plan.audio_of(system, "baseline")) == (features, [])
@@ -309,21 +309,23 @@ def test_the_baseline_has_its_levels_from_the_factorial_set_and_its_conditions_o
 @pytest.mark.parametrize(
     ("model", "folder", "name", "tiny"),
     [
-        ({"origin": "tiny"}, "data/models/tiny", "data/models/tiny", True),
+        ({"origin": "tiny"}, "data/models/tiny/base", "data/models/tiny/base", True),
         ({"origin": "hub", "repository": "Qwen/Qwen2-Audio-7B-Instruct"}, "data/models/hub/base", "Qwen/Qwen2-Audio-7B-Instruct", False),
         ({"origin": "path", "path": "models/mine"}, "models/mine", "models/mine", False),
         ({"origin": "path", "path": "/scratch/me/Qwen2-Audio"}, "/scratch/me/Qwen2-Audio", "Qwen2-Audio", False),
     ],
 )
 def test_the_base_model_is_where_its_origin_says(model, folder, name, tiny):
-    plan = plan_of(model=model)
-    assert plan.base_folder == folder
-    assert (plan.model_name("base")[0], plan.base_terms["tiny"]) == (name, tiny)
+    plan = plan_of(models={"base": model})
+    assert plan.model_folder("base") == folder
+    assert (plan.model_name("base")[0], plan.terms("base")["tiny"]) == (name, tiny)
 
 
 def test_a_fetched_model_is_the_one_of_its_own_section():
-    plan = plan_of(model={"repository": "one/base", "revision": "a" * 40}, prompt_search={"opro": {"repository": "two/writer", "revision": "b" * 40}})
-    assert plan.hub_source("base") == {"section": "model", "repository": "one/base", "revision": "a" * 40}
+    base = {"origin": "hub", "repository": "one/base", "revision": "a" * 40, "encoder": {"repository": "three/ear", "revision": "c" * 40}}
+    plan = plan_of(models={"base": base}, prompt_search={"opro": {"repository": "two/writer", "revision": "b" * 40}})
+    assert plan.hub_source("base-encoder") == {"section": "models.base.encoder", "repository": "three/ear", "revision": "c" * 40}
+    assert plan.hub_source("base") == {"section": "models.base", "repository": "one/base", "revision": "a" * 40}
     assert plan.hub_source("proposer") == {"section": "prompt_search.opro", "repository": "two/writer", "revision": "b" * 40}
 
 
@@ -335,12 +337,12 @@ def test_nothing_is_handed_over_where_nothing_trained_honestly():
 def test_every_system_answers_in_a_file_of_its_kind_and_the_ensembles_of_a_recipe_in_one():
     systems = [BASE, *(System.parse(text) for text in ("energy", "attention-grouped-seed-42", "attention-grouped+vote", "attention-grouped+mean"))]
     assert paths.predictions("factorial", systems) == [
-        "results/predictions/factorial/zeroshot.parquet",
+        "results/predictions/factorial/zeroshot/base.parquet",
         "results/predictions/factorial/detectors/energy.parquet",
-        "results/predictions/factorial/adapters/attention-grouped-seed-42.parquet",
-        "results/predictions/factorial/ensembles/attention-grouped.parquet",
+        "results/predictions/factorial/adapters/base/attention-grouped-seed-42.parquet",
+        "results/predictions/factorial/ensembles/base/attention-grouped.parquet",
     ]
-    assert paths.adapters(systems, "history.csv") == ["results/adapters/attention/grouped/seed-42/history.csv"]
+    assert paths.adapters(systems, "history.csv") == ["results/adapters/base/attention/grouped/seed-42/history.csv"]
 
 
 def recordings_of(**sources):
@@ -410,16 +412,16 @@ def test_ties_are_tables_that_the_study_does_not_make_itself(tmp_path, monkeypat
     ],
 )
 def test_what_is_known_of_one_bases_training_is_not_told_of_another(model, name):
-    assert plan_of(model=model).declared_base == name
+    assert plan_of(models={"base": model}).declared_name("base") == name
 
 
 def test_an_assembled_base_is_named_and_licensed_by_its_halves():
-    plan = plan_of(model={"origin": "assembled"})
+    plan = plan_of(models={"base": {"origin": "assembled"}})
     assert plan.model_name("base") == ["the encoder of Whisper tiny.en with SmolLM2-135M-Instruct"]
-    assert "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct)" in plan.base_terms["licence"]
-    assert plan.declared_base == "assembled base"
+    assert "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct)" in plan.terms("base")["licence"]
+    assert plan.declared_name("base") == "assembled base"
     hub = {"origin": "hub", "repository": "owner/name", "revision": "abc"}
-    other = plan_of(model={"origin": "assembled", "encoder": hub, "licence": "MIT and others"})
+    other = plan_of(models={"base": {"origin": "assembled", "encoder": hub, "licence": "MIT and others"}})
     assert other.model_name("base") == ["owner/name at abc with SmolLM2-135M-Instruct"]
-    assert other.base_terms["licence"] == "MIT and others"
-    assert other.folders_of_halves == ["data/models/hub/encoder"]
+    assert other.terms("base")["licence"] == "MIT and others"
+    assert other.folders_of_halves("base") == ["data/models/hub/base-encoder"]

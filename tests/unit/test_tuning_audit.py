@@ -67,7 +67,8 @@ def answers(split: pd.DataFrame, shift: float = 0.0, carrier_tells: bool = False
 def evidence(tmp_path, split, records, needed=None, counterfactuals=None) -> TuningInput:
     needed = {"energy": ("statistics", "threshold"), "silero": ()} if needed is None else needed
     corpora = read_table(CORPORA, PRETRAINING_CORPORA)
-    return TuningInput(split, sha256_of(tmp_path / "grouped.csv"), records, needed, pd.Series(["esc50"]), corpora, "tiny base", counterfactuals)
+    declared, asked = {"base": "tiny base"}, {} if counterfactuals is None else {"base": counterfactuals}
+    return TuningInput(split, sha256_of(tmp_path / "grouped.csv"), records, needed, pd.Series(["esc50"]), corpora, declared, asked)
 
 
 def statuses(tmp_path, split, records, **others) -> dict[str, str]:
@@ -216,7 +217,7 @@ def test_the_program_writes_a_certificate_that_loads_and_a_report(tmp_path, spli
     waiver = {"check": "L09", "reason": "shown on purpose", "by": "A. Lovelace", "expires": "2100-01-01"}
     outputs = ["--certificate", tmp_path / "certificate.json", "--evidence", tmp_path / "evidence.csv"]
     inputs = [tmp_path / "grouped.csv", "--tuning", tmp_path / "energy.tuning.json", "--systems", "energy", "silero"]
-    inputs += ["--recordings", tmp_path / "recordings.parquet", "--corpora", CORPORA, "--base", "tiny base"]
+    inputs += ["--recordings", tmp_path / "recordings.parquet", "--corpora", CORPORA, "--models", "base", "--declared", "tiny base"]
     inputs += ["--waivers", json.dumps({"waivers": [waiver]})]
     run(program.main, *inputs, *outputs)
     certificate = load_certificate(tmp_path / "certificate.json")

@@ -16,10 +16,13 @@ import yaml
 from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.core.prompt_text import QUESTION, template_fault
-from earwitness.systems import BASE, System
+from earwitness.systems import System
 
 _INSTALLED, _CHECKED_OUT = Path(__file__).with_name("schema"), Path(__file__).parents[2] / "config" / "schema"
 SCHEMA_PATH = (_INSTALLED if _INSTALLED.is_dir() else _CHECKED_OUT) / "config.schema.yaml"
+
+HALVES = ("encoder", "language_model")
+"""The sections of what an assembled model is joined of."""
 
 _DEMANDS = {
     "type": "must be of type {}",
@@ -69,8 +72,9 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     if errors:
         raise InputError("config: " + _explain(min(errors, key=_severity)))
     completed = _complete(_overlaid_recipes(config, schema), schema, schema, "")
-    model = completed["model"]
-    for section in [*completed["sources"].values(), model, model["encoder"], model["language_model"], completed["prompt_search"]["opro"]]:
+    models = completed["models"] = {name: model for name, model in completed["models"].items() if model["origin"] != "none"}
+    halves = [model[half] for model in models.values() for half in HALVES]
+    for section in [*completed["sources"].values(), *models.values(), *halves, completed["prompt_search"]["opro"]]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
     _check_across(completed)
@@ -157,7 +161,7 @@ def _is_number(text: str) -> bool:
 
 
 def _check_across(config: dict[str, Any]) -> None:
-    sources, model, stimuli, baseline, splits = (config[section] for section in ("sources", "model", "stimuli", "baseline", "splits"))
+    sources, stimuli, baseline, splits = (config[section] for section in ("sources", "stimuli", "baseline", "splits"))
     for name, source in sources.items():
         _check_source(name, source)
     used = {name: source["role"] for name, source in sources.items() if source["origin"] != "none"}
@@ -166,10 +170,13 @@ def _check_across(config: dict[str, Any]) -> None:
     if len(noises := [name for name, role in used.items() if role == "noise"]) > 1:
         raise InputError(f"config: sources.{noises[1]}.role = noise: so is {noises[0]}'s; hint: put the recordings below one folder")
     measured = bool(set(used.values()) & {"baseline", "both"})
-    if model["origin"] == "path" and not model["path"]:
-        raise InputError("config: model.path is not set: model.origin is path; hint: name the folder of a model")
-    if model["origin"] == "assembled":
-        _check_halves(model)
+    if not config["models"]:
+        raise InputError("config: models: every origin is none; hint: set the origin of one")
+    for name, model in config["models"].items():
+        if model["origin"] == "path" and not model["path"]:
+            raise InputError(f"config: models.{name}.path is not set: its origin is path; hint: name the folder of a model")
+        if model["origin"] == "assembled":
+            _check_halves(name, model)
     prompt = config["prompt"]
     if prompt["template"] is not None and (fault := template_fault(prompt["template"], prompt["question"], prompt["answer_format"])):
         raise InputError(f'config: prompt.template = {_short(prompt["template"])}: {fault}; hint: "{{question}}" asks the question as it stands')
@@ -178,7 +185,7 @@ def _check_across(config: dict[str, Any]) -> None:
         raise InputError("config: prompt_search.opro.path is not set: its origin is path; hint: name the folder of a causal language model")
     for position, system in enumerate(prompt_search["systems"]):
         asked = System.parse(system)
-        if asked != BASE and asked.name not in config["finetuning"]["recipes"]:
+        if asked.kind != "base" and asked.name not in config["finetuning"]["recipes"]:
             known = ", ".join(config["finetuning"]["recipes"])
             where = f"prompt_search.systems[{position}] = {_short(system)}"
             raise InputError(f"config: {where}: recipe {asked.name} is not defined; hint: one of {known}")
@@ -224,10 +231,10 @@ def _check_across(config: dict[str, Any]) -> None:
                 raise InputError(f"config: {where} = {_short(recipe)}: is not defined; hint: one of {known}")
 
 
-def _check_halves(model: dict[str, Any]) -> None:
-    """Raise InputError where the keys of an assembled base's halves do not go together."""
-    for half in ("encoder", "language_model"):
-        settings, where = model[half], f"config: model.{half}"
+def _check_halves(name: str, model: dict[str, Any]) -> None:
+    """Raise InputError where the keys of an assembled model's halves do not go together."""
+    for half in HALVES:
+        settings, where = model[half], f"config: models.{name}.{half}"
         if settings["origin"] == "path" and not settings["path"]:
             raise InputError(f"{where}.path is not set: its origin is path; hint: name the folder of a model")
         missing = [key for key in ("repository", "revision") if not settings[key]]

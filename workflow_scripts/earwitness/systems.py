@@ -22,12 +22,16 @@ HONEST_SPLIT, LEAKY_SPLIT, ALL_FOLDS = "grouped", "row_random", "folds"
 BY_ROW, BY_SOURCE = "by_row", "by_source"
 """The published design drawn again: with the number of the draw (by_row_0) the names of its split by row and of its corrected one."""
 
+UNNAMED_MODEL = "base"
+"""The model of the default configuration; texts of what is its leave it out."""
+
 _RECIPE, _SPLIT, _NUMBER = "[a-z][a-z0-9_]*", "grouped|row_random|folds|(?:fold|train|by_row|by_source)_[0-9]+", "0|[1-9][0-9]*"
+_MODEL = rf"(?:(?P<model>(?!{UNNAMED_MODEL}\.)[a-z0-9_]+)\.)?"
 _FORMS: dict[Kind, re.Pattern[str]] = {
-    "base": re.compile("(?P<name>base)"),
-    "encoder_probe": re.compile(f"(?P<name>{'|'.join(PROBES)})"),
-    "adapter": re.compile(f"(?P<name>{_RECIPE})-(?P<split>{_SPLIT})(?:-seed-(?P<seed>{_NUMBER}))?"),
-    "ensemble": re.compile(rf"(?P<name>{_RECIPE})-(?P<split>{_SPLIT})\+(?P<combination>{'|'.join(COMBINATIONS)})"),
+    "base": re.compile(f"{_MODEL}(?P<name>base)"),
+    "encoder_probe": re.compile(f"{_MODEL}(?P<name>{'|'.join(PROBES)})"),
+    "adapter": re.compile(f"{_MODEL}(?P<name>{_RECIPE})-(?P<split>{_SPLIT})(?:-seed-(?P<seed>{_NUMBER}))?"),
+    "ensemble": re.compile(rf"{_MODEL}(?P<name>{_RECIPE})-(?P<split>{_SPLIT})\+(?P<combination>{'|'.join(COMBINATIONS)})"),
     "detector": re.compile(f"(?P<name>(?!.*-(?:{_SPLIT})(?:-|$))[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*)"),
 }
 """How the text of each kind reads; the first that fits a whole text is its kind. A detector's name holds no split's, so that a misspelt
@@ -57,12 +61,18 @@ def asked_splits(split: str) -> list[str]:
     return [split] if split == HONEST_SPLIT or is_fold(split) else [split, HONEST_SPLIT]
 
 
+def with_model(model: str, text: str) -> str:
+    """The text of what is one model's, such as an experiment: voxtral.main, or main where the model is the unnamed one."""
+    return text if model in ("", UNNAMED_MODEL) else f"{model}.{text}"
+
+
 def _parts_of(text: str) -> dict[str, Any] | None:
     """The fields of the system whose text this is; None where it is no system's."""
     for kind, form in _FORMS.items():
         if found := form.fullmatch(text):
-            seed = found.groupdict().get("seed")
-            return {"kind": kind, "split": "", "combination": None} | found.groupdict() | {"seed": int(seed) if seed else None}
+            parts = {"split": "", "seed": None, "combination": None, "model": None} | found.groupdict()
+            seed, model = parts["seed"], parts["model"] or ("" if kind == "detector" else UNNAMED_MODEL)
+            return {"kind": kind} | parts | {"seed": int(seed) if seed else None, "model": model}
     return None
 
 
@@ -74,7 +84,8 @@ class System:
     fine-tuned one, "ensemble" several seeds of one recipe and split as one system, "detector" a classic speech detector. name: the
     recipe of an adapter or ensemble, the probe or the detector; "base" for the base. split: what an adapter or ensemble trained on; ""
     for others. seed: of one adapter; None where it stands for all seeds of its recipe and split, and for others.
-    combination: how an ensemble's seeds are combined; None for others.
+    combination: how an ensemble's seeds are combined; None for others. model: the key of the configuration's models whose system it is,
+    by default the unnamed one; "" for detectors, which are no model's.
 
     Raises InputError where the parts make no system, or where its text would read as another: a detector cannot be called
     "attention-grouped".
@@ -85,18 +96,22 @@ class System:
     split: str = ""
     seed: int | None = None
     combination: Combination | None = None
+    model: str = ""
 
     def __post_init__(self) -> None:
+        if not self.model and self.kind != "detector":
+            object.__setattr__(self, "model", UNNAMED_MODEL)
         if _parts_of(str(self)) != vars(self):
             given = ", ".join(f"{part} {value}" for part, value in vars(self).items() if value not in ("", None))
             raise InputError(f"no system has these parts: {given}; see earwitness.systems.System")
 
     def __str__(self) -> str:
-        """The text in files and tables: base, silero, attention-grouped, attention-grouped-seed-42, attention-grouped+mean."""
+        """The text in files and tables: base, silero, attention-grouped, attention-grouped-seed-42, attention-grouped+mean; of a model that
+        has a name, voxtral.base."""
         split = f"-{self.split}" if self.split else ""
         seed = "" if self.seed is None else f"-seed-{self.seed}"
         combination = "" if self.combination is None else f"+{self.combination}"
-        return f"{self.name}{split}{seed}{combination}"
+        return with_model(self.model, f"{self.name}{split}{seed}{combination}")
 
     @classmethod
     def parse(cls, text: str, detectors: Collection[str] | None = None) -> "System":
@@ -108,7 +123,8 @@ class System:
         parts = _parts_of(text)
         if parts is None or (parts["kind"] == "detector" and detectors is not None and text not in detectors):
             known = "a detector" if detectors is None else f"a detector ({', '.join(detectors)})"
-            raise InputError(f"{text}: no system; name base, a probe, {known}, RECIPE-SPLIT, RECIPE-SPLIT-seed-SEED or RECIPE-SPLIT+vote or +mean")
+            forms = f"base, a probe, {known}, RECIPE-SPLIT, RECIPE-SPLIT-seed-SEED or RECIPE-SPLIT+vote or +mean"
+            raise InputError(f"{text}: no system; name {forms}; of a model with a name, MODEL.base and so on")
         return cls(**parts)
 
     @property
@@ -125,6 +141,15 @@ class System:
     def is_fold(self) -> bool:
         """Whether it trained on one fold of the cross-validation."""
         return is_fold(self.split)
+
+    @property
+    def base(self) -> "System":
+        """The model as it is, before any training; of a detector none."""
+        return System("base", "base", model=self.model)
+
+    def alone(self) -> "System":
+        """The same of the unnamed model, as in a study of this model alone."""
+        return replace(self, model=UNNAMED_MODEL if self.model else "")
 
     def of_all_seeds(self) -> "System":
         """The same, standing for all its seeds."""

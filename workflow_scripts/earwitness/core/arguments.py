@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from earwitness.core.errors import InputError
 
 Name = TypeVar("Name")
+Of = TypeVar("Of")
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -22,8 +23,8 @@ def json_object(text: str) -> dict[str, Any]:
     return content
 
 
-def by_name(option: str, names: Sequence[Name], paths: Sequence[Path]) -> dict[Name, Path]:
-    """The files by what each is of.
+def by_name(option: str, names: Sequence[Name], paths: Sequence[Of]) -> dict[Name, Of]:
+    """The files, or what they hold, by what each is of.
 
     option: the command line's name for the names, which stand in the order of the files.
     Raises InputError where there are more or fewer of them than files, or one is named twice.

@@ -82,15 +82,16 @@ def fit_readout(vectors: pd.DataFrame, split: pd.DataFrame) -> tuple[Pipeline, d
     return model, fitted | {"weights": regression.coef_[0].tolist(), "intercept": float(regression.intercept_[0])}
 
 
-def probe(name: str, files: Sequence[Path], study: Sequence[Path], split: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
+def probe(system: System, files: Sequence[Path], study: Sequence[Path], split: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
     """Answer every stimulus of some files by a linear readout.
 
-    name: a key of COLUMNS. study: files with the stimuli that the split divides, which may be the same. split: SPLIT.
+    system: an encoder probe; its name is a key of COLUMNS. study: files with the stimuli that the split divides, which may be the same. split: SPLIT.
     Returns earwitness.tables.predictions.PREDICTIONS, the numbers that were fitted, and the rows of the split that they were fitted on.
     SPEECH is answered from log-odds of 0, which stay within +-15.
     Raises InputError as `read_vectors` and `fit_readout` do.
     """
-    asked = read_vectors(files, COLUMNS[name])
-    model, fitted = fit_readout(asked if list(study) == list(files) else read_vectors(study, COLUMNS[name]), split)
+    column = COLUMNS[system.name]
+    asked = read_vectors(files, column)
+    model, fitted = fit_readout(asked if list(study) == list(files) else read_vectors(study, column), split)
     log_odds = np.clip(model.decision_function(asked.to_numpy()), -MAX_LOG_ODDS, MAX_LOG_ODDS)
-    return answers_of(asked.index.to_series(), log_odds, System("encoder_probe", name)), fitted, split[split.part.isin(["train", "dev"])]
+    return answers_of(asked.index.to_series(), log_odds, system), fitted, split[split.part.isin(["train", "dev"])]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Sample, durkalski_p, estimate, mcnemar_p, sample_by_source, sign_flip_p
-from earwitness.systems import BASE, LEAKY_SPLIT, TOWER_PROBE, UNTRAINED_PROBE, System
+from earwitness.systems import BASE, LEAKY_SPLIT, TOWER_PROBE, UNNAMED_MODEL, UNTRAINED_PROBE, System
 from earwitness.tables.columns import LABELS
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.predictions import by_system
@@ -24,8 +25,12 @@ QUESTIONS = {
     "detectors": "how the model compares with classic detectors",
     "hearing": "whether the ear hears more than an untrained one",
     "saying": "whether the answers fall short of what the ear hears",
+    "models": "which model hears best as it is",
+    "adapted_models": "which model hears best once fine-tuned",
 }
-"""Question -> in words. Each has one primary contrast, but for recipes, which has none."""
+"""Question -> in words. Each has one primary contrast, but for recipes, which has none. All but the last two are asked of every model."""
+
+BETWEEN_MODELS = ("models", "adapted_models")
 
 
 @dataclass(frozen=True)
@@ -43,34 +48,83 @@ def best_on_development(kind: str, predictions: pd.DataFrame, index: pd.DataFram
 
     Balanced accuracy is the mean over seeds; the first name wins a tie. None where there is no such system.
     """
-    candidates = {system: rows for system, rows in by_system(predictions) if system.kind == kind and (kind != "adapter" or system.is_honest)}
+    candidates = [system for system, _ in by_system(predictions) if system.kind == kind and (kind != "adapter" or system.is_honest)]
+    return next(iter(ranked_on_development(candidates, predictions, index, grouped)), None)
+
+
+def ranked_on_development(candidates: Sequence[System], predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame) -> list[System]:
+    """Systems by their balanced accuracy on the development part of the grouped split, the best first; of equals, the first stays before.
+
+    A single system is not looked at, so it need not have answered there.
+    """
     if len(candidates) < 2:
-        return next(iter(candidates), None)
+        return list(candidates)
     scores = {}
-    for system, rows in candidates.items():
-        outcomes = outcomes_on(rows, index, grouped, "dev", "development")
-        scores[system] = estimate(*metric_parts(outcomes, "balanced_accuracy")).value
-    return max(scores, key=lambda system: scores[system])
+    for system, rows in by_system(predictions):
+        if system in candidates:
+            outcomes = outcomes_on(rows, index, grouped, "dev", "development")
+            scores[system] = estimate(*metric_parts(outcomes, "balanced_accuracy")).value
+    return sorted(candidates, key=lambda system: -scores[system])
 
 
-def declared_contrasts(seeds: Mapping[System, Sequence[str]], adapter: System | None, detector: System | None) -> list[Contrast]:
-    """What is compared for which question, fixed by what the systems are before any test result is seen.
+def compare_systems(
+    systems: Sequence[Outcomes], predictions: pd.DataFrame, index: pd.DataFrame, grouped: pd.DataFrame, confidence: float, margin: float
+) -> pd.DataFrame:
+    """earwitness.tables.comparisons.COMPARISONS: what is compared for every model, and between models.
 
-    seeds: of every system. adapter, detector: the best on development sources, on which the primary contrasts of fine-tuning, leakage and
-    detectors rest; without an adapter, the base is compared with the detector. Recipes are compared with that adapter where their seeds
-    pair with its own. Ensembles have a family of their own (earwitness.evaluation.ensembles).
+    What is said of a model rests on its own systems and the detectors, with a family of tests of its own, so it stays the same whatever other
+    models a study has. The contrasts between models are a further family.
+    predictions, index, grouped: of these systems, of the stimuli, and the grouped split, on whose development part the best are found.
+    """
+    models = list(dict.fromkeys(outcomes.system.model for outcomes in systems if outcomes.system.model)) or [UNNAMED_MODEL]
+    tables: list[pd.DataFrame] = []
+    best_adapters: list[System] = []
+    for model in models:
+        own = predictions[predictions.model.isna() | (predictions.model == model)]
+        adapter, detector = (best_on_development(kind, own, index, grouped) for kind in ("adapter", "detector"))
+        seeds = {outcomes.system: outcomes.seeds for outcomes in systems if outcomes.system.model in (model, "")}
+        tables.append(comparison_table(systems, declared_contrasts(seeds, adapter, detector, model), confidence, margin))
+        best_adapters += [] if adapter is None else [adapter]
+    every = {outcomes.system: outcomes.seeds for outcomes in systems}
+    rivals = {"models": [system for system in every if system.kind == "base"], "adapted_models": best_adapters}
+    rankings = {question: ranked_on_development(found, predictions, index, grouped) for question, found in rivals.items()}
+    tables.append(comparison_table(systems, contrasts_between_models(every, rankings), confidence, margin))
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+
+
+def contrasts_between_models(seeds: Mapping[System, Sequence[str]], rankings: Mapping[str, Sequence[System]]) -> list[Contrast]:
+    """The best of every ranking against each other one of it whose seeds pair with its own; the primary contrast is against the next.
+
+    seeds: of every system. rankings: per question, systems of different models, the best on development sources first.
+    """
+    found = []
+    for question, ranked in rankings.items():
+        pairing = [system for system in ranked[1:] if seeds[system] == seeds[ranked[0]]]
+        found += [Contrast(ranked[0], system, question, place == 0) for place, system in enumerate(pairing)]
+    return found
+
+
+def declared_contrasts(
+    seeds: Mapping[System, Sequence[str]], adapter: System | None, detector: System | None, model: str = UNNAMED_MODEL
+) -> list[Contrast]:
+    """What is compared for which question about a model, fixed by what the systems are before any test result is seen.
+
+    seeds: of the model's systems and of the detectors. adapter, detector: the best on development sources, on which the primary contrasts
+    of fine-tuning, leakage and detectors rest; without an adapter, the base is compared with the detector. Recipes are compared with that
+    adapter where their seeds pair with its own. Ensembles have a family of their own (earwitness.evaluation.ensembles).
     """
     adapters, detectors = (sorted((system for system in seeds if system.kind == kind), key=str) for kind in ("adapter", "detector"))
     honest = [system for system in adapters if system.is_honest]
-    contrasts = [Contrast(system, BASE, "fine_tuning", system == adapter) for system in honest]
+    base, tower, untrained = (replace(system, model=model) for system in (BASE, TOWER_PROBE, UNTRAINED_PROBE))
+    contrasts = [Contrast(system, base, "fine_tuning", system == adapter) for system in honest]
     contrasts += [Contrast(system, replace(system, split=LEAKY_SPLIT), "leakage", system == adapter) for system in honest]
-    contrasts += [Contrast(system, BASE, "leakage", False) for system in adapters if not system.is_honest]
+    contrasts += [Contrast(system, base, "leakage", False) for system in adapters if not system.is_honest]
     if adapter is not None:
         pairing = [system for system in honest if system != adapter and seeds[system] == seeds[adapter]]
         contrasts += [Contrast(system, adapter, "recipes", False) for system in pairing]
         contrasts += [Contrast(adapter, system, "detectors", system == detector) for system in detectors]
-    contrasts += [Contrast(system, BASE, "detectors", adapter is None and system == detector) for system in detectors]
-    contrasts += [Contrast(TOWER_PROBE, UNTRAINED_PROBE, "hearing", True), Contrast(TOWER_PROBE, BASE, "saying", True)]
+    contrasts += [Contrast(system, base, "detectors", adapter is None and system == detector) for system in detectors]
+    contrasts += [Contrast(tower, untrained, "hearing", True), Contrast(tower, base, "saying", True)]
     return [contrast for contrast in contrasts if {contrast.a, contrast.b} <= set(seeds)]
 
 
@@ -183,6 +237,13 @@ def _by_class(values: npt.NDArray[np.float64], items: pd.DataFrame) -> list[Samp
     return [sample_by_source(values[:, labels == label], sources[labels == label], "difference") for label in LABELS]
 
 
+def family_of(row: Mapping[Any, Any]) -> str:
+    """The family of tests that a row of COMPARISONS is of: its model, or "" where it is between models."""
+    if row["question"] in BETWEEN_MODELS:
+        return ""
+    return next(model for name in ("system_a", "system_b") if (model := System.parse(str(row[name])).model))
+
+
 def leakage_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFrame:
     """earwitness.tables.comparisons.LEAKAGE: every leaky system on its own test rows and on unseen sources, and the base on both.
 
@@ -208,8 +269,8 @@ def leakage_table(systems: Sequence[Outcomes], confidence: float) -> pd.DataFram
                         "inflation": inflation.value,
                         "low": low,
                         "high": high,
-                        "base_own_test": estimate(*metric_parts(on[BASE, "row_random"], metric)).value,
-                        "base_unseen_sources": estimate(*metric_parts(on[BASE, "unseen"], metric)).value,
+                        "base_own_test": estimate(*metric_parts(on[system.system.base, "row_random"], metric)).value,
+                        "base_unseen_sources": estimate(*metric_parts(on[system.system.base, "unseen"], metric)).value,
                     }
                 )
     return pd.DataFrame(rows, columns=list(LEAKAGE.columns))

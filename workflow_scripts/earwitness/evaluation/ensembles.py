@@ -11,7 +11,7 @@ from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import compare, concluded, difference
 from earwitness.evaluation.scored_answers import Outcomes
 from earwitness.statistics.clustered import estimate
-from earwitness.systems import Combination
+from earwitness.systems import Combination, System
 from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.files import validate
 from earwitness.tables.predictions import PREDICTIONS, answered_by, system_of
@@ -52,8 +52,8 @@ def gain_table(systems: Sequence[Outcomes], confidence: float, margin: float) ->
     """earwitness.tables.ensembles.ENSEMBLES: every ensemble against the expectation of one of its seeds, on unseen sources.
 
     The expectation of one seed is the mean of the seeds' balanced accuracies. Ensemble and seeds answer the same stimuli, so interval and
-    test are paired and clustered by source. They hold for these seeds, since the ensemble is made of them. Holm's method runs over the table;
-    conclusion: as in earwitness.evaluation.comparison.concluded.
+    test are paired and clustered by source. They hold for these seeds, since the ensemble is made of them. Holm's method runs over each model's
+    ensembles; conclusion: as in earwitness.evaluation.comparison.concluded.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     rows, estimates = [], []
@@ -76,4 +76,6 @@ def gain_table(systems: Sequence[Outcomes], confidence: float, margin: float) ->
         )
         estimates.append(difference(unseen[system], members, seeds_fixed=True))
     table = pd.DataFrame(rows, columns=list(ENSEMBLES.columns))
-    return validate(concluded(table, estimates, confidence, primary=np.zeros(len(rows), dtype=bool)), ENSEMBLES)
+    families = [own for _, own in table.groupby(table.system_id.map(lambda text: System.parse(text).model), sort=False)] or [table]
+    concluded_in_families = [concluded(own, [estimates[k] for k in own.index], confidence, np.zeros(len(own), dtype=bool)) for own in families]
+    return validate(pd.concat(concluded_in_families), ENSEMBLES)

@@ -14,7 +14,7 @@ from earwitness.statistics.clustered import estimate, reliability
 from earwitness.systems import ALL_FOLDS, BASE, HONEST_SPLIT, System, is_redrawn, leaks
 from earwitness.tables.columns import LABELS
 from earwitness.tables.experiments import EXPERIMENT
-from earwitness.tables.predictions import answered_by, by_system
+from earwitness.tables.predictions import answered_by, by_system, system_of
 
 EVERY_SOURCE = "every_source"
 """Test set of the cross-validated system (split ALL_FOLDS), in which each source's answers are those of the adapter that never
@@ -57,7 +57,7 @@ def arms_of(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mapping[str,
     every source.
     """
     systems = dict(by_system(predictions, sort=False))
-    base = systems.pop(BASE, None)
+    base = systems.pop(next((system for system in systems if system.kind == "base"), BASE), None)
     if base is None:
         raise InputError(f"no predictions of the base model among {', '.join(map(str, systems))}; give them too")
     arms = []
@@ -90,7 +90,7 @@ def _cross_validated(
 ) -> Arm:
     """One system out of the folds: each stimulus has the answer of the adapter whose fold tests it."""
     answers = pd.concat([rows for _, rows in folds])
-    answers = answered_by(answers, System("adapter", recipe, ALL_FOLDS)).assign(seed=answers.seed)
+    answers = answered_by(answers, replace(system_of(answers.assign(split=HONEST_SPLIT)), split=ALL_FOLDS)).assign(seed=answers.seed)
     whole = splits[folds[0][0]].assign(part="test")
     training = np.min([_training_sources(splits[name]) for name, _ in folds], axis=0)
     pair = [outcomes_on(rows, index, whole, "test", EVERY_SOURCE) for rows in (answers, base)]

@@ -9,7 +9,7 @@ from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import compare
 from earwitness.evaluation.scored_answers import ALL_SEEDS, Outcomes
 from earwitness.statistics.clustered import estimate
-from earwitness.systems import BASE, Kind
+from earwitness.systems import BASE, Kind, System
 from earwitness.tables.files import validate
 from earwitness.tables.phases import PHASES
 
@@ -25,35 +25,37 @@ PHASE_OF_KIND: dict[Kind, str] = {
 """The phase of each kind of system; "prompt" is the base, asked a question that a search found."""
 
 
-def best_question(gains: pd.DataFrame) -> str | None:
-    """The prompt_id of the search that gained most on development sources, of earwitness.tables.prompt_gains.PROMPT_GAINS; the first name wins a tie.
+def best_question(gains: pd.DataFrame, base: System = BASE) -> str | None:
+    """The prompt_id of the search over a base that gained most on development sources; the first name wins a tie.
 
-    None where no search was run.
+    gains: earwitness.tables.prompt_gains.PROMPT_GAINS. None where no search was run.
     """
-    single = gains[(gains.system_id == str(BASE)) & (gains.search_seed != ALL_SEEDS)]
+    single = gains[(gains.system_id == str(base)) & (gains.search_seed != ALL_SEEDS)]
     if single.empty:
         return None
     return str(single.sort_values(["development_gain", "proposer", "search_seed"], ascending=[False, True, True], kind="stable").prompt_id.iloc[0])
 
 
-def phase_table(systems: Sequence[Outcomes], question: Outcomes | None, confidence: float) -> pd.DataFrame:
+def phase_table(systems: Sequence[Outcomes], questions: Sequence[Outcomes], confidence: float) -> pd.DataFrame:
     """earwitness.tables.phases.PHASES: balanced accuracy of every phase on unseen sources, and its change from zero-shot.
 
-    systems: the base, detectors, adapters and ensembles; question: the base asked the best searched question.
-    Raises InputError where the base is missing.
+    systems: bases, detectors, adapters and ensembles; questions: bases asked their best searched question. A detector, which has no base of its
+    own, is set against the first one.
+    Raises InputError where a base is missing.
     """
-    base = next((outcomes for outcomes in systems if outcomes.system == BASE), None)
-    if base is None:
-        raise InputError(f"no predictions of the base model among {', '.join(outcomes.system_id for outcomes in systems)}; give them too")
+    bases = {outcomes.system: outcomes for outcomes in systems if outcomes.system.kind == "base"}
+    needed = {outcomes.system.base for outcomes in systems if outcomes.system.model} or {BASE}
+    if missing := sorted(map(str, needed - set(bases))):
+        raise InputError(f"no predictions of {missing[0]} among {', '.join(outcomes.system_id for outcomes in systems)}; give them too")
+    first = next(iter(bases.values()))
     phased = [(PHASE_OF_KIND[outcomes.system.kind], outcomes) for outcomes in systems]
-    if question is not None:
-        phased.append(("prompt", question))
+    phased += [("prompt", question) for question in questions]
     rows = []
     for phase, outcomes in sorted(phased, key=lambda pair: (PHASE_NAMES.index(pair[0]), pair[1].system_id)):
         samples, weights = metric_parts(outcomes, "balanced_accuracy")
         level = estimate(samples, weights)
         low, high = level.interval(confidence, 0, 1)
-        change = compare(outcomes, base, confidence, margin=float("nan"))
+        change = compare(outcomes, bases[outcomes.system.base] if outcomes.system.model else first, confidence, margin=float("nan"))
         rows.append(
             {
                 "phase": phase,

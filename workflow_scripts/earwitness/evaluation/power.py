@@ -1,6 +1,7 @@
 """What a comparison could have found, what would settle it, and where the variance of an accuracy comes from."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import pandas as pd
 from scipy import optimize, stats
 
 from earwitness.evaluation.accuracy import metric_parts
-from earwitness.evaluation.comparison import paired_samples
+from earwitness.evaluation.comparison import family_of, paired_samples
 from earwitness.evaluation.scored_answers import Outcomes
 from earwitness.statistics.clustered import Components, variance_components
 from earwitness.systems import System
@@ -88,14 +89,15 @@ def power_table(systems: Sequence[Outcomes], comparisons: pd.DataFrame, statisti
     """earwitness.tables.power.POWER: every comparison of the declared family on unseen sources.
 
     comparisons: COMPARISONS of these systems. statistics: confidence, equivalence_margin and power of the configuration.
-    A primary contrast is tested at the level 1 - confidence, an exploratory one at that over their number (Bonferroni), the strictest that
-    Holm's method can ask for; equivalence is tested at 1 - confidence.
+    A primary contrast is tested at the level 1 - confidence, an exploratory one at that over their number in its family (Bonferroni), the
+    strictest that Holm's method can ask for; equivalence is tested at 1 - confidence.
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
-    exploratory = int((comparisons.role == "exploratory").sum())
+    records: list[dict[Any, Any]] = comparisons.to_dict("records")
+    exploratory = Counter(family_of(row) for row in records if row["role"] == "exploratory")
     rows = []
-    for row in comparisons.to_dict("records"):
-        level = (1 - statistics["confidence"]) / (1 if row["role"] == "primary" else exploratory)
+    for row in records:
+        level = (1 - statistics["confidence"]) / (1 if row["role"] == "primary" else exploratory[family_of(row)])
         samples = paired_samples(*(unseen[System.parse(row[name])] for name in ("system_a", "system_b")))
         identity = {name: row[name] for name in ("system_a", "system_b", "conclusion", "difference")}
         counts = {f"n_{label.lower()}_sources": sample.n_sources for label, sample in zip(LABELS, samples, strict=True)}

@@ -9,12 +9,12 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.statistics.clustered import Sample, sample_by_source
-from earwitness.systems import BASE, HONEST_SPLIT, LEAKY_SPLIT, System
+from earwitness.systems import HONEST_SPLIT, LEAKY_SPLIT, System
 from earwitness.tables.columns import LABELS
 from earwitness.tables.predictions import by_system, system_of
 
 TEST_SETS = {"unseen": HONEST_SPLIT, "row_random": LEAKY_SPLIT}
-"""Test set: the split whose part `test` it is. Every system is tested on "unseen"; on "row_random" only the base and
+"""Test set: the split whose part `test` it is. Every system is tested on "unseen"; on "row_random" only bases and
 the systems trained on that split."""
 
 NOT_TRAINED = "-"
@@ -78,15 +78,15 @@ def score_systems(predictions: pd.DataFrame, index: pd.DataFrame, splits: Mappin
     """Every system on every test set that it is tested on.
 
     predictions, index: earwitness.tables.predictions.PREDICTIONS of all systems, and STIMULI. splits: SPLIT by name; "grouped" is needed.
-    Sorted: base, adapters and ensembles, detectors, each by name; "unseen" before "row_random".
+    Sorted: bases, adapters and ensembles, detectors, each by name; "unseen" before "row_random".
     Raises InputError where the grouped split is absent, a split lacks a class, or a system lacks or repeats an answer.
     """
     if HONEST_SPLIT not in splits:
         raise InputError(f"no split called {HONEST_SPLIT} among {', '.join(splits) or 'none'}; every system is tested on it: add it")
     found = []
-    for system, rows in sorted(by_system(predictions), key=lambda group: (group[0] != BASE, group[0].kind == "detector")):
+    for system, rows in sorted(by_system(predictions), key=lambda group: (group[0].kind != "base", group[0].kind == "detector")):
         for test_set, split in TEST_SETS.items():
-            tested = split == HONEST_SPLIT or (split in splits and (system == BASE or system.split == split))
+            tested = split == HONEST_SPLIT or (split in splits and (system.kind == "base" or system.split == split))
             if tested:
                 found.append(outcomes_on(rows, index, splits[split], "test", test_set))
     return found

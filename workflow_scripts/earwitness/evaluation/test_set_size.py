@@ -14,13 +14,12 @@ from earwitness.evaluation.comparison import difference
 from earwitness.evaluation.power import detectable_difference
 from earwitness.evaluation.scored_answers import Outcomes
 from earwitness.statistics.clustered import Estimate, estimate
-from earwitness.systems import BASE
 from earwitness.tables.columns import LABELS
 from earwitness.tables.experiments import TEST_SIZES
 
 
 def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, confidence: float, power: float, seed: int) -> pd.DataFrame:
-    """earwitness.tables.experiments.TEST_SIZES: the base and every adapter on test sets of each size, and on all items.
+    """earwitness.tables.experiments.TEST_SIZES: every base and adapter on test sets of each size, and on all items.
 
     systems: outcomes; those of detectors, and on other test sets than "unseen", are ignored. sizes: numbers of items, half of each class; a
     size above that of the whole test set is left out. draws: how many test sets of each size are drawn; the table has the 2.5 and 97.5 %
@@ -29,11 +28,11 @@ def size_table(systems: Sequence[Outcomes], sizes: Sequence[int], draws: int, co
     """
     unseen = {outcomes.system: outcomes for outcomes in systems if outcomes.test_set == "unseen"}
     tested = [outcomes for system, outcomes in unseen.items() if system.kind != "detector"]
-    items = unseen[BASE].items
+    items = next(iter(unseen.values())).items
     fitting = [size for size in sorted(sizes) if size // 2 <= min((items.label == label).sum() for label in LABELS)]
     masks = {size: [draw_items(items, size, seed, draw) for draw in range(draws)] for size in fitting}
     masks[len(items)] = [np.ones(len(items), dtype=bool)]
-    rows = [_row(outcomes, unseen[BASE], size, drawn, confidence, power) for size, drawn in masks.items() for outcomes in tested]
+    rows = [_row(outcomes, unseen[outcomes.system.base], size, drawn, confidence, power) for size, drawn in masks.items() for outcomes in tested]
     return pd.DataFrame(rows, columns=list(TEST_SIZES.columns))
 
 
@@ -57,7 +56,7 @@ def draw_items(items: pd.DataFrame, size: int, seed: int, draw: int) -> npt.NDAr
 
 def _row(system: Outcomes, base: Outcomes, size: int, draws: Sequence[npt.NDArray[np.bool_]], confidence: float, power: float) -> dict[str, object]:
     own = [estimate(*metric_parts(_part(system, mask), "balanced_accuracy")) for mask in draws]
-    against = [] if system.system == BASE else [difference(_part(system, mask), _part(base, mask)) for mask in draws]
+    against = [] if system.system.kind == "base" else [difference(_part(system, mask), _part(base, mask)) for mask in draws]
     values = [result.value for result in own]
     return {
         "system_id": system.system_id,

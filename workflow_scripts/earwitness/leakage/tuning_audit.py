@@ -23,6 +23,6 @@ def checks() -> list[Check]:
 
 def audit_tuning(data: TuningInput, subject: list[dict[str, str]], waivers: Sequence[Waiver] = ()) -> tuple[dict[str, Any], pd.DataFrame]:
     """Run every check; returns what earwitness.leakage.audit.audit returns. subject: see earwitness.leakage.verdict.certify."""
-    settings = {"systems": {system: sorted(kinds) for system, kinds in data.needed.items()}, "base": data.base}
+    settings = {"systems": {system: sorted(kinds) for system, kinds in data.needed.items()}, "models": dict(data.declared)}
     findings = [(check, check.run(data)) for check in checks()]
     return certify(TUNING, subject, settings, parts_of(data.split), findings, waivers)

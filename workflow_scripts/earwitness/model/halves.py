@@ -135,7 +135,7 @@ def load_encoder(folder: Path) -> Encoder:
         return Encoder(settings, weights, WhisperFeatureExtractor(feature_size=settings["num_mel_bins"]), weights_digest(weights))
     content = _config_of(folder, "model.encoder")
     if content.get("model_type") != "whisper":
-        raise InputError(f"{folder}: a model of type {content.get('model_type')!r}; model.encoder reads Whisper's")
+        raise InputError(f"{folder}: a model of type {content.get('model_type')!r}; a model's encoder reads Whisper's")
     settings = {key: content[key] for key in _ENCODER_SETTINGS if key in content}
     extractor = WhisperFeatureExtractor(feature_size=settings.get("num_mel_bins", 80))
     if (folder / "preprocessor_config.json").is_file():
@@ -183,7 +183,7 @@ def _from_gguf(folder: Path, name: str) -> PreTrainedModel:
 
 def _language_model(folder: Path, model: PreTrainedModel, **files: Any) -> LanguageModel:
     if (kind := model.config.model_type) not in LANGUAGE_MODELS:
-        raise InputError(f"{folder}: a language model of type {kind!r}; model.language_model takes {' and '.join(LANGUAGE_MODELS)}")
+        raise InputError(f"{folder}: a language model of type {kind!r}; a model's language_model takes {' and '.join(LANGUAGE_MODELS)}")
     with refused_in_words(folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **files)
     if not tokenizer.chat_template:

@@ -50,7 +50,7 @@ def model_files(folder: Path) -> list[Path]:
 def half_files(folder: Path) -> list[Path]:
     """The files of a folder that holds a half of an assembled base; raises InputError where there is no such folder."""
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; set model.encoder.path and model.language_model.path to folders of models")
+        raise InputError(f"{folder}: no such folder; set encoder.path and language_model.path of its model to folders of models")
     return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
 
 

@@ -57,9 +57,7 @@ def fitting_projector(candidates: list[Path], encoder: Encoder, language_model: 
     for path in candidates:
         if provenance_of(path).items() >= wanted.items() and rank_of(path) == rank:
             return path
-    raise InputError(
-        f"model.projector: none of rank {rank} was trained between these halves; set model.projector.origin to trained, which needs a GPU"
-    )
+    raise InputError(f"a model's projector: none of rank {rank} was trained between these halves; set projector.origin to trained, which needs a GPU")
 
 
 @torch.no_grad()

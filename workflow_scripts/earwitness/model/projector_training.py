@@ -40,7 +40,7 @@ CHANGED = ["q_proj", "v_proj"]
 
 @dataclass(frozen=True)
 class ProjectorSettings:
-    """config model.projector: optimiser steps, stimuli per step, different stimuli, the peak learning rate, and the rank of what is added to
+    """config models.NAME.projector: optimiser steps, stimuli per step, different stimuli, the peak learning rate, and the rank of what is added to
     layers of the language model, 0 for nothing."""
 
     steps: int

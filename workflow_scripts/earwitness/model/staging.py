@@ -48,7 +48,7 @@ def files_to_fetch(config: Mapping[str, Any]) -> list[StagedFile]:
         source = plan.hub_source(model)
         repository, revision = source["repository"], source["revision"]
         commit, held = listed(repository, revision, source["section"])
-        licence = config["model"]["licence"] if model == "base" else f"see https://huggingface.co/{repository}"
+        licence = config["models"][model]["licence"] if model in config["models"] else f"see https://huggingface.co/{repository}"
         files += [
             StagedFile(f"{repository}/{name}", hf_hub_url(repository, name, revision=commit), file.checksum, file.bytes, licence, revision)
             for name, file in held.items()

@@ -40,7 +40,7 @@ class StimulusPool:
 
 @dataclass(frozen=True)
 class TinyBaseSettings:
-    """config model.tiny: optimiser steps, stimuli per step, different stimuli, and the peak learning rate."""
+    """config models.NAME.tiny: optimiser steps, stimuli per step, different stimuli, and the peak learning rate."""
 
     steps: int
     batch_size: int

@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from earwitness.plan.values import Experiment, Search
 from earwitness.systems import System
 
-CHOSEN_QUESTION = "results/prompts/chosen.json"
-"""The question that takes the configured one's place."""
+
+def chosen_question(model: str) -> str:
+    """The question that a model is asked in the configured one's place."""
+    return f"results/prompts/chosen/{model}.json"
 
 
 def stimuli(stimulus_set: str, shards: Iterable[str]) -> list[str]:
@@ -14,9 +16,9 @@ def stimuli(stimulus_set: str, shards: Iterable[str]) -> list[str]:
     return [f"results/stimuli/{stimulus_set}/shard-{shard}.parquet" for shard in shards]
 
 
-def features(stimulus_set: str, shards: Iterable[str]) -> list[str]:
-    """The stimuli of a set as the base model's audio tower encodes them."""
-    return [f"results/features/{stimulus_set}/shard-{shard}.parquet" for shard in shards]
+def features(model: str, stimulus_set: str, shards: Iterable[str]) -> list[str]:
+    """The stimuli of a set as a model's audio tower encodes them."""
+    return [f"results/features/{model}/{stimulus_set}/shard-{shard}.parquet" for shard in shards]
 
 
 def predictions(stimulus_set: str, systems: Iterable[System]) -> list[str]:
@@ -25,14 +27,17 @@ def predictions(stimulus_set: str, systems: Iterable[System]) -> list[str]:
 
 
 def _predictions_of(system: System) -> str:
+    if system.kind == "detector":
+        return f"detectors/{system}"
     if system.kind == "base":
-        return "zeroshot"
-    return f"{system.kind}s/{system.members() if system.kind == 'ensemble' else system}"
+        return f"zeroshot/{system.model}"
+    answering = system.members() if system.kind == "ensemble" else system
+    return f"{system.kind}s/{system.model}/{answering.alone()}"
 
 
-def controls(stimulus_set: str) -> list[str]:
-    """The stimuli of a set as an untrained tower hears them, with their acoustics."""
-    return [f"results/features/{stimulus_set}/controls.parquet"]
+def controls(model: str, stimulus_set: str) -> list[str]:
+    """The stimuli of a set as an untrained tower of a model's shape hears them, with their acoustics."""
+    return [f"results/features/{model}/{stimulus_set}/controls.parquet"]
 
 
 def fitted_records(stimulus_sets: Iterable[str], systems: Sequence[System]) -> list[str]:
@@ -43,7 +48,7 @@ def fitted_records(stimulus_sets: Iterable[str], systems: Sequence[System]) -> l
 def adapters(systems: Iterable[System], name: str) -> list[str]:
     """One file of every adapter among some systems."""
     trained = [system for system in systems if system.kind == "adapter"]
-    return [f"results/adapters/{system.name}/{system.split}/seed-{system.seed}/{name}" for system in trained]
+    return [f"results/adapters/{system.model}/{system.name}/{system.split}/seed-{system.seed}/{name}" for system in trained]
 
 
 def searches(searches: Iterable[Search], name: str) -> list[str]:
@@ -57,13 +62,23 @@ def calibration_records(systems: Iterable[System]) -> list[str]:
 
 
 def model_identity(model: str) -> str:
-    """Which model is in the folder of the base or of the proposer."""
+    """Which model is in the folder of one under study, or of the proposer."""
     return f"results/models/{model}.identity.json"
 
 
 def checked_identity(model: str) -> str:
     """The same of a model that passed its preflight."""
     return f"results/models/{model}.checked.json"
+
+
+def generation_checks(models: Iterable[str]) -> list[str]:
+    """How often each model generates what its scores say."""
+    return [f"results/tables/generation/{model}.csv" for model in models]
+
+
+def counterfactuals(models: Iterable[str]) -> list[str]:
+    """What each model answers to changed stimuli."""
+    return [f"results/tables/counterfactuals/{model}.csv" for model in models]
 
 
 def audit_reports(audits: Iterable[str]) -> list[str]:
@@ -73,7 +88,7 @@ def audit_reports(audits: Iterable[str]) -> list[str]:
 
 def draws(experiment: Experiment) -> list[str]:
     """The table and the figure of an experiment on redrawn splits; none of others."""
-    return [f"results/tables/draws/{experiment.name}.csv", f"results/figures/draws/{experiment.name}.svg"] * experiment.is_redrawn
+    return [f"results/tables/draws/{experiment}.csv", f"results/figures/draws/{experiment}.svg"] * experiment.is_redrawn
 
 
 def experiment_results(experiments: Iterable[Experiment]) -> list[str]:
@@ -82,11 +97,11 @@ def experiment_results(experiments: Iterable[Experiment]) -> list[str]:
         path
         for experiment in experiments
         for path in [
-            f"results/tables/experiments/{experiment.name}.csv",
-            f"results/tables/learning_curves/{experiment.name}.csv",
-            f"results/efficiency/{experiment.name}.csv",
-            f"results/figures/experiments/{experiment.name}.svg",
-            f"results/efficiency/{experiment.name}.svg",
+            f"results/tables/experiments/{experiment}.csv",
+            f"results/tables/learning_curves/{experiment}.csv",
+            f"results/efficiency/{experiment}.csv",
+            f"results/figures/experiments/{experiment}.svg",
+            f"results/efficiency/{experiment}.svg",
             *draws(experiment),
             *audit_reports(experiment.splits),
         ]

@@ -3,17 +3,18 @@
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from earwitness.audio.noise_names import RECORDED_NOISES
+from earwitness.config import HALVES
 from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
 from earwitness.plan.values import AskedTogether, Experiment, Search
-from earwitness.systems import BASE, BY_ROW, BY_SOURCE, HONEST_SPLIT, PROBES, TOWER_PROBE, System, is_fold, leaks
+from earwitness.systems import BY_ROW, BY_SOURCE, COMBINATIONS, HONEST_SPLIT, PROBES, TOWER_PROBE, UNNAMED_MODEL, System, is_fold, leaks
 
 SHIPPED_PROJECTORS = Path("workflow_scripts/earwitness/model/projectors")
 """Folder of the projectors that come with Earwitness."""
@@ -24,27 +25,21 @@ STIMULUS_SETS = {"factorial": "stimuli", "baseline": "baseline"}
 ROLES = {"factorial": STUDY, "baseline": BASELINE}
 """Set of stimuli -> roles of the data sets that it is drawn from."""
 
-HUB_MODELS = {
-    "base": ("model",),
-    "encoder": ("model", "encoder"),
-    "language_model": ("model", "language_model"),
-    "proposer": ("prompt_search", "opro"),
-}
-"""Model, or half of an assembled one, that may be fetched -> where the configuration has its repository and revision."""
-
-HALVES = ("encoder", "language_model")
+PROPOSER = "proposer"
+"""What files call the language model that proposes questions; no model under study has this name."""
 
 PACKAGED_HALVES = {"encoder": "the encoder of Whisper tiny.en", "language_model": "SmolLM2-135M-Instruct"}
 
 LICENCES_OF_PACKAGES = "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct) and MIT (the projector, made by Earwitness)"
 
 STUDY_FIGURES = ["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
+MODEL_FIGURES = ["models"]
 BASELINE_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr", "hearing_and_saying"]
 PROMPT_FIGURES = ["prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions"]
 
 
-def adapters_of(experiment: dict[str, Any], splits: dict[str, Any]) -> tuple[System, ...]:
-    """Every adapter of an experiment: each recipe on each split with each seed, seeds varying fastest.
+def adapters_of(experiment: dict[str, Any], splits: dict[str, Any], model: str = UNNAMED_MODEL) -> tuple[System, ...]:
+    """Every adapter of an experiment on a model: each recipe on each split with each seed, seeds varying fastest.
 
     experiment: one of the completed config finetuning.experiments. splits: the completed config splits, which says what
     "folds" (fold_0, fold_1, ...) and "learning_curve" (train_3, ..., grouped) stand for; the experiment's draws say it of
@@ -56,7 +51,8 @@ def adapters_of(experiment: dict[str, Any], splits: dict[str, Any]) -> tuple[Sys
         "learning_curve": [*(f"train_{count}" for count in sorted(splits["training_sources"])), HONEST_SPLIT],
     }
     trained_on = dict.fromkeys(split for name in experiment["splits"] for split in stand_for.get(name, [name]))
-    return tuple(System("adapter", recipe, split, seed) for recipe in experiment["recipes"] for split in trained_on for seed in experiment["seeds"])
+    recipes, seeds = experiment["recipes"], experiment["seeds"]
+    return tuple(System("adapter", recipe, split, seed, model=model) for recipe in recipes for split in trained_on for seed in seeds)
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,21 @@ class Plan:
     """
 
     config: dict[str, Any]
+
+    @property
+    def models(self) -> list[str]:
+        """The names of the models under study."""
+        return list(self.config["models"])
+
+    @property
+    def first_model(self) -> str:
+        """The model whose adapter is handed over, and that the claims of the published study are judged by."""
+        return self.models[0]
+
+    @property
+    def bases(self) -> list[System]:
+        """Every model as it is."""
+        return [System("base", "base", model=model) for model in self.models]
 
     @property
     def stimulus_sets(self) -> list[str]:
@@ -101,11 +112,13 @@ class Plan:
 
     @cached_property
     def experiments(self) -> dict[str, Experiment]:
-        """Name -> experiment, enabled or not."""
-        return {
-            name: Experiment(name, settings["enabled"], adapters_of(settings, self.config["splits"]))
+        """Text -> experiment, enabled or not: every one of the configuration with every model."""
+        found = [
+            Experiment(name, settings["enabled"], adapters_of(settings, self.config["splits"], model), model)
+            for model in self.models
             for name, settings in self.config["finetuning"]["experiments"].items()
-        }
+        ]
+        return {str(experiment): experiment for experiment in found}
 
     @property
     def enabled_experiments(self) -> list[Experiment]:
@@ -113,13 +126,13 @@ class Plan:
         return [experiment for experiment in self.experiments.values() if experiment.enabled]
 
     def experiment(self, name: str) -> Experiment:
-        """The experiment of a name; raises InputError where there is none."""
+        """The experiment of a text; raises InputError where there is none."""
         if name not in self.experiments:
             raise InputError(f"no experiment {name}; finetuning.experiments has {', '.join(self.experiments)}")
         return self.experiments[name]
 
     def named(self, name: str) -> list[Experiment]:
-        """The experiment of a name, enabled or not; none where the configuration has none."""
+        """The experiments of a name, enabled or not, one per model; none where the configuration has none."""
         return [experiment for experiment in self.experiments.values() if experiment.name == name]
 
     @property
@@ -129,50 +142,60 @@ class Plan:
 
     @property
     def arms(self) -> list[System]:
-        """The adapters that the report compares: the main experiment's on the grouped split and on rows drawn at random."""
-        return [adapter for adapter in self.experiments["main"].adapters if adapter.is_honest or adapter.is_leaky]
+        """The adapters that the report compares: the main experiments' on the grouped split and on rows drawn at random."""
+        trained = [adapter for experiment in self.named("main") for adapter in experiment.adapters]
+        return [adapter for adapter in trained if adapter.is_honest or adapter.is_leaky]
 
     @property
     def honest_arms(self) -> list[System]:
         """The arms of the grouped split."""
         return [adapter for adapter in self.arms if adapter.is_honest]
 
+    def of(self, model: str, systems: Sequence[System]) -> list[System]:
+        """Those of some systems that are a model's."""
+        return [system for system in systems if system.model == model]
+
     @cached_property
     def asked_together(self) -> list[AskedTogether]:
         """The jobs that ask adapters, enabled or not, about stimuli: at most resources.adapters_per_job of them at a time.
 
         Together are adapters of one recipe, trained with one question, that every experiment needs all or none of: none is trained only because
-        it is asked with another. Those of a later seed or experiment come after those before, which are not asked again for them.
+        it is asked with another. Those of a later seed, experiment or model come after those before, which are not asked again for them.
         """
-        disabled = [experiment for experiment in self.experiments.values() if not experiment.enabled]
+        jobs = [job for model in self.models for job in self._asked_together(model)]
+        return [AskedTogether(number, *job) for number, job in enumerate(jobs, 1)]
+
+    def _asked_together(self, model: str) -> list[tuple[str, tuple[System, ...]]]:
+        own = [experiment for experiment in self.experiments.values() if experiment.model == model]
+        main = next(experiment for experiment in own if experiment.name == "main")
+        disabled = [experiment for experiment in own if not experiment.enabled]
         kin: dict[tuple[Any, ...], list[System]] = defaultdict(list)
-        for experiment in [*self.enabled_experiments, *disabled]:
+        for experiment in sorted(own, key=lambda experiment: not experiment.enabled):
             for adapter in experiment.by_seed():
                 if not any(adapter in others for others in kin.values()):
                     alike = tuple(other.name for other in disabled if adapter in other.adapters)
-                    kin[experiment.name, adapter.name, adapter.is_fold, alike].append(adapter)
-        honest = [adapter for adapter in self.experiments["main"].by_seed() if adapter.is_honest] * ("baseline" in self.stimulus_sets)
+                    kin[experiment.enabled, experiment.name, adapter.name, adapter.is_fold, alike].append(adapter)
+        honest = [adapter for adapter in main.by_seed() if adapter.is_honest] * ("baseline" in self.stimulus_sets)
         baseline = [[adapter for adapter in honest if adapter.name == recipe] for recipe in dict.fromkeys(adapter.name for adapter in honest)]
-        enabled = [group for (name, *_), group in kin.items() if self.experiments[name].enabled]
+        enabled = [group for (is_enabled, *_), group in kin.items() if is_enabled]
         most = self.config["resources"]["adapters_per_job"]
-        jobs = [
+        return [
             (stimulus_set, tuple(group[start : start + most]))
             for stimulus_set, groups in (("factorial", enabled), ("baseline", baseline), ("factorial", list(kin.values())[len(enabled) :]))
             for group in groups
             for start in range(0, len(group), most)
         ]
-        return [AskedTogether(number, *job) for number, job in enumerate(jobs, 1)]
 
     @property
     def ensembles(self) -> list[System]:
-        """The seeds of a recipe of the grouped split as one system, by vote and by mean; of recipes with more than one seed."""
-        recipes = [adapter.name for adapter in self.honest_arms]
-        several = sorted({recipe for recipe in recipes if recipes.count(recipe) > 1})
-        return [System("ensemble", recipe, HONEST_SPLIT, combination=rule) for recipe in several for rule in ("vote", "mean")]
+        """The seeds of a model's recipe of the grouped split as one system, by vote and by mean; of recipes with more than one seed."""
+        trained = [adapter.of_all_seeds() for adapter in self.honest_arms]
+        several = [adapter for model in self.models for adapter in sorted(set(self.of(model, trained)), key=str) if trained.count(adapter) > 1]
+        return [adapter.combined(rule) for adapter in several for rule in COMBINATIONS]
 
-    def seeds_of(self, recipe: str, split: str) -> list[System]:
-        """The arms of one recipe and split."""
-        return [arm for arm in self.arms if (arm.name, arm.split) == (recipe, split)]
+    def seeds_of(self, trained: System) -> list[System]:
+        """The arms of one model, recipe and split."""
+        return [arm for arm in self.arms if arm.of_all_seeds() == trained.of_all_seeds()]
 
     @property
     def detectors(self) -> list[System]:
@@ -181,16 +204,17 @@ class Plan:
 
     @property
     def probes(self) -> list[System]:
-        """The linear readouts of the base's ear and of controls."""
-        return [System("encoder_probe", name) for name in PROBES]
+        """The linear readouts of every model's ear and of controls."""
+        return [System("encoder_probe", name, model=model) for model in self.models for name in PROBES]
 
-    def vectors_of(self, probe: str, stimulus_set: str) -> list[str]:
+    def vectors_of(self, model: str, probe: str, stimulus_set: str) -> list[str]:
         """The encoded stimuli that a probe reads."""
-        return paths.features(stimulus_set, self.shards) if probe == str(TOWER_PROBE) else paths.controls(stimulus_set)
+        heard, controls = paths.features(model, stimulus_set, self.shards), paths.controls(model, stimulus_set)
+        return heard if probe == TOWER_PROBE.name else controls
 
     def predictions(self, stimulus_set: str) -> list[System]:
         """Every system that answers a set; the leaky arm only the factorial set, whose rows it trained on."""
-        return [BASE, *self.probes, *self.detectors, *(self.arms if stimulus_set == "factorial" else self.honest_arms)]
+        return [*self.bases, *self.probes, *self.detectors, *(self.arms if stimulus_set == "factorial" else self.honest_arms)]
 
     @property
     def compared(self) -> list[System]:
@@ -241,12 +265,11 @@ class Plan:
 
     @cached_property
     def searches(self) -> list[Search]:
-        """Every prompt search; paraphrases are the control of every proposer."""
+        """Every prompt search, of every model; paraphrases are the control of every proposer."""
         settings = self.config["prompt_search"]
         proposers = settings["proposers"] + ["paraphrases"] * bool(settings["proposers"])
-        return [
-            Search(System.parse(system), proposer, seed) for system in settings["systems"] for proposer in proposers for seed in settings["seeds"]
-        ]
+        systems = [replace(System.parse(system), model=model) for model in self.models for system in settings["systems"]]
+        return [Search(system, proposer, seed) for system in systems for proposer in proposers for seed in settings["seeds"]]
 
     def searches_of(self, system: System) -> list[Search]:
         """The searches for a system."""
@@ -257,22 +280,26 @@ class Plan:
         """The systems that questions are searched for."""
         return list(dict.fromkeys(search.system for search in self.searches))
 
-    @property
-    def choosing_searches(self) -> list[Search]:
-        """The searches that the question in the configured one's place is chosen from; none where that one stays."""
-        return [search for search in self.searches_of(BASE) if search.proposer == self.config["prompt_search"]["use_question_of"]]
+    def choosing_searches(self, model: str) -> list[Search]:
+        """The searches that a model's question in the configured one's place is chosen from; none where that one stays."""
+        searches = self.searches_of(System("base", "base", model=model))
+        return [search for search in searches if search.proposer == self.config["prompt_search"]["use_question_of"]]
+
+    def chosen_question(self, model: str) -> list[str]:
+        """The file of the question that a model is asked in the configured one's place; none where that one stays."""
+        return [paths.chosen_question(model)] * bool(self.choosing_searches(model))
 
     @property
-    def chosen_question(self) -> list[str]:
-        """The file of the question that is asked in the configured one's place; none where that one stays."""
-        return [paths.CHOSEN_QUESTION] * bool(self.choosing_searches)
+    def chosen_questions(self) -> list[str]:
+        """The files of these questions of all models."""
+        return [path for model in self.models for path in self.chosen_question(model)]
 
     def question_trained_with(self, system: System) -> list[str]:
         """The file of the question that a system is trained with in the configured one's place.
 
         None for a fold's adapter: folds test sources that the question was chosen on. None for the base, which is not trained.
         """
-        return [] if system.is_fold or system == BASE else self.chosen_question
+        return [] if system.is_fold or system.kind == "base" else self.chosen_question(system.model)
 
     @property
     def search_settings(self) -> dict[str, Any]:
@@ -283,7 +310,7 @@ class Plan:
     def writer_folder(self, proposer: str) -> list[str]:
         """The folder of the language model that a proposer asks; none for proposers without one."""
         settings = self.config["prompt_search"]["opro"]
-        return [settings["path"] if settings["origin"] == "path" else "data/models/hub/proposer"] * (proposer == "opro")
+        return [settings["path"] if settings["origin"] == "path" else f"data/models/hub/{PROPOSER}"] * (proposer == "opro")
 
     def writer_quantisation(self, proposer: str) -> str:
         """How that model is quantised; "none" too for proposers without one."""
@@ -291,7 +318,7 @@ class Plan:
 
     def recipe_of(self, system: System) -> dict[str, Any] | None:
         """The settings of an adapter's training; None for the base."""
-        return None if system == BASE else self.config["finetuning"]["recipes"][system.name]
+        return None if system.kind == "base" else self.config["finetuning"]["recipes"][system.name]
 
     def recipes_of(self, systems: Sequence[System]) -> dict[str, Any]:
         """Name -> settings of the recipes of adapters."""
@@ -304,7 +331,7 @@ class Plan:
 
     def features_of(self, system: System, stimulus_set: str) -> list[str]:
         """The encoded stimuli that a system hears; none where it hears audio."""
-        return paths.features(stimulus_set, self.shards) if self.hears_features(system) else []
+        return paths.features(system.model, stimulus_set, self.shards) if self.hears_features(system) else []
 
     def audio_of(self, system: System, stimulus_set: str) -> list[str]:
         """The stimuli that a system hears as audio; none where it hears features."""
@@ -315,86 +342,77 @@ class Plan:
         recipe = self.recipe_of(system)
         return {} if recipe is None else {key: recipe[key] for key in ("normalisation", "level_dbfs")}
 
-    @property
-    def base_folder(self) -> str:
-        """The folder of the base model."""
-        model = self.config["model"]
-        made = {"tiny": "data/models/tiny", "assembled": "data/models/assembled", "hub": "data/models/hub/base"}
-        return made.get(model["origin"], model["path"])
+    def _folder(self, model: str) -> str:
+        settings = self.config["models"][model]
+        return settings["path"] if settings["origin"] == "path" else f"data/models/{settings['origin']}/{model}"
 
-    @property
-    def base_identity(self) -> str:
-        """What tells jobs that load the base which it is: of any but the tiny one, only where its preflight let it pass."""
-        return paths.model_identity("base") if self.config["model"]["origin"] == "tiny" else paths.checked_identity("base")
+    def identity(self, model: str) -> str:
+        """What tells jobs that load a model which it is: of any but a tiny one, only where its preflight let it pass."""
+        return paths.model_identity(model) if self.config["models"][model]["origin"] == "tiny" else paths.checked_identity(model)
 
-    @property
-    def training_rows(self) -> int:
-        """Rows that the adapters of all enabled experiments are shown in training; of recipes in epochs, as if they had the rows of the
+    def training_rows(self, model: str) -> int:
+        """Rows that a model's adapters of all enabled experiments are shown in training; of recipes in epochs, as if they had the rows of the
         split by row, since no split is made yet."""
-        recipes = [self.config["finetuning"]["recipes"][adapter.name] for adapter in self.adapters]
+        recipes = [self.config["finetuning"]["recipes"][adapter.name] for adapter in self.of(model, self.adapters)]
         drawn = self.config["splits"]["row_random"]["stimuli"]
         return sum(round(recipe["epochs"] * drawn) if recipe["epochs"] else recipe["steps"] * recipe["batch_size"] for recipe in recipes)
 
-    def half(self, half: str) -> str:
-        """Where a half of an assembled base comes from: a folder, or "package" for an installed one."""
-        settings = self.config["model"][half]
-        return {"package": "package", "hub": f"data/models/hub/{half}"}.get(settings["origin"], settings["path"])
+    def half(self, model: str, half: str) -> str:
+        """Where a half of an assembled model comes from: a folder, or "package" for an installed one."""
+        settings = self.config["models"][model][half]
+        return {"package": "package", "hub": f"data/models/hub/{model}-{half}"}.get(settings["origin"], settings["path"])
 
-    @property
-    def folders_of_halves(self) -> list[str]:
-        """The folders that the halves of an assembled base are read from; the installed packages have none here."""
-        return [self.half(half) for half in HALVES if self.half(half) != "package"]
+    def folders_of_halves(self, model: str) -> list[str]:
+        """The folders that the halves of an assembled model are read from; the installed packages have none here."""
+        return [self.half(model, half) for half in HALVES if self.half(model, half) != "package"]
 
     @property
     def halves_on_disk(self) -> list[str]:
-        """Those of these folders that are the user's own."""
-        assembled = self.config["model"]["origin"] == "assembled"
-        return [self.half(half) for half in HALVES if assembled and self.config["model"][half]["origin"] == "path"]
+        """Those of these folders, of all models, that are the user's own."""
+        assembled = [(model, settings) for model, settings in self.config["models"].items() if settings["origin"] == "assembled"]
+        return [self.half(model, half) for model, settings in assembled for half in HALVES if settings[half]["origin"] == "path"]
 
-    @property
-    def projectors(self) -> list[str]:
-        """The projectors among which that of the two halves is: the one that is trained here, or those that come with Earwitness."""
-        trained = self.config["model"]["projector"]["origin"] == "trained"
-        return ["data/models/projector.safetensors"] if trained else sorted(map(str, SHIPPED_PROJECTORS.glob("*.safetensors")))
+    def projectors(self, model: str) -> list[str]:
+        """The projectors among which that of a model's two halves is: the one that is trained here, or those that come with Earwitness."""
+        trained = self.config["models"][model]["projector"]["origin"] == "trained"
+        return [f"data/models/{model}.projector.safetensors"] if trained else sorted(map(str, SHIPPED_PROJECTORS.glob("*.safetensors")))
 
-    @property
-    def projector_training(self) -> dict[str, Any]:
-        """How a projector is trained."""
-        return {key: value for key, value in self.config["model"]["projector"].items() if key != "origin"}
+    def projector_training(self, model: str) -> dict[str, Any]:
+        """How a model's projector is trained."""
+        return {key: value for key, value in self.config["models"][model]["projector"].items() if key != "origin"}
 
-    @property
-    def base_terms(self) -> dict[str, Any]:
-        """What the model card says of the base model: its licence, and whether it is the tiny one."""
-        model = self.config["model"]
-        licence = "MIT, made by Earwitness" if model["origin"] == "tiny" else model["licence"]
-        if model["origin"] == "assembled" and not self.folders_of_halves:
+    def terms(self, model: str) -> dict[str, Any]:
+        """What the model card says of a model: its licence, and whether it is the tiny one."""
+        settings = self.config["models"][model]
+        licence = "MIT, made by Earwitness" if settings["origin"] == "tiny" else settings["licence"]
+        if settings["origin"] == "assembled" and not self.folders_of_halves(model):
             licence = LICENCES_OF_PACKAGES
-        return {"licence": licence, "tiny": model["origin"] == "tiny"}
+        return {"licence": licence, "tiny": settings["origin"] == "tiny"}
 
-    @property
-    def declared_base(self) -> str:
-        """The name under which config/pretraining_corpora.csv tells what the base was trained on."""
-        model = self.config["model"]
-        if model["origin"] in ("tiny", "assembled"):
-            return f"{model['origin']} base"
-        name = model["repository"] if model["origin"] == "hub" else Path(model["path"]).name
+    def declared_name(self, model: str) -> str:
+        """The name under which config/pretraining_corpora.csv tells what a model was trained on."""
+        settings = self.config["models"][model]
+        if settings["origin"] in ("tiny", "assembled"):
+            return f"{settings['origin']} base"
+        name = settings["repository"] if settings["origin"] == "hub" else Path(settings["path"]).name
         return "Qwen2-Audio" if "qwen2-audio" in name.lower() else name
 
     def model_folder(self, model: str) -> str:
-        """Where a model is, or will be: the base, or the proposer."""
-        return self.base_folder if model == "base" else self.writer_folder("opro")[0]
+        """Where a model is, or will be: one under study, or the proposer."""
+        return self.writer_folder("opro")[0] if model == PROPOSER else self._folder(model)
 
     @property
     def models_on_disk(self) -> dict[str, str]:
-        """The models of the study that are neither made nor fetched here, and their folders."""
-        used = ["base"] + ["proposer"] * any(search.proposer == "opro" for search in self.searches)
+        """The models that are neither made nor fetched here, and their folders."""
+        used = [*self.models, *[PROPOSER] * any(search.proposer == "opro" for search in self.searches)]
         return {model: self.model_folder(model) for model in used if self._section_of(model)["origin"] == "path"}
 
     @property
     def models_from_hub(self) -> list[str]:
-        """The models of the study, and the halves of an assembled base, that are fetched."""
-        halves = list(HALVES) * (self.config["model"]["origin"] == "assembled")
-        used = ["base", *halves] + ["proposer"] * any(search.proposer == "opro" for search in self.searches)
+        """Those of `fetchable` that this study fetches."""
+        assembled = [model for model, settings in self.config["models"].items() if settings["origin"] == "assembled"]
+        halves = [f"{model}-{half}" for model in assembled for half in HALVES]
+        used = [*self.models, *halves, *[PROPOSER] * any(search.proposer == "opro" for search in self.searches)]
         return [model for model in used if self._section_of(model)["origin"] == "hub"]
 
     def model_name(self, model: str) -> list[str]:
@@ -404,24 +422,30 @@ class Plan:
         if section["origin"] == "hub":
             return [section["repository"], section["revision"]]
         if section["origin"] == "assembled":
-            return [" with ".join(self._name_of_half(half) for half in HALVES)]
+            return [" with ".join(self._name_of_half(section[half], half) for half in HALVES)]
         return [_name_of_folder(self.model_folder(model))]
 
-    def _name_of_half(self, half: str) -> str:
-        settings = self.config["model"][half]
+    def _name_of_half(self, settings: dict[str, Any], half: str) -> str:
         names = {"package": PACKAGED_HALVES[half], "hub": f"{settings['repository']} at {settings['revision']}"}
         return names[settings["origin"]] if settings["origin"] in names else _name_of_folder(settings["path"])
 
-    def hub_source(self, model: str) -> dict[str, str]:
-        """Section of the configuration, repository and revision of a model that is fetched."""
-        section = self._section_of(model)
-        return {"section": ".".join(HUB_MODELS[model]), "repository": section["repository"], "revision": section["revision"]}
+    @property
+    def fetchable(self) -> list[str]:
+        """What may be fetched from the hub: models under study, halves of assembled ones, and the proposer."""
+        return [*self.models, *(f"{model}-{half}" for model in self.models for half in HALVES), PROPOSER]
 
-    def _section_of(self, model: str) -> dict[str, Any]:
-        section = self.config
-        for key in HUB_MODELS[model]:
-            section = section[key]
-        return section
+    def hub_source(self, fetched: str) -> dict[str, str]:
+        """Section of the configuration, repository and revision of one of `fetchable`."""
+        section = self._section_of(fetched)
+        where = "prompt_search.opro" if fetched == PROPOSER else "models." + fetched.replace("-", ".")
+        return {"section": where, "repository": section["repository"], "revision": section["revision"]}
+
+    def _section_of(self, fetched: str) -> dict[str, Any]:
+        if fetched == PROPOSER:
+            return self.config["prompt_search"]["opro"]
+        model, _, half = fetched.partition("-")
+        settings = self.config["models"][model]
+        return settings[half] if half else settings
 
     def corpus_size(self, corpus: str) -> dict[str, int]:
         """How many speakers and sounds an embedded corpus has: study, base or baseline."""
@@ -431,17 +455,19 @@ class Plan:
     @property
     def figures(self) -> list[str]:
         """The names of the figures that the report shows, in order."""
-        return [*STUDY_FIGURES, *BASELINE_FIGURES * ("baseline" in self.stimulus_sets), *PROMPT_FIGURES * bool(self.searches)]
+        of_parts = [*BASELINE_FIGURES * ("baseline" in self.stimulus_sets), *PROMPT_FIGURES * bool(self.searches)]
+        return [*STUDY_FIGURES, *MODEL_FIGURES * (len(self.models) > 1), *of_parts]
 
     @property
     def claim_tables(self) -> dict[str, str]:
         """Name -> file of the tables of the run that the claims of the published study are judged by."""
-        names = ["accuracy", "ensembles", "generation", "leakage", "test_sizes"]
+        names = ["accuracy", "ensembles", "leakage", "test_sizes"]
         names += ["thresholds", "threshold_contrasts", "mixed_model_effects"] * ("baseline" in self.stimulus_sets) + ["prompts"] * bool(self.searches)
-        for experiment in self.enabled_experiments:
-            kinds = ["experiments", "learning_curves"] + ["draws"] * experiment.is_redrawn
-            names += [f"{kind}/{experiment.name}" for kind in kinds]
         tables = {name: f"results/tables/{name}.csv" for name in names}
+        tables["generation"] = paths.generation_checks([self.first_model])[0]
+        for experiment in self.enabled_experiments:
+            kinds = (["experiments", "learning_curves"] + ["draws"] * experiment.is_redrawn) * (experiment.model == self.first_model)
+            tables |= {f"{kind}/{experiment.name}": f"results/tables/{kind}/{experiment}.csv" for kind in kinds}
         if "baseline" in self.stimulus_sets:
             tables["points"] = "results/psychometrics/points.csv"
         if self.searches:
@@ -459,7 +485,7 @@ class Plan:
     def detector_files(self) -> list[str]:
         """What is handed over of the selected adapter; nothing where none trained on the grouped split."""
         return [f"results/detector/{name}" for name in ("README.md", "adapter_model.safetensors", "calibration.json", "segments.json")] * bool(
-            self.honest_arms
+            self.of(self.first_model, self.honest_arms)
         )
 
 

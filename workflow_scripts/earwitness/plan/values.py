@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from earwitness.core.errors import InputError
-from earwitness.systems import System, asked_splits, is_redrawn
+from earwitness.systems import UNNAMED_MODEL, System, asked_splits, is_redrawn, with_model
 
 _SEARCH = re.compile("(?P<system>.+)-(?P<proposer>edits|opro|paraphrases)-seed-(?P<seed>0|[1-9][0-9]*)")
 
@@ -32,11 +32,16 @@ class Search:
 
 @dataclass(frozen=True)
 class Experiment:
-    """Adapters that are compared with each other; what several experiments share is trained once."""
+    """Adapters of one model that are compared with each other; what several experiments share is trained once."""
 
     name: str
     enabled: bool
     adapters: tuple[System, ...]
+    model: str = UNNAMED_MODEL
+
+    def __str__(self) -> str:
+        """The text in files and sections: main; of a model that has a name, voxtral.main."""
+        return with_model(self.model, self.name)
 
     def by_seed(self) -> list[System]:
         """Its adapters, all of one seed before those of the next."""
@@ -56,7 +61,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class AskedTogether:
-    """Adapters of one recipe that one job asks about a set of stimuli, by one load of the base.
+    """Adapters of one model and recipe that one job asks about a set of stimuli, by one load of the base.
 
     number: what tells the job from all others, from 1.
     """
@@ -64,6 +69,11 @@ class AskedTogether:
     number: int
     stimulus_set: str
     adapters: tuple[System, ...]
+
+    @property
+    def model(self) -> str:
+        """The model that all were trained on."""
+        return self.adapters[0].model
 
     @property
     def recipe(self) -> str:

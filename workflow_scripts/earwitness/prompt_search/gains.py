@@ -16,7 +16,7 @@ from earwitness.evaluation.scored_answers import ALL_SEEDS, Outcomes, outcomes_o
 from earwitness.leakage.tuning_records import load_tuning_record
 from earwitness.plan.values import Search
 from earwitness.statistics.clustered import estimate, reliability
-from earwitness.systems import BASE, System
+from earwitness.systems import System
 from earwitness.tables.files import read_table, validate
 from earwitness.tables.predictions import by_seed
 from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS, PROMPT_HISTORY
@@ -70,7 +70,7 @@ def best_of(searches: Sequence[FinishedSearch]) -> FinishedSearch:
 def assert_unseen(searches: Sequence[FinishedSearch], split: pd.DataFrame) -> None:
     """Raise InputError where a search saw a source of the split's test part, or one over an adapter a source that trained it."""
     for finished in searches:
-        for part in ("test",) if finished.search.system == BASE else ("test", "train"):
+        for part in ("test",) if finished.search.system.kind == "base" else ("test", "train"):
             if shared := sorted(set(split.source_id[split.part == part]) & set(finished.record["sources"])):
                 raise InputError(f"search {finished.search}: used source {shared[0]} of the {part} part; search again with the present split")
 

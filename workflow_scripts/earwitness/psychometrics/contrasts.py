@@ -11,7 +11,7 @@ from earwitness.psychometrics.functions import FloatArray
 from earwitness.psychometrics.resampling import SourceCounts
 from earwitness.psychometrics.thresholds import Threshold, difference_of_thresholds
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS
-from earwitness.systems import BASE, System
+from earwitness.systems import System
 from earwitness.tables.psychometrics import CONTRASTS
 
 
@@ -46,14 +46,16 @@ class Measured:
 
 
 def contrast_table(found: Sequence[Measured], confidence: float) -> pd.DataFrame:
-    """earwitness.tables.psychometrics.CONTRASTS: every system against the base, and every duration against the longest.
+    """earwitness.tables.psychometrics.CONTRASTS: every system against its base, every base against those whose names
+    come before its own, and every duration against the longest. Detectors are compared with every base.
 
     Both thresholds must come from the same sources. The jackknife leaves out each source from both at once, so what a source does to both
-    cancels. Holm's correction runs over the contrasts of one question in balanced accuracy, the primary measure.
+    cancels. Holm's correction runs over the contrasts of one question in balanced accuracy, the primary measure; over those with one base each.
     """
     rows = [_row(question, a, b, confidence) for question, a, b in _pairs(found)]
     table = pd.DataFrame(rows, columns=list(CONTRASTS.columns))
-    for _, family in table[table.p.notna() & (table.measure == "balanced_accuracy")].groupby("question"):
+    against = table.system_b.where(table.question == "system", "")
+    for _, family in table[table.p.notna() & (table.measure == "balanced_accuracy")].groupby(["question", against]):
         table.loc[family.index, "p_holm"] = multipletests(family.p.to_numpy(dtype=float), method="holm")[1]
     return table
 
@@ -69,12 +71,21 @@ def _pairs(found: Sequence[Measured]) -> Iterator[tuple[str, Measured, Measured]
             )
             if not same_curve:
                 continue
-            if one.data.held_duration_ms == other.data.held_duration_ms and other.system == BASE != one.system:
-                yield "system", one, other
+            if one.data.held_duration_ms == other.data.held_duration_ms and (question := _question(one.system, other.system)):
+                yield question, one, other
             longest = max((m.data.held_duration_ms or 0) for m in found if m.system == one.system and m.data.design == one.data.design)
             held = one.data.held_duration_ms, other.data.held_duration_ms
             if one.system == other.system and held[0] is not None and held[0] != held[1] == longest:
                 yield "duration", one, other
+
+
+def _question(one: System, other: System) -> str | None:
+    """What a system is compared with a base for; None where it is not."""
+    if other.kind != "base" or one == other:
+        return None
+    if one.model in (other.model, ""):
+        return "system"
+    return "model" if one.kind == "base" and str(one) > str(other) else None
 
 
 def _row(question: str, a: Measured, b: Measured, confidence: float) -> dict[str, object]:

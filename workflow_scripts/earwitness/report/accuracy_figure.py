@@ -23,6 +23,7 @@ from earwitness.report.style import (
     headline,
     in_order,
     look_of,
+    side_by_side,
     without_value,
     wrapped_name,
 )
@@ -34,13 +35,14 @@ _MANY_SOURCES = 400
 def draw_accuracy(accuracy: pd.DataFrame, sources: pd.DataFrame) -> Figure:
     """A row per system: estimate, clustered and naive interval, marks per seed, a dot per source.
 
-    accuracy, sources: tables of earwitness.tables.accuracy.ACCURACY and SOURCE_ACCURACY; only test set "unseen" is drawn.
+    accuracy, sources: tables of earwitness.tables.accuracy.ACCURACY and SOURCE_ACCURACY; only test set "unseen" is drawn, and of several
+    models no ensemble and no probe.
     Raises InputError where accuracy holds no balanced accuracy on unseen sources.
     """
     rows = accuracy[(accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")]
     if rows.empty:
         raise InputError("table accuracy: no balanced_accuracy on test set unseen; run measure_accuracy again")
-    systems = in_order(rows.system_id)
+    systems = side_by_side(in_order(rows.system_id), "base", "honest", "leaky")
     main = headline(rows).set_index("system_id")
     dots = sources[sources.test_set == "unseen"]
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from earwitness.core.errors import InputError
-from earwitness.report.style import NO_CELL, ON_DARK_CELL, ON_LIGHT_CELL, WIDTH, colour_of, in_order, wrapped_name
+from earwitness.report.style import NO_CELL, ON_DARK_CELL, ON_LIGHT_CELL, WIDTH, colour_of, in_order, side_by_side, wrapped_name
 
 
 def draw_conditions(conditions: pd.DataFrame) -> Figure:
@@ -19,7 +19,7 @@ def draw_conditions(conditions: pd.DataFrame) -> Figure:
     Raises InputError where it holds no such row.
     """
     rows = conditions[conditions.test_set == "unseen"]
-    systems = [system for system in in_order(rows.system_id) if system.kind != "ensemble"]
+    systems = [system for system in side_by_side(in_order(rows.system_id), "base", "honest") if system.kind != "ensemble"]
     if not systems:
         raise InputError("table conditions: no row on test set unseen; run measure_accuracy again")
     rows = rows[rows.system_id.isin(map(str, systems))]

@@ -1,19 +1,21 @@
 """What systems get wrong, and how well their probabilities hold, in sentences."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from earwitness.report.formats import decimal, percent, percent_range
 from earwitness.report.style import LABEL_NAMES, headline, in_order, rows_of, system_name
-from earwitness.systems import BASE
+from earwitness.systems import System
 
 
 def error_sentences(rates: pd.DataFrame) -> list[str]:
-    """A sentence for the base and for the first honest adapter: how often each class is wrong.
+    """A sentence for every base and for its first honest adapter: how often each class is wrong.
 
     rates: earwitness.tables.error_analysis.ERROR_RATES.
     """
     systems = in_order(rates.system_id)
-    chosen = [system for system in systems if system == BASE] + [system for system in systems if system.kind == "adapter" and system.is_honest][:1]
+    chosen = _bases_and_adapters([system for system in systems if not system.is_leaky])
     sentences = []
     for system in chosen:
         parts = []
@@ -29,12 +31,12 @@ def error_sentences(rates: pd.DataFrame) -> list[str]:
 
 
 def calibration_sentence(calibration: pd.DataFrame) -> str:
-    """By how much a temperature improves the base's and the first honest adapter's probabilities; empty without either.
+    """By how much a temperature improves every base's and its first honest adapter's probabilities; empty without either.
 
     calibration: earwitness.tables.calibration.CALIBRATION.
     """
     systems = in_order(calibration.system_id)
-    chosen = [system for system in systems if system == BASE] + [system for system in systems if system.kind == "adapter"][:1]
+    chosen = _bases_and_adapters(systems)
     parts = []
     for system in chosen:
         own = calibration[calibration.system_id == str(system)]
@@ -42,3 +44,9 @@ def calibration_sentence(calibration: pd.DataFrame) -> str:
         if before and after:
             parts.append(f"{decimal(before[0].ece_corrected, 3)} to {decimal(after[0].ece_corrected, 3)} for the {system_name(system)}")
     return f"One number fitted on development sources, a temperature, takes the calibration error from {', and from '.join(parts)}." if parts else ""
+
+
+def _bases_and_adapters(systems: Sequence[System]) -> list[System]:
+    """The bases among some systems, and the first adapter of each model."""
+    first = {system.model: system for system in reversed(systems) if system.kind == "adapter"}
+    return [system for system in systems if system.kind == "base" or first.get(system.model) == system]

@@ -25,11 +25,12 @@ from earwitness.report.style import (
     headline,
     in_order,
     look_of,
+    model_name,
     recipe_name,
     rows_of,
     without_value,
 )
-from earwitness.systems import BASE, HONEST_SPLIT, LEAKY_SPLIT, System
+from earwitness.systems import HONEST_SPLIT, LEAKY_SPLIT, System
 
 _CLASS_METRICS = {"speech_accuracy": ("SPEECH", -0.2), "nonspeech_accuracy": ("NONSPEECH", 0.2)}
 _PUBLISHED = {"attention only": ("attention_by_row", "attention_by_source"), "attention and MLP": ("mlp_by_row", "mlp_by_source")}
@@ -89,13 +90,15 @@ def _rows(accuracy: pd.DataFrame) -> list[_Row]:
     rows = []
     for system in leaky:
         if len(leaky) > 1:
-            rows.append(_Row(system, None, recipe_name(system)))
+            rows.append(_Row(system, None, ": ".join(filter(None, [model_name(system), recipe_name(system)]))))
         rows += [
             _Row(system, LEAKY_SPLIT, "leaky arm,\nits own test rows"),
             _Row(system, "unseen", "leaky arm,\nunseen sources"),
             _Row(replace(system, split=HONEST_SPLIT), "unseen", "honest arm,\nunseen sources"),
         ]
-    rows += [_Row(BASE, LEAKY_SPLIT, "base model,\nleaky arm's test rows"), _Row(BASE, "unseen", "base model,\nunseen sources")]
+    for base in dict.fromkeys(system.base for system in leaky):
+        name = model_name(base) or "base model"
+        rows += [_Row(base, LEAKY_SPLIT, f"{name},\nleaky arm's test rows"), _Row(base, "unseen", f"{name},\nunseen sources")]
     return [row for row in rows if row.test_set is None or (str(row.system), row.test_set) in present]
 
 

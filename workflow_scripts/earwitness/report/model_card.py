@@ -15,7 +15,7 @@ from earwitness.leakage.certificate import load_certificate
 from earwitness.model.families.registry import FAMILIES
 from earwitness.report import formats
 from earwitness.report.style import headline, in_order, rows_of, system_name
-from earwitness.systems import BASE, System
+from earwitness.systems import System
 from earwitness.tables.columns import LABELS
 
 
@@ -127,7 +127,7 @@ def _candidates(development: Mapping[System, float]) -> list[dict[str, Any]]:
 
 def _against_base(comparisons: pd.DataFrame, system: System) -> Any:
     """The comparison of the recipe, mean over its seeds, with the base on unseen sources; None where there is none."""
-    pair = (str(system), str(BASE), "unseen")
+    pair = (str(system), str(system.base), "unseen")
     return next((row for row in rows_of(comparisons) if (row.system_a, row.system_b, row.test_set) == pair), None)
 
 

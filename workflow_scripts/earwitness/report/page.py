@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from earwitness.core.errors import InputError
+from earwitness.evaluation.comparison import BETWEEN_MODELS
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.model.families.registry import FAMILIES
 from earwitness.report import formats
@@ -23,16 +24,21 @@ from earwitness.report.experiment_text import ExperimentSection, cost_rows, cost
 from earwitness.report.hearing_text import hearing_sentences
 from earwitness.report.listening import ListeningMatrix
 from earwitness.report.mixed_model_table import left_out_sentence, mixed_model_rows, mixed_model_sentences
+from earwitness.report.models_text import model_rows, model_sentences, threshold_curves
 from earwitness.report.numbering import Numbering
 from earwitness.report.origins import figure_origin, table_origin
 from earwitness.report.prompt_text import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
-from earwitness.report.style import LABEL_NAMES, headline, in_order, look_of, system_name
+from earwitness.report.style import LABEL_NAMES, headline, in_order, look_of, models_in, system_name
 from earwitness.report.summary import answer_sentences, audit_sentences, audit_warnings, kind_of_numbers
 from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, base_sentence, contrast_rows, contrast_sentences, threshold_rows
 from earwitness.systems import LEAKY_SPLIT, System, leaks
+from earwitness.tables.one_model import of_model
 
 FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")
 """Names of the figures of every study."""
+
+MODEL_FIGURES = ("models",)
+"""Those of a study of several models."""
 
 _MOST_SOURCES = 12
 _MOST_CATEGORIES = 5
@@ -95,11 +101,11 @@ class BaselineTables:
 
 @dataclass(frozen=True)
 class MaterialTables:
-    """What was heard, and how answers were read: AUDIO_CHECK by data set, STIMULUS_SUMMARY and GENERATION of earwitness.tables."""
+    """What was heard, and how answers were read: AUDIO_CHECK by data set, STIMULUS_SUMMARY, and GENERATION by model, of earwitness.tables."""
 
     checks: Mapping[str, pd.DataFrame]
     stimuli: pd.DataFrame
-    generation: pd.DataFrame
+    generation: Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
@@ -113,14 +119,14 @@ class Listening:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How the numbers came to be: versions and hardware; the resolved configuration, and its text; digests of files; the identity of the
-    base (earwitness.model.identity.IDENTITY)."""
+    """How the numbers came to be: versions and hardware; the resolved configuration, and its text; digests of files; the identity of every
+    model (earwitness.model.identity.IDENTITY)."""
 
     run: dict[str, Any]
     config: dict[str, Any]
     config_text: str
     digests: pd.DataFrame
-    base: Mapping[str, Any]
+    identities: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -144,9 +150,15 @@ class Report:
     draws: Sequence[DrawsSection] = ()
 
     @property
+    def models(self) -> list[str]:
+        """The names of the models under study."""
+        return list(self.record.identities)
+
+    @property
     def expected_figures(self) -> tuple[str, ...]:
         """The names of the figures that the page shows, in order."""
-        return FIGURES + PSYCHOACOUSTIC_FIGURES * (self.baseline is not None) + PROMPT_FIGURES * (self.prompts is not None)
+        of_parts = PSYCHOACOUSTIC_FIGURES * (self.baseline is not None) + PROMPT_FIGURES * (self.prompts is not None)
+        return FIGURES + MODEL_FIGURES * (len(self.models) > 1) + of_parts
 
 
 def render_page(report: Report, template: Path) -> str:
@@ -158,13 +170,15 @@ def render_page(report: Report, template: Path) -> str:
     """
     missing = [name for name in report.expected_figures if name not in report.figures]
     if missing:
-        program = f"plot_{missing[0]}" if missing[0] in FIGURES else "plot_prompts" if missing[0] in PROMPT_FIGURES else "plot_psychometrics"
+        several = "plot_prompts" if missing[0] in PROMPT_FIGURES else "plot_psychometrics"
+        program = f"plot_{missing[0]}" if missing[0] in FIGURES + MODEL_FIGURES else several
         raise InputError(f"report: no figure {missing[0]}.svg; run {program}")
     page = _environment(template.parent).get_template(template.name)
-    content = _content(report)
-    first = Numbering()
-    page.render(content, numbering=first)
-    return page.render(content, numbering=Numbering(first.numbers))
+    with models_in(report.systems.accuracy.system_id):
+        content = _content(report)
+        first = Numbering()
+        page.render(content, numbering=first)
+        return page.render(content, numbering=Numbering(first.numbers))
 
 
 @functools.cache
@@ -185,7 +199,7 @@ def _environment(folder: Path) -> jinja2.Environment:
         proposer=proposer_name,
         asked=lambda text: asked_name(System.parse(text)),
         split=lambda split: _SPLIT_NAMES.get(split, split),
-        words=lambda name: name.replace("_", " "),
+        words=lambda name: name.replace("_", " ").replace(".", ": "),
     )
     environment.globals.update(
         percent_range=formats.percent_range, points_range=formats.points_range, figure_origin=figure_origin, table_origin=table_origin
@@ -199,15 +213,18 @@ def _content(report: Report) -> dict[str, Any]:
     certificates = sorted(report.certificates, key=lambda certificate: certificate["split"]["name"])
     accuracy, comparisons = report.systems.accuracy, report.comparison.comparisons
     thresholds = None if report.baseline is None else report.baseline.thresholds
+    several = len(report.models) > 1
     return {
         "title": report.title,
-        "kind": kind_of_numbers(config["model"]),
-        "answer": answer_sentences(accuracy, comparisons, report.comparison.leakage, thresholds, statistics),
+        "several": several,
+        "kinds": {model: kind_of_numbers(config["models"][model]) for model in report.models},
+        "answer": _answer(report, thresholds, statistics),
+        "models": _models(report.models, accuracy, comparisons, thresholds, statistics) if several else {},
         "warnings": audit_warnings(certificates),
         "confidence": f"{100 * statistics['confidence']:g} %",
         "margin": f"{100 * statistics['equivalence_margin']:g}",
         "figures": {name: _embedded(report.figures[name]) for name in report.expected_figures},
-        "hearing": hearing_sentences(accuracy, comparisons, statistics),
+        "hearing": {model: hearing_sentences(of_model(accuracy, model), of_model(comparisons, model), statistics) for model in report.models},
         "experiments": [_experiment(section, statistics["confidence"]) for section in report.experiments],
         "cost_sentence": cost_sentence(report.experiments[0].efficiency) if report.experiments else "",
         "claims": claims_content(report.claims),
@@ -221,6 +238,33 @@ def _content(report: Report) -> dict[str, Any]:
         **_of_material(report.material, config),
         **_of_baseline(report.baseline, statistics["confidence"]),
         **_of_run(report.record),
+    }
+
+
+def _answer(report: Report, thresholds: pd.DataFrame | None, statistics: Mapping[str, float]) -> list[str]:
+    """What the page answers at its top: of one model in three sentences, of several which hears best, then a line for each."""
+    found = {}
+    for model in report.models:
+        accuracy, comparisons = of_model(report.systems.accuracy, model), of_model(report.comparison.comparisons, model)
+        own_thresholds = None if thresholds is None else of_model(thresholds, model)
+        found[model] = answer_sentences(accuracy, comparisons, of_model(report.comparison.leakage, model), own_thresholds, statistics)
+    if len(found) == 1:
+        return found.popitem()[1]
+    return [
+        *model_sentences(report.comparison.comparisons, statistics),
+        *(f"{model}: {' '.join(sentences)}" for model, sentences in found.items()),
+    ]
+
+
+def _models(
+    models: Sequence[str], accuracy: pd.DataFrame, comparisons: pd.DataFrame, thresholds: pd.DataFrame | None, statistics: Mapping[str, float]
+) -> dict[str, Any]:
+    between = comparisons[comparisons.question.isin(BETWEEN_MODELS)]
+    return {
+        "sentences": model_sentences(comparisons, statistics),
+        "rows": model_rows(models, accuracy, comparisons, thresholds),
+        "curves": threshold_curves(thresholds),
+        "pairs": comparison_rows(between),
     }
 
 
@@ -246,7 +290,7 @@ def _of_systems(tables: SystemTables, statistics: Mapping[str, float]) -> dict[s
 
 
 def _of_comparison(tables: ComparisonTables, statistics: Mapping[str, float], accuracy: pd.DataFrame) -> dict[str, Any]:
-    pairs = comparison_rows(tables.comparisons)
+    pairs = comparison_rows(tables.comparisons[~tables.comparisons.question.isin(BETWEEN_MODELS)])
     return {
         "comparisons": pairs,
         "of_detectors": [row for row in pairs if "detector" in row["kinds"] and "encoder_probe" not in row["kinds"]],
@@ -262,8 +306,8 @@ def _of_material(tables: MaterialTables, config: dict[str, Any]) -> dict[str, An
     return {
         "checks": [_check_summary(name, table, config) for name, table in tables.checks.items()],
         "stimuli": _stimulus_summary(tables.stimuli),
-        "generation": tables.generation.to_dict("records"),
-        "least_coverage": float(tables.generation.median_coverage.min()),
+        "generation": {model: table.to_dict("records") for model, table in tables.generation.items()},
+        "least_coverage": min(float(table.median_coverage.min()) for table in tables.generation.values()),
     }
 
 
@@ -287,8 +331,9 @@ def _of_baseline(tables: BaselineTables | None, confidence: float) -> dict[str, 
 
 
 def _of_run(record: RunRecord) -> dict[str, Any]:
-    digests, family = record.digests.to_dict("records"), FAMILIES[record.base["model_type"]]
-    return {"run": record.run, "config": record.config, "config_text": record.config_text, "digests": digests, "family": family}
+    families = {model: FAMILIES[identity["model_type"]] for model, identity in record.identities.items()}
+    digests = record.digests.to_dict("records")
+    return {"run": record.run, "config": record.config, "config_text": record.config_text, "digests": digests, "families": families}
 
 
 def _prompts(gains: pd.DataFrame | None, confidence: float, used: str) -> dict[str, Any]:

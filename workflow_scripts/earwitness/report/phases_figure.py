@@ -20,6 +20,7 @@ from earwitness.report.style import (
     PAPER,
     in_order,
     look_of,
+    model_name,
     rows_of,
     system_name,
     without_value,
@@ -57,7 +58,7 @@ def draw_phases(phases: pd.DataFrame, accuracy: pd.DataFrame, sources: pd.DataFr
     figure = Figure(figsize=(NARROW, 1.15 + 0.42 * lines), layout="constrained")
     axes = figure.add_subplot()
     for line, row in enumerate(rows):
-        _draw_row(axes, line, row, "base model, searched question" if row.phase == "prompt" else system_name(System.parse(row.system_id)))
+        _draw_row(axes, line, row, _name_of(row))
     for position, row in ((len(rows) + 0.6 + _LEAKY_HEIGHT * number, row) for number, row in enumerate(leaky)):
         few = row.reliability == "descriptive_only"
         counts = f"{row.n_speech_sources} speakers and {row.n_nonspeech_sources} sounds that it trained on"
@@ -67,7 +68,7 @@ def draw_phases(phases: pd.DataFrame, accuracy: pd.DataFrame, sources: pd.DataFr
     if leaky:
         axes.axhline(len(rows) - 0.55, color=MUTED, lw=0.8)
     base = phases.estimate[phases.phase == "zero-shot"]
-    if len(base):
+    if len(base) == 1:
         axes.axvline(100 * float(base.iloc[0]), color=INK, lw=1, ls=(0, (4, 3)), zorder=1)
     axes.axvline(50, color=MUTED, lw=1, ls=(0, (1, 2)), zorder=1)
     lowest = min(50.0, 100 * phases.low.min(skipna=True) if phases.low.notna().any() else 50.0, 100 * phases.estimate.min())
@@ -77,9 +78,14 @@ def draw_phases(phases: pd.DataFrame, accuracy: pd.DataFrame, sources: pd.DataFr
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=GRID, lw=0.6)
     axes.tick_params(axis="x", labelsize=11)
-    axes.set_xlabel("balanced accuracy (%): 50 is chance; dashed: zero-shot", fontsize=11)
+    axes.set_xlabel(f"balanced accuracy (%): 50 is chance{'; dashed: zero-shot' * (len(base) == 1)}", fontsize=11)
     figure.legend(handles=_legend(bool(leaky)), loc="outside lower center", ncols=2, fontsize=10, handlelength=1.6, columnspacing=1.2)
     return figure
+
+
+def _name_of(row: Any) -> str:
+    system = System.parse(row.system_id)
+    return f"{model_name(system) or 'base model'}, searched question" if row.phase == "prompt" else system_name(system)
 
 
 def _together(rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from earwitness.report.formats import p_value, percent, points, points_range
-from earwitness.report.style import rows_of
-from earwitness.systems import BASE, System
+from earwitness.report.style import model_name, rows_of
+from earwitness.systems import System
 
 PROMPT_FIGURES = ("prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions")
 """Names of the figures of the prompt search, in the page's order."""
@@ -21,7 +21,11 @@ def proposer_name(proposer: str) -> str:
 
 def asked_name(system: System) -> str:
     """The name of what is asked: the base model, or an adapter without its split, which is the grouped one."""
-    return "base model" if system == BASE else f"adapter {system.name}, seed {system.seed}"
+    model = model_name(system)
+    if system.kind == "base":
+        return model or "base model"
+    name = f"adapter {system.name}, seed {system.seed}"
+    return f"{model}: {name}" if model else name
 
 
 def prompt_rows(gains: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -13,7 +13,7 @@ from matplotlib.markers import CARETLEFT, CARETRIGHT
 
 from earwitness.core.errors import InputError
 from earwitness.report.conditions_figure import draw_conditions
-from earwitness.report.style import GRID, INK, MUTED, PAPER, WIDTH, Look, in_order, look_of, rows_of, system_name, wrapped_name
+from earwitness.report.style import GRID, INK, MUTED, PAPER, WIDTH, Look, in_order, look_of, rows_of, side_by_side, system_name, wrapped_name
 from earwitness.report.threshold_text import interval_words, threshold_words
 from earwitness.systems import ACOUSTICS_PROBE, BASE, TOWER_PROBE, UNTRAINED_PROBE, System
 
@@ -34,8 +34,10 @@ class PsychometricTables:
 
     @property
     def overlaid(self) -> "PsychometricTables":
-        """Without the controls of the encoder probe, which have a figure of their own."""
-        return self.only([system for system in in_order(self.points.system_id) if system not in (UNTRAINED_PROBE, ACOUSTICS_PROBE)])
+        """Without the controls of the encoder probe, which have a figure of their own; of several models each as it is, with the detectors."""
+        controls = (UNTRAINED_PROBE.name, ACOUSTICS_PROBE.name)
+        systems = [system for system in in_order(self.points.system_id) if system.kind != "encoder_probe" or system.name not in controls]
+        return self.only(side_by_side(systems, "base"))
 
     def only(self, systems: Sequence[System]) -> "PsychometricTables":
         """The rows of some systems."""
@@ -218,9 +220,13 @@ def draw_duration_by_snr(tables: PsychometricTables) -> Figure:
 def draw_hearing_and_saying(tables: PsychometricTables) -> Figure:
     """Balanced accuracy of the base and of the encoder probes, by duration without noise, and by SNR at the longest stratified duration.
 
+    Of several models without the controls.
+
     Raises InputError where neither was tested.
     """
-    tables = tables.only([BASE, TOWER_PROBE, UNTRAINED_PROBE, ACOUSTICS_PROBE])
+    heard = [system for system in in_order(tables.points.system_id) if system.kind in ("base", "encoder_probe")]
+    several = len({system.model for system in heard}) > 1
+    tables = tables.only([system for system in heard if not several or system.name in (BASE.name, TOWER_PROBE.name)])
     noisy = tables.points[tables.points.design == "factorial"]
     longest = int(noisy.duration_ms.max()) if len(noisy) else 0
     curves = _curves(tables, "snr", "balanced_accuracy")

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from earwitness.report.style import GRID, INK, MUTED, PAPER, WIDTH, Look, headline, in_order, look_of, wrapped_name
+from earwitness.report.style import GRID, INK, MUTED, PAPER, WIDTH, Look, headline, in_order, look_of, side_by_side, wrapped_name
 from earwitness.systems import System
 
 _METHODS = {"temperature": "temperature", "platt": "Platt's map"}
@@ -18,7 +18,7 @@ def draw_reliability(reliability: pd.DataFrame, calibration: pd.DataFrame, fits:
     Drawn are the probabilities as the system gives them, and by the calibration that was chosen for most of its seeds.
     reliability, calibration, fits: earwitness.tables.calibration.RELIABILITY, CALIBRATION and CALIBRATION_FITS.
     """
-    systems = in_order(reliability.system_id)
+    systems = side_by_side(in_order(reliability.system_id), "base", "honest")
     columns = min(3, len(systems))
     lines = -(-len(systems) // columns)
     figure = Figure(figsize=(WIDTH if columns == 3 else 3.3 * columns, 3.15 * lines + 0.5 + 0.2 * (3 - columns)), layout="constrained")

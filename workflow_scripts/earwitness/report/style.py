@@ -2,9 +2,10 @@
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from earwitness.core.files import atomic
-from earwitness.systems import System, leaks
+from earwitness.systems import BASE, UNNAMED_MODEL, System, leaks
 
 WIDTH = 9.0
 """Inches; at the page's width one inch is about 100 pixels."""
@@ -76,7 +77,7 @@ class Look:
     """
 
     colour: str
-    marker: str
+    marker: Any
     dashes: Any
     glyph: str
 
@@ -111,6 +112,12 @@ _DETECTOR_LOOKS = {
 }
 _FURTHER_DETECTORS = (Look("#5f5a1e", "<", _LONG, "◀"), Look("#6b5a86", ">", _LONG, "▶"), Look("#4d6b4f", "v", _LONG, "▼"))
 
+_MODEL_COLOURS = ("#0b6e99", "#9a3412", "#5b4bb0", "#3f6212", "#9d2f6f")
+_MODEL_BASES = (((4, 1, 0), _LONG, "✦"), ((6, 1, 0), _SHORT, "✶"), ((8, 1, 0), _DOTTED, "✸"), ((3, 1, 0), _MIXED, "⅄"), ((5, 0, 0), (0, (8, 2)), "⬠"))
+"""Of the models of a study that has several, after its first: the colour of all their systems, and how each is drawn as it is."""
+
+_drawn_models: ContextVar[tuple[str, ...]] = ContextVar("drawn_models", default=())
+
 _RECIPES = ("attention", "attention_mlp", "language_model", "published")
 """Recipes with a look of their own; others share these, told apart by name."""
 
@@ -128,7 +135,22 @@ def system_group(system: System) -> str:
 
 
 def look_of(system: System) -> Look:
-    """The look of a system, the same in every figure whatever else is drawn there, and for all seeds and honest splits of a recipe."""
+    """The look of a system, the same in every figure whatever else is drawn there, and for all seeds and honest splits of a recipe.
+
+    Of several models (`models_in`) the first looks as one alone does; each other has a colour of its own, and its base a marker too.
+    """
+    models = _drawn_models.get()
+    place = models.index(system.model) if system.model in models else 0
+    if not place:
+        return _look_of_first(system)
+    place = (place - 1) % len(_MODEL_COLOURS)
+    if system.kind == "base":
+        marker, dashes, glyph = _MODEL_BASES[place]
+        return Look(_MODEL_COLOURS[place], marker, dashes, glyph)
+    return replace(_look_of_first(system), colour=_MODEL_COLOURS[place])
+
+
+def _look_of_first(system: System) -> Look:
     group = system_group(system)
     if group == "base":
         return _BASE_LOOK
@@ -153,16 +175,23 @@ def recipe_name(system: System) -> str:
 
 
 def system_name(system: System) -> str:
-    """The name to print; whatever trained on the leaky split says so."""
-    if system.kind == "base":
-        return "base model, zero-shot"
-    if system.kind == "encoder_probe":
-        return PROBE_NAMES[system.name]
+    """The name to print; whatever trained on the leaky split says so, and of several models its own stands before."""
     if system.kind == "detector":
         return DETECTORS.get(system.name, system.name)
-    if system.combination is not None:
-        return f"{recipe_name(system)} adapter, {COMBINATIONS[system.combination]}"
-    return f"{recipe_name(system)} adapter, {'leaky' if system.is_leaky else 'honest'} split"
+    model = model_name(system)
+    if system.kind == "base":
+        return f"{model or 'base model'}, zero-shot"
+    name = f"{recipe_name(system)} adapter, {'leaky' if system.is_leaky else 'honest'} split"
+    if system.kind == "encoder_probe":
+        name = PROBE_NAMES[system.name]
+    elif system.combination is not None:
+        name = f"{recipe_name(system)} adapter, {COMBINATIONS[system.combination]}"
+    return f"{model}: {name}" if model else name
+
+
+def model_name(system: System) -> str:
+    """The name of a system's model; "" where it needs none, since there is but the unnamed one."""
+    return system.model if system.model != UNNAMED_MODEL or len(_drawn_models.get()) > 1 else ""
 
 
 def wrapped_name(system: System, width: int) -> str:
@@ -181,6 +210,33 @@ def in_order(system_ids: Iterable[str]) -> list[System]:
         return GROUPS.index(system_group(system)), known.index(system.name) if system.name in known else -1, str(system)
 
     return sorted(map(System.parse, set(system_ids)), key=place)
+
+
+def models_of(system_ids: Iterable[str]) -> tuple[str, ...]:
+    """The models of some systems, the unnamed one first, then by name.
+
+    system_ids: a result table's column, in which systems may recur.
+    """
+    models = {system.model for system in map(System.parse, set(system_ids))} - {""}
+    return tuple(sorted(models, key=lambda model: (model != UNNAMED_MODEL, model)))
+
+
+@contextmanager
+def models_in(system_ids: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """Inside, systems are named and drawn as in a study of these systems' models, which it gives."""
+    models = models_of(system_ids)
+    before = _drawn_models.set(models)
+    try:
+        yield models
+    finally:
+        _drawn_models.reset(before)
+
+
+def side_by_side(systems: Sequence[System], *kinds: str) -> list[System]:
+    """Those of some systems that a figure shows: all of one model's; of several models detectors, and what is of these groups of GROUPS."""
+    if len(_drawn_models.get()) < 2:
+        return list(systems)
+    return [system for system in systems if system_group(system) in ("detector", *kinds)]
 
 
 def headline(rows: pd.DataFrame) -> pd.DataFrame:
@@ -203,9 +259,12 @@ def without_value(value: Any) -> bool:
 
 
 @contextmanager
-def figure_style() -> Iterator[None]:
-    """Draw and save inside this, whatever the user's matplotlibrc says."""
-    with mpl.rc_context():
+def figure_style(system_ids: Iterable[str] = (str(BASE),)) -> Iterator[None]:
+    """Draw and save inside this, whatever the user's matplotlibrc says.
+
+    system_ids: the systems of the study, as a result table's column has them.
+    """
+    with models_in(system_ids), mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         yield
@@ -220,7 +279,7 @@ LOOKS = (
     *_DETECTOR_LOOKS.values(),
     *_FURTHER_DETECTORS,
 )
-"""Every look that a system can have."""
+"""Every look that a system of one model can have."""
 
 ON_DARK_PAPER = {
     PAPER: "#16181b",
@@ -252,6 +311,11 @@ ON_DARK_PAPER = {
     "#5f5a1e": "#c3bd77",
     "#6b5a86": "#b9a6dc",
     "#4d6b4f": "#9fc2a1",
+    "#0b6e99": "#58b8e6",
+    "#9a3412": "#f29a72",
+    "#5b4bb0": "#b1a4f5",
+    "#3f6212": "#a5cc6b",
+    "#9d2f6f": "#ee8fc0",
     "#7a6a00": "#d3c04a",
     "#9c2f4f": "#f08aa6",
     "#5b6470": "#adb6c2",

@@ -5,7 +5,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from earwitness.report.style import BAR, GRID, INK, MUTED, PAPER, WIDTH, in_order, look_of, rows_of, wrapped_name
-from earwitness.systems import BASE
 
 
 def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
@@ -19,7 +18,7 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
     left, right = figure.subplots(1, 2)
     for number, system in enumerate(systems):
         look = look_of(system)
-        shift = 0.16 * (number - (len(systems) - 1) / 2)
+        shift = min(0.16, 0.9 / len(systems)) * (number - (len(systems) - 1) / 2)
         for row in rows_of(sizes[sizes.system_id == str(system)]):
             place = steps.index(row.n_items) + shift
             middle = 100 * row.balanced_accuracy
@@ -34,7 +33,7 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
             if row.draws > 1:
                 left.plot([place] * 2, [100 * row.lowest, 100 * row.highest], color=INK, lw=0.9)
             left.plot([place], [middle], look.marker, color=look.colour, ms=6, mec=PAPER)
-            if system != BASE:
+            if system.kind != "base":
                 gain, half = 100 * row.gain, 100 * row.gain_half_width
                 right.plot([place] * 2, [gain - half, gain + half], color=look.colour, lw=4, alpha=0.45, solid_capstyle="butt")
                 right.plot([place], [gain], look.marker, color=look.colour, ms=6, mec=PAPER)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from earwitness.report.formats import MISSING, decimal
-from earwitness.report.style import in_order, rows_of, system_name
-from earwitness.systems import BASE, System
+from earwitness.report.style import in_order, model_name, rows_of, system_name
+from earwitness.systems import System
 
 PSYCHOACOUSTIC_FIGURES = ("duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr", "hearing_and_saying")
 """Names of the figures of the baseline set, in the page's order."""
@@ -82,15 +82,17 @@ def threshold_rows(thresholds: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def base_sentence(rows: Sequence[dict[str, Any]]) -> str:
-    """Where the base reaches the target on every curve, in one sentence.
+    """Where every base reaches the target on every curve, a sentence each.
 
     rows: as `threshold_rows` returns.
     """
-    own = [row for row in rows if row["system_id"] == str(BASE) and not row["curve"].endswith("grid")]
-    found = "; ".join(
-        f"{row['measures'][0]['value']} {row['measures'][0]['interval']} ({row['curve'].removeprefix('SNR ')})".replace("  ", " ") for row in own
-    )
-    return f"The base gets there at {found}." if found else ""
+    found: dict[System, list[str]] = {}
+    for row in rows:
+        system, reached = System.parse(row["system_id"]), row["measures"][0]
+        if system.kind == "base" and not row["curve"].endswith("grid"):
+            text = f"{reached['value']} {reached['interval']} ({row['curve'].removeprefix('SNR ')})".replace("  ", " ")
+            found.setdefault(system, []).append(text)
+    return " ".join(f"{model_name(base) or 'The base'} gets there at {'; '.join(texts)}." for base, texts in found.items())
 
 
 def contrast_rows(contrasts: pd.DataFrame) -> list[dict[str, Any]]:
@@ -98,7 +100,7 @@ def contrast_rows(contrasts: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             "system": row.system_a,
-            "against": system_name(System.parse(row.system_b)) if row.question == "system" else f"{row.held_duration_b}{_SPACE}ms",
+            "against": system_name(System.parse(row.system_b)) if row.question != "duration" else f"{row.held_duration_b}{_SPACE}ms",
             "curve": _contrast_curve(row),
             "value": _contrast_value(row),
             "interval": _contrast_interval(row),
@@ -112,7 +114,7 @@ def contrast_sentences(contrasts: pd.DataFrame, confidence: float) -> list[str]:
     """What the tests between thresholds settle, a sentence per question."""
     tested = _tested(contrasts)
     sentences = []
-    for question, asked in (("system", "a system and the base"), ("duration", "a duration and the longest")):
+    for question, asked in (("model", "two models"), ("system", "a system and the base"), ("duration", "a duration and the longest")):
         family = tested[tested.question == question]
         if family.empty:
             if (contrasts.question == question).any():
@@ -135,7 +137,7 @@ def _contrast_curve(row: Any) -> str:
 
 
 def _contrast_name(row: Any) -> str:
-    against = system_name(System.parse(row.system_b)) if row.question == "system" else f"{row.held_duration_b}{_SPACE}ms"
+    against = system_name(System.parse(row.system_b)) if row.question != "duration" else f"{row.held_duration_b}{_SPACE}ms"
     return f"{system_name(System.parse(row.system_a))} against {against} ({_contrast_curve(row)})"
 
 

@@ -9,7 +9,7 @@ COMPARISONS = schema(
         "system_a": text(means=meanings.SYSTEM),
         "system_b": text(means="the system that it is compared with"),
         "question": choice(
-            ["fine_tuning", "leakage", "recipes", "detectors", "hearing", "saying"],
+            ["fine_tuning", "leakage", "recipes", "detectors", "hearing", "saying", "models", "adapted_models"],
             means="what the two are compared for (earwitness.evaluation.comparison.QUESTIONS)",
         ),
         "role": choice(

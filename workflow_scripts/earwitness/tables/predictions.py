@@ -15,7 +15,8 @@ PREDICTIONS = schema(
     "predictions",
     {
         "stimulus_id": text(means=meanings.STIMULUS),
-        "kind": choice(KINDS, means="what answers; with name, split, seed and combination the parts of a system (earwitness.systems.System)"),
+        "kind": choice(KINDS, means="what answers; with model, name, split, seed and combination the parts of a system (earwitness.systems.System)"),
+        "model": column("string", means="the model whose system it is, a key of the configuration's models; empty for detectors", nullable=True),
         "name": text(means="the recipe, the detector or the probe; `base` for the base"),
         "split": column("string", means="split that it trained on; empty where it did not train", nullable=True),
         "seed": whole(means="training seed; empty where there is none"),
@@ -32,12 +33,12 @@ PREDICTIONS = schema(
 )
 """One row per stimulus and system: every system that answers "speech or not?" writes these."""
 
-_SYSTEM = ["kind", "name", "split", "combination"]
+_SYSTEM = ["kind", "name", "split", "combination", "model"]
 
 
 def answered_by(rows: pd.DataFrame, system: System) -> pd.DataFrame:
     """The rows with the columns that say which system answers."""
-    return rows.assign(**vars(system) | {"split": system.split or None})
+    return rows.assign(**vars(system) | {"split": system.split or None, "model": system.model or None})
 
 
 def by_system(predictions: pd.DataFrame, sort: bool = True) -> list[tuple[System, pd.DataFrame]]:
@@ -50,8 +51,9 @@ def by_system(predictions: pd.DataFrame, sort: bool = True) -> list[tuple[System
     return sorted(groups, key=lambda group: str(group[0])) if sort else groups
 
 
-def _system(kind: Any, name: Any, split: Any, combination: Any) -> System:
-    return System(kind, name, "" if pd.isna(split) else split, None, None if pd.isna(combination) else combination)
+def _system(kind: Any, name: Any, split: Any, combination: Any, model: Any) -> System:
+    combined = None if pd.isna(combination) else combination
+    return System(kind, name, "" if pd.isna(split) else split, None, combined, "" if pd.isna(model) else model)
 
 
 def by_seed(predictions: pd.DataFrame) -> list[tuple[System, pd.DataFrame]]:

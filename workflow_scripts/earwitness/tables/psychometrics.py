@@ -100,8 +100,9 @@ CONTRASTS = schema(
     "threshold_contrasts",
     {
         "question": choice(
-            ["system", "duration"],
-            means="`system`: a against the base b on one curve; `duration`: the SNR that a system needs at one duration against that at the longest",
+            ["system", "model", "duration"],
+            means="`system`: a against the base b on one curve; `model`: the base of one model against that of another; `duration`: the SNR that a"
+            " system needs at one duration against that at the longest",
         ),
         "system_a": text(means=meanings.SYSTEM),
         "system_b": text(means="the system that it is compared with"),

@@ -19,8 +19,8 @@ class TuningInput:
     split: earwitness.tables.splits.SPLIT; split_sha256: its file's. records: earwitness.leakage.tuning_records.TUNING.
     needed: system -> kinds that it must have fitted, and so must have a record of.
     datasets: of all recordings. corpora: what is publicly known about the training data of base models
-    (earwitness.tables.pretraining.PRETRAINING_CORPORA); base: the model's name there.
-    counterfactuals: earwitness.tables.counterfactuals.COUNTERFACTUALS; None where the model was not asked.
+    (earwitness.tables.pretraining.PRETRAINING_CORPORA); declared: each model's name there, by its name in the study.
+    counterfactuals: earwitness.tables.counterfactuals.COUNTERFACTUALS of every model that was asked, by its name in the study.
     """
 
     split: pd.DataFrame
@@ -29,8 +29,8 @@ class TuningInput:
     needed: Mapping[str, Sequence[str]]
     datasets: pd.Series
     corpora: pd.DataFrame
-    base: str
-    counterfactuals: pd.DataFrame | None = None
+    declared: Mapping[str, str]
+    counterfactuals: Mapping[str, pd.DataFrame]
 
 
 def _fitted_elsewhere(data: TuningInput, kinds: set[str]) -> Finding:

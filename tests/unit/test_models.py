@@ -1,0 +1,176 @@
+"""A study of several models: its configuration and plan, what is compared for each and between them, and how they are drawn."""
+
+import pandas as pd
+import pytest
+from baseline_answers import baseline_index, no_split, observer
+from matplotlib.colors import to_hex
+from report_examples import accuracy, comparisons
+from small_study import predictions, study
+
+from earwitness.config import complete_config
+from earwitness.core.errors import InputError
+from earwitness.evaluation.comparison import compare_systems
+from earwitness.evaluation.scored_answers import score_systems
+from earwitness.plan import paths
+from earwitness.plan.study import Plan
+from earwitness.psychometrics.study import collect_answers, fit_study
+from earwitness.report.models_figure import draw_models
+from earwitness.report.models_text import model_sentences
+from earwitness.report.style import figure_style, look_of, models_in, models_of, system_name
+from earwitness.systems import BASE, System
+from earwitness.tables.comparisons import COMPARISONS
+from earwitness.tables.files import validate
+from earwitness.tables.one_model import of_model
+
+SIX = ("base", "flamingo", "gemma", "omni", "qwen_7b", "voxtral")
+TWO = {"base": {}, "voxtral": {"origin": "path", "path": "models/voxtral"}}
+
+
+def test_the_default_has_one_model_and_a_second_beside_it_is_completed_like_the_first():
+    assert list(complete_config({})["models"]) == ["base"]
+    models = complete_config({"models": TWO})["models"]
+    assert models["voxtral"]["quantisation"] == "none" and models["voxtral"]["tiny"]["steps"] == models["base"]["tiny"]["steps"] == 900
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        ({"Voxtral": {}}, r"a model's name is small letters, digits and underscores"),
+        ({"proposer": {}}, r"and is not proposer"),
+        ({"base": {"orgin": "tiny"}}, r"unknown key models\.base\.orgin = .*did you mean origin\?"),
+        ({"base": {"origin": "none"}}, r"models: every origin is none; hint: set the origin of one"),
+        ({"x": {"origin": "path"}}, r"models\.x\.path is not set: its origin is path"),
+        ({"x": {"origin": "assembled", "encoder": {"origin": "hub"}}}, r"models\.x\.encoder\.repository is not set"),
+        ({"origin": "tiny"}, r"models\.origin = \"tiny\": must be of type object; hint: A model is written \{origin: hub,"),
+        ({}, r"models = \{\}: needs at least 1 key"),
+    ],
+)
+def test_what_is_no_model_is_refused_by_name(models, told):
+    with pytest.raises(InputError, match=told):
+        complete_config({"models": models})
+
+
+def test_the_former_way_of_naming_one_model_is_refused_with_the_new_one():
+    with pytest.raises(InputError, match=r"unknown key model = .*did you mean models\?"):
+        complete_config({"model": {"origin": "tiny"}})
+
+
+def test_a_model_without_origin_is_left_out():
+    plan = Plan(complete_config({"models": TWO | {"base": {"origin": "none"}}}))
+    assert plan.models == ["voxtral"] and plan.first_model == "voxtral"
+
+
+def test_every_model_has_systems_searches_experiments_and_files_of_its_own_and_detectors_are_no_models():
+    one, two = Plan(complete_config({})), Plan(complete_config({"models": TWO}))
+    for systems in ("bases", "probes", "arms", "ensembles", "compared", "searched_systems"):
+        own = [system for system in getattr(two, systems) if system.model in ("base", "")]
+        other = [system for system in getattr(two, systems) if system.model == "voxtral"]
+        assert own == getattr(one, systems), systems
+        assert [system.alone() for system in other] == [system for system in own if system.model], systems
+    assert two.detectors == one.detectors
+    assert list(two.experiments)[: len(one.experiments)] == list(one.experiments) and "voxtral.main" in two.experiments
+    assert two.asked_together[: len(one.asked_together)] == one.asked_together, "so that no job of the first is made again"
+    files = [path for plan in (one, two) for path in paths.predictions("factorial", plan.compared)]
+    added = [path for path in files if files.count(path) == 1]
+    assert all("/voxtral" in path for path in added) and len(added) == 1 + 3 + 6 + 1, "as it is, probes, adapters, ensembles"
+    assert len(set(paths.adapters(two.arms, "history.csv"))) == len(two.arms)
+    assert two.figures.count("models") == 1 and "models" not in one.figures
+
+
+SYSTEMS = ("base", "attention-grouped", "attention-row_random", "tower_probe", "untrained_probe")
+
+
+def answers_of(models, index):
+    """Every kind of system of some models, each model better than the one before, and a detector."""
+    tables = [predictions(index, "silero", (None,), 0.7)]
+    for k, model in enumerate(models):
+        for number, text in enumerate(SYSTEMS):
+            system = System.parse(text if model == "base" else f"{model}.{text}")
+            tables.append(predictions(index, str(system), (1, 2) if system.split else (None,), 0.55 + 0.2 * k + 0.01 * number, number))
+    return pd.concat(tables, ignore_index=True)
+
+
+def compared(models):
+    index, splits = study(16)
+    answers = answers_of(models, index)
+    systems = score_systems(answers, index, splits)
+    return validate(compare_systems(systems, answers, index, splits["grouped"], 0.95, 0.03), COMPARISONS)
+
+
+def test_what_is_said_of_a_model_is_the_same_whatever_other_models_a_study_has():
+    alone, together = compared(["base"]), compared(["base", "voxtral"])
+    between = together.question.isin(["models", "adapted_models"])
+    assert not alone.question.isin(["models", "adapted_models"]).any()
+    pd.testing.assert_frame_equal(of_model(together[~between], "base"), alone)
+    assert len(of_model(together[~between], "voxtral")) == len(alone)
+    assert of_model(together[between], "base").empty, "what sets another model beside this one is no study's of this one alone"
+
+
+def test_the_best_model_on_development_sources_is_set_against_each_other_and_first_against_the_next():
+    table = compared(["base", "flamingo", "voxtral"])
+    found = table[table.question.isin(["models", "adapted_models"])]
+    assert found[["system_a", "system_b", "question", "role"]].to_numpy().tolist() == [
+        ["voxtral.base", "flamingo.base", "models", "primary"],
+        ["voxtral.base", "base", "models", "exploratory"],
+        ["voxtral.attention-grouped", "flamingo.attention-grouped", "adapted_models", "primary"],
+        ["voxtral.attention-grouped", "attention-grouped", "adapted_models", "exploratory"],
+    ]
+    exploratory = found[found.role == "exploratory"]
+    assert (exploratory.p_holm <= 2 * exploratory.p_clustered_t + 1e-12).all(), "two exploratory contrasts between models, whatever was asked of each"
+
+
+def test_thresholds_of_models_are_set_against_each_other_and_detectors_against_every_model():
+    index = baseline_index(8, 8)
+    observers = {"base": 150, "voxtral.base": 60, "silero": 100}
+    answers = pd.concat([observer(index, system, seed=k, threshold_ms=ms, threshold_db=0) for k, (system, ms) in enumerate(observers.items())])
+    _, _, contrasts = fit_study(collect_answers(answers, index, no_split()), "normal", 0.75, 0.95, 50, seed=1)
+    pairs = contrasts[(contrasts.axis == "duration") & (contrasts.measure == "balanced_accuracy")]
+    assert sorted(pairs[["question", "system_a", "system_b"]].to_numpy().tolist()) == [
+        ["model", "voxtral.base", "base"],
+        ["system", "silero", "base"],
+        ["system", "silero", "voxtral.base"],
+    ]
+    ratio = pairs.set_index("question").value["model"]
+    assert 0.2 < ratio < 0.8, "60 ms against 150 ms"
+
+
+def test_six_models_have_a_colour_and_a_marker_each_and_the_first_looks_as_alone():
+    bases = [System("base", "base", model=model) for model in SIX]
+    alone = look_of(BASE)
+    with models_in(map(str, bases)):
+        looks = [look_of(base) for base in bases]
+        adapters = [look_of(System("adapter", "attention", "grouped", model=model)) for model in SIX]
+        assert system_name(BASE) == "base, zero-shot" and system_name(bases[5]) == "voxtral, zero-shot"
+    assert looks[0] == alone and system_name(BASE) == "base model, zero-shot"
+    for part in ("colour", "marker", "dashes", "glyph"):
+        assert len({getattr(look, part) for look in looks}) == 6, part
+    assert len({(look.colour, look.marker) for look in [*looks, *adapters]}) == 12
+    assert [adapter.colour for adapter in adapters[1:]] == [look.colour for look in looks[1:]]
+
+
+def of_six():
+    ids = [str(System.parse(text) if model == "base" else System.parse(f"{model}.{text}")) for model in SIX for text in SYSTEMS[:3]]
+    pairs = [(f"{model}.".removeprefix("base.") + "attention-grouped", f"{model}.".removeprefix("base.") + "base") for model in SIX]
+    tables = [comparisons().assign(system_a=a, system_b=b) for a, b in pairs]
+    between = comparisons().assign(system_a="voxtral.base", system_b="base", question="models")
+    return accuracy(ids), pd.concat([*tables, between], ignore_index=True)
+
+
+def test_six_models_are_drawn_side_by_side_each_as_it_is_and_fine_tuned():
+    table, pairs = of_six()
+    with figure_style(table.system_id):
+        figure = draw_models(table, pairs, None)
+        drawn = {(to_hex(line.get_markeredgecolor()), line.get_marker()) for line in figure.axes[0].lines}
+        for model in models_of(table.system_id):
+            look = look_of(System("base", "base", model=model))
+            assert (look.colour, look.marker) in drawn, model
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(SIX)
+    assert sum(text.get_text() == "80.0" for text in figure.axes[0].texts) >= 1
+
+
+def test_the_first_sentence_says_which_model_hears_best_and_whether_that_is_settled():
+    _, pairs = of_six()
+    with models_in(pairs.system_a):
+        [sentence] = model_sentences(pairs, {"confidence": 0.95, "equivalence_margin": 0.03})
+    assert sentence.startswith("As they are, the models that did best on development sources are voxtral, zero-shot and base, zero-shot;")
+    assert sentence.endswith("+10.0 points [+4.0,\N{NO-BREAK SPACE}+16.0] of balanced accuracy over the second: the two differ.")
