@@ -346,13 +346,18 @@ def test_answers_that_are_missing_or_double_are_refused():
             collect_answers(wrong, INDEX, no_split())
 
 
-def test_a_missing_class_a_single_source_and_an_empty_level_end_in_one_clear_line():
+def test_a_single_source_is_described_without_an_interval():
+    index = INDEX[(INDEX.label == "SPEECH") | (INDEX.source_id == "NONSPEECH0")]
+    thresholds, curves = fitted(collect_answers(observer(index, "base"), index, no_split()))
+    assert set(thresholds.interval) == {"none"} and set(thresholds.reliability) == {"descriptive_only"}
+    assert thresholds[["low", "high"]].isna().all(axis=None) and curves[["low", "high"]].isna().all(axis=None)
+    assert np.isfinite(thresholds.threshold[thresholds.status == "ok"]).all() and (thresholds.status == "ok").any()
+
+
+def test_a_missing_class_and_an_empty_level_end_in_one_clear_line():
     speech = INDEX[INDEX.label == "SPEECH"]
     with pytest.raises(InputError, match="no NONSPEECH stimulus"):
         collect_answers(observer(speech, "base"), speech, no_split())
-    index = INDEX[(INDEX.label == "SPEECH") | (INDEX.source_id == "NONSPEECH0")]
-    with pytest.raises(InputError, match="single source"):
-        fitted(collect_answers(observer(index, "base"), index, no_split()))
     index = INDEX[(INDEX.label == "SPEECH") | ~((INDEX.axis == "duration") & (INDEX.duration_ms == 40))]
     answers = collect_answers(observer(index, "base"), index, no_split())
     with pytest.raises(InputError, match="base, duration curve: level 40 has no NONSPEECH stimulus"):

@@ -50,6 +50,14 @@ def test_laplaces_approximation_is_lme4s():
     assert np.sqrt(fit.covariance[1, 1]) > 3 * LME4["errors_of_intercepts_alone"][1], "slopes of their own make the slope less certain"
 
 
+def test_errors_over_groups_are_those_of_refits_without_each_group():
+    """One Newton step stands for a refit: within a tenth of the jackknife of six refits."""
+    fit = fit_random_slopes(grouped(YES, X))
+    refits = np.array([fit_random_slopes(grouped(YES[:k] + YES[k + 1 :], X)).coefficients for k in range(6)])
+    away = refits - refits.mean(axis=0)
+    assert np.sqrt(np.diag(fit.robust)) == pytest.approx(np.sqrt(5 / 6 * (away**2).sum(axis=0)), rel=0.1)
+
+
 def test_known_guess_and_lapse_rates_leave_the_curve_where_it_is():
     """A subject who guesses in half of the trials: the same midpoint and slope, of answers that rise from 0.5 to 0.95."""
     x = np.linspace(-2, 2, 9)

@@ -68,7 +68,8 @@ class Analysis:
     """A fitted model of one system's answers to one set of stimuli.
 
     status: "ok"; "separated", where some combination of the effects predicts answers perfectly and estimates are infinite;
-    "not_converged"; "not_available", where gpboost is needed and not installed. known, robust, reduced and null are None unless "ok";
+    "not_converged"; "not_available", where gpboost is needed and not installed; "single_source", where a class has one, so that sources have no
+    variance. known, robust, reduced and null are None unless "ok";
     robust is None too where a source has several clips.
     reduced: the refit without each label term.
     """
@@ -136,15 +137,13 @@ def response_model(rows: pd.DataFrame, where: str) -> MixedModel:
 
     rows: columns source_id, clip_id, label, duration_ms, snr_db, said_speech. A predictor that takes one value only,
     or is empty, is left out with its interactions. where: what the rows are, for messages.
-    Raises InputError where a class is missing or has one source only, where a source is in both classes, or where
+    Raises InputError where a class is missing, where a source is in both classes, or where
     duration and SNR do not vary independently.
     """
     sources = rows.groupby("label").source_id.unique()
     for name in LABELS:
-        n_sources = len(sources.get(name, ()))
-        if n_sources < 2:
-            told = "one source only" if n_sources else "no stimulus"
-            raise InputError(f"{where}: class {name} has {told}; a mixed model needs at least 2 sources in each class: add recordings")
+        if not len(sources.get(name, ())):
+            raise InputError(f"{where}: class {name} has no stimulus; a mixed model needs sources in each class: add recordings")
     if shared := sorted(set(sources[LABELS[0]]) & set(sources[LABELS[1]])):
         raise InputError(f"{where}: source {shared[0]} is in both classes; give every source one label")
 
@@ -182,6 +181,8 @@ def analyse(model: MixedModel) -> Analysis:
     "not_converged": a Newton step of more than 0.05 standard errors is left in the fit or in a refit, or a model with fewer terms
     fits better. The optimiser's own verdict does not count: near the maximum its line search can fail for rounding alone.
     """
+    if min(len(np.unique(intercept.groups[member])) for intercept in model.random if (member := intercept.member) is not None) < 2:
+        return Analysis(model, "single_source", None, None, {}, None)
     if is_separated(model):
         return Analysis(model, "separated", None, None, {}, None)
     if not can_be_fitted(model):

@@ -266,7 +266,8 @@ def _between(a: FittedCurve, b: FittedCurve) -> Jackknife | None:
 
 def _mixed(counts: pd.DataFrame, reference: str, analysis: Analysis, settings: Settings) -> dict[str, Any]:
     """A generalised linear mixed model of all conditions, with an intercept and a slope of each source (Moscatelli, Mezzetti and
-    Lacquaniti 2012). Midpoints and just noticeable differences by the delta method, with t on sources - 1 degrees of freedom."""
+    Lacquaniti 2012). Midpoints and just noticeable differences by the delta method from errors over sources, with t on sources - 1
+    degrees of freedom."""
     family = settings.family
     if family.sigmoid == "gumbel" or family.guess_rate is None:
         raise InputError("--mixed: needs the sigmoid normal or logistic and a guess rate that is held; change --sigmoid or --guess-rate")
@@ -294,7 +295,7 @@ def _mixed(counts: pd.DataFrame, reference: str, analysis: Analysis, settings: S
     fit = fit_random_slopes(given)
     quartile = float(family.shape.quantile(np.array(0.75)))
     rising = {name: bool(fit.coefficients[2 * place + 1] > 0) for place, name in enumerate(conditions)}
-    usable = fit.converged and all(rising.values())
+    usable = fit.converged and all(rising.values()) and bool(np.isfinite(fit.robust).all())
     result: dict[str, Any] = {
         "status": "ok" if usable else "not_rising" if fit.converged else "not_converged",
         "formula": "answer ~ 0 + condition + condition:level + (1 + level | source)"
@@ -352,7 +353,7 @@ def _delta(fit: RandomSlopesFit, df: float, signs: dict[int, float], function: C
             ahead[i] += step
             back[i] -= step
             gradient[2 * place + i] += sign * (function(*ahead) - function(*back)) / (2 * step)
-    variance = float(gradient @ fit.covariance @ gradient)
+    variance = float(gradient @ fit.robust @ gradient)
     return Estimate(float(value), variance, variance, df, "delta_t")
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from earwitness.core.errors import InputError
 from earwitness.psychometrics.functions import FloatArray
 from earwitness.statistics.clustered import Jackknife, degrees_of_freedom
 
@@ -46,11 +45,13 @@ class LevelCounts:
 
     correct, total: shape (1, n_levels). Seeds answer the same items, so their mean counts as the answers of one. left_out: the same counts
     without each source and seed, correct and total stacked along an axis of two before the levels; None where answers count as independent.
+    descriptive: a class has a single source, so that nothing tells how sources differ, and there are no intervals.
     """
 
     correct: FloatArray
     total: FloatArray
     left_out: Jackknife | None
+    descriptive: bool = False
 
     def contrasts(self, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Estimates, variances and degrees of freedom of weighted sums of the levels' proportions.
@@ -126,10 +127,8 @@ def _effective_total(total: Sequence[FloatArray]) -> FloatArray:
 def leave_out(classes: Sequence[SourceCounts], measure: Measure) -> LevelCounts:
     """The counts, and those without each source and, where there are several, without each seed; sources and seeds are crossed.
 
-    Raises InputError where a class has a single source.
+    Where a class has a single source, they only describe these sources.
     """
-    if any(group.n_sources < 2 for group in classes):
-        raise InputError("a class has a single source, so nothing tells how sources differ: add recordings of at least one more")
     n_seeds = classes[0].n_seeds
 
     def counts(number: int | None, removed: FloatArray) -> FloatArray:
@@ -141,6 +140,9 @@ def leave_out(classes: Sequence[SourceCounts], measure: Measure) -> LevelCounts:
         correct, total = measure([k for k, _ in sums], [n for _, n in sums])
         return np.stack([correct, total], axis=1) / n_seeds
 
+    correct, total = counts(None, np.zeros((1, n_seeds, 1)))[0]
+    if any(group.n_sources < 2 for group in classes):
+        return LevelCounts(correct[None], total[None], None, descriptive=True)
     by_source = tuple(counts(k, np.repeat(np.eye(group.n_sources)[:, None], n_seeds, axis=1)) for k, group in enumerate(classes))
     by_seed, by_cell = None, []
     if n_seeds > 1:
@@ -150,7 +152,6 @@ def leave_out(classes: Sequence[SourceCounts], measure: Measure) -> LevelCounts:
             cells = np.eye(n_seeds * group.n_sources).reshape(-1, n_seeds, group.n_sources)
             by_cell.append(counts(k, cells).reshape(n_seeds, group.n_sources, 2, -1))
     df = tuple(degrees_of_freedom(group.total.sum(axis=1) / group.total.sum()) for group in classes)
-    correct, total = counts(None, np.zeros((1, n_seeds, 1)))[0]
     return LevelCounts(correct[None], total[None], Jackknife(by_source, by_seed, tuple(by_cell), df))
 
 

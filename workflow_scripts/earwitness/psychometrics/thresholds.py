@@ -49,7 +49,8 @@ class Threshold:
     A threshold whose interval leaves the tested range on both sides is "undecided" too.
 
     value, low, high: the threshold and its interval; -inf is below the tested range, inf above it, nan means that there is no threshold.
-    interval: the method, "jackknife_t" over sources, "two_way_t" over sources and seeds, "parametric_bootstrap" for independent answers.
+    interval: the method, "jackknife_t" over sources, "two_way_t" over sources and seeds, "parametric_bootstrap" for independent answers,
+      "none" (and ends that are nan) where a class has a single source.
     thresholds: the threshold of all data, and the thresholds without each source and each seed; they are cut off one width of the tested
     range outside it. least_variance: the variance of the threshold if answers were independent; the variance in use is never smaller.
     goodness_of_fit: parametric-bootstrap p of the deviance; it assumes independent items, and is nan where the status leaves no curve.
@@ -93,6 +94,8 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
         interval, thresholds = "parametric_bootstrap", None
         ends = np.quantile(draws, tails, method="inverted_cdf")
         low, high = np.quantile(drawn.at(grid), tails, axis=0)
+        if counts.descriptive:
+            interval, ends, low, high = "none", np.full(2, np.nan), np.full_like(low, np.nan), np.full_like(high, np.nan)
     else:
         interval = "jackknife_t" if counts.left_out.by_seed is None else "two_way_t"
         both = counts.left_out.of(lambda left: _fitted(levels, left, settings, inside, grid))

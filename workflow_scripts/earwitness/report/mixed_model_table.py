@@ -21,6 +21,7 @@ _TERMS = {
 _PROBLEMS = {
     "separated": "its answers are predicted perfectly, so that sensitivity has no finite estimate",
     "not_available": "the fit needs the package gpboost, which is not installed here, so that no estimate is given",
+    "single_source": "a class has a single source, so that nothing tells how sources differ",
     "not_converged": "the fit did not converge, so that no estimate is given",
 }
 

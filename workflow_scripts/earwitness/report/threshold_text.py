@@ -75,7 +75,7 @@ def threshold_rows(thresholds: pd.DataFrame) -> list[dict[str, Any]]:
                 "slope": slope,
                 "slope_unit": "decade" if main.axis == "duration" else "dB",
                 "p": main.goodness_of_fit_p_assumes_independent_items,
-                "method": {"jackknife_t": "by source, t", "two_way_t": "by source and seed, t"}[main.interval],
+                "method": {"jackknife_t": "by source, t", "two_way_t": "by source and seed, t", "none": "none: a single source"}[main.interval],
             }
         )
     return rows

@@ -2,7 +2,9 @@
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,13 +51,16 @@ class GroupedCounts:
 class RandomSlopesFit:
     """The maximum of the marginal likelihood.
 
-    coefficients: shape (n_effects,). covariance: of their estimates, from the observed information of all parameters together.
+    coefficients: shape (n_effects,). covariance: of their estimates, from the observed information of all parameters together, as lme4's.
+    robust: the same from leaving out one group at a time, in one Newton step with the deviations held (Bell and McCaffrey 2002), which holds
+    too where groups differ in effects that have no deviation in the model; nan where a group cannot be left out.
     sd_intercept, sd_slope, correlation: of the groups. log_likelihood: of the counts, binomial coefficients included. largest_step: the Newton
     step that is left, in standard errors; inf where the likelihood has no proper maximum.
     """
 
     coefficients: FloatArray
     covariance: FloatArray
+    robust: FloatArray
     sd_intercept: float
     sd_slope: float
     correlation: float
@@ -80,7 +85,7 @@ def fit_random_slopes(data: GroupedCounts, nodes: int = NODES) -> RandomSlopesFi
     start = np.concatenate([likelihood.without_groups(), [0.3, 0.0, 0.3]])
     found = optimize.minimize(likelihood, start, method="BFGS", options={"gtol": 1e-4, "maxiter": 300})
     found = optimize.minimize(likelihood, found.x, method="BFGS", options={"gtol": 1e-5, "maxiter": 300})
-    gradient, information = _derivatives(likelihood, found.x)
+    gradient, information = _derivatives(likelihood, found.x, len(found.x))
     first, mixed, second = found.x[n_effects:]
     slope = math.hypot(mixed, second)
     # Deviations at a boundary (a variance of 0) are held there.
@@ -96,6 +101,7 @@ def fit_random_slopes(data: GroupedCounts, nodes: int = NODES) -> RandomSlopesFi
     return RandomSlopesFit(
         found.x[:n_effects],
         covariance[:n_effects, :n_effects],
+        _robust(likelihood, found.x, n_effects),
         abs(float(first)),
         slope,
         float(mixed / slope * np.sign(first)) if slope > 0 and first != 0 else math.nan,
@@ -133,14 +139,17 @@ class _MarginalLikelihood:
         self.log_weights = np.log(weights[pairs]).sum(axis=1) + (self.points**2).sum(axis=1)
 
     def __call__(self, parameters: FloatArray) -> float:
+        return -float(self.by_group(parameters).sum())
+
+    def by_group(self, parameters: FloatArray) -> FloatArray:
+        """The log-likelihood of every group, shape (n_groups,)."""
         fixed, lower = self._parts(parameters)
         effects = self.effects @ lower
         mode, information = self._mode(fixed, effects)
         root = np.linalg.cholesky(np.linalg.inv(information))
         at = mode[:, None] + math.sqrt(2) * np.einsum("gij,nj->gni", root, self.points)
         values = self._log_density(fixed[:, None] + np.einsum("gmi,gni->gnm", effects, at)) - 0.5 * (at**2).sum(axis=-1)
-        by_group = special.logsumexp(values + self.log_weights, axis=1) + np.log(np.linalg.det(root)) - math.log(math.pi)
-        return -float(by_group.sum())
+        return np.asarray(special.logsumexp(values + self.log_weights, axis=1) + np.log(np.linalg.det(root)) - math.log(math.pi))
 
     def without_groups(self) -> FloatArray:
         """Coefficients where all groups are alike, by Fisher scoring."""
@@ -200,14 +209,28 @@ class _MarginalLikelihood:
         return (self.yes - self.total * p) * slope / (p * (1 - p)), self.total * slope**2 / (p * (1 - p))
 
 
-def _derivatives(function: _MarginalLikelihood, at: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Gradient and Hessian by central differences."""
+def _robust(likelihood: _MarginalLikelihood, at: FloatArray, n_effects: int) -> FloatArray:
+    """The jackknife covariance of the first n_effects parameters over groups."""
+    score, information = _derivatives(likelihood.by_group, at, n_effects)
+    left = np.moveaxis(-information, -1, 0)
+    left = left.sum(axis=0) - left
+    if np.linalg.eigvalsh(left).min() <= 0:
+        return np.full((n_effects, n_effects), np.nan)
+    shifts = np.linalg.solve(left, score.T[..., None])[..., 0]
+    away = shifts - shifts.mean(axis=0)
+    return np.asarray((len(away) - 1) / len(away) * away.T @ away)
+
+
+def _derivatives(function: Callable[[FloatArray], Any], at: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
+    """Gradient, shape (n, ...), and Hessian, shape (n, n, ...), of a function of shape (...) in its first n parameters, by central differences."""
     steps = 1e-3 * np.maximum(1.0, np.abs(at))
-    moves = np.diag(steps)
-    centre = function(at)
+    moves = np.diag(steps)[:n]
+    centre = np.asarray(function(at))
     ahead, back = (np.array([function(at + sign * move) for move in moves]) for sign in (1, -1))
-    hessian = np.diag((ahead + back - 2 * centre) / steps**2)
-    for i, j in itertools.combinations(range(len(at)), 2):
+    hessian = np.zeros((n, n, *centre.shape))
+    for i in range(n):
+        hessian[i, i] = (ahead[i] + back[i] - 2 * centre) / steps[i] ** 2
+    for i, j in itertools.combinations(range(n), 2):
         corners = function(at + moves[i] + moves[j]) - function(at + moves[i] - moves[j]) - function(at - moves[i] + moves[j])
         hessian[i, j] = hessian[j, i] = (corners + function(at - moves[i] - moves[j])) / (4 * steps[i] * steps[j])
-    return (ahead - back) / (2 * steps), hessian
+    return (ahead - back) / (2 * steps[:n].reshape(-1, *[1] * centre.ndim)), hessian

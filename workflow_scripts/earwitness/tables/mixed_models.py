@@ -38,10 +38,11 @@ MIXED_MODEL_FITS = schema(
         "stimuli": choice(["noisy", "clean"], means=_STIMULI),
         "formula": text(means="the model"),
         "status": choice(
-            ["ok", "separated", "not_converged", "not_available", "not_pooled"],
+            ["ok", "separated", "not_converged", "not_available", "not_pooled", "single_source"],
             means="`separated`: answers are predicted perfectly, and estimates would be infinite; `not_converged`: more than 0.05 standard errors"
             " are left to go, or a smaller model fits better; `not_available`: sources have several clips, and the package gpboost is not installed;"
-            " `not_pooled`: sources have several clips, so that seeds have no mean with an error over sources",
+            " `not_pooled`: sources have several clips, so that seeds have no mean with an error over sources;"
+            " `single_source`: a class has one, so that nothing tells how sources differ",
         ),
         "method": choice(["quadrature", "laplace", "-"], means="how the likelihood was integrated; `-` where it has no maximum"),
         "singular": column("boolean", means="is a random standard deviation at its boundary, below 0.01", nullable=True),

@@ -65,7 +65,7 @@ THRESHOLDS = schema(
         "low": number(means="lower end of its interval, clustered by source", unit=_LINE, nullable=True),
         "high": number(means="upper end of its interval", unit=_LINE, nullable=True),
         "isotonic": number(means="the threshold without a family of curves: of the isotonic regression", unit=_LINE, nullable=True),
-        "interval": choice(["jackknife_t", "two_way_t"], means=meanings.INTERVAL),
+        "interval": choice(["jackknife_t", "two_way_t", "none"], means=meanings.INTERVAL),
         "lowest_level": number(means="lowest tested level", unit=_LEVEL),
         "highest_level": number(means="highest tested level", unit=_LEVEL),
         "n_levels": count(means="tested levels"),
@@ -90,8 +90,8 @@ CURVES = schema(
         **_CURVE_IDENTITY,
         "level": number(means="level on a fine grid", unit=_LEVEL),
         "fitted": number(means="the fitted curve there, in units of its measure"),
-        "low": number(means="lower end of its pointwise interval"),
-        "high": number(means="upper end of its pointwise interval"),
+        "low": number(means="lower end of its pointwise interval; empty where a class has a single source", nullable=True),
+        "high": number(means="upper end of its pointwise interval", nullable=True),
     },
 )
 """Fitted curves; one that is flat or not monotone has no rows."""
