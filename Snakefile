@@ -40,6 +40,12 @@ rule all:
         plan.detector_files,
 
 
+rule preflight:
+    """A look at every model before it is used."""
+    input:
+        expand("results/preflight/{model}.md", model=plan.models),
+
+
 rule stimuli:
     """The stimuli alone, with no model."""
     input:

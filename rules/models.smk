@@ -176,7 +176,7 @@ rule identify_model:
         " &> {log:q}"
 
 
-rule preflight:
+rule check_model:
     """Before GPU hours: does the base load whole, hear, answer and train as it must, and do memory, disk and time suffice?
 
     Every job that loads a base which was not trained here waits for it. It looks again only at another base.
@@ -189,9 +189,9 @@ rule preflight:
         record="results/preflight/{model}.json",
         checked="results/models/{model}.checked.json",
     log:
-        "results/logs/preflight/{model}.log",
+        "results/logs/check_model/{model}.log",
     benchmark:
-        "results/benchmarks/preflight/{model}.tsv"
+        "results/benchmarks/check_model/{model}.tsv"
     conda:
         "../envs/gpu.yaml"
     threads: 1
@@ -203,13 +203,13 @@ rule preflight:
         adapters=lambda wildcards: len(plan.of(wildcards.model, plan.adapters)),
         rows=lambda wildcards: plan.training_rows(wildcards.model),
     params:
-        code=code_for_model("preflight.py"),
+        code=code_for_model("check_model.py"),
         name=lambda wildcards: plan.model_name(wildcards.model),
         quantisation=of_model("quantisation"),
     message:
         "Looking at {wildcards.model} before it is used: {output.page}"
     shell:
-        "python workflow_scripts/preflight.py"
+        "python workflow_scripts/check_model.py"
         " --base {input.base:q}"
         " --identity {input.identity:q}"
         " --name {params.name:q}"

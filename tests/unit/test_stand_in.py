@@ -13,9 +13,9 @@ from model_programs import PROGRAMS, arguments, make_study, write_detector
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoProcessor, Qwen2AudioForConditionalGeneration, Qwen2ForCausalLM
 
+import check_model
 import detect_speech
 import make_stand_in
-import preflight
 import search_prompts
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
@@ -171,8 +171,8 @@ def test_the_same_bytes_come_about_again_and_other_ranks_are_refused(base, pairs
 def looked_at(base, tmp_path, monkeypatch, *more):
     files = [text for name in ("page", "record", "checked") for text in (f"--{name}", str(tmp_path / "results" / name))]
     given = ["--base", str(base), "--quantisation", "none", "--threads", "1", "--name", "stand-in", "--adapters", "2", "--rows", "64", *files, *more]
-    monkeypatch.setattr("sys.argv", ["preflight", *given])
-    preflight.main()
+    monkeypatch.setattr("sys.argv", ["check_model", *given])
+    check_model.main()
     return {line["what"]: line for line in json.loads((tmp_path / "results/record").read_text())["lines"]}
 
 

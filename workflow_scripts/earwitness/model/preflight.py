@@ -166,7 +166,7 @@ class _Look:
         if len(self._study.name) < 2:
             return Line(what, "not told", "the base is read from a path, with no repository and revision to compare it with")
         try:
-            differences = differences_from_hub(self._study.name[0], self._study.name[1], self._spec.base.path, "model")
+            differences = differences_from_hub(self._study.name[0], self._study.name[1], self._spec.base.path, "models")
         except InputError as error:
             return Line(what, "not told", str(error))
         if differences:
