@@ -4,10 +4,11 @@ CORES ?= all
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help env demo quick test test-slow test-cluster lint lock clean
+.PHONY: help env demo middle quick test test-slow test-cluster lint lock clean
 
 help:
 	@echo "make demo   set up the environment and run the embedded study (CORES=$(CORES))"
+	@echo "make middle  the study in small with a base that has heard and read (CPU, about an hour)"
 	@echo "make quick  style, and the unit tests without the thorough ones: for one's own change"
 	@echo "make test   set up the environment and run the tests"
 	@echo "make test-slow  the slow tests, all or those of TESTS=file"
@@ -21,6 +22,11 @@ env: $(VENV)/runtime.stamp
 
 demo: env
 	$(VENV)/bin/snakemake --cores $(CORES)
+	@echo "$(CURDIR)/results/report.html"
+
+middle: env
+	$(PIP) --no-deps -r envs/requirements-middle.txt
+	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/middle_small.yaml
 	@echo "$(CURDIR)/results/report.html"
 
 quick: $(VENV)/development.stamp

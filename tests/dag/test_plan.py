@@ -30,8 +30,9 @@ def test_the_published_study_fetches_its_recordings_and_models_and_makes_none(ch
     assert not EMBEDDED & set(made.values())
 
 
-def test_the_middle_size_joins_packaged_halves_and_trains_or_fetches_no_base(checkout):
-    made = checkout.outputs("--configfile", "config/middle.yaml")
+@pytest.mark.parametrize("overlay", ["middle", "middle_small"])
+def test_the_middle_size_joins_packaged_halves_and_trains_or_fetches_no_base(checkout, overlay):
+    made = checkout.outputs("--configfile", f"config/{overlay}.yaml")
     assert made["data/models/assembled/base"] == "assemble_base"
     assert not {"train_tiny_base", "train_projector", *FETCHING} & set(made.values())
 
