@@ -71,7 +71,7 @@ def arguments(program, study: Path, base: Path, made: Path) -> list[object]:
     files = [text for option in ("--scores", "--archive", "--best", "--tuning") for text in (option, made / option[2:])]
     return {
         encode_stimuli: [shards, made / "features.parquet", *common, *batch],
-        predict_zeroshot: [features, "--output", made / "table.parquet", *asked, *batch],
+        predict_zeroshot: [features, "--model", "base", "--output", made / "table.parquet", *asked, *batch],
         check_generation: [features, "--table", made / "table.csv", *asked, "--most", 4, "--seed", 1],
         probe_counterfactuals: [shards, *split, "--output", made / "table.csv", *asked, *batch, "--seed", 1],
         search_prompts: [
