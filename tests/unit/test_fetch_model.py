@@ -5,14 +5,16 @@ import shutil
 import subprocess
 import sys
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import HfApi
 
 from earwitness.core.errors import InputError
-from earwitness.model.hub import Listed, fetch_snapshot
+from earwitness.model.hub import Listed, differences_from_hub, fetch_snapshot
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "fetch_model.py"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -191,3 +193,24 @@ def test_a_full_disk_is_told_before_anything_is_fetched(server, hub, tmp_path, m
     with pytest.raises(InputError, match=r"model\.repository = owner/model: needs 0\.1 GB, and .* has room for 0\.0 GB; make room"):
         fetch_snapshot("owner/model", "main", tmp_path / "model", "model")
     assert server.storage_requests == []
+
+
+def test_what_differs_from_the_hub_is_told_file_by_file(hub, tmp_path, monkeypatch):
+    """Small files by the digest that git has of them, weights by their SHA-256."""
+    assert fetch(hub, tmp_path / "model").returncode == 0
+    held = HfApi(endpoint=hub)
+    monkeypatch.setattr("earwitness.model.hub.HfApi", lambda: held)
+    differences = partial(differences_from_hub, "owner/model", COMMIT, tmp_path / "model", "models")
+    assert differences() == []
+    (tmp_path / "model/vocab.txt").unlink()
+    (tmp_path / "model/config.json").write_bytes(b'{"model_type": "Tiny"}')
+    weights = bytearray((tmp_path / "model/model.safetensors").read_bytes())
+    weights[100] ^= 1
+    (tmp_path / "model/model.safetensors").write_bytes(weights)
+    (tmp_path / "model/chat_template.jinja").write_bytes(b"{{ ")
+    assert differences() == [
+        "chat_template.jinja has 3 bytes of 14",
+        "config.json has another content",
+        "model.safetensors has another content",
+        "vocab.txt is missing",
+    ]

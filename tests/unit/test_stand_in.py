@@ -27,7 +27,7 @@ from earwitness.model.families.qwen2_audio import Qwen2Audio
 from earwitness.model.identity import identified, identify_model, model_files
 from earwitness.model.preflight import stock_differences
 from earwitness.model.qwen_ranks import byte_pairs, ranks_file
-from earwitness.model.stand_in import STAND_INS, TEMPLATES, write_processor, write_stand_in
+from earwitness.model.stand_in import MARK, STAND_INS, TEMPLATES, write_processor, write_stand_in
 from earwitness.prompt_search import opro
 
 
@@ -207,6 +207,8 @@ def test_a_tower_of_16_bits_can_be_trained_beside_after_it_was_compared_in_32(ba
 def test_what_fails_in_a_preflight_is_told_with_what_to_do_and_lets_nothing_start(base, pairs, tmp_path, monkeypatch, capsys):
     """A tokenizer of another model, an engine that hears too little, and training that goes uphill."""
     copy = shutil.copytree(base, tmp_path / "copy")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({key: value for key, value in config.items() if key != MARK}))
     write_processor(copy, "base", pairs, "file")
     (copy / "chat_template.json").write_text((copy / "chat_template.json").read_text().replace("a helpful", "a harmful"))
     hear = Qwen2Audio.hear
@@ -218,4 +220,5 @@ def test_what_fails_in_a_preflight_is_told_with_what_to_do_and_lets_nothing_star
     assert re.search(r"preflight: tokens: .*copy the model's own tokenizer .*\(2 more: hearing, training\)", str(caught.value.code))
     assert not (tmp_path / "results/checked").exists()
     page = (tmp_path / "results/page").read_text()
+    assert "| look | the answers' share | A and B together have 0.0 %" in page, "weights that are not known to be random ought to answer"
     assert "**3 of" in page and page in capsys.readouterr().out, "the log keeps it"

@@ -42,6 +42,15 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(environment, start
     assert environment["OMP_WAIT_POLICY"] == "active"
 
 
+def test_a_job_with_a_gpu_fixes_the_workspace_of_its_matrix_products_unless_the_user_says_otherwise(environment):
+    """Without it, cuBLAS may add up in another order the next time."""
+    lease()
+    assert environment["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    environment["CUBLAS_WORKSPACE_CONFIG"] = ":16:8"
+    lease()
+    assert environment["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
 def test_no_program_that_computes_with_torch_imports_it_before_that_is_said():
     names = [path.stem for path in sorted(PROGRAMS.glob("*.py")) if "leased_devices(" in (text := path.read_text()) or "let_threads_sleep()" in text]
     assert {"train_tiny_base", "train_adapter", "encode_stimuli", "detect_speech"} <= set(names)
