@@ -170,9 +170,9 @@ def temporary_on_request(features):
     return temp(features) if config["resources"]["temporary_features"] else features
 
 
-def adapter_of(wildcards):
-    """The adapter that the names of a rule's files stand for."""
-    return System("adapter", wildcards.recipe, wildcards.split, int(wildcards.seed), model=wildcards.model)
+def growing(minutes):
+    """The time of a job, with more for each further attempt, up to a day."""
+    return lambda wildcards, attempt: min(1440, minutes * attempt)
 
 
 def system_of(wildcards):

@@ -24,8 +24,8 @@ for together in plan.asked_together:
             shards=paths.stimuli(together.stimulus_set, plan.shards),
             features=plan.features_of(together.adapters[0], together.stimulus_set),
             study=AUDIO,
-            splits=expand("results/splits/{split}.csv", split=together.splits),
-            gates=expand("results/audit/{split}/gate.json", split=together.splits),
+            splits=expand("results/splits/{split}.csv", split=together.asked_splits),
+            gates=expand("results/audit/{split}/gate.json", split=together.asked_splits),
         output:
             predictions=paths.predictions(together.stimulus_set, together.adapters),
         log:
@@ -44,7 +44,7 @@ for together in plan.asked_together:
         params:
             code=code("predict_adapter.py", together.model),
             systems=list(map(str, together.adapters)),
-            splits=together.splits,
+            splits=together.asked_splits,
             prompt=as_json("prompt"),
             level=as_json_of(plan.level_of(together.adapters[0])),
             quantisation=config["models"][together.model]["quantisation"],

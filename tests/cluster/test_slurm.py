@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from checkout import program_of
 from private_slurm import Cluster, cluster, obstacle
 from small_settings import SETTINGS
 
@@ -66,7 +67,8 @@ def cancel_one(slurm: Cluster, printed: Path, process: subprocess.Popen[bytes], 
 
 def submitted(printed: str) -> list[tuple[str, str]]:
     """Slurm's number and rule, or group and rules, of every job, in order."""
-    return re.findall(r"has been submitted with SLURM jobid (\d+) \(log: \S*?/(?:rule|group)_(\w+)", printed)
+    found = re.findall(r"has been submitted with SLURM jobid (\d+) \(log: \S*?/(?:rule|group)_(\w+)", printed)
+    return [(job, program_of(rule)) for job, rule in found]
 
 
 def test_jobs_that_hold_a_gpu_run_where_the_gpus_are_and_no_others_do(run, slurm):
@@ -74,7 +76,7 @@ def test_jobs_that_hold_a_gpu_run_where_the_gpus_are_and_no_others_do(run, slurm
     rules = "\n".join(path.read_text() for path in (checkout.folder / "rules").glob("*.smk"))
     holding = {
         name for name, body in re.findall(r"^rule (\w+):\n((?:    .*\n|\n)*)", rules, re.MULTILINE) if re.search(r"^ +gpu=", body, re.MULTILINE)
-    }
+    } | {"train_adapter", "predict_adapter"}
     nodes = {job["JobId"]: job["NodeList"] for job in slurm.jobs()}
     found = {(any(rule.endswith(name) for name in holding), nodes[job]) for job, rule in submitted(printed)}
     assert found == {(True, "gpu1"), (False, "cpu1")}

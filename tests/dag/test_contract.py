@@ -16,6 +16,8 @@ from checkout import program_of
 
 from earwitness.core.code_identity import code_identity, modules_of
 from earwitness.model.families.registry import files_of_other_families
+from earwitness.plan import paths
+from earwitness.systems import System
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ROOT / "workflow_scripts"
@@ -170,9 +172,12 @@ def test_everything_that_is_made_lies_in_data_or_results(jobs):
 
 def test_training_waits_for_the_gate_of_its_own_split(jobs):
     training = [job for job in jobs if program(job.rule) == "train_adapter"]
-    assert {job.wildcards.split for job in training} == {"grouped", "row_random"}
+    assert {split for job in training for split in job.params.splits} == {"grouped", "row_random"}
     for job in training:
-        assert job.input.gate == f"results/audit/{job.wildcards.split}/gate.json"
+        systems = [System.parse(system) for system in job.params.systems]
+        assert job.output.weights == paths.adapters(systems, "adapter_model.safetensors")
+        assert {system.split for system in systems} == set(job.params.splits)
+        assert job.input.gates == [f"results/audit/{split}/gate.json" for split in job.params.splits]
 
 
 def test_the_code_that_is_followed_is_the_code_that_runs(closures, scripts):

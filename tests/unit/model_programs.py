@@ -79,7 +79,8 @@ def arguments(program, study: Path, base: Path, made: Path) -> list[object]:
             *(*files, "--settings", json.dumps(sizes), *asked, *batch, "--search-seed", 1, "--seed", 1),
         ],
         train_adapter: [
-            *(shards, *split, "--gate", study / "gate.json", "--adapter", made / "adapter", "--recipe", json.dumps(recipe), *asked, "--seed", 1)
+            *(shards, "--systems", SYSTEM, "--adapters", made / "adapter" / "adapter_config.json", "--names", "grouped"),
+            *("--splits", study / "split.csv", "--gates", study / "gate.json", "--recipe", json.dumps(recipe), *asked),
         ],
         predict_adapter: [
             *(shards, "--adapters", study / "adapter" / "adapter_config.json", "--study", shards, "--names", "grouped"),

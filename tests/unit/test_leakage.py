@@ -619,8 +619,9 @@ def test_training_and_evaluation_refuse_data_that_were_not_audited(clean, tmp_pa
     used = paths | {changed: other}
     expected = f"{folder / 'gate.json'}: was opened for other data: {other} is not the file that was audited; run the audit and its gate again"
     common = ["--base", tmp_path, "--identity", tmp_path / "base.json", "--prompt", "{}", "--quantisation", "none", "--threads", 1]
-    outputs = ["--adapter", tmp_path / "adapter", "--seed", 1]
-    message = run(train_adapter.main, used["shard"], "--split", used["split"], "--gate", folder / "gate.json", *common, *outputs, "--recipe", "{}")
+    outputs = ["--systems", "attention-grouped-seed-1", "--adapters", tmp_path / "adapter" / "adapter_config.json", "--recipe", "{}"]
+    split = ["--names", "grouped", "--splits", used["split"], "--gates", folder / "gate.json"]
+    message = run(train_adapter.main, used["shard"], *split, *common, *outputs)
     assert message == f"error: {expected}"
     asked = [
         "--study",

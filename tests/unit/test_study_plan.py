@@ -59,8 +59,8 @@ def test_votes_are_compared_but_not_calibrated_and_the_leaky_arm_is_no_honest_sy
     assert texts(plan.calibrated_systems) == ["base", *arms[:2], "attention-grouped+mean"]
 
 
-def together(plan):
-    return [(job.stimulus_set, [str(adapter).removeprefix("attention-") for adapter in job.adapters]) for job in plan.asked_together]
+def together(jobs):
+    return [(job.stimulus_set, [str(adapter).removeprefix("attention-") for adapter in job.adapters]) for job in jobs]
 
 
 def test_adapters_that_every_experiment_needs_all_or_none_of_share_a_load():
@@ -68,27 +68,34 @@ def test_adapters_that_every_experiment_needs_all_or_none_of_share_a_load():
     both = {"splits": ["grouped", "row_random"], "seeds": [1, 2, 3]}
     named = experiments(main=both, folds={"enabled": False, "splits": ["grouped", "folds"], "seeds": [1]})
     plan = plan_of(**named, splits={"folds": 3}, resources={"adapters_per_job": 4})
-    assert together(plan) == [
+    trained = [
         ("factorial", ["grouped-seed-1"]),
         ("factorial", ["row_random-seed-1", "grouped-seed-2", "row_random-seed-2", "grouped-seed-3"]),
         ("factorial", ["row_random-seed-3"]),
-        ("baseline", ["grouped-seed-1", "grouped-seed-2", "grouped-seed-3"]),
         ("factorial", ["fold_0-seed-1", "fold_1-seed-1", "fold_2-seed-1"]),
     ]
+    assert together(plan.trained_together) == trained
+    assert together(plan.asked_together) == [("baseline", ["grouped-seed-1", "grouped-seed-2", "grouped-seed-3"]), *trained]
     assert [job.number for job in plan.asked_together] == [1, 2, 3, 4, 5]
-    assert plan.asked_together[1].splits == ["grouped", "row_random"]
+    assert (plan.trained_together[2].trained_splits, plan.trained_together[2].asked_splits) == (["row_random"], ["grouped", "row_random"])
+
+
+def test_an_adapter_that_only_questions_are_searched_for_is_trained_too():
+    plan = plan_of(**experiments(main={"seeds": [1]}), prompt_search={"systems": ["base", "rms-grouped-seed-9"], "proposers": ["edits"]})
+    assert [[str(adapter) for adapter in job.adapters] for job in plan.trained_together] == [["attention-grouped-seed-1"], ["rms-grouped-seed-9"]]
 
 
 def test_a_later_seed_and_a_later_experiment_leave_full_jobs_as_they_are():
     sizes = {"adapters_per_job": 2}
-    before = together(plan_of(**experiments(main={"seeds": [1, 2]}), resources=sizes))
-    after = together(plan_of(**experiments(main={"seeds": [1, 2, 3]}, more={"recipes": ["attention", "rms"], "seeds": [2, 4]}), resources=sizes))
+    before = together(plan_of(**experiments(main={"seeds": [1, 2]}), resources=sizes).asked_together)
+    more = {"recipes": ["attention", "rms"], "seeds": [2, 4]}
+    after = together(plan_of(**experiments(main={"seeds": [1, 2, 3]}, more=more), resources=sizes).asked_together)
     assert [job for job in before if job not in after] == []
     assert [job for job in after if job not in before] == [
+        ("baseline", ["grouped-seed-3"]),
         ("factorial", ["grouped-seed-3"]),
         ("factorial", ["rms-grouped-seed-2", "rms-grouped-seed-4"]),
         ("factorial", ["grouped-seed-4"]),
-        ("baseline", ["grouped-seed-3"]),
     ]
 
 

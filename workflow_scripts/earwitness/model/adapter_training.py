@@ -1,5 +1,8 @@
-"""One adapter from files to files: trained, resumed after an interruption, and written with its base, history and costs."""
+"""Adapters from files to files: trained, resumed after an interruption, and written with their base, history and costs."""
 
+import json
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,14 +11,20 @@ from typing import Any
 from earwitness.audio.window import Level
 from earwitness.core.files import atomic_folder, sha256_of, write_json
 from earwitness.model.engine.prompting import Prompt
+from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.feature_files import verify_features
-from earwitness.model.finetuning import train_adapter, training_set
+from earwitness.model.finetuning import TrainingSet, train_adapter, training_set
 from earwitness.model.identity import BASE_OF_ADAPTER
 from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles, available_devices
 from earwitness.runtime.costs import Meter
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
 from earwitness.tables.files import read_table
 from earwitness.tables.splits import SPLIT
+
+FILES = ("adapter_config.json", "adapter_model.safetensors", BASE_OF_ADAPTER, "history.csv", "costs.json")
+
+FINGERPRINT = "fingerprint.json"
+"""Name of the file in an adapter's folder that holds everything that it depends on."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class AdapterJob:
 
     model: the base. shards: stimuli with audio, and features: the same as the base encodes them, which recipes of scope
     "language_model" train on. split: the file of a split (earwitness.tables.splits.SPLIT), whose train part is learned. recipe: of
-    config finetuning.recipes.
+    config finetuning.recipes. code: the meaning of the code that trains, as Snakemake follows it; None takes that of the modules loaded now.
     """
 
     model: ModelSpec
@@ -34,6 +43,7 @@ class AdapterJob:
     recipe: Mapping[str, Any]
     prompt: Prompt
     seed: int
+    code: str | None = None
 
     @property
     def stimuli(self) -> StimulusFiles:
@@ -54,30 +64,69 @@ class AdapterJob:
             "split": sha256_of(self.split),
             "base": self.model.base.sha256,
             "stimuli": [sha256_of(path) for path in self.shards],
-            "code": loaded_code_identity(),
+            "code": self.code or loaded_code_identity(),
         }
 
 
-def make_adapter(job: AdapterJob, base: Mapping[str, Any], folder: Path) -> None:
-    """Train an adapter and write its folder, which appears whole: adapter_config.json and adapter_model.safetensors (peft's layout),
-    base.json, history.csv (step, loss, learning_rate, accuracy) and costs.json.
+def make_adapters(jobs: Mapping[Path, AdapterJob], base: Mapping[str, Any]) -> None:
+    """Train adapters of one base and recipe by one load, and write their folders, which appear whole when all are trained:
+    adapter_config.json and adapter_model.safetensors (peft's layout), base.json, fingerprint.json, history.csv (step, loss, learning_rate,
+    accuracy) and costs.json.
 
-    base: the base's identity (earwitness.model.identity.IDENTITY).
+    jobs: by the adapter's folder. base: the base's identity (earwitness.model.identity.IDENTITY).
+    A folder of the same fingerprint stays as it is; what an interrupted call has finished waits beside its folder, and is not trained again.
     Raises InputError as `training_set` and `train_adapter` do.
     """
-    resume = SavedState(folder.with_name(f".{folder.name}-in-progress"), job.fingerprint())
-    loading = Meter()
-    loaded = job.model.load(available_devices()[0])
-    data = training_set(loaded, job.stimuli.source(loaded), read_table(job.split, SPLIT), job.recipe["scope"])
-    load_s = loading.wall_s()
+    fingerprints = {folder: job.fingerprint() for folder, job in jobs.items()}
+    loaded: LoadedModel | None = None
+    sets: dict[Path, TrainingSet] = {}
+    for folder, job in jobs.items():
+        fingerprint, finished = fingerprints[folder], _beside(folder, "finished")
+        if _is_made_of(folder, fingerprint) or _is_made_of(finished, fingerprint):
+            print(f"{folder}: trained before from the same data, settings, base and code; delete it to train it again", file=sys.stderr)
+            continue
+        loading = Meter()
+        if loaded is None:
+            loaded = job.model.load(available_devices()[0])
+        if job.split not in sets:
+            sets[job.split] = training_set(loaded, job.stimuli.source(loaded), read_table(job.split, SPLIT), job.recipe["scope"])
+        load_s = loading.wall_s()
+        resume = SavedState(_beside(folder, "in-progress"), fingerprint)
+        with atomic_folder(finished) as temporary:
+            _train(loaded, sets[job.split], job, resume, temporary, load_s)
+            write_json(temporary / BASE_OF_ADAPTER, base)
+            write_json(temporary / FINGERPRINT, fingerprint)
+        resume.remove()
+    for folder, fingerprint in fingerprints.items():
+        finished = _beside(folder, "finished")
+        if _is_made_of(finished, fingerprint):
+            shutil.rmtree(folder, ignore_errors=True)
+            finished.rename(folder)
+        shutil.rmtree(finished, ignore_errors=True)
+
+
+def _train(loaded: LoadedModel, data: TrainingSet, job: AdapterJob, resume: SavedState, folder: Path, load_s: float) -> None:
+    """Train one adapter on a base, which is as it was afterwards, and write it with its history and costs."""
     training, resumed = Meter(), resume.load()
     model, history = train_adapter(loaded, data, job.prompt, job.recipe, job.seed, resume, job.model.memory)
-    with atomic_folder(folder) as temporary:
-        model.save_pretrained(str(temporary))
-        (temporary / "README.md").unlink()
-        write_json(temporary / BASE_OF_ADAPTER, base)
-        history.to_csv(temporary / "history.csv", index=False)
-        samples = (len(history) - (len(resumed[1]) if resumed else 0)) * job.recipe["batch_size"]
-        costs = training.costs(model, samples, temporary / "adapter_model.safetensors")
-        write_json(temporary / "costs.json", {"load_s": load_s, **costs})
-    resume.remove()
+    model.save_pretrained(str(folder))
+    (folder / "README.md").unlink()
+    history.to_csv(folder / "history.csv", index=False)
+    samples = (len(history) - (len(resumed[1]) if resumed else 0)) * job.recipe["batch_size"]
+    costs = training.costs(model, samples, folder / "adapter_model.safetensors")
+    write_json(folder / "costs.json", {"load_s": load_s, **costs})
+    model.unload()
+
+
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}-{what}")
+
+
+def _is_made_of(folder: Path, fingerprint: Mapping[str, Any]) -> bool:
+    """Whether a folder holds a whole adapter of a fingerprint."""
+    if not all((folder / name).is_file() for name in (*FILES, FINGERPRINT)):
+        return False
+    try:
+        return bool(json.loads((folder / FINGERPRINT).read_text(encoding="utf-8")) == json.loads(json.dumps(fingerprint)))
+    except ValueError:
+        return False

@@ -13,7 +13,7 @@ from earwitness.config import HALVES
 from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
-from earwitness.plan.values import AskedTogether, Experiment, Search
+from earwitness.plan.values import AdapterGroup, Experiment, Search
 from earwitness.systems import BY_ROW, BY_SOURCE, COMBINATIONS, HONEST_SPLIT, PROBES, TOWER_PROBE, UNNAMED_MODEL, System, is_fold, leaks
 
 SHIPPED_PROJECTORS = Path("workflow_scripts/earwitness/model/projectors")
@@ -156,35 +156,51 @@ class Plan:
         return [system for system in systems if system.model == model]
 
     @cached_property
-    def asked_together(self) -> list[AskedTogether]:
-        """The jobs that ask adapters, enabled or not, about stimuli: at most resources.adapters_per_job of them at a time.
+    def trained_together(self) -> list[AdapterGroup]:
+        """The jobs that train adapters, of enabled experiments, of searches and of experiments that are not enabled: at most
+        resources.adapters_per_job of them at a time.
 
         Together are adapters of one recipe, trained with one question, that every experiment needs all or none of: none is trained only because
-        it is asked with another. Those of a later seed, experiment or model come after those before, which are not asked again for them.
+        it is with another. Those of a later seed, experiment or model come after those before.
         """
-        jobs = [job for model in self.models for job in self._asked_together(model)]
-        return [AskedTogether(number, *job) for number, job in enumerate(jobs, 1)]
+        return self._jobs([("factorial", group) for model in self.models for group in self._needed_together(model)])
 
-    def _asked_together(self, model: str) -> list[tuple[str, tuple[System, ...]]]:
+    @cached_property
+    def asked_together(self) -> list[AdapterGroup]:
+        """The jobs that ask adapters about stimuli: those that are trained together about the factorial set, and the honest arms of a recipe
+        about the baseline."""
+        jobs: list[tuple[str, list[System]]] = []
+        for model in self.models:
+            honest = self.of(model, self.honest_arms) if "baseline" in self.stimulus_sets else []
+            by_recipe: dict[str, list[System]] = defaultdict(list)
+            for adapter in self._main(model).by_seed():
+                if adapter in honest:
+                    by_recipe[adapter.name].append(adapter)
+            jobs += [("baseline", group) for group in by_recipe.values()]
+            jobs += [("factorial", group) for group in self._needed_together(model)]
+        return self._jobs(jobs)
+
+    def _main(self, model: str) -> Experiment:
+        return next(experiment for experiment in self.experiments.values() if (experiment.model, experiment.name) == (model, "main"))
+
+    def _needed_together(self, model: str) -> list[list[System]]:
         own = [experiment for experiment in self.experiments.values() if experiment.model == model]
-        main = next(experiment for experiment in own if experiment.name == "main")
         disabled = [experiment for experiment in own if not experiment.enabled]
-        kin: dict[tuple[Any, ...], list[System]] = defaultdict(list)
-        for experiment in sorted(own, key=lambda experiment: not experiment.enabled):
-            for adapter in experiment.by_seed():
-                if not any(adapter in others for others in kin.values()):
-                    alike = tuple(other.name for other in disabled if adapter in other.adapters)
-                    kin[experiment.enabled, experiment.name, adapter.name, adapter.is_fold, alike].append(adapter)
-        honest = [adapter for adapter in main.by_seed() if adapter.is_honest] * ("baseline" in self.stimulus_sets)
-        baseline = [[adapter for adapter in honest if adapter.name == recipe] for recipe in dict.fromkeys(adapter.name for adapter in honest)]
-        enabled = [group for (is_enabled, *_), group in kin.items() if is_enabled]
+        searched = [system for system in self.of(model, self.searched_systems) if system.kind == "adapter"]
+        needed = [(experiment.name, experiment.by_seed()) for experiment in own if experiment.enabled]
+        needed += [("", searched), *((experiment.name, experiment.by_seed()) for experiment in disabled)]
+        groups: dict[tuple[Any, ...], list[System]] = defaultdict(list)
+        for name, adapters in needed:
+            for adapter in adapters:
+                if not any(adapter in others for others in groups.values()):
+                    alike = tuple(experiment.name for experiment in disabled if adapter in experiment.adapters)
+                    groups[name, adapter.name, adapter.is_fold, alike].append(adapter)
+        return list(groups.values())
+
+    def _jobs(self, groups: Sequence[tuple[str, list[System]]]) -> list[AdapterGroup]:
         most = self.config["resources"]["adapters_per_job"]
-        return [
-            (stimulus_set, tuple(group[start : start + most]))
-            for stimulus_set, groups in (("factorial", enabled), ("baseline", baseline), ("factorial", list(kin.values())[len(enabled) :]))
-            for group in groups
-            for start in range(0, len(group), most)
-        ]
+        jobs = [(stimulus_set, tuple(group[start : start + most])) for stimulus_set, group in groups for start in range(0, len(group), most)]
+        return [AdapterGroup(number, *job) for number, job in enumerate(jobs, 1)]
 
     @property
     def ensembles(self) -> list[System]:

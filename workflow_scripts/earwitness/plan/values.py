@@ -60,10 +60,10 @@ class Experiment:
 
 
 @dataclass(frozen=True)
-class AskedTogether:
-    """Adapters of one model and recipe that one job asks about a set of stimuli, by one load of the base.
+class AdapterGroup:
+    """Adapters of one model and recipe that one job trains, or asks about a set of stimuli, by one load of the base.
 
-    number: what tells the job from all others, from 1.
+    number: what tells the job from others that do the same, from 1.
     """
 
     number: int
@@ -77,10 +77,15 @@ class AskedTogether:
 
     @property
     def recipe(self) -> str:
-        """The recipe that all were trained by."""
+        """The recipe of all of them."""
         return self.adapters[0].name
 
     @property
-    def splits(self) -> list[str]:
+    def trained_splits(self) -> list[str]:
+        """The splits that they train on, sorted."""
+        return sorted({adapter.split for adapter in self.adapters})
+
+    @property
+    def asked_splits(self) -> list[str]:
         """The splits whose development and test parts some of them are asked about, sorted."""
         return sorted({split for adapter in self.adapters for split in asked_splits(adapter.split)})
