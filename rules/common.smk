@@ -68,7 +68,7 @@ wildcard_constraints:
     draw=r"\d+",
     fold=r"\d+",
     sources=r"\d+",
-    experiment="|".join(map(re.escape, plan.experiments)),
+    experiment=r"([a-z0-9_]+\.)?[a-z][a-z0-9_]*",
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
     detector="silero|webrtc|energy|firered|pyannote",

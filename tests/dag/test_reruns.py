@@ -258,6 +258,17 @@ def test_an_experiment_trains_only_what_no_other_has_trained(finished):
     assert rules_of(plan) == {"train_adapter", "predict_adapter"} | EXPERIMENTS | JUDGED
 
 
+def test_a_second_model_is_asked_and_trained_and_the_first_is_not_again(finished):
+    base = finished.folder / "own/voxtral"
+    base.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (base / name).write_text("made in spring")
+    plan = finished.plan(*with_settings({"models": {"voxtral": {"origin": "path", "path": "own/voxtral"}}})(finished))
+    assert (plan["encode_stimuli"], plan["encode_controls"], plan["predict_zeroshot"], plan["probe_encoder"]) == (8 // 2, 2, 2, 6)
+    assert (plan["train_adapter"], plan["search_prompts"], plan["check_generation"], plan["identify_model"]) == (6, 6, 1, 1)
+    assert not {"train_tiny_base", "make_factorial_stimuli", "split_grouped", "audit_leakage", "detect_reference"} & set(plan)
+
+
 def test_a_replaced_recording_is_catalogued_again_with_all_that_follows_and_a_touched_one_is_not(finished_on_own_recordings):
     checkout = finished_on_own_recordings
     recording, config = checkout.folder / "own/speech/audio/a.wav", ["--configfile", str(checkout.folder / "overlay.yaml")]

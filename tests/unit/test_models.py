@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+import report_examples
 from baseline_answers import baseline_index, no_split, observer
 from matplotlib.colors import to_hex
 from report_examples import accuracy, comparisons
@@ -13,10 +14,16 @@ from earwitness.evaluation.comparison import compare_systems
 from earwitness.evaluation.scored_answers import score_systems
 from earwitness.plan import paths
 from earwitness.plan.study import Plan
-from earwitness.psychometrics.study import collect_answers, fit_study
+from earwitness.psychometrics.study import collect_answers, fit_study, point_table
+from earwitness.report.accuracy_figure import draw_accuracy
+from earwitness.report.leakage_figure import draw_leakage
 from earwitness.report.models_figure import draw_models
 from earwitness.report.models_text import model_sentences
-from earwitness.report.style import figure_style, look_of, models_in, models_of, system_name
+from earwitness.report.phases_figure import draw_phases
+from earwitness.report.psychometric_figures import FIGURES as PSYCHOMETRIC_FIGURES
+from earwitness.report.psychometric_figures import PsychometricTables
+from earwitness.report.style import figure_style, look_of, models_in, system_name
+from earwitness.report.test_sizes_figure import draw_test_sizes
 from earwitness.systems import BASE, System
 from earwitness.tables.comparisons import COMPARISONS
 from earwitness.tables.files import validate
@@ -148,24 +155,54 @@ def test_six_models_have_a_colour_and_a_marker_each_and_the_first_looks_as_alone
     assert [adapter.colour for adapter in adapters[1:]] == [look.colour for look in looks[1:]]
 
 
+def ids_of(models, *texts):
+    return [text if model == "base" else f"{model}.{text}" for model in models for text in texts]
+
+
 def of_six():
-    ids = [str(System.parse(text) if model == "base" else System.parse(f"{model}.{text}")) for model in SIX for text in SYSTEMS[:3]]
-    pairs = [(f"{model}.".removeprefix("base.") + "attention-grouped", f"{model}.".removeprefix("base.") + "base") for model in SIX]
-    tables = [comparisons().assign(system_a=a, system_b=b) for a, b in pairs]
+    tables = [comparisons().assign(system_a=a, system_b=b) for a, b in zip(ids_of(SIX, "attention-grouped"), ids_of(SIX, "base"), strict=True)]
     between = comparisons().assign(system_a="voxtral.base", system_b="base", question="models")
-    return accuracy(ids), pd.concat([*tables, between], ignore_index=True)
+    return accuracy([*ids_of(SIX, *SYSTEMS[:3]), "silero"]), pd.concat([*tables, between], ignore_index=True)
 
 
-def test_six_models_are_drawn_side_by_side_each_as_it_is_and_fine_tuned():
+def points_of_six():
+    """Points, curves and thresholds of one observer, in the name of every base and of a detector."""
+    index = baseline_index(6, 6)
+    answers = collect_answers(observer(index, "base", threshold_ms=150), index, no_split())
+    thresholds, curves, _ = fit_study(answers, "normal", 0.75, 0.95, 20, seed=1)
+    named = [
+        pd.concat([table.assign(system_id=system) for system in [*ids_of(SIX, "base"), "silero"]], ignore_index=True)
+        for table in (point_table(answers, 0.95), curves, thresholds)
+    ]
+    return PsychometricTables(*named, {})
+
+
+def drawn_of_six():
     table, pairs = of_six()
-    with figure_style(table.system_id):
-        figure = draw_models(table, pairs, None)
-        drawn = {(to_hex(line.get_markeredgecolor()), line.get_marker()) for line in figure.axes[0].lines}
-        for model in models_of(table.system_id):
-            look = look_of(System("base", "base", model=model))
-            assert (look.colour, look.marker) in drawn, model
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list(SIX)
-    assert sum(text.get_text() == "80.0" for text in figure.axes[0].texts) >= 1
+    points, ids = points_of_six(), ids_of(SIX, *SYSTEMS[:3])
+    many = report_examples.sources(ids, number=2)
+    return {
+        "models": draw_models(table, pairs, points.thresholds),
+        "accuracy": draw_accuracy(table, many),
+        "phases": draw_phases(report_examples.phases(ids), table, many),
+        "leakage": draw_leakage(report_examples.leakage(ids), table, many, {}),
+        "test sizes": draw_test_sizes(report_examples.test_sizes(ids)),
+        "duration curves": PSYCHOMETRIC_FIGURES["duration_curves"](points),
+        "SNR curves": PSYCHOMETRIC_FIGURES["snr_curves"](points),
+    }
+
+
+def test_six_models_are_drawn_in_every_figure_each_in_its_own_look():
+    with figure_style(of_six()[0].system_id):
+        figures = drawn_of_six()
+        for name, figure in figures.items():
+            lines = [line for axes in figure.axes for line in axes.lines]
+            drawn = {(to_hex(colour), line.get_marker()) for line in lines for colour in (line.get_markeredgecolor(), line.get_markerfacecolor())}
+            for model in SIX:
+                look = look_of(System("base", "base", model=model))
+                assert (look.colour, look.marker) in drawn, f"{name}: {model}"
+            assert max(figure.get_size_inches()) < 20, name
+        assert [label.get_text() for label in figures["models"].axes[0].get_yticklabels()] == list(SIX)
 
 
 def test_the_first_sentence_says_which_model_hears_best_and_whether_that_is_settled():

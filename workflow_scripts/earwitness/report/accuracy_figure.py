@@ -76,7 +76,8 @@ def _draw_estimate(axes: Axes, position: int, row: Any, look: Look) -> None:
     if not without_value(row.low) and not without_value(row.high):
         axes.plot([100 * row.low, 100 * row.high], [position] * 2, color=look.colour, lw=4, alpha=0.55, solid_capstyle="butt")
         text += f" [{100 * row.low:.1f}, {100 * row.high:.1f}]"
-    axes.plot([100 * row.estimate], [position], look.marker, color=look.colour, ms=11 if look.marker == "*" else 8, mec=PAPER, mew=0.7, zorder=5)
+    mark: Any = {"marker": look.marker, "ls": "", "color": look.colour, "ms": 11 if look.marker == "*" else 8, "mec": PAPER, "mew": 0.7}
+    axes.plot([100 * row.estimate], [position], **mark, zorder=5)
     place = axes.get_yaxis_transform()
     axes.text(1.015, position, text, transform=place, va="center", fontsize=9)
     counts = f"{row.n_speech_sources} + {row.n_nonspeech_sources} sources"

@@ -121,7 +121,8 @@ def _draw_ours(axes: Axes, rows: list[_Row], accuracy: pd.DataFrame, sources: pd
             axes.plot(
                 [100 * item.estimate],
                 [position],
-                look.marker,
+                marker=look.marker,
+                ls="",
                 color=look.colour,
                 mfc=PAPER if leaked else look.colour,
                 mec=look.colour,

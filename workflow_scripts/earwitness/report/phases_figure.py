@@ -97,9 +97,8 @@ def _draw_row(axes: Axes, position: float, row: Any, name: str, interval: bool =
     look = look_of(System.parse(row.system_id))
     if interval and not without_value(row.low):
         axes.plot([100 * row.low, 100 * row.high], [position + 0.12] * 2, color=look.colour, lw=5, alpha=0.45, solid_capstyle="butt")
-    axes.plot(
-        [100 * row.estimate], [position + 0.12], look.marker, color=look.colour, ms=12 if look.marker == "*" else 9, mec=PAPER, mew=0.7, zorder=5
-    )
+    mark: Any = {"marker": look.marker, "ls": "", "color": look.colour, "ms": 12 if look.marker == "*" else 9, "mec": PAPER, "mew": 0.7}
+    axes.plot([100 * row.estimate], [position + 0.12], **mark, zorder=5)
     text: Any = {"transform": axes.get_yaxis_transform(), "va": "bottom", "fontsize": 11, "color": look.colour, "linespacing": 1.05}
     backed: Any = {"fc": PAPER, "ec": "none", "pad": 0.6, "alpha": 0.8}
     axes.text(0.005, position - 0.13, name, **text, bbox=backed)

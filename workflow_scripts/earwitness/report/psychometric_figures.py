@@ -302,7 +302,7 @@ def _draw_proportions(axes: Axes, tables: PsychometricTables, points: pd.DataFra
 
 def _draw_points(axes: Axes, x: pd.Series, values: pd.Series, low: pd.Series, high: pd.Series, look: Look) -> None:
     axes.vlines(x, low, high, color=look.colour, lw=0.9, alpha=0.6)
-    axes.plot(x, values, look.marker, color=look.colour, ms=4.5, mec=PAPER, mew=0.5, ls="")
+    axes.plot(x, values, marker=look.marker, color=look.colour, ms=4.5, mec=PAPER, mew=0.5, ls="")
 
 
 def _dodged(tables: PsychometricTables, levels: pd.Series, logarithmic: bool) -> list[tuple[System, Look, Callable[[pd.Series], pd.Series]]]:
@@ -331,7 +331,7 @@ def _draw_thresholds(axes: Axes, tables: PsychometricTables, thresholds: pd.Data
                 if np.isinf(end):
                     axes.plot([edge], [place], arrow, color=look.colour, ms=6, mew=0)
         if row.status == "ok":
-            axes.plot([row.threshold], [place], look.marker, color=look.colour, ms=6.5, mec=PAPER, mew=0.7)
+            axes.plot([row.threshold], [place], marker=look.marker, ls="", color=look.colour, ms=6.5, mec=PAPER, mew=0.7)
         axes.text(
             1.01, place, f"{threshold_words(row)} {interval_words(row)}".strip(), transform=axes.get_yaxis_transform(), fontsize=8.5, va="center"
         )

@@ -46,7 +46,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, chosen: str, look: Look) -> None
         bins = rows[rows.method == method].sort_values("probability")
         place = bins.probability + shift
         axes.vlines(place, bins.low, bins.high, color=shown, lw=1.2, alpha=0.6)
-        axes.plot(place, bins.speech_share, f"{look.marker}-", color=shown, lw=0.8, ms=4.5, mfc=fill)
+        axes.plot(place, bins.speech_share, marker=look.marker, color=shown, lw=0.8, ms=4.5, mfc=fill)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.19)
     axes.set_xticks(np.arange(0, 1.01, 0.25), ["0", "", "0.5", "", "1"])

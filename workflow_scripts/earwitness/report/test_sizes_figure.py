@@ -32,11 +32,11 @@ def draw_test_sizes(sizes: pd.DataFrame) -> Figure:
             )
             if row.draws > 1:
                 left.plot([place] * 2, [100 * row.lowest, 100 * row.highest], color=INK, lw=0.9)
-            left.plot([place], [middle], look.marker, color=look.colour, ms=6, mec=PAPER)
+            left.plot([place], [middle], marker=look.marker, ls="", color=look.colour, ms=6, mec=PAPER)
             if system.kind != "base":
                 gain, half = 100 * row.gain, 100 * row.gain_half_width
                 right.plot([place] * 2, [gain - half, gain + half], color=look.colour, lw=4, alpha=0.45, solid_capstyle="butt")
-                right.plot([place], [gain], look.marker, color=look.colour, ms=6, mec=PAPER)
+                right.plot([place], [gain], marker=look.marker, ls="", color=look.colour, ms=6, mec=PAPER)
                 right.plot([place], [100 * row.minimum_detectable_gain], "_", color=look.colour, ms=14, mew=1.6)
     right.axhline(0, color=MUTED, lw=0.8)
     for axes in (left, right):
