@@ -1,6 +1,6 @@
 """Prompt search: questions found on train sources, chosen on development sources, reported once on test sources.
 
-in   results/features/factorial/, results/stimuli/factorial/, results/splits/grouped.csv, the base model, adapters
+in   results/features/{model}/factorial/, results/stimuli/factorial/, results/splits/grouped.csv, the base model, adapters
 out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwitness.tables.prompts.PROMPT_SCORES
      results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl        every proposal and request, and why it was turned down
      results/prompts/{system}/{proposer}/seed-{seed}/best_prompt.txt      the chosen question

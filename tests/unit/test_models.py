@@ -28,6 +28,7 @@ from earwitness.systems import BASE, System
 from earwitness.tables.comparisons import COMPARISONS
 from earwitness.tables.files import validate
 from earwitness.tables.one_model import of_model
+from earwitness.tables.psychometrics import CURVES, THRESHOLDS
 
 SIX = ("base", "flamingo", "gemma", "omni", "qwen_7b", "voxtral")
 TWO = {"base": {}, "voxtral": {"origin": "path", "path": "models/voxtral"}}
@@ -172,7 +173,7 @@ def points_of_six():
     thresholds, curves, _ = fit_study(answers, "normal", 0.75, 0.95, 20, seed=1)
     named = [
         pd.concat([table.assign(system_id=system) for system in [*ids_of(SIX, "base"), "silero"]], ignore_index=True)
-        for table in (point_table(answers, 0.95), curves, thresholds)
+        for table in (point_table(answers, 0.95), validate(curves, CURVES), validate(thresholds, THRESHOLDS))
     ]
     return PsychometricTables(*named, {})
 

@@ -51,9 +51,8 @@ def draw_models(accuracy: pd.DataFrame, comparisons: pd.DataFrame, thresholds: p
     for panel, (name, own) in zip(axes[1:], panels, strict=True):
         panel.set_xlabel(name)
         if own.axis.iloc[0] == "duration":
-            panel.set_xscale("log")
+            _ticks_of_durations(panel, own.lowest_level.min(), own.highest_level.max())
         panel.set_xlim(own.lowest_level.min(), own.highest_level.max())
-        panel.margins(x=0.1)
     for panel in axes:
         panel.grid(axis="x", color=GRID, lw=0.6)
         panel.tick_params(axis="y", length=0)
@@ -68,8 +67,17 @@ def _threshold_panels(thresholds: pd.DataFrame) -> list[tuple[str, pd.DataFrame]
     noisy = own[(own.axis == "snr") & (own.design == "factorial")]
     held = sorted({noisy.held_duration_ms.min(), noisy.held_duration_ms.max()}) if len(noisy) else []
     found = [("duration at 75 %,\nno noise (ms)", own[own.axis == "duration"])]
-    found += [(f"SNR at 75 %,\n{duration} ms long (dB)", noisy[noisy.held_duration_ms == duration]) for duration in held]
+    found += [(f"SNR at 75 %,\n{duration:g} ms long (dB)", noisy[noisy.held_duration_ms == duration]) for duration in held]
     return [(name, rows) for name, rows in found if len(rows)][:_MOST_PANELS]
+
+
+def _ticks_of_durations(axes: Axes, lowest: float, highest: float) -> None:
+    """A logarithmic axis with a tick at each power of ten, and at both ends unless it stands close to one."""
+    axes.set_xscale("log")
+    inner = [10.0**power for power in range(6) if 2 * lowest < 10**power < highest / 2]
+    ticks = [lowest, *inner, highest]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def _draw_level(axes: Axes, place: float, row: Any, look: Look, is_base: bool) -> None:

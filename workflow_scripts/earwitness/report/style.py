@@ -113,7 +113,13 @@ _DETECTOR_LOOKS = {
 _FURTHER_DETECTORS = (Look("#5f5a1e", "<", _LONG, "◀"), Look("#6b5a86", ">", _LONG, "▶"), Look("#4d6b4f", "v", _LONG, "▼"))
 
 _MODEL_COLOURS = ("#0b6e99", "#9a3412", "#5b4bb0", "#3f6212", "#9d2f6f")
-_MODEL_BASES = (((4, 1, 0), _LONG, "✦"), ((6, 1, 0), _SHORT, "✶"), ((8, 1, 0), _DOTTED, "✸"), ((3, 1, 0), _MIXED, "⅄"), ((5, 0, 0), (0, (8, 2)), "⬠"))
+_MODEL_BASES = (
+    ((4, 1, 0), _LONG, "✦"),
+    ((6, 1, 0), _SHORT, "✶"),
+    ((8, 1, 0), _DOTTED, "✸"),
+    ((5, 1, 180), _MIXED, "☆"),
+    ((5, 0, 0), (0, (8, 2)), "⬠"),
+)
 """Of the models of a study that has several, after its first: the colour of all their systems, and how each is drawn as it is."""
 
 _drawn_models: ContextVar[tuple[str, ...]] = ContextVar("drawn_models", default=())
