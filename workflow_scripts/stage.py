@@ -1,6 +1,7 @@
 """List everything that a study fetches, fetch it into one folder, or verify such a folder, for machines without a network."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 from earwitness.config import complete_config, overlaid
@@ -32,7 +33,8 @@ def main() -> None:
         for file in files:
             size = "size not told" if file.bytes is None else f"{file.bytes:,} bytes"
             print(f"{file.place}\t{size}\t{file.checksum}\t{file.licence}\t{plain_address(file.url)}")
-        print(f"{len(files)} files, {sum(file.bytes or 0 for file in files) / 1e9:.1f} GB; data sets take about 1.4 times theirs again when unpacked")
+        total, free = sum(file.bytes or 0 for file in files), shutil.disk_usage(args.folder).free
+        print(f"{len(files)} files, {total / 1e9:.1f} GB, where {free / 1e9:.1f} are free; data sets take about 1.4 times theirs again when unpacked")
         return
     files = read_list(args.folder)
     if args.action == "fetch":

@@ -43,6 +43,8 @@ DURATIONS_MS = (20, 30, 40, 41, 60, 61, 80, 100, 150, 200, 250, 300, 400, 500, 6
 """Those of the clips that hearing and answers are looked at with; up to 60 ms the library's own audio path fails."""
 
 BATCHES_TIMED, ROWS, STEPS = 2, 16, 6
+START_S = 15
+"""What a job takes before it loads a model, in seconds."""
 RANK = 16
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 WITH_MLP = [*ATTENTION, "gate_proj", "up_proj", "down_proj"]
@@ -334,7 +336,7 @@ class _Look:
             return Line("hours", "not told", "what was to be timed did not run")
         training = row * self._study.rows / 3.6e6
         asking = ask * (self._study.adapters + 1) * 10_000 / 3.6e6
-        loading = 2 * (self._found["load_s"] + 15) * self._study.adapters / 3600
+        loading = (self._found["load_s"] + START_S) * self._study.adapters / 3600
         return Line(
             "hours",
             "holds",
