@@ -264,8 +264,8 @@ def test_a_second_model_is_asked_and_trained_and_the_first_is_not_again(finished
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (base / name).write_text("made in spring")
     plan = finished.plan(*with_settings({"models": {"voxtral": {"origin": "path", "path": "own/voxtral"}}})(finished))
-    assert (plan["encode_stimuli"], plan["encode_controls"], plan["predict_zeroshot"], plan["probe_encoder"]) == (8 // 2, 2, 2, 6)
-    assert (plan["train_adapter"], plan["search_prompts"], plan["check_generation"], plan["identify_model"]) == (6, 6, 1, 1)
+    assert (plan["encode_stimuli"], plan["encode_controls"], plan["predict_zeroshot"], plan["probe_encoder"]) == (4, 2, 2, 6)
+    assert (plan["train_adapter"], plan["search_prompts"], plan["check_generation"], plan["identify_model"]) == (3, 6, 1, 1)
     assert not {"train_tiny_base", "make_factorial_stimuli", "split_grouped", "audit_leakage", "detect_reference"} & set(plan)
 
 
