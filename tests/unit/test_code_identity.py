@@ -253,6 +253,7 @@ KEEPS_MESSAGES = {
     "earwitness/leakage/self_test.py": "why a leak could not be planted, outside the workflow",
     "earwitness/model/engine/adapters.py": "told on in another message",
     "earwitness/model/engine/loading.py": "told on in another message",
+    "earwitness/model/preflight.py": "what was found of a model, for people",
     "earwitness/runtime/transfer.py": "why a download failed, for people",
 }
 
@@ -294,6 +295,7 @@ READS_BESIDE_ITSELF = {
     "earwitness/evaluation/claims.py": "the ledger's schema, which only refuses",
     "earwitness/core/code_identity.py": "its own content, by which it knows what it kept",
     "earwitness/config.py": "the configuration's schema, whose defaults reach jobs as parameters",
+    "stage.py": "the default configuration, whose downloads it lists",
     "earwitness/leakage/report.py": "its templates, which the rule declares",
     "earwitness/provenance/run.py": "the repository's revision, which is recorded",
     "earwitness/runtime/saved_state.py": "the code that is loaded",
@@ -305,6 +307,8 @@ def test_no_program_reads_a_file_by_a_path_from_its_own():
     found = {path.relative_to(PROGRAMS).as_posix() for path in LIBRARY if "__file__" in path.read_text(encoding="utf-8")}
     assert found == set(READS_BESIDE_ITSELF)
 
+
+NOT_FOLLOWED = {"check_model.py": "what was found of a model stands until the model changes, or an edit of the engine would look again and rerun all"}
 
 DYNAMIC = ("importlib.import_module", "import_module", "__import__", "exec", "eval")
 
@@ -318,4 +322,4 @@ def test_every_import_of_the_library_can_be_followed():
             dynamic = isinstance(node, ast.Call) and ast.unparse(node.func) in DYNAMIC
             if relative or dynamic:
                 hidden.append(f"{path.relative_to(PROGRAMS)}:{node.lineno}")
-    assert hidden == []
+    assert {place.partition(":")[0] for place in hidden} == set(NOT_FOLLOWED)
