@@ -71,7 +71,7 @@ def encode_shard(loaded: LoadedModel, shard: Path, output: Path, batches: Batche
 def read_features(loaded: LoadedModel, files: Sequence[Path], only: Set[str] | None = None) -> Iterator[tuple[list[str], list[torch.Tensor]]]:
     """Yield stimulus ids and their vectors (n_audio_tokens, hidden size), on the CPU, block by block.
 
-    only: the stimuli to read; None reads all.
+    only: the stimuli to read, of the row groups that hold one alone; None reads all.
     Raises InputError where a file was made by another base model, on another kind of device, or is not a file of features, or where the
     model's adapter changes its audio tower.
     """
@@ -87,10 +87,12 @@ def read_features(loaded: LoadedModel, files: Sequence[Path], only: Set[str] | N
         if vectors_of_file != _vectors_of(loaded):
             raise InputError(f"{path}: features of another base model, or in another precision; encode the stimuli again")
         dtype, hidden = getattr(torch, metadata.dtype), metadata.hidden
-        for batch in file.iter_batches(BLOCK, columns=["stimulus_id", "n_audio_tokens", "vectors"]):
-            ids, vectors = batch.column("stimulus_id").to_pylist(), batch.column("vectors")
+        for group in range(file.num_row_groups):
+            ids = file.read_row_group(group, columns=["stimulus_id"]).column(0).to_pylist()
             chosen = [i for i, name in enumerate(ids) if only is None or name in only]
-            yield [ids[i] for i in chosen], [_tensor(vectors[i].as_buffer(), dtype, hidden) for i in chosen]
+            if chosen:
+                vectors = file.read_row_group(group, columns=["vectors"]).column(0)
+                yield [ids[i] for i in chosen], [_tensor(vectors[i].as_buffer(), dtype, hidden) for i in chosen]
 
 
 def stimuli_of(path: Path) -> list[str]:

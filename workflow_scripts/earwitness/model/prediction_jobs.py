@@ -3,9 +3,10 @@
 from collections.abc import Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,6 +19,7 @@ from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.feature_files import metadata_of
 from earwitness.model.identity import ModelFolder, verify_base_of
 from earwitness.model.measured_sizes import MeasuredSizes
 from earwitness.model.prediction import StimulusSource, from_audio, from_features, prediction_rows
@@ -35,6 +37,10 @@ class StimulusFiles:
     paths: tuple[Path, ...]
     encoded: bool
     level: Level | None = None
+
+    def content(self) -> list[Any]:
+        """What tells these stimuli from others: the digests of shards; of features, which are many times as large, what they were made of."""
+        return [asdict(metadata_of(path)) if self.encoded else sha256_of(path) for path in self.paths]
 
     def source(self, loaded: LoadedModel) -> StimulusSource:
         """The stimuli as a model gets them."""

@@ -101,7 +101,7 @@ class SearchJob:
             "base": self.asked.base.sha256,
             "adapter": [sha256_of(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")] if adapter else [],
             "level": self.stimuli.level and asdict(self.stimuli.level),
-            "data": [sha256_of(path) for path in (*self.stimuli.paths, self.index, self.split)],
+            "data": [self.stimuli.content(), *(sha256_of(path) for path in (self.index, self.split))],
             "code": loaded_code_identity(),
         }
 
