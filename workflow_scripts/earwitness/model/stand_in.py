@@ -266,7 +266,7 @@ def hub_name(name: str) -> str:
 
 
 def _write_weights(folder: Path, model: StandIn, seed: int, dtype: torch.dtype) -> int:
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     with torch.device("meta"):
         built: Any = model.kind(config)
     tied = {"lm_head.weight"} if config.get_text_config().tie_word_embeddings else set()
