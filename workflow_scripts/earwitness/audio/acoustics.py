@@ -9,8 +9,7 @@ from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
-from scipy.fft import next_fast_len
-from scipy.signal import butter, sosfiltfilt
+import scipy
 
 from earwitness.audio.io import SAMPLE_RATE
 from earwitness.core.errors import InputError
@@ -131,7 +130,7 @@ def coloured_noise(colour: NoiseColour, length: int, rng: np.random.Generator) -
     if colour == "white":
         noise = rng.standard_normal(length)
     else:
-        shaped = next_fast_len(max(length, SAMPLE_RATE), real=True)
+        shaped = scipy.fft.next_fast_len(max(length, SAMPLE_RATE), real=True)
         noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(shaped)) * _spectral_gains(colour, shaped), shaped)[:length]
     return noise / np.sqrt(mean_square(noise))
 
@@ -160,12 +159,12 @@ def limit_band(samples: Samples, low_hz: float, high_hz: float) -> Samples:
     per octave beyond. The waveform is continued by its mirror image for up to 0.1 s at both ends.
     0 < low_hz < high_hz < 8000. Returns the same shape.
     """
-    return sosfiltfilt(_band_filter(low_hz, high_hz), samples, padlen=min(len(samples) - 1, SAMPLE_RATE // 10))
+    return scipy.signal.sosfiltfilt(_band_filter(low_hz, high_hz), samples, padlen=min(len(samples) - 1, SAMPLE_RATE // 10))
 
 
 @cache
 def _band_filter(low_hz: float, high_hz: float) -> Samples:
-    return butter(FILTER_ORDER, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos")
+    return scipy.signal.butter(FILTER_ORDER, (low_hz, high_hz), "bandpass", fs=SAMPLE_RATE, output="sos")
 
 
 def scale_to_snr(noise: Samples, signal_power: float, snr_db: float) -> Samples:
