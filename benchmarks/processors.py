@@ -40,6 +40,7 @@ SETTINGS: dict[str, tuple[dict[str, str], int]] = {
 def trace(speech: Path, sounds: Path, steps: int, threads: int, out: Path) -> None:
     """Train `steps` steps and write the digests, weights and log-odds."""
     import torch
+    from safetensors.torch import save_file
 
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
@@ -86,7 +87,7 @@ def trace(speech: Path, sounds: Path, steps: int, threads: int, out: Path) -> No
     settings = training.TinyBaseSettings(steps=steps, batch_size=32, pool=256, learning_rate=0.002)
     with tempfile.TemporaryDirectory() as folder:
         training.train_tiny_base(corpus, settings, 20260101, SavedState(Path(folder) / "state", {}))
-    torch.save({name: parameter.detach() for name, parameter in models[0].named_parameters()}, out.with_suffix(".pt"))
+    save_file({name: parameter.detach().contiguous() for name, parameter in models[0].named_parameters()}, out.with_suffix(".safetensors"))
     out.write_text(json.dumps(digests))
 
 
@@ -104,7 +105,7 @@ def main() -> None:
     if args.trace:
         trace(args.corpus / "voxconverse", args.corpus / "esc50", args.steps, args.threads, args.trace)
         return
-    import torch
+    from safetensors.torch import load_file
 
     print("| setting | first difference | waveforms | log-mel | weights | largest difference of a weight | s |", flush=True)
     print("| --- | --- | --- | --- | --- | ---: | ---: |", flush=True)
@@ -116,7 +117,7 @@ def main() -> None:
             started = time.monotonic()
             subprocess.run(command, check=True, env=os.environ | environment, stderr=subprocess.DEVNULL)
             took = time.monotonic() - started
-            digests, weights = json.loads(out.read_text()), torch.load(out.with_suffix(".pt"))
+            digests, weights = json.loads(out.read_text()), load_file(out.with_suffix(".safetensors"))
             first = first or (digests, weights)
             differs = next((name for (name, a), (_, b) in zip(digests, first[0], strict=False) if a != b), "none")
             apart = max(float((weights[name] - first[1][name]).abs().max()) for name in weights)
