@@ -62,6 +62,20 @@ FAULTS = [
     ),
     # claims and draws
     Fault(
+        "tables/one_model.py",
+        'if system.model in (model, "")}',
+        "if system.model == model}",
+        "a model's part of the report loses the detectors",
+        ("test_models",),
+    ),
+    Fault(
+        "evaluation/comparison.py",
+        'if outcomes.system.model in (model, "")}',
+        "if True}",
+        "what is said of a model depends on which others a study has",
+        ("test_models",),
+    ),
+    Fault(
         "evaluation/claims.py",
         "found.low > above",
         "found.value > above",
