@@ -12,10 +12,7 @@ from earwitness.core.files import atomic
 from earwitness.psychometrics.axes import from_axis
 from earwitness.psychometrics.counts import FittedCurve
 from earwitness.psychometrics.thresholds import WITHOUT_CURVE
-from earwitness.report.style import GRID, INK, MUTED, figure_style
-
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-_MARKERS = "os^Dv<>P"
+from earwitness.report.style import CONDITION_COLOURS, CONDITION_MARKERS, GRID, INK, MUTED, figure_style
 
 
 def save_counts_figure(curves: Sequence[FittedCurve], axis: str, target: float, confidence: float, path: Path) -> None:
@@ -30,7 +27,7 @@ def save_counts_figure(curves: Sequence[FittedCurve], axis: str, target: float, 
         axes.axhline(target, color=MUTED, linewidth=0.8, linestyle=":")
         largest = max(float(curve.total.max()) for curve in curves)
         for place, curve in enumerate(curves):
-            colour, marker = _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
+            colour, marker = CONDITION_COLOURS[place % len(CONDITION_COLOURS)], CONDITION_MARKERS[place % len(CONDITION_MARKERS)]
             share = curve.correct / curve.total
             tail = (1 - confidence) / 2
             low = np.where(curve.correct > 0, stats.beta.ppf(tail, curve.correct, curve.total - curve.correct + 1), 0.0)

@@ -127,6 +127,11 @@ _drawn_models: ContextVar[tuple[str, ...]] = ContextVar("drawn_models", default=
 _RECIPES = ("attention", "attention_mlp", "language_model", "published")
 """Recipes with a look of their own; others share these, told apart by name."""
 
+CONDITION_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Of the conditions of anyone's own counts, one after another (Okabe and Ito 2008)."""
+
+CONDITION_MARKERS = "os^Dv<"
+
 PROPOSER_COLOURS = {"edits": "#7a6a00", "opro": "#9c2f4f", "paraphrases": "#5b6470"}
 
 ON_DARK_CELL, ON_LIGHT_CELL, NO_CELL = "#fefefe", "#010101", "#f2f2f2"
