@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the base goes")
     add_half_arguments(parser)
     parser.add_argument("--projectors", type=Path, nargs="+", required=True, help="of which the one trained between these halves is taken")
-    parser.add_argument("--rank", type=int, default=0, help="of the change of the language model that the projector was trained with")
+    parser.add_argument("--rank", type=int, required=True, help="of the change of the language model that the projector was trained with")
     args = parser.parse_args()
 
     from earwitness.model.assembly import assemble, save

@@ -121,13 +121,12 @@ def _added_layers(learner: LoadedModel, rank: int, seed: int) -> dict[str, nn.Pa
     """
     torch.manual_seed(stream_seed(seed, "train_projector", "low rank") % 2**63)
     wrapped = attach_adapter(learner, CHANGED, "language_model", rank, alpha=rank, dropout=0.0)
-    parameters = wrapped.get_base_model().named_parameters()
-    added = {name: parameter for name, parameter in parameters if parameter.requires_grad}
-    renamed = {}
-    for name, parameter in added.items():
-        layer, which = name.removesuffix(".default.weight").rsplit(".", 1)
-        renamed[f"{layer}.{LOW_RANK[which]}"] = parameter
-    return renamed
+    added = {}
+    for name, parameter in wrapped.get_base_model().named_parameters():
+        if parameter.requires_grad:
+            layer, factor = name.removesuffix(".default.weight").rsplit(".", 1)
+            added[f"{layer}.{LOW_RANK[factor]}"] = parameter
+    return added
 
 
 def make_projector(
