@@ -101,7 +101,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="root of the random draws (default 1)")
     args = parser.parse_args()
 
-    table = read_text_table(args.counts, numbers=["level", "correct", "total"]).apply(lambda column: column.str.strip())
+    numbers = ["level", "correct", "total"]
+    table = read_text_table(args.counts, numbers=numbers, known=["condition", "source"]).apply(lambda column: column.str.strip())
     family = Family(args.sigmoid, args.guess_rate, None if args.lapse_rate in (FREE, SHARED) else args.lapse_rate)
     settings = Settings(family, args.target, args.confidence, args.bootstrap, RangePrior())
     analysis = Analysis(args.axis, settings, args.lapse_rate == SHARED, args.reference, args.mixed)

@@ -83,6 +83,14 @@ def test_what_is_odd_about_right_rows_is_told(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("times", "last"), [("0,1500\na.wav,dog,street,1500,3000", "3000"), ("8000,16000", "16000"), ("500,", "500")])
+def test_times_that_cannot_be_seconds_of_their_file_give_nobody_its_sound(tmp_path, times, last):
+    text = f"path,label,source,start_s,end_s\na.wav,voice,ana,{times}\nb.wav,dog,street,0,400\n"
+    check = catalogue(manifest(tmp_path, text), LIMITS).check
+    assert check.verdict.tolist() == ["broken", "ok"], "400 s are a hundred times 4 s, and no more"
+    assert check.reason[0] == f"a stretch lies at {last} s, but the file is 4.0 s long; give times in seconds, not in milliseconds or samples"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -100,6 +108,12 @@ def test_what_is_odd_about_right_rows_is_told(tmp_path):
         ("path,label,source,start_s,end_s\na.wav,voice,x,2,2\n", r"ends at 2 s, not after its start at 2 s"),
         ("path,label,source,start_s,end_s\na.wav,voice,x,0,2\na.wav,voice,y,1,3\n", r"mine\.csv:3: overlaps .*mine\.csv:2 in a\.wav \(x SPEECH, y"),
         ("path,label,source\na.wav,voice,x\na.wav,dog,x\n", r"mine\.csv:\d: overlaps"),
+        ("path,label,source\na.wav,voice,\u200b\n", r"mine\.csv:2: no source; fill it in"),
+        (
+            "path,label,source,Start,end\na.wav,voice,x,0,1\n",
+            r"mine\.csv: column Start looks like start_s, a time in seconds; name it with sources\.mine\.columns\.start_s",
+        ),
+        ("path,label,source,start_s,tmax\na.wav,voice,x,0,1\n", r"mine\.csv: column tmax looks like end_s"),
         ("path,label,source\n", r"has no rows"),
     ],
 )

@@ -242,7 +242,7 @@ def test_labels_of_fsd50k_are_known_however_they_are_divided_and_spelled(tmp_pat
     assert list(found.recordings.label[found.recordings.recording_id == "fsd50k:1"]) == [label] * (not excluded)
 
 
-@pytest.mark.parametrize("written", ["1.wav", "1.WAV", "1.0", "FSD50K.dev_audio/1.wav", "FSD50K.dev_audio\\1"])
+@pytest.mark.parametrize("written", ["1.wav", "1.WAV", "1.0", "01", "1.0E+00", "\uff11", "FSD50K.dev_audio/1.wav", "FSD50K.dev_audio\\1"])
 def test_files_are_found_where_a_table_names_their_folder_or_suffix(tmp_path, written):
     folder = fsd50k_folder(tmp_path / "fsd50k", {"1": "Bark,Dog", "2": "Rain,Water"})
     table = folder / "FSD50K.ground_truth/dev.csv"
@@ -325,6 +325,46 @@ def test_one_sound_of_freesound_is_one_source_in_every_data_set(tmp_path):
     assert list(without.source_id) == ["freesound:100", "freesound:200", "esc50:100"]
     synthetic = listed("esc50", sounds, origin="embedded").recordings
     assert list(synthetic.source_id) == ["esc50:100", "esc50:200", "esc50:100"]
+
+
+@pytest.mark.parametrize("written", ["100", "100.0", "0100", "1.00E+02", "100.wav", "\uff11\uff10\uff10", "\u200b100 "])
+def test_a_sound_of_esc50_is_that_of_freesound_however_its_number_is_written(tmp_path, written):
+    folder = sound_folder(tmp_path, [("1-100-A-0.wav", "dog", written), ("1-200-A-0.wav", "dog", "kennel")])
+    assert list(listed("esc50", folder).recordings.source_id) == ["freesound:100", "esc50:kennel"]
+
+
+def test_a_sound_of_esc50_whose_name_and_row_disagree_is_refused_by_line(tmp_path):
+    folder = sound_folder(tmp_path, [("1-100-A-0.wav", "dog", "100"), ("1-200-A-0.wav", "dog", "100")])
+    with pytest.raises(InputError, match=r"esc50\.csv:3: src_file is 100, but the name of 1-200-A-0\.wav says 200; correct the wrong one"):
+        listed("esc50", folder)
+    assert list(listed("esc50", folder, origin="embedded").recordings.source_id) == ["esc50:100", "esc50:100"]
+
+
+@pytest.mark.parametrize("nothing", ["\u200b", " \ufeff\u2060"])
+def test_a_name_of_nothing_visible_is_no_name(tmp_path, nothing):
+    with pytest.raises(InputError, match=r"esc50\.csv:2: no src_file"):
+        listed("esc50", sound_folder(tmp_path / "esc50", [("a.wav", "dog", nothing)]))
+    found = listed("fsd50k", fsd50k_folder(tmp_path / "fsd50k", FSD50K, {"1": {"uploader": nothing}, "2": {"uploader": nothing}}))
+    assert list(found.recordings.source_id) == ["freesound:1", "freesound:2"]
+
+
+def test_sounds_without_an_uploader_are_told_and_one_that_is_given_twice_is_refused(tmp_path):
+    folder = fsd50k_folder(tmp_path, FSD50K, {"1.wav": {"uploader": "ann"}, "02": {"uploader": None}})
+    found = listed("fsd50k", folder)
+    assert list(found.recordings.source_id) == ["freesound:@ann", "freesound:2"]
+    assert "FSD50K.metadata names no uploader of 5 sounds, each a source of its own: 2, 3, 4, ..." in found.remarks
+    (folder / "FSD50K.metadata" / "dev_clips_info_FSD50K.json").write_text('{"1": {"uploader": "ann"}, "1": {"uploader": "bob"}}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"dev_clips_info_FSD50K\.json: 1 is given twice; remove one"):
+        listed("fsd50k", folder)
+
+
+@pytest.mark.parametrize("name", ["C:\\talks\\b.wav", "/talks/B.WAV", "B"])
+def test_a_recording_is_named_by_any_path_and_in_any_case(tmp_path, name):
+    folder = speech_folder(tmp_path, ["a", "b"])
+    write_rttm(folder / "rttm" / "a.rttm", [(1.0, 2.0, "spk00")], name)
+    write_rttm(folder / "rttm" / "b.rttm", [(0.0, 1.0, "spk00")], "a")
+    found = listed("voxconverse", folder)
+    assert dict(zip(found.segments.recording_id, found.segments.start_s, strict=True)) == {"voxconverse:a": 0.0, "voxconverse:b": 1.0}
 
 
 def test_an_annotation_belongs_to_the_recording_that_its_lines_name(tmp_path):

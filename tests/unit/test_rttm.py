@@ -64,6 +64,8 @@ def test_comments_blank_lines_and_other_types_are_skipped_and_nine_fields_do(tmp
         ("SPEAKER abc 1 nan 1 <NA> <NA> a <NA> <NA>", r"start nan"),
         ("SPEAKER abc 1 0.1 inf <NA> <NA> a <NA> <NA>", r"duration inf"),
         ("SPEAKER abc 1 0.1 1 <NA> <NA> Ana Maria <NA>", r"'Maria' follows the speaker 'Ana'; write names without spaces"),
+        ("SPEAKER abc 1 0.1 1 <NA> spk01 <NA> <NA>", r"the speaker is '<NA>', and a name stands before it; a field is missing, as in SPEAKER"),
+        ("SPEAKER abc 1 0.1 1 spk01 <NA> <NA>", r"a field is missing"),
         ("SPEAKER my recording 1 0.1 1 <NA> <NA> a <NA> <NA>", r"\(11 fields\)"),
         ("SPEAKER abc 1 0,5 1 <NA> <NA> a <NA> <NA>", r"start '0,5'"),
         ("SPEAKER " + "x" * 5000, r"x\.\.\.' \(2 fields\)"),

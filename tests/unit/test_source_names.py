@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earwitness.core.names import canonical_name, similar_names, term_key
+from earwitness.core.names import canonical_name, similar_names, term_key, whole_number
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,16 @@ def test_spellings_of_one_name_are_one_name(spellings):
 @pytest.mark.parametrize("names", [["007", "7"], ["12", "12.5"], ["1.0.0", "1.0"], ["José", "Jose"], ["NA", "None", "null", "nan", ""]])
 def test_different_names_stay_different(names):
     assert len({canonical_name(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize("written", ["12", "012", "12.0", "12,00", "+12", "1.2e1", " 12.WAV", "１２", "١٢", "1\u200b2"])
+def test_a_whole_number_is_known_however_it_is_written(written):
+    assert whole_number(written) == 12
+
+
+@pytest.mark.parametrize("written", ["", "12.5", "1.25e1", "12 a", "1 2", "Ⅻ", "nan", "inf", "12.wave", "12:00"])
+def test_what_is_no_whole_number_is_none(written):
+    assert whole_number(written) is None
 
 
 @given(st.text())

@@ -1,6 +1,8 @@
 import unicodedata
 
 import pandas as pd
+import pyarrow
+import pyarrow.parquet as parquet
 import pytest
 
 from earwitness.core.errors import InputError
@@ -15,6 +17,7 @@ from earwitness.corpora.text_tables import file_named, read_text_table
         "path\tlabel\ra.wav\tdog\rb.wav\tNA",
         "path,label,\na.wav,dog,\n\n,,\nb.wav,NA,,,\n",
         "path , label\na.wav,dog\nb.wav,NA\n",
+        "Path;LABEL\na.wav;dog\nb.wav;NA\n",
         'path,label\n"a.wav","dog"\n"b.wav",NA\n',
         "sep=;\r\npath;label\r\na.wav;dog\r\nb.wav;NA\r\n",
         "\ufeffSEP=,\npath,label\na.wav,dog\nb.wav,NA\n",
@@ -66,6 +69,7 @@ def test_the_index_is_the_line_also_after_blank_lines_and_values_of_several_line
         (b"path,label\na,b,c\n", r"table\.csv:2: 3 values, but 2 columns \(path, label\); put a value"),
         (b"path,label\na,b\nc\n", r"table\.csv:3: 1 values, but 2 columns"),
         (b"path,path,label\n", r"column path is there twice"),
+        (b"Path,PATH,label\n", r"table\.csv:1: columns Path, PATH are both path; rename one"),
         (b"path,,label\n", r"column 2 has no name"),
         (b"path,kind\na,b\n", r"no column label; it has path, kind"),
         (b"path,label\n\xe9,dog\n", r"table\.csv:2: not UTF-8 text \(byte 0xe9\)"),
@@ -102,6 +106,16 @@ def test_a_parquet_table_is_text_without_its_audio_and_a_number_keeps_its_form(t
     path.write_bytes(b"PAR1 not")
     with pytest.raises(InputError, match=r"cannot be read as Parquet"):
         read_text_table(path)
+
+
+def test_columns_of_parquet_are_found_in_any_case_and_none_is_there_twice(tmp_path):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({" Path": ["a"], "Start_S": [1.5], "Other": ["x"]}).to_parquet(path, index=False)
+    assert list(read_text_table(path, ["path"], ["start_s"], ["label"])) == ["path", "start_s", "Other"]
+    columns = [pyarrow.array(["a"]), pyarrow.array(["b"]), pyarrow.array(["c"])]
+    parquet.write_table(pyarrow.Table.from_arrays(columns, names=["path", "note", "note"]), path)
+    with pytest.raises(InputError, match=r"table\.parquet: column note is there twice; rename one"):
+        read_text_table(path, ["path"])
 
 
 def test_a_name_with_composed_letters_finds_its_file_with_decomposed_ones(tmp_path):

@@ -25,6 +25,9 @@ HEADER_BYTES = 44
 
 MOST_CHUNKS = 10_000
 
+_ADPCM = frozenset({0x02, 0x11})
+"""Codings of WAV, Microsoft's and IMA's, whose last block a writer fills up; the chunk `fact` states the frames that are sound."""
+
 _TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICS")
 """How text at the end of a file begins that is in no chunk."""
 
@@ -185,8 +188,11 @@ def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
     lengths_at = 0
     long_length: int | None = None
     form: int | None = None
+    frames: int | None = None
     for chunk in _chunks(stream, start + 12, order):
-        if chunk.name == b"ds64":
+        if chunk.name == b"fact":
+            frames = int.from_bytes(_at(stream, chunk.start, 4), order)
+        elif chunk.name == b"ds64":
             long_length = int.from_bytes(_at(stream, chunk.start + 8, 8), order)
             fields[chunk.start + 8] = (8, order, 0)
             lengths_at = chunk.start
@@ -204,6 +210,8 @@ def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
             if form is not None:
                 base = _format_of_wav(stream, base.container, form, chunk.start, size, order)
                 base.corrections.update(renamed)
+                if int.from_bytes(_at(stream, form, 2), order) in _ADPCM:
+                    base = dataclasses.replace(base, frames=frames)
             if lengths_at and length is None and base.container == "RF64":
                 # Lengths of 64 bits that are left open: of the file, of the audio, and in frames.
                 there, block = size - chunk.start, max(1, base.block or int.from_bytes(_at(stream, (form or 0) + 12, 2), order))
@@ -401,7 +409,7 @@ def _flac(stream: BinaryIO, start: int, size: int) -> Header:
 
 def _ogg(stream: BinaryIO, size: int) -> Header:
     """A whole Ogg file is a row of whole pages with right checksums, the last of which says that its stream ends there (RFC 3533)."""
-    place, last, damaged = _at(stream, 0, 1 << 16).find(b"OggS"), b"", 0
+    place, last, damaged, begun, chained = _at(stream, 0, 1 << 16).find(b"OggS"), b"", 0, False, 0
     while place < size:
         page = _at(stream, place, 1 << 16)
         if page[:4] != b"OggS":
@@ -410,15 +418,21 @@ def _ogg(stream: BinaryIO, size: int) -> Header:
                 break
             place += found if found > 0 else (1 << 16) - 3
             continue
-        length = 27 + page[26] if len(page) > 26 else size
+        length = 27 + page[26] if len(page) > 26 else 27
         length += sum(page[27:length])
         if length > len(page):
             return Header("OGG", truncated="the last page of the stream is cut off")
         page = page[:length]
+        # A page that begins a stream, behind pages that go on with one.
+        chained += bool(begun and page[5] & 2)
+        begun = begun or not page[5] & 2
         damaged += _ogg_checksum(page[:22] + bytes(4) + page[26:]) != int.from_bytes(page[22:26], "little")
         place, last = place + length, page
     if damaged:
         return Header("OGG", truncated=f"{damaged} page{'s are' if damaged > 1 else ' is'} damaged")
+    if chained:
+        streams = "another stream follows" if chained == 1 else f"{chained} other streams follow"
+        return Header("OGG", truncated=f"{streams} the first, which alone is decoded; write them as one")
     return Header("OGG", remarks=() if last[5:6] and last[5] & 4 else ("the stream does not say that it ends; what is there is read",))
 
 

@@ -172,9 +172,9 @@ def _examined(path: Path, identity: tuple[int, int, int]) -> tuple[Description, 
     if not truncated and header.frames is not None and frames < header.frames:
         truncated = f"{1 - frames / header.frames:.1%} of what the header promises is missing"
     elif header.open_ended and frames > (header.frames or 0):
-        header = dataclasses.replace(header, corrections=header.corrections | header.open_ended, frames=None)
         if header.frames:
             remarks.append(f"the header states {header.frames} frames, {frames} are there; all are read")
+        header = dataclasses.replace(header, corrections=header.corrections | header.open_ended, frames=None)
     gain, channel = survey.gain(), survey.channel()
     if gain != 1:
         bits = next(bits for bits, scale in INTEGER_SCALES.items() if gain == 1 / scale)
@@ -361,7 +361,8 @@ class _Decoder:
 def _whole_blocks(header: Header, file: soundfile.SoundFile) -> tuple[int | None, int]:
     """Frames in the whole blocks of a codec that packs frames in blocks, and bytes of the last block where that is cut off.
 
-    libsndfile fills up what is missing of a block with what it finds in memory. None and 0 for other codecs.
+    libsndfile fills up what is missing of a block with what it finds in memory, and takes the silence with which a writer fills the last
+    block for sound; the header says where that begins. None and 0 for other codecs.
     """
     if header.payload is None:
         return None, 0
@@ -377,7 +378,10 @@ def _whole_blocks(header: Header, file: soundfile.SoundFile) -> tuple[int | None
         "NMS_ADPCM_24": (62, 160),
         "NMS_ADPCM_32": (82, 160),
     }.get(file.subtype, (0, 0))
-    return (header.payload // size * frames, header.payload % size) if size > 0 else (None, 0)
+    if size <= 0:
+        return None, 0
+    there = header.payload // size * frames
+    return header.frames if header.frames and there - frames < header.frames < there else there, header.payload % size
 
 
 @contextmanager

@@ -34,6 +34,13 @@ def canonical_name(name: object) -> str:
     return whole.group(1) if whole else text
 
 
+def whole_number(name: str) -> int | None:
+    """The number that a name writes as 12, 012, 12.0, 1.2e1, 12.wav or in digits of another width or script; None where it is no whole number."""
+    plain = unicodedata.normalize("NFKC", SUFFIX.sub("", canonical_name(name)))
+    value = Decimal(plain.replace(",", ".")) if NUMBER.fullmatch(plain) else None
+    return int(value) if value is not None and value == value.to_integral_value() else None
+
+
 def term_key(term: str) -> str:
     """What a term of a fixed vocabulary is looked up by: its letters and digits, without case, space and punctuation."""
     return "".join(character for character in unicodedata.normalize("NFKC", term).casefold() if character.isalnum())

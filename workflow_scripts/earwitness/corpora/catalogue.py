@@ -21,14 +21,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import ThreadPool
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import read_text, sha256_of
-from earwitness.core.names import canonical_name, term_key
+from earwitness.core.names import canonical_name, term_key, whole_number
 from earwitness.core.progress import Progress
 from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import AudioReport, Limits, check_audio
@@ -44,6 +44,9 @@ Stretch = tuple[float, float]
 
 OVERRUN_S = 0.1
 """Seconds by which a stretch may end after its file, as rounding and annotators have it, without a word."""
+
+FARTHEST = 100
+"""A stretch that ends after so many times the length of its file is not given in seconds: milliseconds are a thousand times as many."""
 
 
 class Part(NamedTuple):
@@ -104,7 +107,8 @@ def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: 
         for path, (digest, report) in zip(files, Progress(measured, total=len(files), desc="checking audio files", unit="files"), strict=True):
             annotation = described.annotations.get(path) or Annotation(broken="no annotation")
             parts = [(part, stretches) for part in annotation.parts if (stretches := _usable_stretches(part, report))]
-            broken = report.reason or annotation.broken or ("" if parts or annotation.excluded else "no annotated stretch lies inside the file")
+            broken = report.reason or annotation.broken or _far_beyond(annotation, report)
+            broken = broken or ("" if parts or annotation.excluded else "no annotated stretch lies inside the file")
             verdict = "broken" if broken else "excluded" if annotation.excluded else "ok"
             checks.append({"path": str(path), "verdict": verdict, "reason": broken or annotation.excluded or report.remark, **report.row()})
             if verdict != "ok":
@@ -175,6 +179,14 @@ def _usable_stretches(part: Part, report: AudioReport) -> list[Stretch]:
     if part.stretches is None:
         return [(0.0, end)]
     return [(start, min(stop, end)) for start, stop in part.stretches if start < end]
+
+
+def _far_beyond(annotation: Annotation, report: AudioReport) -> str:
+    """Why the times of an annotation cannot be seconds of this file, "" where they can."""
+    last = max((time for part in annotation.parts for stretch in part.stretches or () for time in stretch if time < math.inf), default=0.0)
+    if last <= FARTHEST * (report.duration_s or 0.0):
+        return ""
+    return f"a stretch lies at {last:g} s, but the file is {report.duration_s:.1f} s long; give times in seconds, not in milliseconds or samples"
 
 
 def _described(data_set: DataSet, uploaders: Mapping[str, str]) -> Described:
@@ -261,6 +273,7 @@ def _rttm_of_each(data_set: DataSet, recordings: Mapping[str, Path]) -> tuple[di
     broken: dict[str, str] = {}
     places: dict[str, Path] = {}
     followed, others = [], []
+    folded = {name.casefold(): name for name in recordings}
     for path in annotation_files("voxconverse", data_set.path, data_set.name):
         owner, rttm = _composed(path.stem), None
         if not path.is_file():
@@ -272,7 +285,9 @@ def _rttm_of_each(data_set: DataSet, recordings: Mapping[str, Path]) -> tuple[di
                 broken[owner] = str(error)
         if rttm:
             named = _composed(rttm.recording)
-            told = next((name for name in (named, _without_suffix(named)) if name in recordings), None)
+            spellings = (named, _without_suffix(named))
+            told = next((name for name in spellings if name in recordings), None)
+            told = told or next((folded[name.casefold()] for name in spellings if name.casefold() in folded), None)
             if told is not None and told != owner:
                 followed.append(f"{path.name} is of {told}")
                 owner = told
@@ -290,7 +305,7 @@ def _rttm_of_each(data_set: DataSet, recordings: Mapping[str, Path]) -> tuple[di
 
 def _without_suffix(recording: str) -> str:
     """The name of a recording that may be written as a path to its file."""
-    path = PurePosixPath(recording)
+    path = PureWindowsPath(recording)  # which knows both separators
     return path.stem if path.suffix.lower() in {*AUDIO, ".rttm"} else path.name
 
 
@@ -328,10 +343,10 @@ def _rows(data_set: DataSet, path: Path, columns: list[str], optional: Sequence[
 
     Raises InputError naming file and line where a cell is empty, or an item is listed twice.
     """
-    table = read_text_table(path, columns)
+    table = read_text_table(path, columns, known=optional)
     table = table.reindex(columns=[*columns, *optional], fill_value="").apply(lambda column: column.str.strip())
     for column in columns:
-        if len(empty := table.index[table[column] == ""]):
+        if len(empty := table.index[table[column].map(canonical_name) == ""]):
             raise InputError(f"{path}:{empty[0]}: no {column}; fill it in or remove the row")
     items = table[columns[0]].map(lambda name: _composed(PureWindowsPath(name).name))
     if len(double := items.index[items.duplicated()]):
@@ -341,8 +356,27 @@ def _rows(data_set: DataSet, path: Path, columns: list[str], optional: Sequence[
 
 def _freesound(data_set: DataSet, identifier: str, uploaders: Mapping[str, str]) -> str:
     """The source of a sound of Freesound: whoever uploaded it, where that is known, else the sound."""
-    uploader = uploaders.get(identifier)
-    return f"freesound:@{canonical_name(uploader)}" if uploader else f"freesound:{identifier}"
+    uploader = canonical_name(uploaders.get(identifier, ""))
+    return f"freesound:@{uploader}" if uploader else f"freesound:{identifier}"
+
+
+def _sound_name(written: str) -> str:
+    """What FSD50K calls a sound, the number of Freesound, whose file's suffix, zeros or decimals some programs add."""
+    number = whole_number(written)
+    return re.sub(r"\.wav$", "", written, flags=re.IGNORECASE) if number is None else str(number)
+
+
+def _freesound_id(path: Path, source: str, where: str) -> str:
+    """The number of Freesound in the name of a file of ESC-50, where src_file says the same; "" where either says none.
+
+    Raises InputError where they say two.
+    """
+    number, named = whole_number(source), re.fullmatch(r"\d-(\d+)-[A-Z]-\d+", path.stem, re.IGNORECASE)
+    if number is None or not named:
+        return ""
+    if number != int(named[1]):
+        raise InputError(f"{where}: src_file is {source}, but the name of {path.name} says {named[1]}; correct the wrong one")
+    return str(number)
 
 
 def _describe_esc50(data_set: DataSet, files: list[Path], uploaders: Mapping[str, str]) -> tuple[dict[Path, Annotation], list[str]]:
@@ -350,20 +384,20 @@ def _describe_esc50(data_set: DataSet, files: list[Path], uploaders: Mapping[str
     remedy = f"ESC-50 has none of that name; correct it, or say what it is with {data_set.key}.labels (SPEECH, NONSPEECH or excluded)"
     categories = Vocabulary([*ESC50_TARGETS, *data_set.labels], "category", remedy)
     own = {term_key(label): meaning for label, meaning in data_set.labels.items()}
-    rows = {}
+    rows: dict[str, tuple[str, str, str]] = {}
     for line, name, written, source, target in _rows(data_set, path, ["filename", "category", "src_file"], ["target"]).itertuples():
         category = categories.term(written, f"{path}:{line}")
         _refuse_other_target(category, target, name, f"{path}:{line}")
-        rows[name] = (category, source)
+        rows[name] = (category, source, f"{path}:{line}")
     annotations = {}
     for wav in files:
         if _composed(wav.name) in rows:
-            category, source = rows[_composed(wav.name)]
+            category, source, where = rows[_composed(wav.name)]
             voice = "category with human voice: " + category if category in ESC50_HUMAN_VOICE else ""
             label = own.get(term_key(category), "NONSPEECH")
             excluded = f"category {category} is mapped to excluded" if label == EXCLUDED else "" if term_key(category) in own else voice
-            of_freesound = data_set.origin != "embedded" and re.fullmatch(rf"\d-{re.escape(source)}-[A-Z]-\d+", wav.stem) and source.isdecimal()
-            source_id = _freesound(data_set, source, uploaders) if of_freesound else f"{data_set.name}:{canonical_name(source)}"
+            number = "" if data_set.origin == "embedded" else _freesound_id(wav, source, where)
+            source_id = _freesound(data_set, number, uploaders) if number else f"{data_set.name}:{canonical_name(source)}"
             annotations[wav] = Annotation([Part(source_id, "NONSPEECH" if label == EXCLUDED else label, category)], excluded=excluded)
     idle = rows.keys() - {_composed(wav.name) for wav in files}
     return annotations, [f"{len(idle)} rows of {path} have no file in audio/: {_named(idle)}"] if idle else []
@@ -378,28 +412,29 @@ def _describe_fsd50k(data_set: DataSet, files: list[Path], uploaders: Mapping[st
     labels: dict[str, list[str]] = {}
     for path in tables:
         for line, name, text in _rows(data_set, path, ["fname", "labels"]).itertuples():
-            # Some programs add the suffix, or take the numbers of sounds for numbers with a gap.
-            name = re.sub(r"\.(wav|0+)$", "", name, flags=re.IGNORECASE)
+            name = _sound_name(name)
             if name in labels:
                 raise InputError(f"{path}:{line}: {name} is listed twice; remove one row")
             labels[name] = [known.term(label, f"{path}:{line}") for label in divided_labels(text)]
             if not labels[name]:
                 raise InputError(f"{path}:{line}: no labels; fill them in or remove the row")
     clips = _clips_info(path for path in paths if path.suffix == ".json")
-    annotations = {}
+    annotations, unknown = {}, []
     for wav in files:
-        if (name := _composed(wav.stem)) in labels:
+        if (name := _sound_name(_composed(wav.stem))) in labels:
             about = clips.get(name, {})
             label, category, excluded = judge_fsd50k(labels[name])
             uploader = str(about.get("uploader") or "")
+            unknown += [] if canonical_name(uploader) else [name]
             if data_set.origin != "embedded" and name.isdecimal():
                 source = _freesound(data_set, name, {name: uploader} if uploader else uploaders)
             else:
                 source = f"{data_set.name}:{canonical_name(uploader or name)}"
             annotations[wav] = Annotation([Part(source, label, category)], excluded, licence=str(about.get("license") or ""))
-    return annotations, [] if clips else [
-        "FSD50K.metadata is missing: every sound counts as a source of its own, though one uploader may have made many"
-    ]
+    if not clips:
+        return annotations, ["FSD50K.metadata is missing: every sound counts as a source of its own, though one uploader may have made many"]
+    told = f"FSD50K.metadata names no uploader of {len(unknown)} sounds, each a source of its own: {_named(unknown)}"
+    return annotations, [told] if unknown else []
 
 
 def read_uploaders(paths: Iterable[Path]) -> dict[str, str]:
@@ -411,13 +446,21 @@ def _clips_info(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in paths:
         try:
-            clips = json.loads(read_text(path))
+            clips = json.loads(read_text(path), object_pairs_hook=partial(_each_once, path))
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: not valid JSON ({error}); replace it") from error
         if not isinstance(clips, dict) or not all(isinstance(about, dict) for about in clips.values()):
             raise InputError(f"{path}: expected one object per clip, keyed by its name; replace it")
-        found |= clips
+        found |= {_sound_name(name): about for name, about in clips.items()}
     return found
+
+
+def _each_once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, which may give a name twice, and would keep the last alone."""
+    names = Counter(name for name, _ in pairs)
+    if double := next((name for name, count in names.items() if count > 1), None):
+        raise InputError(f"{path}: {double} is given twice; remove one")
+    return dict(pairs)
 
 
 _READERS = {"voxconverse": _describe_voxconverse, "esc50": _describe_esc50, "fsd50k": _describe_fsd50k}

@@ -21,6 +21,12 @@ from earwitness.corpora.text_tables import audio_column, file_named, names_of, r
 
 REQUIRED = ("path", "label", "source")
 OPTIONAL = ("recording", "start_s", "end_s", "category", "licence", "session")
+TIMES = {
+    "start_s": frozenset({"start", "starts", "starttime", "startsec", "startseconds", "startms", "begin", "begintime", "onset", "tmin"}),
+    "end_s": frozenset({"end", "ends", "endtime", "endsec", "endseconds", "endms", "stop", "stoptime", "tmax"}),
+}
+"""What other tables call the times of a stretch, as earwitness.core.names.term_key spells it; a file would be taken whole without them."""
+
 EXCLUDED = "excluded"
 """What a label is mapped to whose recordings are listed and left out."""
 
@@ -99,7 +105,7 @@ def _listed_in_table(data_set: DataSet) -> list[Listed]:
     path = table_of(data_set)
     names = {role: data_set.columns.get(role, role) for role in (*REQUIRED, *OPTIONAL)}
     try:
-        table = read_text_table(path, [names["label"], names["source"]], [names["start_s"], names["end_s"]])
+        table = read_text_table(path, [names["label"], names["source"]], [names["start_s"], names["end_s"]], [*names.values(), "file_name"])
     except InputError as error:
         role = next((role for role in ("label", "source") if f"no column {names[role]};" in str(error)), None)
         hint = f"; name it with {data_set.key}.columns.{role}" if role else ""
@@ -111,6 +117,10 @@ def _listed_in_table(data_set: DataSet) -> list[Listed]:
             raise InputError(f"{path}: no column {name}; it has {names_of(table.columns)}; name it with {data_set.key}.columns.{role}")
     if table.empty:
         raise InputError(f"{path}: has no rows; list the recordings")
+    for role, terms in TIMES.items():
+        if names[role] not in table and (unused := [name for name in map(str, table) if name not in names.values() and term_key(name) in terms]):
+            hint = f"name it with {data_set.key}.columns.{role} where it is one, or rename it"
+            raise InputError(f"{path}: column {unused[0]} looks like {role}, a time in seconds; {hint}")
     rows = []
     for line, *cells in table[[name for name in names.values() if name in table]].itertuples():
         given = dict(zip([role for role, name in names.items() if name in table], map(str.strip, cells), strict=True))
@@ -120,7 +130,7 @@ def _listed_in_table(data_set: DataSet) -> list[Listed]:
 
 def _row(data_set: DataSet, table: Path, where: str, given: dict[str, str], names: dict[str, str]) -> Listed:
     for role in REQUIRED:
-        if not given[role]:
+        if not canonical_name(given[role]):
             raise InputError(f"{where}: no {names[role]}; fill it in or remove the row")
     start, end = (_seconds(given.get(role, ""), default, names[role], where) for role, default in (("start_s", 0.0), ("end_s", math.inf)))
     if end <= start:
@@ -172,6 +182,8 @@ def _listed_in_folder(data_set: DataSet) -> list[Listed]:
         if found := fits.fullmatch(name):
             given = found.groupdict()
             label = _label(data_set, given["label"], str(path))
+            if not canonical_name(given["source"]):
+                raise InputError(f"{path}: no name stands where {data_set.key}.pattern has {{source}}; rename the file or folder")
             category = given.get("category") or ("speech" if label == "SPEECH" else given["label"])
             recording, session = (canonical_name(given.get(field, "")) for field in ("recording", "session"))
             rows.append(Listed(str(path), name, path, label, canonical_name(given["source"]), category, recording=recording, session=session))

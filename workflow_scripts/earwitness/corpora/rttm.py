@@ -80,11 +80,13 @@ def _turn(fields: list[str], where: str, line: str) -> Turn:
         raise InputError(f"{where}: start {fields[3][:20]} and duration {fields[4][:20]} must be finite and not negative; correct {shown}")
     if not all(_says_nothing_of_a_name(field) for field in fields[8:]):
         raise InputError(f"{where}: {shown}: {fields[8][:20]!r} follows the speaker {fields[7][:20]!r}; write names without spaces, as in {LAYOUT}")
+    if _says_nothing_of_a_name(fields[7]) and not all(map(_says_nothing_of_a_name, fields[5:7])):
+        raise InputError(f"{where}: {shown}: the speaker is {fields[7][:20]!r}, and a name stands before it; a field is missing, as in {LAYOUT}")
     return Turn(start, start + duration, fields[7])
 
 
 def _says_nothing_of_a_name(field: str) -> bool:
-    """Is a field after the speaker empty, or a number?"""
+    """Is a field empty, or a number, as fields after the speaker are?"""
     try:
         float(field)
     except ValueError:

@@ -21,18 +21,21 @@ from earwitness.core.files import read_text
 SEPARATORS = (",", ";", "\t")
 
 
-def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[str] = ()) -> pd.DataFrame:
+def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[str] = (), known: Iterable[str] = ()) -> pd.DataFrame:
     """Every cell as text, "" where it is empty or null; the index is the line of the file (CSV) or the row from 1 (Parquet).
 
     path: *.parquet, or CSV in UTF-8 with a header. required: columns that there must be; the separator is the one of comma,
     semicolon and tab by which the header has them, or the one that a first line `sep=;` names, as Excel reads and writes it.
-    numbers: columns in which "1,5" is 1.5 where semicolons separate. Empty cells at the end of a row beyond the header are passed
+    known: columns that there may be. The header may write both kinds in another case; they are named here as they are asked for.
+    numbers: columns, known too, in which "1,5" is 1.5 where semicolons separate. Empty cells at the end of a row beyond the header are passed
     over. NA, None, null and nan are texts. Columns of a Parquet file that hold bytes, lists or structures are left out.
     Raises InputError naming the file, and the line where there is one, where the table cannot be read without a guess.
     """
-    needed = list(required)
+    needed, numeric = list(required), list(numbers)
+    known = [*needed, *numeric, *known]
     if path.suffix.lower() == ".parquet":
         table = _read_parquet(path)
+        table.columns = pd.Index(_as_asked(list(table.columns), known, str(path)))
         if missing := [name for name in needed if name not in table]:
             raise InputError(f"{path}: no column {missing[0]}; it has {names_of(table.columns)}")
         return table
@@ -40,7 +43,7 @@ def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[
     if not text.strip():
         raise InputError(f"{path}: not a readable CSV table (it is empty); give a table with a header")
     declared, text = _declared_separator(path, text)
-    header, separator = _header(path, text, needed, declared)
+    header, separator = _header(path, text, needed, known, declared)
     rows, lines = [], []
     reader = _cells(text, separator)
     line = first = 2 if declared else 1
@@ -56,7 +59,7 @@ def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[
         raise InputError(f"{path}:{line}: not a readable CSV table ({error}); repair the line") from error
     named = [name for name in header if name]
     table = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=str)
-    for name in [name for name in numbers if name in header and separator == ";"]:
+    for name in [name for name in numeric if name in header and separator == ";"]:
         table[name] = _with_points(table[name], path)
     return table[named]
 
@@ -95,7 +98,21 @@ def _declared_separator(path: Path, text: str) -> tuple[str, str]:
     return named, text[found.end() :]
 
 
-def _header(path: Path, text: str, needed: Sequence[str], declared: str) -> tuple[list[str], str]:
+def _as_asked(header: Sequence[str], known: Iterable[str], where: str) -> list[str]:
+    """A header with the columns that are asked for spelled so; raises InputError where one is there in two other spellings."""
+    names = [name.strip() for name in header]
+    for asked in known:
+        places = [place for place, name in enumerate(names) if name.casefold() == asked.casefold()]
+        if asked not in names and len(places) > 1:
+            raise InputError(f"{where}: columns {names_of(names[place] for place in places)} are both {asked}; rename one")
+        if asked not in names and places:
+            names[places[0]] = asked
+    if double := [name for name in names if name and names.count(name) > 1]:
+        raise InputError(f"{where}: column {names_of(double[:1])} is there twice; rename one")
+    return names
+
+
+def _header(path: Path, text: str, needed: Sequence[str], known: Sequence[str], declared: str) -> tuple[list[str], str]:
     separators = [declared] if declared else SEPARATORS
     where = f"{path}:{2 if declared else 1}"
     found: dict[str, list[str]] = {}
@@ -105,21 +122,20 @@ def _header(path: Path, text: str, needed: Sequence[str], declared: str) -> tupl
         except (csv.Error, StopIteration) as error:
             raise InputError(f"{path}: not a readable CSV table ({str(error) or 'it is empty'}); give a table with a header") from error
         found[separator] = [cell.strip() for cell in cells]
-    fitting = [separator for separator, cells in found.items() if set(needed) <= set(cells)]
+    wanted = {name.casefold() for name in needed}
+    fitting = [separator for separator, cells in found.items() if wanted <= {cell.casefold() for cell in cells}]
     # Without required columns, or with one alone, several separators can fit: the one that divides most is meant.
     separator = max(fitting or separators, key=lambda separator: len(found[separator]))
     header = found[separator]
     if not fitting:
-        absent = next(name for name in needed if name not in header)
+        absent = next(name for name in needed if name.casefold() not in {cell.casefold() for cell in header})
         divided = ", divided as its first line says" if declared else ""
         raise InputError(f"{path}: no column {absent}; it has {names_of(filter(None, header))}{divided}")
     while header and not header[-1]:
         header.pop()
     if "" in header:
         raise InputError(f"{where}: column {header.index('') + 1} has no name; name it, or remove the separator too many")
-    if double := [name for name in header if header.count(name) > 1]:
-        raise InputError(f"{where}: column {names_of(double[:1])} is there twice; rename one")
-    return header, separator
+    return _as_asked(header, known, where), separator
 
 
 def names_of(names: Iterable[str]) -> str:
@@ -170,6 +186,8 @@ def _opened(path: Path) -> Iterator[parquet.ParquetFile]:
 def _read_parquet(path: Path) -> pd.DataFrame:
     with _opened(path) as file:
         plain = [field.name for field in file.schema_arrow if not (_is_binary(field.type) or pyarrow.types.is_nested(field.type))]
+        if double := [name for name in plain if plain.count(name) > 1]:
+            raise InputError(f"{path}: column {names_of(double[:1])} is there twice; rename one")
         table = file.read(columns=plain)
         names = _class_names(file.schema_arrow.metadata or {})
         texts = {name: [_as_text(value, names.get(name)) for value in table[name].to_pylist()] for name in plain}

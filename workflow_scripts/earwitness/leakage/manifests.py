@@ -140,8 +140,8 @@ def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: P
 
 
 def _read_manifest(path: Path, columns: Columns, part: str) -> pd.DataFrame:
-    table = read_text_table(path, numbers=TIME_COLUMNS)
     asked = {"path": columns.path, "label": columns.label, "group": columns.group}
+    table = read_text_table(path, numbers=TIME_COLUMNS, known=[*asked.values(), columns.part, *TEXT_COLUMNS])
     for role, name in asked.items():
         if name not in table:
             raise InputError(f"{path}: no column {name} (has {names_of(table.columns)}); name it with --{role}-column")
@@ -154,7 +154,7 @@ def _read_manifest(path: Path, columns: Columns, part: str) -> pd.DataFrame:
     for name in [name for name in kept.columns if name not in TIME_COLUMNS]:
         kept[name] = kept[name].str.strip()
         if name not in MAY_BE_EMPTY:
-            _refuse(path, kept[name] == "", f"has no {asked.get(name, name)}")
+            _refuse(path, kept[name].map(canonical_name) == "", f"has no {asked.get(name, name)}")
         if name != "path":
             kept[name] = kept[name].map(canonical_name)
     for name in TIME_COLUMNS:

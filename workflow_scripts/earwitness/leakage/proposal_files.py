@@ -46,7 +46,7 @@ def write_manifests(
     """
     tables = []
     for manifest in manifests.values():
-        table = read_text_table(manifest)
+        table = read_text_table(manifest, [path_column], known=[part_column])
         files = [file_named(manifest.parent, name.strip()).resolve() for name in table[path_column]]
         tables.append(table.assign(**{path_column: [Path(os.path.relpath(file, final.resolve())).as_posix() for file in files]}))
     rows = pd.concat(tables, ignore_index=True).fillna("")

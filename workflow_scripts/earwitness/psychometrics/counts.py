@@ -61,7 +61,7 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
             raise InputError(f"counts, row {row + 1} (level {table.level.iloc[row]}): {problem}; correct the table")
     named = {}
     for column in ("condition", "source"):
-        if column in table and (nameless := table[column].isna() | (table[column].astype(str) == "")).any():
+        if column in table and (nameless := table[column].isna() | (table[column].map(canonical_name) == "")).any():
             raise InputError(f"counts, row {int(np.argmax(nameless)) + 1}: no {column}; name it, or leave the column out")
         named[column] = table[column].map(canonical_name) if column in table else _INDEPENDENT
     summed = numbers.assign(**named).groupby(["condition", "source", "level"], as_index=False)[["correct", "total"]].sum()
