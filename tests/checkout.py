@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from loaded_snakemake import run_no_job
 
 ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "rules", "workflow_scripts", "config", "envs", "docs", "LICENSE", "results/README.md"]
@@ -26,9 +27,13 @@ class Checkout:
         """Run Snakemake; stdout and stderr are captured."""
         return subprocess.run([sys.executable, "-m", "snakemake", *arguments], cwd=self.folder, capture_output=True, text=True)
 
+    def snakemake_without_jobs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same, in a fraction of the time, for a command that runs no job."""
+        return run_no_job(arguments, self.folder)
+
     def dry_run(self, *arguments: str) -> str:
         """What a dry run prints."""
-        result = self.snakemake("--dry-run", "--cores", "2", *arguments)
+        result = self.snakemake_without_jobs("--dry-run", "--cores", "2", *arguments)
         assert result.returncode == 0, result.stdout + result.stderr
         assert "missing provenance" not in result.stdout
         return result.stdout
@@ -49,7 +54,7 @@ class Checkout:
 
     def outputs(self, *arguments: str) -> dict[str, str]:
         """Every file or folder that the workflow makes -> the rule that makes it, by its program's name."""
-        table = self.snakemake("--summary", *arguments).stdout.splitlines()
+        table = self.snakemake_without_jobs("--summary", *arguments).stdout.splitlines()
         return {row["output_file"]: program_of(row["rule"]) for row in csv.DictReader(table, delimiter="\t")}
 
     def remove_results(self) -> None:
@@ -105,6 +110,6 @@ def finish(checkout: Checkout, *arguments: str) -> Checkout:
             path.write_text(rule)
         else:
             path.mkdir()
-    result = checkout.snakemake("--touch", "--forceall", "--cores", "1", *arguments)
+    result = checkout.snakemake_without_jobs("--touch", "--forceall", "--cores", "1", *arguments)
     assert result.returncode == 0, result.stderr
     return checkout

@@ -49,6 +49,6 @@ def of_page(checkout: Checkout):
 
 @pytest.mark.parametrize("command", PLANNED, ids=str)
 def test_a_command_is_planned_as_written(of_page, command):
-    result = of_page(command).snakemake("-n", *[word for word in command.words[1:] if word != "-n"])
+    result = of_page(command).snakemake_without_jobs("-n", *[word for word in command.words[1:] if word != "-n"])
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Job stats:" in result.stdout

@@ -47,7 +47,7 @@ def test_halves_from_the_hub_are_fetched_and_a_projector_is_trained_between_them
 
 def test_a_half_that_is_not_pinned_is_refused(checkout):
     model = {"origin": "assembled", "encoder": {"origin": "hub", "repository": "openai/whisper-small"}}
-    result = checkout.snakemake("-n", "--configfile", checkout.overlay({"models": {"base": model}}))
+    result = checkout.snakemake_without_jobs("-n", "--configfile", checkout.overlay({"models": {"base": model}}))
     assert result.returncode
     assert "models.base.encoder.revision is not set" in result.stderr
 
@@ -80,7 +80,7 @@ def test_adapters_and_the_detector_are_had_without_a_report(checkout, target):
 
 
 def test_an_experiment_that_is_not_there_is_named(checkout):
-    result = checkout.snakemake("--cores", "1", "-n", "results/tables/experiments/nothing.csv")
+    result = checkout.snakemake_without_jobs("--cores", "1", "-n", "results/tables/experiments/nothing.csv")
     assert result.returncode != 0
     assert "no experiment nothing; finetuning.experiments has main, ablations, cross_validation, learning_curve" in result.stdout + result.stderr
 
@@ -131,21 +131,21 @@ def test_a_manifest_replaces_the_embedded_study_and_its_faults_end_the_plan_by_l
     assert plan["catalogue_recordings"] == 1
     assert "make_embedded_corpus" not in plan
     table.write_text("path,label,source\na.wav,SPEECH,ana\nb.wav,sound,street\n")
-    done = checkout.snakemake("-n", "results/splits/grouped.csv", "--configfile", settings)
+    done = checkout.snakemake_without_jobs("-n", "results/splits/grouped.csv", "--configfile", settings)
     assert "error: own/mine.csv:3: unknown label 'sound'" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_what_yaml_would_change_in_a_configuration_ends_the_plan_by_line(checkout):
     path = checkout.folder / "mine.yaml"
     path.write_text("stimuli:\n  snrs_db: [0, 20]\nseed: 7\nstimuli:\n  durations_ms: [200, 1000]\n")
-    done = checkout.snakemake("-n", "--configfile", "mine.yaml")
+    done = checkout.snakemake_without_jobs("-n", "--configfile", "mine.yaml")
     assert done.returncode != 0
     assert "mine.yaml:4: stimuli is given twice, first in line 1" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_default_that_cannot_be_read_ends_the_plan_by_line(checkout):
     (checkout.folder / "config/config.yaml").write_bytes(b"seed: 1\n# caf\xe9\n")
-    done = checkout.snakemake("-n")
+    done = checkout.snakemake_without_jobs("-n")
     assert done.returncode != 0 and "error: config/config.yaml:2: not UTF-8 text (byte 0xe9)" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -154,9 +154,9 @@ def test_a_run_from_elsewhere_is_told_where_to_run(checkout, tmp_path, option):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     if option == "--directory":
-        done = checkout.snakemake("-n", option, str(elsewhere))
+        done = checkout.snakemake_without_jobs("-n", option, str(elsewhere))
     else:
-        done = Checkout(elsewhere).snakemake("-n", option, str(checkout.folder / "Snakefile"))
+        done = Checkout(elsewhere).snakemake_without_jobs("-n", option, str(checkout.folder / "Snakefile"))
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert f"error: {elsewhere}: Earwitness runs in its own folder" in done.stderr and f"run `cd {checkout.folder}` first" in done.stderr
 
@@ -216,7 +216,7 @@ def test_encoded_stimuli_are_removed_only_on_request(checkout, temporary):
     features.parent.mkdir(parents=True)
     features.touch()
     settings = checkout.overlay({"resources": {"temporary_features": temporary}})
-    done = checkout.snakemake("--delete-temp-output", "--configfile", settings, "--cores", "1")
+    done = checkout.snakemake_without_jobs("--delete-temp-output", "--configfile", settings, "--cores", "1")
     assert done.returncode == 0, done.stderr
     assert features.exists() != temporary
 
@@ -238,7 +238,7 @@ def noises(folder):
     ],
 )
 def test_a_wrong_configuration_ends_in_one_line_before_any_job(checkout, settings, message):
-    result = checkout.snakemake("--cores", "1", "--configfile", checkout.overlay(settings))
+    result = checkout.snakemake_without_jobs("--cores", "1", "--configfile", checkout.overlay(settings))
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert result.returncode != 0
     assert len(errors) == 1, result.stderr

@@ -116,9 +116,16 @@ def _imported_names(tree: ast.Module) -> tuple[str, ...]:
 @functools.cache
 def _imported_files(path: Path, folder: Path) -> frozenset[Path]:
     """The files in a folder that a file imports, packages of what it imports included."""
-    parts = [name.split(".") for name in _read(path)[0]]
-    bases = {folder.joinpath(*part[:depth]) for part in parts for depth in range(1, len(part) + 1)}
-    return frozenset(file for base in bases for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
+    return frozenset().union(*(_files_of(name, folder) for name in _read(path)[0]))
+
+
+@functools.cache
+def _files_of(name: str, folder: Path) -> frozenset[Path]:
+    """The files in a folder that an imported name stands for: a module, and the packages that it is in."""
+    package, _, _ = name.rpartition(".")
+    base = folder.joinpath(*name.split("."))
+    files = frozenset(file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file())
+    return files | _files_of(package, folder) if package else files
 
 
 def meaning_of(code: str) -> str:
