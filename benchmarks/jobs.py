@@ -43,7 +43,7 @@ def jobs_and_units(printed: str) -> tuple[Counter[str], Counter[str], int]:
     rows = [line.split() for line in table[0].splitlines()[2:] if line.strip()]
     jobs: Counter[str] = Counter()
     for name, count in (row for row in rows if len(row) == 2 and row[1].isdigit()):
-        jobs[re.sub(r"_\d+$", "", name)] += int(count)
+        jobs[name.partition("__")[0]] += int(count)
     units = Counter(jobs)
     for rule, verb in (("train_adapter", "Fine-tuning"), ("predict_adapter", "Asking")):
         units[rule] = sum(len(names.split()) for names in re.findall(rf"^Job \d+: {verb} (\S+-seed-\d+(?: \S+-seed-\d+)*)", printed, re.MULTILINE))

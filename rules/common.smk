@@ -57,6 +57,17 @@ AUDIO = paths.stimuli("factorial", plan.shards)
 # What files call the first model: its adapter is handed over.
 FIRST = plan.first_model
 
+# --set-resources train_adapter:... and predict_adapter:... hold for each rule that runs them, unless it is named there itself.
+SET = workflow.resource_settings.overwrite_resources
+workflow.resource_settings.overwrite_resources = {
+    name: SET[name.partition("__")[0]]
+    for name in [
+        *(f"train_adapter__{together.first}" for together in plan.trained_together),
+        *(f"predict_adapter__{together.stimulus_set}_{together.first}" for together in plan.asked_together),
+    ]
+    if name.partition("__")[0] in SET
+} | dict(SET)
+
 
 wildcard_constraints:
     dataset="|".join(map(re.escape, config["sources"])),

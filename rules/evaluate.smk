@@ -13,7 +13,7 @@ for together in plan.asked_together:
     rule:
         """Development and test stimuli of the grouped split and of each adapter's own; in other sets, sources it never trained on."""
         name:
-            f"predict_adapter_{together.number}"
+            f"predict_adapter__{together.stimulus_set}_{together.first}"
         input:
             base=model_folder(together.model),
             identity=plan.identity(together.model),
@@ -29,9 +29,9 @@ for together in plan.asked_together:
         output:
             predictions=paths.predictions(together.stimulus_set, together.adapters),
         log:
-            f"results/logs/predict_adapter/{together.number}.log",
+            f"results/logs/predict_adapter/{together.stimulus_set}_{together.first}.log",
         benchmark:
-            f"results/benchmarks/predict_adapter/{together.number}.tsv"
+            f"results/benchmarks/predict_adapter/{together.stimulus_set}_{together.first}.tsv"
         conda:
             "../envs/gpu.yaml"
         threads: 1

@@ -11,7 +11,7 @@ for together in plan.trained_together:
     rule:
         """LoRA with the loss on the answer token alone, each adapter behind the gate of its split; those made of the same before are kept."""
         name:
-            f"train_adapter_{together.number}"
+            f"train_adapter__{together.first}"
         input:
             base=model_folder(together.model),
             identity=plan.identity(together.model),
@@ -28,9 +28,9 @@ for together in plan.trained_together:
             histories=update(paths.adapters(together.adapters, "history.csv")),
             costs=update(paths.adapters(together.adapters, "costs.json")),
         log:
-            f"results/logs/train_adapter/{together.number}.log",
+            f"results/logs/train_adapter/{together.first}.log",
         benchmark:
-            f"results/benchmarks/train_adapter/{together.number}.tsv"
+            f"results/benchmarks/train_adapter/{together.first}.tsv"
         conda:
             "../envs/gpu.yaml"
         threads: 1

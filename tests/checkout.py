@@ -1,7 +1,6 @@
 """A copy of the project that tests run Snakemake in."""
 
 import csv
-import re
 import shutil
 import subprocess
 import sys
@@ -82,8 +81,8 @@ def copy_project(folder: Path) -> Checkout:
 
 
 def program_of(rule: str) -> str:
-    """The program that a rule runs: its name, without the number of a rule of which the study plan makes several."""
-    return re.sub(r"_\d+$", "", rule)
+    """The program that a rule runs: its name, without what follows "__" in the names of rules that the study plan makes several of."""
+    return rule.partition("__")[0]
 
 
 def jobs_planned(printed: str) -> Counter[str]:

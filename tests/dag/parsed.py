@@ -15,13 +15,16 @@ from earwitness.core.code_identity import modules_of
 
 
 @contextlib.contextmanager
-def parsed(folder: Path) -> Iterator[Any]:
-    """The workflow in `folder`, with the job graph of the default configuration; the working folder until the block ends."""
+def parsed(folder: Path, **resource_settings: Any) -> Iterator[Any]:
+    """The workflow in `folder`, with the job graph of the default configuration; the working folder until the block ends.
+
+    resource_settings: of Snakemake's ResourceSettings, such as overwrite_resources.
+    """
     before, path = Path.cwd(), os.environ["PATH"]
     os.chdir(folder)
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api, contextlib.redirect_stdout(io.StringIO()):
-            workflow_api = api.workflow(resource_settings=ResourceSettings(cores=2), snakefile=folder / "Snakefile")
+            workflow_api = api.workflow(resource_settings=ResourceSettings(cores=2, **resource_settings), snakefile=folder / "Snakefile")
             workflow_api.dag().summary()
             yield workflow_api._workflow
     finally:

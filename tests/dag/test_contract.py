@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from checkout import program_of
+from parsed import parsed
 
 from earwitness.core.code_identity import code_identity, modules_of
 from earwitness.model.families.registry import files_of_other_families
@@ -100,7 +101,7 @@ def test_file_names_are_quoted_and_the_configuration_never_bypasses_params(rules
 def input_sections():
     """Rule -> the text of its input section."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "rules").glob("*.smk")))
-    planned = re.sub(r"^    rule:\n(?:.*\n)+?        name:\n            f\"(\w+)_\{.*\n", r"    rule \1:\n", text, flags=re.MULTILINE)
+    planned = re.sub(r"^    rule:\n(?:.*\n)+?        name:\n            f\"(\w+?)__\{.*\n", r"    rule \1:\n", text, flags=re.MULTILINE)
     flat = re.sub(r"^for .*\n\n((?:    .*\n|\n)+)", lambda loop: textwrap.dedent(loop[1]), planned, flags=re.MULTILINE)
     return dict(re.findall(r"^rule (\w+):\n(?:(?!rule ).*\n)*?    input:\n((?:        .*\n)+)", flat, re.MULTILINE))
 
@@ -163,6 +164,17 @@ def test_params_are_tracked_and_narrow(workflow):
         json.dumps(params)
         if program(job.rule) != "record_provenance":
             assert whole not in params.values(), program(job.rule)
+
+
+def test_what_is_set_for_a_program_holds_for_each_rule_that_runs_it_but_those_named_themselves(clean_checkout):
+    named = "train_adapter__attention_grouped_seed_42"
+    given = {"train_adapter": {"mem_mb": 64000}, named: {"runtime": 88}, "predict_adapter": {"slurm_partition": "big"}}
+    with parsed(clean_checkout.folder, overwrite_resources=given) as workflow:
+        resources = {job.rule.name: job.resources for job in workflow.dag.jobs if "__" in job.rule.name}
+    memory = {name: found["mem_mb"] for name, found in resources.items() if name.startswith("train_adapter__")}
+    assert memory == {name: 4000 if name == named else 64000 for name in memory} and len(memory) > 1
+    assert resources[named]["runtime"] == 88
+    assert {name for name, found in resources.items() if found.get("slurm_partition") == "big"} == resources.keys() - memory.keys()
 
 
 def test_everything_that_is_made_lies_in_data_or_results(jobs):

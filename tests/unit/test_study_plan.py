@@ -76,13 +76,35 @@ def test_adapters_that_every_experiment_needs_all_or_none_of_share_a_load():
     ]
     assert together(plan.trained_together) == trained
     assert together(plan.asked_together) == [("baseline", ["grouped-seed-1", "grouped-seed-2", "grouped-seed-3"]), *trained]
-    assert [job.number for job in plan.asked_together] == [1, 2, 3, 4, 5]
+    assert [job.first for job in plan.asked_together] == [
+        "attention_grouped_seed_1",
+        "attention_grouped_seed_1",
+        "attention_row_random_seed_1",
+        "attention_row_random_seed_3",
+        "attention_fold_0_seed_1",
+    ]
     assert (plan.trained_together[2].trained_splits, plan.trained_together[2].asked_splits) == (["row_random"], ["grouped", "row_random"])
 
 
 def test_an_adapter_that_only_questions_are_searched_for_is_trained_too():
     plan = plan_of(**experiments(main={"seeds": [1]}), prompt_search={"systems": ["base", "rms-grouped-seed-9"], "proposers": ["edits"]})
     assert [[str(adapter) for adapter in job.adapters] for job in plan.trained_together] == [["attention-grouped-seed-1"], ["rms-grouped-seed-9"]]
+
+
+def test_the_name_of_a_job_stays_when_a_seed_comes_or_its_size_changes_and_has_that_of_its_model():
+    def names(seeds, **resources):
+        models = {"base": {}, "voxtral": {"origin": "path", "path": "own/voxtral"}}
+        return [job.first for job in plan_of(**experiments(main={"seeds": seeds}), resources=resources, models=models).trained_together]
+
+    two_seeds = ["attention_grouped_seed_1", "voxtral__attention_grouped_seed_1"]
+    assert names([1, 2]) == two_seeds
+    assert names([1, 2, 3], adapters_per_job=9) == two_seeds
+    assert names([1, 2, 3], adapters_per_job=2) == [
+        "attention_grouped_seed_1",
+        "attention_grouped_seed_3",
+        "voxtral__attention_grouped_seed_1",
+        "voxtral__attention_grouped_seed_3",
+    ]
 
 
 def test_a_later_seed_and_a_later_experiment_leave_full_jobs_as_they_are():

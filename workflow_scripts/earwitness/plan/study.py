@@ -200,7 +200,7 @@ class Plan:
     def _jobs(self, groups: Sequence[tuple[str, list[System]]]) -> list[AdapterGroup]:
         most = self.config["resources"]["adapters_per_job"]
         jobs = [(stimulus_set, tuple(group[start : start + most])) for stimulus_set, group in groups for start in range(0, len(group), most)]
-        return [AdapterGroup(number, *job) for number, job in enumerate(jobs, 1)]
+        return [AdapterGroup(*job) for job in jobs]
 
     @property
     def ensembles(self) -> list[System]:

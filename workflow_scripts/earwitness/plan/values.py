@@ -61,14 +61,16 @@ class Experiment:
 
 @dataclass(frozen=True)
 class AdapterGroup:
-    """Adapters of one model and recipe that one job trains, or asks about a set of stimuli, by one load of the base.
+    """Adapters of one model and recipe that one job trains, or asks about a set of stimuli, by one load of the base."""
 
-    number: what tells the job from others that do the same, from 1.
-    """
-
-    number: int
     stimulus_set: str
     adapters: tuple[System, ...]
+
+    @property
+    def first(self) -> str:
+        """The first adapter as part of a rule's name, which tells the job from others that do the same: attention_grouped_seed_42, or
+        voxtral__attention_grouped_seed_42. One more seed or experiment leaves the names of jobs as they are."""
+        return str(self.adapters[0]).replace("-", "_").replace(".", "__")
 
     @property
     def model(self) -> str:
