@@ -1,4 +1,8 @@
-"""The architectures of Qwen2-Audio-7B-Instruct and Qwen2.5-3B-Instruct with random weights: what can be measured without a download."""
+"""Models of the shapes of Qwen2-Audio-7B-Instruct and Qwen2.5-3B-Instruct with random weights: what can be measured without a download.
+
+Those of workflow_scripts/make_stand_in.py are like the hub's in every file. These have a small tokenizer, which needs no file of the real one,
+and are drawn on the GPU, in seconds.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,26 +18,12 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
+from earwitness.model.stand_in import STAND_INS
 from earwitness.model.tiny_base import build_model, build_processor, training_texts
 
-TEXT = {
-    "model_type": "qwen2",
-    "hidden_size": 4096,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 32,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 32,
-    "vocab_size": 156032,
-}
-WRITER: dict[str, Any] = {
-    "hidden_size": 2048,
-    "intermediate_size": 11008,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 16,
-    "num_key_value_heads": 2,
-    "vocab_size": 151936,
-    "tie_word_embeddings": True,
-}
+TEXT: dict[str, Any] = STAND_INS["base"].config["text_config"]
+_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size", "tie_word_embeddings")
+WRITER: dict[str, Any] = {name: STAND_INS["writer"].config[name] for name in _SIZES}
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
