@@ -1,5 +1,8 @@
 """What an assembled base is asked while its projector learns: wordings of one question, none of which a prompt search can spell.
 
+There are more of them where the projector's training changes the language model too (rank above 0). The projector of rank 0 that comes with
+Earwitness was trained before the further ones were written, so a training of rank 0 leaves them out and is the same as ever.
+
 Search questions are spelled from earwitness.prompt_search.edits.PHRASES; the sentences here are others, and a test holds that.
 """
 
@@ -48,7 +51,7 @@ FURTHER_QUESTIONS = (
     "Is there a talker behind the noise?",
     "The label of this clip is speech. Is that correct?",
 )
-"""Likewise, asked besides where the language model learns too."""
+"""The same, asked only where rank is above 0."""
 
 NEGATED = (
     "Is the audio free of speaking voices?",
@@ -84,7 +87,7 @@ FURTHER_NEGATED = (
     "I think nobody talks here. Am I right?",
     "The label of this clip is: no speech. Is that correct?",
 )
-"""Likewise, asked besides where the language model learns too."""
+"""The same, asked only where rank is above 0."""
 
 OPENINGS = (
     "",
@@ -102,7 +105,10 @@ OPENINGS = (
 
 
 def wordings(rank: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is asked in training, plainly and negated. rank: earwitness.model.projector_training.ProjectorSettings."""
+    """What is asked in training, plainly and negated; the further wordings where rank is above 0.
+
+    rank: of what is added to the language model (earwitness.model.projector_training.ProjectorSettings).
+    """
     return (QUESTIONS + FURTHER_QUESTIONS, NEGATED + FURTHER_NEGATED) if rank else (QUESTIONS, NEGATED)
 
 
