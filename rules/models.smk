@@ -7,7 +7,7 @@ out  data/models/tiny/{model}/    a Qwen2-Audio checkpoint in the standard layou
      results/models/{model}.tiny_history.csv, {model}.projector_history.csv    step, loss, learning_rate, accuracy
      results/models/{checkpoint}.identity.json    earwitness.model.identity.IDENTITY
      results/models/{model}.checked.json         the same of a model that passed its preflight
-     results/preflight/{model}.md, {model}.json  what was looked at, see earwitness.model.preflight
+     results/preflight/{model}.json, {model}.md  what was looked at, see earwitness.model.preflight; the same to read
 """
 
 
@@ -177,7 +177,7 @@ rule identify_model:
 
 
 rule check_model:
-    """Before GPU hours: does the base load whole, hear, answer and train as it must, and do memory, disk and time suffice?
+    """Before GPU hours: does the base load whole, hear, answer and train as it must, and do memory and disk suffice?
 
     Every job that loads a base which was not trained here waits for it. It looks again only at another base.
     """
@@ -185,7 +185,6 @@ rule check_model:
         base=base_of,
         identity=lambda wildcards: paths.model_identity(wildcards.model),
     output:
-        page="results/preflight/{model}.md",
         record="results/preflight/{model}.json",
         checked="results/models/{model}.checked.json",
     log:
@@ -200,14 +199,12 @@ rule check_model:
         runtime=60,
         gpu=1,
         memory=config["resources"]["memory"],
-        adapters=lambda wildcards: len(plan.of(wildcards.model, plan.adapters)),
-        rows=lambda wildcards: plan.training_rows(wildcards.model),
     params:
         code=code_for_model("check_model.py"),
         name=lambda wildcards: plan.model_name(wildcards.model),
         quantisation=of_model("quantisation"),
     message:
-        "Looking at {wildcards.model} before it is used: {output.page}"
+        "Looking at {wildcards.model} before it is used: {log}"
     shell:
         "python workflow_scripts/check_model.py"
         " --base {input.base:q}"
@@ -215,10 +212,36 @@ rule check_model:
         " --name {params.name:q}"
         " --quantisation {params.quantisation}"
         " --memory {resources.memory}"
-        " --adapters {resources.adapters}"
-        " --rows {resources.rows}"
-        " --page {output.page:q}"
         " --record {output.record:q}"
         " --checked {output.checked:q}"
         " --threads {threads}"
+        " &> {log:q}"
+
+
+rule render_preflight:
+    """The page of a preflight, with the hours that the planned adapters will take; another plan writes it again, and looks at no model again."""
+    input:
+        record="results/preflight/{model}.json",
+    output:
+        page="results/preflight/{model}.md",
+    log:
+        "results/logs/render_preflight/{model}.log",
+    benchmark:
+        "results/benchmarks/render_preflight/{model}.tsv"
+    localrule: True
+    conda:
+        "../envs/analysis.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        code=code("render_preflight.py"),
+        adapters=lambda wildcards: len(plan.of(wildcards.model, plan.adapters)),
+        rows=lambda wildcards: plan.training_rows(wildcards.model),
+    message:
+        "Writing the page of the preflight of {wildcards.model}: {output.page}"
+    shell:
+        "python workflow_scripts/render_preflight.py {input.record:q} {output.page:q}"
+        " --adapters {params.adapters}"
+        " --rows {params.rows}"
         " &> {log:q}"

@@ -20,6 +20,10 @@ from earwitness.core.files import atomic
 COSMETIC = frozenset({"earwitness/core/errors.py", "earwitness/core/progress.py", "earwitness/tables/meanings.py"})
 """Modules that decide how errors and progress are told and columns explained, and no result; relative to the folder of the programs."""
 
+WITHOUT_IMPORTS = frozenset({"check_model.py"})
+"""Programs that count for themselves, without what they import. What check_model found of a model stands until the model changes: an edit of the
+engine would have it look again, and with it rerun whatever uses the model."""
+
 _EXCEPTION = re.compile(r"[A-Z]\w*(Error|Exception|Warning|Exit|Interrupt)$")
 """Names of classes whose text is a message, wherever they are made."""
 
@@ -53,8 +57,9 @@ def modules_of(program: Path, folder: Path | None = None, without: Set[str] = fr
 
 
 def code_identity(program: Path, without: Set[str] = frozenset()) -> str:
-    """SHA-256 over the meanings of a program and of all that it imports (see modules_of), without COSMETIC modules."""
-    named = [(path.relative_to(program.parent).as_posix(), path) for path in modules_of(program, without=without)]
+    """SHA-256 over the meanings of a program and, unless it is in WITHOUT_IMPORTS, of all that it imports (see modules_of) but COSMETIC modules."""
+    followed = [program] if program.name in WITHOUT_IMPORTS else modules_of(program, without=without)
+    named = [(path.relative_to(program.parent).as_posix(), path) for path in followed]
     return identity_of({name: path for name, path in named if name not in COSMETIC})
 
 

@@ -28,7 +28,6 @@ from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.families.whisper import PooledWhisper, log_mel
 from earwitness.model.finetuning import train_adapter, training_set
 from earwitness.model.hub import differences_from_hub
-from earwitness.model.identity import ModelFolder
 from earwitness.model.prediction import StimulusSource
 from earwitness.model.prediction_jobs import ModelSpec
 from earwitness.runtime.determinism import compute_deterministically
@@ -43,8 +42,6 @@ DURATIONS_MS = (20, 30, 40, 41, 60, 61, 80, 100, 150, 200, 250, 300, 400, 500, 6
 """Those of the clips that hearing and answers are looked at with; up to 60 ms the library's own audio path fails."""
 
 BATCHES_TIMED, ROWS, STEPS = 2, 16, 6
-START_S = 15
-"""What a job takes before it loads a model, in seconds."""
 RANK = 16
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 WITH_MLP = [*ATTENTION, "gate_proj", "up_proj", "down_proj"]
@@ -78,19 +75,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Study:
-    """What is planned: adapters, rows that all of them are shown in training, and GPUs' memory mode.
-
-    name: the base's repository and revision on the hub, or its folder alone. results: a folder on the disk that features go to.
-    """
-
-    name: Sequence[str]
-    adapters: int
-    rows: int
-    results: Path
-
-
-@dataclass(frozen=True)
 class Costs:
     """Milliseconds, and bytes of what is kept of a stimulus of the longest of DURATIONS_MS; None where it could not be measured."""
 
@@ -101,16 +85,32 @@ class Costs:
     most_reserved_bytes: int | None = None
 
 
-def preflight(spec: ModelSpec, study: Study, device: torch.device) -> dict[str, Any]:
-    """Look at everything; returns lines (Line) and costs (Costs) as plain values, and `passed`: no line fails."""
-    look = _Look(spec, study, device)
+def preflight(spec: ModelSpec, name: Sequence[str], results: Path, device: torch.device) -> dict[str, Any]:
+    """Look at everything.
+
+    name: the base's repository and revision on the hub, or its folder alone. results: a folder on the disk that features go to.
+
+    Returns what was looked at and where, lines (Line) and costs (Costs) as plain values, and `passed`: no line fails.
+    """
+    look = _Look(spec, name, results, device)
     lines = list(look.lines())
-    return {"passed": all(line.status != "fails" for line in lines), "lines": list(map(asdict, lines)), "costs": asdict(look.costs)}
+    processor = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    return {
+        "name": name[0],
+        "folder": str(spec.base.path),
+        "identity": spec.base.sha256,
+        "processor": processor,
+        "quantisation": spec.quantisation,
+        "memory": spec.memory,
+        "passed": all(line.status != "fails" for line in lines),
+        "lines": list(map(asdict, lines)),
+        "costs": asdict(look.costs),
+    }
 
 
 class _Look:
-    def __init__(self, spec: ModelSpec, study: Study, device: torch.device):
-        self._spec, self._study, self._device = spec, study, device
+    def __init__(self, spec: ModelSpec, name: Sequence[str], results: Path, device: torch.device):
+        self._spec, self._name, self._results, self._device = spec, name, results, device
         self._config = read_config(spec.base.path)
         self._trained = self._config.get("earwitness_stand_in") is not True
         self._published = self._config.get("text_config", {}).get("vocab_size") == PUBLISHED_VOCABULARY
@@ -141,7 +141,6 @@ class _Look:
             for what, part in parts:
                 yield self._guarded(what, partial(part, self._loaded))
         yield self._guarded("disk", self._disk)
-        yield self._guarded("hours", self._hours)
 
     def _guarded(self, what: str, look: Callable[[], Line]) -> Line:
         """A look, whatever becomes of it: a fault in one is no reason to leave the others out."""
@@ -154,7 +153,8 @@ class _Look:
             line = Line(what, "fails", "the device's memory does not hold it", "set resources.memory to compact, or use a larger device")
         except Exception as error:
             line = Line(what, "fails", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", "report it with this page")
-        print(f"{line.status:>8}  {line.what}: {line.found} ({time.perf_counter() - started:.1f} s)", flush=True)
+        remedy = f"; to do: {line.remedy}" if line.remedy else ""
+        print(f"{line.status:>8}  {line.what}: {line.found}{remedy} ({time.perf_counter() - started:.1f} s)", flush=True)
         return line
 
     # Files.
@@ -165,15 +165,15 @@ class _Look:
 
     def _hub(self) -> Line:
         what = "against the hub"
-        if len(self._study.name) < 2:
+        if len(self._name) < 2:
             return Line(what, "not told", "the base is read from a path, with no repository and revision to compare it with")
         try:
-            differences = differences_from_hub(self._study.name[0], self._study.name[1], self._spec.base.path, "models")
+            differences = differences_from_hub(self._name[0], self._name[1], self._spec.base.path, "models")
         except InputError as error:
             return Line(what, "not told", str(error))
         if differences:
             return Line(what, "fails", "; ".join(differences[:3]), "fetch these files again")
-        return Line(what, "holds", f"sizes and digests are those of {self._study.name[0]} at {self._study.name[1][:12]}")
+        return Line(what, "holds", f"sizes and digests are those of {self._name[0]} at {self._name[1][:12]}")
 
     def _weights(self) -> Line:
         folder = self._spec.base.path
@@ -324,25 +324,11 @@ class _Look:
         return Line("memory", "holds", found)
 
     def _disk(self) -> Line:
-        free, each = shutil.disk_usage(self._study.results).free, self._found.get("feature_bytes") or 0
+        free, each = shutil.disk_usage(self._results).free, self._found.get("feature_bytes") or 0
         found = f"{free / 1e9:.1f} GB free for results; features take {each * 10_000 / 1e9:.2f} GB for 10,000 stimuli of 2 s"
         if free < each * 10_000:
             return Line("disk", "fails", found, "make room, or set resources.temporary_features")
         return Line("disk", "holds", found)
-
-    def _hours(self) -> Line:
-        row, ask = self._found.get("train_row_ms"), self._found.get("encode_and_ask_ms")
-        if row is None or ask is None:
-            return Line("hours", "not told", "what was to be timed did not run")
-        training = row * self._study.rows / 3.6e6
-        asking = ask * (self._study.adapters + 1) * 10_000 / 3.6e6
-        loading = (self._found["load_s"] + START_S) * self._study.adapters / 3600
-        return Line(
-            "hours",
-            "holds",
-            f"{training:.1f} h to train {self._study.adapters} adapters on {self._study.rows:,} rows in all, {asking:.1f} h to ask each about 10,000"
-            f" sounds, {loading:.1f} h to start and load for it; on one device like this",
-        )
 
 
 def noise_clips(durations_ms: Sequence[int]) -> list[Waveform]:
@@ -404,15 +390,3 @@ def _in_float32(tower: torch.nn.Module, precision: torch.dtype) -> Iterator[None
     finally:
         tower.to(precision)
         torch.backends.cudnn.allow_tf32 = allowed
-
-
-def page_of(found: dict[str, Any], base: ModelFolder, name: str, device: str) -> str:
-    """One Markdown page of everything that was looked at."""
-    failing = [line for line in found["lines"] if line["status"] == "fails"]
-    verdict = f"**{len(failing)} of {len(found['lines'])} fail: nothing starts.**" if failing else "**Nothing fails.**"
-    rows = [
-        f"| {line['status']} | {line['what']} | {line['found'].replace('|', '/')}{'. To do: ' + line['remedy'] if line['remedy'] else ''} |"
-        for line in found["lines"]
-    ]
-    head = f"# Preflight of {name}\n\n{verdict} Folder `{base.path}`, identity `{base.sha256}`; {device}.\n"
-    return "\n".join([head, "| | what | found |", "| --- | --- | --- |", *rows, ""])
