@@ -31,7 +31,7 @@ rule judge_claims:
         code=code("judge_claims.py"),
         names=list(plan.claim_tables),
         model=FIRST,
-        repository=plan.model_name(FIRST)[0],
+        repository=models.name(FIRST)[0],
         confidence=config["statistics"]["confidence"],
     message:
         "Judging the claims of the published study"

@@ -19,6 +19,7 @@ from earwitness.corpora.noise_recordings import noise_recordings
 from earwitness.model.families.registry import files_of_other_families
 from earwitness.model.identity import half_files, model_files
 from earwitness.plan import paths
+from earwitness.plan.models import Models
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, expected_verdict
 from earwitness.provenance.end_of_run import told_at_the_end
@@ -31,14 +32,15 @@ try:
     recordings = Recordings.find(config["sources"])
     config["sources"] = recordings.sources
     plan = Plan(config)
+    models = Models.of(plan)
     NOISES_ON_DISK = {
         stimulus_set: list(map(str, noise_recordings(Path(folder))))
         for stimulus_set in plan.stimulus_sets
         if (folder := plan.stimulus_settings(stimulus_set)["noise_recordings"])
     }
     TIES = plan.ties
-    HALVES_ON_DISK = {folder: sorted(map(str, half_files(Path(folder)))) for folder in plan.halves_on_disk}
-    MODELS_ON_DISK = {name: list(map(str, model_files(Path(folder)))) for name, folder in plan.models_on_disk.items()}
+    HALVES_ON_DISK = {folder: sorted(map(str, half_files(Path(folder)))) for folder in models.halves_on_disk}
+    MODELS_ON_DISK = {name: list(map(str, model_files(Path(folder)))) for name, folder in models.on_disk.items()}
 except InputError as error:
     sys.exit(f"error: {error}")
 
@@ -88,7 +90,7 @@ wildcard_constraints:
     system=r"([a-z0-9_]+\.)?(base|[a-z][a-z0-9_]*-grouped-seed-\d+)",
     stimulus_set="factorial|baseline",
     model="|".join(plan.models),
-    checkpoint="|".join(plan.fetchable),
+    checkpoint="|".join(models.fetchable),
 
 
 def code(program, model=None):
@@ -147,7 +149,7 @@ def as_json(*keys):
 
 def model_folder(model):
     """A model under study or the proposer. The date of a folder on disk says nothing; its identity follows its files."""
-    folder = plan.model_folder(model)
+    folder = models.folder(model)
     return ancient(folder) if model in MODELS_ON_DISK else folder
 
 
@@ -158,17 +160,19 @@ def base_of(wildcards):
 
 def identity_of(wildcards):
     """Which model is in that folder, known where its preflight let it pass."""
-    return plan.identity(model_of(wildcards))
+    return models.identity(model_of(wildcards))
 
 
 def files_of_checkpoint(wildcards):
     """What the identity of a model depends on: every file of a folder on disk, or the folder that a rule makes."""
-    return MODELS_ON_DISK.get(wildcards.checkpoint, plan.model_folder(wildcards.checkpoint))
+    return MODELS_ON_DISK.get(wildcards.checkpoint, models.folder(wildcards.checkpoint))
 
 
 def files_of_halves(wildcards):
     """What an assembled model is made of: every file of a folder on disk, or the folder that a rule makes; packages have none here."""
-    return [path for folder in plan.folders_of_halves(wildcards.model) for path in HALVES_ON_DISK.get(folder, [folder])]
+    return [
+        path for folder in models.folders_of_halves(wildcards.model) for path in HALVES_ON_DISK.get(folder, [folder])
+    ]
 
 
 def writer_of(wildcards):

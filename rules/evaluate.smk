@@ -16,7 +16,7 @@ for together in plan.asked_together:
             f"predict_adapter__{together.stimulus_set}_{together.first}"
         input:
             base=model_folder(together.model),
-            identity=plan.identity(together.model),
+            identity=models.identity(together.model),
             question=plan.question_trained_with(together.adapters[0]),
             configs=paths.adapters(together.adapters, "adapter_config.json"),
             # lie beside their configurations

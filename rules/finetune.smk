@@ -14,7 +14,7 @@ for together in plan.trained_together:
             f"train_adapter__{together.first}"
         input:
             base=model_folder(together.model),
-            identity=plan.identity(together.model),
+            identity=models.identity(together.model),
             question=plan.question_trained_with(together.adapters[0]),
             shards=AUDIO,
             features=plan.features_of(together.adapters[0], "factorial"),

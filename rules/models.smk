@@ -68,9 +68,9 @@ rule train_projector:
         gpu=1,
     params:
         code=code("train_projector.py"),
-        encoder=lambda wildcards: plan.half(wildcards.model, "encoder"),
-        language_model=lambda wildcards: plan.half(wildcards.model, "language_model"),
-        settings=lambda wildcards: as_json_of(plan.projector_training(wildcards.model)),
+        encoder=lambda wildcards: models.half(wildcards.model, "encoder"),
+        language_model=lambda wildcards: models.half(wildcards.model, "language_model"),
+        settings=lambda wildcards: as_json_of(models.projector_training(wildcards.model)),
         window_ms=config["stimuli"]["window_ms"],
         seed=config["seed"],
     message:
@@ -92,7 +92,7 @@ rule assemble_base:
     input:
         # read through the options --encoder and --language-model
         halves=files_of_halves,
-        projectors=lambda wildcards: plan.projectors(wildcards.model),
+        projectors=lambda wildcards: models.projectors(wildcards.model),
     output:
         folder=directory("data/models/assembled/{model}"),
     log:
@@ -106,9 +106,9 @@ rule assemble_base:
         runtime=30,
     params:
         code=code("assemble_base.py"),
-        encoder=lambda wildcards: plan.half(wildcards.model, "encoder"),
-        language_model=lambda wildcards: plan.half(wildcards.model, "language_model"),
-        rank=lambda wildcards: plan.projector_training(wildcards.model)["rank"],
+        encoder=lambda wildcards: models.half(wildcards.model, "encoder"),
+        language_model=lambda wildcards: models.half(wildcards.model, "language_model"),
+        rank=lambda wildcards: models.projector_training(wildcards.model)["rank"],
     message:
         "Joining an encoder and a language model"
     shell:
@@ -137,7 +137,7 @@ rule fetch_model:
         runtime=720,
     params:
         code=code("fetch_model.py"),
-        source=lambda wildcards: plan.hub_source(wildcards.checkpoint),
+        source=lambda wildcards: models.hub_source(wildcards.checkpoint),
     message:
         "Fetching {params.source[repository]}"
     shell:
@@ -166,8 +166,8 @@ rule identify_model:
         runtime=60,
     params:
         code=code("identify_model.py"),
-        folder=lambda wildcards: plan.model_folder(wildcards.checkpoint),
-        name=lambda wildcards: plan.model_name(wildcards.checkpoint),
+        folder=lambda wildcards: models.folder(wildcards.checkpoint),
+        name=lambda wildcards: models.name(wildcards.checkpoint),
     message:
         "Identifying {wildcards.checkpoint}"
     shell:
@@ -201,7 +201,7 @@ rule check_model:
         memory=config["resources"]["memory"],
     params:
         code=code_for_model("check_model.py"),
-        name=lambda wildcards: plan.model_name(wildcards.model),
+        name=lambda wildcards: models.name(wildcards.model),
         quantisation=of_model("quantisation"),
     message:
         "Looking at {wildcards.model} before it is used: {log}"

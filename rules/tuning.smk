@@ -81,7 +81,7 @@ rule audit_tuning:
     params:
         code=code("audit_tuning.py"),
         models=plan.models,
-        declared=[plan.declared_name(model) for model in plan.models],
+        declared=[models.declared_name(model) for model in plan.models],
         systems=list(map(str, [*plan.detectors, *plan.probes])),
         searches=list(map(str, plan.searches))
         + [with_model(model, "chosen-question") for model in plan.models if plan.chosen_question(model)],

@@ -31,6 +31,7 @@ from earwitness.model.identity import identified
 from earwitness.model.projector import fitting_projector, provenance_of, put_projector, rank_of, save_projector
 from earwitness.model.projector_training import HeardStimuli, ProjectorSettings, train_projector
 from earwitness.model.tiny_base import QUESTIONS, build_processor
+from earwitness.plan.models import Models
 from earwitness.plan.study import Plan
 from earwitness.prompt_search.edits import PHRASES, Grammar
 from earwitness.runtime.saved_state import SavedState
@@ -379,10 +380,10 @@ MADE_WITH = {0: {}, 8: {"rank": 8, "steps": 3000, "learning_rate": 0.0007}}
 """Rank -> config models.NAME.projector of the projectors that come with Earwitness, as docs/middle_size.md has it."""
 
 
-@pytest.mark.parametrize("path", Plan(complete_config({"models": {"base": {"origin": "assembled"}}})).projectors("base"))
+@pytest.mark.parametrize("path", Models.of(Plan(complete_config({"models": {"base": {"origin": "assembled"}}}))).projectors("base"))
 def test_the_projector_that_comes_with_earwitness_is_what_its_command_would_make(path):
     provenance, rank = provenance_of(halves.Path(path)), rank_of(halves.Path(path))
     config = complete_config({"models": {"base": {"origin": "assembled", "projector": MADE_WITH[rank]}}})
     assert provenance["questions"] == projector_questions.questions_digest(rank)
-    settings = Plan(config).projector_training("base") | {"window_ms": config["stimuli"]["window_ms"], "seed": 20260101}
+    settings = Models.of(Plan(config)).projector_training("base") | {"window_ms": config["stimuli"]["window_ms"], "seed": 20260101}
     assert {"rank": 0} | json.loads(provenance["settings"]) == settings

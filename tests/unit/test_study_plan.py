@@ -12,6 +12,7 @@ from earwitness.config import complete_config
 from earwitness.core.errors import InputError
 from earwitness.model.finetuning import optimiser_steps
 from earwitness.plan import paths
+from earwitness.plan.models import Models
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import Plan, adapters_of, expected_verdict
 from earwitness.plan.values import Search
@@ -287,9 +288,11 @@ def test_the_configured_question_stays_where_no_search_is_to_be_used():
 def test_only_opro_needs_a_writer():
     hub = plan_of(prompt_search={"proposers": ["opro"], "opro": {"quantisation": "nf4"}})
     disk = plan_of(prompt_search={"proposers": ["opro"], "opro": {"origin": "path", "path": "writers/small"}})
-    assert (hub.writer_folder("opro"), hub.writer_quantisation("opro")) == (["data/models/hub/proposer"], "nf4")
-    assert disk.writer_folder("opro") == ["writers/small"]
-    assert (hub.writer_folder("edits"), hub.writer_quantisation("edits")) == ([], "none")
+    assert (Models.of(hub).folder("proposer"), hub.writer_quantisation("opro")) == ("data/models/hub/proposer", "nf4")
+    assert Models.of(disk).on_disk == {"proposer": "writers/small"}
+    assert hub.writer_quantisation("edits") == "none"
+    edits = plan_of(prompt_search={"proposers": ["edits"], "opro": {"origin": "path", "path": "writers/small"}})
+    assert Models.of(edits).on_disk == {}
 
 
 def test_an_adapter_that_changes_the_audio_tower_hears_audio_and_any_other_hears_features():
@@ -345,17 +348,17 @@ def test_the_baseline_has_its_levels_from_the_factorial_set_and_its_conditions_o
     ],
 )
 def test_the_base_model_is_where_its_origin_says(model, folder, name, tiny):
-    plan = plan_of(models={"base": model})
-    assert plan.model_folder("base") == folder
-    assert (plan.model_name("base")[0], plan.terms("base")["tiny"]) == (name, tiny)
+    models = Models.of(plan_of(models={"base": model}))
+    assert models.folder("base") == folder
+    assert (models.name("base")[0], models.terms("base")["tiny"]) == (name, tiny)
 
 
 def test_a_fetched_model_is_the_one_of_its_own_section():
     base = {"origin": "hub", "repository": "one/base", "revision": "a" * 40, "encoder": {"repository": "three/ear", "revision": "c" * 40}}
-    plan = plan_of(models={"base": base}, prompt_search={"opro": {"repository": "two/writer", "revision": "b" * 40}})
-    assert plan.hub_source("base-encoder") == {"section": "models.base.encoder", "repository": "three/ear", "revision": "c" * 40}
-    assert plan.hub_source("base") == {"section": "models.base", "repository": "one/base", "revision": "a" * 40}
-    assert plan.hub_source("proposer") == {"section": "prompt_search.opro", "repository": "two/writer", "revision": "b" * 40}
+    models = Models.of(plan_of(models={"base": base}, prompt_search={"opro": {"repository": "two/writer", "revision": "b" * 40}}))
+    assert models.hub_source("base-encoder") == {"section": "models.base.encoder", "repository": "three/ear", "revision": "c" * 40}
+    assert models.hub_source("base") == {"section": "models.base", "repository": "one/base", "revision": "a" * 40}
+    assert models.hub_source("proposer") == {"section": "prompt_search.opro", "repository": "two/writer", "revision": "b" * 40}
 
 
 def test_nothing_is_handed_over_where_nothing_trained_honestly():
@@ -441,16 +444,16 @@ def test_ties_are_tables_that_the_study_does_not_make_itself(tmp_path, monkeypat
     ],
 )
 def test_what_is_known_of_one_bases_training_is_not_told_of_another(model, name):
-    assert plan_of(models={"base": model}).declared_name("base") == name
+    assert Models.of(plan_of(models={"base": model})).declared_name("base") == name
 
 
 def test_an_assembled_base_is_named_and_licensed_by_its_halves():
-    plan = plan_of(models={"base": {"origin": "assembled"}})
-    assert plan.model_name("base") == ["the encoder of Whisper tiny.en with SmolLM2-135M-Instruct"]
-    assert "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct)" in plan.terms("base")["licence"]
-    assert plan.declared_name("base") == "assembled base"
+    models = Models.of(plan_of(models={"base": {"origin": "assembled"}}))
+    assert models.name("base") == ["the encoder of Whisper tiny.en with SmolLM2-135M-Instruct"]
+    assert "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct)" in models.terms("base")["licence"]
+    assert models.declared_name("base") == "assembled base"
     hub = {"origin": "hub", "repository": "owner/name", "revision": "abc"}
-    other = plan_of(models={"base": {"origin": "assembled", "encoder": hub, "licence": "MIT and others"}})
-    assert other.model_name("base") == ["owner/name at abc with SmolLM2-135M-Instruct"]
+    other = Models.of(plan_of(models={"base": {"origin": "assembled", "encoder": hub, "licence": "MIT and others"}}))
+    assert other.name("base") == ["owner/name at abc with SmolLM2-135M-Instruct"]
     assert other.terms("base")["licence"] == "MIT and others"
     assert other.folders_of_halves("base") == ["data/models/hub/base-encoder"]

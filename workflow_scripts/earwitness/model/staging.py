@@ -17,6 +17,7 @@ from earwitness.core.files import write_json
 from earwitness.corpora.downloads import Archive
 from earwitness.model.checkpoint import json_object_in
 from earwitness.model.hub import MANIFEST, SPARE_BYTES, listed
+from earwitness.plan.models import Models
 from earwitness.plan.study import Plan
 from earwitness.runtime.transfer import Patience, RemoteFile, checksum_of, fetch, length_of
 
@@ -43,9 +44,9 @@ def files_to_fetch(config: Mapping[str, Any]) -> list[StagedFile]:
         if source["origin"] == "download":
             archives = [Archive(**archive) for archive in source["archives"]]
             files += [StagedFile(archive.name, archive.url, archive.checksum, length_of(archive.url), source["licence"]) for archive in archives]
-    plan = Plan(dict(config))
-    for model in plan.models_from_hub:
-        source = plan.hub_source(model)
+    models = Models.of(Plan(dict(config)))
+    for model in models.from_hub:
+        source = models.hub_source(model)
         repository, revision = source["repository"], source["revision"]
         commit, held = listed(repository, revision, source["section"])
         licence = config["models"][model]["licence"] if model in config["models"] else f"see https://huggingface.co/{repository}"

@@ -9,28 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from earwitness.audio.noise_names import RECORDED_NOISES
-from earwitness.config import HALVES
 from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
 from earwitness.plan.values import AdapterGroup, Experiment, Search
 from earwitness.systems import BY_ROW, BY_SOURCE, COMBINATIONS, HONEST_SPLIT, PROBES, TOWER_PROBE, UNNAMED_MODEL, System, is_fold, leaks
 
-SHIPPED_PROJECTORS = Path("workflow_scripts/earwitness/model/projectors")
-"""Folder of the projectors that come with Earwitness."""
-
 STIMULUS_SETS = {"factorial": "stimuli", "baseline": "baseline"}
 """Set of stimuli -> its section of the configuration."""
 
 ROLES = {"factorial": STUDY, "baseline": BASELINE}
 """Set of stimuli -> roles of the data sets that it is drawn from."""
-
-PROPOSER = "proposer"
-"""What files call the language model that proposes questions; no model under study has this name."""
-
-PACKAGED_HALVES = {"encoder": "the encoder of Whisper tiny.en", "language_model": "SmolLM2-135M-Instruct"}
-
-LICENCES_OF_PACKAGES = "MIT (Whisper tiny.en), Apache 2.0 (SmolLM2-135M-Instruct) and MIT (the projector, made by Earwitness)"
 
 STUDY_FIGURES = ["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
 MODEL_FIGURES = ["models"]
@@ -323,11 +312,6 @@ class Plan:
         sizes = ("iterations", "candidates", "stimuli", "development_stimuli", "finalists", "most_characters")
         return {key: self.config["prompt_search"][key] for key in sizes}
 
-    def writer_folder(self, proposer: str) -> list[str]:
-        """The folder of the language model that a proposer asks; none for proposers without one."""
-        settings = self.config["prompt_search"]["opro"]
-        return [settings["path"] if settings["origin"] == "path" else f"data/models/hub/{PROPOSER}"] * (proposer == "opro")
-
     def writer_quantisation(self, proposer: str) -> str:
         """How that model is quantised; "none" too for proposers without one."""
         return self.config["prompt_search"]["opro"]["quantisation"] if proposer == "opro" else "none"
@@ -358,110 +342,12 @@ class Plan:
         recipe = self.recipe_of(system)
         return {} if recipe is None else {key: recipe[key] for key in ("normalisation", "level_dbfs")}
 
-    def _folder(self, model: str) -> str:
-        settings = self.config["models"][model]
-        return settings["path"] if settings["origin"] == "path" else f"data/models/{settings['origin']}/{model}"
-
-    def identity(self, model: str) -> str:
-        """What tells jobs that load a model which it is: of any but a tiny one, only where its preflight let it pass."""
-        return paths.model_identity(model) if self.config["models"][model]["origin"] == "tiny" else paths.checked_identity(model)
-
     def training_rows(self, model: str) -> int:
         """Rows that a model's adapters of all enabled experiments are shown in training; of recipes in epochs, as if they had the rows of the
         split by row, since no split is made yet."""
         recipes = [self.config["finetuning"]["recipes"][adapter.name] for adapter in self.of(model, self.adapters)]
         drawn = self.config["splits"]["row_random"]["stimuli"]
         return sum(round(recipe["epochs"] * drawn) if recipe["epochs"] else recipe["steps"] * recipe["batch_size"] for recipe in recipes)
-
-    def half(self, model: str, half: str) -> str:
-        """Where a half of an assembled model comes from: a folder, or "package" for an installed one."""
-        settings = self.config["models"][model][half]
-        return {"package": "package", "hub": f"data/models/hub/{model}-{half}"}.get(settings["origin"], settings["path"])
-
-    def folders_of_halves(self, model: str) -> list[str]:
-        """The folders that the halves of an assembled model are read from; the installed packages have none here."""
-        return [self.half(model, half) for half in HALVES if self.half(model, half) != "package"]
-
-    @property
-    def halves_on_disk(self) -> list[str]:
-        """Those of these folders, of all models, that are the user's own."""
-        assembled = [(model, settings) for model, settings in self.config["models"].items() if settings["origin"] == "assembled"]
-        return [self.half(model, half) for model, settings in assembled for half in HALVES if settings[half]["origin"] == "path"]
-
-    def projectors(self, model: str) -> list[str]:
-        """The projectors among which that of a model's two halves is: the one that is trained here, or those that come with Earwitness."""
-        trained = self.config["models"][model]["projector"]["origin"] == "trained"
-        return [f"data/models/{model}.projector.safetensors"] if trained else sorted(map(str, SHIPPED_PROJECTORS.glob("*.safetensors")))
-
-    def projector_training(self, model: str) -> dict[str, Any]:
-        """How a model's projector is trained."""
-        return {key: value for key, value in self.config["models"][model]["projector"].items() if key != "origin"}
-
-    def terms(self, model: str) -> dict[str, Any]:
-        """What the model card says of a model: its licence, and whether it is the tiny one."""
-        settings = self.config["models"][model]
-        licence = "MIT, made by Earwitness" if settings["origin"] == "tiny" else settings["licence"]
-        if settings["origin"] == "assembled" and not self.folders_of_halves(model):
-            licence = LICENCES_OF_PACKAGES
-        return {"licence": licence, "tiny": settings["origin"] == "tiny"}
-
-    def declared_name(self, model: str) -> str:
-        """The name under which config/pretraining_corpora.csv tells what a model was trained on."""
-        settings = self.config["models"][model]
-        if settings["origin"] in ("tiny", "assembled"):
-            return f"{settings['origin']} base"
-        name = settings["repository"] if settings["origin"] == "hub" else Path(settings["path"]).name
-        return "Qwen2-Audio" if "qwen2-audio" in name.lower() else name
-
-    def model_folder(self, model: str) -> str:
-        """Where a model is, or will be: one under study, or the proposer."""
-        return self.writer_folder("opro")[0] if model == PROPOSER else self._folder(model)
-
-    @property
-    def models_on_disk(self) -> dict[str, str]:
-        """The models that are neither made nor fetched here, and their folders."""
-        used = [*self.models, *[PROPOSER] * any(search.proposer == "opro" for search in self.searches)]
-        return {model: self.model_folder(model) for model in used if self._section_of(model)["origin"] == "path"}
-
-    @property
-    def models_from_hub(self) -> list[str]:
-        """Those of `fetchable` that this study fetches."""
-        assembled = [model for model, settings in self.config["models"].items() if settings["origin"] == "assembled"]
-        halves = [f"{model}-{half}" for model in assembled for half in HALVES]
-        used = [*self.models, *halves, *[PROPOSER] * any(search.proposer == "opro" for search in self.searches)]
-        return [model for model in used if self._section_of(model)["origin"] == "hub"]
-
-    def model_name(self, model: str) -> list[str]:
-        """What people know a model by: its repository and revision on the hub, the halves that it is joined of, or its folder, of which
-        only the last part means something elsewhere where it is named from the root of this machine."""
-        section = self._section_of(model)
-        if section["origin"] == "hub":
-            return [section["repository"], section["revision"]]
-        if section["origin"] == "assembled":
-            return [" with ".join(self._name_of_half(section[half], half) for half in HALVES)]
-        return [_name_of_folder(self.model_folder(model))]
-
-    def _name_of_half(self, settings: dict[str, Any], half: str) -> str:
-        names = {"package": PACKAGED_HALVES[half], "hub": f"{settings['repository']} at {settings['revision']}"}
-        return names[settings["origin"]] if settings["origin"] in names else _name_of_folder(settings["path"])
-
-    @property
-    def fetchable(self) -> list[str]:
-        """What may be fetched from the hub: models under study, halves of assembled ones, and the proposer."""
-        return [*self.models, *(f"{model}-{half}" for model in self.models for half in HALVES), PROPOSER]
-
-    def hub_source(self, fetched: str) -> dict[str, str]:
-        """Section of the configuration, repository and revision of one of `fetchable`."""
-        section = self._section_of(fetched)
-        where = "prompt_search.opro" if fetched == PROPOSER else "models." + fetched.replace("-", ".")
-        return {"section": where, "repository": section["repository"], "revision": section["revision"]}
-
-    def _section_of(self, fetched: str) -> dict[str, Any]:
-        if fetched == PROPOSER:
-            return self.config["prompt_search"]["opro"]
-        model, _, half = fetched.partition("-")
-        settings = self.config["models"][model]
-        return settings[half] if half else settings
 
     def corpus_size(self, corpus: str) -> dict[str, int]:
         """How many speakers and sounds an embedded corpus has: study, base or baseline."""
@@ -508,7 +394,3 @@ class Plan:
 def expected_verdict(split: str) -> str:
     """What the audit of a split must say for training to go on: those by row must fail."""
     return "fail" if leaks(split) else "pass"
-
-
-def _name_of_folder(folder: str) -> str:
-    return Path(folder).name if Path(folder).is_absolute() else folder
