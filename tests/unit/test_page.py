@@ -469,10 +469,9 @@ def test_every_figure_and_table_links_to_its_data_rule_and_script():
         assert re.search(rf"^rule {name}:", (ROOT / f"rules/{file}.smk").read_text(encoding="utf-8"), re.MULTILINE), name
 
 
-def test_a_verdict_says_whether_its_contrast_was_declared_beforehand_and_whose_interval_stands_beside_it():
+def test_a_verdict_says_whether_its_contrast_was_declared_beforehand():
     text = page(comparisons=examples.comparisons("inconclusive")).text
     assert len(re.findall(r"not settled\s*primary", text)) == 1, "the one pair of the example"
-    assert "every interval belongs to its verdict" in text
 
 
 def test_one_clip_is_heard_at_every_duration_and_snr_with_every_systems_answer():
