@@ -161,22 +161,38 @@ def _is_number(text: str) -> bool:
 
 
 def _check_across(config: dict[str, Any]) -> None:
-    sources, stimuli, baseline, splits = (config[section] for section in ("sources", "stimuli", "baseline", "splits"))
-    for name, source in sources.items():
+    """Raise InputError where keys of a configuration that fits its schema do not go together."""
+    for name, source in config["sources"].items():
         _check_source(name, source)
-    used = {name: source["role"] for name, source in sources.items() if source["origin"] != "none"}
-    if not set(used.values()) & {"study", "both"}:
+    roles = {name: source["role"] for name, source in config["sources"].items() if source["origin"] != "none"}
+    _check_roles(roles)
+    _check_models(config["models"])
+    _check_prompts(config, roles)
+    _check_stimuli(config, roles)
+    splits = config["splits"]
+    if splits["dev_fraction"] + splits["test_fraction"] >= 1:
+        raise InputError("config: splits: dev_fraction + test_fraction leave nothing to train on; hint: keep their sum below 1")
+    _check_training(config["finetuning"])
+
+
+def _check_roles(roles: dict[str, str]) -> None:
+    if not set(roles.values()) & {"study", "both"}:
         raise InputError("config: sources: no data set has the role study; hint: set the origin of one, or its role")
-    if len(noises := [name for name, role in used.items() if role == "noise"]) > 1:
+    if len(noises := [name for name, role in roles.items() if role == "noise"]) > 1:
         raise InputError(f"config: sources.{noises[1]}.role = noise: so is {noises[0]}'s; hint: put the recordings below one folder")
-    measured = bool(set(used.values()) & {"baseline", "both"})
-    if not config["models"]:
+
+
+def _check_models(models: dict[str, Any]) -> None:
+    if not models:
         raise InputError("config: models: every origin is none; hint: set the origin of one")
-    for name, model in config["models"].items():
+    for name, model in models.items():
         if model["origin"] == "path" and not model["path"]:
             raise InputError(f"config: models.{name}.path is not set: its origin is path; hint: name the folder of a model")
         if model["origin"] == "assembled":
             _check_halves(name, model)
+
+
+def _check_prompts(config: dict[str, Any], roles: dict[str, str]) -> None:
     prompt = config["prompt"]
     if prompt["template"] is not None and (fault := template_fault(prompt["template"], prompt["question"], prompt["answer_format"])):
         raise InputError(f'config: prompt.template = {_short(prompt["template"])}: {fault}; hint: "{{question}}" asks the question as it stands')
@@ -192,11 +208,16 @@ def _check_across(config: dict[str, Any]) -> None:
     chosen = prompt_search["use_question_of"]
     if chosen != "none" and (chosen not in prompt_search["proposers"] or "base" not in prompt_search["systems"]):
         raise InputError(f"config: prompt_search.use_question_of = {chosen}: no such search; hint: add {chosen} to proposers, and base to systems")
-    if chosen != "none" and (heard := [name for name, role in used.items() if role == "both"]):
+    if chosen != "none" and (heard := [name for name, role in roles.items() if role == "both"]):
         raise InputError(
             f"config: prompt_search.use_question_of = {chosen}: questions are searched on {heard[0]}, which the baseline measures too (role both); "
             "hint: give it one of the two roles, or use none"
         )
+
+
+def _check_stimuli(config: dict[str, Any], roles: dict[str, str]) -> None:
+    stimuli, baseline = config["stimuli"], config["baseline"]
+    measured = bool(set(roles.values()) & {"baseline", "both"})
     clip_s = config["clips"]["duration_s"]
     longest = max(stimuli["durations_ms"])
     if measured:
@@ -206,21 +227,22 @@ def _check_across(config: dict[str, Any]) -> None:
     if longest > 1000 * clip_s:
         raise InputError(f"config: clips.duration_s = {clip_s}: shorter than the longest stimulus; hint: at least {longest / 1000}")
     for section, where in ((stimuli, "stimuli"), *[(baseline, "baseline")] * measured):
-        if section["noise"] in RECORDED_NOISES and not noises:
+        if section["noise"] in RECORDED_NOISES and "noise" not in roles.values():
             raise InputError(
                 f"config: sources: no data set has the role noise, but {where}.noise is {section['noise']}; "
                 "hint: add one, as in {traffic: {origin: folder, path: noises, role: noise}}"
             )
-    if splits["dev_fraction"] + splits["test_fraction"] >= 1:
-        raise InputError("config: splits: dev_fraction + test_fraction leave nothing to train on; hint: keep their sum below 1")
-    recipes = config["finetuning"]["recipes"]
+
+
+def _check_training(finetuning: dict[str, Any]) -> None:
+    recipes = finetuning["recipes"]
     for name, recipe in recipes.items():
         if recipe["scope"] == "language_model" and recipe["normalisation"] != "stimuli":
             raise InputError(
                 f"config: finetuning.recipes.{name}.normalisation = {_short(recipe['normalisation'])}: scope language_model hears audio that "
                 "was encoded once, as it was made; hint: set it to stimuli, or scope to published"
             )
-    experiments = config["finetuning"]["experiments"]
+    experiments = finetuning["experiments"]
     if not experiments["main"]["enabled"]:
         raise InputError("config: finetuning.experiments.main.enabled = false: its adapters are what the report compares; hint: name other recipes")
     for name, experiment in experiments.items():
