@@ -8,16 +8,21 @@ audit of what is proposed; report.md. Exit code 0: what is proposed passes; 1: b
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic_folder, write_json
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
+from earwitness.leakage.audit_input import Audited
 from earwitness.leakage.certificate import load_certificate, printable
 from earwitness.leakage.manifests import WHOLE
-from earwitness.leakage.proposal import propose
+from earwitness.leakage.proposal import Proposal, propose
 from earwitness.leakage.proposal_files import proposal_report, write_manifests, write_split, write_tables
 from earwitness.leakage.verdict import parts_of, verdict
 from earwitness.splits.components import read_ties
@@ -55,8 +60,8 @@ examples:
 """
 
 
-@one_line_errors
-def main() -> None:
+def arguments() -> argparse.Namespace:
+    """What the command line asks for; raises InputError where options do not go together."""
     parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_audit_arguments(parser)
     parser.add_argument("--certificate", type=Path, help="the certificate of the split's audit (JSON); with --evidence, saves an audit")
@@ -77,37 +82,40 @@ def main() -> None:
     args = parser.parse_args()
     if (args.certificate is None) != (args.evidence is None):
         raise InputError("--certificate and --evidence go together; give both, or none to audit anew")
+    if args.shares and abs(sum(dict(args.shares).values()) - 1) > 1e-6:
+        raise InputError(f"--shares: add up to {sum(dict(args.shares).values()):g}; give shares of all parts that add up to 1")
+    return args
 
-    shares, sources = None, None
-    if args.shares:
-        shares = {(part, label): share for part, share in args.shares for label in LABELS}
-        if abs(sum(dict(args.shares).values()) - 1) > 1e-6:
-            raise InputError(f"--shares: add up to {sum(dict(args.shares).values()):g}; give shares of all parts that add up to 1")
-    if args.sources:
-        sources = {(part, label): n for part, numbers in args.sources for label, n in zip(LABELS, numbers, strict=True)}
 
-    with audited_from(args, undivided=True) as (audited, _):
-        evidence = None
-        if args.certificate is not None:
-            certificate = load_certificate(args.certificate)
-            if certificate["subject"] != audited.subject:
-                raise InputError(f"{args.certificate}: is about other data; give the certificate of this split, or none")
-            evidence = read_table(args.evidence, EVIDENCE)
-        if sources is not None:
-            there = audited.data.stimuli.groupby("label").source_id.nunique()
-            for label in LABELS:
-                if (asked := sum(n for (_, of), n in sources.items() if of == label)) != there.get(label, 0):
-                    raise InputError(
-                        f"--sources: {asked} sources of {label} are asked for, there are {there.get(label, 0)}; every source is in one part"
-                    )
-            shares = {(part, label): n / there[label] for (part, label), n in sources.items()}
-        if drawn := bool((audited.data.stimuli.part == WHOLE).any()):
-            shares = shares or {(part, label): share for part, share in DEFAULT_SHARES.items() for label in LABELS}
-            stimuli = audited.data.stimuli
-            audited = replace(audited, data=replace(audited.data, stimuli=stimuli.assign(part=drawn_parts(stimuli, shares, args.seed))))
-        ties = read_ties(args.ties, [*audited.data.recordings.source_id, *audited.data.stimuli.source_id])
-        proposal = propose(audited, evidence, shares, sources, args.seed, ties)
-        before = parts_of(audited.data.stimuli)
+def given_evidence(args: argparse.Namespace, audited: Audited) -> pd.DataFrame | None:
+    """The evidence of an audit that was made before; None where the split is to be audited anew. Raises InputError where it is of other data."""
+    if args.certificate is None:
+        return None
+    if load_certificate(args.certificate)["subject"] != audited.subject:
+        raise InputError(f"{args.certificate}: is about other data; give the certificate of this split, or none")
+    return read_table(args.evidence, EVIDENCE)
+
+
+def sources_and_shares(
+    args: argparse.Namespace, stimuli: pd.DataFrame
+) -> tuple[dict[tuple[str, str], int] | None, dict[tuple[str, str], float] | None]:
+    """Sources, and shares, that each part is to have of each class, by (part, label); None where nothing asks for them.
+
+    Raises InputError where not all sources are asked for, or more than there are.
+    """
+    if args.sources is None:
+        shares = args.shares or [*DEFAULT_SHARES.items()] * bool((stimuli.part == WHOLE).any())
+        return None, {(part, label): share for part, share in shares for label in LABELS} or None
+    sources = {(part, label): n for part, numbers in args.sources for label, n in zip(LABELS, numbers, strict=True)}
+    there = stimuli.groupby("label").source_id.nunique()
+    for label in LABELS:
+        if (asked := sum(n for (_, of), n in sources.items() if of == label)) != there.get(label, 0):
+            raise InputError(f"--sources: {asked} sources of {label} are asked for, there are {there.get(label, 0)}; every source is in one part")
+    return sources, {(part, label): n / there[label] for (part, label), n in sources.items()}
+
+
+def write_proposal(args: argparse.Namespace, proposal: Proposal, before: Mapping[str, Mapping[str, int]], drawn: bool) -> dict[str, Any]:
+    """Write the folder, audit included, and return the certificate; before, drawn: as `proposal_report` takes them."""
     with atomic_folder(args.out) as folder:
         if args.split is None:
             manifests = {part: getattr(args, part) for part in ("train", "dev", "test", "manifest") if getattr(args, part) is not None}
@@ -120,6 +128,22 @@ def main() -> None:
         write_json(folder / "certificate.json", certificate)
         write_table(folder / "evidence.csv", evidence, EVIDENCE)
         (folder / "report.md").write_text(proposal_report(before, drawn, proposal, certificate), encoding="utf-8")
+    return certificate
+
+
+@one_line_errors
+def main() -> None:
+    args = arguments()
+    with audited_from(args, undivided=True) as (audited, _):
+        evidence = given_evidence(args, audited)
+        stimuli = audited.data.stimuli
+        sources, shares = sources_and_shares(args, stimuli)
+        if drawn := bool((stimuli.part == WHOLE).any()):
+            audited = replace(audited, data=replace(audited.data, stimuli=stimuli.assign(part=drawn_parts(stimuli, shares or {}, args.seed))))
+        ties = read_ties(args.ties, [*audited.data.recordings.source_id, *stimuli.source_id])
+        proposal = propose(audited, evidence, shares, sources, args.seed, ties)
+        before = parts_of(audited.data.stimuli)
+    certificate = write_proposal(args, proposal, before, drawn)
     seconds = proposal.moves.seconds.sum()
     moved = f"{len(proposal.moves)} items of {proposal.moves.source.nunique()} sources moved ({seconds:.1f} s)"
     parts = "; ".join(f"{part} {n['speech_sources']}+{n['nonspeech_sources']}" for part, n in certificate["parts"].items())
