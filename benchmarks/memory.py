@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from engine import PROMPT, release, row, seconds, stimuli, table, train
 
+from earwitness.core.errors import InputError
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.loading import Memory, load_model
@@ -27,17 +28,20 @@ def measure(base: ModelFolder, gib: float, memory: Memory, steps: int, count: in
     torch.cuda.reset_peak_memory_stats()
     try:
         loaded = load_model(base, "nf4", memory=memory)
-    except Exception as error:
-        return row(gib, memory, type(error).__name__, "", "", "")
+    except (torch.OutOfMemoryError, InputError):
+        return row(gib, memory, "does not fit", "", "", "")
     linear = [type(module).__name__ for module in loaded.language_model.modules() if isinstance(module, torch.nn.Linear)]
     batches = Batches(None, loaded.device, memory)
     scorer, waveforms = Scorer(loaded, [tokenise(loaded, PROMPT)]), stimuli(count, 1.0)
     torch.use_deterministic_algorithms(False)
     asking = min(seconds(lambda: batches.run(lambda batch: scorer(encode_waveforms(loaded, batch)), waveforms), 2)) / count
     compute_deterministically()
-    times, *_ = train(loaded, "published", memory, steps)
+    try:
+        training: float | str = float(np.median(train(loaded, "published", memory, steps)[0]))
+    except InputError:
+        training = "does not fit"
     held = f"{linear.count('Linear')} of {len(linear)} layers unpacked"
-    row(gib, memory, held, 1000 * asking, float(np.median(times)), torch.cuda.max_memory_reserved() / 2**30)
+    row(gib, memory, held, 1000 * asking, training, torch.cuda.max_memory_reserved() / 2**30)
 
 
 def main() -> None:

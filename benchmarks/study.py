@@ -66,13 +66,14 @@ def stand_in(folder: Path, part: str, size: str, ranks: Path | None) -> None:
     print(f"{part} made in {time.time() - started:.0f} s", flush=True)
 
 
-def run(settings: Path, cores: str, targets: list[str], limit: float | None) -> tuple[float, list[Sample]]:
-    """Seconds of the whole run, and what the GPU did; a run that takes longer than `limit` is interrupted."""
+def run(settings: Path, cores: str, jobs_per_gpu: int, targets: list[str], limit: float | None) -> tuple[float, list[Sample]]:
+    """Seconds of the whole run on one GPU, and what that did; a run that takes longer than `limit` is interrupted."""
     config = [str(ROOT / "benchmarks/published_sizes.yaml"), str(settings)]
-    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--resources", "gpu=1", "--quiet", "rules", "--rerun-incomplete"]
+    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--resources", f"gpu={jobs_per_gpu}", "--quiet", "rules", "--rerun-incomplete"]
+    environment = os.environ | {"EARWITNESS_JOBS_PER_GPU": str(jobs_per_gpu)}
     with gpu_samples() as samples:
         started = time.time()
-        process = subprocess.Popen([*command, "--configfile", *config, "--", *targets], cwd=ROOT, start_new_session=True)
+        process = subprocess.Popen([*command, "--configfile", *config, "--", *targets], cwd=ROOT, env=environment, start_new_session=True)
         try:
             process.wait(limit)
         except subprocess.TimeoutExpired:
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--size", choices=["full", "small"], default="full", help="small: a few million weights, to see on a CPU that it runs")
     parser.add_argument("--ranks", type=Path, help="see make_stand_in.py")
     parser.add_argument("--cores", default="all")
+    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="how many jobs may hold the GPU at the same time")
     parser.add_argument("--limit", type=float, help="seconds after which the run is interrupted")
     parser.add_argument("--targets", nargs="*", default=[], help="of Snakemake; without any, the whole study")
     args = parser.parse_args()
@@ -128,7 +130,7 @@ def main() -> None:
         )
     )
     started = time.time()
-    elapsed, samples = run(settings, args.cores, args.targets, args.limit)
+    elapsed, samples = run(settings, args.cores, args.jobs_per_gpu, args.targets, args.limit)
     print(f"\nThe study took {elapsed:.0f} s.")
     if samples:
         print(

@@ -37,6 +37,8 @@ rule search_prompts:
         "results/logs/search_prompts/{system}-{proposer}-seed-{seed}.log",
     benchmark:
         "results/benchmarks/search_prompts/{system}-{proposer}-seed-{seed}.tsv"
+    # The longest job at full size, and the report waits for what is asked with its question: it starts before trainings do.
+    priority: 1
     conda:
         "../envs/gpu.yaml"
     threads: 1
