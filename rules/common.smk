@@ -19,9 +19,10 @@ from earwitness.corpora.noise_recordings import noise_recordings
 from earwitness.model.families.registry import files_of_other_families
 from earwitness.model.identity import half_files, model_files
 from earwitness.plan import paths
+from earwitness.plan.figure_names import BASELINE_FIGURES, PROMPT_FIGURES
 from earwitness.plan.models import Models
 from earwitness.plan.recordings import Recordings
-from earwitness.plan.study import BASELINE_FIGURES, PROMPT_FIGURES, Plan, expected_verdict
+from earwitness.plan.study import Plan, expected_verdict
 from earwitness.provenance.end_of_run import told_at_the_end
 from earwitness.provenance.run_log import errors_since, record_run
 from earwitness.provenance.watching import Watcher

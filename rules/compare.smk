@@ -176,7 +176,7 @@ rule measure_experiment:
         ),
         index="results/stimuli/factorial/index.parquet",
         splits=lambda wildcards: expand(
-            "results/splits/{split}.csv", split=sorted({"grouped", *plan.experiment(wildcards.experiment).splits})
+            "results/splits/{split}.csv", split=plan.experiment(wildcards.experiment).measured_splits
         ),
     output:
         experiment=report(
@@ -198,7 +198,7 @@ rule measure_experiment:
         runtime=60,
     params:
         code=code("measure_experiment.py"),
-        split_names=lambda wildcards: sorted({"grouped", *plan.experiment(wildcards.experiment).splits}),
+        split_names=lambda wildcards: plan.experiment(wildcards.experiment).measured_splits,
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring the recipes of experiment {wildcards.experiment}"
@@ -219,7 +219,7 @@ rule measure_draws:
         predictions=lambda wildcards: paths.predictions("factorial", plan.experiment(wildcards.experiment).adapters),
         index="results/stimuli/factorial/index.parquet",
         splits=lambda wildcards: expand(
-            "results/splits/{split}.csv", split=sorted({"grouped", *plan.experiment(wildcards.experiment).splits})
+            "results/splits/{split}.csv", split=plan.experiment(wildcards.experiment).measured_splits
         ),
     output:
         draws=report(
@@ -240,7 +240,7 @@ rule measure_draws:
         runtime=60,
     params:
         code=code("measure_draws.py"),
-        split_names=lambda wildcards: sorted({"grouped", *plan.experiment(wildcards.experiment).splits}),
+        split_names=lambda wildcards: plan.experiment(wildcards.experiment).measured_splits,
         confidence=config["statistics"]["confidence"],
     message:
         "Measuring the draws of experiment {wildcards.experiment}"

@@ -19,13 +19,13 @@ from earwitness.audio.io import decode_flac, encode_flac
 from earwitness.core.errors import InputError
 from earwitness.evaluation.claims import claims_table, load_claims
 from earwitness.model.families.registry import FAMILIES
+from earwitness.plan.figure_names import BASELINE_FIGURES, PROMPT_FIGURES, STUDY_FIGURES
 from earwitness.report.draws_text import DrawsSection
 from earwitness.report.experiment_text import ExperimentSection
 from earwitness.report.formats import chance, p_value, percent, percent_range, points
 from earwitness.report.listening import Answer, Cell, ListeningMatrix
 from earwitness.report.origins import RULE_FILES
 from earwitness.report.page import (
-    FIGURES,
     BaselineTables,
     ComparisonTables,
     Listening,
@@ -35,9 +35,7 @@ from earwitness.report.page import (
     SystemTables,
     render_page,
 )
-from earwitness.report.prompt_text import PROMPT_FIGURES
 from earwitness.report.summary import answer_sentences, audit_sentences, audit_warnings, kind_of_numbers
-from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES
 from earwitness.systems import System
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
 
@@ -100,7 +98,7 @@ def standard() -> Report:
     config = examples.config()
     return Report(
         title=config["report"]["title"],
-        figures=dict.fromkeys(FIGURES, SVG),
+        figures=dict.fromkeys(STUDY_FIGURES, SVG),
         experiments=[section()],
         certificates=[examples.certificate("row_random", ["v1", "v2"]), examples.certificate()],
         claims=claims_table(LEDGER, {"accuracy": examples.accuracy()}, False, 0.95),
@@ -141,8 +139,8 @@ def test_the_page_loads_nothing_from_elsewhere_and_shows_every_figure_and_sound(
     assert not re.search(r"@import|url\(", html)
     assert not [tag for tag, _ in parsed.tags if tag in ("script", "iframe", "object", "embed")]
     images = [values for tag, values in parsed.tags if tag == "img"]
-    assert len(images) == len(FIGURES) + 1 and all(values["alt"] for values in images)
-    assert {f"figure-{name}" for name in FIGURES} <= set(parsed.values("id"))
+    assert len(images) == len(STUDY_FIGURES) + 1 and all(values["alt"] for values in images)
+    assert {f"figure-{name}" for name in STUDY_FIGURES} <= set(parsed.values("id"))
     sounds = [values["src"] for tag, values in parsed.tags if tag == "audio"]
     assert decode_flac(base64.b64decode(sounds[0].removeprefix("data:audio/flac;base64,"))).shape == (160,)
 
@@ -358,14 +356,14 @@ def test_numbers_read_the_same_everywhere():
 
 def with_baseline(**changes):
     points, _, thresholds = psychometric_examples.study()
-    figures = dict.fromkeys([*FIGURES, *PSYCHOACOUSTIC_FIGURES], "<svg xmlns='http://www.w3.org/2000/svg'/>")
+    figures = dict.fromkeys([*STUDY_FIGURES, *BASELINE_FIGURES], "<svg xmlns='http://www.w3.org/2000/svg'/>")
     models = [pd.DataFrame(columns=list(schema.columns)) for schema in (MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS)]
     return page(**({"baseline": BaselineTables(thresholds, psychometric_examples.contrasts(), points, *models), "figures": figures} | changes))
 
 
 def test_with_the_baseline_the_page_shows_thresholds_with_their_status():
     parsed = with_baseline()
-    assert {"thresholds", *(f"figure-{name}" for name in PSYCHOACOUSTIC_FIGURES)} <= set(parsed.values("id"))
+    assert {"thresholds", *(f"figure-{name}" for name in BASELINE_FIGURES)} <= set(parsed.values("id"))
     text = parsed.text.replace("\N{NO-BREAK SPACE}", " ")
     assert "undecided: too few answers" in text and "< 20 ms" in text
     assert (
@@ -378,11 +376,11 @@ def test_with_the_baseline_the_page_shows_thresholds_with_their_status():
 def test_without_the_baseline_there_is_no_such_section_and_with_it_every_figure_is_needed():
     assert "thresholds" not in page().values("id")
     with pytest.raises(InputError, match=r"no figure duration_curves.svg; run plot_psychometrics"):
-        with_baseline(figures=dict.fromkeys(FIGURES, "<svg/>"))
+        with_baseline(figures=dict.fromkeys(STUDY_FIGURES, "<svg/>"))
 
 
 def test_a_prompt_search_is_shown_with_its_figures_and_its_questions_are_inert():
-    figures = dict.fromkeys([*FIGURES, *PROMPT_FIGURES], "<svg xmlns='http://www.w3.org/2000/svg'/>")
+    figures = dict.fromkeys([*STUDY_FIGURES, *PROMPT_FIGURES], "<svg xmlns='http://www.w3.org/2000/svg'/>")
     parsed = page(prompts=prompt_examples.gains(hostile=examples.HOSTILE), figures=figures)
     assert {"prompts", *(f"figure-{name}" for name in PROMPT_FIGURES)} <= set(parsed.values("id"))
     assert "which covers zero" in parsed.text and examples.HOSTILE in parsed.text
@@ -431,7 +429,7 @@ def test_an_experiment_without_folds_or_curve_says_nothing_of_them():
 @functools.cache
 def everything() -> Page:
     """A page with all that there can be."""
-    figures = dict.fromkeys([*FIGURES, *PROMPT_FIGURES, *PSYCHOACOUSTIC_FIGURES], SVG)
+    figures = dict.fromkeys([*STUDY_FIGURES, *PROMPT_FIGURES, *BASELINE_FIGURES], SVG)
     draws = DrawsSection("redrawn", drawn_by_hand(), SVG)
     return with_baseline(figures=figures, prompts=prompt_examples.gains(), draws=[draws], experiments=[section(), section("ablations", RECIPES)])
 

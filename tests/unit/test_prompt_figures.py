@@ -4,8 +4,9 @@ import numpy as np
 import prompt_examples as examples
 import pytest
 
+from earwitness.plan.figure_names import PROMPT_FIGURES
 from earwitness.report.prompt_figures import FIGURES, PromptTables, draw_gains, draw_progress, proposers
-from earwitness.report.prompt_text import PROMPT_FIGURES, prompt_rows, prompt_sentences
+from earwitness.report.prompt_text import prompt_rows, prompt_sentences
 from earwitness.report.style import figure_style
 
 BASE, BOTH = ("base",), ("base", "attention-grouped-seed-42")

@@ -149,6 +149,7 @@ def test_an_experiment_that_is_disabled_trains_nothing_but_can_be_asked_for():
     assert not any(adapter.split.startswith("fold_") for adapter in plan.adapters)
     assert "fold_0" not in plan.audited_splits
     assert texts(plan.experiment("folds").adapters) == [f"attention-fold_{fold}-seed-1" for fold in range(3)]
+    assert plan.experiment("folds").measured_splits == ["fold_0", "fold_1", "fold_2", "grouped"]
     assert [found.name for found in plan.named("folds")] == ["folds"]
     assert "folds" not in [found.name for found in plan.enabled_experiments]
 

@@ -7,7 +7,7 @@ from earwitness.systems import System
 
 
 def chosen_question(model: str) -> str:
-    """The question that a model is asked in the configured one's place."""
+    """The question that was chosen for a model, which takes the place of the configured one."""
     return f"results/prompts/chosen/{model}.json"
 
 
@@ -41,7 +41,7 @@ def controls(model: str, stimulus_set: str) -> list[str]:
 
 
 def fitted_records(stimulus_sets: Iterable[str], systems: Sequence[System]) -> list[str]:
-    """What was fitted of every detector and encoder probe, and on what."""
+    """What was fitted for every detector and encoder probe, and on what."""
     return [path.removesuffix(".parquet") + ".tuning.json" for name in stimulus_sets for path in predictions(name, systems)]
 
 
@@ -87,7 +87,7 @@ def audit_reports(audits: Iterable[str]) -> list[str]:
 
 
 def draws(experiment: Experiment) -> list[str]:
-    """The table and the figure of an experiment on redrawn splits; none of others."""
+    """The table and the figure of the draws; none where an experiment trains on no redrawn split."""
     return [f"results/tables/draws/{experiment}.csv", f"results/figures/draws/{experiment}.svg"] * experiment.is_redrawn
 
 

@@ -12,6 +12,7 @@ from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
+from earwitness.plan.figure_names import figures_of
 from earwitness.plan.values import AdapterGroup, Experiment, Search
 from earwitness.systems import BY_ROW, BY_SOURCE, COMBINATIONS, HONEST_SPLIT, PROBES, TOWER_PROBE, UNNAMED_MODEL, System, is_fold, leaks
 
@@ -20,11 +21,6 @@ STIMULUS_SETS = {"factorial": "stimuli", "baseline": "baseline"}
 
 ROLES = {"factorial": STUDY, "baseline": BASELINE}
 """Set of stimuli -> roles of the data sets that it is drawn from."""
-
-STUDY_FIGURES = ["accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes"]
-MODEL_FIGURES = ["models"]
-BASELINE_FIGURES = ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr", "hearing_and_saying"]
-PROMPT_FIGURES = ["prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions"]
 
 
 def adapters_of(experiment: dict[str, Any], splits: dict[str, Any], model: str = UNNAMED_MODEL) -> tuple[System, ...]:
@@ -101,7 +97,7 @@ class Plan:
 
     @cached_property
     def experiments(self) -> dict[str, Experiment]:
-        """Text -> experiment, enabled or not: every one of the configuration with every model."""
+        """Name in files -> experiment, enabled or not: every one of the configuration with every model."""
         found = [
             Experiment(name, settings["enabled"], adapters_of(settings, self.config["splits"], model), model)
             for model in self.models
@@ -115,7 +111,7 @@ class Plan:
         return [experiment for experiment in self.experiments.values() if experiment.enabled]
 
     def experiment(self, name: str) -> Experiment:
-        """The experiment of a text; raises InputError where there is none."""
+        """The experiment that files name so; raises InputError where there is none."""
         if name not in self.experiments:
             raise InputError(f"no experiment {name}; finetuning.experiments has {', '.join(self.experiments)}")
         return self.experiments[name]
@@ -141,23 +137,22 @@ class Plan:
         return [adapter for adapter in self.arms if adapter.is_honest]
 
     def of(self, model: str, systems: Sequence[System]) -> list[System]:
-        """Those of some systems that are a model's."""
+        """The systems among these that belong to a model."""
         return [system for system in systems if system.model == model]
 
     @cached_property
     def trained_together(self) -> list[AdapterGroup]:
-        """The jobs that train adapters, of enabled experiments, of searches and of experiments that are not enabled: at most
-        resources.adapters_per_job of them at a time.
+        """The jobs that train adapters: those of enabled experiments, of searches, and of experiments that are not enabled.
 
-        Together are adapters of one recipe, trained with one question, that every experiment needs all or none of: none is trained only because
-        it is with another. Those of a later seed, experiment or model come after those before.
+        A job trains at most resources.adapters_per_job adapters, all of one recipe and with one question. Every experiment needs either all of
+        them or none, so no adapter is trained only because another one is. Later seeds, experiments and models add jobs behind these.
         """
         return self._jobs([("factorial", group) for model in self.models for group in self._needed_together(model)])
 
     @cached_property
     def asked_together(self) -> list[AdapterGroup]:
-        """The jobs that ask adapters about stimuli: those that are trained together about the factorial set, and the honest arms of a recipe
-        about the baseline."""
+        """The jobs that ask adapters about stimuli: about the factorial set those that are trained together, about the baseline the honest arms of
+        each recipe."""
         jobs: list[tuple[str, list[System]]] = []
         for model in self.models:
             honest = self.of(model, self.honest_arms) if "baseline" in self.stimulus_sets else []
@@ -193,7 +188,7 @@ class Plan:
 
     @property
     def ensembles(self) -> list[System]:
-        """The seeds of a model's recipe of the grouped split as one system, by vote and by mean; of recipes with more than one seed."""
+        """All seeds of a recipe on the grouped split as one system, by vote and by mean; recipes with a single seed have none."""
         trained = [adapter.of_all_seeds() for adapter in self.honest_arms]
         several = [adapter for model in self.models for adapter in sorted(set(self.of(model, trained)), key=str) if trained.count(adapter) > 1]
         return [adapter.combined(rule) for adapter in several for rule in COMBINATIONS]
@@ -218,7 +213,7 @@ class Plan:
         return heard if probe == TOWER_PROBE.name else controls
 
     def predictions(self, stimulus_set: str) -> list[System]:
-        """Every system that answers a set; the leaky arm only the factorial set, whose rows it trained on."""
+        """Every system that answers a set. The leaky arm answers the factorial set alone, whose rows it trained on."""
         return [*self.bases, *self.probes, *self.detectors, *(self.arms if stimulus_set == "factorial" else self.honest_arms)]
 
     @property
@@ -228,7 +223,7 @@ class Plan:
 
     @property
     def honest_systems(self) -> list[System]:
-        """What is compared, without the leaky arm, and without the probes, which are no phase of the study."""
+        """The compared systems without the leaky arm and without the probes, which are no phase of the study."""
         return [system for system in self.compared if not system.is_leaky and system not in self.probes]
 
     @property
@@ -248,7 +243,7 @@ class Plan:
 
     @property
     def ties(self) -> list[str]:
-        """The tables of sources that no split may divide. Raises InputError where one is not there, or is a result of this study's own splits."""
+        """The tables of sources that no split may divide. Raises InputError where one is missing, or lies in results/ and so follows from a split."""
         for table in self.config["splits"]["ties"]:
             if Path(os.path.normpath(table)).parts[:1] == ("results",):
                 raise InputError(
@@ -259,13 +254,13 @@ class Plan:
         return self.config["splits"]["ties"]
 
     def audit_policy(self, split: str) -> dict[str, Any]:
-        """What the audit of a split tolerates; of the published design by source, as few test sources as it has."""
+        """What the audit of a split tolerates. A redrawn split by source may have as few test sources as the published design."""
         redrawn = self.config["splits"]["redrawn"]
         fewest = min(redrawn["test_speech_sources"], redrawn["test_sound_sources"], self.config["audit"]["min_sources_per_class"])
         return self.config["audit"] | ({"min_sources_per_class": fewest} if split.startswith(f"{BY_SOURCE}_") else {})
 
     def siblings_of(self, split: str) -> list[str]:
-        """All folds of the cross-validation where a split is one of them."""
+        """All folds of the cross-validation if a split is one of them, else none."""
         return [f"fold_{fold}" for fold in range(self.config["splits"]["folds"])] if is_fold(split) else []
 
     @cached_property
@@ -286,23 +281,23 @@ class Plan:
         return list(dict.fromkeys(search.system for search in self.searches))
 
     def choosing_searches(self, model: str) -> list[Search]:
-        """The searches that a model's question in the configured one's place is chosen from; none where that one stays."""
+        """The searches from which a model's question is chosen; none where the configured question is asked."""
         searches = self.searches_of(System("base", "base", model=model))
         return [search for search in searches if search.proposer == self.config["prompt_search"]["use_question_of"]]
 
     def chosen_question(self, model: str) -> list[str]:
-        """The file of the question that a model is asked in the configured one's place; none where that one stays."""
+        """The file of the question that was chosen for a model; none where the configured question is asked."""
         return [paths.chosen_question(model)] * bool(self.choosing_searches(model))
 
     @property
     def chosen_questions(self) -> list[str]:
-        """The files of these questions of all models."""
+        """The files of the questions that were chosen, of all models."""
         return [path for model in self.models for path in self.chosen_question(model)]
 
     def question_trained_with(self, system: System) -> list[str]:
-        """The file of the question that a system is trained with in the configured one's place.
+        """The file of the chosen question that a system is trained with; none where that is the configured question.
 
-        None for a fold's adapter: folds test sources that the question was chosen on. None for the base, which is not trained.
+        The adapter of a fold has the configured one, because folds test sources that the question was chosen on. The base is not trained.
         """
         return [] if system.is_fold or system.kind == "base" else self.chosen_question(system.model)
 
@@ -313,7 +308,7 @@ class Plan:
         return {key: self.config["prompt_search"][key] for key in sizes}
 
     def writer_quantisation(self, proposer: str) -> str:
-        """How that model is quantised; "none" too for proposers without one."""
+        """How the language model that a proposer asks is quantised; "none" for proposers without one too."""
         return self.config["prompt_search"]["opro"]["quantisation"] if proposer == "opro" else "none"
 
     def recipe_of(self, system: System) -> dict[str, Any] | None:
@@ -343,8 +338,10 @@ class Plan:
         return {} if recipe is None else {key: recipe[key] for key in ("normalisation", "level_dbfs")}
 
     def training_rows(self, model: str) -> int:
-        """Rows that a model's adapters of all enabled experiments are shown in training; of recipes in epochs, as if they had the rows of the
-        split by row, since no split is made yet."""
+        """How many rows a model's adapters of all enabled experiments are shown in training.
+
+        Recipes in epochs count as if they trained on the split by row, since no split is made yet.
+        """
         recipes = [self.config["finetuning"]["recipes"][adapter.name] for adapter in self.of(model, self.adapters)]
         drawn = self.config["splits"]["row_random"]["stimuli"]
         return sum(round(recipe["epochs"] * drawn) if recipe["epochs"] else recipe["steps"] * recipe["batch_size"] for recipe in recipes)
@@ -357,8 +354,7 @@ class Plan:
     @property
     def figures(self) -> list[str]:
         """The names of the figures that the report shows, in order."""
-        of_parts = [*BASELINE_FIGURES * ("baseline" in self.stimulus_sets), *PROMPT_FIGURES * bool(self.searches)]
-        return [*STUDY_FIGURES, *MODEL_FIGURES * (len(self.models) > 1), *of_parts]
+        return list(figures_of(len(self.models) > 1, "baseline" in self.stimulus_sets, bool(self.searches)))
 
     @property
     def claim_tables(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from earwitness.core.errors import InputError
-from earwitness.systems import UNNAMED_MODEL, System, asked_splits, is_redrawn, with_model
+from earwitness.systems import HONEST_SPLIT, UNNAMED_MODEL, System, asked_splits, is_redrawn, with_model
 
 _SEARCH = re.compile("(?P<system>.+)-(?P<proposer>edits|opro|paraphrases)-seed-(?P<seed>0|[1-9][0-9]*)")
 
@@ -57,6 +57,11 @@ class Experiment:
     def splits(self) -> list[str]:
         """What its adapters train on, sorted."""
         return sorted({adapter.split for adapter in self.adapters})
+
+    @property
+    def measured_splits(self) -> list[str]:
+        """The splits on whose parts its adapters are measured: the grouped one, and what they train on, sorted."""
+        return sorted({HONEST_SPLIT, *self.splits})
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from earwitness.core.errors import InputError
 from earwitness.evaluation.comparison import BETWEEN_MODELS
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.model.families.registry import FAMILIES
+from earwitness.plan.figure_names import BASELINE_FIGURES, PROMPT_FIGURES, figures_of
 from earwitness.report import formats
 from earwitness.report.claims_text import claims_content
 from earwitness.report.comparison_text import VARIANCE_COLUMNS, comparison_rows, conclusion_sentences, variance_rows, verdict_words
@@ -27,18 +28,12 @@ from earwitness.report.mixed_model_table import left_out_sentence, mixed_model_r
 from earwitness.report.models_text import model_rows, model_sentences, threshold_curves
 from earwitness.report.numbering import Numbering
 from earwitness.report.origins import figure_origin, table_origin
-from earwitness.report.prompt_text import PROMPT_FIGURES, asked_name, prompt_rows, prompt_sentences, proposer_name
+from earwitness.report.prompt_text import asked_name, prompt_rows, prompt_sentences, proposer_name
 from earwitness.report.style import LABEL_NAMES, headline, in_order, look_of, models_in, system_name
 from earwitness.report.summary import answer_sentences, audit_sentences, audit_warnings, kind_of_numbers
-from earwitness.report.threshold_text import PSYCHOACOUSTIC_FIGURES, base_sentence, contrast_rows, contrast_sentences, threshold_rows
+from earwitness.report.threshold_text import base_sentence, contrast_rows, contrast_sentences, threshold_rows
 from earwitness.systems import LEAKY_SPLIT, System, leaks
 from earwitness.tables.one_model import of_model
-
-FIGURES = ("accuracy", "phases", "conditions", "leakage", "reliability", "training", "test_sizes")
-"""Names of the figures of every study."""
-
-MODEL_FIGURES = ("models",)
-"""Those of a study of several models."""
 
 _MOST_SOURCES = 12
 _MOST_CATEGORIES = 5
@@ -157,8 +152,7 @@ class Report:
     @property
     def expected_figures(self) -> tuple[str, ...]:
         """The names of the figures that the page shows, in order."""
-        of_parts = PSYCHOACOUSTIC_FIGURES * (self.baseline is not None) + PROMPT_FIGURES * (self.prompts is not None)
-        return FIGURES + MODEL_FIGURES * (len(self.models) > 1) + of_parts
+        return figures_of(len(self.models) > 1, self.baseline is not None, self.prompts is not None)
 
 
 def render_page(report: Report, template: Path) -> str:
@@ -170,8 +164,8 @@ def render_page(report: Report, template: Path) -> str:
     """
     missing = [name for name in report.expected_figures if name not in report.figures]
     if missing:
-        several = "plot_prompts" if missing[0] in PROMPT_FIGURES else "plot_psychometrics"
-        program = f"plot_{missing[0]}" if missing[0] in FIGURES + MODEL_FIGURES else several
+        drawn_together = dict.fromkeys(BASELINE_FIGURES, "plot_psychometrics") | dict.fromkeys(PROMPT_FIGURES, "plot_prompts")
+        program = drawn_together.get(missing[0], f"plot_{missing[0]}")
         raise InputError(f"report: no figure {missing[0]}.svg; run {program}")
     page = _environment(template.parent).get_template(template.name)
     with models_in(report.systems.accuracy.system_id):

@@ -8,9 +8,6 @@ from earwitness.report.formats import p_value, percent, points, points_range
 from earwitness.report.style import model_name, rows_of
 from earwitness.systems import System
 
-PROMPT_FIGURES = ("prompt_progress", "prompt_gains", "prompt_length", "prompt_conditions")
-"""Names of the figures of the prompt search, in the page's order."""
-
 _NAMES = {"edits": "edits", "opro": "language model (OPRO)", "paraphrases": "paraphrases (control)"}
 
 

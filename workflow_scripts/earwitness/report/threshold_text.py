@@ -11,9 +11,6 @@ from earwitness.report.formats import MISSING, decimal
 from earwitness.report.style import in_order, model_name, rows_of, system_name
 from earwitness.systems import System
 
-PSYCHOACOUSTIC_FIGURES = ("duration_curves", "snr_curves", "sensitivity", "bands_and_rooms", "duration_by_snr", "hearing_and_saying")
-"""Names of the figures of the baseline set, in the page's order."""
-
 UNITS = {"duration": "ms", "snr": "dB"}
 MEASURE_NAMES = {"balanced_accuracy": "balanced accuracy", "d_prime": "d′"}
 _SPACE = "\N{NO-BREAK SPACE}"
