@@ -8,9 +8,9 @@ that cannot be heard is named in one line on stderr and stops no other.
 import argparse
 import contextlib
 import importlib.util
+import itertools
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from earwitness.core.files import atomic
 from earwitness.core.folders import files_below
 from earwitness.core.progress import Progress
 from earwitness.detectors.clip_files import why_not_heard
-from earwitness.detectors.formats import FORMATS, Answered
+from earwitness.detectors.formats import FORMATS, Answered, rttm_name
 from earwitness.detectors.frames import FRAME_DETECTORS
 from earwitness.detectors.speech_detector import Heard, SpeechDetector
 from earwitness.runtime.devices import leased_devices
@@ -145,7 +145,7 @@ def recordings_of(names: list[str]) -> Iterator[tuple[str, Path]]:
             with kept_on_disk(sys.stdin.buffer) as path:
                 yield "stdin", path
         elif Path(name).is_dir():
-            found = files_below(Path(name), AUDIO_SUFFIXES)
+            found = files_below(Path(name), AUDIO_SUFFIXES, any_name=True)
             if not found:
                 yield printable_name(Path(name)), Path(name)
             yield from ((printable_name(path), path) for path in found)
@@ -159,7 +159,7 @@ class Answers:
     def __init__(self, args: argparse.Namespace):
         self._folder: Path | None = args.output
         self._format: str = args.format
-        self._names: Counter[str] = Counter()
+        self._stems: set[str] = set()
         self._header = FORMATS[self._format].header if self._format in FORMATS else ""
 
     def write(self, name: str, path: Path, detector: SpeechDetector) -> None:
@@ -172,14 +172,15 @@ class Answers:
             tell(f"note: {name}: {note}")
         # Progress is for eyes: nothing is shown where stderr is a file or a pipe.
         with Progress(total=max(round(about.duration_s), 1), desc=name, unit="s of sound", disable=not sys.stderr.isatty()) as progress:
-            answered = Answered(name, note, detector.step_s, detector.rule.onset, _counted(detector.listen(path), progress))
-            if self._format == "plot":
+            stem = self._stem(name)
+            answered = Answered(name, stem, note, detector.step_s, detector.rule.onset, _counted(detector.listen(path), progress))
+            if self._format == "plot" and self._folder:
                 from earwitness.detectors.picture import draw
 
-                draw(answered, path, self._file(name, ".png"), detector.rule)
+                draw(answered, path, self._folder / f"{stem}.png", detector.rule)
             elif self._folder:
                 form = FORMATS[self._format]
-                with atomic(self._file(name, form.suffix)) as temporary, temporary.open("w", encoding="utf-8") as file:
+                with atomic(self._folder / f"{stem}{form.suffix}") as temporary, temporary.open("w", encoding="utf-8") as file:
                     file.write(form.header)
                     file.writelines(form.lines(answered))
             else:
@@ -195,13 +196,13 @@ class Answers:
             Progress.write(text, end="")
             sys.stdout.flush()
 
-    def _file(self, name: str, suffix: str) -> Path:
-        """Where the answer about a recording goes; recordings of one name in several folders do not overwrite each other."""
-        assert self._folder
-        stem = Path(name).stem
-        self._names[stem] += 1
-        number = self._names[stem]
-        return self._folder / (f"{stem}-{number}{suffix}" if number > 1 else f"{stem}{suffix}")
+    def _stem(self, name: str) -> str:
+        """What a recording is called where neither its folder nor its suffix tells: recordings of one name in several folders get numbers."""
+        given = Path(name).stem
+        stems = itertools.chain([given], (f"{given}-{number}" for number in itertools.count(2)))
+        stem = next(stem for stem in stems if rttm_name(stem) not in self._stems)
+        self._stems.add(rttm_name(stem))
+        return stem
 
 
 def tell(text: str) -> None:

@@ -64,6 +64,25 @@ def with_a_shard_elsewhere(folder: Path) -> None:
     edit(folder / INDEX, lambda index: index | {"weight_map": dict.fromkeys(index["weight_map"], "../other/model.safetensors")})
 
 
+def with_a_weight_in_two_shards(folder: Path) -> None:
+    shard(folder)
+    name, weight = next(iter(load_file(folder / "model-00001-of-00002.safetensors").items()))
+    rewrite(folder / "model-00002-of-00002.safetensors", lambda weights: weights | {name: weight + 1})
+
+
+def with_an_index_of_others(folder: Path) -> None:
+    whole = (folder / WEIGHTS).read_bytes()
+    shard(folder)
+    (folder / WEIGHTS).write_bytes(whole)
+
+
+def with_one_infinite(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    name = next(name for name in sorted(weights) if name.endswith("q_proj.weight"))
+    changed = weights[name].clone()
+    changed[0, 0] = float("inf")
+    return weights | {name: changed}
+
+
 def cut(name: str, size: int):
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
 
@@ -82,6 +101,11 @@ FAULTS = {
         lambda folder: rewrite(folder / WEIGHTS, lambda weights: {n: w[:-1] if "projector.linear.bias" in n else w for n, w in weights.items()}),
         r"projector\.linear\.bias has another shape than config\.json says",
     ),
+    "weights that are no numbers": (
+        lambda folder: rewrite(folder / WEIGHTS, lambda weights: {n: w * float("nan") if "norm.weight" in n else w for n, w in weights.items()}),
+        r"the weights .*norm\.weight and \d+ more hold NaN or infinite values",
+    ),
+    "one weight without end": (lambda folder: rewrite(folder / WEIGHTS, with_one_infinite), r"q_proj\.weight hold NaN or infinite values"),
     "weights without a place": (
         lambda folder: rewrite(folder / WEIGHTS, lambda weights: weights | {"score.weight": torch.zeros(2)}),
         r"no place for the weights score\.weight",
@@ -93,6 +117,8 @@ FAULTS = {
     "a shard missing": (without_a_shard, r"model-00002-of-00002\.safetensors: is missing, and model\.safetensors\.index\.json names it"),
     "a shard that holds less": (with_a_shard_of_less, r"model-00002-of-00002\.safetensors: has no .* that model\.safetensors\.index\.json names"),
     "a shard outside": (with_a_shard_elsewhere, r"index\.json: '\.\./other/model\.safetensors' is not the name of a file beside it"),
+    "a weight in two shards": (with_a_weight_in_two_shards, r"model-00002-of-00002\.safetensors: holds .*, and so does model-00001-of-"),
+    "an index of other weights": (with_an_index_of_others, r"holds model\.safetensors and an index that names model-00001-of-00002\.safetensors"),
     "an index that is cut": (lambda folder: (shard(folder), cut(INDEX, 500)(folder)), r"index\.json: not valid JSON"),
     "weights that are a pointer": (text(WEIGHTS, POINTER), r"model\.safetensors: a Git LFS pointer .*run `git lfs pull`"),
     "a configuration that is a pointer": (text("config.json", POINTER), r"config\.json: a Git LFS pointer"),
@@ -152,6 +178,12 @@ FAULTS_OF_THE_BASE = {
         ),
         r"samples per second: the processor has 8000, the model 16000",
     ),
+    "another hop": (
+        lambda folder: edit(
+            folder / "processor_config.json", lambda file: file | {"feature_extractor": file["feature_extractor"] | {"hop_length": 80}}
+        ),
+        r"samples from one frame to the next: the processor has 80, the model 160",
+    ),
     "another type": (text("config.json", '{"model_type": "whisper"}'), r"a model of type 'whisper'"),
     "no type": (text("config.json", "{}"), r"a model of type None"),
     "sizes that are no sizes": (
@@ -159,6 +191,7 @@ FAULTS_OF_THE_BASE = {
         r"cannot be loaded",
     ),
     "a chat template that is broken": (text("chat_template.jinja", "{% for m in %}"), r"chat template cannot be used"),
+    "a chat template without end": (text("chat_template.jinja", "{% for i in range(10 ** 9) %}x{% endfor %}"), r"chat template cannot be used"),
     "a chat template without sound": (
         text("chat_template.jinja", "{{ messages[0].content[-1].text }}"),
         r"the chat template has 0 places for the sound",
@@ -189,7 +222,14 @@ def line_of(program, study: Path, base: Path, made: Path, monkeypatch) -> str:
     return line
 
 
-HEADS = ("no projector", "a tensor of another shape", "weights without a place", "fewer layers by its configuration")
+HEADS = (
+    "no projector",
+    "a tensor of another shape",
+    "weights that are no numbers",
+    "one weight without end",
+    "weights without a place",
+    "fewer layers by its configuration",
+)
 """Faults that only loading shows, which identify_model does not do."""
 
 
@@ -270,6 +310,10 @@ FAULTS_OF_AN_ADAPTER = {
     "a weight of another shape": (
         lambda path: rewrite(path / "adapter_model.safetensors", lambda weights: {name: w[:, :-1] for name, w in weights.items()}),
         "cannot be loaded.*base that this adapter was trained on",
+    ),
+    "no numbers": (
+        lambda path: rewrite(path / "adapter_model.safetensors", lambda weights: {name: w * float("nan") for name, w in weights.items()}),
+        "hold NaN or infinite values",
     ),
     "foreign weights": (
         lambda path: rewrite(path / "adapter_model.safetensors", lambda weights: {f"foreign.{name}": w for name, w in weights.items()}),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,24 @@ def test_a_folder_is_heard_whole_into_a_file_each_and_names_that_recur_are_kept_
             f"{name}{suffix}" for name in ("bursts", "bursts-2", "short", "silent", "stereo")
         )
     assert (tmp_path / "found" / ".png" / "bursts.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_recordings_of_one_name_stay_apart_in_one_stream_of_rttm(sounds, monkeypatch, capsys):
+    (sounds / "more").mkdir()
+    for name in ("more/bursts.wav", "bursts-2.wav", "my talk.wav", "my_talk.wav"):
+        shutil.copy(sounds / "bursts.wav", sounds / name)
+    _, out, _ = run(monkeypatch, capsys, sounds, "--detector", "energy", "--rttm")
+    counts = Counter(line.split()[1] for line in out.splitlines())
+    bursts = {"bursts": 2, "bursts-2": 2, "bursts-3": 2, "my_talk": 2, "my_talk-2": 2}
+    assert {name: count for name, count in counts.items() if name in bursts} == bursts
+
+
+def test_a_folder_is_heard_beside_a_name_that_is_no_text_and_one_without_audio_is_told(sounds, tmp_path, monkeypatch, capsys):
+    shutil.copy(sounds / "short.wav", sounds / os.fsdecode(b"caf\xe9.wav"))
+    (tmp_path / "nothing").mkdir()
+    code, out, err = run(monkeypatch, capsys, sounds, tmp_path / "nothing", "--detector", "energy", "--answers")
+    assert code == program.SOME_HEARD and len(rows(out)) == 4
+    assert "caf\\xe9.wav is not UTF-8 text; rename the file" in err and f"error: {tmp_path / 'nothing'}: a folder without audio files" in err
 
 
 def test_what_cannot_be_heard_is_a_line_and_the_rest_goes_on(sounds, monkeypatch, capsys):

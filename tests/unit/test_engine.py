@@ -267,6 +267,13 @@ def test_a_special_token_in_the_question_is_refused(loaded):
         tokenise(loaded, Prompt("What is <|AUDIO|>?"))
 
 
+def test_numbers_that_grow_too_large_on_the_way_are_no_answer(loaded):
+    loaded.head.weight.copy_(3e38 * loaded.head.weight.sign())
+    assert all(weight.isfinite().all() for weight in loaded.model.parameters())
+    with pytest.raises(InputError, match=r"the model answers with NaN"):
+        score(loaded, [noise(400)], Prompt(QUESTIONS[0]))
+
+
 def loss_of(loaded, audio, prompts, answers, on="answer", focal_gamma=0.0):
     return answer_loss(loaded, audio, training_targets(loaded, audio.n_tokens, prompts, answers, on), focal_gamma)
 

@@ -9,6 +9,7 @@ import urllib.parse
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -82,6 +83,24 @@ def test_a_list_of_digests_that_was_cut_verifies_nothing(study, kept):
     done = program("verify_results", "results", folder=study)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "is not the list of 4 digests that the run wrote, so nothing can be verified" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "files", "message"),
+    [
+        ("results/../../elsewhere/", 1, r"'results/../../elsewhere/tables/accuracy.csv' leads out of the results"),
+        ("elsewhere/", 1, "records no file of results, so nothing was verified"),
+        ("/", 1, "records no file of results"),
+        ("results/", 2, "is not the list of 2 digests that the run wrote"),
+    ],
+)
+def test_a_list_that_its_run_vouches_for_is_of_these_results_and_whole(study, place, files, message):
+    record, run = study / "results/provenance/digests.csv", study / "results/provenance/run.json"
+    rows = pd.read_csv(record)
+    rows[rows.path == "results/tables/accuracy.csv"].replace({"path": "^results/"}, {"path": place}, regex=True).to_csv(record, index=False)
+    run.write_text(json.dumps({"digests": {"files": files, "sha256": sha256_of(record)}}))
+    done = program("verify_results", "results", folder=study)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1) and message in done.stderr
 
 
 def test_digests_without_the_record_of_their_run_verify_nothing(study):

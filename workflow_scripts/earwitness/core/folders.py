@@ -7,11 +7,12 @@ from pathlib import Path
 from earwitness.core.errors import InputError
 
 
-def files_below(folder: Path, suffixes: Collection[str], nested: bool = True) -> list[Path]:
+def files_below(folder: Path, suffixes: Collection[str], nested: bool = True, any_name: bool = False) -> list[Path]:
     """Every file with one of the suffixes (lower case, any case on disk), in the folder or anywhere below it, sorted.
 
     Files and folders whose name starts with a dot belong to other programs (snapshots, checkpoints, side files) and are passed
     over. Links to folders are followed, each real folder once. A link without content is listed: whoever reads it says so.
+    any_name: list a file whose name is not UTF-8 text too, which no table can hold.
     Raises InputError where a name is not UTF-8 text.
     """
     found: list[Path] = []
@@ -25,7 +26,7 @@ def files_below(folder: Path, suffixes: Collection[str], nested: bool = True) ->
         links = [name for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes]
         found += [Path(place, name) for name in links]
         folders[:] = sorted(name for name in folders if not name.startswith(".")) if nested else []
-    for path in found:
+    for path in [] if any_name else found:
         refuse_unreadable_name(path)
     return sorted(found)
 

@@ -15,6 +15,8 @@ def why_not_heard(path: Path) -> str:
 
     A file is heard that decodes to at least SHORTEST_MS of finite samples.
     """
+    if path.is_dir():
+        return "a folder without audio files"
     try:
         refuse_unreadable_name(path)
         about, measures = examine(path)

@@ -13,7 +13,6 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePath
 
 import numpy as np
 
@@ -26,9 +25,13 @@ Lines = Iterator[str]
 
 @dataclass
 class Answered:
-    """One recording while it is heard. name: as the user called it. note: what is odd about the file. step_s, onset: of the detector."""
+    """One recording while it is heard.
+
+    name: as the user called it. stem: a name that no other recording has. note: what is odd about the file. step_s, onset: of the detector.
+    """
 
     name: str
+    stem: str
     note: str
     step_s: float
     onset: float
@@ -63,9 +66,13 @@ def _csv(recording: Answered) -> Lines:
         yield _row(recording.name, _number(segment.start_s), _number(segment.end_s), _number(segment.probability, 4))
 
 
+def rttm_name(stem: str) -> str:
+    """What RTTM calls a recording; the format separates fields by blanks, and has no way to write one."""
+    return "_".join(stem.split()) or "recording"
+
+
 def _rttm(recording: Answered) -> Lines:
-    # The format separates fields by blanks, and has no way to write one.
-    name = "_".join(PurePath(recording.name).stem.split()) or "recording"
+    name = rttm_name(recording.stem)
     for segment in recording.segments():
         yield f"SPEAKER {name} 1 {segment.start_s:.3f} {segment.end_s - segment.start_s:.3f} <NA> <NA> {RTTM_LABEL} <NA> <NA>\n"
 

@@ -43,6 +43,7 @@ def verify_checkpoint(folder: Path) -> None:
             json_object_in(folder / name)
     if (folder / WEIGHTS).is_file() or (folder / WEIGHTS).is_symlink():
         tensors_in(folder / WEIGHTS)
+        _refuse_other_shards(folder)
     elif (folder / INDEX).is_file():
         _verify_shards(folder)
     else:
@@ -120,6 +121,13 @@ class _Tensor:
             raise ValueError
 
 
+def _refuse_other_shards(folder: Path) -> None:
+    """Raise InputError where an index beside the one file of weights names others: one of the two is of another model, or older."""
+    places = json_object_in(folder / INDEX).get("weight_map") if (folder / INDEX).is_file() else None
+    if isinstance(places, dict) and (others := sorted(str(name) for name in places.values() if name != WEIGHTS)):
+        raise InputError(f"{folder}: holds {WEIGHTS} and an index that names {others[0]}; remove the weights that are not meant")
+
+
 def _verify_shards(folder: Path) -> None:
     index = folder / INDEX
     places = json_object_in(index).get("weight_map")
@@ -130,10 +138,15 @@ def _verify_shards(folder: Path) -> None:
         if not isinstance(name, str) or Path(name).name != name:
             raise InputError(f"{index}: {name!r} is not the name of a file beside it; {_AGAIN}")
         shards.setdefault(name, set()).add(tensor)
+    held: dict[str, str] = {}
     for name, tensors in sorted(shards.items()):
         if not (folder / name).is_file():
             raise InputError(f"{folder / name}: is missing, and {INDEX} names it for {len(tensors)} weights such as {min(tensors)}; {_AGAIN}")
-        if absent := tensors - tensors_in(folder / name).keys():
+        there = tensors_in(folder / name).keys()
+        if twice := [tensor for tensor in sorted(there) if tensor in held]:
+            raise InputError(f"{folder / name}: holds {twice[0]}, and so does {held[twice[0]]}; {_AGAIN}")
+        held |= dict.fromkeys(there, name)
+        if absent := tensors - there:
             raise InputError(f"{folder / name}: has no {min(absent)} ({len(absent)} weights that {INDEX} names are missing); {_AGAIN}")
 
 

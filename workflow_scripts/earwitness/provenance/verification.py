@@ -2,7 +2,7 @@
 
 from collections.abc import Set
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
@@ -46,12 +46,16 @@ def differences_from_digests(folder: Path) -> tuple[list[str], int, list[str]]:
     if not record.is_file():
         raise InputError(f"{folder}: no provenance/digests.csv; name the results folder of a finished run")
     written = load_record(run, RUN_WITH_DIGESTS, "the record of a run with its digests", "finish the run, or make its provenance again")["digests"]
-    if sha256_of(record) != written["sha256"]:
+    if sha256_of(record) != written["sha256"] or len(rows := read_table(record, DIGESTS)) != written["files"]:
         raise InputError(
             f"{record}: is not the list of {written['files']} digests that the run wrote, so nothing can be verified; publish the list whole"
         )
+    if wrong := [path for path in map(str, rows.path) if path.startswith("results/") and ".." in PurePosixPath(path).parts]:
+        raise InputError(f"{record}: {wrong[0]!r} leads out of the results; publish the list as the run wrote it")
+    if not rows.path.str.startswith("results/").any():
+        raise InputError(f"{record}: records no file of {folder}, so nothing was verified; name the results folder of a finished run")
     differences, compared, covered = [], 0, {"provenance/digests.csv", "provenance/run.json"}
-    for row in read_table(record, DIGESTS).itertuples():
+    for row in rows.itertuples():
         within = str(row.path).startswith("results/")
         name = str(row.path).removeprefix("results/")
         path = folder / name if within else folder.parent / str(row.path)
@@ -66,8 +70,6 @@ def differences_from_digests(folder: Path) -> tuple[list[str], int, list[str]]:
             differences.append(f"differs: {row.path} ({path.stat().st_size} bytes instead of {row.bytes})")
         elif sha256_of(path) != row.sha256:
             differences.append(f"differs: {row.path} (as long, other content)")
-    if not compared and not differences:
-        raise InputError(f"{record}: records no file of {folder}, so nothing was verified; name the results folder of a finished run")
     return differences, compared, _uncovered(folder, covered)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from earwitness.core.errors import InputError
 from earwitness.model.checkpoint import json_object_in, tensors_in
-from earwitness.model.engine.loading import Memory, refused_in_words
+from earwitness.model.engine.loading import Memory, refuse_infinite, refused_in_words
 from earwitness.model.families.loaded_model import LoadedModel, Scope
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def _wrapped(loaded: LoadedModel, folder: Path) -> "PeftModel":
     strangers = held.keys() ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
     if strangers:
         raise InputError(f"{folder}: this adapter was made for another module tree (such as {min(strangers)}); train it again on this base")
+    refuse_infinite(folder, wrapped)
     return wrapped.eval()
 
 

@@ -92,7 +92,23 @@ def load_weights(
         )
     told["unexpected_keys"] = {name for name in told["unexpected_keys"] if not name.startswith(other_parts)}
     refuse_other_weights(folder, told)
+    refuse_infinite(folder, model)
     return model
+
+
+def refuse_infinite(folder: Path, model: torch.nn.Module) -> None:
+    """Raise InputError where a weight of a model from a folder is NaN or infinite: whatever it answers would be no number."""
+    ends = []
+    for name, weight in model.named_parameters():
+        packed = getattr(weight, "quant_state", None)
+        # The mean of the scales of a weight in 4 bits is a number where all of them are.
+        numbers = weight.detach() if packed is None else packed.offset
+        if numbers is not None and numbers.is_floating_point() and numbers.numel():
+            # Both ends are NaN where one number is; no copy is made.
+            ends.append((name, torch.stack(torch.aminmax(numbers)).isfinite().all()))
+    if found := [name for name, finite in ends if not finite]:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        raise InputError(f"{folder}: the weights {found[0]}{more} hold NaN or infinite values; fetch or copy the model's files again")
 
 
 def refuse_other_weights(folder: Path, told: Mapping[str, Any]) -> None:

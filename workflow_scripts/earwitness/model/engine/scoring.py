@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from earwitness.audio.io import Waveform
+from earwitness.core.errors import InputError
 from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
 from earwitness.model.engine.key_value_cache import KeyValueCache
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
@@ -110,6 +111,8 @@ class Scorer:
     @staticmethod
     def _scores(audio: AudioEmbeddings, answers: Iterable[torch.Tensor]) -> Scores:
         both = torch.stack(list(answers)).double().cpu()
+        if both.isnan().any():
+            raise InputError("the model answers with NaN: its numbers grow too large on the way; load it in another precision, or name another model")
         odds = both[..., 0] - both[..., 1]
         return Scores(
             log_odds=odds.mean(0).numpy(),

@@ -20,6 +20,9 @@ LORA_MATRIX = ".lora_"
 
 Scope = Literal["published", "language_model"]
 
+HOP = 160
+"""Samples from one frame of a spectrogram to the next, at 16 kHz."""
+
 
 @dataclass(frozen=True)
 class LoadedModel(ABC):
@@ -126,6 +129,7 @@ class LoadedModel(ABC):
         return (
             ("mel bins", extractor.feature_size, self.tower.config.num_mel_bins),
             ("samples per second", extractor.sampling_rate, SAMPLE_RATE),
+            ("samples from one frame to the next", extractor.hop_length, HOP),
             ("the audio token's number", token, self.model.config.audio_token_id),
         )
 
@@ -176,7 +180,7 @@ class LoadedModel(ABC):
         remedy = "copy the model's own chat template beside its weights"
         try:
             text = self.processor.apply_chat_template(conversation, add_generation_prompt=True, tokenize=False)
-        except (TemplateError, ValueError, TypeError) as error:
+        except (TemplateError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as error:
             raise InputError(f"the chat template cannot be used ({' '.join(str(error).split())[:200]}); {remedy}") from error
         if (count := text.count(self.processor.audio_token)) != 1:
             raise InputError(f"the chat template has {count} places for the sound, not one; {remedy}")

@@ -16,12 +16,12 @@ from transformers.models.whisper import WhisperFeatureExtractor
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
-from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.families.loaded_model import HOP, LoadedModel
 
 
-def convolution_length(n_samples: int, hop: int = 160) -> int:
+def convolution_length(n_samples: int) -> int:
     """Valid outputs L of the encoder's convolutions for a clip of `n_samples`."""
-    frames = -(-n_samples // hop)
+    frames = -(-n_samples // HOP)
     return (frames - 1) // 2 + 1
 
 
