@@ -154,7 +154,7 @@ def test_a_handful_of_answers_decides_nothing(fitted):
 def test_two_sources_that_are_equal_are_no_certainty(fitted):
     counts = {"level": [20, 40, 80, 160] * 2, "correct": [5, 6, 9, 10] * 2, "total": [10] * 8, "source": ["a"] * 4 + ["b"] * 4}
     result = fitted(counts)
-    assert result["threshold"]["low"] != result["threshold"]["high"] or result["threshold"]["value"] is None
+    assert (result["status"], result["threshold"]["value"]) == ("undecided", None), "an interval of no width would say that all is known"
 
 
 def test_a_yes_or_no_task_has_its_point_of_subjective_equality_and_just_noticeable_difference(fitted):

@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from detector_folder import PRESENTATION, STIMULI, write_detector
 from peft import PeftModel
+from safetensors.torch import load_file
 from small_study import predictions, study
 from transformers import Qwen2AudioForConditionalGeneration
 
@@ -49,7 +51,10 @@ def test_the_recipe_s_own_level_is_the_detector_s():
 
 
 def test_stock_peft_loads_the_folder(detector, folder):
-    PeftModel.from_pretrained(Qwen2AudioForConditionalGeneration.from_pretrained(folder), str(detector))
+    loaded = PeftModel.from_pretrained(Qwen2AudioForConditionalGeneration.from_pretrained(folder), str(detector)).state_dict()
+    trained = load_file(detector / "adapter_model.safetensors")
+    assert len(trained) > 4
+    assert [name for name, weight in trained.items() if not torch.equal(loaded[name.replace(".weight", ".default.weight")], weight)] == []
 
 
 @pytest.mark.parametrize(

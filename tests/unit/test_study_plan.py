@@ -352,6 +352,8 @@ def test_the_base_model_is_where_its_origin_says(model, folder, name, tiny):
     models = Models.of(plan_of(models={"base": model}))
     assert models.folder("base") == folder
     assert (models.name("base")[0], models.terms("base")["tiny"]) == (name, tiny)
+    known = "identity" if tiny else "checked"
+    assert models.identity("base") == f"results/models/base.{known}.json", "jobs wait for the preflight of what was not trained here"
 
 
 def test_a_fetched_model_is_the_one_of_its_own_section():

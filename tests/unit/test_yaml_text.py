@@ -44,9 +44,15 @@ def test_text_that_is_not_utf8_is_refused_by_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a: 0\nb: 0.5\nc: '010'\nd: \"1:00\"\ne: 10\n", "x: &x {a: 1}\ny: {<<: *x, b: 2}\nz: [*x, *x]\n", "a: yes\n1: x\n'1': y\n"[:7]]
+    ("text", "value"),
+    [
+        ("", None),
+        ("a: 0\nb: 0.5\nc: '010'\nd: \"1:00\"\ne: 10\n", {"a": 0, "b": 0.5, "c": "010", "d": "1:00", "e": 10}),
+        ("x: &x {a: 1}\ny: {<<: *x, b: 2}\nz: [*x, *x]\n", {"x": {"a": 1}, "y": {"a": 1, "b": 2}, "z": [{"a": 1}, {"a": 1}]}),
+        ("a: true\n", {"a": True}),
+    ],
 )
-def test_what_means_what_it_says_passes(tmp_path, text):
+def test_what_means_what_it_says_passes(tmp_path, text, value):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
-    load_yaml(path)
+    assert load_yaml(path) == value
