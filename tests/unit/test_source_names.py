@@ -29,7 +29,7 @@ def test_different_names_stay_different(names):
     assert len({canonical_name(name) for name in names}) == len(names)
 
 
-@pytest.mark.parametrize("written", ["12", "012", "12.0", "12,00", "+12", "1.2e1", " 12.WAV", "１２", "١٢", "1\u200b2"])
+@pytest.mark.parametrize("written", ["12", "012", "12.0", "12,00", "+12", "1.2e1", " 12.WAV", "１２", "１２．０", "١٢", "1\u200b2"])
 def test_a_whole_number_is_known_however_it_is_written(written):
     assert whole_number(written) == 12
 
