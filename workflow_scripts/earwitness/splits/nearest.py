@@ -85,16 +85,14 @@ def nearest_split(
 
     placed = np.eye(len(parts))[chosen]
     got = np.einsum("kp,mkc->mpc", placed, total) / total.sum(axis=1)[:, None, :]
+    whole_ones = _Components(names, together, ties)
     lacking = np.argwhere(placed.T @ n_sources < fewest)
-    missing = [_why_missing(parts[p], labels[c], c, names, n_sources, together, ties, int(placed[:, p] @ n_sources[:, c])) for p, c in lacking]
+    missing = [_why_missing(parts[p], labels[c], int(placed[:, p] @ n_sources[:, c]), n_sources[:, c], whole_ones) for p, c in lacking]
     unbalanced = []
     for p, c in np.argwhere((np.abs(got - asked) > allowed + 1e-6).any(axis=0)):
         measure = int(np.argmax(np.abs(got - asked)[:, p, c]))
-        unbalanced.append(
-            _why_unbalanced(
-                parts[p], labels[c], measure, got[measure, p, c], asked[p, c], asked[:, c].max(), total[measure, :, c], names, together, ties
-            )
-        )
+        found = f"part {parts[p]} gets {got[measure, p, c]:.0%} of the {MEASURES[measure]} of {labels[c]}, not {asked[p, c]:.0%}"
+        unbalanced.append(f"{found}: {_what_is_large(labels[c], asked[:, c].max(), total[measure, :, c], whole_ones)}")
     part_of = dict(zip(names, np.array(parts, dtype=object)[chosen], strict=True))
     return Nearest(component.map(part_of).to_numpy(object), missing, unbalanced)
 
@@ -184,41 +182,31 @@ def _by_part(values: npt.NDArray[np.float64], n_parts: int) -> csr_matrix:
     return csr_matrix((data, where), shape=(n_parts * n_labels, n * n_parts))
 
 
-def _why_missing(
-    part: str,
-    label: str,
-    c: int,
-    names: list[str],
-    n_sources: npt.NDArray[np.float64],
-    together: Mapping[str, str],
-    ties: pd.DataFrame,
-    got: int,
-) -> str:
-    having = np.flatnonzero(n_sources[:, c])
-    largest = names[having[np.argmax(n_sources[having, c])]] if len(having) else ""
-    told = f", of which {what_holds(largest, together, ties)}" if largest and n_sources[:, c].max() > 1 else ""
-    count = int(n_sources[:, c].sum())
+@dataclass(frozen=True)
+class _Components:
+    """The components by name, and what ties their sources (earwitness.splits.components)."""
+
+    names: Sequence[str]
+    together: Mapping[str, str]
+    ties: pd.DataFrame
+
+    def held_by(self, place: int) -> str:
+        return what_holds(self.names[place], self.together, self.ties)
+
+
+def _why_missing(part: str, label: str, got: int, n_sources: npt.NDArray[np.float64], components: _Components) -> str:
+    """n_sources: of the class, in every component. got: how many the part has."""
+    having = np.count_nonzero(n_sources)
+    told = f", of which {components.held_by(int(np.argmax(n_sources)))}" if n_sources.max() > 1 else ""
     return (
-        f"part {part} cannot have enough sources of {label} ({got}): there are {count} in {len(having)} component{'' if len(having) == 1 else 's'} "
-        f"that cannot be divided{told}; add recordings of {label} from other sources"
+        f"part {part} cannot have enough sources of {label} ({got}): there are {int(n_sources.sum())} in {having} "
+        f"component{'' if having == 1 else 's'} that cannot be divided{told}; add recordings of {label} from other sources"
     )
 
 
-def _why_unbalanced(
-    part: str,
-    label: str,
-    measure: int,
-    got: float,
-    asked: float,
-    most_asked: float,
-    total: npt.NDArray[np.float64],
-    names: list[str],
-    together: Mapping[str, str],
-    ties: pd.DataFrame,
-) -> str:
-    largest = int(np.argmax(total))
-    share = total[largest] / total.sum()
-    why = f"component of {share:.0%} of {label} holds {what_holds(names[largest], together, ties)}"
-    if share > most_asked + TOLERANCE:
-        why += f"; no part of {most_asked:.0%} or less can hold it"
-    return f"part {part} gets {got:.0%} of the {MEASURES[measure]} of {label}, not {asked:.0%}: {why}"
+def _what_is_large(label: str, most_asked: float, amounts: npt.NDArray[np.float64], components: _Components) -> str:
+    """amounts: of the class, in every component. most_asked: the largest share of the class that a part is to have."""
+    largest = int(np.argmax(amounts))
+    share = amounts[largest] / amounts.sum()
+    too_large = f"; no part of {most_asked:.0%} or less can hold it" if share > most_asked + TOLERANCE else ""
+    return f"component of {share:.0%} of {label} holds {components.held_by(largest)}{too_large}"
