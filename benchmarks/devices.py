@@ -54,7 +54,8 @@ def write_base(folder: Path, full_size: bool) -> None:
     import torch
     from full_size import write_full_size
 
-    from earwitness.model.tiny_base import build_model, build_processor, training_texts
+    from earwitness.model.families.tiny.qwen2_audio import build_model, build_processor
+    from earwitness.model.tiny_base_questions import training_texts
 
     if full_size:
         write_full_size(folder)
@@ -78,7 +79,7 @@ def train(base: Path, quantisation: str, steps: int, seed: int, output: Path) ->
         from earwitness.model.finetuning import train_adapter, training_set
         from earwitness.model.identity import identified
         from earwitness.model.prediction import StimulusSource
-        from earwitness.model.tiny_base import QUESTIONS
+        from earwitness.model.tiny_base_questions import QUESTIONS
         from earwitness.runtime.saved_state import SavedState
 
         torch.set_num_threads(1)

@@ -20,7 +20,7 @@ from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.scoring import Scorer
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import identified
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
 

@@ -31,7 +31,7 @@ from earwitness.model.families.loaded_model import LORA_MATRIX, LoadedModel, Sco
 from earwitness.model.finetuning import TrainingBatch, train_adapter, training_set
 from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.runtime.saved_state import SavedState
 
 PROMPT = Prompt(QUESTIONS[0])

@@ -28,7 +28,9 @@ from transformers import (
 )
 
 from earwitness.model.families.loaded_model import LoadedModel
-from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
+from earwitness.model.families.tiny.audioflamingo3 import SOUND_FIRST
+from earwitness.model.families.tiny.qwen2_audio import build_model, build_processor
+from earwitness.model.tiny_base_questions import QUESTIONS, training_texts
 
 WIDTH = 32
 TINY_ENCODER = {
@@ -88,16 +90,6 @@ class Size:
 TINY = Size(
     TINY_ENCODER, TINY_LANGUAGE, {"depth": 1, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "out_hidden_size": WIDTH}, (1, 1, 2), 4
 )
-
-# The order of the parts of a turn plays no part, as in the published checkpoint.
-SOUND_FIRST = """\
-<|im_start|>system
-You are a helpful assistant.<|im_end|>
-{% for message in messages %}<|im_start|>{{ message.role }}
-{% for part in message.content if part.type == 'audio' %}<sound>{% endfor %}\
-{% for part in message.content if part.type == 'text' %}{{ part.text }}{% endfor %}<|im_end|>
-{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
 
 IN_ORDER = """\
 {% for message in messages %}<|im_start|>{{ message.role }}

@@ -18,8 +18,9 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
+from earwitness.model.families.tiny.qwen2_audio import build_model, build_processor
 from earwitness.model.stand_in import STAND_INS
-from earwitness.model.tiny_base import build_model, build_processor, training_texts
+from earwitness.model.tiny_base_questions import training_texts
 
 TEXT: dict[str, Any] = STAND_INS["base"].config["text_config"]
 _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "vocab_size", "tie_word_embeddings")

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 PINNED = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR"}
@@ -45,6 +46,7 @@ def trace(speech: Path, sounds: Path, steps: int, threads: int, out: Path) -> No
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     from earwitness.model import tiny_base_training as training
+    from earwitness.model.families.tiny.tiny_base import TINY_BASES
     from earwitness.runtime.saved_state import SavedState
 
     digests: list[tuple[str, str]] = []
@@ -56,11 +58,11 @@ def trace(speech: Path, sounds: Path, steps: int, threads: int, out: Path) -> No
             array = tensor.detach().contiguous().numpy()
             digests.append((name, _digest(array.tobytes())))
 
-    build, draw, make_pool = training.build_model, training.draw_stimuli, training.make_pool
+    family, draw, make_pool = TINY_BASES["qwen2_audio"](), training.draw_stimuli, training.make_pool
     models = []
 
     def noted_model(processor):
-        model = build(processor)
+        model = family.model(processor)
         for name, parameter in model.named_parameters():
             note(f"initial weights: {name}", parameter)
         for name, module in model.named_modules():
@@ -82,9 +84,10 @@ def trace(speech: Path, sounds: Path, steps: int, threads: int, out: Path) -> No
         note("stimuli: log-mel spectrograms", pool.mel)
         return pool
 
-    training.build_model, training.draw_stimuli, training.make_pool = noted_model, noted_draw, noted_pool
+    training.draw_stimuli, training.make_pool = noted_draw, noted_pool
+    training.TINY_BASES = {"qwen2_audio": lambda: replace(family, model=noted_model)}
     corpus = training.BaseCorpus(speech, sounds, 1200)
-    settings = training.TinyBaseSettings(steps=steps, batch_size=32, pool=256, learning_rate=0.002)
+    settings = training.TinyBaseSettings("qwen2_audio", steps=steps, batch_size=32, pool=256, learning_rate=0.002)
     with tempfile.TemporaryDirectory() as folder:
         training.train_tiny_base(corpus, settings, 20260101, SavedState(Path(folder) / "state", {}))
     save_file({name: parameter.detach().contiguous() for name, parameter in models[0].named_parameters()}, out.with_suffix(".safetensors"))

@@ -22,10 +22,11 @@ from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.loading import Memory, load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.model.families.tiny.qwen2_audio import build_model, build_processor
 from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource, from_features
 from earwitness.model.prediction_jobs import available_devices
-from earwitness.model.tiny_base import build_model, build_processor, training_texts
+from earwitness.model.tiny_base_questions import training_texts
 from earwitness.prompt_search.edits import DIRECT_QUESTIONS, Edits, Grammar, Paraphrases, text_of
 from earwitness.prompt_search.model_switch import ModelSwitch
 from earwitness.prompt_search.opro import NEW_TOKENS, SHOWN, Opro, load_writer, request_for

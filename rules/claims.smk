@@ -30,8 +30,8 @@ rule judge_claims:
     params:
         code=code("judge_claims.py"),
         names=list(plan.claim_tables),
-        model=FIRST,
-        repository=models.name(FIRST)[0],
+        model=PRIMARY,
+        repository=models.name(PRIMARY)[0],
         confidence=config["statistics"]["confidence"],
     message:
         "Judging the claims of the published study"

@@ -26,7 +26,7 @@ from earwitness.plan.study import Plan, expected_verdict
 from earwitness.provenance.end_of_run import told_at_the_end
 from earwitness.provenance.run_log import errors_since, record_run
 from earwitness.provenance.watching import Watcher
-from earwitness.systems import PROBES, System, with_model
+from earwitness.systems import MODEL_PROBES, System, with_model
 
 try:
     config = complete_config(config)
@@ -45,9 +45,14 @@ try:
 except InputError as error:
     sys.exit(f"error: {error}")
 
+# Family -> program -> the meaning of its code, without that of other families; "any" has that of all.
 CODE = {
-    family: code_identities(SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"), never_run)
-    for family, never_run in (("qwen2_audio", files_of_other_families("qwen2_audio")), ("any", frozenset()))
+    family: code_identities(
+        SCRIPTS.glob("*.py"),
+        Path(".snakemake/code_meanings.json"),
+        frozenset() if family == "any" else files_of_other_families(family),
+    )
+    for family in {"qwen2_audio", *map(models.known_family, plan.models)}
 }
 WATCHER = Watcher(
     Path("results/logs"),
@@ -57,8 +62,7 @@ WATCHER = Watcher(
     sys.stderr.isatty() and os.environ.get("TERM") != "dumb",
 )
 AUDIO = paths.stimuli("factorial", plan.shards)
-# What files call the first model: its adapter is handed over.
-FIRST = plan.first_model
+PRIMARY = plan.primary_model
 
 # --set-resources train_adapter:... and predict_adapter:... hold for each rule that runs them, unless it is named there itself.
 SET = workflow.resource_settings.overwrite_resources
@@ -86,7 +90,7 @@ wildcard_constraints:
     recipe="[a-z][a-z0-9_]*",
     seed=r"\d+",
     detector="silero|webrtc|energy|firered|pyannote",
-    probe="|".join(PROBES),
+    probe="|".join(MODEL_PROBES),
     proposer="edits|opro|paraphrases",
     system=r"([a-z0-9_]+\.)?(base|[a-z][a-z0-9_]*-grouped-seed-\d+)",
     stimulus_set="factorial|baseline",
@@ -97,11 +101,9 @@ wildcard_constraints:
 def code(program, model=None):
     """What a job depends on of its program: the meaning of its code and of all that it imports.
 
-    A tiny or assembled model is of Qwen2-Audio's classes, so its jobs never run other families; which family a model
-    from elsewhere is of, its own folder says.
+    Jobs of a model that is made here never run other families than its own.
     """
-    made_here = model is None or config["models"][model]["origin"] in ("tiny", "assembled")
-    return CODE["qwen2_audio" if made_here else "any"][program]
+    return CODE["qwen2_audio" if model is None else models.known_family(model)][program]
 
 
 def code_for_model(program):

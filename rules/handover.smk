@@ -1,6 +1,6 @@
 """Hand-over: one adapter with everything that a detector needs, and how well it finds speech in whole recordings.
 
-in   adapters of the first model on the grouped split, their answers on development sources, calibrations, tables of accuracy
+in   adapters of the primary model on the grouped split, their answers on development sources, calibrations, tables of accuracy
 out  results/detector/    adapter in peft's layout, prompt.json, calibration.json, detector.json, and the model card README.md
      results/detector/segments.json           how it follows recordings, tuned on development recordings
      results/tables/detection.csv             earwitness.tables.detection.DETECTION
@@ -14,7 +14,7 @@ DETECTOR_FILES = expand(
 
 
 # The arms among which the one that is handed over is chosen.
-HANDED_OVER = plan.of(FIRST, plan.honest_arms)
+HANDED_OVER = plan.of(PRIMARY, plan.honest_arms)
 
 
 rule hand_over_adapter:
@@ -25,8 +25,8 @@ rule hand_over_adapter:
         adapters=paths.adapters(HANDED_OVER, "adapter_config.json"),
         # lie beside their configurations
         weights=paths.adapters(HANDED_OVER, "adapter_model.safetensors"),
-        identity=paths.model_identity(FIRST),
-        question=plan.chosen_question(FIRST),
+        identity=paths.model_identity(PRIMARY),
+        question=plan.chosen_question(PRIMARY),
         index="results/stimuli/factorial/index.parquet",
         split="results/splits/grouped.csv",
         study=AUDIO,
@@ -65,10 +65,10 @@ rule hand_over_adapter:
         code=code("hand_over_adapter.py"),
         systems=list(map(str, HANDED_OVER)),
         folder=lambda wildcards, output: str(Path(output.card).parent),
-        base_folder=models.folder(FIRST),
-        terms=as_json_of(models.terms(FIRST)),
+        base_folder=models.folder(PRIMARY),
+        terms=as_json_of(models.terms(PRIMARY)),
         origins=as_json_of({name: config["sources"][name]["origin"] for name in plan.datasets("factorial")}),
-        quantisation=config["models"][FIRST]["quantisation"],
+        quantisation=config["models"][PRIMARY]["quantisation"],
         recipes=as_json_of(plan.recipes_of(HANDED_OVER)),
         prompt=as_json("prompt"),
         stimuli=as_json_of(plan.stimulus_settings("factorial")),
@@ -111,7 +111,7 @@ rule tune_segments:
         # read through the tables, with the annotations beside them
         files=[path for dataset in plan.datasets("factorial") for path in recordings.inputs(dataset)],
         split="results/splits/grouped.csv",
-        base=model_folder(FIRST),
+        base=model_folder(PRIMARY),
         # its folder is named
         detector=DETECTOR_FILES,
     output:
@@ -124,12 +124,12 @@ rule tune_segments:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=mb_of(FIRST),
+        mem_mb=mb_of(PRIMARY),
         runtime=120,
         gpu=1,
         memory=config["resources"]["memory"],
     params:
-        code=code("tune_segments.py", FIRST),
+        code=code("tune_segments.py", PRIMARY),
         folder=lambda wildcards, output: str(Path(output.segments).parent),
         seconds=config["detection"]["seconds"],
         seed=config["seed"],
@@ -155,7 +155,7 @@ rule measure_detection:
         # read through the tables, with the annotations beside them
         files=[path for dataset in plan.datasets("factorial") for path in recordings.inputs(dataset)],
         split="results/splits/grouped.csv",
-        base=model_folder(FIRST),
+        base=model_folder(PRIMARY),
         # its folder is named
         detector=[*DETECTOR_FILES, "results/detector/segments.json"] if HANDED_OVER else [],
     output:
@@ -175,12 +175,12 @@ rule measure_detection:
         "../envs/dev.yaml"
     threads: 1
     resources:
-        mem_mb=mb_of(FIRST),
+        mem_mb=mb_of(PRIMARY),
         runtime=120,
         gpu=1,
         memory=config["resources"]["memory"],
     params:
-        code=code("measure_detection.py", FIRST),
+        code=code("measure_detection.py", PRIMARY),
         folder=["results/detector"] if HANDED_OVER else [],
         detectors=config["detectors"],
         seconds=config["detection"]["seconds"],

@@ -1,6 +1,6 @@
 """Models: those under study, trained here or fetched, and the language model that proposes questions.
 
-out  data/models/tiny/{model}/    a Qwen2-Audio checkpoint in the standard layout, trained on the embedded base corpus
+out  data/models/tiny/{model}/    a checkpoint of its tiny.family in the standard layout, trained on the embedded base corpus
      data/models/hub/{checkpoint}/    a pinned snapshot: a model, a half of an assembled one (MODEL-encoder), or the proposer
      data/models/{model}.projector.safetensors    between the halves of an assembled model, see earwitness.model.projector
      data/models/assembled/{model}/    an encoder and a language model in one Qwen2-Audio checkpoint
@@ -12,7 +12,7 @@ out  data/models/tiny/{model}/    a Qwen2-Audio checkpoint in the standard layou
 
 
 rule train_tiny_base:
-    """A real Qwen2AudioForConditionalGeneration, small, from scratch, on sources that no later stage uses."""
+    """A real model of a family's classes, small, from scratch, on sources that no later stage uses."""
     input:
         speech="data/embedded/base/voxconverse",
         sounds="data/embedded/base/esc50",
@@ -30,7 +30,7 @@ rule train_tiny_base:
         mem_mb=4000,
         runtime=120,
     params:
-        code=code("train_tiny_base.py"),
+        code=code_for_model("train_tiny_base.py"),
         settings=as_json("models", "{model}", "tiny"),
         window_ms=config["stimuli"]["window_ms"],
         seed=config["seed"],

@@ -2,10 +2,11 @@
 
 in   results/stimuli/{stimulus_set}/shard-{shard}.parquet, the base model
 out  results/features/{model}/{stimulus_set}/shard-{shard}.parquet      audio embeddings, see earwitness.model.feature_files
-     results/features/{model}/{stimulus_set}/controls.parquet           an untrained tower and acoustics, see earwitness.model.untrained_tower
+     results/features/{model}/{stimulus_set}/controls.parquet           an untrained tower, see earwitness.model.untrained_tower
      results/predictions/{stimulus_set}/zeroshot/{model}.parquet        earwitness.tables.predictions.PREDICTIONS
      results/predictions/{stimulus_set}/detectors/{detector}.parquet    earwitness.tables.predictions.PREDICTIONS
      results/predictions/{stimulus_set}/encoder_probes/{model}/{probe}.parquet    earwitness.tables.predictions.PREDICTIONS
+     results/predictions/{stimulus_set}/encoder_probes/acoustics_probe.parquet    earwitness.tables.predictions.PREDICTIONS
      results/predictions/{stimulus_set}/{detectors,encoder_probes}/**.tuning.json    what was tuned, and on what
      results/tables/generation/{model}.csv                              earwitness.tables.generation.GENERATION
 """
@@ -49,7 +50,7 @@ rule encode_stimuli:
 
 
 rule encode_controls:
-    """What hearing is measured against: an untrained tower of the base's shape, and level, bandwidth and duration."""
+    """What hearing is measured against: an untrained tower of the base's shape."""
     input:
         base=base_of,
         identity=lambda wildcards: paths.model_identity(wildcards.model),
@@ -87,7 +88,7 @@ rule encode_controls:
 
 
 rule probe_encoder:
-    """A linear readout of the base's ear or of a control: fitted on the train part, its penalty chosen on development sources."""
+    """A linear readout of the base's ear, or of an untrained one: fitted on the train part, its penalty chosen on development sources."""
     input:
         vectors=lambda wildcards: plan.vectors_of(wildcards.model, wildcards.probe, wildcards.stimulus_set),
         study=lambda wildcards: plan.vectors_of(wildcards.model, wildcards.probe, "factorial"),
@@ -115,6 +116,38 @@ rule probe_encoder:
         " --split {input.split:q}"
         " --probe {wildcards.probe}"
         " --model {wildcards.model}"
+        " --output {output.predictions:q}"
+        " --tuning {output.tuning:q}"
+        " &> {log:q}"
+
+
+rule probe_acoustics:
+    """What level, bandwidth and duration alone tell, which no model needs: a linear readout, fitted as that of an ear is."""
+    input:
+        shards=lambda wildcards: paths.stimuli(wildcards.stimulus_set, plan.shards),
+        study=AUDIO,
+        split="results/splits/grouped.csv",
+    output:
+        predictions="results/predictions/{stimulus_set}/encoder_probes/acoustics_probe.parquet",
+        tuning="results/predictions/{stimulus_set}/encoder_probes/acoustics_probe.tuning.json",
+    log:
+        "results/logs/probe_acoustics/{stimulus_set}.log",
+    benchmark:
+        "results/benchmarks/probe_acoustics/{stimulus_set}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("probe_acoustics.py"),
+    message:
+        "Reading out the acoustics of the {wildcards.stimulus_set} stimuli"
+    shell:
+        "python workflow_scripts/probe_acoustics.py {input.shards:q}"
+        " --study {input.study:q}"
+        " --split {input.split:q}"
         " --output {output.predictions:q}"
         " --tuning {output.tuning:q}"
         " &> {log:q}"

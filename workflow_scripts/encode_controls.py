@@ -1,4 +1,4 @@
-"""Encode every stimulus by what needs no training: an untrained tower of the base's shape, and simple measures of the sound."""
+"""Encode every stimulus by an untrained tower of the base's shape."""
 
 import argparse
 from pathlib import Path
@@ -25,7 +25,6 @@ def main() -> None:
         # torch looks at the visible devices when it is imported.
         import torch
 
-        from earwitness.audio.sounding import acoustics
         from earwitness.model.engine.batching import Batches
         from earwitness.model.identity import recorded
         from earwitness.model.measured_sizes import MeasuredSizes
@@ -38,7 +37,7 @@ def main() -> None:
         loaded = untrained_tower(base.path, args.seed)
         loaded.tower.to(device)
         batches = Batches(args.batch_size, device, args.memory, MeasuredSizes(base, "none", args.memory, device))
-        encoded = encode_controls(loaded, args.shards, args.controls, batches, acoustics)
+        encoded = encode_controls(loaded, args.shards, args.controls, batches)
     print(f"{args.controls}: {encoded} stimuli")
 
 

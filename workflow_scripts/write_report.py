@@ -29,7 +29,7 @@ from earwitness.report.page import (
     render_page,
 )
 from earwitness.report.style import in_order
-from earwitness.systems import BASE
+from earwitness.systems import System
 from earwitness.tables.accuracy import ACCURACY
 from earwitness.tables.calibration import CALIBRATION
 from earwitness.tables.claims import CLAIMS
@@ -132,11 +132,11 @@ def material(args: argparse.Namespace, tables: dict[str, pd.DataFrame]) -> Mater
     return MaterialTables(checks, tables["stimuli"], generation)
 
 
-def listening(args: argparse.Namespace) -> Listening:
-    """Clips with every system's answers, and what the first honest adapter gets wrong, or the base where there is none."""
+def listening(args: argparse.Namespace, model: str) -> Listening:
+    """Clips with every system's answers, and what a model's first honest adapter gets wrong, or the model as it is where there is none."""
     errors = read_table(args.errors, ERRORS)
-    systems = in_order(errors.system_id)
-    listened = next((system for system in systems if system.is_honest), systems[0] if systems else BASE)
+    systems = [system for system in in_order(errors.system_id) if system.model == model]
+    listened = next((system for system in systems if system.is_honest), System("base", "base", model=model))
     predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
     return Listening(
         listening_matrices(args.shards, predictions, args.settings["listening_clips"]),
@@ -196,6 +196,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     args = parse_arguments()
     tables = tables_by_name(args.tables)
+    record = run_record(args)
     report = Report(
         title=args.settings["title"],
         figures={path.stem: path.read_text(encoding="utf-8") for path in args.figures},
@@ -204,9 +205,9 @@ def main() -> None:
         experiments=experiment_sections(args),
         material=material(args, tables),
         certificates=[load_certificate(path) for path in args.certificates],
-        listening=listening(args),
+        listening=listening(args, record.config["primary_model"]),
         claims=read_table(args.claims, CLAIMS),
-        record=run_record(args),
+        record=record,
         baseline=part_of(BaselineTables, tables) if set(BASELINE_TABLES) <= set(tables) else None,
         prompts=tables.get("prompts"),
         draws=draws_sections(args.draws_names, args.draws, args.draws_figures),

@@ -37,6 +37,14 @@ def test_the_middle_size_joins_packaged_halves_and_trains_or_fetches_no_base(che
     assert not {"train_tiny_base", "train_projector", *FETCHING} & set(made.values())
 
 
+def test_two_families_are_trained_each_by_a_job_and_share_what_is_no_models(checkout):
+    made = checkout.outputs("--configfile", "config/two_families.yaml")
+    trained = {path for path, rule in made.items() if rule == "train_tiny_base"}
+    assert {"data/models/tiny/base", "data/models/tiny/flamingo"} <= trained
+    shared = {path for path, rule in made.items() if rule == "probe_acoustics" and path.endswith(".parquet")}
+    assert shared == {f"results/predictions/{stimuli}/encoder_probes/acoustics_probe.parquet" for stimuli in ("factorial", "baseline")}
+
+
 def test_halves_from_the_hub_are_fetched_and_a_projector_is_trained_between_them(checkout):
     hub = {"origin": "hub", "repository": "owner/name", "revision": "0" * 40}
     model = {"origin": "assembled", "encoder": hub, "language_model": hub, "projector": {"origin": "trained"}}

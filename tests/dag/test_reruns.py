@@ -41,7 +41,7 @@ OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - HAND_OVER) | 
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 ADAPTERS = {"train_adapter"} | AFTER_TRAINING
 AFTER_SPLITS = (
-    {"split_row_random", "audit_leakage", "gate_leakage", "detect_reference", "probe_encoder", "probe_counterfactuals"}
+    {"split_row_random", "audit_leakage", "gate_leakage", "detect_reference", "probe_encoder", "probe_acoustics", "probe_counterfactuals"}
     | SECOND_AUDIT
     | ADAPTERS
     | PROMPT_SEARCH
@@ -52,7 +52,7 @@ AFTER_STIMULI = {"audit_stimuli", "summarise_stimuli", "split_grouped"} | OF_THE
 AFTER_CLIPS = {"make_factorial_stimuli"} | AFTER_STIMULI
 BASELINE = (
     {"make_baseline_stimuli", "audit_stimuli", "summarise_stimuli", "encode_stimuli", "encode_controls", "probe_encoder", "predict_zeroshot"}
-    | {"detect_reference", "predict_adapter"}
+    | {"detect_reference", "probe_acoustics", "predict_adapter"}
     | SECOND_AUDIT
     | PSYCHOACOUSTICS
     | JUDGED
@@ -158,6 +158,11 @@ HARMLESS = [
         appended(LIBRARY + "model/families/voxtral.py", "\nMORE = 1\n"),
         set(),
     ),
+    case(
+        "a number in the tiny base of a family that the base is not of, such as `model/families/tiny/audioflamingo3.py`",
+        appended(LIBRARY + "model/families/tiny/audioflamingo3.py", "\nMORE = 1\n"),
+        set(),
+    ),
     case("the configuration in another order of its keys", with_settings({"statistics": {}, "prompt": {}, "seed": 20260101}), set()),
 ]
 """Edits that run nothing again, not even all together."""
@@ -169,6 +174,11 @@ CODE = [
     case(
         "a number in the base's own family, `model/families/qwen2_audio.py`",
         appended(LIBRARY + "model/families/qwen2_audio.py", "\nMORE = 1\n"),
+        BASE,
+    ),
+    case(
+        "a number in the tiny base of that family, `model/families/tiny/qwen2_audio.py`",
+        appended(LIBRARY + "model/families/tiny/qwen2_audio.py", "\nMORE = 1\n"),
         BASE,
     ),
     case("a number in `model/finetuning.py`", replaced(LIBRARY + "model/finetuning.py", "COMPACT_ROWS = 8", "COMPACT_ROWS = 4"), ADAPTERS),
@@ -263,10 +273,17 @@ def test_a_second_model_is_asked_and_trained_and_the_first_is_not_again(finished
     base.mkdir(parents=True)
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (base / name).write_text("made in spring")
-    plan = finished.plan(*with_settings({"models": {"voxtral": {"origin": "path", "path": "own/voxtral"}}})(finished))
-    assert (plan["encode_stimuli"], plan["encode_controls"], plan["predict_zeroshot"], plan["probe_encoder"]) == (4, 2, 2, 6)
+    models = {"voxtral": {"origin": "path", "path": "own/voxtral"}}
+    plan = finished.plan(*with_settings({"models": models, "primary_model": "base"})(finished))
+    assert (plan["encode_stimuli"], plan["encode_controls"], plan["predict_zeroshot"], plan["probe_encoder"]) == (4, 2, 2, 4)
     assert (plan["train_adapter"], plan["search_prompts"], plan["check_generation"], plan["identify_model"]) == (3, 6, 1, 1)
-    assert not {"train_tiny_base", "make_factorial_stimuli", "split_grouped", "audit_leakage", "detect_reference"} & set(plan)
+    assert not {"train_tiny_base", "make_factorial_stimuli", "split_grouped", "audit_leakage", "detect_reference", "probe_acoustics"} & set(plan)
+
+
+def test_another_primary_model_is_handed_over_and_judged_and_nothing_else(checkout):
+    models = {"flamingo": {"tiny": {"family": "audioflamingo3"}}}
+    finish(checkout, *with_settings({"models": models, "primary_model": "base"})(checkout))
+    assert rules_of(checkout.plan(*with_settings({"models": models, "primary_model": "flamingo"})(checkout))) == HAND_OVER | JUDGED
 
 
 def test_a_replaced_recording_is_catalogued_again_with_all_that_follows_and_a_touched_one_is_not(finished_on_own_recordings):

@@ -18,12 +18,13 @@ from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
 from earwitness.model.families.qwen2_audio import Qwen2Audio
+from earwitness.model.families.tiny.qwen2_audio import build_model, build_processor
 from earwitness.model.feature_files import encode_shard
 from earwitness.model.finetuning import train_adapter, training_set
 from earwitness.model.identity import identified
 from earwitness.model.prediction import StimulusSource
 from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
-from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.runtime.determinism import compute_deterministically, reserve_workspace
 from earwitness.runtime.saved_state import SavedState
 from earwitness.systems import BASE

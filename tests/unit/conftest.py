@@ -5,7 +5,8 @@ import pytest
 import torch
 from full_size import write_writer
 
-from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor
+from earwitness.model.families.tiny.qwen2_audio import build_model, build_processor
+from earwitness.model.tiny_base_questions import QUESTIONS
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import load_model
 from earwitness.model.feature_files import encode_shard
 from earwitness.model.identity import BASE_OF_ADAPTER, identified
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.splits import SPLIT

@@ -10,7 +10,7 @@ from earwitness.model.adapter_training import FILES, FINGERPRINT, AdapterJob, ma
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.identity import identified, identify_model
 from earwitness.model.prediction_jobs import ModelSpec
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 
 SMALL = {**RECIPE, "rank": 2, "steps": 2, "batch_size": 4, "dropout": 0.1, "normalisation": "stimuli", "level_dbfs": -1.0}
 

@@ -26,11 +26,12 @@ from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import score
+from earwitness.model.families.tiny.qwen2_audio import build_processor
 from earwitness.model.halves import folder_of, load_encoder, load_language_model
 from earwitness.model.identity import identified
 from earwitness.model.projector import fitting_projector, provenance_of, put_projector, rank_of, save_projector
 from earwitness.model.projector_training import HeardStimuli, ProjectorSettings, train_projector
-from earwitness.model.tiny_base import QUESTIONS, build_processor
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.plan.models import Models
 from earwitness.plan.study import Plan
 from earwitness.prompt_search.edits import PHRASES, Grammar

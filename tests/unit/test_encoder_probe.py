@@ -11,7 +11,7 @@ from small_study import study
 
 from earwitness.audio.sounding import acoustics
 from earwitness.core.errors import InputError
-from earwitness.detectors.encoder_probe import COLUMNS, FITS, STRENGTHS, fit_readout, probe, read_vectors
+from earwitness.detectors.encoder_probe import COLUMNS, FITS, STRENGTHS, acoustic_vectors, fit_readout, probe, read_vectors
 from earwitness.leakage.checks.tuning import TuningInput, _fitted_elsewhere
 from earwitness.leakage.tuning_records import tuning_record
 from earwitness.model.engine.batching import Batches
@@ -20,7 +20,9 @@ from earwitness.model.feature_files import encode_shard, read_features
 from earwitness.model.identity import identified
 from earwitness.model.untrained_tower import encode_controls, untrained_tower
 from earwitness.report.hearing_text import hearing_sentences
-from earwitness.systems import PROBES, System
+from earwitness.systems import ACOUSTICS_PROBE, PROBES, System
+from earwitness.tables.audio import iterate_audio
+from earwitness.tables.stimuli import STIMULI
 
 CPU = torch.device("cpu")
 
@@ -90,9 +92,9 @@ def written(folder, split, column):
 def test_a_probe_answers_every_stimulus_and_what_it_fitted_passes_the_audit(tmp_path, name):
     _, splits = study(n_sources=10)
     split = splits["grouped"]
-    file = written(tmp_path, split, COLUMNS[name])
+    given = read_vectors([written(tmp_path, split, COLUMNS[name])], COLUMNS[name]) if name in COLUMNS else vectors(split, noise=2)
     split.to_csv(tmp_path / "split.csv", index=False)
-    predictions, value, used = probe(System("encoder_probe", name), [file], [file], split)
+    predictions, value, used = probe(System("encoder_probe", name), given, given, split)
     assert predictions.stimulus_id.tolist() == split.stimulus_id.tolist()
     assert predictions.kind.unique().tolist() == ["encoder_probe"]
     test = predictions.set_index("stimulus_id").loc[split.stimulus_id[split.part == "test"]]
@@ -154,10 +156,23 @@ def test_an_untrained_tower_has_the_bases_shape_and_positions_and_other_weights(
 def test_controls_hold_every_stimulus_whatever_the_batch(folder, shard, tmp_path):
     untrained = untrained_tower(folder, seed=1)
     for size in (1, 4):
-        assert encode_controls(untrained, [shard], tmp_path / f"{size}.parquet", Batches(size, CPU), acoustics) == 9
+        assert encode_controls(untrained, [shard], tmp_path / f"{size}.parquet", Batches(size, CPU)) == 9
     one, four = (read_vectors([tmp_path / f"{size}.parquet"], "untrained") for size in (1, 4))
     np.testing.assert_allclose(one, four, atol=1e-5)
-    assert read_vectors([tmp_path / "1.parquet"], "acoustics").shape == (9, 3)
+
+
+def test_acoustics_of_stimuli_are_those_of_each_by_itself_and_no_models(shard):
+    measured = acoustic_vectors([shard])
+    for rows, waveforms in iterate_audio(shard, STIMULI):
+        for name, waveform in zip(rows.stimulus_id, waveforms, strict=True):
+            np.testing.assert_array_equal(measured.loc[name].to_numpy(), acoustics(waveform))
+    assert measured.shape == (9, 3)
+    assert System("encoder_probe", "acoustics_probe", model="") == ACOUSTICS_PROBE == System.parse("acoustics_probe") and not ACOUSTICS_PROBE.model
+    for text in ("voxtral.acoustics_probe", "base.acoustics_probe"):
+        with pytest.raises(InputError, match="no system"):
+            System.parse(text)
+    with pytest.raises(InputError, match="no system has these parts"):
+        System("encoder_probe", "acoustics_probe", model="voxtral")
 
 
 def tables(conclusion="different"):

@@ -25,7 +25,7 @@ from earwitness.model.engine.scoring import Scorer, score
 from earwitness.model.families.qwen2_audio import Qwen2Audio
 from earwitness.model.families.whisper import convolution_length, log_mel
 from earwitness.model.identity import identified
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 
 FORMATS = ("letters", "words", "yes_no")
 

@@ -32,7 +32,7 @@ from earwitness.model.feature_files import encode_shard
 from earwitness.model.finetuning import train_adapter, training_set
 from earwitness.model.identity import identified
 from earwitness.model.prediction import from_audio, from_features, prediction_rows
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.model.untrained_tower import untrained_tower
 from earwitness.runtime.saved_state import SavedState
 from earwitness.systems import BASE, System

@@ -32,12 +32,31 @@ from earwitness.tables.psychometrics import CURVES, THRESHOLDS
 
 SIX = ("base", "flamingo", "gemma", "omni", "qwen_7b", "voxtral")
 TWO = {"base": {}, "voxtral": {"origin": "path", "path": "models/voxtral"}}
+SIDE_BY_SIDE = {"models": TWO, "primary_model": "base"}
 
 
 def test_the_default_has_one_model_and_a_second_beside_it_is_completed_like_the_first():
     assert list(complete_config({})["models"]) == ["base"]
-    models = complete_config({"models": TWO})["models"]
+    models = complete_config(SIDE_BY_SIDE)["models"]
     assert models["voxtral"]["quantisation"] == "none" and models["voxtral"]["tiny"]["steps"] == models["base"]["tiny"]["steps"] == 900
+
+
+def test_the_only_model_is_the_primary_one_and_among_several_it_must_be_named():
+    assert complete_config({})["primary_model"] == "base"
+    with pytest.raises(InputError, match=r"primary_model is not set: several models are studied; hint: one of base, voxtral"):
+        complete_config({"models": TWO})
+    with pytest.raises(InputError, match=r'primary_model = "omni": no such model is studied; hint: one of base, voxtral'):
+        complete_config({"models": TWO, "primary_model": "omni"})
+    with pytest.raises(InputError, match=r'primary_model = "base": no such model is studied; hint: one of voxtral'):
+        complete_config({"models": TWO | {"base": {"origin": "none"}}, "primary_model": "base"})
+
+
+def test_the_primary_model_alone_is_handed_over_and_judged_wherever_it_stands():
+    plans = {model: Plan(complete_config(SIDE_BY_SIDE | {"primary_model": model})) for model in TWO}
+    assert plans["voxtral"].claim_tables["generation"] == "results/tables/generation/voxtral.csv"
+    assert plans["voxtral"].claim_tables["experiments/main"] == "results/tables/experiments/voxtral.main.csv"
+    assert plans["base"].claim_tables["experiments/main"] == "results/tables/experiments/main.csv"
+    assert len({str(plan.adapters) for plan in plans.values()}) == 1, "nothing else follows it"
 
 
 @pytest.mark.parametrize(
@@ -65,11 +84,11 @@ def test_the_former_way_of_naming_one_model_is_refused_with_the_new_one():
 
 def test_a_model_without_origin_is_left_out():
     plan = Plan(complete_config({"models": TWO | {"base": {"origin": "none"}}}))
-    assert plan.models == ["voxtral"] and plan.first_model == "voxtral"
+    assert plan.models == ["voxtral"] and plan.primary_model == "voxtral"
 
 
 def test_every_model_has_systems_searches_experiments_and_files_of_its_own_and_detectors_are_no_models():
-    one, two = Plan(complete_config({})), Plan(complete_config({"models": TWO}))
+    one, two = Plan(complete_config({})), Plan(complete_config(SIDE_BY_SIDE))
     for systems in ("bases", "probes", "arms", "ensembles", "compared", "searched_systems"):
         own = [system for system in getattr(two, systems) if system.model in ("base", "")]
         other = [system for system in getattr(two, systems) if system.model == "voxtral"]
@@ -80,7 +99,7 @@ def test_every_model_has_systems_searches_experiments_and_files_of_its_own_and_d
     assert two.asked_together[: len(one.asked_together)] == one.asked_together, "so that no job of the first is made again"
     files = [path for plan in (one, two) for path in paths.predictions("factorial", plan.compared)]
     added = [path for path in files if files.count(path) == 1]
-    assert all("/voxtral" in path for path in added) and len(added) == 1 + 3 + 6 + 1, "as it is, probes, adapters, ensembles"
+    assert all("/voxtral" in path for path in added) and len(added) == 1 + 2 + 6 + 1, "as it is, probes, adapters, ensembles"
     assert len(set(paths.adapters(two.arms, "history.csv"))) == len(two.arms)
     assert two.figures.count("models") == 1 and "models" not in one.figures
 
@@ -142,6 +161,22 @@ def test_thresholds_of_models_are_set_against_each_other_and_detectors_against_e
     assert 0.2 < ratio < 0.8, "60 ms against 150 ms"
 
 
+def test_what_thresholds_say_of_a_model_is_the_same_whatever_other_models_a_study_has():
+    index = baseline_index(8, 8)
+
+    def contrasts_of(observers):
+        levels = enumerate(observers.items())
+        answers = pd.concat([observer(index, system, seed=k, threshold_ms=ms, threshold_db=0) for k, (system, ms) in levels])
+        return fit_study(collect_answers(answers, index, no_split()), "normal", 0.75, 0.95, 50, seed=1)[2]
+
+    alone = contrasts_of({"base": 150, "silero": 100})
+    together = contrasts_of({"base": 150, "silero": 100, "voxtral.base": 60})
+    own = of_model(together[together.question != "model"], "base")
+    assert alone.p_holm.notna().sum() > 2 and {"system", "duration"} <= set(alone.question)
+    columns = list(alone.columns)
+    pd.testing.assert_frame_equal(own.sort_values(columns[:9], ignore_index=True), alone.sort_values(columns[:9], ignore_index=True))
+
+
 def test_six_models_have_a_colour_and_a_marker_each_and_the_first_looks_as_alone():
     bases = [System("base", "base", model=model) for model in SIX]
     alone = look_of(BASE)
@@ -176,6 +211,33 @@ def points_of_six():
         for table in (point_table(answers, 0.95), validate(curves, CURVES), validate(thresholds, THRESHOLDS))
     ]
     return PsychometricTables(*named, {})
+
+
+@pytest.mark.parametrize("name", ["duration_curves", "snr_curves", "sensitivity", "bands_and_rooms"])
+def test_of_several_models_each_is_drawn_as_it_is_and_then_its_adapters_and_of_one_all_in_one_panel(name):
+    points, ids = points_of_six(), ids_of(SIX[:2], "attention-grouped")
+    answers = {}
+    for table in ("points", "curves", "thresholds"):
+        rows = getattr(points, table)
+        of_one = rows[rows.system_id == "base"]
+        answers[table] = pd.concat([rows, *(of_one.assign(system_id=system) for system in ids)], ignore_index=True)
+    tables = PsychometricTables(**answers, published={})
+    with figure_style(tables.points.system_id):
+        drawn = PSYCHOMETRIC_FIGURES[name](tables)
+        markers = [{line.get_marker() for line in axes.lines} for axes in drawn.axes]
+        adapter, detector = look_of(System.parse("attention-grouped")).marker, look_of(System.parse("silero")).marker
+    panels = [axes.get_title() for axes in drawn.axes]
+    assert any(title.startswith("as they are") or title.endswith("as they are") for title in panels)
+    for title, found in zip(panels, markers, strict=True):
+        if "as they are" in title:
+            assert detector in found and adapter not in found
+        if "fine-tuned" in title:
+            assert adapter in found and detector not in found
+    assert any("fine-tuned" in title for title in panels)
+    alone = tables.only([BASE, System.parse("attention-grouped"), System.parse("silero")])
+    with figure_style(alone.points.system_id):
+        [single] = alone.panels.values()
+        assert len(single.systems) == 3 and not any("fine-tuned" in axes.get_title() for axes in PSYCHOMETRIC_FIGURES[name](alone).axes)
 
 
 def drawn_of_six():

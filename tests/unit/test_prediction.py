@@ -21,7 +21,7 @@ from earwitness.model.feature_files import encode_shard, read_features, stimuli_
 from earwitness.model.identity import BASE_OF_ADAPTER, identified, identify_model
 from earwitness.model.prediction import from_audio, from_features, prediction_rows
 from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, predict
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.systems import BASE
 
 CPU = torch.device("cpu")

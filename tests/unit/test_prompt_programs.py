@@ -19,7 +19,7 @@ from earwitness.leakage.tuning_records import load_tuning_record
 from earwitness.model.engine.adapters import attach_adapter
 from earwitness.model.engine.loading import load_model
 from earwitness.model.identity import BASE_OF_ADAPTER, identified, identify_model
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.files import read_table, write_table

@@ -1,6 +1,7 @@
 """The prompt search: what may be asked, how candidates are halved, and that it reports no gain where there is none."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -382,6 +383,19 @@ def gains(ask, searches):
     answered = pd.concat([predictions(ask, question, question) for question in questions])
     assert_unseen(searches, split)
     return gain_table([score_searches(searches, answered, index, split)], 0.95)
+
+
+def test_searches_over_another_model_leave_what_is_said_of_one_as_it_is():
+    index, split = study()
+    ask = answers(3, lambda text: 0.3 if text == INITIAL_QUESTION else 1.0)
+    searches = [finished(ask, seed, proposer) for proposer in ("edits", "paraphrases") for seed in (1, 2)]
+    questions = dict.fromkeys([INITIAL_QUESTION, *(search.chosen.question for search in searches)])
+    answered = pd.concat([predictions(ask, question, question) for question in questions])
+    scored = score_searches(searches, answered, index, split)
+    alone = gain_table([scored], 0.95)
+    together = gain_table([scored, replace(scored, system=System.parse("voxtral.base"))], 0.95)
+    assert alone.p_holm.notna().all() and (alone.p_holm > alone.p_clustered_t).any()
+    pd.testing.assert_frame_equal(together[together.system_id == "base"].reset_index(drop=True), alone)
 
 
 def test_a_null_search_reports_a_gain_whose_interval_covers_zero():

@@ -18,7 +18,7 @@ from earwitness.model.engine.prompting import Prompt
 from earwitness.model.feature_files import encode_shard
 from earwitness.model.identity import identified
 from earwitness.model.prediction import from_features, prediction_rows
-from earwitness.model.tiny_base import QUESTIONS
+from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.prompt_search.model_switch import ModelSwitch
 from earwitness.prompt_search.opro import Opro, load_writer
 from earwitness.prompt_search.proposers import ScoredQuestion

@@ -78,7 +78,7 @@ def test_the_tiny_base_trains_with_the_same_threads_however_many_there_are(given
     used = []
     monkeypatch.setattr(tiny_base_training, "make_tiny_base", lambda *_: used.append(torch.get_num_threads()))
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda _: None)
-    settings = '{"steps": 1, "batch_size": 1, "pool": 1, "learning_rate": 0.1}'
+    settings = '{"family": "qwen2_audio", "steps": 1, "batch_size": 1, "pool": 1, "learning_rate": 0.1}'
     monkeypatch.setattr(sys, "argv", ["train", "a", "b", "c", "--history", "h.csv", "--settings", settings, "--window-ms", "1200", "--seed", "1"])
     before = torch.get_num_threads()
     try:

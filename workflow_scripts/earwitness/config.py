@@ -78,6 +78,7 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
     _check_across(completed)
+    completed["primary_model"] = completed["primary_model"] or next(iter(models))
     prompt = completed["prompt"]
     if prompt["template"] is not None and QUESTION not in prompt["template"]:
         prompt |= {"question": prompt["template"], "template": QUESTION}
@@ -167,6 +168,7 @@ def _check_across(config: dict[str, Any]) -> None:
     roles = {name: source["role"] for name, source in config["sources"].items() if source["origin"] != "none"}
     _check_roles(roles)
     _check_models(config["models"])
+    _check_primary_model(config["primary_model"], list(config["models"]))
     _check_prompts(config, roles)
     _check_stimuli(config, roles)
     splits = config["splits"]
@@ -251,6 +253,14 @@ def _check_training(finetuning: dict[str, Any]) -> None:
                 known = ", ".join(recipes)
                 where = f"finetuning.experiments.{name}.recipes[{position}]"
                 raise InputError(f"config: {where} = {_short(recipe)}: is not defined; hint: one of {known}")
+
+
+def _check_primary_model(primary: str | None, models: list[str]) -> None:
+    """Raise InputError where the primary model is not studied, or is not named among several."""
+    if primary is None and len(models) > 1:
+        raise InputError(f"config: primary_model is not set: several models are studied; hint: one of {', '.join(models)}")
+    if primary is not None and primary not in models:
+        raise InputError(f"config: primary_model = {_short(primary)}: no such model is studied; hint: one of {', '.join(models)}")
 
 
 def _check_halves(name: str, model: dict[str, Any]) -> None:

@@ -14,7 +14,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
 
 PROBES = ("tower_probe", "untrained_probe", "acoustics_probe")
-"""Encoder probes: linear readouts of the base's audio tower, of an untrained tower of the same shape, and of trivial acoustics."""
+"""Encoder probes: linear readouts of the base's audio tower, of an untrained tower of the same shape, and of trivial acoustics, which are no
+model's."""
+
+MODEL_PROBES = PROBES[:2]
+"""Those of a model."""
 
 HONEST_SPLIT, LEAKY_SPLIT, ALL_FOLDS = "grouped", "row_random", "folds"
 """The split that keeps every source in one part; the split by row, which does not; and all folds of the cross-validation together."""
@@ -29,7 +33,7 @@ _RECIPE, _SPLIT, _NUMBER = "[a-z][a-z0-9_]*", "grouped|row_random|folds|(?:fold|
 _MODEL = rf"(?:(?P<model>(?!{UNNAMED_MODEL}\.)[a-z0-9_]+)\.)?"
 _FORMS: dict[Kind, re.Pattern[str]] = {
     "base": re.compile(f"{_MODEL}(?P<name>base)"),
-    "encoder_probe": re.compile(f"{_MODEL}(?P<name>{'|'.join(PROBES)})"),
+    "encoder_probe": re.compile(rf"(?!.*\.{PROBES[-1]}){_MODEL}(?P<name>{'|'.join(PROBES)})"),
     "adapter": re.compile(f"{_MODEL}(?P<name>{_RECIPE})-(?P<split>{_SPLIT})(?:-seed-(?P<seed>{_NUMBER}))?"),
     "ensemble": re.compile(rf"{_MODEL}(?P<name>{_RECIPE})-(?P<split>{_SPLIT})\+(?P<combination>{'|'.join(COMBINATIONS)})"),
     "detector": re.compile(f"(?P<name>(?!.*-(?:{_SPLIT})(?:-|$))[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*)"),
@@ -71,9 +75,14 @@ def _parts_of(text: str) -> dict[str, Any] | None:
     for kind, form in _FORMS.items():
         if found := form.fullmatch(text):
             parts = {"split": "", "seed": None, "combination": None, "model": None} | found.groupdict()
-            seed, model = parts["seed"], parts["model"] or ("" if kind == "detector" else UNNAMED_MODEL)
+            seed, model = parts["seed"], parts["model"] or ("" if _is_no_models(kind, str(parts["name"])) else UNNAMED_MODEL)
             return {"kind": kind} | parts | {"seed": int(seed) if seed else None, "model": model}
     return None
+
+
+def _is_no_models(kind: Kind, name: str) -> bool:
+    """Whether such a system answers without any model."""
+    return kind == "detector" or name == PROBES[-1]
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class System:
     recipe of an adapter or ensemble, the probe or the detector; "base" for the base. split: what an adapter or ensemble trained on; ""
     for others. seed: of one adapter; None where it stands for all seeds of its recipe and split, and for others.
     combination: how an ensemble's seeds are combined; None for others. model: the key of the configuration's models whose system it is,
-    by default the unnamed one; "" for detectors, which are no model's.
+    by default the unnamed one; "" for detectors and the probe of acoustics, which are no model's.
 
     Raises InputError where the parts make no system, or where its text would read as another: a detector cannot be called
     "attention-grouped".
@@ -99,7 +108,7 @@ class System:
     model: str = ""
 
     def __post_init__(self) -> None:
-        if not self.model and self.kind != "detector":
+        if not self.model and not _is_no_models(self.kind, self.name):
             object.__setattr__(self, "model", UNNAMED_MODEL)
         if _parts_of(str(self)) != vars(self):
             given = ", ".join(f"{part} {value}" for part, value in vars(self).items() if value not in ("", None))

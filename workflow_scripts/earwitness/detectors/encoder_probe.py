@@ -1,10 +1,10 @@
 """The encoder probe: how much of an answer is in the ear, before any language model is asked.
 
 A linear readout (logistic regression, ridge penalty) of one vector per stimulus: the mean of what the base's audio tower hears, and, as
-controls, the same of an untrained tower of the same shape, and of level, bandwidth and duration. What the tower's readout has over the
-controls was learned by the tower; what it has over the base's answers gets lost on the way to the mouth. The weights are fitted on the
-train part; the strength of the penalty is the one with the least loss on development sources (Alain and Bengio 2016, arXiv 1610.01644;
-controls after Hewitt and Liang 2019, arXiv 1909.03368).
+controls, the same of an untrained tower of the same shape, and of level, bandwidth and duration, which are no model's. What the tower's
+readout has over the controls was learned by the tower; what it has over the base's answers gets lost on the way to the mouth. The weights
+are fitted on the train part; the strength of the penalty is the one with the least loss on development sources (Alain and Bengio 2016,
+arXiv 1610.01644; controls after Hewitt and Liang 2019, arXiv 1909.03368).
 """
 
 from collections.abc import Sequence
@@ -21,17 +21,20 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from earwitness.audio.sounding import acoustics
 from earwitness.core.errors import InputError
 from earwitness.detectors.classic import MAX_LOG_ODDS, answers_of
-from earwitness.systems import System
+from earwitness.systems import PROBES, System
+from earwitness.tables.audio import iterate_audio
+from earwitness.tables.stimuli import STIMULI
 
 FloatArray = npt.NDArray[np.float64]
 
-COLUMNS = {"tower_probe": "heard", "untrained_probe": "untrained", "acoustics_probe": "acoustics"}
-"""Probe -> the column that it reads: of files of features (earwitness.model.feature_files), or of controls
+COLUMNS = {"tower_probe": "heard", "untrained_probe": "untrained"}
+"""Probe of a model -> the column that it reads: of files of features (earwitness.model.feature_files), or of controls
 (earwitness.model.untrained_tower)."""
 
-FITS = dict.fromkeys(COLUMNS, ("statistics", "threshold"))
+FITS = dict.fromkeys(PROBES, ("statistics", "threshold"))
 """What each probe fits, in the words of earwitness.leakage.tuning_records.KINDS."""
 
 STRENGTHS = tuple(float(10.0**power) for power in range(-5, 2))
@@ -51,6 +54,19 @@ def read_vectors(files: Sequence[Path], column: str) -> pd.DataFrame:
         except (pyarrow.ArrowInvalid, KeyError, AttributeError) as error:
             raise InputError(f"{path}: holds no {column} vectors; run encode_stimuli and encode_controls again") from error
         parts.append(pd.DataFrame(np.stack(values).astype(np.float64), index=table.column("stimulus_id").to_pylist()))
+    return pd.concat(parts)
+
+
+def acoustic_vectors(shards: Sequence[Path]) -> pd.DataFrame:
+    """Level, bandwidth and duration of stimuli (earwitness.audio.sounding.acoustics), one row each, indexed by stimulus_id.
+
+    shards: tables of stimuli with audio (Parquet), one batch of which is in memory at a time.
+    """
+    parts = []
+    for shard in shards:
+        for rows, waveforms in iterate_audio(shard, STIMULI):
+            measures = np.stack([acoustics(waveform) for waveform in waveforms]).astype(np.float64)
+            parts.append(pd.DataFrame(measures, index=rows.stimulus_id.tolist()))
     return pd.concat(parts)
 
 
@@ -82,16 +98,15 @@ def fit_readout(vectors: pd.DataFrame, split: pd.DataFrame) -> tuple[Pipeline, d
     return model, fitted | {"weights": regression.coef_[0].tolist(), "intercept": float(regression.intercept_[0])}
 
 
-def probe(system: System, files: Sequence[Path], study: Sequence[Path], split: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
-    """Answer every stimulus of some files by a linear readout.
+def probe(system: System, asked: pd.DataFrame, study: pd.DataFrame, split: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
+    """Answer every stimulus by a linear readout of its vector.
 
-    system: an encoder probe; its name is a key of COLUMNS. study: files with the stimuli that the split divides, which may be the same. split: SPLIT.
+    system: an encoder probe. asked, study: the vectors of the stimuli, and of those that the split divides, which may be the same, indexed by
+    stimulus_id. split: SPLIT.
     Returns earwitness.tables.predictions.PREDICTIONS, the numbers that were fitted, and the rows of the split that they were fitted on.
     SPEECH is answered from log-odds of 0, which stay within +-15.
-    Raises InputError as `read_vectors` and `fit_readout` do.
+    Raises InputError as `fit_readout` does.
     """
-    column = COLUMNS[system.name]
-    asked = read_vectors(files, column)
-    model, fitted = fit_readout(asked if list(study) == list(files) else read_vectors(study, column), split)
+    model, fitted = fit_readout(study, split)
     log_odds = np.clip(model.decision_function(asked.to_numpy()), -MAX_LOG_ODDS, MAX_LOG_ODDS)
     return answers_of(asked.index.to_series(), log_odds, system), fitted, split[split.part.isin(["train", "dev"])]

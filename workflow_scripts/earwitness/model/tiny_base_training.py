@@ -15,8 +15,8 @@ from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.families.loaded_model import LoadedModel
-from earwitness.model.families.qwen2_audio import Qwen2Audio
-from earwitness.model.tiny_base import QUESTIONS, build_model, build_processor, training_texts
+from earwitness.model.families.tiny.tiny_base import TINY_BASES
+from earwitness.model.tiny_base_questions import QUESTIONS, training_texts
 from earwitness.model.training_stimuli import BaseCorpus, draw_stimuli
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
 
@@ -40,8 +40,9 @@ class StimulusPool:
 
 @dataclass(frozen=True)
 class TinyBaseSettings:
-    """config models.NAME.tiny: optimiser steps, stimuli per step, different stimuli, and the peak learning rate."""
+    """config models.NAME.tiny: the family (TINY_BASES), optimiser steps, stimuli per step, different stimuli, and the peak learning rate."""
 
+    family: str
     steps: int
     batch_size: int
     pool: int
@@ -65,15 +66,16 @@ def _draw(prompts: list[list[TokenisedPrompt]], rng: np.random.Generator, first_
 
 def train_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, resume: SavedState) -> tuple[LoadedModel, pd.DataFrame]:
     """Train the tiny base; returns it in evaluation mode, and the history of `earwitness.model.engine.optimisation.optimise`."""
-    processor = build_processor(training_texts())
+    family = TINY_BASES[settings.family]()
+    processor = family.processor(training_texts())
     torch.manual_seed(stream_seed(seed, "train_tiny_base", "initial") % 2**63)
-    model = build_model(processor).train()
-    learner = Qwen2Audio(model, processor, base_sha256="")
+    model = family.model(processor).train()
+    learner = family.implementation(model, processor, base_sha256="")
     material = make_pool(learner, corpus, settings.pool, seed)
     steps, batch_size = settings.steps, settings.batch_size
     end_of_turn = processor.tokenizer.eos_token_id
-    words = [Prompt(question, name, place) for question in QUESTIONS for name in ("words", "yes_no") for place in ("before", "before", "after")]
-    letters = [Prompt(question, "letters", place) for question in QUESTIONS for place in ("before", "before", "after")]
+    words = [Prompt(question, name, place) for question in QUESTIONS for name in ("words", "yes_no") for place in family.audio_positions]
+    letters = [Prompt(question, "letters", place) for question in QUESTIONS for place in family.audio_positions]
     asked_by_format = [[tokenise(learner, prompt) for prompt in prompts] for prompts in (words, letters)]
     easy, everything = np.flatnonzero(material.is_easy), np.arange(settings.pool)
 

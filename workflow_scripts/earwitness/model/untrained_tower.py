@@ -1,12 +1,10 @@
-"""Controls for what an audio tower hears: an untrained tower of the same shape, and simple measures of the sound itself."""
+"""The control for what an audio tower hears: an untrained tower of the same shape."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow
 import pyarrow.parquet as parquet
 import torch
@@ -24,10 +22,7 @@ from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
 
-_SCHEMA = pyarrow.schema([("stimulus_id", pyarrow.string()), ("untrained", pyarrow.binary()), ("acoustics", pyarrow.binary())])
-
-Measure = Callable[[Waveform], npt.NDArray[np.float32]]
-"""A waveform of 16 kHz mono to a few numbers, shape (measures,)."""
+_SCHEMA = pyarrow.schema([("stimulus_id", pyarrow.string()), ("untrained", pyarrow.binary())])
 
 
 def untrained_tower(base: Path, seed: int) -> LoadedModel:
@@ -60,9 +55,9 @@ def _weight(base: Path, ending: str) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, batches: Batches, measure: Measure) -> int:
-    """Write the controls of every stimulus: stimulus_id, untrained (the mean of what the tower hears) and acoustics (what `measure` gives),
-    both as bytes of float32. Returns how many stimuli there are; memory stays bounded."""
+def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, batches: Batches) -> int:
+    """Write the control of every stimulus: stimulus_id, and untrained (the mean of what the tower hears) as bytes of float32. Returns how
+    many stimuli there are; memory stays bounded."""
     device = next(loaded.tower.parameters()).device
     total = sum(parquet.read_metadata(shard).num_rows for shard in shards)
 
@@ -79,7 +74,6 @@ def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, b
         for shard in shards:
             for rows, waveforms in iterate_audio(shard, STIMULI):
                 means_of = [row.numpy().tobytes() for means in batches.run(hear, waveforms, "untrained") for row in means]
-                measures = [measure(waveform).astype(np.float32).tobytes() for waveform in waveforms]
-                writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), means_of, measures], schema=_SCHEMA))
+                writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), means_of], schema=_SCHEMA))
                 progress.update(len(rows))
     return total

@@ -46,6 +46,11 @@ class Models:
         """What tells jobs that load a model which it is: of any but a tiny one, only where its preflight let it pass."""
         return paths.model_identity(model) if self.under_study[model]["origin"] == "tiny" else paths.checked_identity(model)
 
+    def known_family(self, model: str) -> str:
+        """The family that a model made here is of; "any" for one from elsewhere, whose own folder says it."""
+        settings = self.under_study[model]
+        return {"tiny": settings["tiny"]["family"], "assembled": "qwen2_audio"}.get(settings["origin"], "any")
+
     def name(self, model: str) -> list[str]:
         """What people know a model by: its repository and revision on the hub, the halves that it is joined of, or its folder.
 

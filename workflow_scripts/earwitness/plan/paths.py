@@ -32,11 +32,11 @@ def _predictions_of(system: System) -> str:
     if system.kind == "base":
         return f"zeroshot/{system.model}"
     answering = system.members() if system.kind == "ensemble" else system
-    return f"{system.kind}s/{system.model}/{answering.alone()}"
+    return "/".join(filter(None, [f"{system.kind}s", system.model, str(answering.alone())]))
 
 
 def controls(model: str, stimulus_set: str) -> list[str]:
-    """The stimuli of a set as an untrained tower of a model's shape hears them, with their acoustics."""
+    """The stimuli of a set as an untrained tower of a model's shape hears them."""
     return [f"results/features/{model}/{stimulus_set}/controls.parquet"]
 
 

@@ -14,7 +14,19 @@ from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
 from earwitness.plan.figure_names import figures_of
 from earwitness.plan.values import AdapterGroup, Experiment, Search
-from earwitness.systems import BY_ROW, BY_SOURCE, COMBINATIONS, HONEST_SPLIT, PROBES, TOWER_PROBE, UNNAMED_MODEL, System, is_fold, leaks
+from earwitness.systems import (
+    ACOUSTICS_PROBE,
+    BY_ROW,
+    BY_SOURCE,
+    COMBINATIONS,
+    HONEST_SPLIT,
+    MODEL_PROBES,
+    TOWER_PROBE,
+    UNNAMED_MODEL,
+    System,
+    is_fold,
+    leaks,
+)
 
 STIMULUS_SETS = {"factorial": "stimuli", "baseline": "baseline"}
 """Set of stimuli -> its section of the configuration."""
@@ -55,9 +67,9 @@ class Plan:
         return list(self.config["models"])
 
     @property
-    def first_model(self) -> str:
+    def primary_model(self) -> str:
         """The model whose adapter is handed over, and that the claims of the published study are judged by."""
-        return self.models[0]
+        return self.config["primary_model"]
 
     @property
     def bases(self) -> list[System]:
@@ -205,7 +217,7 @@ class Plan:
     @property
     def probes(self) -> list[System]:
         """The linear readouts of every model's ear and of controls."""
-        return [System("encoder_probe", name, model=model) for model in self.models for name in PROBES]
+        return [*(System("encoder_probe", name, model=model) for model in self.models for name in MODEL_PROBES), ACOUSTICS_PROBE]
 
     def vectors_of(self, model: str, probe: str, stimulus_set: str) -> list[str]:
         """The encoded stimuli that a probe reads."""
@@ -362,9 +374,9 @@ class Plan:
         names = ["accuracy", "ensembles", "leakage", "test_sizes"]
         names += ["thresholds", "threshold_contrasts", "mixed_model_effects"] * ("baseline" in self.stimulus_sets) + ["prompts"] * bool(self.searches)
         tables = {name: f"results/tables/{name}.csv" for name in names}
-        tables["generation"] = paths.generation_checks([self.first_model])[0]
+        tables["generation"] = paths.generation_checks([self.primary_model])[0]
         for experiment in self.enabled_experiments:
-            kinds = (["experiments", "learning_curves"] + ["draws"] * experiment.is_redrawn) * (experiment.model == self.first_model)
+            kinds = (["experiments", "learning_curves"] + ["draws"] * experiment.is_redrawn) * (experiment.model == self.primary_model)
             tables |= {f"{kind}/{experiment.name}": f"results/tables/{kind}/{experiment}.csv" for kind in kinds}
         if "baseline" in self.stimulus_sets:
             tables["points"] = "results/psychometrics/points.csv"
@@ -383,7 +395,7 @@ class Plan:
     def detector_files(self) -> list[str]:
         """What is handed over of the selected adapter; nothing where none trained on the grouped split."""
         return [f"results/detector/{name}" for name in ("README.md", "adapter_model.safetensors", "calibration.json", "segments.json")] * bool(
-            self.of(self.first_model, self.honest_arms)
+            self.of(self.primary_model, self.honest_arms)
         )
 
 

@@ -111,8 +111,8 @@ def score_searches(searches: Sequence[FinishedSearch], predictions: pd.DataFrame
 def gain_table(searched: Sequence[ScoredSearches], confidence: float) -> pd.DataFrame:
     """earwitness.tables.prompt_gains.PROMPT_GAINS of all systems that were searched over.
 
-    Holm's correction runs over the rows that answer for a proposer and a system, which are those over all of its searches or its only one,
-    and by itself over the rows of single searches beside them.
+    Holm's correction runs, for each model, over the rows that answer for a proposer and a system, which are those over all of its searches
+    or its only one, and by itself over the rows of single searches beside them.
     """
     rows, summaries = [], []
     for scored in searched:
@@ -125,7 +125,8 @@ def gain_table(searched: Sequence[ScoredSearches], confidence: float) -> pd.Data
                 rows.append(_reported(used) | _tested(part, scored.initial, confidence) | names)
                 summaries.append(part.seed == ALL_SEEDS or len(own) == 1)
     table = pd.DataFrame(rows).assign(p_holm=np.nan)
-    for _, family in table[table.p_clustered_t.notna()].groupby(np.array(summaries)[table.p_clustered_t.notna()]):
+    asked_of = table.system_id.map(lambda text: System.parse(text).model)
+    for _, family in table[table.p_clustered_t.notna()].groupby([asked_of, pd.Series(summaries, table.index)]):
         table.loc[family.index, "p_holm"] = multipletests(family.p_clustered_t.to_numpy(dtype=float), method="holm")[1]
     return validate(table, PROMPT_GAINS)
 

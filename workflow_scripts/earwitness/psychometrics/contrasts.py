@@ -50,12 +50,14 @@ def contrast_table(found: Sequence[Measured], confidence: float) -> pd.DataFrame
     come before its own, and every duration against the longest. Detectors are compared with every base.
 
     Both thresholds must come from the same sources. The jackknife leaves out each source from both at once, so what a source does to both
-    cancels. Holm's correction runs over the contrasts of one question in balanced accuracy, the primary measure; over those with one base each.
+    cancels. Holm's correction runs over the contrasts of one question in balanced accuracy, the primary measure. Whether systems differ from
+    a model as it is, and whether duration moves its systems' thresholds, are questions of each model by itself, so what is said of it is
+    the same whatever others a study has; detectors' durations are a further family, as is model against model.
     """
-    rows = [_row(question, a, b, confidence) for question, a, b in _pairs(found)]
-    table = pd.DataFrame(rows, columns=list(CONTRASTS.columns))
-    against = table.system_b.where(table.question == "system", "")
-    for _, family in table[table.p.notna() & (table.measure == "balanced_accuracy")].groupby(["question", against]):
+    pairs = list(_pairs(found))
+    table = pd.DataFrame([_row(question, a, b, confidence) for question, a, b in pairs], columns=list(CONTRASTS.columns))
+    asked_of = pd.Series(["" if question == "model" else b.system.model for question, _, b in pairs], table.index, dtype=str)
+    for _, family in table[table.p.notna() & (table.measure == "balanced_accuracy")].groupby(["question", asked_of]):
         table.loc[family.index, "p_holm"] = multipletests(family.p.to_numpy(dtype=float), method="holm")[1]
     return table
 

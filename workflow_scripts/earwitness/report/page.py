@@ -150,6 +150,11 @@ class Report:
         return list(self.record.identities)
 
     @property
+    def primary_model(self) -> str:
+        """The model whose adapter is handed over, and that the claims are judged by."""
+        return self.record.config["primary_model"]
+
+    @property
     def expected_figures(self) -> tuple[str, ...]:
         """The names of the figures that the page shows, in order."""
         return figures_of(len(self.models) > 1, self.baseline is not None, self.prompts is not None)
@@ -211,6 +216,7 @@ def _content(report: Report) -> dict[str, Any]:
     return {
         "title": report.title,
         "several": several,
+        "primary_model": report.primary_model,
         "kinds": {model: kind_of_numbers(config["models"][model]) for model in report.models},
         "answer": _answer(report, thresholds, statistics),
         "models": _models(report.models, accuracy, comparisons, thresholds, statistics) if several else {},

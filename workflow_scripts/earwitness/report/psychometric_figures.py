@@ -13,7 +13,21 @@ from matplotlib.markers import CARETLEFT, CARETRIGHT
 
 from earwitness.core.errors import InputError
 from earwitness.report.conditions_figure import draw_conditions
-from earwitness.report.style import GRID, INK, MUTED, PAPER, WIDTH, Look, in_order, look_of, rows_of, side_by_side, system_name, wrapped_name
+from earwitness.report.style import (
+    GRID,
+    INK,
+    MUTED,
+    PAPER,
+    WIDTH,
+    Look,
+    in_order,
+    look_of,
+    models_of,
+    rows_of,
+    system_group,
+    system_name,
+    wrapped_name,
+)
 from earwitness.report.threshold_text import interval_words, threshold_words
 from earwitness.systems import ACOUSTICS_PROBE, BASE, TOWER_PROBE, UNTRAINED_PROBE, System
 
@@ -33,11 +47,20 @@ class PsychometricTables:
     published: Mapping[str, str]
 
     @property
+    def panels(self) -> dict[str, "PsychometricTables"]:
+        """Title -> what one panel overlays, without the controls of the encoder probe, which have a figure of their own: of one model all
+        without a title; of several each as it is, with the detectors, and then, where they were asked, their honest adapters."""
+        if len(models_of(self.points.system_id)) < 2:
+            controls = (UNTRAINED_PROBE.name, ACOUSTICS_PROBE.name)
+            return {"": self.only([system for system in self.systems if system.kind != "encoder_probe" or system.name not in controls])}
+        groups = {"as they are": ("base", "detector"), "fine-tuned": ("honest",)}
+        panels = {title: self.only([system for system in self.systems if system_group(system) in kinds]) for title, kinds in groups.items()}
+        return {title: tables for title, tables in panels.items() if len(tables.points)}
+
+    @property
     def overlaid(self) -> "PsychometricTables":
-        """Without the controls of the encoder probe, which have a figure of their own; of several models each as it is, with the detectors."""
-        controls = (UNTRAINED_PROBE.name, ACOUSTICS_PROBE.name)
-        systems = [system for system in in_order(self.points.system_id) if system.kind != "encoder_probe" or system.name not in controls]
-        return self.only(side_by_side(systems, "base"))
+        """What the panels show, together."""
+        return self.only([system for tables in self.panels.values() for system in tables.systems])
 
     def only(self, systems: Sequence[System]) -> "PsychometricTables":
         """The rows of some systems."""
@@ -59,149 +82,164 @@ def draw_duration_curves(tables: PsychometricTables) -> Figure:
 
     Raises InputError where no system was tested at several durations without noise.
     """
-    tables = tables.overlaid
+    panels, tables = tables.panels, tables.overlaid
     points = tables.points[(tables.points.design == "grid") & (tables.points.axis == "duration")]
     if points.empty:
         raise InputError("table points: no duration axis; run fit_psychometrics again")
     thresholds = tables.thresholds[(tables.thresholds.axis == "duration") & (tables.thresholds.measure == "balanced_accuracy")]
-    curves = _curves(tables, "duration", "balanced_accuracy")
     systems = tables.systems
     most_lines = max(_short(system).count("\n") + 1 for system in systems)
     strip = len(systems) * (0.2 + 0.13 * most_lines)
-    figure = Figure(figsize=(WIDTH, 5.0 + strip), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[4, strip])
-    _draw_proportions(top, tables, points, curves, "duration_ms")
-    top.set_ylabel("balanced accuracy (%)")
-    top.set_xscale("log")
+    figure = Figure(figsize=(WIDTH, 1.0 + 4.0 * len(panels) + strip), layout="constrained")
+    *above, bottom = figure.subplots(len(panels) + 1, 1, sharex=True, height_ratios=[*[4] * len(panels), strip])
+    bottom.set_xscale("log")
+    for axes, (title, shown) in zip(above, panels.items(), strict=True):
+        own = points[points.system_id.isin(shown.points.system_id)]
+        _draw_proportions(axes, shown, own, _curves(shown, "duration", "balanced_accuracy"), "duration_ms")
+        axes.set_ylabel("balanced accuracy (%)")
+        axes.set_title(title)
     _draw_thresholds(bottom, tables, thresholds)
     _level_ticks(bottom, sorted(points.duration_ms.unique()))
     bottom.set_xlabel("duration (ms), logarithmic")
     bottom.set_title("duration at 75 % balanced accuracy, with interval clustered by source", loc="left", fontsize=9, fontweight="normal")
     if (stated := tables.published.get("dt75")) is not None:
-        for axes in (top, bottom):
+        for axes in (*above, bottom):
             axes.axvline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
-        _note(top, (float(stated), 0.995), f"published: {stated} ms", "top", top.get_xaxis_transform())
+        _note(above[0], (float(stated), 0.995), f"published: {stated} ms", "top", above[0].get_xaxis_transform())
     return figure
 
 
 def draw_snr_curves(tables: PsychometricTables) -> Figure:
-    """Balanced accuracy by SNR, a panel per duration of the stratified set.
+    """Balanced accuracy by SNR, a panel per duration of the stratified set; of several models one as they are and one fine-tuned.
 
     Raises InputError where there is no stratified set.
     """
-    tables = tables.overlaid
+    groups, tables = tables.panels, tables.overlaid
     points = tables.points[tables.points.design == "factorial"]
     if points.empty:
         raise InputError("table points: no stratified set; run fit_psychometrics again")
-    curves = _curves(tables, "snr", "balanced_accuracy")
-    curves = curves[curves.design == "factorial"]
-    durations = sorted(points.duration_ms.unique())
-    columns = min(2, len(durations))
-    lines = -(-len(durations) // columns)
+    shown = [(duration, *group) for duration in sorted(points.duration_ms.unique()) for group in groups.items()]
+    columns = min(2, len(shown))
+    lines = -(-len(shown) // columns)
     figure = Figure(figsize=(WIDTH, 3.0 * lines + 0.28 * -(-len(tables.systems) // 3)), layout="constrained")
     panels = list(figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat)
-    for number, (axes, duration) in enumerate(zip(panels, durations, strict=False)):
-        _draw_proportions(axes, tables, points[points.duration_ms == duration], curves[curves.held_duration_ms == duration], "snr_db")
-        axes.set_title(f"{duration} ms")
+    for number, (axes, (duration, title, group)) in enumerate(zip(panels, shown, strict=False)):
+        own = points[(points.duration_ms == duration) & points.system_id.isin(group.points.system_id)]
+        curves = _curves(group, "snr", "balanced_accuracy")
+        _draw_proportions(axes, group, own, curves[(curves.design == "factorial") & (curves.held_duration_ms == duration)], "snr_db")
+        axes.set_title(f"{duration} ms" + (f", {title}" if title else ""))
         stated = tables.published.get(f"snr75_{duration}")
         if stated is not None:
             _mark_published(axes, stated, float(points.snr_db.max()))
         if number % columns == 0:
             axes.set_ylabel("balanced accuracy (%)")
-        if number + columns >= len(durations):
+        if number + columns >= len(shown):
             axes.set_xlabel("SNR (dB)")
             axes.tick_params(labelbottom=True)
-    for axes in panels[len(durations) :]:
+    for axes in panels[len(shown) :]:
         axes.set_visible(False)
     _legend(figure, tables)
     return figure
 
 
 def draw_sensitivity(tables: PsychometricTables) -> Figure:
-    """d' (above) and criterion (below), by duration without noise (left) and by SNR at the longest stratified duration (right).
+    """d' (above) and criterion (below), by duration without noise (left) and by SNR at the longest stratified duration (right); of several
+    models first as they are, then fine-tuned.
 
     Raises InputError where neither was tested.
     """
-    tables = tables.overlaid
-    points = tables.points
-    noisy = points[points.design == "factorial"]
+    groups, tables = tables.panels, tables.overlaid
+    noisy = tables.points[tables.points.design == "factorial"]
     longest = int(noisy.duration_ms.max()) if len(noisy) else 0
     sides = {
-        "duration_ms": points[(points.design == "grid") & (points.axis == "duration")],
+        "duration_ms": tables.points[(tables.points.design == "grid") & (tables.points.axis == "duration")],
         "snr_db": noisy[noisy.duration_ms == longest],
     }
     shown = {level: rows for level, rows in sides.items() if len(rows)}
     if not shown:
         raise InputError("table points: neither a duration axis nor a stratified set; run fit_psychometrics again")
-    curves = {"duration_ms": _curves(tables, "duration", "d_prime"), "snr_db": _curves(tables, "snr", "d_prime")}
-    curves["snr_db"] = curves["snr_db"][(curves["snr_db"].design == "factorial") & (curves["snr_db"].held_duration_ms == longest)]
-    figure = Figure(figsize=(WIDTH, 6.2 + 0.28 * -(-len(tables.systems) // 3)), layout="constrained")
-    grid = figure.subplots(2, len(shown), squeeze=False, sharex="col", sharey="row")
-    for column, (level, rows) in enumerate(shown.items()):
-        above, below = grid[:, column]
-        for name, axes in (("d_prime", above), ("criterion", below)):
-            for system, look, shift in _dodged(tables, rows[level], level == "duration_ms"):
-                own = rows[rows.system_id == str(system)].sort_values(level)
-                _draw_points(axes, shift(own[level]), own[name], own[f"{name}_low"], own[f"{name}_high"], look)
-                if name == "criterion":
-                    axes.plot(shift(own[level]), own[name], color=look.colour, ls=look.dashes, lw=1)
-        for system, look in tables.looks.items():
-            line = curves[level][curves[level].system_id == str(system)]
-            above.plot(line.level, line.fitted, color=look.colour, ls=look.dashes, lw=1.4)
-        above.axhline(1.349, color=MUTED, lw=0.8, ls=(0, (4, 3)))
-        below.axhline(0, color=MUTED, lw=0.8, ls=(0, (4, 3)))
-        above.set_title("by duration, no noise" if level == "duration_ms" else f"by SNR at {longest} ms")
+    figure = Figure(figsize=(WIDTH, 6.2 * len(groups) + 0.28 * -(-len(tables.systems) // 3)), layout="constrained")
+    grid = figure.subplots(2 * len(groups), len(shown), squeeze=False, sharex="col", sharey="row")
+    for line, (title, group) in enumerate(groups.items()):
+        curves = {"duration_ms": _curves(group, "duration", "d_prime"), "snr_db": _curves(group, "snr", "d_prime")}
+        curves["snr_db"] = curves["snr_db"][(curves["snr_db"].design == "factorial") & (curves["snr_db"].held_duration_ms == longest)]
+        for column, (level, rows) in enumerate(shown.items()):
+            above, below = grid[2 * line : 2 * line + 2, column]
+            _draw_sensitivity(above, below, group, rows[rows.system_id.isin(group.points.system_id)], curves[level], level)
+            where = "by duration, no noise" if level == "duration_ms" else f"by SNR at {longest} ms"
+            above.set_title(f"{title}, {where}" if title else where)
+        grid[2 * line, 0].set_ylabel("sensitivity d′")
+        grid[2 * line + 1, 0].set_ylabel("criterion c\n(above 0: says speech too rarely)")
+        last, place = grid[2 * line, -1], (1, 1.349)
+        last.annotate(
+            "75 %\nif unbiased", place, xycoords=last.get_yaxis_transform(), xytext=(4, 0), textcoords="offset points", **_NOTE, va="center"
+        )
+    for axes, (level, rows) in zip(grid[-1], shown.items(), strict=True):
         if level == "duration_ms":
-            below.set_xscale("log")
-        _level_ticks(below, sorted(rows[level].unique()))
-        below.set_xlabel("duration (ms)" if level == "duration_ms" else "SNR (dB)")
-    grid[0, 0].set_ylabel("sensitivity d′")
-    grid[1, 0].set_ylabel("criterion c\n(above 0: says speech too rarely)")
-    grid[0, 1].annotate(
-        "75 %\nif unbiased", (1, 1.349), xycoords=grid[0, 1].get_yaxis_transform(), xytext=(4, 0), textcoords="offset points", **_NOTE, va="center"
-    )
+            axes.set_xscale("log")
+        _level_ticks(axes, sorted(rows[level].unique()))
+        axes.set_xlabel("duration (ms)" if level == "duration_ms" else "SNR (dB)")
     _legend(figure, tables)
     return figure
 
 
+def _draw_sensitivity(above: Axes, below: Axes, tables: PsychometricTables, points: pd.DataFrame, curves: pd.DataFrame, level: str) -> None:
+    """d' with its fitted curves, and below it the criterion."""
+    for name, axes in (("d_prime", above), ("criterion", below)):
+        for system, look, shift in _dodged(tables, points[level], level == "duration_ms"):
+            own = points[points.system_id == str(system)].sort_values(level)
+            _draw_points(axes, shift(own[level]), own[name], own[f"{name}_low"], own[f"{name}_high"], look)
+            if name == "criterion":
+                axes.plot(shift(own[level]), own[name], color=look.colour, ls=look.dashes, lw=1)
+    for system, look in tables.looks.items():
+        line = curves[curves.system_id == str(system)]
+        above.plot(line.level, line.fitted, color=look.colour, ls=look.dashes, lw=1.4)
+    above.axhline(1.349, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+    below.axhline(0, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+
+
 def draw_bands_and_rooms(tables: PsychometricTables) -> Figure:
-    """Balanced accuracy of the full-length stimuli by band limit and by room, beside the unmodified reference.
+    """Balanced accuracy of the full-length stimuli by band limit and by room, beside the unmodified reference; of several models first as
+    they are, then fine-tuned.
 
     Raises InputError where none of these was tested.
     """
-    tables = tables.overlaid
+    groups, tables = tables.panels, tables.overlaid
     points = tables.points[(tables.points.design == "grid") & tables.points.axis.isin(["reference", "band", "room"])]
     if points.empty:
         raise InputError("table points: no reference, band or room; run fit_psychometrics again")
     labels = points.apply(_condition_label, axis=1)
     places = {label: place for place, label in enumerate(dict.fromkeys(label for label in _CONDITION_ORDER if label in set(labels)))}
     places |= {label: len(places) + k for k, label in enumerate(sorted(set(labels) - set(places)))}
-    figure = Figure(figsize=(WIDTH, 4.2 + 0.28 * -(-len(tables.systems) // 3)), layout="constrained")
-    axes = figure.add_subplot()
-    width = 0.76 / max(1, len(tables.systems))
-    for number, (system, look) in enumerate(tables.looks.items()):
-        own = points[points.system_id == str(system)]
-        x = labels[own.index].map(places) + (number - (len(tables.systems) - 1) / 2) * width
-        _draw_points(axes, x, 100 * own.balanced_accuracy, 100 * own.low, 100 * own.high, look)
-    for edge in range(1, len(places)):
-        axes.axvline(edge - 0.5, color=GRID, lw=0.6)
-    axes.axhline(50, color=MUTED, lw=0.8, ls=(0, (4, 3)))
-    _note(axes, (0.003, 50), "chance", "bottom", axes.get_yaxis_transform())
+    figure = Figure(figsize=(WIDTH, 4.2 * len(groups) + 0.28 * -(-len(tables.systems) // 3)), layout="constrained")
+    panels = figure.subplots(len(groups), 1, squeeze=False, sharex=True, sharey=True)[:, 0]
+    for axes, (title, group) in zip(panels, groups.items(), strict=True):
+        width = 0.76 / max(1, len(group.systems))
+        for number, (system, look) in enumerate(group.looks.items()):
+            own = points[points.system_id == str(system)]
+            x = labels[own.index].map(places) + (number - (len(group.systems) - 1) / 2) * width
+            _draw_points(axes, x, 100 * own.balanced_accuracy, 100 * own.low, 100 * own.high, look)
+        for edge in range(1, len(places)):
+            axes.axvline(edge - 0.5, color=GRID, lw=0.6)
+        axes.axhline(50, color=MUTED, lw=0.8, ls=(0, (4, 3)))
+        axes.set_ylabel("balanced accuracy (%)")
+        axes.tick_params(axis="x", length=0)
+        axes.set_title(title)
+    first = panels[0]
+    _note(first, (0.003, 50), "chance", "bottom", first.get_yaxis_transform())
     if (stated := tables.published.get("zero_shot_accuracy")) is not None:
-        axes.axhline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
-        axes.text(
+        first.axhline(float(stated), color=MUTED, lw=0.8, ls=(0, (1, 2)))
+        first.text(
             1.005,
             float(stated),
             f"published\nbaseline,\nall conditions:\n{stated} %",
-            transform=axes.get_yaxis_transform(),
+            transform=first.get_yaxis_transform(),
             **_NOTE,
             va="center",
         )
-    axes.set_xticks(list(places.values()), list(places))
-    axes.tick_params(axis="x", length=0)
-    axes.set_xlim(-0.5, len(places) - 0.5)
-    axes.set_ylim(min(45.0, 100 * float(points.low.min(skipna=True)) - 2 if points.low.notna().any() else 45.0), 102)
-    axes.set_ylabel("balanced accuracy (%)")
+    first.set_xticks(list(places.values()), list(places))
+    first.set_xlim(-0.5, len(places) - 0.5)
+    first.set_ylim(min(45.0, 100 * float(points.low.min(skipna=True)) - 2 if points.low.notna().any() else 45.0), 102)
     _legend(figure, tables)
     return figure
 
@@ -225,7 +263,7 @@ def draw_hearing_and_saying(tables: PsychometricTables) -> Figure:
     Raises InputError where neither was tested.
     """
     heard = [system for system in in_order(tables.points.system_id) if system.kind in ("base", "encoder_probe")]
-    several = len({system.model for system in heard}) > 1
+    several = len(models_of(map(str, heard))) > 1
     tables = tables.only([system for system in heard if not several or system.name in (BASE.name, TOWER_PROBE.name)])
     noisy = tables.points[tables.points.design == "factorial"]
     longest = int(noisy.duration_ms.max()) if len(noisy) else 0

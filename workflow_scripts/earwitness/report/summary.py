@@ -8,6 +8,7 @@ import pandas as pd
 
 from earwitness.evaluation.claims import PUBLISHED_MODEL
 from earwitness.leakage.certificate import blocking_checks
+from earwitness.model.families.registry import FAMILIES
 from earwitness.report.formats import counted, percent, percent_range, points, points_range
 from earwitness.report.style import headline, in_order, recipe_name, rows_of, system_name
 from earwitness.report.threshold_text import interval_words, threshold_words
@@ -39,7 +40,8 @@ def kind_of_numbers(model: Mapping[str, Any]) -> KindOfNumbers:
         return KindOfNumbers(
             "the embedded tiny base",
             "tiny",
-            "a small model of Qwen2-Audio's architecture, trained from scratch in this run on synthetic sound. They show what the method finds;"
+            f"a small model of {FAMILIES[model['tiny']['family']].name}'s architecture, trained from scratch in this run on synthetic sound."
+            " They show what the method finds;"
             " they say nothing of Qwen2-Audio-7B.",
         )
     if model["origin"] == "assembled":

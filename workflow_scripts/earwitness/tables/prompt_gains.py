@@ -55,8 +55,8 @@ PROMPT_GAINS = schema(
         "high": number(means="upper end of the same interval", nullable=True),
         "p_clustered_t": share(means=meanings.P_CLUSTERED, nullable=True),
         "p_holm": share(
-            means="the same p after Holm's correction over the rows of all systems and proposers (over all searches, or the only one), or, of"
-            " single searches beside them, over those",
+            means="the same p after Holm's correction over the rows of all systems of a model and all proposers (over all searches, or the"
+            " only one), or, of single searches beside them, over those",
             nullable=True,
         ),
         "n_items": count(means=meanings.N_ITEMS),

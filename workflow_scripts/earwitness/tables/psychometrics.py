@@ -118,7 +118,11 @@ CONTRASTS = schema(
         "low": number(means=meanings.LOW, unit="none, or dB", nullable=True),
         "high": number(means=meanings.HIGH, unit="none, or dB", nullable=True),
         "p": share(means="two-sided p, before correction; empty below 6 sources in a class", nullable=True),
-        "p_holm": share(means="after Holm's correction over the question's contrasts in balanced accuracy; d' is a check", nullable=True),
+        "p_holm": share(
+            means="after Holm's correction over the contrasts in balanced accuracy of one question and one model, or of all detectors, or of model"
+            " against model; d' is a check",
+            nullable=True,
+        ),
         "interval": text(means=meanings.INTERVAL),
         "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
         "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),

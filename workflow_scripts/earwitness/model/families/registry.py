@@ -65,7 +65,7 @@ FAMILIES = {
 
 def files_of_other_families(kind: str) -> frozenset[str]:
     """The files of all families but one, relative to the folder of the programs: code that jobs with a base of that model_type never run."""
-    return frozenset(f"earwitness/model/families/{other}.py" for other in FAMILIES if other != kind)
+    return frozenset(f"earwitness/model/families/{folder}{other}.py" for other in FAMILIES if other != kind for folder in ("", "tiny/"))
 
 
 def family_tables() -> str:
