@@ -15,6 +15,9 @@ from transformers import (
     AudioFlamingo3Config,
     AudioFlamingo3ForConditionalGeneration,
     AudioFlamingo3Processor,
+    GlmAsrConfig,
+    GlmAsrForConditionalGeneration,
+    GlmAsrProcessor,
     Qwen2_5OmniThinkerConfig,
     Qwen2_5OmniThinkerForConditionalGeneration,
     Qwen2AudioConfig,
@@ -96,6 +99,13 @@ IN_ORDER = """\
 {% for part in message.content %}{% if part.type == 'audio' %}<|audio_bos|><|AUDIO|><|audio_eos|>{% else %}{{ part.text }}{% endif %}{% endfor %}\
 <|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
+{% endif %}"""
+
+GLM_TURN = """\
+{% for message in messages %}<|{{ message.role }}|>
+{% for part in message.content %}{% if part.type == 'audio' %}<|begin_of_audio|><|pad|><|end_of_audio|>\
+{% else %}{{ part.text }}{% endif %}{% endfor %}\
+{% endfor %}{% if add_generation_prompt %}<|assistant|>
 {% endif %}"""
 
 TEKKEN_SPECIAL = [
@@ -202,6 +212,28 @@ def write_voxtral(folder: Path, size: Size, device: torch.device) -> None:
     size.extractor.save_pretrained(folder)
 
 
+def write_glmasr(folder: Path, size: Size, device: torch.device) -> None:
+    tokenizer = tokenizer_with("<|user|>", "<|assistant|>", "<|pad|>", "<|begin_of_audio|>", "<|end_of_audio|>")
+    processor = GlmAsrProcessor(size.extractor, tokenizer, chat_template=GLM_TURN)
+    ear = {
+        "num_mel_bins": 32,
+        "hidden_size": WIDTH,
+        "intermediate_size": 4 * WIDTH,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "max_position_embeddings": 200,
+        "initializer_range": 0.2,
+    }
+    language = size.language and {"vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id, **size.language}
+    config = GlmAsrConfig(
+        audio_config={"model_type": "glmasr_encoder", **(ear if size is TINY else {})},
+        text_config={"model_type": "llama", **language},
+        audio_token_id=processor.audio_token_id,
+    )
+    save_random(lambda: GlmAsrForConditionalGeneration(config), folder, device, torch.float32 if size is TINY else torch.bfloat16)
+    processor.save_pretrained(folder)
+
+
 def _write_tekken(path: Path) -> None:
     """A tokenizer of bytes and nothing else, in Mistral's format."""
     config = {
@@ -250,6 +282,7 @@ WRITE: dict[str, Callable[[Path, Size, torch.device], None]] = {
     "audioflamingo3": write_audioflamingo3,
     "qwen2_5_omni": write_qwen2_5_omni,
     "voxtral": write_voxtral,
+    "glmasr": write_glmasr,
     "qwen3_omni_moe": write_qwen3_omni_moe,
 }
 """model_type -> what saves a checkpoint with random weights and its processor."""
@@ -259,6 +292,7 @@ LIBRARY_FEATURES: dict[str, Callable[[LoadedModel, Sequence[np.ndarray]], dict[s
     "audioflamingo3": _with_mask("input_features_mask"),
     "qwen2_5_omni": _with_mask("feature_attention_mask"),
     "voxtral": _voxtral_features,
+    "glmasr": _with_mask("input_features_mask"),
     "qwen3_omni_moe": _unpadded,
 }
 """model_type -> sounds as the library's own forward pass takes them, as keyword arguments."""

@@ -91,5 +91,11 @@ TINY_FAMILIES = {
     "audioflamingo3": TinyFamily(_pooled, _expanded_tokens, LORA),
     "qwen2_5_omni": TinyFamily(lambda mel, n_samples: mel[:, :, : -(-n_samples // 160)], _omni_tokens, LORA),
     "voxtral": TinyFamily(lambda mel, n_samples: mel, _voxtral_tokens, LORA),
+    "glmasr": TinyFamily(
+        lambda mel, n_samples: mel,
+        _expanded_tokens,
+        # Its tower calls the output o too: four modules of 32 to 32 in each of two layers.
+        {"language_model": LORA["language_model"], "published": LORA["language_model"] + 2 * 2 * 4 * (32 + 32)},
+    ),
     "qwen3_omni_moe": TinyFamily(lambda mel, n_samples: mel, _qwen3_omni_tokens, LORA, shortest=201),
 }

@@ -35,6 +35,12 @@ def _voxtral() -> "type[LoadedModel]":
     return Voxtral
 
 
+def _glmasr() -> "type[LoadedModel]":
+    from earwitness.model.families.glmasr import GlmAsr
+
+    return GlmAsr
+
+
 def _qwen3_omni_moe() -> "type[LoadedModel]":
     from earwitness.model.families.qwen3_omni_moe import Qwen3OmniMoe
 
@@ -46,6 +52,7 @@ IMPLEMENTATIONS: dict[str, "Callable[[], type[LoadedModel]]"] = {
     "audioflamingo3": _audioflamingo3,
     "qwen2_5_omni": _qwen2_5_omni,
     "voxtral": _voxtral,
+    "glmasr": _glmasr,
     "qwen3_omni_moe": _qwen3_omni_moe,
 }
 """model_type -> its class, imported when asked for, since each brings a part of the library."""

@@ -49,6 +49,11 @@ FAMILIES = {
         "VoxtralForConditionalGeneration",
         "hears its whole window of 30 s, the silence behind a sound included, as the library does",
     ),
+    "glmasr": Family(
+        "GLM-ASR",
+        "GlmAsrForConditionalGeneration",
+        "hears its whole window of 30 s, the silence behind a sound included, and keeps what it heard in the sound's own time, as the library does",
+    ),
     "qwen3_omni_moe": Family(
         "Qwen3-Omni (thinker)",
         "Qwen3OmniMoeThinkerForConditionalGeneration",
