@@ -200,6 +200,18 @@ def test_the_family_of_the_base_is_told_with_all_that_it_does_not_hold():
     assert "Family: Audio Flamingo 3" in text and FAMILIES["audioflamingo3"].departures["position"] in text
 
 
+def test_of_several_models_the_page_says_whose_claims_and_whose_detector_it_shows():
+    names = ["base", "voxtral"]
+    identity = {"name": "x", "revision": None, "model_type": "qwen2_audio", "sha256": "f" * 64, "bytes": 1}
+    config = examples.config(models={"base": {}, "voxtral": {}}, primary_model="voxtral")
+    figures = dict.fromkeys((*FIGURES, "models"), "<svg/>")
+    systems = [*examples.accuracy().system_id.unique(), "voxtral.base", "voxtral.attention-grouped"]
+    text = page(identities=dict.fromkeys(names, identity), config=config, figures=figures, accuracy=examples.accuracy(systems)).text
+    assert "Judged by voxtral, the primary model of this study (primary_model)." in text
+    assert "The adapter that is handed over is voxtral's, the primary model of this study (primary_model)." in text
+    assert "primary model" not in page().text
+
+
 def test_the_main_table_labels_the_leaky_arm_and_the_audit_names_offenders():
     text = page().text
     assert "leaky split" in text and "row-random (leaky)" in text and "Sources: v1, v2." in text and "blocks training" in text

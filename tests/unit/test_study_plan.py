@@ -95,7 +95,10 @@ def test_an_adapter_that_only_questions_are_searched_for_is_trained_too():
 def test_the_name_of_a_job_stays_when_a_seed_comes_or_its_size_changes_and_has_that_of_its_model():
     def names(seeds, **resources):
         models = {"base": {}, "voxtral": {"origin": "path", "path": "own/voxtral"}}
-        return [job.first for job in plan_of(**experiments(main={"seeds": seeds}), resources=resources, models=models).trained_together]
+        return [
+            job.first
+            for job in plan_of(**experiments(main={"seeds": seeds}), resources=resources, models=models, primary_model="base").trained_together
+        ]
 
     two_seeds = ["attention_grouped_seed_1", "voxtral__attention_grouped_seed_1"]
     assert names([1, 2]) == two_seeds
