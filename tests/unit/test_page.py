@@ -19,7 +19,7 @@ from earwitness.audio.io import decode_flac, encode_flac
 from earwitness.core.errors import InputError
 from earwitness.evaluation.claims import claims_table, load_claims
 from earwitness.model.families.registry import FAMILIES
-from earwitness.plan.figure_names import BASELINE_FIGURES, PROMPT_FIGURES, STUDY_FIGURES
+from earwitness.plan.figure_names import BASELINE_FIGURES, MODEL_FIGURES, PROMPT_FIGURES, STUDY_FIGURES
 from earwitness.report.draws_text import DrawsSection
 from earwitness.report.experiment_text import ExperimentSection
 from earwitness.report.formats import chance, p_value, percent, percent_range, points
@@ -204,7 +204,7 @@ def test_of_several_models_the_page_says_whose_claims_and_whose_detector_it_show
     names = ["base", "voxtral"]
     identity = {"name": "x", "revision": None, "model_type": "qwen2_audio", "sha256": "f" * 64, "bytes": 1}
     config = examples.config(models={"base": {}, "voxtral": {}}, primary_model="voxtral")
-    figures = dict.fromkeys((*FIGURES, "models"), "<svg/>")
+    figures = dict.fromkeys((*STUDY_FIGURES, *MODEL_FIGURES), "<svg/>")
     systems = [*examples.accuracy().system_id.unique(), "voxtral.base", "voxtral.attention-grouped"]
     text = page(identities=dict.fromkeys(names, identity), config=config, figures=figures, accuracy=examples.accuracy(systems)).text
     assert "Judged by voxtral, the primary model of this study (primary_model)." in text
