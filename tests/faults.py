@@ -562,6 +562,8 @@ FAULTS = [
     Fault("corpora/catalogue.py", "if number != int(named[1]):", "if False:", "a shifted row gives a sound another's number", ("test_recordings",)),
     Fault("corpora/catalogue.py", "if last <= FARTHEST", "if True or last <= FARTHEST", "milliseconds are read as seconds", ("test_own_data",)),
     Fault("corpora/rttm.py", "not all(map(_says_nothing_of_a_name, fields[5:7]))", "False", "a missing field hides who speaks", ("test_rttm",)),
+    Fault("leakage/manifests.py", "if speech in (a, b)", "if False", "a misspelt label of speech is no speech", ("test_manifests",)),
+    Fault("leakage/manifests.py", 'transform("nunique") > 1', 'transform("nunique") > 2', "a file is of both classes", ("test_manifests",)),
     Fault(
         "corpora/text_tables.py",
         "if double := [name for name in plain",

@@ -210,6 +210,24 @@ def all_bad_audio(folder: Path) -> None:
         path.write_bytes(b"not audio")
 
 
+def no_audio(folder: Path) -> None:
+    for path in (folder / "audio").iterdir():
+        path.write_bytes(b"not audio")
+
+
+def a_label_misspelt(folder: Path) -> None:
+    table = pd.read_csv(folder / "train.csv").replace({"label": {"dog": "barking"}})
+    table.to_csv(folder / "train.csv", index=False)
+    change(folder / "test.csv", label="barcking")
+    change(folder / "test.csv", 1, label="barking")
+
+
+def of_both_classes(folder: Path) -> None:
+    table = pd.read_csv(folder / "train.csv")
+    again = table.iloc[:1].assign(path="./" + table.path[0], label="cat", group="another")
+    pd.concat([table, again]).to_csv(folder / "train.csv", index=False)
+
+
 def one_class(folder: Path) -> None:
     for part in ("train", "test"):
         pd.read_csv(folder / f"{part}.csv").assign(label="dog").to_csv(folder / f"{part}.csv", index=False)
@@ -273,6 +291,8 @@ def test_a_leak_among_what_can_be_read_is_found_beside_a_file_that_cannot(manife
     [
         (bad_header, "train.csv: no column group (has path, label, recording, start_s, end_s, noise); name it with --group-column"),
         (all_bad_audio, "train.csv, test.csv: none of the test items can be read; the first: "),
+        (no_audio, "train.csv, test.csv: none of the 24 items can be read; the first: "),
+        (of_both_classes, "train.csv, test.csv: audio/train-dog-0-0.wav is speech in one row and not in another; correct the label of one"),
         (one_class, "train.csv, test.csv: all items are of one class (dog)"),
         (repeated, "train.csv: row 2 repeats the path of an earlier row"),
         (no_file, "train.csv: row 3 names a file that does not exist (audio/nowhere.wav; paths are relative"),
@@ -289,6 +309,12 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(manifests, damage, messag
     said = run(manifests)
     assert isinstance(said, str) and said.startswith("error: ") and message in said and "\n" not in said
     assert not (manifests / "certificate.json").exists() and not (manifests / "report.md").exists()
+
+
+def test_a_label_that_looks_like_that_of_speech_is_not_no_speech(manifests):
+    a_label_misspelt(manifests)
+    assert "test.csv: the labels barcking and barking look like one; write it in one way" in str(run(manifests, label="barking"))
+    assert not (manifests / "certificate.json").exists()
 
 
 def test_wrong_arguments_are_bad_input_not_leaks(manifests):

@@ -15,7 +15,7 @@ from earwitness.audio.files import describe
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs, encode_flac, read_mono
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
-from earwitness.core.names import canonical_name
+from earwitness.core.names import canonical_name, similar_names
 from earwitness.core.progress import Progress
 from earwitness.corpora.text_tables import file_named, names_of, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
@@ -71,8 +71,8 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
     in; "" is the part of all items where it has no such column. Paths are relative to the manifest's folder. Optional
     columns are used where every manifest has them: recording; noise ("" for none); session ("" where not known); start_s and end_s, seconds in the
     recording. Without `recording` a file is the recording, and an item with times is that stretch of it.
-    Raises InputError where a manifest is missing, malformed, empty or names an item twice, a file is missing, or there
-    is one class only.
+    Raises InputError where a manifest is missing, malformed, empty or names an item twice, a file is missing or of both classes, there
+    is one class only, or another label looks like that of speech.
     """
     tables = [_read_manifest(path, columns, part) for part, path in manifests.items()]
     shared = set.intersection(*(set(table.columns) for table in tables))
@@ -84,8 +84,14 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
     if speech not in labels:
         some = ", ".join(labels[:10])
         raise InputError(f"{_names(manifests)}: no item has the label {columns.speech_label}; name one of {some} with --speech-label")
+    if alike := [(a, b) for a, b in similar_names(labels) if speech in (a, b)]:
+        raise InputError(f"{_names(manifests)}: the labels {' and '.join(alike[0])} look like one; write it in one way, or rename one")
     located = relative_to_first(items.file, next(iter(manifests.values())))
-    return items.assign(label=np.where(items.label == speech, "SPEECH", "NONSPEECH"), located=located)
+    items = items.assign(label=np.where(items.label == speech, "SPEECH", "NONSPEECH"), located=located)
+    stretch = ["located", *(TIME_COLUMNS if "start_s" in items and "recording" not in items else ())]
+    if (both := items.groupby(stretch).label.transform("nunique") > 1).any():
+        raise InputError(f"{_names(manifests)}: {items.path[both].iloc[0]} is speech in one row and not in another; correct the label of one")
+    return items
 
 
 def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: Policy, folder: Path, strict: bool = True) -> Audited:
@@ -125,6 +131,8 @@ def audited_manifests(manifests: Mapping[str, Path], columns: Columns, policy: P
                 writer.write(table, audio, [f"{first + k}.flac" for k in range(len(table))])
                 rows.append(table)
         progress.close()
+        if not rows:
+            raise InputError(f"{_names(manifests)}: none of the {len(items)} items can be read; the first: {unread[0]}")
     read = items.drop(index=list(unread)).reset_index(drop=True)
     for part in items.part.unique():
         if part not in set(read.part):
