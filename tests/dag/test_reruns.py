@@ -313,3 +313,14 @@ def test_a_base_on_disk_is_identified_again_when_a_file_of_it_changes_and_not_wh
     appended(LIBRARY + "model/preflight.py", "\nMORE = 1\n")(checkout)
     (checkout.folder / "results/models/base.checked.json").touch()
     assert rules_of(checkout.plan(*config)) == set(), "what was found of a base stands until the base changes"
+
+
+def test_another_plan_writes_the_page_of_a_preflight_again_and_looks_at_no_model(checkout):
+    base = checkout.folder / "own/base"
+    base.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (base / name).write_text("made in spring")
+    model = {"models": {"base": {"origin": "path", "path": "own/base"}}}
+    finish(checkout, "preflight", "--configfile", checkout.overlay(model))
+    assert rules_of(checkout.plan("preflight", "--configfile", checkout.overlay(model))) == set()
+    assert rules_of(checkout.plan("preflight", "--configfile", checkout.overlay(model | ANOTHER_SEED))) == {"render_preflight", "preflight"}
