@@ -252,6 +252,30 @@ def test_the_class_takes_paths_and_arrays_of_any_rate(sounds):
         list(detector.segments(samples))
 
 
+def test_arrays_are_heard_as_files_of_the_same_samples_are(tmp_path):
+    samples = 0.1 * stream(4, "arrays").standard_normal(3 * SAMPLE_RATE)
+    for given in (np.stack([samples, -samples], axis=1), np.stack([0 * samples, samples, -samples], axis=1), np.rint(samples * 32_767)):
+        soundfile.write(tmp_path / "x.wav", given, SAMPLE_RATE, "FLOAT")
+        heard = np.concatenate(list(array_blocks(given, SAMPLE_RATE)))
+        np.testing.assert_allclose(heard, read_mono(tmp_path / "x.wav"), atol=1e-6)
+        assert np.abs(heard).max() == pytest.approx(np.abs(samples).max(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        (np.zeros((2, 16_000)), 16_000, r"shape \(2, 16000\): more channels than samples; give \(n, channels\)"),
+        (np.zeros((16_000, 0)), 16_000, "give"),
+        (np.zeros(16_000), 16, "a sample rate of 16 Hz cannot be right"),
+        (np.zeros(16_000), -8_000, "cannot be right"),
+        (np.full(16_000, 1e30), 16_000, "the scale of no integers"),
+    ],
+)
+def test_arrays_that_cannot_be_meant_are_refused(samples, rate, message):
+    with pytest.raises(InputError, match=message):
+        list(array_blocks(samples, rate))
+
+
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_blocks_together_are_the_whole_file(rate, tmp_path):
     samples = 0.1 * stream(3, "blocks", rate).standard_normal(25 * rate)

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,6 +135,17 @@ def frame_blocks(path: Path, size: int) -> Iterator[Frames]:
     """Decode a whole file `size` frames at a time; samples are as stored. Raises as `describe`."""
     with _decoder(path, describe(path).header) as decoder:
         yield from decoder.blocks(None, size)
+
+
+def mixture_of(blocks: Iterable[Frames], sample_rate: int, channels: int, integers: bool) -> tuple[float, int | None]:
+    """What samples in memory are to be multiplied with, and the channel that is heard, None for the mean of all, as in Description.
+
+    blocks: of samples, full scale 1 where they were integers. Raises UnreadableAudio where floats are of no known scale.
+    """
+    survey = _Survey(sample_rate, channels, "PCM_16" if integers else "FLOAT", 1.0)
+    for block in blocks:
+        survey.add(block)
+    return survey.gain(), survey.channel()
 
 
 def _identity(path: Path) -> tuple[int, int, int]:

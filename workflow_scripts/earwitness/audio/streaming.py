@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from earwitness.audio.files import UnreadableAudio, describe, frame_blocks
+from earwitness.audio.files import HIGHEST_RATE, LOWEST_RATE, UnreadableAudio, describe, frame_blocks, mixture_of
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
 
@@ -37,23 +37,34 @@ def mono_blocks(path: Path) -> Iterator[Waveform]:
 def array_blocks(samples: npt.ArrayLike, sample_rate: int) -> Iterator[Waveform]:
     """Samples in memory as 16 kHz mono blocks.
 
-    samples: shape (n_samples,) or (n_samples, n_channels), whose channels are averaged; floats of full scale 1, or signed integers.
-    Raises InputError where they are of another shape or kind, or not finite.
+    samples: shape (n_samples,) or (n_samples, n_channels); floats of full scale 1 or of that of integers, or signed integers. Channels are
+    averaged, or where that would cancel them the loudest is taken, as of a file. sample_rate: Hz.
+    Raises InputError where they are of another shape or kind, not finite, or of a rate that no sound has.
     """
     array = np.asarray(samples)
     if array.ndim not in (1, 2) or array.dtype.kind not in "fi":
         raise InputError(f"samples of shape {array.shape} and type {array.dtype}; give floats or signed integers of shape (n,) or (n, channels)")
+    array = array[:, None] if array.ndim == 1 else array
+    if array.shape[1] > max(len(array), 1) or not array.shape[1]:
+        raise InputError(f"samples of shape {array.shape}: more channels than samples; give (n, channels)")
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        raise InputError(f"a sample rate of {sample_rate} Hz cannot be right; give it in Hz")
     if not np.isfinite(array).all():
         raise InputError("the samples hold values that are not finite; replace them")
-    scale = float(np.iinfo(array.dtype).max) + 1 if array.dtype.kind == "i" else 1.0
+    integers = array.dtype.kind == "i"
+    scale = float(np.iinfo(array.dtype).max) + 1 if integers else 1.0
     size = round(BLOCK_S * sample_rate)
 
     def blocks() -> Iterator[npt.NDArray[np.float32]]:
         for start in range(0, len(array), size):
-            block = array[start : start + size].astype(np.float32) / np.float32(scale)
-            yield block.mean(axis=1) if block.ndim == 2 else block
+            yield array[start : start + size].astype(np.float32) / np.float32(scale)
 
-    return resampled(blocks(), sample_rate)
+    try:
+        gain, channel = mixture_of(blocks(), int(sample_rate), array.shape[1], integers)
+    except UnreadableAudio as error:
+        raise InputError(str(error)) from error
+    mono = (block.mean(axis=1) if channel is None else block[:, channel] for block in blocks())
+    return resampled((block * np.float32(gain) for block in mono), sample_rate)
 
 
 def resampled(blocks: Iterable[npt.NDArray[np.float32]], sample_rate: int) -> Iterator[Waveform]:
