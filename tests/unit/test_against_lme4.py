@@ -13,7 +13,7 @@ from earwitness.evaluation.response_models import answered, response_model
 from earwitness.statistics.mixed_models import (
     INTERCEPT,
     MixedModel,
-    RandomIntercept,
+    RandomEffect,
     constant_log_likelihood,
     fit,
     laplace_fit,
@@ -83,7 +83,7 @@ def cbpp(lme4):
     )
     rows = pd.read_csv(folder / "cbpp.csv")
     design = pd.DataFrame({INTERCEPT: 1.0, **{f"period{k}": (rows.period == k).astype(float) for k in (2, 3, 4)}})
-    return MixedModel(rows.y.to_numpy(dtype=float), design, (RandomIntercept("herd", rows.herd.to_numpy()),), "logit"), folder
+    return MixedModel(rows.y.to_numpy(dtype=float), design, (RandomEffect("herd", rows.herd.to_numpy()),), "logit"), folder
 
 
 def assert_agree(what, estimates, errors, theirs):
@@ -123,10 +123,10 @@ def simulated(clips_per_source):
 
 def write_rows(model, path):
     """The model's rows with R's names; speech and other are 0 or 1."""
-    speech, other, *clips = model.random
+    speech, other, *clips = (effect for effect in model.random if "_sources_" not in effect.name)
     table = model.design.rename(columns=lambda name: name.replace(":", "_"))
-    table = table.assign(y=model.outcome, source=speech.groups, speech=speech.member.astype(int), other=other.member.astype(int))
-    table.assign(**{intercept.name: intercept.groups for intercept in clips}).to_csv(path, index=False)
+    table = table.assign(y=model.outcome, source=speech.groups, speech=speech.by_answer.astype(int), other=other.by_answer.astype(int))
+    table.assign(**{effect.name: effect.groups for effect in clips}).to_csv(path, index=False)
 
 
 def test_an_observer_with_one_clip_per_source_is_what_lme4_makes_of_either_class_by_quadrature(lme4, tmp_path):
@@ -191,7 +191,7 @@ def test_errors_over_sources_are_those_of_random_slopes(lme4, tmp_path):
         write_fit(glmer(y ~ snr + (1 + snr | source), d, family = binomial("probit"), control = {PRECISE}), "slopes")
         """
     )
-    model = MixedModel(outcome, design, (RandomIntercept("source", source),))
+    model = MixedModel(outcome, design, (RandomEffect("source", source),))
     fitted = fit(model)
     robust, plain = robust_precision(model, fitted), precision(model, fitted)
     slopes, _ = read(folder, "slopes")

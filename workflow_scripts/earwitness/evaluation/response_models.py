@@ -2,15 +2,15 @@
 
 The model is of the response, P(says SPEECH) on the probit scale, with the label coded as +0.5 and -0.5. Terms with the label are then d' and
 its changes; the other terms are minus the criterion and its changes (DeCarlo 1998). Duration enters as
-log10(duration / 100 ms), SNR as SNR / 10 dB. Sources are random and of two kinds: speech sources and other sources have
-variances of their own. Every seed of a system is fitted on its own, because seeds answer the same
+log10(duration / 100 ms), SNR as SNR / 10 dB. Sources are random, in their intercepts and in their slopes over duration, SNR and both, and of two
+kinds: speech sources and other sources have variances of their own. Every seed of a system is fitted on its own, because seeds answer the same
 stimuli and so are not independent; a random effect of the stimulus would allow for that, but would change the scale of d'. The verdict over
 seeds is of the mean of their effects, with sources and seeds crossed.
 """
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,17 +26,17 @@ from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, reliability
 from earwitness.statistics.mixed_models import (
     INTERCEPT,
     LARGEST_STEP,
+    SINGULAR_DEVIATION,
     Fit,
     MixedModel,
     Precision,
-    RandomIntercept,
+    RandomEffect,
     RobustPrecision,
     can_be_fitted,
     constant_log_likelihood,
     fit,
     is_separated,
     latent_r2,
-    likelihood_ratio,
     mcfadden,
     mean_over_seeds,
     precision,
@@ -54,8 +54,11 @@ AXES = {"noisy": "duration_x_snr", "clean": "duration"}
 
 SPEECH_SOURCES, NONSPEECH_SOURCES, CLIPS = "speech_sources", "nonspeech_sources", "clips"
 
+CONDITIONS_PER_EFFECT = 2
+"""A source has at most one effect of its own for so many conditions that it was heard in."""
+
 ROUGH_DEVIATION = 2.0
-"""With a larger standard deviation of a random intercept, the Laplace approximation can be wrong by several standard errors."""
+"""With a larger standard deviation of a random effect, the Laplace approximation can be wrong by several standard errors."""
 
 NEEDS_GPBOOST = "needs the package gpboost, not installed here"
 
@@ -69,18 +72,18 @@ class Analysis:
 
     status: "ok"; "separated", where some combination of the effects predicts answers perfectly and estimates are infinite;
     "not_converged"; "not_available", where gpboost is needed and not installed; "single_source", where a class has one, so that sources have no
-    variance. known, robust, reduced and null are None unless "ok";
-    robust is None too where a source has several clips.
-    reduced: the refit without each label term.
+    variance. known, robust and null are None unless "ok";
+    robust is None too where a source has several clips. model: with as many random slopes as the data carry (`analyse`).
+    left_out: random effects without which the likelihood had a maximum.
     """
 
     model: MixedModel
     status: str
     fitted: Fit | None
     known: Precision | None
-    reduced: dict[str, Fit]
     null: Fit | None
     robust: RobustPrecision | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def mixed_model_tables(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFrame, confidence: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -136,7 +139,9 @@ def response_model(rows: pd.DataFrame, where: str) -> MixedModel:
     """label x log duration x SNR with random sources, and random clips where a source has several.
 
     rows: columns source_id, clip_id, label, duration_ms, snr_db, said_speech. A predictor that takes one value only,
-    or is empty, is left out with its interactions. where: what the rows are, for messages.
+    or is empty, is left out with its interactions. Every source has an intercept and slopes of its own over the predictors and their
+    interaction, without correlation; the slope over the interaction is left out, and then all slopes, where sources were heard in too few
+    conditions (median over sources; `CONDITIONS_PER_EFFECT`). where: what the rows are, for messages.
     Raises InputError where a class is missing, where a source is in both classes, or where
     duration and SNR do not vary independently.
     """
@@ -160,10 +165,38 @@ def response_model(rows: pd.DataFrame, where: str) -> MixedModel:
         raise InputError(f"{where}: duration and SNR do not vary independently in each class; cross the durations with the SNRs")
 
     groups = rows.source_id.to_numpy()
-    random = [RandomIntercept(SPEECH_SOURCES, groups, label > 0), RandomIntercept(NONSPEECH_SOURCES, groups, label < 0)]
+    heard = rows.groupby("source_id")[["duration_ms", "snr_db"]].apply(lambda of_source: len(of_source.drop_duplicates())).median()
+    own = max((terms for terms in _own_terms(list(condition)) if CONDITIONS_PER_EFFECT * len(terms) <= heard), key=len, default=[INTERCEPT])
+    random = [
+        RandomEffect(_of_sources(name, term), groups, np.asarray(condition[term] * member, dtype=float))
+        for name, member in ((SPEECH_SOURCES, label > 0), (NONSPEECH_SOURCES, label < 0))
+        for term in own
+    ]
     if rows.clip_id.nunique() > rows.source_id.nunique():
-        random.append(RandomIntercept(CLIPS, rows.clip_id.to_numpy()))
+        random.append(RandomEffect(CLIPS, rows.clip_id.to_numpy()))
     return MixedModel(rows.said_speech.to_numpy(dtype=float), design, tuple(random))
+
+
+def _own_terms(condition: list[str]) -> Iterator[list[str]]:
+    """What sources may differ in, from all terms of the condition to the intercept alone."""
+    for interactions in (2, 1, 0):
+        yield [term for term in condition if term == INTERCEPT or len(term.split(":")) <= interactions]
+
+
+def _of_sources(name: str, term: str) -> str:
+    return name if term == INTERCEPT else f"{name}_{term.replace(':', '_')}"
+
+
+def _with_fewer_slopes(model: MixedModel) -> Iterator[MixedModel]:
+    """The model, and those without the sources' slopes over the interaction, and without any slopes."""
+    yield model
+    names = [effect.name for effect in model.random]
+    kinds = (SPEECH_SOURCES, NONSPEECH_SOURCES)
+    both = [_of_sources(kind, f"{LOG_DURATION}:{SNR}") for kind in kinds]
+    slopes = [name for name in names if name not in (*kinds, CLIPS)]
+    for left_out in (both, slopes):
+        if set(left_out) & set(names):
+            yield model.without_random(left_out)
 
 
 def _with_label(term: str) -> str:
@@ -176,51 +209,49 @@ def label_terms(model: MixedModel) -> list[str]:
 
 
 def analyse(model: MixedModel) -> Analysis:
-    """Fit, standard errors, a refit without each label term, and the intercept-only mixed model.
+    """Fit, standard errors, and the intercept-only mixed model.
 
-    "not_converged": a Newton step of more than 0.05 standard errors is left in the fit or in a refit, or a model with fewer terms
-    fits better. The optimiser's own verdict does not count: near the maximum its line search can fail for rounding alone.
+    "not_converged": a Newton step of more than 0.05 standard errors is left. The optimiser's own verdict does not count: near the maximum its line
+    search can fail for rounding alone. Where no proper maximum is found, the sources' slopes over the interaction are left out, and then all slopes.
     """
-    if min(len(np.unique(intercept.groups[member])) for intercept in model.random if (member := intercept.member) is not None) < 2:
-        return Analysis(model, "single_source", None, None, {}, None)
+    if min(len(np.unique(effect.groups[effect.by_answer != 0])) for effect in model.random) < 2:
+        return Analysis(model, "single_source", None, None, None)
     if is_separated(model):
-        return Analysis(model, "separated", None, None, {}, None)
+        return Analysis(model, "separated", None, None, None)
     if not can_be_fitted(model):
-        return Analysis(model, "not_available", None, None, {}, None)
-    fitted = fit(model)
-    known = precision(model, fitted)
+        return Analysis(model, "not_available", None, None, None)
+    for smaller in _with_fewer_slopes(model):
+        fitted = fit(smaller)
+        known = precision(smaller, fitted)
+        if not runs_off(fitted, known) and known.largest_step < LARGEST_STEP:
+            break
     if runs_off(fitted, known):
-        return Analysis(model, "separated", fitted, known, {}, None)
-    reduced = {term: fit(model.without(term), fitted) for term in label_terms(model)}
-    refits_agree = all(
-        other.log_likelihood < fitted.log_likelihood + 0.01 and (other.converged or precision(model.without(term), other).largest_step < LARGEST_STEP)
-        for term, other in reduced.items()
-    )
-    converged = known.largest_step < LARGEST_STEP and refits_agree
+        return Analysis(model, "separated", fitted, known, None)
+    left_out = tuple(effect.name for effect in model.random if effect.name not in fitted.deviations)
+    model = smaller
+    converged = known.largest_step < LARGEST_STEP
     robust = robust_precision(model, fitted) if converged else None
-    return Analysis(model, "ok" if converged else "not_converged", fitted, known, reduced, fit(model.intercept_only()), robust)
+    return Analysis(model, "ok" if converged else "not_converged", fitted, known, fit(model.intercept_only(), fitted), robust, left_out)
 
 
 def effect_rows(analysis: Analysis, confidence: float, testable: bool) -> pd.DataFrame:
     """One row per fixed effect: MIXED_MODEL_EFFECTS without what names the fit; empty estimates unless the status is "ok".
 
-    Standard errors come from leaving out sources, with t; they allow for sources that differ in slopes (`robust_precision`). Where a source
-    has several clips, they are the model's own, with the normal distribution. testable: whether there are enough sources for p-values.
+    Standard errors come from leaving out sources, with t (`robust_precision`). Where a source has several clips, they are the model's own, with the
+    normal distribution. testable: whether there are enough sources for p-values.
     Holm's method runs over the label terms' p_wald.
     """
     terms = list(analysis.model.design.columns)
     predictors = [name for name in _REFERENCE if name in terms]
     table = pd.DataFrame({"term": terms, "meaning": [meaning(term, predictors) for term in terms]})
-    table[["estimate", "standard_error", "low", "high", "df", "z", "p_wald", "likelihood_ratio", "p_likelihood_ratio", "p_holm"]] = math.nan
+    table[["estimate", "standard_error", "low", "high", "df", "z", "p_wald", "p_holm"]] = math.nan
     if analysis.status != "ok" or analysis.fitted is None or analysis.known is None:
         return table
     robust = analysis.robust
     errors, df = (analysis.known.errors, math.inf) if robust is None else (robust.errors, robust.df)
     table = _with_estimates(table.set_index("term"), analysis.fitted.coefficients, errors, df, confidence)
     if testable:
-        _test(table, list(analysis.reduced))
-        for term, reduced in analysis.reduced.items():
-            table.loc[term, ["likelihood_ratio", "p_likelihood_ratio"]] = likelihood_ratio(analysis.fitted, reduced)
+        _test(table, label_terms(analysis.model))
     return table.reset_index()
 
 
@@ -234,7 +265,7 @@ def pooled(seeds: Sequence[tuple[Analysis, pd.DataFrame]], confidence: float) ->
     first, rows = seeds[0]
     failed = next((analysis.status for analysis in analyses if analysis.status != "ok"), None)
     robust = [analysis.robust for analysis in analyses if analysis.robust is not None]
-    blank = replace(first, status=failed or "not_pooled", fitted=None, known=None, reduced={}, null=None, robust=None)
+    blank = replace(first, status=failed or "not_pooled", fitted=None, known=None, null=None, robust=None)
     table, row = effect_rows(blank, confidence, False), fit_row(blank, rows)
     row |= {"n_answers": sum(len(of_seed) for _, of_seed in seeds), "note": f"mean over {len(seeds)} seeds"}
     if failed or len(robust) < len(seeds):
@@ -281,7 +312,7 @@ def fit_row(analysis: Analysis, rows: pd.DataFrame) -> dict[str, Any]:
         "formula": formula(model),
         "status": analysis.status,
         "method": analysis.fitted.method if analysis.fitted else "-",
-        "note": "; ".join(notes(rows, analysis.fitted) + [NEEDS_GPBOOST] * (analysis.status == "not_available")) or "-",
+        "note": "; ".join(notes(rows, analysis) + [NEEDS_GPBOOST] * (analysis.status == "not_available")) or "-",
         "n_answers": len(rows),
         "n_clips": rows.clip_id.nunique(),
         "n_speech_sources": counts[LABELS[0]],
@@ -309,30 +340,44 @@ def fit_row(analysis: Analysis, rows: pd.DataFrame) -> dict[str, Any]:
 def formula(model: MixedModel) -> str:
     """The model in lme4's notation."""
     crossed = " * ".join(name for name in (LABEL, LOG_DURATION, SNR) if name in model.design)
-    notation = {
-        SPEECH_SOURCES: "(0 + is_speech | source)",
-        NONSPEECH_SOURCES: "(0 + is_nonspeech | source)",
-        CLIPS: "(1 | clip)",
-    }
-    return f"said_speech ~ {crossed} + " + " + ".join(notation[intercept.name] for intercept in model.random)
+    names = [effect.name for effect in model.random]
+    random = []
+    for kind, member in ((SPEECH_SOURCES, "is_speech"), (NONSPEECH_SOURCES, "is_nonspeech")):
+        own = [term for term in (LOG_DURATION, SNR, f"{LOG_DURATION}:{SNR}") if _of_sources(kind, term) in names]
+        random.append(f"(0 + {' + '.join([member, *(f'{member}:{term}' for term in own)])} {'||' if own else '|'} source)")
+    return f"said_speech ~ {crossed} + " + " + ".join(random + ["(1 | clip)"] * (CLIPS in names))
 
 
-def notes(rows: pd.DataFrame, fitted: Fit | None) -> list[str]:
+def notes(rows: pd.DataFrame, analysis: Analysis) -> list[str]:
     """What the model leaves out, and what its numbers do not support."""
-    found = []
+    found, fitted = [], analysis.fitted
     if rows.clip_id.nunique() <= rows.source_id.nunique():
         found.append("one clip per source, so no clip effect")
     else:
-        found.append("several clips per source, so standard errors take sources to differ in their intercepts alone")
+        found.append("several clips per source, so standard errors take sources to differ as the model says")
     if np.ptp(rows.duration_ms) == 0:
         found.append("one duration only")
     if np.ptp(rows.snr_db) == 0:
         found.append("one SNR only")
     if fewest_sources(rows) < MIN_SOURCES_FOR_TESTS:
         found.append(f"fewer than {MIN_SOURCES_FOR_TESTS} sources in a class, so no p-values")
-    if fitted is not None and fitted.method == "laplace" and fitted.deviations.max() > ROUGH_DEVIATION:
-        found.append(f"a standard deviation above {ROUGH_DEVIATION:g}, where the Laplace approximation is rough")
+    if analysis.left_out:
+        found.append(f"with differences between {_in_words(analysis.left_out)} the likelihood has no proper maximum, so without")
+    if fitted is not None and analysis.status == "ok":
+        if fitted.singular:
+            found.append(f"no differences found between {_in_words(fitted.deviations.index[fitted.deviations < SINGULAR_DEVIATION])}")
+        if fitted.method == "laplace" and fitted.deviations.max() > ROUGH_DEVIATION:
+            found.append(f"a standard deviation above {ROUGH_DEVIATION:g}, where the Laplace approximation is rough")
     return found
+
+
+def _in_words(random: Iterable[str]) -> str:
+    """Names of random effects, as in "speech sources by SNR"."""
+    words = {LOG_DURATION: "duration", SNR: "SNR", f"{LOG_DURATION}:{SNR}": "duration and SNR"}
+    kinds = {SPEECH_SOURCES: "speech sources", NONSPEECH_SOURCES: "other sources"}
+    named = {CLIPS: "clips"} | kinds
+    named |= {_of_sources(kind, term): f"{text} by {what}" for kind, text in kinds.items() for term, what in words.items()}
+    return ", ".join(named[name] for name in random)
 
 
 def fewest_sources(rows: pd.DataFrame) -> int:

@@ -120,8 +120,7 @@ def _interval(row: Any) -> str:
 
 def _remark(fitted: Any) -> str:
     few = {"few_sources": "few sources", "descriptive_only": "describes these sources only"}
-    singular = not without_value(fitted.singular) and bool(fitted.singular)
-    remarks = [few.get(fitted.reliability, ""), "singular fit" if singular else "", "" if fitted.note == "-" else fitted.note]
+    remarks = [few.get(fitted.reliability, ""), "" if fitted.note == "-" else fitted.note]
     return "; ".join(remark for remark in remarks if remark)
 
 

@@ -1,15 +1,15 @@
-"""Mixed models of yes-or-no answers: maximum likelihood with random intercepts, standard errors, tests, R2.
+"""Mixed models of yes-or-no answers: maximum likelihood with random intercepts and slopes, standard errors, tests, R2.
 
-GPBoost maximises the Laplace approximation of the marginal likelihood. Where every answer has one random intercept only,
-the maximum of the likelihood itself is then found by quadrature: with few answers of one kind the approximation can be
-two standard errors off. The standard errors that GPBoost prints take the variances of the random intercepts as
+Random effects of one grouping have no correlation, so that few sources can carry them (Barr et al. 2013, Bates et al. 2015). Where there is one
+grouping, the likelihood is maximised by quadrature; otherwise GPBoost maximises its Laplace approximation, which with few answers of one kind can be
+two standard errors off. The standard errors that GPBoost prints take the variances of the random effects as
 known, which makes those of effects between sources too small; here they come from the curvature of the marginal likelihood in
-coefficients and variances together, as lme4's do.
+coefficients and deviations together, as lme4's do.
 """
 
 import importlib.util
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ LATENT_VARIANCE = {"probit": 1.0, "logit": math.pi**2 / 3}
 """Variance of a single answer on the scale of the linear predictor."""
 
 SINGULAR_DEVIATION = 0.01
-"""A random intercept's standard deviation below this, on the scale of the linear predictor, lies at its boundary, 0."""
+"""A random effect's standard deviation below this, on the scale of the linear predictor, lies at its boundary, 0."""
 
 LARGEST_ESTIMATE = 20.0
 """A larger coefficient, standard error or standard deviation counts as infinite: on the probit's scale, 8 is certainty in double precision."""
@@ -43,44 +43,53 @@ LARGEST_STEP = 0.05
 _TOLERANCE = 1e-10
 _STEP = 0.05
 _FLAT = 1e-3
+_FIRST_DEVIATION = 0.5
+_POLISHING_STEPS = 5
+_NOTHING_LEFT = 0.02
+"""Newton's steps end where what is left is less than this many standard errors."""
 
 
 @dataclass(frozen=True)
-class RandomIntercept:
-    """A normal deviation shared by the answers of one group.
+class RandomEffect:
+    """A normal deviation shared by the answers of one group, an intercept or a slope.
 
-    groups: shape (n,), the group of every answer. member: shape (n,), which answers it applies to; all where None.
+    groups: shape (n,), the group of every answer. along: shape (n,), what multiplies the deviation: a predictor for a slope, 0 for answers that it
+    does not apply to, 1 for others; 1 for all where None.
     """
 
     name: str
     groups: npt.NDArray[Any]
-    member: npt.NDArray[np.bool_] | None = None
+    along: FloatArray | None = None
+
+    @property
+    def by_answer(self) -> FloatArray:
+        """What multiplies the deviation, shape (n,)."""
+        return np.ones(len(self.groups)) if self.along is None else self.along
 
 
 @dataclass(frozen=True)
 class MixedModel:
-    """P(outcome = 1) = F(design @ coefficients + random intercepts), with F the inverse of the link.
+    """P(outcome = 1) = F(design @ coefficients + random effects), with F the inverse of the link.
 
     outcome: shape (n,), 0 or 1. design: n rows, one column per fixed effect, `intercept` among them. random: at least one.
     """
 
     outcome: FloatArray
     design: pd.DataFrame
-    random: tuple[RandomIntercept, ...]
+    random: tuple[RandomEffect, ...]
     link: Link = "probit"
 
     @property
     def exact(self) -> bool:
-        """Whether every answer has one random intercept, so that its likelihood can be had by quadrature."""
-        members = [np.ones(len(self.outcome), bool) if intercept.member is None else intercept.member for intercept in self.random]
-        return bool((np.sum(members, axis=0) == 1).all())
+        """Whether all random effects are of the same groups, so that the likelihood can be had by quadrature."""
+        return all(np.array_equal(effect.groups, self.random[0].groups) for effect in self.random)
 
-    def without(self, term: str) -> "MixedModel":
-        """The same model without one fixed effect."""
-        return replace(self, design=self.design.drop(columns=term))
+    def without_random(self, names: Collection[str]) -> "MixedModel":
+        """The same model without some random effects."""
+        return replace(self, random=tuple(effect for effect in self.random if effect.name not in names))
 
     def intercept_only(self) -> "MixedModel":
-        """The same random intercepts, and of the fixed effects only the intercept."""
+        """The same random effects, and of the fixed effects only the intercept."""
         return replace(self, design=self.design[[INTERCEPT]])
 
 
@@ -88,7 +97,7 @@ class MixedModel:
 class Fit:
     """The maximum of the marginal likelihood.
 
-    coefficients: by fixed effect. deviations: standard deviation by random intercept. log_likelihood: of the rows as
+    coefficients: by fixed effect. deviations: standard deviation by random effect. log_likelihood: of the rows as
     Bernoulli trials, in nats. converged: the optimiser's own verdict. method: "quadrature" or "laplace".
     """
 
@@ -100,7 +109,7 @@ class Fit:
 
     @property
     def singular(self) -> bool:
-        """Whether a random intercept's standard deviation lies at its boundary."""
+        """Whether a random effect's standard deviation lies at its boundary."""
         return bool((self.deviations < SINGULAR_DEVIATION).any())
 
 
@@ -120,7 +129,7 @@ class Precision:
 class RobustPrecision:
     """Standard errors by fixed effect and their degrees of freedom (`robust_precision`).
 
-    shifts: per random intercept, how far the coefficients move without each of its groups; shape (n_groups, n_effects).
+    shifts: per class of groups, how far the coefficients move without each of its groups; shape (n_groups, n_effects).
     """
 
     errors: pd.Series
@@ -138,16 +147,8 @@ def _has_gpboost() -> bool:
 
 
 def fit(model: MixedModel, start: Fit | None = None) -> Fit:
-    """Maximise the marginal likelihood, from `start` where given: by quadrature where that is exact, else Laplace.
-
-    Quadrature begins at Laplace's maximum, or without gpboost at `start` or nothing. See `can_be_fitted`.
-    """
-    if not _has_gpboost():
-        deviations = pd.Series(1.0, index=[intercept.name for intercept in model.random])
-        begin = start or Fit(pd.Series(0.0, index=model.design.columns), deviations, math.nan, False, "quadrature")
-        return _refined(model, replace(begin, coefficients=begin.coefficients[model.design.columns]))
-    approximate = laplace_fit(model, start)
-    return _refined(model, approximate) if model.exact else approximate
+    """Maximise the marginal likelihood, from `start` where given: by quadrature where that can be, else Laplace's. See `can_be_fitted`."""
+    return _quadrature_fit(model, start) if model.exact else laplace_fit(model, start)
 
 
 def laplace_fit(model: MixedModel, start: Fit | None = None) -> Fit:
@@ -158,62 +159,76 @@ def laplace_fit(model: MixedModel, start: Fit | None = None) -> Fit:
         parameters["init_cov_pars"] = np.maximum(_in_engine_order(model, start.deviations) ** 2, SINGULAR_DEVIATION)
     engine = _engine(model)
     engine.fit(y=model.outcome, X=model.design.to_numpy(dtype=float), params=parameters)
-    names = [intercept.name for intercept in _engine_order(model)]
+    names = [effect.name for effect in _engine_order(model)]
     deviations = pd.Series(np.sqrt(engine.get_cov_pars(format_pandas=False)), index=names)
     return Fit(
         pd.Series(engine.get_coef(format_pandas=False), index=model.design.columns),
-        deviations[[intercept.name for intercept in model.random]],
+        deviations[_names(model)],
         -engine.get_current_neg_log_likelihood(),
         engine._get_convergence_status() == 0,
         "laplace",
     )
 
 
-def _refined(model: MixedModel, start: Fit) -> Fit:
-    """The maximum of the likelihood itself, from that of its approximation."""
-    n_terms = len(start.coefficients)
-    lowest, highest = math.log(SINGULAR_DEVIATION / 10), math.log(2 * LARGEST_ESTIMATE)
-    logs = np.clip(np.log(np.maximum(start.deviations.to_numpy(dtype=float), 0.1)), lowest, highest)
-    best = optimize.minimize(
-        _quadrature(model)[0],
-        np.concatenate([start.coefficients.to_numpy(dtype=float), logs]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(None, None)] * n_terms + [(lowest, highest)] * len(logs),
-        options={"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-5},
-    )
+def _quadrature_fit(model: MixedModel, start: Fit | None) -> Fit:
+    """The maximum of the likelihood: L-BFGS, and Newton's steps where it ends early, because the gradient is not quite that of the value."""
+    n_terms, names = model.design.shape[1], _names(model)
+    begin = np.concatenate([np.zeros(n_terms), np.full(len(names), _FIRST_DEVIATION)])
+    if start is not None:
+        given = np.maximum(start.deviations[names].to_numpy(dtype=float), _FIRST_DEVIATION / 5)
+        begin = np.concatenate([start.coefficients[model.design.columns].to_numpy(dtype=float), given])
+    whole, by_group = _quadrature(model)
+    limits = [(None, None)] * n_terms + [(-2 * LARGEST_ESTIMATE, 2 * LARGEST_ESTIMATE)] * len(names)
+    best = optimize.minimize(whole, begin, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": 1000, "ftol": 1e-9, "gtol": 1e-3})
+    at = np.concatenate([best.x[:n_terms], np.abs(best.x[n_terms:])])
+    for _ in range(_POLISHING_STEPS):
+        free = np.flatnonzero(np.concatenate([np.ones(n_terms, bool), at[n_terms:] >= SINGULAR_DEVIATION]))
+        score = by_group(at)[1][:, free]
+        # By the outer product of scores, which costs nothing, and tells well enough whether there is anything left to go.
+        if float(score.sum(axis=0) @ np.linalg.pinv(score.T @ score) @ score.sum(axis=0)) < _NOTHING_LEFT**2:
+            break
+        gradient, information = _derivatives_from_gradient(whole, at, _steps(model), free)
+        if np.linalg.eigvalsh(information).min() <= 0:
+            break
+        at[free] -= np.clip(np.linalg.solve(information, gradient), -0.5, 0.5)
+        at[n_terms:] = np.abs(at[n_terms:])
+    value, gradient = whole(at)
     return Fit(
-        pd.Series(best.x[:n_terms], index=start.coefficients.index),
-        pd.Series(np.exp(best.x[n_terms:]), index=start.deviations.index),
-        -float(best.fun),
-        # The line search may give up in the last digits, where the gradient already is nothing but rounding.
-        bool(best.success) or float(np.abs(best.jac).max()) < _FLAT,
+        pd.Series(at[:n_terms], index=model.design.columns),
+        pd.Series(at[n_terms:], index=names),
+        -value,
+        bool(best.success) or float(np.abs(gradient).max()) < _FLAT,
         "quadrature",
     )
 
 
-def _quadrature(
-    model: MixedModel,
-) -> tuple[Callable[[FloatArray], tuple[float, FloatArray]], Callable[[FloatArray], tuple[FloatArray, FloatArray]], npt.NDArray[np.int64]]:
-    """The negative log-likelihood with its gradient, as a whole and by group, and the place in `random` of every group."""
-    kinds, groups = np.zeros((2, len(model.outcome)), dtype=np.int64)
-    n_groups = 0
-    for kind, intercept in enumerate(model.random):
-        member = slice(None) if intercept.member is None else intercept.member
-        codes, names = pd.factorize(intercept.groups[member])
-        kinds[member], groups[member] = kind, codes + n_groups
-        n_groups += len(names)
-    by_group = marginal_likelihood(model.outcome, model.design.to_numpy(dtype=float), kinds, groups, model.link)
+def _names(model: MixedModel) -> list[str]:
+    return [effect.name for effect in model.random]
+
+
+def _quadrature(model: MixedModel) -> tuple[Callable[[FloatArray], tuple[float, FloatArray]], Callable[[FloatArray], tuple[FloatArray, FloatArray]]]:
+    """The negative log-likelihood with its gradient by coefficients and standard deviations, as a whole and by group."""
+    groups, _ = pd.factorize(model.random[0].groups)
+    effects = np.column_stack([effect.by_answer for effect in model.random])
+    by_group = marginal_likelihood(model.outcome, model.design.to_numpy(dtype=float), effects, groups, model.link)
 
     def whole(parameters: FloatArray) -> tuple[float, FloatArray]:
         value, gradient = by_group(parameters)
         return float(value.sum()), gradient.sum(axis=0)
 
-    return whole, by_group, np.array([kinds[groups == group][0] for group in range(n_groups)])
+    return whole, by_group
+
+
+def _classes(model: MixedModel) -> npt.NDArray[np.int64]:
+    """The class of every group, in the order of their first answers: groups with the same random effects are of one."""
+    groups, names = pd.factorize(model.random[0].groups)
+    used = np.zeros((len(names), len(model.random)), bool)
+    np.logical_or.at(used, groups, np.column_stack([effect.by_answer != 0 for effect in model.random]))
+    return np.unique(used, axis=0, return_inverse=True)[1].ravel()
 
 
 def precision(model: MixedModel, fitted: Fit) -> Precision:
-    """Standard errors from the observed information of coefficients and logarithms of standard deviations together.
+    """Standard errors from the observed information of coefficients and standard deviations together.
 
     Central differences of the likelihood that `fitted` maximises. A standard deviation at its boundary is held there.
     """
@@ -234,18 +249,18 @@ def precision(model: MixedModel, fitted: Fit) -> Precision:
 
 
 def robust_precision(model: MixedModel, fitted: Fit) -> RobustPrecision | None:
-    """Standard errors that hold where groups differ in more than their intercepts, such as in slopes that the model lacks.
+    """Standard errors that hold where groups differ in more than their random effects say.
 
     The jackknife over groups in one Newton step: without group g the coefficients move by -(H - H_g)^-1 s_g, where s_g is the score
     of the group, H_g its information and H that of all (Bell and McCaffrey 2002, Pustejovsky and Tipton 2018, their CR3), with the
-    standard deviations held. Groups of each random intercept are a class of their own, as in `Jackknife`. None where the likelihood
+    standard deviations held. Groups with the same random effects are a class of their own, as in `Jackknife`. None where the likelihood
     is not a product over groups.
     """
     if not model.exact:
         return None
     at, steps, _ = _place(model, fitted)
     free = np.arange(len(fitted.coefficients))
-    _, by_group, kinds = _quadrature(model)
+    _, by_group = _quadrature(model)
     score = by_group(at)[1][:, free]
     moves = np.diag(steps)[free]
     slopes = np.array([(by_group(at + move)[1] - by_group(at - move)[1])[:, free] for move in moves]) / (2 * steps[free])[:, None, None]
@@ -254,10 +269,11 @@ def robust_precision(model: MixedModel, fitted: Fit) -> RobustPrecision | None:
     if np.linalg.eigvalsh(left).min() <= 0:
         return None
     shifts = np.linalg.solve(left, score[..., None])[..., 0]
-    by_kind = tuple(shifts[kinds == kind] for kind in range(len(model.random)))
-    variance, df = jackknife_variance(by_kind)
+    classes = _classes(model)
+    by_class = tuple(shifts[classes == number] for number in range(classes.max() + 1))
+    variance, df = jackknife_variance(by_class)
     terms = fitted.coefficients.index
-    return RobustPrecision(pd.Series(np.sqrt(variance), index=terms), pd.Series(df, index=terms), by_kind)
+    return RobustPrecision(pd.Series(np.sqrt(variance), index=terms), pd.Series(df, index=terms), by_class)
 
 
 def mean_over_seeds(fits: Sequence[Fit], known: Sequence[RobustPrecision]) -> tuple[pd.Series, RobustPrecision]:
@@ -282,17 +298,10 @@ def mean_over_seeds(fits: Sequence[Fit], known: Sequence[RobustPrecision]) -> tu
 
 
 def _place(model: MixedModel, fitted: Fit) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
-    """Coefficients and logarithms of standard deviations, steps of differences, and which parameters are not at a boundary."""
-    logs = np.log(np.maximum(fitted.deviations.to_numpy(dtype=float), SINGULAR_DEVIATION / 10))
-    at = np.concatenate([fitted.coefficients.to_numpy(dtype=float), logs])
+    """Coefficients and standard deviations, steps of differences, and which parameters are not at a boundary."""
+    at = np.concatenate([fitted.coefficients.to_numpy(dtype=float), fitted.deviations.to_numpy(dtype=float)])
     inside = (fitted.deviations >= SINGULAR_DEVIATION).to_numpy()
     return at, _steps(model), np.flatnonzero(np.concatenate([np.ones(len(fitted.coefficients), bool), inside]))
-
-
-def likelihood_ratio(full: Fit, reduced: Fit) -> tuple[float, float]:
-    """Twice the difference of the log-likelihoods, and its chi-squared p for the fixed effects that `reduced` lacks."""
-    statistic = max(0.0, 2 * (full.log_likelihood - reduced.log_likelihood))
-    return statistic, float(stats.chi2.sf(statistic, len(full.coefficients) - len(reduced.coefficients)))
 
 
 def constant_log_likelihood(outcome: FloatArray) -> float:
@@ -309,10 +318,10 @@ def mcfadden(fitted: Fit, null_log_likelihood: float) -> float:
 def latent_r2(model: MixedModel, fitted: Fit) -> tuple[float, float]:
     """Marginal and conditional R2 on the latent scale (Nakagawa and Schielzeth 2013, Nakagawa et al. 2017).
 
-    A random intercept of some answers only counts with its variance averaged over all answers (Johnson 2014).
+    A random effect counts with its variance averaged over all answers (Johnson 2014).
     """
     fixed = float(np.var(model.design.to_numpy(dtype=float) @ fitted.coefficients.to_numpy(dtype=float)))
-    shares = [1.0 if intercept.member is None else float(intercept.member.mean()) for intercept in model.random]
+    shares = [float(np.mean(effect.by_answer**2)) for effect in model.random]
     between = float(fitted.deviations.to_numpy(dtype=float) ** 2 @ np.array(shares))
     total = fixed + between + LATENT_VARIANCE[model.link]
     return fixed / total, (fixed + between) / total
@@ -335,20 +344,20 @@ def runs_off(fitted: Fit, known: Precision) -> bool:
     return bool(np.nanmax(sizes) > LARGEST_ESTIMATE)
 
 
-def _engine_order(model: MixedModel) -> list[RandomIntercept]:
+def _engine_order(model: MixedModel) -> list[RandomEffect]:
     """GPBoost lists intercepts of all answers first."""
-    return sorted(model.random, key=lambda intercept: intercept.member is not None)
+    return sorted(model.random, key=lambda effect: effect.along is not None)
 
 
 def _in_engine_order(model: MixedModel, deviations: pd.Series) -> FloatArray:
-    return deviations[[intercept.name for intercept in _engine_order(model)]].to_numpy(dtype=float)
+    return deviations[[effect.name for effect in _engine_order(model)]].to_numpy(dtype=float)
 
 
 def _engine(model: MixedModel) -> "GPModel":
     from gpboost import GPModel
 
     ordered = _engine_order(model)
-    partial = {place: intercept.member.astype(float) for place, intercept in enumerate(ordered, start=1) if intercept.member is not None}
+    partial = {place: effect.along for place, effect in enumerate(ordered, start=1) if effect.along is not None}
     coefficients: dict[str, Any] = {}
     if partial:
         coefficients = {
@@ -357,7 +366,7 @@ def _engine(model: MixedModel) -> "GPModel":
             "drop_intercept_group_rand_effect": [place in partial for place in range(1, len(ordered) + 1)],
         }
     return GPModel(
-        group_data=np.column_stack([intercept.groups.astype(str) for intercept in ordered]),
+        group_data=np.column_stack([effect.groups.astype(str) for effect in ordered]),
         likelihood=f"bernoulli_{model.link}",
         # The default is stochastic and gives other standard errors.
         matrix_inversion_method="cholesky",
@@ -367,12 +376,12 @@ def _engine(model: MixedModel) -> "GPModel":
 
 
 def _laplace(model: MixedModel) -> Callable[[FloatArray], float]:
-    """The negative of the approximate log-likelihood as a function of coefficients and logarithms of standard deviations."""
+    """The negative of the approximate log-likelihood as a function of coefficients and standard deviations."""
     engine, design = _engine(model), model.design.to_numpy(dtype=float)
-    n_terms, names = design.shape[1], [intercept.name for intercept in model.random]
+    n_terms, names = design.shape[1], _names(model)
 
     def function(parameters: FloatArray) -> float:
-        variances = _in_engine_order(model, pd.Series(np.exp(2 * parameters[n_terms:]), index=names))
+        variances = _in_engine_order(model, pd.Series(np.maximum(parameters[n_terms:] ** 2, _TOLERANCE), index=names))
         return float(engine.neg_log_likelihood(variances, model.outcome, fixed_effects=design @ parameters[:n_terms]))
 
     return function

@@ -5,6 +5,7 @@ from earwitness.tables.columns import choice, column, count, number, reliability
 
 _STIMULI = "which stimuli the model is of: with noise, or without"
 _D_PRIME = "d'"
+_LEFT_OUT = "; empty where the model has none"
 
 MIXED_MODEL_EFFECTS = schema(
     "mixed_model_effects",
@@ -23,8 +24,6 @@ MIXED_MODEL_EFFECTS = schema(
         ),
         "z": number(means="estimate over standard error", nullable=True),
         "p_wald": share(means="two-sided p of that; empty below 6 sources in a class", nullable=True),
-        "likelihood_ratio": number(means="twice the log-likelihood lost without the term; for terms with the label only", nullable=True),
-        "p_likelihood_ratio": share(means="p of that; it takes sources to differ in their intercepts alone", nullable=True),
         "p_holm": share(means="p_wald after Holm's correction over the terms with the label of one fit", nullable=True),
     },
 )
@@ -40,19 +39,25 @@ MIXED_MODEL_FITS = schema(
         "status": choice(
             ["ok", "separated", "not_converged", "not_available", "not_pooled", "single_source"],
             means="`separated`: answers are predicted perfectly, and estimates would be infinite; `not_converged`: more than 0.05 standard errors"
-            " are left to go, or a smaller model fits better; `not_available`: sources have several clips, and the package gpboost is not installed;"
+            " are left to go; `not_available`: sources have several clips, and the package gpboost is not installed;"
             " `not_pooled`: sources have several clips, so that seeds have no mean with an error over sources;"
             " `single_source`: a class has one, so that nothing tells how sources differ",
         ),
         "method": choice(["quadrature", "laplace", "-"], means="how the likelihood was integrated; `-` where it has no maximum"),
-        "singular": column("boolean", means="is a random standard deviation at its boundary, below 0.01", nullable=True),
+        "singular": column("boolean", means="is a random standard deviation at its boundary, below 0.01, and so held at 0", nullable=True),
         "largest_step": number(means="what is left to go to the maximum", unit="standard errors", nullable=True),
         "n_answers": count(means="answers that it was fitted to"),
         "n_clips": count(means="clips that they are of"),
         "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
         "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
-        "sd_speech_sources": number(means="standard deviation of sources of speech", unit=_D_PRIME, nullable=True),
-        "sd_nonspeech_sources": number(means="standard deviation of other sources", unit=_D_PRIME, nullable=True),
+        "sd_speech_sources": number(means="standard deviation of sources of speech, at 100 ms and 0 dB", unit=_D_PRIME, nullable=True),
+        "sd_speech_sources_logdur": number(means=f"that of their change per tenfold duration{_LEFT_OUT}", unit=_D_PRIME, nullable=True),
+        "sd_speech_sources_snr": number(means=f"that of their change per 10 dB{_LEFT_OUT}", unit=_D_PRIME, nullable=True),
+        "sd_speech_sources_logdur_snr": number(means=f"that of their interaction of both{_LEFT_OUT}", unit=_D_PRIME, nullable=True),
+        "sd_nonspeech_sources": number(means="standard deviation of other sources, at 100 ms and 0 dB", unit=_D_PRIME, nullable=True),
+        "sd_nonspeech_sources_logdur": number(means=f"that of their change per tenfold duration{_LEFT_OUT}", unit=_D_PRIME, nullable=True),
+        "sd_nonspeech_sources_snr": number(means=f"that of their change per 10 dB{_LEFT_OUT}", unit=_D_PRIME, nullable=True),
+        "sd_nonspeech_sources_logdur_snr": number(means=f"that of their interaction of both{_LEFT_OUT}", unit=_D_PRIME, nullable=True),
         "sd_clips": number(means="standard deviation of clips; empty where every source has one", unit=_D_PRIME, nullable=True),
         "log_likelihood": number(means="log-likelihood of the answers", unit="nats", nullable=True),
         "log_likelihood_constant": number(means="that of a constant alone", unit="nats", nullable=True),
