@@ -1,9 +1,11 @@
-"""How often intervals and tests of `fit_counts` hold, in simulated subjects whose midpoints and slopes differ. Prints a table."""
+"""How often intervals and tests of `fit_counts` hold, in simulated subjects whose midpoints and slopes differ. Prints two tables."""
 
 import argparse
+import math
 
 import numpy as np
 import pandas as pd
+from scipy import special
 
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.counts import Analysis, fit_counts
@@ -58,11 +60,67 @@ def coverage(n: int, own_shift_db: float, own_slope: float, replicates: int, mix
     print(f"| {n} | {own_shift_db:g} | {own_slope:g} | {shares} |", flush=True)
 
 
+OWN_DB, CONDITIONS_DB = 3.0, {"a": -5.0, "b": 8.0}
+"""Standard deviation of the midpoints of subjects with lapses; midpoints of their conditions, the second of which does not reach its ceiling."""
+
+
+def with_lapses(n: int, lapse: float, rng: np.random.Generator) -> pd.DataFrame:
+    """Counts of n subjects with one lapse rate in two conditions; one alone is in the middle."""
+    family, rows = Family("normal", 0.0, lapse), []
+    for number in range(n):
+        place = rng.normal(0, OWN_DB) if n > 1 else 0.0
+        for name, at in CONDITIONS_DB.items():
+            share = Curves(family, np.array([at + place]), np.array([SCALE_DB]), np.array([lapse])).at(LEVELS)[0]
+            right = rng.binomial(TRIALS, share)
+            rows.append(pd.DataFrame({"condition": name, "source": f"s{number}", "level": LEVELS, "correct": right, "total": TRIALS}))
+    return pd.concat(rows, ignore_index=True).astype({"level": float, "correct": float, "total": float})
+
+
+def coverage_with_lapses(n: int, lapse: float, replicates: int, mixed: bool) -> None:
+    """Print a row: the shares of intervals of the second condition that hold its midpoint and just noticeable difference, and of the difference of
+    midpoints, with a shared lapse rate, and in the mixed model with a fitted one. The curve of all subjects is wider than a single one's."""
+    rng = stream(1, "benchmark", "lapse", n, lapse)
+    settings = Settings(Family("normal", 0.0, None), 0.5, 0.95, 300, RangePrior())
+    jnd = SCALE_DB * float(special.ndtri(0.75))
+    of_all = jnd * math.hypot(SCALE_DB, OWN_DB) / SCALE_DB if n > 1 else jnd
+    shift = CONDITIONS_DB["b"] - CONDITIONS_DB["a"]
+    held: dict[str, list[bool]] = {name: [] for name in ("midpoint", "jnd", "difference", "mixed midpoint", "mixed jnd", "mixed difference")}
+    for _ in range(replicates):
+        rows = with_lapses(n, lapse, rng)
+        _, result = fit_counts(rows, Analysis("linear", settings, share_lapse=True, mixed=mixed and n > 1), 1)
+        given = [("", result["curves"]["b"], result["comparisons"][0], of_all)]
+        if mixed and n > 1 and result["mixed_model"]["status"] == "ok":
+            given.append(("mixed ", result["mixed_model"]["conditions"]["b"], result["mixed_model"]["comparisons"][0], jnd))
+        for kind, own, comparison, width in given:
+            held[f"{kind}midpoint"].append(_holds(own["point_of_subjective_equality"], CONDITIONS_DB["b"]))
+            held[f"{kind}jnd"].append(_holds(own["just_noticeable_difference"], width))
+            held[f"{kind}difference"].append(_holds(comparison["point_of_subjective_equality"], shift))
+    shares = " | ".join(f"{100 * np.mean(each):.0f} %" if each else "–" for each in held.values())
+    print(f"| {n} | {lapse:g} | {shares} | {len(held['mixed jnd'])} |", flush=True)
+
+
+def _holds(of: dict[str, float], truth: float) -> bool:
+    low, high = ends(of)
+    return bool(low < truth < high)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicates", type=int, default=100)
     parser.add_argument("--no-mixed", dest="mixed", action="store_false", help="leave the mixed model out, which takes most of the time")
+    parser.add_argument("--only-lapses", action="store_true", help="leave the first table out")
     args = parser.parse_args()
+    if not args.only_lapses:
+        own_differences(args)
+    print("| subjects | lapse rate | midpoint | JND | difference | mixed: midpoint | JND | difference | of studies |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for n in (1, 8):
+        for lapse in (0.02, 0.08):
+            coverage_with_lapses(n, lapse, args.replicates, args.mixed)
+
+
+def own_differences(args: argparse.Namespace) -> None:
+    """Print the first table."""
     print("| subjects | own difference, dB | own slopes | same subjects, jackknife | as if others | independent answers | mixed model |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for n in (6, 12):

@@ -8,8 +8,9 @@ In the output, location, scale and width are on the axis (decades of the level o
 width and just_noticeable_difference are those of the unscaled sigmoid (at 0.5, from 0.05 to 0.95, half of 0.25 to 0.75); slope is
 the derivative of the curve at the threshold, per decade or per unit. A threshold is null where `status` is not ok, and an end of its
 interval where it lies outside the tested levels; the isotonic threshold likewise. Status: right_censored, left_censored (beyond the
-highest, the lowest level), never (levelled off below the target), non_monotone, flat (no rise above 10 points is compatible
-with the data), undecided (too few answers to tell).
+highest, the lowest level), never (levelled off below the target), non_monotone (it falls somewhere; where higher levels are harder
+throughout, give levels with the other sign, on a linear axis), flat (no rise above 10 points is compatible with the data), undecided (too
+few answers to tell).
 """
 
 import argparse
@@ -96,7 +97,7 @@ def main() -> None:
     parser.add_argument("--target", type=proportion, default=0.75, help="proportion correct at the threshold (default 0.75)")
     parser.add_argument("--confidence", type=proportion, default=0.95, help="level of the interval (default 0.95)")
     parser.add_argument("--reference", help="condition that the others are compared with (default: the first in the alphabet)")
-    parser.add_argument("--mixed", action="store_true", help="also fit a mixed model, with an intercept and a slope of each source")
+    parser.add_argument("--mixed", action="store_true", help="also fit a mixed model: an intercept and a slope of each source, one lapse rate")
     parser.add_argument("--bootstrap", type=resamples, default=1000, help="number of resamples (default 1000)")
     parser.add_argument("--seed", type=int, default=1, help="root of the random draws (default 1)")
     args = parser.parse_args()

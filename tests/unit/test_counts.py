@@ -6,9 +6,10 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import optimize, stats
 
 from earwitness.psychometrics.counts import holm
-from earwitness.psychometrics.fitting import RangePrior, fit_curves
+from earwitness.psychometrics.fitting import RangePrior, fit_curves, fit_curves_sharing_lapse
 from earwitness.psychometrics.functions import Curves, Family
 from fit_counts import main
 
@@ -121,6 +122,13 @@ def test_sources_called_like_missing_values_count_like_any_others(fitted):
             ["--mixed", "--guess-rate", "free"],
             "--mixed: needs the sigmoid normal or logistic",
         ),
+        (
+            "level,correct,total,source,condition\n1,2,3,a,x\n2,3,3,b,x\n3,3,3,a,x\n1,2,3,a,y\n2,3,3,a,y\n3,3,3,a,y\n",
+            ["--mixed"],
+            "--mixed: condition y has 1 source, and needs at least 2",
+        ),
+        ("level;correct;total\n1;50%;3\n2;3;3\n3;3;3\n", [], "counts, no shares or percentages"),
+        ("level,correct,total\n1 ms,2,3\n2,3,3\n3,3,3\n", [], "give it without unit"),
         ("level,correct,total,source\n1,2,3,a\n2,3,3,\n3,3,3,b\n", [], "row 2: no source"),
         ("level,correct,total\n1,2,3\n2,3,3\n3,3,3\n", ["--target", "0.4"], "target 0.4 is not between the guess rate 0.5 and"),
         ("", [], "not a readable CSV table (it is empty)"),
@@ -242,6 +250,97 @@ def test_conditions_share_a_lapse_rate_that_only_one_of_them_shows(fitted):
     [comparison] = shared["comparisons"]
     assert comparison["threshold"]["value"] == pytest.approx(10**0.7, rel=0.03)
     assert comparison["threshold"]["low"] < 10**0.7 < comparison["threshold"]["high"]
+
+
+def hard_and_easy(total=60, n=6, lapse=0.08):
+    """Subjects with one lapse rate; the hard condition does not reach its ceiling."""
+    rng, rows, levels = np.random.default_rng(8), [], np.arange(-15.0, 16.0, 5.0)
+    for number in range(n):
+        own = rng.normal(0, 2)
+        for name, place in (("easy", -5.0), ("hard", 9.0)):
+            curve = Curves(Family("normal", 0.0, lapse), np.array([own + place]), np.array([6.0]), np.array([lapse]))
+            right = rng.binomial(total, curve.at(levels)[0])
+            rows.append(pd.DataFrame({"level": levels, "correct": right, "total": total, "source": f"s{number}", "condition": name}))
+    return pd.concat(rows)
+
+
+FREE_YES_NO = ["--axis", "linear", "--guess-rate", "0", "--target", "0.5", "--bootstrap", "200"]
+
+
+def test_curves_that_share_a_lapse_rate_are_where_a_general_optimiser_ends():
+    """The same penalised likelihood, written down again and given to Nelder and Mead."""
+    table = hard_and_easy().groupby(["condition", "level"])[["correct", "total"]].sum()
+    counts = [table.loc[name].to_numpy(float).T for name in ("easy", "hard")]
+    levels = np.arange(-15.0, 16.0, 5.0)
+    correct, total = ([each[place][None] for each in counts] for place in (0, 1))
+    [easy, hard] = fit_curves_sharing_lapse([levels] * 2, correct, total, Family("normal", 0.0, None), RangePrior())
+
+    def loss(at):
+        lapse = 1 / (1 + np.exp(-at[0]))
+        value = -9 * np.log1p(-lapse)
+        for (k, n), place, scale in zip(counts, at[1::2], np.exp(at[2::2]), strict=True):
+            p = (1 - lapse) * stats.norm.cdf((levels - place) / scale)
+            value -= (k * np.log(p) + (n - k) * np.log1p(-p)).sum()
+        return value
+
+    best = optimize.minimize(loss, [-3, -5, 1.8, 9, 1.8], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9, "maxiter": 4000}).x
+    assert easy.lapse[0] == hard.lapse[0] == pytest.approx(1 / (1 + np.exp(-best[0])), abs=1e-4)
+    found = [easy.location[0], np.log(easy.scale[0]), hard.location[0], np.log(hard.scale[0])]
+    assert found == pytest.approx(best[1:], abs=0.005)
+
+
+def test_intervals_carry_the_uncertainty_of_a_shared_lapse_rate(fitted):
+    """The jackknife by hand: the whole fit, lapse rate included, again without each subject."""
+    table = hard_and_easy()
+    whole = fitted(table, *FREE_YES_NO, "--lapse-rate", "shared")
+    hard = whole["curves"]["hard"]["point_of_subjective_equality"]
+    alone = [fitted(table[table.source != name], *FREE_YES_NO, "--lapse-rate", "shared") for name in sorted(set(table.source))]
+    places = np.array([one["curves"]["hard"]["point_of_subjective_equality"]["value"] for one in alone])
+    by_hand = np.sqrt(5 / 6 * ((places - places.mean()) ** 2).sum())
+    assert (hard["high"] - hard["low"]) / 2 == pytest.approx(stats.t.ppf(0.975, 5) * by_hand, rel=0.02)
+
+
+def test_drawn_data_sets_have_shared_lapse_rates_of_their_own(fitted):
+    one = hard_and_easy(n=1).drop(columns="source")
+    shared = fitted(one, *FREE_YES_NO, "--lapse-rate", "shared")
+    known = fitted(one, *FREE_YES_NO, "--lapse-rate", str(shared["shared_lapse_rate"]))
+    ends = [each["curves"]["easy"]["just_noticeable_difference"] for each in (shared, known)]
+    assert ends[0]["value"] == pytest.approx(ends[1]["value"], rel=0.01)
+    assert ends[0]["high"] - ends[0]["low"] > 1.15 * (ends[1]["high"] - ends[1]["low"])
+
+
+def test_subjects_of_one_condition_move_the_other_through_the_shared_lapse_rate(fitted):
+    table = hard_and_easy()
+    others = table.assign(source=table.source + table.condition)
+    result = fitted(others, *FREE_YES_NO, "--lapse-rate", "shared")
+    [comparison] = result["comparisons"]
+    assert comparison["sources"] == "others" and result["curves"]["hard"]["n_sources"] == 6
+    assert comparison["threshold"]["low"] < 14 < comparison["threshold"]["high"]
+
+
+def test_a_mixed_model_fits_the_lapse_rate(fitted):
+    table = hard_and_easy()
+    free = fitted(table, *FREE_YES_NO, "--mixed")["mixed_model"]
+    assert free["status"] == "ok" and free["lapse_rate_fitted"] and free["lapse_rate"] == pytest.approx(0.08, abs=0.02)
+    hard = free["conditions"]["hard"]["just_noticeable_difference"]
+    assert hard["value"] == pytest.approx(0.6745 * 6, abs=0.6)
+    none = fitted(table, *FREE_YES_NO, "--lapse-rate", "0", "--mixed")["mixed_model"]
+    assert none["conditions"]["easy"]["just_noticeable_difference"]["value"] > 1.3 * free["conditions"]["easy"]["just_noticeable_difference"]["value"]
+
+
+def test_a_mixed_midpoint_outside_the_tested_levels_is_no_number(fitted):
+    table = hard_and_easy(lapse=0.0).query("level < 5")
+    result = fitted(table, *FREE_YES_NO[:4], "--lapse-rate", "0", *FREE_YES_NO[4:], "--mixed")["mixed_model"]
+    assert result["status"] == "ok"
+    assert result["conditions"]["hard"]["point_of_subjective_equality"] == {"value": None, "low": None, "high": None}
+    assert result["conditions"]["easy"]["point_of_subjective_equality"]["value"] == pytest.approx(-5, abs=3)
+    assert result["comparisons"][0]["point_of_subjective_equality"]["value"] is None
+
+
+def test_a_minus_sign_of_a_text_processor_is_a_minus(fitted):
+    levels = np.arange(-15.0, 16.0, 5.0)
+    table = counted(Curves(Family("normal", 0.0, 0.0), np.array([0.0]), np.array([6.0]), np.zeros(1)), levels, 40)
+    assert fitted(table.assign(level=[f"{level:g}".replace("-", "\N{MINUS SIGN}") for level in levels]), *YES_NO) == fitted(table, *YES_NO)
 
 
 def subjects(shift, n=8, condition_sd=0.0):

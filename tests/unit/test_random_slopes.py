@@ -68,6 +68,20 @@ def test_known_guess_and_lapse_rates_leave_the_curve_where_it_is():
     assert scaled.coefficients == pytest.approx(plain.coefficients, abs=0.01)
 
 
+def test_errors_over_groups_carry_a_fitted_lapse_rate():
+    """Six groups of one lapse rate: it is found, and errors are those of refits, lapse rate included."""
+    x, own = np.linspace(-2, 3, 9), (-1, 1, -0.5, 0.5, 0.2, -0.2)
+    yes = np.random.default_rng(4).binomial(60, [(1 - 0.08) * special.ndtr(0.3 * place + x) for place in own])
+    fit = fit_random_slopes(grouped(yes, x, 60.0, lapse=None), nodes=1)
+    assert fit.converged and fit.lapse == pytest.approx(0.08, abs=0.02)
+    refits = np.array([fit_random_slopes(grouped(np.delete(yes, k, axis=0), x, 60.0, lapse=None), nodes=1).coefficients for k in range(6)])
+    away = refits - refits.mean(axis=0)
+    assert np.sqrt(np.diag(fit.robust)) == pytest.approx(np.sqrt(5 / 6 * (away**2).sum(axis=0)), rel=0.25)
+    held = fit_random_slopes(grouped(yes, x, 60.0, lapse=fit.lapse), nodes=1)
+    assert held.coefficients == pytest.approx(fit.coefficients, abs=0.01)
+    assert held.covariance[1, 1] < fit.covariance[1, 1], "what is fitted is not known"
+
+
 def test_one_group_is_refused():
     with pytest.raises(InputError, match="at least 2 sources"):
         fit_random_slopes(grouped(YES[:1], X))

@@ -1,6 +1,5 @@
 """Psychometric functions for a table of counts that a user brings: level, correct and total, with or without sources and conditions."""
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from earwitness.core.errors import InputError
 from earwitness.core.names import canonical_name
 from earwitness.core.randomness import stream
 from earwitness.psychometrics.axes import from_axis, to_axis
-from earwitness.psychometrics.fitting import fit_curves, shared_lapse
+from earwitness.psychometrics.fitting import fit_curves_sharing_lapse
 from earwitness.psychometrics.functions import Curves, FloatArray
 from earwitness.psychometrics.resampling import LevelCounts, SourceCounts, leave_out, pooled
-from earwitness.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Settings, Threshold, drawn_counts, measure_threshold, spread
+from earwitness.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Fits, Settings, Threshold, drawn_counts, fit_all, spread, threshold_of_fits
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Jackknife, degrees_of_freedom
 from earwitness.statistics.random_slopes import GroupedCounts, RandomSlopesFit, fit_random_slopes
 
@@ -42,17 +41,23 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
         if column not in table:
             raise InputError(f"counts: no column {column}; has {', '.join(map(str, table.columns))}; needed are {', '.join(_NUMBERS)}")
     if unknown := [str(name) for name in table.columns if name not in [*_NUMBERS, "source", "condition"]]:
-        raise InputError(f"counts: unknown column {unknown[0]}; leave only {', '.join(_NUMBERS)} and, optionally, source and condition")
+        raise InputError(
+            f"counts: unknown column {unknown[0]}; leave only {', '.join(_NUMBERS)} and, optionally, source (subject, speaker, ...) and condition"
+        )
     if table.empty:
         raise InputError("counts: no row below the header; add one per level")
-    numbers = table[_NUMBERS].apply(pd.to_numeric, errors="coerce").astype(float)
+    # The minus sign that text processors write.
+    plain = table[_NUMBERS].map(lambda cell: cell.replace("\N{MINUS SIGN}", "-") if isinstance(cell, str) else cell)
+    numbers = plain.apply(pd.to_numeric, errors="coerce").astype(float)
     counts = numbers[["correct", "total"]]
     faults = {
-        "level is not a number": ~np.isfinite(numbers.level),
+        "level is not a number (give it without unit; a decimal comma needs semicolons between columns)": ~np.isfinite(numbers.level),
         f"level is beyond {LARGEST_NUMBER:g}; give it in larger units": numbers.level.abs() > LARGEST_NUMBER,
         f"total is beyond {LARGEST_NUMBER:g}; that many trials cannot be told apart": numbers.total > LARGEST_NUMBER,
-        "level must be above 0 on a log axis": (numbers.level <= 0) & (axis == "log"),
-        "correct and total must be whole numbers from 0": (~np.isfinite(counts) | (counts < 0) | (counts % 1 != 0)).any(axis=1),
+        "level must be above 0 on a log axis (for levels in dB, take --axis linear)": (numbers.level <= 0) & (axis == "log"),
+        "correct and total must be whole numbers from 0 (counts, no shares or percentages, without separators of thousands)": (
+            ~np.isfinite(counts) | (counts < 0) | (counts % 1 != 0)
+        ).any(axis=1),
         "correct is larger than total": numbers.correct > numbers.total,
     }
     for problem, wrong in faults.items():
@@ -95,8 +100,8 @@ class FittedCurve:
     """One condition: its answers by level, its threshold, and its measures.
 
     found: the threshold, the midpoint and the decimal logarithm of the just noticeable difference, on the axis. left_out: the same without
-    each of `sources`; None where answers count as independent. least: variances if answers were independent. limits: the ends of
-    each measure's interval, shape (2, 3).
+    each of `left_sources`, which with a shared lapse rate are those of all conditions; None where answers count as independent. draws: the same of
+    data drawn from the fit. limits: the ends of each measure's interval, shape (2, 3).
     """
 
     condition: str
@@ -106,9 +111,10 @@ class FittedCurve:
     sources: tuple[str, ...]
     threshold: Threshold
     found: FloatArray
+    left_sources: tuple[str, ...]
     left_out: FloatArray | None
     df: float
-    least: FloatArray
+    draws: FloatArray
     limits: FloatArray
 
     def known(self, measure: str) -> bool:
@@ -135,19 +141,20 @@ def fit_counts(counts: pd.DataFrame, analysis: Analysis, seed: int) -> tuple[lis
     reference = analysis.reference if analysis.reference is not None else next(iter(tables))
     if reference not in tables:
         raise InputError(f"--reference {reference}: no such condition; give one of {', '.join(tables)}")
-    shared = None
+    measured = [_counted(name, rows, analysis.axis) for name, rows in tables.items()]
+    streams = [stream(seed, "fit_counts", name) for name in tables]
     if analysis.share_lapse:
-        sums = [rows.groupby("level")[["correct", "total"]].sum() for rows in tables.values()]
-        experiments = [(to_axis(s.index.to_numpy(float), analysis.axis), s.correct.to_numpy(float), s.total.to_numpy(float)) for s in sums]
-        shared = shared_lapse(experiments, family, settings.prior)
-        settings = dataclasses.replace(settings, family=dataclasses.replace(family, lapse_rate=shared))
-    curves = [_fitted(name, rows, analysis.axis, settings, stream(seed, "fit_counts", name)) for name, rows in tables.items()]
+        fits = _joint_fits(measured, settings, streams)
+    else:
+        fits = [fit_all(one.x, one.counts, settings, rng) for one, rng in zip(measured, streams, strict=True)]
+    together = _all_sources(measured)
+    curves = [_fitted(one, settings, own, together if analysis.share_lapse else one.sources) for one, own in zip(measured, fits, strict=True)]
     described = {curve.condition: _described(curve, analysis.axis, settings, family.lapse_rate is None) for curve in curves}
     if len(curves) == 1:
         result = described[curves[0].condition]
     else:
         result = {
-            "shared_lapse_rate": shared,
+            "shared_lapse_rate": float(fits[0].curve.lapse[0]) if analysis.share_lapse else None,
             "curves": described,
             "comparisons": _comparisons(curves, reference, analysis.axis, settings.confidence),
         }
@@ -156,33 +163,79 @@ def fit_counts(counts: pd.DataFrame, analysis: Analysis, seed: int) -> tuple[lis
     return curves, result
 
 
-def _fitted(name: str, rows: pd.DataFrame, axis: str, settings: Settings, rng: np.random.Generator) -> FittedCurve:
+@dataclass(frozen=True)
+class _Counted:
+    """The answers of one condition. x: the levels on the axis. by_source: shape (2, n_sources, n_levels), correct and total. df: of a jackknife."""
+
+    condition: str
+    levels: FloatArray
+    x: FloatArray
+    sources: tuple[str, ...]
+    by_source: FloatArray
+    counts: LevelCounts
+    df: float
+
+
+def _counted(name: str, rows: pd.DataFrame, axis: str) -> _Counted:
     levels = np.sort(rows.level.unique())
-    x = to_axis(levels, axis)
-    correct, total = (rows.groupby("level")[column].sum().to_numpy(np.float64) for column in ("correct", "total"))
-    sources: tuple[str, ...] = tuple(sorted(rows.source.unique()))
+    table = rows.pivot_table(index="source", columns="level", values=["correct", "total"], fill_value=0)
+    by_source = np.stack([table[column].to_numpy(np.float64) for column in ("correct", "total")])
+    correct, total = by_source.sum(axis=1)
     counts, df = LevelCounts(correct[None], total[None], None), math.inf
+    if by_source.shape[1] > 1:
+        counts = leave_out([SourceCounts(by_source[:1], by_source[1])], pooled)
+        df = degrees_of_freedom(by_source[1].sum(axis=1) / total.sum())
+    return _Counted(name, levels, to_axis(levels, axis), tuple(map(str, table.index)), by_source, counts, df)
+
+
+def _joint_fits(measured: Sequence[_Counted], settings: Settings, streams: Sequence[np.random.Generator]) -> list[Fits]:
+    """The fits of all conditions with one lapse rate, which is fitted anew to every draw and without each source, out of all conditions at once, so
+    that intervals carry its uncertainty."""
+    levels = [one.x for one in measured]
+
+    def fitted(correct: Sequence[FloatArray], total: Sequence[FloatArray]) -> list[Curves]:
+        return fit_curves_sharing_lapse(levels, correct, total, settings.family, settings.prior)
+
+    curves = fitted([one.counts.correct for one in measured], [one.counts.total for one in measured])
+    drawn = [
+        drawn_counts(one.x, one.counts.total[0], curve, settings.n_bootstrap, rng) for one, curve, rng in zip(measured, curves, streams, strict=True)
+    ]
+    drawn_curves = fitted([correct for correct, _ in drawn], [total for _, total in drawn])
+    left: list[FloatArray] = []
+    sources = _all_sources(measured)
     if len(sources) > 1:
-        table = rows.pivot_table(index="source", columns="level", values=["correct", "total"], fill_value=0)
-        by_source = SourceCounts(table["correct"].to_numpy(np.float64)[None], table["total"].to_numpy(np.float64))
-        counts = leave_out([by_source], pooled)
-        df = degrees_of_freedom(by_source.total.sum(axis=1) / by_source.total.sum())
-    threshold = measure_threshold(x, counts, settings, rng, np.linspace(x[0], x[-1], GRID_POINTS))
+        without = [_without_each(one, sources) for one in measured]
+        left = [curve.parameters for curve in fitted([correct for correct, _ in without], [total for _, total in without])]
+    return [
+        Fits(curve, *drawn[k], drawn_curves[k], Jackknife((left[k],), None, (), (one.df,)) if one.counts.left_out is not None else None)
+        for k, (one, curve) in enumerate(zip(measured, curves, strict=True))
+    ]
+
+
+def _all_sources(measured: Sequence[_Counted]) -> tuple[str, ...]:
+    return tuple(sorted({source for one in measured for source in one.sources}))
+
+
+def _without_each(one: _Counted, sources: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Counts without each of the sources, of which this condition may have only some; correct and total, shape (n_sources, n_levels)."""
+    own = dict(zip(one.sources, one.by_source.transpose(1, 0, 2), strict=True))
+    nothing = np.zeros_like(one.by_source[:, 0])
+    left = np.array([one.by_source.sum(axis=1) - own.get(source, nothing) for source in sources])
+    return left[:, 0], left[:, 1]
+
+
+def _fitted(one: _Counted, settings: Settings, fits: Fits, left_sources: tuple[str, ...]) -> FittedCurve:
+    x = one.x
+    threshold = threshold_of_fits(x, one.counts, settings, fits, np.linspace(x[0], x[-1], GRID_POINTS))
     inside = 2 * x[0] - x[-1], 2 * x[-1] - x[0]
-
-    def measures(many_correct: FloatArray, many_total: FloatArray) -> FloatArray:
-        fitted = fit_curves(x, many_correct, many_total, settings.family, settings.prior)
-        return _measures(fitted, settings.target, inside)
-
-    draws = measures(*drawn_counts(x, total, threshold.curve, settings.n_bootstrap, rng))
-    values = _measures(threshold.curve, settings.target, inside)[0]
+    draws, values = _measures(fits.drawn, settings.target, inside), _measures(fits.curve, settings.target, inside)[0]
     tails = (1 - settings.confidence) / 2, (1 + settings.confidence) / 2
-    least = spread(draws) ** 2
-    if counts.left_out is None:
-        return FittedCurve(name, levels, correct, total, sources, threshold, values, None, df, least, np.quantile(draws, tails, axis=0))
-    [left] = counts.left_out.of(lambda left: measures(left[:, 0], left[:, 1])).by_source
-    limits = _of_differences(values, Jackknife((left,), None, (), (df,)), least, settings.confidence)
-    return FittedCurve(name, levels, correct, total, sources, threshold, values, left, df, least, limits)
+    [correct], [total] = one.counts.correct, one.counts.total
+    left, limits = None, np.quantile(draws, tails, axis=0)
+    if fits.left_out is not None:
+        between = fits.left_out.of(lambda parameters: _measures(Curves.of(settings.family, parameters), settings.target, inside))
+        [left], limits = between.by_source, _of_differences(values, between, spread(draws) ** 2, settings.confidence)
+    return FittedCurve(one.condition, one.levels, correct, total, one.sources, threshold, values, left_sources, left, one.df, draws, limits)
 
 
 def _measures(curves: Curves, target: float, inside: tuple[float, float]) -> FloatArray:
@@ -213,7 +266,7 @@ def _comparisons(curves: Sequence[FittedCurve], reference: str, axis: str, confi
         if curve is base:
             continue
         several = min(len(curve.sources), len(base.sources))
-        estimates = _estimates(curve.found - base.found, _between(curve, base), curve.least + base.least)
+        estimates = _estimates(curve.found - base.found, _between(curve, base), spread(curve.draws - base.draws) ** 2)
         row: dict[str, Any] = {"condition": curve.condition, "reference": reference}
         for measure, one in zip(MEASURES, estimates, strict=True):
             ratio = axis == "log" or measure == MEASURES[2]
@@ -251,15 +304,15 @@ def _between(a: FittedCurve, b: FittedCurve) -> Jackknife | None:
     """The jackknife of a minus b: a source that is in both is left out of both at once."""
     if a.left_out is None and b.left_out is None:
         return None
-    if not set(a.sources) & set(b.sources):
+    if not set(a.left_sources) & set(b.left_sources):
         given = [(curve.left_out * sign, curve.df) for curve, sign in ((a, 1.0), (b, -1.0)) if curve.left_out is not None]
         return Jackknife(tuple(left for left, _ in given), None, (), tuple(df for _, df in given))
-    union = sorted(set(a.sources) | set(b.sources))
+    union = sorted(set(a.left_sources) | set(b.left_sources))
     moved = []
     for curve in (a, b):
         left = np.tile(curve.found, (len(union), 1))
         if curve.left_out is not None:
-            left[[union.index(source) for source in curve.sources]] = curve.left_out
+            left[[union.index(source) for source in curve.left_sources]] = curve.left_out
         moved.append(left)
     return Jackknife((moved[0] - moved[1],), None, (), (min(a.df, b.df),))
 
@@ -274,13 +327,13 @@ def _mixed(counts: pd.DataFrame, reference: str, analysis: Analysis, settings: S
     n_sources = counts.source.nunique()
     if n_sources < 2:
         raise InputError("--mixed: needs a column `source` with at least 2 sources; add it, or leave --mixed out")
-    if counts.source.eq(_INDEPENDENT).all() or counts.total.sum() > LARGEST_NUMBER:
-        raise InputError("--mixed: needs named sources; add a column `source`")
+    of_condition = counts.groupby("condition").source.nunique()
+    if (of_condition < 2).any():
+        raise InputError(f"--mixed: condition {of_condition.idxmin()} has 1 source, and needs at least 2; add some, or leave --mixed out")
     conditions = [reference, *(name for name in counts.condition.unique() if name != reference)]
     x = to_axis(counts.level, analysis.axis)
     middle, unit = float(x.mean()), float(x.std())
     z = (x - middle) / unit
-    lapse = family.lapse_rate or 0.0
     design = np.column_stack([column for name in conditions for own in [(counts.condition == name).to_numpy(float)] for column in (own, own * z)])
     given = GroupedCounts(
         counts.correct.to_numpy(float),
@@ -289,21 +342,23 @@ def _mixed(counts: pd.DataFrame, reference: str, analysis: Analysis, settings: S
         z,
         counts.source.to_numpy(str),
         family.guess_rate,
-        lapse,
+        family.lapse_rate,
         "probit" if family.sigmoid == "normal" else "logit",
     )
     fit = fit_random_slopes(given)
     quartile = float(family.shape.quantile(np.array(0.75)))
     rising = {name: bool(fit.coefficients[2 * place + 1] > 0) for place, name in enumerate(conditions)}
-    usable = fit.converged and all(rising.values()) and bool(np.isfinite(fit.robust).all())
+    converged = fit.converged and bool(np.isfinite(fit.robust).all())
+    usable = converged and all(rising.values())
     result: dict[str, Any] = {
-        "status": "ok" if usable else "not_rising" if fit.converged else "not_converged",
+        "status": "ok" if usable else "not_rising" if converged else "not_converged",
         "formula": "answer ~ 0 + condition + condition:level + (1 + level | source)"
         if len(conditions) > 1
         else "answer ~ level + (1 + level | source)",
         "n_sources": n_sources,
         "guess_rate": family.guess_rate,
-        "lapse_rate": lapse,
+        "lapse_rate": fit.lapse,
+        "lapse_rate_fitted": family.lapse_rate is None,
         "log_likelihood": fit.log_likelihood,
         "sd_intercept_at_mean_level": fit.sd_intercept,
         "sd_slope_per_unit": fit.sd_slope / unit,
@@ -318,10 +373,14 @@ def _mixed(counts: pd.DataFrame, reference: str, analysis: Analysis, settings: S
             MEASURES[2]: _delta(fit, n_sources - 1.0, {place: 1.0}, lambda b0, b1: math.log10(quartile * unit / b1)),
         }
     log = analysis.axis == "log"
+    # A midpoint outside the levels that a condition was tested at is no finding.
+    known = {
+        name: bool(x[counts.condition == name].min() <= each[MEASURES[1]].value <= x[counts.condition == name].max()) for name, each in own.items()
+    }
     result["conditions"] = {
         name: {
-            MEASURES[1]: _ends(each[MEASURES[1]], settings.confidence, log),
-            MEASURES[2]: _ends(each[MEASURES[2]], settings.confidence, True),
+            MEASURES[1]: _ends(each[MEASURES[1]], settings.confidence, log, known[name]),
+            MEASURES[2]: _ends(each[MEASURES[2]], settings.confidence, True, known[name]),
             "slope_per_unit": float(fit.coefficients[2 * place + 1] / unit),
         }
         for place, (name, each) in enumerate(own.items())
@@ -330,14 +389,12 @@ def _mixed(counts: pd.DataFrame, reference: str, analysis: Analysis, settings: S
     for place, name in list(enumerate(conditions))[1:]:
         shift = _delta(fit, n_sources - 1.0, {place: 1.0, 0: -1.0}, lambda b0, b1: middle - unit * b0 / b1)
         spread_ratio = _delta(fit, n_sources - 1.0, {place: 1.0, 0: -1.0}, lambda b0, b1: math.log10(quartile * unit / b1))
-        result["comparisons"].append(
-            {
-                "condition": name,
-                "reference": reference,
-                MEASURES[1]: {"contrast": "ratio" if log else "difference", **_ends(shift, settings.confidence, log), "p": _p(shift, n_sources)},
-                MEASURES[2]: {"contrast": "ratio", **_ends(spread_ratio, settings.confidence, True), "p": _p(spread_ratio, n_sources)},
-            }
-        )
+        both = known[name] and known[reference]
+        row: dict[str, Any] = {"condition": name, "reference": reference}
+        for measure, one, ratio in ((MEASURES[1], shift, log), (MEASURES[2], spread_ratio, True)):
+            p = one.p_zero() if both and n_sources >= MIN_SOURCES_FOR_TESTS else None
+            row[measure] = {"contrast": "ratio" if ratio else "difference", **_ends(one, settings.confidence, ratio, both), "p": p}
+        result["comparisons"].append(row)
     return result
 
 
@@ -357,13 +414,9 @@ def _delta(fit: RandomSlopesFit, df: float, signs: dict[int, float], function: C
     return Estimate(float(value), variance, variance, df, "delta_t")
 
 
-def _ends(one: Estimate, confidence: float, ratio: bool) -> dict[str, Any]:
-    ends = np.array([one.value, *one.interval(confidence, -np.inf, np.inf)])
+def _ends(one: Estimate, confidence: float, ratio: bool, known: bool) -> dict[str, Any]:
+    ends = np.array([one.value, *one.interval(confidence, -np.inf, np.inf)]) if known else np.full(3, np.nan)
     return dict(zip(("value", "low", "high"), map(_or_none, 10**ends if ratio else ends), strict=True))
-
-
-def _p(one: Estimate, n_sources: int) -> float | None:
-    return one.p_zero() if n_sources >= MIN_SOURCES_FOR_TESTS else None
 
 
 def _described(curve: FittedCurve, axis: str, settings: Settings, lapse_fitted: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, special
+from scipy import special
 
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
 
@@ -70,37 +70,31 @@ def fit_curves(levels: npt.ArrayLike, correct: npt.ArrayLike, total: npt.ArrayLi
     k, n = np.atleast_2d(np.asarray(correct, dtype=np.float64)), np.atleast_2d(np.asarray(total, dtype=np.float64))
     middle, half = (x.min() + x.max()) / 2, (x.max() - x.min()) / 2
     problem = _Problem((x - middle) / half, family, prior)
-    theta = problem.best(k, n)
+    theta = _best(problem, k, n)
     guess = problem.guess(theta) if family.guess_rate is None else None
     return Curves(family, middle + half * theta[:, 0], half * np.exp(theta[:, 1]), problem.lapse(theta), guess)
 
 
-def shared_lapse(experiments: Sequence[tuple[FloatArray, FloatArray, FloatArray]], family: Family, prior: Prior) -> float:
-    """The one lapse rate of several curves that are otherwise free: where the sum of their log-likelihoods, with one penalty, is highest.
+def fit_curves_sharing_lapse(
+    levels: Sequence[FloatArray], correct: Sequence[FloatArray], total: Sequence[FloatArray], family: Family, prior: Prior = WEAK
+) -> list[Curves]:
+    """Fit the curves of several conditions, otherwise free, with one lapse rate, as `fit_curves` does; its penalty counts once.
 
-    experiments: levels, correct and total, of shape (n_levels,), of each curve. A grid of logits, and golden sections around its best.
+    levels: shape (n_levels,) of each condition. correct, total: shape (n_curves, n_levels) of each. Row i of all conditions shares a
+    lapse rate. Returns the curves of each condition.
     """
-    largest = _largest_lapse(family)
     a, b = prior.lapse
-
-    def loss(logit: float) -> float:
-        lapse = float(largest * special.expit(logit))
-        held = replace(family, lapse_rate=lapse)
-        value = (a - 1) * np.log(lapse) + (b - 1) * np.log1p(-lapse)
-        for levels, correct, total in experiments:
-            middle, half = (levels.min() + levels.max()) / 2, (levels.max() - levels.min()) / 2
-            problem = _Problem((levels - middle) / half, held, prior)
-            k, n = correct[None], total[None]
-            value += float(problem.objective(problem.best(k, n), k, n)[0])
-        return -float(value)
-
-    grid = np.linspace(-9, 3, 13)
-    losses = [loss(logit) for logit in grid]
-    best = int(np.argmin(losses))
-    around = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    found = optimize.minimize_scalar(loss, bounds=around, method="bounded", options={"xatol": 1e-3})
-    logit = float(found.x) if found.fun <= losses[best] else float(grid[best])
-    return float(largest * special.expit(logit))
+    once = replace(prior, lapse=(1 + (a - 1) / len(levels), 1 + (b - 1) / len(levels)))
+    middles, halves = [(x.min() + x.max()) / 2 for x in levels], [(x.max() - x.min()) / 2 for x in levels]
+    problems = [_Problem((x - middle) / half, family, once) for x, middle, half in zip(levels, middles, halves, strict=True)]
+    joint = _Joint(problems)
+    theta = _best(joint, np.concatenate(correct, axis=1), np.concatenate(total, axis=1))
+    found = []
+    for place, (problem, middle, half) in enumerate(zip(problems, middles, halves, strict=True)):
+        own = theta[:, joint.columns[place]]
+        guess = problem.guess(own) if family.guess_rate is None else None
+        found.append(Curves(family, middle + half * own[:, 0], half * np.exp(own[:, 1]), problem.lapse(own), guess))
+    return found
 
 
 def deviance(levels: npt.ArrayLike, correct: FloatArray, total: FloatArray, curves: Curves) -> FloatArray:
@@ -136,14 +130,6 @@ class _Problem:
             return np.full(len(theta), self.family.guess_rate)
         return np.asarray(self.largest_lapse * special.expit(theta[:, 3]))
 
-    def best(self, k: FloatArray, n: FloatArray) -> FloatArray:
-        starts = self.starts(k, n)
-        shape = len(starts), len(k)
-        many_k, many_n = (np.tile(counts, (len(starts), 1)) for counts in (k, n))
-        ends = self.improve(starts.reshape(-1, self.n_parameters), many_k, many_n)
-        best = self.objective(ends, many_k, many_n).reshape(shape).argmax(axis=0)
-        return np.asarray(ends.reshape(*shape, self.n_parameters)[best, np.arange(len(k))])
-
     def starts(self, k: FloatArray, n: FloatArray) -> FloatArray:
         """The best point of the grid for each of its lapse rates; shape (n_lapse_rates, n_curves, n_parameters)."""
         logits = _START_LAPSE_LOGITS if self.family.lapse_rate is None else np.zeros(1)
@@ -157,28 +143,6 @@ class _Problem:
         likelihood = k @ np.log(psi).T + (n - k) @ np.log1p(-psi).T - self._penalty(grid)
         per_lapse = likelihood.reshape(len(k), len(logits), -1).argmax(axis=2)
         return np.asarray(grid.reshape(len(logits), -1, self.n_parameters)[np.arange(len(logits)), per_lapse].transpose(1, 0, 2))
-
-    def improve(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> FloatArray:
-        theta = theta.copy()
-        active = np.arange(len(theta))
-        value, damping = self.objective(theta, k, n), np.full(len(theta), 1e-3)
-        for _ in range(_MOST_STEPS):
-            here, there = theta[active], active
-            gradient, information = self._derivatives(here, k[there], n[there])
-            diagonal = np.einsum("bii->bi", information)
-            diagonal += damping[there, None] * diagonal + 1e-9
-            step = np.linalg.solve(information, gradient[..., None])[..., 0]
-            proposal = np.clip(here + step, *self.limits)
-            proposed = self.objective(proposal, k[there], n[there])
-            better = proposed >= value[there]
-            theta[there[better]], value[there[better]] = proposal[better], proposed[better]
-            damping[there] = np.where(better, damping[there] * 0.1, damping[there] * 10)
-            promised = (gradient * step).sum(axis=1) / 2
-            done = (better & (promised < _SMALL_GAIN)) | (damping[there] > 1e10)
-            active = active[~done]
-            if not len(active):
-                break
-        return theta
 
     def objective(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> FloatArray:
         psi, _ = self._psi(theta)
@@ -226,7 +190,7 @@ class _Problem:
         bend_width = bend_narrow / closest**2 + bend_wide / 16
         return by_place + by_narrow + by_wide, -gradient, np.stack([bend_place, bend_place * (scale * middle) ** 2 + bend_width * width**2], axis=1)
 
-    def _derivatives(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def derivatives(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Gradient of the objective, shape (n_curves, n_parameters), and expected information with penalties, one square more."""
         psi, z = self._psi(theta)
         value = self.family.shape.value(z)
@@ -248,6 +212,78 @@ class _Problem:
         information = np.matmul((jacobian * (n / variance)[..., None]).transpose(0, 2, 1), jacobian)
         np.einsum("bii->bi", information)[...] += own
         return gradient, information
+
+
+class _Joint:
+    """Problems with one lapse rate. theta is the logit of lapse / its limit, and then what else each problem has, in its order; shape
+    (n_curves, 1 + the sum over problems of n_parameters - 1). Counts of all problems stand side by side."""
+
+    def __init__(self, problems: Sequence[_Problem]):
+        self.problems = problems
+        self.n_parameters, self.columns, self.levels = 1, [], []
+        n_levels = 0
+        for problem in problems:
+            own = list(range(self.n_parameters, self.n_parameters + problem.n_parameters - 1))
+            self.columns.append([*own[:2], 0, *own[2:]])
+            self.n_parameters += len(own)
+            self.levels.append(slice(n_levels, n_levels + len(problem.levels)))
+            n_levels += len(problem.levels)
+        self.limits = np.zeros((2, self.n_parameters))
+        for problem, columns in zip(problems, self.columns, strict=True):
+            self.limits[:, columns] = problem.limits
+
+    def starts(self, k: FloatArray, n: FloatArray) -> FloatArray:
+        found = [problem.starts(k[:, levels], n[:, levels]) for problem, levels in zip(self.problems, self.levels, strict=True)]
+        theta = np.zeros((*found[0].shape[:2], self.n_parameters))
+        for start, columns in zip(found, self.columns, strict=True):
+            theta[..., columns] = start
+        return theta
+
+    def objective(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> FloatArray:
+        parts = zip(self.problems, self.columns, self.levels, strict=True)
+        return np.asarray(sum(problem.objective(theta[:, columns], k[:, levels], n[:, levels]) for problem, columns, levels in parts))
+
+    def derivatives(self, theta: FloatArray, k: FloatArray, n: FloatArray) -> tuple[FloatArray, FloatArray]:
+        gradient, information = np.zeros_like(theta), np.zeros((*theta.shape, theta.shape[1]))
+        for problem, columns, levels in zip(self.problems, self.columns, self.levels, strict=True):
+            own_gradient, own_information = problem.derivatives(theta[:, columns], k[:, levels], n[:, levels])
+            gradient[:, columns] += own_gradient
+            information[:, np.array(columns)[:, None], columns] += own_information
+        return gradient, information
+
+
+def _best(problem: _Problem | _Joint, k: FloatArray, n: FloatArray) -> FloatArray:
+    """The best of what is reached from the problem's starts; shape (n_curves, n_parameters)."""
+    starts = problem.starts(k, n)
+    shape = len(starts), len(k)
+    many_k, many_n = (np.tile(counts, (len(starts), 1)) for counts in (k, n))
+    ends = _climb(problem, starts.reshape(-1, problem.n_parameters), many_k, many_n)
+    best = problem.objective(ends, many_k, many_n).reshape(shape).argmax(axis=0)
+    return np.asarray(ends.reshape(*shape, problem.n_parameters)[best, np.arange(len(k))])
+
+
+def _climb(problem: _Problem | _Joint, theta: FloatArray, k: FloatArray, n: FloatArray) -> FloatArray:
+    """Fisher scoring with Levenberg's damping."""
+    theta = theta.copy()
+    active = np.arange(len(theta))
+    value, damping = problem.objective(theta, k, n), np.full(len(theta), 1e-3)
+    for _ in range(_MOST_STEPS):
+        here, there = theta[active], active
+        gradient, information = problem.derivatives(here, k[there], n[there])
+        diagonal = np.einsum("bii->bi", information)
+        diagonal += damping[there, None] * diagonal + 1e-9
+        step = np.linalg.solve(information, gradient[..., None])[..., 0]
+        proposal = np.clip(here + step, *problem.limits)
+        proposed = problem.objective(proposal, k[there], n[there])
+        better = proposed >= value[there]
+        theta[there[better]], value[there[better]] = proposal[better], proposed[better]
+        damping[there] = np.where(better, damping[there] * 0.1, damping[there] * 10)
+        promised = (gradient * step).sum(axis=1) / 2
+        done = (better & (promised < _SMALL_GAIN)) | (damping[there] > 1e10)
+        active = active[~done]
+        if not len(active):
+            break
+    return theta
 
 
 def _falling(way: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -58,6 +58,17 @@ class Curves:
     lapse: FloatArray
     fitted_guess: FloatArray | None = None
 
+    @classmethod
+    def of(cls, family: Family, parameters: FloatArray) -> "Curves":
+        """The curves of parameters, shape (n_curves, 4), as `parameters` gives them."""
+        location, scale, lapse, guess = parameters.T
+        return cls(family, location, scale, lapse, guess)
+
+    @property
+    def parameters(self) -> FloatArray:
+        """Location, scale, lapse and guess rate; shape (n_curves, 4)."""
+        return np.column_stack([self.location, self.scale, self.lapse, self.guess])
+
     @property
     def guess(self) -> FloatArray:
         """Guess rate, shape (n_curves,)."""

@@ -75,14 +75,45 @@ class Threshold:
     band: tuple[FloatArray, FloatArray]
 
 
+@dataclass(frozen=True)
+class Fits:
+    """The curve of all data, those of data sets drawn from it, and those without each source and seed.
+
+    drawn_correct, drawn_total: shape (n_draws, n_levels). left_out: of `Curves.parameters`; None where answers count as independent.
+    """
+
+    curve: Curves
+    drawn_correct: FloatArray
+    drawn_total: FloatArray
+    drawn: Curves
+    left_out: Jackknife | None
+
+
+def fit_all(levels: FloatArray, counts: LevelCounts, settings: Settings, rng: np.random.Generator) -> Fits:
+    """Fit the curve to all data, to data drawn from it, and to those without each source and seed; levels: as for `measure_threshold`."""
+    curve = fit_curves(levels, counts.correct, counts.total, settings.family, settings.prior)
+    drawn_correct, drawn_total = drawn_counts(levels, counts.total[0], curve, settings.n_bootstrap, rng)
+    drawn = fit_curves(levels, drawn_correct, drawn_total, settings.family, settings.prior)
+
+    def without(left_out: FloatArray) -> FloatArray:
+        sets = left_out.reshape(-1, 2, left_out.shape[-1])
+        fitted = fit_curves(levels, sets[:, 0], sets[:, 1], settings.family, settings.prior)
+        return fitted.parameters.reshape(*left_out.shape[:-2], -1)
+
+    return Fits(curve, drawn_correct, drawn_total, drawn, None if counts.left_out is None else counts.left_out.of(without))
+
+
 def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Settings, rng: np.random.Generator, grid: FloatArray) -> Threshold:
     """Fit the curve to all data and without each source and seed, decide the status, and then say where the curve reaches the target.
 
     levels: shape (n_levels,), ascending, on the axis of the fit. grid: where the fitted curve is wanted.
     """
-    curve = fit_curves(levels, counts.correct, counts.total, settings.family, settings.prior)
-    drawn_correct, drawn_total = drawn_counts(levels, counts.total[0], curve, settings.n_bootstrap, rng)
-    drawn = fit_curves(levels, drawn_correct, drawn_total, settings.family, settings.prior)
+    return threshold_of_fits(levels, counts, settings, fit_all(levels, counts, settings, rng), grid)
+
+
+def threshold_of_fits(levels: FloatArray, counts: LevelCounts, settings: Settings, fits: Fits, grid: FloatArray) -> Threshold:
+    """The same with the fits at hand."""
+    curve, drawn = fits.curve, fits.drawn
     tails = (1 - settings.confidence) / 2, (1 + settings.confidence) / 2
     span = levels[-1] - levels[0]
     inside = levels[0] - span, levels[-1] + span
@@ -90,15 +121,15 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
     draws = np.clip(drawn.threshold(settings.target), *inside)
     least_variance = float(spread(draws) ** 2)
 
-    if counts.left_out is None:
+    if fits.left_out is None:
         interval, thresholds = "parametric_bootstrap", None
         ends = np.quantile(draws, tails, method="inverted_cdf")
         low, high = np.quantile(drawn.at(grid), tails, axis=0)
         if counts.descriptive:
             interval, ends, low, high = "none", np.full(2, np.nan), np.full_like(low, np.nan), np.full_like(high, np.nan)
     else:
-        interval = "jackknife_t" if counts.left_out.by_seed is None else "two_way_t"
-        both = counts.left_out.of(lambda left: _fitted(levels, left, settings, inside, grid))
+        interval = "jackknife_t" if fits.left_out.by_seed is None else "two_way_t"
+        both = fits.left_out.of(lambda left: _thresholds_and_values(left, settings, inside, grid))
         thresholds = both.of(lambda values: values[..., 0])
         variance, df = both.variance()
         half = t_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], spread(drawn.at(grid)) ** 2])))
@@ -111,6 +142,9 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
     if status == "ok" and below == -np.inf and above == np.inf:
         status = "undecided"
     misfit = float(deviance(levels, counts.correct, counts.total, curve)[0])
+    worse = int(np.sum(deviance(levels, fits.drawn_correct, fits.drawn_total, drawn) >= misfit))
+    # Share of the drawn data sets whose deviance is at least as large (Wichmann and Hill 2001).
+    goodness_of_fit = np.nan if status in WITHOUT_CURVE else (1 + worse) / (1 + len(draws))
     return Threshold(
         status,
         *_reportable(status, value, below, above),
@@ -122,8 +156,7 @@ def measure_threshold(levels: FloatArray, counts: LevelCounts, settings: Setting
         curve,
         float(curve.slope(value)[0]) if status == "ok" else np.nan,
         misfit,
-        # Share of the drawn data sets whose deviance is at least as large (Wichmann and Hill 2001).
-        np.nan if status in WITHOUT_CURVE else float((1 + np.sum(deviance(levels, drawn_correct, drawn_total, drawn) >= misfit)) / (1 + len(draws))),
+        goodness_of_fit,
         grid,
         curve.at(grid)[0],
         (low, high),
@@ -158,12 +191,11 @@ def drawn_counts(levels: FloatArray, total: FloatArray, curve: Curves, n_draws: 
     return correct, np.broadcast_to(trials.astype(float), correct.shape)
 
 
-def _fitted(levels: FloatArray, left_out: FloatArray, settings: Settings, inside: tuple[float, float], grid: FloatArray) -> FloatArray:
-    """The threshold, then the curve on the grid, of every left-out data set; left_out: shape (..., 2, n_levels)."""
-    counts = left_out.reshape(-1, 2, left_out.shape[-1])
-    curves = fit_curves(levels, counts[:, 0], counts[:, 1], settings.family, settings.prior)
+def _thresholds_and_values(parameters: FloatArray, settings: Settings, inside: tuple[float, float], grid: FloatArray) -> FloatArray:
+    """The threshold, then the curve on the grid, of every fit; parameters: shape (..., 4)."""
+    curves = Curves.of(settings.family, parameters.reshape(-1, parameters.shape[-1]))
     values = np.column_stack([np.clip(curves.threshold(settings.target), *inside), curves.at(grid)])
-    return values.reshape(*left_out.shape[:-2], -1)
+    return values.reshape(*parameters.shape[:-1], -1)
 
 
 def _status(levels: FloatArray, counts: LevelCounts, curve: Curves, isotonic: FloatArray, settings: Settings) -> str:
