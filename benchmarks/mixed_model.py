@@ -83,7 +83,7 @@ def coverage(n_sources: int, slopes: float, intercepts_alone: bool, replicates: 
     return {
         "sources per class": n_sources,
         "SD of slopes": slopes,
-        **mean.held[terms].to_dict(),
+        **{term: mean.held[term] for term in terms},
         "least of these by own errors": mean.held_own[terms].min(),
         "bias of d' by duration": mean.away["label:logdur"],
         "false interactions": mean.rejected["label:logdur:snr"],

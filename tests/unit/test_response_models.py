@@ -139,6 +139,18 @@ def test_several_clips_of_a_source_get_an_effect_and_lone_clips_do_not():
     assert 0.3 < fitted.deviations.clips < 1.4
 
 
+def test_sources_with_several_clips_have_slopes_too():
+    """Both clips of a source share its slope over SNR, which differs by 1 (standard deviation) between sources, and not over duration."""
+    model = model_of(24, clips_per_source=2, deviations=(0.4, 0.4, 0.3), durations=(80, 1000), snrs=(-10.0, -3.0, 3.0, 10.0))
+    codes, names = pd.factorize(model.random[0].groups)
+    rng, latent = np.random.default_rng(6), model.design.to_numpy() @ pd.Series(TRUTH)[model.design.columns].to_numpy()
+    latent += (0.4 * rng.normal(size=len(names)))[codes] + rng.normal(size=len(names))[codes] * model.design["snr"]
+    fitted = fit(dataclasses.replace(model, outcome=(rng.normal(size=len(latent)) < latent).astype(float)))
+    assert fitted.method == "laplace" and "clips" in fitted.deviations
+    assert fitted.deviations[["speech_sources_snr", "nonspeech_sources_snr"]].mean() == pytest.approx(1, abs=0.35)
+    assert fitted.deviations[["speech_sources_logdur", "nonspeech_sources_logdur"]].mean() < 0.5
+
+
 def test_sources_that_do_not_differ_make_a_singular_fit_with_usable_errors():
     model = model_of(20, seed=7, deviations=(0.0, 0.8, 0.0))
     fitted = fit(model)
