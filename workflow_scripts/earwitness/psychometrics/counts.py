@@ -249,6 +249,7 @@ def _estimates(values: FloatArray, between: Jackknife | None, least: FloatArray)
     if between is None:
         return [Estimate(float(v), float(s), float(s), math.inf, "parametric_bootstrap") for v, s in zip(values, least, strict=True)]
     variance, df = between.variance()
+    df = np.where(variance > 0, df, min(between.df))
     used = np.maximum(variance, least)
     return [Estimate(float(v), float(s), float(s), float(d), "jackknife_t") for v, s, d in np.stack([values, used, df], axis=1)]
 

@@ -132,6 +132,8 @@ def threshold_of_fits(levels: FloatArray, counts: LevelCounts, settings: Setting
         both = fits.left_out.of(lambda left: _thresholds_and_values(left, settings, inside, grid))
         thresholds = both.of(lambda values: values[..., 0])
         variance, df = both.variance()
+        # Of sources that do not differ at all, the variance is that of independent answers, and the degrees of freedom are those of the sources.
+        df = np.where(variance > 0, df, min(both.df))
         half = t_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], spread(drawn.at(grid)) ** 2])))
         ends = value + np.array([-half[0], half[0]])
         low, high = np.clip(curve.at(grid)[0] - half[1:], 0, 1), np.clip(curve.at(grid)[0] + half[1:], 0, 1)
