@@ -7,6 +7,7 @@ audit of what is proposed; report.md. Exit code 0: what is proposed passes; 1: b
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -39,16 +40,21 @@ def share_of_part(text: str) -> tuple[str, float]:
     """A part and its share, from PART=SHARE."""
     part, _, share = text.partition("=")
     try:
-        return part, float(share)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not PART=SHARE, as in test=0.2") from error
+        value = float(share)
+    except ValueError:
+        value = math.nan
+    if part not in DEFAULT_SHARES or not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not PART=SHARE, as in test=0.2, with one of {', '.join(DEFAULT_SHARES)} and a share from 0 to 1"
+        )
+    return part, value
 
 
 def sources_of_part(text: str) -> tuple[str, tuple[int, int]]:
     """A part and its sources of SPEECH and NONSPEECH, from PART=SPEECH+NONSPEECH."""
     part, _, numbers = text.partition("=")
     speech, _, other = numbers.partition("+")
-    if not (speech.isdecimal() and other.isdecimal()):
+    if part not in DEFAULT_SHARES or not (speech.isdecimal() and other.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r} is not PART=SPEECH+NONSPEECH, as in test=1+2")
     return part, (int(speech), int(other))
 
@@ -135,6 +141,9 @@ def write_proposal(args: argparse.Namespace, proposal: Proposal, before: Mapping
 def main() -> None:
     args = arguments()
     with audited_from(args, undivided=True) as (audited, _):
+        asked = {part for part, _ in args.shares or args.sources or ()}
+        if asked and (absent := set(audited.data.stimuli.part) - {WHOLE} - asked):
+            raise InputError(f"--{'shares' if args.shares else 'sources'}: nothing is said of {min(absent)}, which is there; name every part")
         evidence = given_evidence(args, audited)
         stimuli = audited.data.stimuli
         sources, shares = sources_and_shares(args, stimuli)

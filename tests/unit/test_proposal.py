@@ -171,6 +171,35 @@ def test_tampering_is_named_in_one_line(leaky, capsys, changes, told):
     assert any(line.endswith(f"tampered.json: {told}") for line in capsys.readouterr().out.splitlines())
 
 
+def test_a_certificate_that_lost_what_it_is_of_or_has_a_check_twice_does_not_agree(leaky, capsys):
+    audit(leaky)
+    certificate = json.loads((leaky / "c.json").read_text())
+    subject = [file for file in certificate["subject"] if file["role"] != "audio"]
+    again = certificate["checks"] + [check for check in certificate["checks"] if check["id"] == "L03"]
+    for changes, told in (({"subject": subject}, "it names no audio"), ({"checks": again}, "L03 is there 2 times")):
+        (leaky / "tampered.json").write_text(json.dumps(certificate | changes))
+        capsys.readouterr()
+        assert run(verify_certificate, leaky / "tampered.json", "--data", leaky, "--evidence", leaky / "e.csv") == 3
+        assert told in capsys.readouterr().out
+    (leaky / "tampered.json").write_text(json.dumps(certificate)[:-1] + ', "status": "pass"}')
+    assert "(status is given twice)" in str(run(verify_certificate, leaky / "tampered.json", "--data", leaky))
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "message"),
+    [
+        ("--shares", ["train=nan", "test=1"], "'train=nan' is not PART=SHARE"),
+        ("--shares", ["train=-1", "test=2"], "'train=-1' is not PART=SHARE"),
+        ("--shares", ["foo=0.5", "test=0.5"], "'foo=0.5' is not PART=SHARE, as in test=0.2, with one of train, dev, test"),
+        ("--shares", ["train=1"], "--shares: nothing is said of test, which is there; name every part"),
+        ("--sources", ["foo=1+1"], "'foo=1+1' is not PART=SPEECH+NONSPEECH"),
+    ],
+)
+def test_shares_that_no_split_can_have_are_refused(leaky, option, given, message):
+    assert message in str(run(propose_split, *manifests(leaky), option, *given, "--out", leaky / "out"))
+    assert not (leaky / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [

@@ -354,7 +354,7 @@ def test_sounds_without_an_uploader_are_told_and_one_that_is_given_twice_is_refu
     assert list(found.recordings.source_id) == ["freesound:@ann", "freesound:2"]
     assert "FSD50K.metadata names no uploader of 5 sounds, each a source of its own: 2, 3, 4, ..." in found.remarks
     (folder / "FSD50K.metadata" / "dev_clips_info_FSD50K.json").write_text('{"1": {"uploader": "ann"}, "1": {"uploader": "bob"}}', encoding="utf-8")
-    with pytest.raises(InputError, match=r"dev_clips_info_FSD50K\.json: 1 is given twice; remove one"):
+    with pytest.raises(InputError, match=r"dev_clips_info_FSD50K\.json: not valid JSON \(1 is given twice\)"):
         listed("fsd50k", folder)
 
 

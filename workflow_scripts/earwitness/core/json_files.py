@@ -1,6 +1,7 @@
 """Small JSON files that one program writes and others rely on: their schemas, and reading them."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,14 @@ def record_schema(optional: Mapping[str, Any] | None = None, **properties: Any) 
     return {"type": "object", "required": list(properties), "properties": properties | dict(optional or {}), "additionalProperties": False}
 
 
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, for `json.loads`, which keeps the last alone of names that are given twice; raises ValueError where one is."""
+    names = Counter(name for name, _ in pairs)
+    if double := next((name for name, count in names.items() if count > 1), None):
+        raise ValueError(f"{double} is given twice")
+    return dict(pairs)
+
+
 def load_record(path: Path, schema: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
     """Read a JSON file of a schema.
 
@@ -26,7 +35,7 @@ def load_record(path: Path, schema: dict[str, Any], what: str, remedy: str) -> d
     Raises InputError where the file is missing, no JSON, or not of the schema.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {remedy}") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -28,6 +28,7 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import read_text, sha256_of
+from earwitness.core.json_files import each_once
 from earwitness.core.names import canonical_name, term_key, whole_number
 from earwitness.core.progress import Progress
 from earwitness.corpora.data_sets import DataSet
@@ -446,21 +447,13 @@ def _clips_info(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in paths:
         try:
-            clips = json.loads(read_text(path), object_pairs_hook=partial(_each_once, path))
+            clips = json.loads(read_text(path), object_pairs_hook=each_once)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: not valid JSON ({error}); replace it") from error
         if not isinstance(clips, dict) or not all(isinstance(about, dict) for about in clips.values()):
             raise InputError(f"{path}: expected one object per clip, keyed by its name; replace it")
         found |= {_sound_name(name): about for name, about in clips.items()}
     return found
-
-
-def _each_once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, which may give a name twice, and would keep the last alone."""
-    names = Counter(name for name, _ in pairs)
-    if double := next((name for name, count in names.items() if count > 1), None):
-        raise InputError(f"{path}: {double} is given twice; remove one")
-    return dict(pairs)
 
 
 _READERS = {"voxconverse": _describe_voxconverse, "esc50": _describe_esc50, "fsd50k": _describe_fsd50k}

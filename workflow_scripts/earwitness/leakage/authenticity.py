@@ -8,11 +8,14 @@ from typing import Any
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.corpora.text_tables import file_named, read_text_table
-from earwitness.leakage.certificate import faults_of
+from earwitness.leakage.certificate import TUNING, faults_of
 from earwitness.leakage.manifests import audio_subject, relative_to_first
 from earwitness.leakage.registry import Check
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.files import read_table
+
+OF_A_SPLIT = ("split", "index", "clips", "recordings", "shards")
+"""What the audit of a split of the workflow looks at, whatever is asked of it."""
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:
@@ -73,6 +76,9 @@ def _of_data(certificate: dict[str, Any], data: Sequence[Path], path_column: str
             found.append(f"{subject['role']} {subject['name']} {how}")
         elif subject["role"] == "manifest":
             manifests.append(matching[0])
+    roles = {subject["role"] for subject in certificate["subject"]}
+    needed = ("audio",) if "manifest" in roles else () if certificate["split"]["name"] == TUNING else OF_A_SPLIT
+    found += [f"it names no {role}, which every audit looks at" for role in needed if role not in roles]
     audio = [subject for subject in certificate["subject"] if subject["role"] == "audio"]
     if audio and not found:
         found += _of_audio(audio[0], manifests, path_column)

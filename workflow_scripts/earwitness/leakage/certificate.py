@@ -5,6 +5,7 @@ Training reads gates that certificates opened, so this module knows nothing of s
 
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def printable(text: str) -> str:
 
 def faults_of(certificate: dict[str, Any]) -> list[str]:
     """What in a certificate does not follow from what it says elsewhere, a clause each; none where it agrees with itself."""
-    faults = []
+    faults = [f"{id_} is there {count} times" for id_, count in Counter(check["id"] for check in certificate["checks"]).items() if count > 1]
     waived = {waiver["check"] for waiver in certificate["waivers"]}
     if certificate["status"] != overall_status(certificate["checks"]):
         faults.append(f"the status {certificate['status']} does not follow from its checks")
