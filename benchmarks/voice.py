@@ -1,6 +1,6 @@
 """Recall and false alarms of the audit's check L16 on real recordings, with every name withheld.
 
-python benchmarks/voice.py study --recordings FOLDER [--seconds 1 2 3 5] [--draws 30]
+python benchmarks/voice.py study --recordings FOLDER [--seconds 1 2 3 5] [--heard S] [--draws 30]
     Cut every recording (one speaker each) into files, each a source of its own, and put a quarter of the files into the test part, at random,
     many times. Which speakers are in both parts, how many of them does L16 find, and how often does it take two speakers for one?
 python benchmarks/voice.py held-out --recordings FOLDER
@@ -15,6 +15,7 @@ All but growth need the optional packages of envs/README.md. All run on one thre
 """
 
 import argparse
+import math
 import resource
 import time
 from dataclasses import dataclass
@@ -38,14 +39,17 @@ Speakers = npt.NDArray[np.str_]
 Embeddings = npt.NDArray[np.float64]
 
 
-def heard_files(folder: Path, seconds: float, most: int | None = None) -> tuple[Speakers, Voices]:
-    """The speaker (recording) and voice of every file of a length that the recordings are cut into; at most `most` of each."""
-    length = round(seconds * SAMPLE_RATE)
+def heard_files(folder: Path, seconds: float, most: int | None = None, part_s: float = math.inf) -> tuple[Speakers, Voices]:
+    """The speaker (recording) and voice of every file of a length that the recordings are cut into; at most `most` of each.
+
+    part_s: how much of each file is heard, from its beginning.
+    """
+    length, part = round(seconds * SAMPLE_RATE), round(min(seconds, part_s) * SAMPLE_RATE)
     heard: list[Heard] = []
     for path in tqdm(sorted(folder.glob("*.wav")), desc=f"{seconds:g} s", unit="recording", mininterval=5):
         waveform = read_mono(path)
         starts = list(range(0, len(waveform) - length + 1, length))[:most]
-        heard += voices_in([(path.stem, waveform[start : start + length]) for start in starts], CAMPPLUS)
+        heard += voices_in([(path.stem, waveform[start : start + part]) for start in starts], CAMPPLUS)
     voices = Voices(np.stack([voice.whole for voice in heard]), np.stack([voice.halves for voice in heard]))
     return np.array([voice.clip_id for voice in heard]), voices
 
@@ -86,9 +90,9 @@ def counted(speakers: Speakers, voices: Voices, calibration: tuple[Embeddings, S
     return Counts(shared, found, different, alarms, alarmed)
 
 
-def study(folder: Path, seconds: float, draws: int, most: int | None) -> str:
+def study(folder: Path, seconds: float, draws: int, most: int | None, part_s: float = math.inf) -> str:
     """One row of the table: averages over draws of the parts."""
-    speakers, voices = heard_files(folder, seconds, most)
+    speakers, voices = heard_files(folder, seconds, most, part_s)
     started = time.perf_counter()
     calibration = calibrated(voices)
     calibration_s = time.perf_counter() - started
@@ -152,6 +156,8 @@ def main() -> None:
         command.add_argument("--recordings", type=Path, required=True, help="folder of WAV files of one speaker each")
         command.add_argument("--seconds", type=float, nargs="+", default=[1, 2, 3, 5], help="lengths of the files (default: 1 2 3 5)")
         command.add_argument("--draws", type=int, default=30, help="random parts (default: 30)")
+        if name == "study":
+            command.add_argument("--heard", type=float, default=math.inf, help="seconds heard of each file, from its beginning (default: all)")
     commands.add_parser("growth").add_argument("sizes", type=int, nargs="+")
     args = parser.parse_args()
     if args.command == "growth":
@@ -167,7 +173,10 @@ def main() -> None:
     )
     print("|---:|---:|---:|---:|---:|---:|---:|---:|")
     for seconds in args.seconds:
-        print(study(args.recordings, seconds, args.draws, 1 if args.command == "clean" else None), flush=True)
+        if args.command == "clean":
+            print(study(args.recordings, seconds, args.draws, 1), flush=True)
+        else:
+            print(study(args.recordings, seconds, args.draws, None, args.heard), flush=True)
 
 
 if __name__ == "__main__":
