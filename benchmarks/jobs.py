@@ -1,6 +1,6 @@
 """How often a study loads its base, and about how many hours of GPU it takes: from a dry run and times that were measured at full size.
 
-Compares the configuration with one adapter to a job. Prints Markdown tables.
+Compares the configuration with one adapter or search to a job. Prints Markdown tables.
 """
 
 import argparse
@@ -38,13 +38,14 @@ def dry_run(*configurations: str) -> str:
 
 
 def jobs_and_units(printed: str) -> tuple[Counter[str], Counter[str], int]:
-    """Rule -> jobs, and adapters trained or asked in them (for other rules jobs again), and the number of all jobs."""
+    """Rule -> jobs, and adapters trained or asked, or searches made, in them (for other rules jobs again), and the number of all jobs."""
     table = printed.split("Job stats:")[1].split("total")
     rows = [line.split() for line in table[0].splitlines()[2:] if line.strip()]
     jobs: Counter[str] = Counter()
     for name, count in (row for row in rows if len(row) == 2 and row[1].isdigit()):
         jobs[name.partition("__")[0]] += int(count)
     units = Counter(jobs)
+    units["search_prompts"] = sum(len(seeds.split()) for seeds in re.findall(r"^Job \d+: Searching .*, seeds ([\d ]+)\)", printed, re.MULTILINE))
     for rule, verb in (("train_adapter", "Fine-tuning"), ("predict_adapter", "Asking")):
         units[rule] = sum(len(names.split()) for names in re.findall(rf"^Job \d+: {verb} (\S+-seed-\d+(?: \S+-seed-\d+)*)", printed, re.MULTILINE))
     return jobs, units, int(table[1].split()[0])
@@ -66,7 +67,7 @@ def main() -> None:
         sums = [total + value for total, value in zip(sums, [*counts, *hours], strict=True)]
         print(f"| {rule} | {shared[1][rule]} | {counts[0]} | {counts[1]} | {hours[0]:.2f} | {hours[1]:.2f} |")
     print(f"| all that load the base | | {sums[0]:.0f} | {sums[1]:.0f} | {sums[2]:.2f} | {sums[3]:.2f} |")
-    print(f"\n{alone[2]} jobs in all with one adapter to a job, {shared[2]} as configured.")
+    print(f"\n{alone[2]} jobs in all with one adapter or search to a job, {shared[2]} as configured.")
 
 
 if __name__ == "__main__":

@@ -64,13 +64,14 @@ WATCHER = Watcher(
 AUDIO = paths.stimuli("factorial", plan.shards)
 PRIMARY = plan.primary_model
 
-# --set-resources train_adapter:... and predict_adapter:... hold for each rule that runs them, unless it is named there itself.
+# --set-resources train_adapter:... (or predict_adapter, search_prompts) holds for each rule that runs it, unless it is named there itself.
 SET = workflow.resource_settings.overwrite_resources
 workflow.resource_settings.overwrite_resources = {
     name: SET[name.partition("__")[0]]
     for name in [
         *(f"train_adapter__{together.first}" for together in plan.trained_together),
         *(f"predict_adapter__{together.stimulus_set}_{together.first}" for together in plan.asked_together),
+        *(f"search_prompts__{together.first}" for together in plan.searched_together),
     ]
     if name.partition("__")[0] in SET
 } | dict(SET)
@@ -88,10 +89,8 @@ wildcard_constraints:
     sources=r"\d+",
     experiment=r"([a-z0-9_]+\.)?[a-z][a-z0-9_]*",
     recipe="[a-z][a-z0-9_]*",
-    seed=r"\d+",
     detector="silero|webrtc|energy|firered|pyannote",
     probe="|".join(MODEL_PROBES),
-    proposer="edits|opro|paraphrases",
     system=r"([a-z0-9_]+\.)?(base|[a-z][a-z0-9_]*-grouped-seed-\d+)",
     stimulus_set="factorial|baseline",
     model="|".join(plan.models),
@@ -178,9 +177,9 @@ def files_of_halves(wildcards):
     ]
 
 
-def writer_of(wildcards):
+def writer_of(proposer):
     """The language model that a proposer asks, and its identity; nothing for proposers without one."""
-    return [model_folder("proposer"), paths.model_identity("proposer")] if wildcards.proposer == "opro" else []
+    return [model_folder("proposer"), paths.model_identity("proposer")] if proposer == "opro" else []
 
 
 def temporary_on_request(features):

@@ -5,6 +5,7 @@ out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwit
      results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl        every proposal and request, and why it was turned down
      results/prompts/{system}/{proposer}/seed-{seed}/best_prompt.txt      the chosen question
      results/prompts/{system}/{proposer}/seed-{seed}/prompts.tuning.json  what was chosen, and on what
+     results/prompts/{system}/{proposer}/seed-{seed}/fingerprint.json     all that a search depends on
      results/prompts/chosen/{model}.json, {model}.tuning.json             the question that all that follows asks, where use_question_of says so
      results/prompts/{system}/predictions.parquet                         earwitness.tables.predictions.PREDICTIONS of the test part
      results/prompts/history.csv                                 earwitness.tables.prompt_gains.PROMPT_HISTORY
@@ -13,79 +14,85 @@ out  results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv          earwit
      results/figures/{prompt_progress,prompt_gains,prompt_length,prompt_conditions}.{svg,png}
 """
 
+for together in plan.searched_together:
 
-rule search_prompts:
-    """One search by one proposer: successive halving of its candidates beside the initial question and questions written by hand."""
-    input:
-        base=base_of,
-        identity=identity_of,
-        question=lambda wildcards: plan.question_trained_with(system_of(wildcards)),
-        adapter=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_config.json"),
-        # lies beside its configuration
-        weights=lambda wildcards: paths.adapters([system_of(wildcards)], "adapter_model.safetensors"),
-        features=lambda wildcards: plan.features_of(system_of(wildcards), "factorial"),
-        shards=lambda wildcards: plan.audio_of(system_of(wildcards), "factorial"),
-        index="results/stimuli/factorial/index.parquet",
-        split="results/splits/grouped.csv",
-        writer=writer_of,
-    output:
-        scores="results/prompts/{system}/{proposer}/seed-{seed}/prompts.csv",
-        archive="results/prompts/{system}/{proposer}/seed-{seed}/archive.jsonl",
-        best="results/prompts/{system}/{proposer}/seed-{seed}/best_prompt.txt",
-        tuning="results/prompts/{system}/{proposer}/seed-{seed}/prompts.tuning.json",
-    log:
-        "results/logs/search_prompts/{system}-{proposer}-seed-{seed}.log",
-    benchmark:
-        "results/benchmarks/search_prompts/{system}-{proposer}-seed-{seed}.tsv"
-    # The longest job at full size, and the report waits for what is asked with its question: it starts before trainings do.
-    priority: 1
-    conda:
-        "../envs/gpu.yaml"
-    threads: 1
-    resources:
-        mem_mb=model_mb,
-        runtime=240,
-        gpu=1,
-        batch_size=str(config["resources"]["batch_size"]),
-        memory=config["resources"]["memory"],
-    params:
-        code=code_for_model("search_prompts.py"),
-        prompt=as_json("prompt"),
-        level=lambda wildcards: as_json_of(plan.level_of(system_of(wildcards))),
-        quantisation=of_model("quantisation"),
-        writer_quantisation=lambda wildcards: plan.writer_quantisation(wildcards.proposer),
-        settings=as_json_of(plan.search_settings),
-        seed=config["seed"],
-    message:
-        "Searching for a question to ask {wildcards.system} ({wildcards.proposer}, seed {wildcards.seed})"
-    shell:
-        "python workflow_scripts/search_prompts.py"
-        " --system {wildcards.system}"
-        " --adapter {input.adapter:q}"
-        " --features {input.features:q}"
-        " --shards {input.shards:q}"
-        " --level {params.level:q}"
-        " --index {input.index:q}"
-        " --split {input.split:q}"
-        " --proposer {wildcards.proposer}"
-        " --writer {input.writer:q}"
-        " --writer-quantisation {params.writer_quantisation}"
-        " --scores {output.scores:q}"
-        " --archive {output.archive:q}"
-        " --best {output.best:q}"
-        " --tuning {output.tuning:q}"
-        " --prompt {params.prompt:q}"
-        " --question {input.question:q}"
-        " --settings {params.settings:q}"
-        " --base {input.base:q}"
-        " --identity {input.identity:q}"
-        " --quantisation {params.quantisation}"
-        " --memory {resources.memory}"
-        " --batch-size {resources.batch_size}"
-        " --search-seed {wildcards.seed}"
-        " --seed {params.seed}"
-        " --threads {threads}"
-        " &> {log:q}"
+    rule:
+        """Successive halving of one proposer's candidates beside the initial question and questions written by hand, for each seed;
+        searches that were made of the same before are kept."""
+        name:
+            f"search_prompts__{together.first}"
+        input:
+            base=model_folder(together.system.model),
+            identity=models.identity(together.system.model),
+            question=plan.question_trained_with(together.system),
+            adapter=paths.adapters([together.system], "adapter_config.json"),
+            # lies beside its configuration
+            weights=paths.adapters([together.system], "adapter_model.safetensors"),
+            features=plan.features_of(together.system, "factorial"),
+            shards=plan.audio_of(together.system, "factorial"),
+            index="results/stimuli/factorial/index.parquet",
+            split="results/splits/grouped.csv",
+            writer=writer_of(together.proposer),
+        output:
+            scores=update(paths.searches(together.searches, "prompts.csv")),
+            archives=update(paths.searches(together.searches, "archive.jsonl")),
+            best=update(paths.searches(together.searches, "best_prompt.txt")),
+            tuning=update(paths.searches(together.searches, "prompts.tuning.json")),
+            fingerprints=update(paths.searches(together.searches, "fingerprint.json")),
+        log:
+            f"results/logs/search_prompts/{together.first}.log",
+        benchmark:
+            f"results/benchmarks/search_prompts/{together.first}.tsv"
+        # The longest job at full size, and the report waits for what is asked with its question: it starts before trainings do.
+        priority: 1
+        conda:
+            "../envs/gpu.yaml"
+        threads: 1
+        resources:
+            mem_mb=mb_of(together.system.model),
+            runtime=growing(120 + 120 * len(together.searches)),
+            gpu=1,
+            batch_size=str(config["resources"]["batch_size"]),
+            memory=config["resources"]["memory"],
+        params:
+            code=code("search_prompts.py", together.system.model),
+            prompt=as_json("prompt"),
+            level=as_json_of(plan.level_of(together.system)),
+            quantisation=config["models"][together.system.model]["quantisation"],
+            system=str(together.system),
+            proposer=together.proposer,
+            writer_quantisation=plan.writer_quantisation(together.proposer),
+            settings=as_json_of(plan.search_settings),
+            seeds=together.seeds,
+            seed=config["seed"],
+        message:
+            "Searching for questions to ask {params.system} ({params.proposer}, seeds {params.seeds})"
+        shell:
+            "python workflow_scripts/search_prompts.py"
+            " --system {params.system}"
+            " --adapter {input.adapter:q}"
+            " --features {input.features:q}"
+            " --shards {input.shards:q}"
+            " --level {params.level:q}"
+            " --index {input.index:q}"
+            " --split {input.split:q}"
+            " --proposer {params.proposer}"
+            " --writer {input.writer:q}"
+            " --writer-quantisation {params.writer_quantisation}"
+            " --search-seeds {params.seeds}"
+            " --scores {output.scores:q}"
+            " --prompt {params.prompt:q}"
+            " --question {input.question:q}"
+            " --settings {params.settings:q}"
+            " --base {input.base:q}"
+            " --identity {input.identity:q}"
+            " --quantisation {params.quantisation}"
+            " --memory {resources.memory}"
+            " --batch-size {resources.batch_size}"
+            " --seed {params.seed}"
+            " --code {params.code}"
+            " --threads {threads}"
+            " &> {log:q}"
 
 
 rule choose_prompt:

@@ -1,9 +1,10 @@
-"""Search for a better question to ask the base model or an adapter, on sources that neither it nor the test part has."""
+"""Search for better questions to ask the base model or an adapter, on sources that neither it nor the test part has: seed after seed."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, json_object
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, by_name, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
@@ -24,19 +25,24 @@ def main() -> None:
     parser.add_argument("--proposer", choices=["edits", "opro", "paraphrases"], required=True)
     parser.add_argument("--writer", type=Path, nargs="*", default=[], help="folder and identity of the language model that proposes (opro)")
     parser.add_argument("--writer-quantisation", choices=["none", "nf4"], default="none")
-    parser.add_argument("--scores", type=Path, required=True, help="where every question with its scores goes (CSV)")
-    parser.add_argument("--archive", type=Path, required=True, help="where every proposal and request goes (JSON lines)")
-    parser.add_argument("--best", type=Path, required=True, help="where the chosen question goes (text)")
-    parser.add_argument("--tuning", type=Path, required=True, help="where it goes what was chosen, and on what (JSON)")
+    parser.add_argument("--search-seeds", type=int, nargs="+", required=True, help="the searches")
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="where every question of each search with its scores goes, in their order (CSV); all else goes into the same folder",
+    )
     add_prompt_arguments(parser)
     parser.add_argument("--settings", type=json_object, required=True, help="config prompt_search: sizes (JSON)")
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
-    parser.add_argument("--search-seed", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--code", help="the meaning of this program's code, as Snakemake follows it; without it, that of the modules that are loaded")
     add_model_arguments(parser)
     args = parser.parse_args()
     if args.proposer == "opro" and len(args.writer) != 2:
         parser.error("--proposer opro needs --writer FOLDER IDENTITY")
+    scores = by_name("--scores", args.search_seeds, args.scores)
 
     with leased_devices():
         # torch looks at the visible devices when it is imported.
@@ -46,7 +52,7 @@ def main() -> None:
         from earwitness.model.engine.prompting import Prompt
         from earwitness.model.identity import given, recorded
         from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles, available_devices
-        from earwitness.prompt_search.search_jobs import ProposerChoice, SearchFiles, SearchJob, run_search
+        from earwitness.prompt_search.search_jobs import ProposerChoice, SearchJob, run_searches
 
         torch.set_num_threads(args.threads)
         job = SearchJob(
@@ -58,11 +64,13 @@ def main() -> None:
             index=args.index,
             split=args.split,
             sizes=args.settings,
-            search_seed=args.search_seed,
+            search_seed=args.search_seeds[0],
             seed=args.seed,
             batch_size=args.batch_size,
+            code=args.code,
         )
-        run_search(job, SearchFiles(args.scores, args.archive, args.best, args.tuning), available_devices()[0])
+        jobs = {path.parent: replace(job, search_seed=seed) for seed, path in scores.items()}
+        run_searches(jobs, available_devices()[0])
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def edits() -> Iterator[tuple[str, Set[str]]]:
     for settings, expected in test_reruns.SETTINGS:
         yield ", ".join(flat(settings)), expected
     yield "another training seed (only its own adapters are trained)", test_reruns.ADAPTERS
+    yield "another seed of the prompt searches (only its own are made)", test_reruns.AFTER_A_SEARCH
 
 
 def row(what: str, rules: Set[str], followers: Mapping[str, Set[str]]) -> str:

@@ -38,6 +38,7 @@ AFTER_PREDICTIONS = (
     | JUDGED
 )
 OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - HAND_OVER) | {"measure_phases", "ensemble_seeds", "list_errors"}
+AFTER_A_SEARCH = PROMPT_SEARCH | SECOND_AUDIT | JUDGED
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 ADAPTERS = {"train_adapter"} | AFTER_TRAINING
 AFTER_SPLITS = (
@@ -186,7 +187,7 @@ CODE = [
     case(
         "a number in `prompt_search/edits.py`",
         replaced(LIBRARY + "prompt_search/edits.py", "PARENTS = 5", "PARENTS = 6"),
-        PROMPT_SEARCH | SECOND_AUDIT | JUDGED,
+        AFTER_A_SEARCH,
     ),
     case("a column of a table of results, `tables/accuracy.py`", appended(LIBRARY + "tables/accuracy.py", "\nMORE = 1\n"), COUNTED),
     case("a number in `psychometrics/fitting.py`", appended(LIBRARY + "psychometrics/fitting.py", "\nMORE = 1\n"), FITTED),
@@ -220,7 +221,7 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"finetuning": {"recipe": {"rank": 32, "alpha": 16}}}, ADAPTERS),
     ({"finetuning": {"recipes": {"rms": {"rank": 8}}}}, PROVENANCE),
     ({"prompt": {"question": "Is anyone speaking?"}}, {"probe_counterfactuals"} | ASKED | PROMPT_SEARCH | SECOND_AUDIT | ADAPTERS),
-    ({"prompt_search": {"iterations": 2}}, PROMPT_SEARCH | SECOND_AUDIT | JUDGED),
+    ({"prompt_search": {"iterations": 2}}, AFTER_A_SEARCH),
     ({"prompt_search": {"use_question_of": "edits"}}, {"choose_prompt", "probe_counterfactuals"} | ASKED | SECOND_AUDIT | ADAPTERS),
     ({"statistics": {"confidence": 0.9}}, AFTER_PREDICTIONS | PROMPTS_TESTED),
     ({"resources": {"batch_size": 7, "memory": "compact", "gpus_per_prediction": 2}}, PROVENANCE),
@@ -228,6 +229,7 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
 ]
 
 ANOTHER_SEED = {"finetuning": {"experiments": {"main": {"seeds": [42, 123, 456, 7]}}}}
+ANOTHER_SEARCH = {"prompt_search": {"seeds": [1, 2, 3, 7]}}
 AFTER_A_RECORDING = RECORDED | AFTER_CLIPS
 
 
@@ -261,6 +263,13 @@ def test_another_seed_trains_and_asks_only_its_own_adapters(finished):
     assert rules_of(plan) == ADAPTERS
 
 
+def test_another_seed_of_the_prompt_searches_makes_only_its_own(finished):
+    """A job for the edits and one for their control; the default's jobs are full."""
+    plan = finished.plan(*with_settings(ANOTHER_SEARCH)(finished))
+    assert (plan["search_prompts"], plan["predict_prompts"]) == (2, 1)
+    assert rules_of(plan) == AFTER_A_SEARCH
+
+
 def test_an_experiment_trains_only_what_no_other_has_trained(finished):
     settings = {"recipes": {"small": {"rank": 4}}, "experiments": {"sizes": {"recipes": ["attention", "small"], "seeds": [42, 7]}}}
     plan = finished.plan(*with_settings({"finetuning": settings})(finished))
@@ -276,7 +285,7 @@ def test_a_second_model_is_asked_and_trained_and_the_first_is_not_again(finished
     models = {"voxtral": {"origin": "path", "path": "own/voxtral"}}
     plan = finished.plan(*with_settings({"models": models, "primary_model": "base"})(finished))
     assert (plan["encode_stimuli"], plan["encode_controls"], plan["predict_zeroshot"], plan["probe_encoder"]) == (4, 2, 2, 4)
-    assert (plan["train_adapter"], plan["search_prompts"], plan["check_generation"], plan["identify_model"]) == (3, 6, 1, 1)
+    assert (plan["train_adapter"], plan["search_prompts"], plan["check_generation"], plan["identify_model"]) == (3, 2, 1, 1)
     assert not {"train_tiny_base", "make_factorial_stimuli", "split_grouped", "audit_leakage", "detect_reference", "probe_acoustics"} & set(plan)
 
 

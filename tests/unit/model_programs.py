@@ -68,7 +68,6 @@ def arguments(program, study: Path, base: Path, made: Path) -> list[object]:
     shards, features, split = study / "shard.parquet", study / "features.parquet", ["--split", study / "split.csv"]
     recipe = {**RECIPE, "rank": 2, "alpha": 4, "dropout": 0.0, "steps": 1, "batch_size": 4, "normalisation": "peak", "level_dbfs": -1.0}
     sizes = {"iterations": 1, "candidates": 2, "stimuli": 4, "development_stimuli": 4, "finalists": 1, "most_characters": 500}
-    files = [text for option in ("--scores", "--archive", "--best", "--tuning") for text in (option, made / option[2:])]
     return {
         encode_stimuli: [shards, made / "features.parquet", *common, *batch],
         predict_zeroshot: [features, "--model", "base", "--output", made / "table.parquet", *asked, *batch],
@@ -76,7 +75,7 @@ def arguments(program, study: Path, base: Path, made: Path) -> list[object]:
         probe_counterfactuals: [shards, *split, "--output", made / "table.csv", *asked, *batch, "--seed", 1],
         search_prompts: [
             *("--system", "base", "--features", features, "--index", study / "index.parquet", *split, "--proposer", "edits"),
-            *(*files, "--settings", json.dumps(sizes), *asked, *batch, "--search-seed", 1, "--seed", 1),
+            *("--scores", made / "search/prompts.csv", "--search-seeds", 1, "--settings", json.dumps(sizes), *asked, *batch, "--seed", 1),
         ],
         train_adapter: [
             *(shards, "--systems", SYSTEM, "--adapters", made / "adapter" / "adapter_config.json", "--names", "grouped"),

@@ -6,11 +6,12 @@ import pytest
 from model_programs import RECIPE, make_study
 
 from earwitness.model import adapter_training
-from earwitness.model.adapter_training import FILES, FINGERPRINT, AdapterJob, make_adapters
+from earwitness.model.adapter_training import FILES, AdapterJob, make_adapters
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.identity import identified, identify_model
 from earwitness.model.prediction_jobs import ModelSpec
 from earwitness.model.tiny_base_questions import QUESTIONS
+from earwitness.runtime.made_folders import FINGERPRINT
 
 SMALL = {**RECIPE, "rank": 2, "steps": 2, "batch_size": 4, "dropout": 0.1, "normalisation": "stimuli", "level_dbfs": -1.0}
 

@@ -19,8 +19,12 @@ from earwitness.leakage.tuning_records import load_tuning_record
 from earwitness.model.engine.adapters import attach_adapter
 from earwitness.model.engine.loading import load_model
 from earwitness.model.identity import BASE_OF_ADAPTER, identified, identify_model
+from earwitness.model.prediction_jobs import ModelSpec
 from earwitness.model.tiny_base_questions import QUESTIONS
+from earwitness.prompt_search import search_jobs
 from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.prompt_search.search_jobs import FILES, SCORES
+from earwitness.runtime.made_folders import FINGERPRINT
 from earwitness.runtime.saved_state import SavedState
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.prompt_gains import PROMPT_CONDITIONS, PROMPT_GAINS
@@ -65,20 +69,20 @@ def system_of(study, folder):
     return ["--system", SYSTEM, "--adapter", study / "adapter" / "adapter_config.json", "--shards", study / "shard.parquet", *model]
 
 
-def search(study, folder, output, monkeypatch):
+def search(study, folder, output, monkeypatch, seeds=(1,), **sizes):
+    """Seed -> name -> content of the files that its search leaves in seed-SEED of a folder; the meaning of the code is a word."""
+    folders = {seed: output / f"seed-{seed}" for seed in seeds}
     output.mkdir(parents=True, exist_ok=True)
-    files = [("--scores", "prompts.csv"), ("--archive", "archive.jsonl"), ("--best", "best_prompt.txt"), ("--tuning", "prompts.tuning.json")]
-    made = [text for option, name in files for text in (option, output / name)]
-    data = ["--index", study / "index.parquet", "--split", study / "grouped.csv"]
-    sizes = ["--proposer", "edits", "--settings", json.dumps(SIZES), "--search-seed", 1, "--seed", 1]
-    call(search_prompts, monkeypatch, *system_of(study, folder), *data, *sizes, *made)
-    return {name: (output / name).read_bytes() for _, name in files}
+    data = ["--index", study / "index.parquet", "--split", study / "grouped.csv", "--code", "code"]
+    options = ["--proposer", "edits", "--settings", json.dumps(SIZES | sizes), "--seed", 1, "--search-seeds", *seeds]
+    call(search_prompts, monkeypatch, *system_of(study, folder), *data, *options, "--scores", *(path / SCORES for path in folders.values()))
+    return {seed: {name: (path / name).read_bytes() for name in (*FILES, FINGERPRINT)} for seed, path in folders.items()}
 
 
 @pytest.fixture(scope="module")
 def searched(study, folder):
     with pytest.MonkeyPatch.context() as monkeypatch:
-        return search(study, folder, study / "prompts" / SYSTEM / "edits" / "seed-1", monkeypatch)
+        return search(study, folder, study / "prompts" / SYSTEM / "edits", monkeypatch)[1]
 
 
 def test_a_search_over_an_adapter_uses_development_sources_alone(study, searched):
@@ -103,12 +107,47 @@ def test_an_interrupted_search_over_an_adapter_resumes_to_the_same_bytes(study, 
     with monkeypatch.context() as dying, pytest.raises(Killed):
         dying.setattr(SavedState, "save", save_and_die)
         search(study, folder, tmp_path, dying)
-    assert saved == [1] and not (tmp_path / "prompts.csv").exists()
+    assert saved == [1] and not (tmp_path / "seed-1").exists()
     asked = []
     load = SavedState.load
     monkeypatch.setattr(SavedState, "load", lambda self: asked.append(load(self)) or asked[-1])
-    assert search(study, folder, tmp_path, monkeypatch) == searched
+    assert search(study, folder, tmp_path, monkeypatch) == {1: searched}
     assert asked[0] is not None, "it went on from the saved state"
+    assert [path.name for path in tmp_path.iterdir()] == ["seed-1"], "nothing waits any more"
+
+
+@pytest.fixture
+def at_work(monkeypatch):
+    """What is loaded and searched, in order: "load", and the seed of each search."""
+    done = []
+    load, find = ModelSpec.load, search_jobs.search
+    monkeypatch.setattr(ModelSpec, "load", lambda self, device: done.append("load") or load(self, device))
+
+    def record(task, proposer, scorer, settings, random_stream, resume):
+        done.append(resume.folder.name.split("-")[1])
+        return find(task, proposer, scorer, settings, random_stream, resume)
+
+    monkeypatch.setattr(search_jobs, "search", record)
+    return done
+
+
+def test_searches_of_several_seeds_share_a_load_and_each_is_as_alone(study, folder, searched, tmp_path, monkeypatch, at_work):
+    together = search(study, folder, tmp_path / "together", monkeypatch, (2, 1))
+    assert at_work == ["load", "2", "1"]
+    assert together[1] == searched
+    assert together[2] == search(study, folder, tmp_path / "alone", monkeypatch, (2,))[2]
+    assert together[2]["prompts.csv"] != searched["prompts.csv"]
+
+
+def test_another_seed_is_searched_alone_and_another_size_searches_all(study, folder, searched, tmp_path, monkeypatch, at_work):
+    shutil.copytree(study / "prompts" / SYSTEM / "edits" / "seed-1", tmp_path / "seed-1")
+    assert search(study, folder, tmp_path, monkeypatch, (1, 2))[1] == searched
+    assert at_work == ["load", "2"]
+    at_work.clear()
+    search(study, folder, tmp_path, monkeypatch, (1, 2))
+    assert at_work == [], "nothing is loaded where nothing is to be searched"
+    search(study, folder, tmp_path, monkeypatch, (1, 2), iterations=1)
+    assert at_work == ["load", "1", "2"]
 
 
 def test_what_was_found_is_reported_on_test_sources_with_its_system(study, folder, searched, monkeypatch):

@@ -76,7 +76,7 @@ def test_a_search_asks_the_writer_as_the_hub_has_it(base, writer, study, tmp_pat
     monkeypatch.setattr(opro, "NEW_TOKENS", 8)
     monkeypatch.setattr("sys.argv", ["search_prompts", *given])
     search_prompts.main()
-    assert "<|im_start|>" not in (tmp_path / "archive").read_text(), "special tokens are no part of what was written"
+    assert "<|im_start|>" not in (tmp_path / "search/archive.jsonl").read_text(), "special tokens are no part of what was written"
 
 
 def of_the_library(name):

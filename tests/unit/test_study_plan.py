@@ -111,6 +111,21 @@ def test_the_name_of_a_job_stays_when_a_seed_comes_or_its_size_changes_and_has_t
     ]
 
 
+def test_seeds_of_one_proposer_for_one_system_are_searched_by_one_load():
+    searched = {"systems": ["base", "attention-grouped-seed-1"], "proposers": ["edits"], "seeds": [1, 2, 3]}
+    plan = plan_of(**experiments(main={"seeds": [1]}), prompt_search=searched, resources={"adapters_per_job": 2})
+    assert [(job.first, str(job.system), job.proposer, job.seeds) for job in plan.searched_together] == [
+        ("base_edits_seed_1", "base", "edits", [1, 2]),
+        ("base_edits_seed_3", "base", "edits", [3]),
+        ("base_paraphrases_seed_1", "base", "paraphrases", [1, 2]),
+        ("base_paraphrases_seed_3", "base", "paraphrases", [3]),
+        ("attention_grouped_seed_1_edits_seed_1", "attention-grouped-seed-1", "edits", [1, 2]),
+        ("attention_grouped_seed_1_edits_seed_3", "attention-grouped-seed-1", "edits", [3]),
+        ("attention_grouped_seed_1_paraphrases_seed_1", "attention-grouped-seed-1", "paraphrases", [1, 2]),
+        ("attention_grouped_seed_1_paraphrases_seed_3", "attention-grouped-seed-1", "paraphrases", [3]),
+    ]
+
+
 def test_a_later_seed_and_a_later_experiment_leave_full_jobs_as_they_are():
     sizes = {"adapters_per_job": 2}
     before = together(plan_of(**experiments(main={"seeds": [1, 2]}), resources=sizes).asked_together)

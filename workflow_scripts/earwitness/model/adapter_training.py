@@ -1,15 +1,12 @@
 """Adapters from files to files: trained, resumed after an interruption, and written with their base, history and costs."""
 
-import json
-import shutil
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from earwitness.audio.window import Level
-from earwitness.core.files import atomic_folder, sha256_of, write_json
+from earwitness.core.files import sha256_of, write_json
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.feature_files import verify_features
@@ -17,14 +14,12 @@ from earwitness.model.finetuning import TrainingSet, train_adapter, training_set
 from earwitness.model.identity import BASE_OF_ADAPTER
 from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles, available_devices
 from earwitness.runtime.costs import Meter
+from earwitness.runtime.made_folders import make_folders
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
 from earwitness.tables.files import read_table
 from earwitness.tables.splits import SPLIT
 
 FILES = ("adapter_config.json", "adapter_model.safetensors", BASE_OF_ADAPTER, "history.csv", "costs.json")
-
-FINGERPRINT = "fingerprint.json"
-"""Name of the file in an adapter's folder that holds everything that it depends on."""
 
 
 @dataclass(frozen=True)
@@ -69,40 +64,26 @@ class AdapterJob:
 
 
 def make_adapters(jobs: Mapping[Path, AdapterJob], base: Mapping[str, Any]) -> None:
-    """Train adapters of one base and recipe by one load, and write their folders, which appear whole when all are trained:
-    adapter_config.json and adapter_model.safetensors (peft's layout), base.json, fingerprint.json, history.csv (step, loss, learning_rate,
-    accuracy) and costs.json.
+    """Train adapters of one base and recipe by one load, and write their folders as `make_folders` does: adapter_config.json and
+    adapter_model.safetensors (peft's layout), base.json, fingerprint.json, history.csv (step, loss, learning_rate, accuracy) and costs.json.
 
     jobs: by the adapter's folder. base: the base's identity (earwitness.model.identity.IDENTITY).
-    A folder of the same fingerprint stays as it is; what an interrupted call has finished waits beside its folder, and is not trained again.
     Raises InputError as `training_set` and `train_adapter` do.
     """
-    fingerprints = {folder: job.fingerprint() for folder, job in jobs.items()}
     loaded: LoadedModel | None = None
     sets: dict[Path, TrainingSet] = {}
-    for folder, job in jobs.items():
-        fingerprint, finished = fingerprints[folder], _beside(folder, "finished")
-        if _is_made_of(folder, fingerprint) or _is_made_of(finished, fingerprint):
-            print(f"{folder}: trained before from the same data, settings, base and code; delete it to train it again", file=sys.stderr)
-            continue
-        loading = Meter()
+
+    def make(temporary: Path, folder: Path, resume: SavedState) -> None:
+        nonlocal loaded
+        job, loading = jobs[folder], Meter()
         if loaded is None:
             loaded = job.model.load(available_devices()[0])
         if job.split not in sets:
             sets[job.split] = training_set(loaded, job.stimuli.source(loaded), read_table(job.split, SPLIT), job.recipe["scope"])
-        load_s = loading.wall_s()
-        resume = SavedState(_beside(folder, "in-progress"), fingerprint)
-        with atomic_folder(finished) as temporary:
-            _train(loaded, sets[job.split], job, resume, temporary, load_s)
-            write_json(temporary / BASE_OF_ADAPTER, base)
-            write_json(temporary / FINGERPRINT, fingerprint)
-        resume.remove()
-    for folder, fingerprint in fingerprints.items():
-        finished = _beside(folder, "finished")
-        if _is_made_of(finished, fingerprint):
-            shutil.rmtree(folder, ignore_errors=True)
-            finished.rename(folder)
-        shutil.rmtree(finished, ignore_errors=True)
+        _train(loaded, sets[job.split], job, resume, temporary, loading.wall_s())
+        write_json(temporary / BASE_OF_ADAPTER, base)
+
+    make_folders({folder: job.fingerprint() for folder, job in jobs.items()}, FILES, make)
 
 
 def _train(loaded: LoadedModel, data: TrainingSet, job: AdapterJob, resume: SavedState, folder: Path, load_s: float) -> None:
@@ -116,17 +97,3 @@ def _train(loaded: LoadedModel, data: TrainingSet, job: AdapterJob, resume: Save
     costs = training.costs(model, samples, folder / "adapter_model.safetensors")
     write_json(folder / "costs.json", {"load_s": load_s, **costs})
     model.unload()
-
-
-def _beside(folder: Path, what: str) -> Path:
-    return folder.with_name(f".{folder.name}-{what}")
-
-
-def _is_made_of(folder: Path, fingerprint: Mapping[str, Any]) -> bool:
-    """Whether a folder holds a whole adapter of a fingerprint."""
-    if not all((folder / name).is_file() for name in (*FILES, FINGERPRINT)):
-        return False
-    try:
-        return bool(json.loads((folder / FINGERPRINT).read_text(encoding="utf-8")) == json.loads(json.dumps(fingerprint)))
-    except ValueError:
-        return False

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
 from earwitness.plan import paths
 from earwitness.plan.figure_names import figures_of
-from earwitness.plan.values import AdapterGroup, Experiment, Search
+from earwitness.plan.values import AdapterGroup, Experiment, Search, SearchGroup
 from earwitness.systems import (
     ACOUSTICS_PROBE,
     BY_ROW,
@@ -27,6 +27,8 @@ from earwitness.systems import (
     is_fold,
     leaks,
 )
+
+Done = TypeVar("Done")
 
 STIMULUS_SETS = {"factorial": "stimuli", "baseline": "baseline"}
 """Set of stimuli -> its section of the configuration."""
@@ -159,7 +161,7 @@ class Plan:
         A job trains at most resources.adapters_per_job adapters, all of one recipe and with one question. Every experiment needs either all of
         them or none, so no adapter is trained only because another one is. Later seeds, experiments and models add jobs behind these.
         """
-        return self._jobs([("factorial", group) for model in self.models for group in self._needed_together(model)])
+        return self._adapter_jobs([("factorial", group) for model in self.models for group in self._needed_together(model)])
 
     @cached_property
     def asked_together(self) -> list[AdapterGroup]:
@@ -174,7 +176,7 @@ class Plan:
                     by_recipe[adapter.name].append(adapter)
             jobs += [("baseline", group) for group in by_recipe.values()]
             jobs += [("factorial", group) for group in self._needed_together(model)]
-        return self._jobs(jobs)
+        return self._adapter_jobs(jobs)
 
     def _main(self, model: str) -> Experiment:
         return next(experiment for experiment in self.experiments.values() if (experiment.model, experiment.name) == (model, "main"))
@@ -193,10 +195,13 @@ class Plan:
                     groups[name, adapter.name, adapter.is_fold, alike].append(adapter)
         return list(groups.values())
 
-    def _jobs(self, groups: Sequence[tuple[str, list[System]]]) -> list[AdapterGroup]:
+    def _adapter_jobs(self, groups: Sequence[tuple[str, list[System]]]) -> list[AdapterGroup]:
+        return [AdapterGroup(stimulus_set, part) for stimulus_set, group in groups for part in self._parts(group)]
+
+    def _parts(self, group: Sequence[Done]) -> list[tuple[Done, ...]]:
+        """What is done by one load, cut into jobs."""
         most = self.config["resources"]["adapters_per_job"]
-        jobs = [(stimulus_set, tuple(group[start : start + most])) for stimulus_set, group in groups for start in range(0, len(group), most)]
-        return [AdapterGroup(*job) for job in jobs]
+        return [tuple(group[start : start + most]) for start in range(0, len(group), most)]
 
     @property
     def ensembles(self) -> list[System]:
@@ -282,6 +287,14 @@ class Plan:
         proposers = settings["proposers"] + ["paraphrases"] * bool(settings["proposers"])
         systems = [replace(System.parse(system), model=model) for model in self.models for system in settings["systems"]]
         return [Search(system, proposer, seed) for system in systems for proposer in proposers for seed in settings["seeds"]]
+
+    @cached_property
+    def searched_together(self) -> list[SearchGroup]:
+        """The jobs that search for questions: the seeds of one proposer for one system, at most resources.adapters_per_job of them at a time."""
+        groups: dict[tuple[System, str], list[Search]] = defaultdict(list)
+        for search in self.searches:
+            groups[search.system, search.proposer].append(search)
+        return [SearchGroup(part) for group in groups.values() for part in self._parts(group)]
 
     def searches_of(self, system: System) -> list[Search]:
         """The searches for a system."""

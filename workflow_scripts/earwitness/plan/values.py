@@ -31,6 +31,33 @@ class Search:
 
 
 @dataclass(frozen=True)
+class SearchGroup:
+    """Searches of one proposer for one system that one job does, by one load of each model."""
+
+    searches: tuple[Search, ...]
+
+    @property
+    def first(self) -> str:
+        """The first search as part of a rule's name, which tells the job from others that do the same: base_edits_seed_1."""
+        return _in_a_rule_name(self.searches[0])
+
+    @property
+    def system(self) -> System:
+        """The system of all of them."""
+        return self.searches[0].system
+
+    @property
+    def proposer(self) -> str:
+        """The proposer of all of them."""
+        return self.searches[0].proposer
+
+    @property
+    def seeds(self) -> list[int]:
+        """Their seeds."""
+        return [search.seed for search in self.searches]
+
+
+@dataclass(frozen=True)
 class Experiment:
     """Adapters of one model that are compared with each other; what several experiments share is trained once."""
 
@@ -75,7 +102,7 @@ class AdapterGroup:
     def first(self) -> str:
         """The first adapter as part of a rule's name, which tells the job from others that do the same: attention_grouped_seed_42, or
         voxtral__attention_grouped_seed_42. One more seed or experiment leaves the names of jobs as they are."""
-        return str(self.adapters[0]).replace("-", "_").replace(".", "__")
+        return _in_a_rule_name(self.adapters[0])
 
     @property
     def model(self) -> str:
@@ -96,3 +123,7 @@ class AdapterGroup:
     def asked_splits(self) -> list[str]:
         """The splits whose development and test parts some of them are asked about, sorted."""
         return sorted({split for adapter in self.adapters for split in asked_splits(adapter.split)})
+
+
+def _in_a_rule_name(named: System | Search) -> str:
+    return str(named).replace("-", "_").replace(".", "__")

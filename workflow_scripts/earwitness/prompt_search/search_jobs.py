@@ -1,4 +1,4 @@
-"""One prompt search from files to files: what it asks, whom, and what it writes."""
+"""Prompt searches from files to files: what they ask, whom, and what they write."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from earwitness.core.files import atomic, sha256_of, write_json
+from earwitness.core.files import sha256_of, write_json
 from earwitness.core.prompt_text import answers_to_name
 from earwitness.core.randomness import stream
 from earwitness.leakage.tuning_records import tuning_record
@@ -25,6 +25,7 @@ from earwitness.prompt_search.proposers import Proposer
 from earwitness.prompt_search.question_scorer import QuestionScorer
 from earwitness.prompt_search.search import QuestionLimits, SearchResult, SearchSettings, SearchTask, score_table, search
 from earwitness.prompt_search.stimulus_sampling import StimulusSample, sample_stimuli, split_for_adapter
+from earwitness.runtime.made_folders import make_folders
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
 from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
@@ -33,6 +34,9 @@ from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
 STREAM = "search_prompts"
+
+SCORES, ARCHIVE, BEST, TUNING = FILES = ("prompts.csv", "archive.jsonl", "best_prompt.txt", "prompts.tuning.json")
+"""What a search leaves in its folder."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class SearchJob:
     index: the index of all stimuli (earwitness.tables.stimuli.STIMULI); split: a split by source (earwitness.tables.splits.SPLIT), whose
     train part is searched on and whose dev part chooses; an adapter has trained on the former, and takes the halves of the latter.
     sizes: config prompt_search. search_seed: of this search; seed: of the study. batch_size: None finds one.
+    code: the meaning of the code that searches, as Snakemake follows it; None takes that of the modules loaded now.
     """
 
     system: System
@@ -65,6 +70,7 @@ class SearchJob:
     search_seed: int
     seed: int
     batch_size: int | None
+    code: str | None = None
 
     @property
     def name(self) -> str:
@@ -102,29 +108,29 @@ class SearchJob:
             "adapter": [sha256_of(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")] if adapter else [],
             "level": self.stimuli.level and asdict(self.stimuli.level),
             "data": [self.stimuli.content(), *(sha256_of(path) for path in (self.index, self.split))],
-            "code": loaded_code_identity(),
+            "code": self.code or loaded_code_identity(),
         }
 
 
-@dataclass(frozen=True)
-class SearchFiles:
-    """Where a search writes: every question with its scores (CSV), every proposal and request (JSON lines), the chosen question
-    (text), and what was chosen on what (JSON)."""
+def run_searches(jobs: Mapping[Path, SearchJob], device: torch.device) -> None:
+    """Do the searches of one proposer over one system by one load of each model, and write their folders as `make_folders` does: prompts.csv
+    (every question with its scores), archive.jsonl (every proposal and request), best_prompt.txt (the chosen question),
+    prompts.tuning.json (what was chosen, and on what) and fingerprint.json.
 
-    scores: Path
-    archive: Path
-    best: Path
-    tuning: Path
-
-
-def run_search(job: SearchJob, files: SearchFiles, device: torch.device) -> None:
-    """Search, and write what was found.
-
-    An interrupted search goes on from its state beside the scores, to the same result.
+    jobs: by the search's folder. An interrupted search goes on from its state, to the same result.
     Raises InputError as `sample_stimuli`, `QuestionScorer` and the loading of the models do.
     """
+    switch = ModelSwitch(one_at_a_time=any(job.asked.memory == "compact" for job in jobs.values()))
+
+    def make(temporary: Path, folder: Path, resume: SavedState) -> None:
+        _search(jobs[folder], temporary, resume, switch, device)
+
+    make_folders({folder: job.fingerprint() for folder, job in jobs.items()}, FILES, make)
+
+
+def _search(job: SearchJob, folder: Path, resume: SavedState, switch: ModelSwitch, device: torch.device) -> None:
+    """One search, written into a folder."""
     searched, development = job.samples()
-    switch = ModelSwitch(one_at_a_time=job.asked.memory == "compact")
     scorer = QuestionScorer(
         lambda: switch.get("asked", lambda: job.asked.load(device)),
         job.stimuli.source,
@@ -135,11 +141,8 @@ def run_search(job: SearchJob, files: SearchFiles, device: torch.device) -> None
     limits = QuestionLimits(job.sizes["most_characters"], scorer.special_tokens, job.answers)
     task = SearchTask(job.prompt.question, direct_questions(job.answers), searched, development, limits)
     settings = SearchSettings(**{name: job.sizes[name] for name in ("iterations", "candidates", "finalists")})
-    resume = SavedState(files.scores.with_name(".in-progress"), job.fingerprint())
-    proposer = _proposer(job, switch, device)
-    found = search(task, proposer, scorer, settings, job.random_stream, resume)
-    _write(job, files, found, score_table(found, task, scorer.prompt_id, scorer.n_tokens), [*searched.ids, *development.ids])
-    resume.remove()
+    found = search(task, _proposer(job, switch, device), scorer, settings, job.random_stream, resume)
+    _write(job, folder, found, score_table(found, task, scorer.prompt_id, scorer.n_tokens), [*searched.ids, *development.ids])
 
 
 def _proposer(job: SearchJob, switch: ModelSwitch, device: torch.device) -> Proposer:
@@ -154,7 +157,7 @@ def _proposer(job: SearchJob, switch: ModelSwitch, device: torch.device) -> Prop
     return Opro(write, job.sizes["most_characters"], job.answers)
 
 
-def _write(job: SearchJob, files: SearchFiles, found: SearchResult, scores: pd.DataFrame, used: Sequence[str]) -> None:
+def _write(job: SearchJob, folder: Path, found: SearchResult, scores: pd.DataFrame, used: Sequence[str]) -> None:
     split = read_table(job.split, SPLIT)
     question = found.chosen.question
     value = {
@@ -163,9 +166,7 @@ def _write(job: SearchJob, files: SearchFiles, found: SearchResult, scores: pd.D
         "search_optimism": found.optimism,
         "development_optimism": found.development_optimism,
     }
-    write_table(files.scores, scores, PROMPT_SCORES)
-    archive = "".join(json.dumps(record) + "\n" for record in found.archive)
-    for path, text in ((files.archive, archive), (files.best, question + "\n")):
-        with atomic(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    write_json(files.tuning, tuning_record(job.name, ["prompt"], value, job.split, split[split.stimulus_id.isin(used)], drawn=True))
+    write_table(folder / SCORES, scores, PROMPT_SCORES)
+    (folder / ARCHIVE).write_text("".join(json.dumps(record) + "\n" for record in found.archive), encoding="utf-8")
+    (folder / BEST).write_text(question + "\n", encoding="utf-8")
+    write_json(folder / TUNING, tuning_record(job.name, ["prompt"], value, job.split, split[split.stimulus_id.isin(used)], drawn=True))
