@@ -30,7 +30,6 @@ ANALYSIS = [
     "pyarrow",
     "pandera",
     "scikit-learn",
-    "statsmodels",
     "gpboost",
     "matplotlib",
     "jinja2",

@@ -50,22 +50,6 @@ def audit_of(checkout):
     return read_table(checkout.folder / "results/splits/grouped.csv", SPLIT), {check["id"]: check["status"] for check in certificate["checks"]}
 
 
-def test_a_folder_and_a_table_become_a_grouped_split_with_its_audit(checkout):
-    write_recordings(checkout.folder / "my recordings")
-    own = {"origin": "manifest", "path": "my recordings/mine.csv", "labels": LABELS}
-    settings = {"sources": {"mine": own}, "stimuli": {"durations_ms": [200], "snrs_db": [10]}, "resources": {"stimulus_shards": 1}}
-    done = checkout.study(checkout.overlay(settings), "results/audit/grouped/report.md")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Look at the audits: results/audit/grouped/report.html" in done.stderr and "of processor time in" in done.stderr
-    recordings = read_table(checkout.folder / "results/recordings/mine.parquet", RECORDINGS)
-    assert recordings.groupby("source_id").size().to_dict() == {f"mine:{number}": 2 for number in [*range(100, 111), *range(200, 211)]}
-    split, verdicts = audit_of(checkout)
-    assert set(split.source_id) == set(recordings.source_id), "nothing synthesised is mixed in"
-    assert split.groupby("source_id").part.nunique().max() == 1
-    assert set(split.part) == {"train", "dev", "test"}
-    assert verdicts["L01"] == verdicts["L18"] == verdicts["L13"] == "pass"
-
-
 def test_one_table_of_both_classes_is_a_whole_study(checkout):
     """Given both roles, it is all that is heard but for what the tiny base learns from."""
     write_recordings(checkout.folder / "mine")
@@ -87,8 +71,9 @@ def test_from_a_folder_and_a_table_to_the_report_in_one_command(checkout):
     assert not re.search("voxconverse|esc-?50|fsd50k", re.sub("<(script|style|pre).*?</\\1>", "", page, flags=re.S), re.IGNORECASE)
 
 
-def test_folders_an_audio_folder_and_a_table_with_audio_are_one_study(checkout):
-    """Seven sources of each class in each, two files of every source; a tape and a session join sources, and so do ties."""
+def test_folders_an_audio_folder_a_table_with_audio_and_one_of_paths_are_one_study(checkout):
+    """Seven sources of each class in each of three, two files of every source; a tape and a session join sources, and so do ties."""
+    write_recordings(checkout.folder / "my recordings")
     folders, hub, packed = (checkout.folder / name for name in ("folders", "hub", "packed"))
     rows: dict[str, list[dict[str, object]]] = {"hub": [], "packed": []}
     for k, (label, number) in enumerate((label, number) for label in LABELS for number in range(21)):
@@ -121,6 +106,7 @@ def test_folders_an_audio_folder_and_a_table_with_audio_are_one_study(checkout):
         "folders": {"origin": "folder", "path": "folders", "pattern": "{label}/{source}/*.wav", "labels": LABELS},
         "hub": {"origin": "manifest", "path": "hub", "labels": LABELS},
         "packed": {"origin": "manifest", "path": "packed", "labels": LABELS, "columns": {"source": "speaker"}},
+        "mine": {"origin": "manifest", "path": "my recordings/mine.csv", "labels": LABELS},
     }
     tied = [f"folders:talk {number}" for number in range(0, 15, 3)]
     pairs = [f"{first},{second},one family" for first, second in itertools.pairwise(tied)]
@@ -129,10 +115,16 @@ def test_folders_an_audio_folder_and_a_table_with_audio_are_one_study(checkout):
     settings |= {"sources": sources, "splits": {"ties": ["ties.csv"]}}
     done = checkout.study(checkout.overlay(settings), "results/audit/grouped/report.md")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Look at the audits: results/audit/grouped/report.html" in done.stderr and "of processor time in" in done.stderr
+    recordings = read_table(checkout.folder / "results/recordings/mine.parquet", RECORDINGS)
+    assert recordings.groupby("source_id").size().to_dict() == {f"mine:{number}": 2 for number in [*range(100, 111), *range(200, 211)]}
     split, verdicts = audit_of(checkout)
+    assert set(split.part) == {"train", "dev", "test"} and split.groupby("source_id").part.nunique().max() == 1
     assert len(set(split.part[split.source_id.isin(tied)])) == 1
-    assert split.groupby("source_id").label.first().groupby(lambda source: source.split(":")[0]).size().to_dict() == dict.fromkeys(sources, 14)
-    assert verdicts["L01"] == verdicts["L02"] == verdicts["L03"] == verdicts["L04"] == verdicts["L13"] == "pass"
+    assert split.groupby("source_id").label.first().groupby(lambda source: source.split(":")[0]).size().to_dict() == dict.fromkeys(sources, 14) | {
+        "mine": 22
+    }
+    assert verdicts["L01"] == verdicts["L02"] == verdicts["L03"] == verdicts["L04"] == verdicts["L13"] == verdicts["L18"] == "pass"
     of_that_day = split[split.source_id.str.match(r"packed:(talk|hum) [0-5]$")]
     assert len(set(of_that_day.source_id)) == 4 and len(set(of_that_day.part)) == 1
     of_tape = split[split.source_id.str.startswith("packed:")]

@@ -2,8 +2,6 @@
 
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import yaml
 from draws_by_hand import drawn_by_hand
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import call_program
 
 from document_claims import pages
 from earwitness.core.errors import InputError
@@ -263,22 +262,13 @@ def test_the_pages_of_the_claims_are_current():
 
 def test_the_program_reads_tables_by_name_and_writes_one_row_per_claim(tmp_path):
     write_table(tmp_path / "leakage.csv", examples.leakage(), LEAKAGE)
-    command = [
-        sys.executable,
-        ROOT / "workflow_scripts" / "judge_claims.py",
-        PATH,
-        tmp_path / "claims.csv",
-        "--model",
-        "base",
-        "--repository",
-        "data/models/tiny/base",
-    ]
-    command += ["--confidence", "0.95", "--tables", tmp_path / "leakage.csv", "--names"]
-    done = subprocess.run([*command, "leakage"], capture_output=True, text=True)
+    options = ["--model", "base", "--repository", "data/models/tiny/base", "--confidence", 0.95, "--tables", "leakage.csv", "--names"]
+    command = ["judge_claims", PATH, "claims.csv", *options]
+    done = call_program(*command, "leakage", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     table = read_table(tmp_path / "claims.csv", CLAIMS).set_index("claim")
     assert len(table) == 49 and table.verdict["leakage_buys"] == HOLDS and table.verdict["dt75"] == NOT_MEASURABLE
-    refused = subprocess.run([*command, "leekage"], capture_output=True, text=True)
+    refused = call_program(*command, "leekage", folder=tmp_path)
     assert refused.returncode != 0 and "no claim is read from a table leekage" in refused.stderr
 
 

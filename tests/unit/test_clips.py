@@ -1,7 +1,4 @@
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +6,7 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import call_program
 
 from earwitness.audio.io import read_mono
 from earwitness.core.errors import InputError
@@ -27,7 +25,6 @@ DEFAULTS = {
     "min_active_fraction_speech": 0.6,
     "min_active_fraction_sound": 0.1,
 }
-SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "select_clips.py"
 
 
 def settings(**changes):
@@ -233,8 +230,7 @@ def test_a_source_gives_at_most_per_source_clips_from_as_many_recordings_as_it_c
 def run(folder, tables):
     write_table(folder / "r.parquet", tables[0], RECORDINGS)
     write_table(folder / "s.parquet", tables[1], SEGMENTS)
-    command = [sys.executable, str(SCRIPT), "r.parquet", "s.parquet", "out/c.parquet", "--settings", json.dumps(DEFAULTS), "--seed", "1"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return call_program("select_clips", "r.parquet", "s.parquet", "out/c.parquet", "--settings", json.dumps(DEFAULTS), "--seed", 1, folder=folder)
 
 
 def test_the_program_writes_the_clips_with_their_audio_and_the_same_bytes_again(tmp_path):

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 from scipy import optimize, stats
 
-from earwitness.psychometrics.counts import holm
 from earwitness.psychometrics.fitting import RangePrior, fit_curves, fit_curves_sharing_lapse
 from earwitness.psychometrics.functions import Curves, Family
 from fit_counts import main
@@ -384,11 +383,6 @@ def test_few_subjects_have_no_p_and_one_subject_has_his_own_interval(fitted):
     nameless = fitted(one.drop(columns="source"), *YES_NO)
     assert alone["curves"]["noise"]["threshold"] == nameless["curves"]["noise"]["threshold"]
     assert alone["curves"]["noise"]["n_sources"] == 1
-
-
-def test_holms_correction_by_hand():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([]) == []
 
 
 def test_a_mixed_model_of_subjects_finds_midpoint_and_just_noticeable_difference(fitted):

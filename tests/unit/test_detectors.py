@@ -1,10 +1,7 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from programs import call_program
 
 from earwitness.audio.io import SAMPLE_RATE, encode_flac, read_mono
 from earwitness.core.errors import InputError
@@ -17,8 +14,6 @@ from earwitness.tables.files import read_table, validate, write_table
 from earwitness.tables.predictions import PREDICTIONS, by_system
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
-
-SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "detect_reference.py"
 
 
 def in_window(segment):
@@ -164,14 +159,14 @@ def test_silero_hears_a_stimulus_alone_as_it_does_in_a_batch():
 def test_the_program_writes_the_table_or_one_line(tmp_path):
     shards, split = make_shards(tmp_path)
     write_table(tmp_path / "grouped.csv", split, SPLIT)
-    command = [sys.executable, SCRIPT, *shards, "--study", *shards, "--split", tmp_path / "grouped.csv"]
+    command = [*shards, "--study", *shards, "--split", tmp_path / "grouped.csv"]
     command += ["--detector", "energy", "--output", tmp_path / "out.parquet", "--tuning", tmp_path / "out.tuning.json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = call_program("detect_reference", *command, folder=tmp_path)
     assert len(read_table(tmp_path / "out.parquet", PREDICTIONS)) == len(split)
     assert "ms each" in done.stderr
     (tmp_path / "out.parquet").unlink()
     write_table(tmp_path / "grouped.csv", split.assign(part="train"), SPLIT)
-    failed = subprocess.run(command, capture_output=True, text=True)
+    failed = call_program("detect_reference", *command, folder=tmp_path)
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("error: the development part")
     assert not (tmp_path / "out.parquet").exists()

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from documented_commands import COMMANDS, PAGES, ROOT, Command
 from documented_commands import blocks as code_blocks
+from programs import call_program
 
 from document_run import NUMBERS, README, blocks, documented
 from earwitness.audio.io import encode_flac
@@ -44,9 +45,9 @@ NOT_TRIED = {
 
 @cache
 def help_of(program: str) -> str:
-    result = subprocess.run([sys.executable, program, "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    done = call_program(Path(program).stem, "--help", folder=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def has_options(program: str, words: tuple[str, ...]) -> None:

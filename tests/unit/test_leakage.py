@@ -1,6 +1,5 @@
 import html
 import json
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from programs import call_program
 
 import audit_leakage
 import gate_leakage
@@ -716,8 +716,7 @@ def test_a_waiver_without_a_reason_or_given_twice_is_refused():
 def test_the_gate_of_a_leaky_split_stays_shut_with_one_line_that_says_why(leaky):
     paths, folder = leaky
     (folder / "gate.json").write_text("opened by an earlier audit")
-    command = [sys.executable, gate_leakage.__file__, *map(str, gate_arguments(paths, folder, "pass"))]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = call_program("gate_leakage", *gate_arguments(paths, folder, "pass"), folder=folder)
     assert result.returncode == 1 and not (folder / "gate.json").exists()
     assert len(result.stderr.splitlines()) == 1 and "\x1b" not in result.stderr
     assert "the grouped split fails its leakage audit (L01 source_overlap: 7 sources are in more than one part; L02" in result.stderr

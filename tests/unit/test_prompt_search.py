@@ -399,17 +399,17 @@ def test_searches_over_another_model_leave_what_is_said_of_one_as_it_is():
 
 
 def test_a_null_search_reports_a_gain_whose_interval_covers_zero():
-    """Scores that do not depend on the prompt: 200 searches, of which a 95 % interval may miss zero about 10 times."""
+    """Scores that do not depend on the prompt: 60 searches, of which a 95 % interval may miss zero about 3 times."""
     covered, searched, tested, optimism = [], [], [], []
-    for seed in range(200):
+    for seed in range(60):
         ask = answers(seed)
         [row] = gains(ask, [finished(ask, seed % 10)]).itertuples()
         covered.append(row.low <= 0 <= row.high)
         searched.append(row.search_gain)
         tested.append(row.difference)
         optimism.append(row.search_optimism)
-    assert np.mean(covered) >= 0.92
-    assert abs(np.mean(tested)) < 3 * np.std(tested) / np.sqrt(200)
+    assert np.mean(covered) >= 0.9
+    assert abs(np.mean(tested)) < 3 * np.std(tested) / np.sqrt(60)
     assert np.mean(searched) > 0.02, "the search's own stimuli flatter the chosen question"
     assert np.mean(optimism) > np.mean(searched)
 

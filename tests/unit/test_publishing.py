@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import urllib.parse
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from programs import call_program
 
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
@@ -22,13 +22,8 @@ from earwitness.provenance.run_log import errors_since, record_run
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.training import COSTS
 
-SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
 AUTHORS = [{"name": "Ada <b>Ear</b>", "orcid": "https://orcid.org/0000-0002-1825-0097"}, {"name": "Bo", "affiliation": "Here"}]
 CONTENT = {"tables/accuracy.csv": "a\n1\n", "tables/odd name é#.csv": "b\n", "predictions/p.parquet": "p", "report.html": "<p>today</p>"}
-
-
-def program(name: str, *arguments, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, SCRIPTS / f"{name}.py", *map(str, arguments)], cwd=folder, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -54,10 +49,10 @@ UNCOVERED = ["not covered: provenance/config.yaml", "not covered: report.html (1
 
 
 def test_untouched_results_verify_even_where_the_lock_was_not_published(study):
-    said = program("verify_results", "results", folder=study).stdout.splitlines()
+    said = call_program("verify_results", "results", folder=study).stdout.splitlines()
     assert said == ["results: 0 differences from its own digests, 4 files compared", *UNCOVERED]
     shutil.rmtree(study / "envs")
-    done = program("verify_results", "results", folder=study)
+    done = call_program("verify_results", "results", folder=study)
     assert done.returncode == 0
     assert done.stdout.splitlines() == ["results: 0 differences from its own digests, 3 files compared", *UNCOVERED]
 
@@ -67,7 +62,7 @@ def test_every_file_that_no_digest_covers_is_named(study):
     (study / "results/logs").mkdir()
     for name in ("a", "b"):
         (study / f"results/logs/{name}.log").write_text("x")
-    said = program("verify_results", "results", folder=study).stdout.splitlines()[1:]
+    said = call_program("verify_results", "results", folder=study).stdout.splitlines()[1:]
     assert said == [
         UNCOVERED[0],
         "not covered: tables/planted.csv",
@@ -80,7 +75,7 @@ def test_every_file_that_no_digest_covers_is_named(study):
 def test_a_list_of_digests_that_was_cut_verifies_nothing(study, kept):
     record = study / "results/provenance/digests.csv"
     record.write_text("".join(record.read_text().splitlines(keepends=True)[:kept]))
-    done = program("verify_results", "results", folder=study)
+    done = call_program("verify_results", "results", folder=study)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert "is not the list of 4 digests that the run wrote, so nothing can be verified" in done.stderr
 
@@ -99,13 +94,13 @@ def test_a_list_that_its_run_vouches_for_is_of_these_results_and_whole(study, pl
     rows = pd.read_csv(record)
     rows[rows.path == "results/tables/accuracy.csv"].replace({"path": "^results/"}, {"path": place}, regex=True).to_csv(record, index=False)
     run.write_text(json.dumps({"digests": {"files": files, "sha256": sha256_of(record)}}))
-    done = program("verify_results", "results", folder=study)
+    done = call_program("verify_results", "results", folder=study)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1) and message in done.stderr
 
 
 def test_digests_without_the_record_of_their_run_verify_nothing(study):
     (study / "results/provenance/run.json").unlink()
-    done = program("verify_results", "results", folder=study)
+    done = call_program("verify_results", "results", folder=study)
     assert done.returncode == 1 and "run.json: no such file; finish the run" in done.stderr
 
 
@@ -113,7 +108,7 @@ def test_every_difference_is_one_line(study):
     (study / "results/tables/accuracy.csv").write_text("a\n2\n")
     (study / "results/predictions/p.parquet").unlink()
     (study / "results/tables/odd name é#.csv").write_text("b\nmore\n")
-    done = program("verify_results", "results", folder=study)
+    done = call_program("verify_results", "results", folder=study)
     assert done.returncode == 2
     assert [line for line in done.stdout.splitlines()[1:] if line not in UNCOVERED] == [
         "differs: results/tables/accuracy.csv (as long, other content)",
@@ -129,16 +124,16 @@ def test_two_folders_are_compared_but_for_what_varies(study, tmp_path):
     (other / "provenance/run.json").write_text("{}")
     (other / "logs").mkdir()
     (other / "logs/a.log").write_text("x")
-    assert program("verify_results", "results", "--against", other, folder=study).returncode == 0
+    assert call_program("verify_results", "results", "--against", other, folder=study).returncode == 0
     (other / "tables/new.csv").write_text("x")
     (other / "predictions/p.parquet").write_text("q")
-    done = program("verify_results", "results", "--against", other, folder=study)
+    done = call_program("verify_results", "results", "--against", other, folder=study)
     assert done.returncode == 2
     assert done.stdout.splitlines()[2:4] == [f"only in {other}: tables/new.csv", "differs: predictions/p.parquet"]
 
 
 def test_a_folder_without_digests_is_bad_input_in_one_line(tmp_path):
-    done = program("verify_results", tmp_path, folder=tmp_path)
+    done = call_program("verify_results", tmp_path, folder=tmp_path)
     assert (done.returncode, done.stderr) == (1, f"error: {tmp_path}: no provenance/digests.csv; name the results folder of a finished run\n")
 
 
@@ -146,7 +141,7 @@ def pack(study: Path, crate: str = "crate.zip", authors=AUTHORS) -> subprocess.C
     settings = complete_config({"archive": {"authors": authors}})["archive"]
     provenance = "results/provenance"
     options = ["--digests", f"{provenance}/digests.csv", "--run", f"{provenance}/run.json", "--config", f"{provenance}/config.yaml"]
-    return program("archive", crate, "results/report.html", *options, "--settings", json.dumps(settings), folder=study)
+    return call_program("archive", crate, "results/report.html", *options, "--settings", json.dumps(settings), folder=study)
 
 
 def must_haves(crate: zipfile.ZipFile) -> None:
@@ -175,7 +170,7 @@ def test_the_archive_has_what_an_ro_crate_must_have_and_verifies_where_it_is_unp
     with zipfile.ZipFile(study / "crate.zip") as crate:
         must_haves(crate)
         crate.extractall(tmp_path / "unpacked")
-    assert program("verify_results", "results", folder=tmp_path / "unpacked").returncode == 0
+    assert call_program("verify_results", "results", folder=tmp_path / "unpacked").returncode == 0
     metadata = json.loads((tmp_path / "unpacked" / METADATA).read_text())
     assert [entity["name"] for entity in metadata["@graph"] if entity["@type"] == "Person"] == ["Ada <b>Ear</b>", "Bo"]
     esc50 = next(entity for entity in metadata["@graph"] if entity["@id"] == "#esc50")

@@ -1,7 +1,5 @@
 import json
 import os
-import subprocess
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from programs import call_program
 
 from earwitness.core.errors import InputError
 from earwitness.corpora.catalogue import catalogue, read_uploaders
@@ -23,7 +22,6 @@ from earwitness.tables.recordings import AUDIO_CHECK, RECORDINGS, SEGMENTS
 SETTINGS = {"strict": False, "min_duration_s": 0.3, "max_clipped_fraction": 0.01, "max_dc_offset": 0.05, "silence_dbfs": -60.0}
 LIMITS = Limits(**{name: value for name, value in SETTINGS.items() if name != "strict"})
 SOURCE = json.dumps({key: DataSet("", Path(), layout="voxconverse").__dict__[key] for key in DESCRIPTION})
-SCRIPT = Path(__file__).resolve().parents[2] / "workflow_scripts" / "catalogue_recordings.py"
 
 
 def write_wav(path, seconds=2.0, rate=16_000):
@@ -487,8 +485,8 @@ def test_nothing_usable_or_nothing_there_is_an_error(tmp_path):
 def test_any_file_name_goes_through_the_program_and_paths_stay_relative(tmp_path):
     names = sorted(["two words", 'it\'s "quoted"', "über-日本", "a,b;c", "-dash", "50%", "1.5"])
     speech_folder(tmp_path / "in put", names)
-    command = [sys.executable, str(SCRIPT), "in put", "r.parquet", "s.parquet", "c.csv", "--dataset", "voxconverse", "--source", SOURCE]
-    done = subprocess.run([*command, "--check", json.dumps(SETTINGS)], cwd=tmp_path, capture_output=True, text=True)
+    command = ["in put", "r.parquet", "s.parquet", "c.csv", "--dataset", "voxconverse", "--source", SOURCE, "--check", json.dumps(SETTINGS)]
+    done = call_program("catalogue_recordings", *command, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     recordings = read_table(tmp_path / "r.parquet", RECORDINGS)
     assert sorted(recordings.recording_id) == [f"voxconverse:{name}" for name in names]
@@ -503,9 +501,9 @@ def test_the_program_ends_with_one_line_and_writes_nothing(tmp_path):
     folder = speech_folder(tmp_path / "in")
     (folder / "audio" / "abc.wav").write_text("text", encoding="utf-8")
     out = tmp_path / "out"
-    command = [sys.executable, str(SCRIPT), str(folder), str(out / "r.parquet"), str(out / "s.parquet"), str(out / "c.csv")]
+    command = ["catalogue_recordings", folder, out / "r.parquet", out / "s.parquet", out / "c.csv"]
     strict = json.dumps(SETTINGS | {"strict": True})
-    done = subprocess.run([*command, "--dataset", "voxconverse", "--source", SOURCE, "--check", strict], capture_output=True, text=True)
+    done = call_program(*command, "--dataset", "voxconverse", "--source", SOURCE, "--check", strict, folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in done.stderr

@@ -1,13 +1,11 @@
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from programs import call_program
 
 from earwitness.core.errors import InputError
 from earwitness.splits.study import split_by_row, split_by_source, split_into_fold, split_with_fewer_sources, with_origins
@@ -195,16 +193,15 @@ def test_a_leaky_split_that_cannot_be_drawn_is_refused_with_key_count_and_remedy
 
 
 def test_the_programs_write_sorted_split_tables_and_one_line_errors(tmp_path):
-    scripts = Path(__file__).parents[2] / "workflow_scripts"
     grouped = split_by_source(stimuli_table({"SPEECH": [40] * 12, "NONSPEECH": [20] * 30}), 0.15, 0.35, 1)
     write_table(tmp_path / "grouped.csv", grouped, SPLIT)
-    command = [sys.executable, scripts / "split_row_random.py", tmp_path / "grouped.csv", tmp_path / "leaky.csv", "--seed", "1", "--settings"]
-    subprocess.run([*command, json.dumps(STUDY)], check=True)
+    command = ["split_row_random", "grouped.csv", "leaky.csv", "--seed", 1, "--settings"]
+    assert call_program(*command, json.dumps(STUDY), folder=tmp_path).returncode == 0
     leaky = read_table(tmp_path / "leaky.csv", SPLIT)
     assert leaky.stimulus_id.is_monotonic_increasing
     pd.testing.assert_frame_equal(leaky, split_by_row(grouped, **STUDY, seed=1))
     (tmp_path / "leaky.csv").unlink()
-    failed = subprocess.run([*command, json.dumps({**STUDY, "speech_sources": 30})], capture_output=True, text=True, check=False)
+    failed = call_program(*command, json.dumps({**STUDY, "speech_sources": 30}), folder=tmp_path)
     assert failed.returncode == 1 and failed.stderr.count("\n") == 1 and failed.stderr.startswith("error: ")
     assert not (tmp_path / "leaky.csv").exists()
 

@@ -1,7 +1,5 @@
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from programs import call_program
 
 from earwitness.audio.acoustics import active_samples, mean_square, peak_dbfs, power_ratio_db, raised_cosine_ramp
 from earwitness.audio.io import SAMPLE_RATE, dbfs, decode_flac, encode_flac, read_mono
@@ -371,10 +370,9 @@ def test_the_audit_names_what_is_missing_doubled_or_off(shards, tmp_path):
 
 def test_the_program_ends_with_one_line_where_a_clip_is_silent(tmp_path):
     clips = write_clips(tmp_path / "clips.parquet", [(clip_row(), np.zeros(16000, np.float32))])
-    script = Path(__file__).parents[2] / "workflow_scripts" / "make_factorial_stimuli.py"
-    command = [sys.executable, script, clips, "--output", tmp_path / "shard.parquet", "--shard", "000", "--shards", "1"]
+    command = ["make_factorial_stimuli", clips, "--output", tmp_path / "shard.parquet", "--shard", "000", "--shards", "1"]
     settings = json.dumps(Plan(complete_config({})).stimulus_settings("factorial"))
-    done = subprocess.run([*command, "--settings", settings, "--seed", "1"], capture_output=True, text=True, check=False)
+    done = call_program(*command, "--settings", settings, "--seed", 1, folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("error: stimulus rec:a@0@200ms@0dB@white: its clip is silent")
     assert "Traceback" not in done.stderr

@@ -9,7 +9,8 @@ import numpy  # noqa: F401  its library of linear algebra is among those that ar
 import pytest
 import torch
 from numpy._core._multiarray_umath import __cpu_dispatch__
-from threadpoolctl import threadpool_info, threadpool_limits
+from thread_counts import threads_of_libraries
+from threadpoolctl import threadpool_limits
 
 from earwitness.leakage.workers import Workers
 from earwitness.model import tiny_base_training
@@ -56,10 +57,6 @@ def test_no_program_that_computes_with_torch_imports_it_before_that_is_said():
     assert {"train_tiny_base", "train_adapter", "encode_stimuli", "detect_speech"} <= set(names)
     code = f"import sys; sys.path.insert(0, {str(PROGRAMS)!r}); import {', '.join(names)}; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
-
-
-def threads_of_libraries(_: object = None) -> set[int]:
-    return {library["num_threads"] for library in threadpool_info()}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

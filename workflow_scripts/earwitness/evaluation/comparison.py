@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Sample, durkalski_p, estimate, mcnemar_p, sample_by_source, sign_flip_p
+from earwitness.statistics.multiple_tests import holm
 from earwitness.systems import BASE, LEAKY_SPLIT, TOWER_PROBE, UNNAMED_MODEL, UNTRAINED_PROBE, System
 from earwitness.tables.columns import LABELS
 from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
@@ -158,7 +158,7 @@ def concluded(table: pd.DataFrame, estimates: Sequence[Estimate], confidence: fl
     adjusted = p.copy()
     family = tested & ~primary
     if family.any():
-        adjusted[family] = multipletests(p[family], method="holm")[1]
+        adjusted[family] = holm(p[family])
     with np.errstate(invalid="ignore"):
         times = np.where(p > 0, adjusted / p, np.where(primary, 1, max(1, int(family.sum()))))
     table["p_holm"] = adjusted

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from earwitness.core.errors import InputError
 from earwitness.core.progress import Progress
@@ -43,6 +42,7 @@ from earwitness.statistics.mixed_models import (
     robust_precision,
     runs_off,
 )
+from earwitness.statistics.multiple_tests import holm
 from earwitness.tables.columns import LABELS
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
 from earwitness.tables.predictions import by_seed
@@ -289,7 +289,7 @@ def _with_estimates(table: pd.DataFrame, estimate: pd.Series, errors: pd.Series,
 def _test(table: pd.DataFrame, family: list[str]) -> None:
     """Fill in p_wald of all terms, and p_holm over the family."""
     table["p_wald"] = 2 * stats.t.sf(table.z.abs(), table.df)
-    table.loc[family, "p_holm"] = multipletests(table.p_wald[family].to_numpy(dtype=float), method="holm")[1]
+    table.loc[family, "p_holm"] = holm(table.p_wald[family])
 
 
 def meaning(term: str, predictors: list[str]) -> str:

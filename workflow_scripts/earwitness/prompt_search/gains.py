@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import condition_table, metric_parts
@@ -16,6 +15,7 @@ from earwitness.evaluation.scored_answers import ALL_SEEDS, Outcomes, outcomes_o
 from earwitness.leakage.tuning_records import load_tuning_record
 from earwitness.plan.values import Search
 from earwitness.statistics.clustered import estimate, reliability
+from earwitness.statistics.multiple_tests import holm
 from earwitness.systems import System
 from earwitness.tables.files import read_table, validate
 from earwitness.tables.predictions import by_seed
@@ -127,7 +127,7 @@ def gain_table(searched: Sequence[ScoredSearches], confidence: float) -> pd.Data
     table = pd.DataFrame(rows).assign(p_holm=np.nan)
     asked_of = table.system_id.map(lambda text: System.parse(text).model)
     for _, family in table[table.p_clustered_t.notna()].groupby([asked_of, pd.Series(summaries, table.index)]):
-        table.loc[family.index, "p_holm"] = multipletests(family.p_clustered_t.to_numpy(dtype=float), method="holm")[1]
+        table.loc[family.index, "p_holm"] = holm(family.p_clustered_t)
     return validate(table, PROMPT_GAINS)
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from statsmodels.stats.multitest import multipletests
 
 from earwitness.psychometrics.functions import FloatArray
 from earwitness.psychometrics.resampling import SourceCounts
 from earwitness.psychometrics.thresholds import Threshold, difference_of_thresholds
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS
+from earwitness.statistics.multiple_tests import holm
 from earwitness.systems import System
 from earwitness.tables.psychometrics import CONTRASTS
 
@@ -58,7 +58,7 @@ def contrast_table(found: Sequence[Measured], confidence: float) -> pd.DataFrame
     table = pd.DataFrame([_row(question, a, b, confidence) for question, a, b in pairs], columns=list(CONTRASTS.columns))
     asked_of = pd.Series(["" if question == "model" else b.system.model for question, _, b in pairs], table.index, dtype=str)
     for _, family in table[table.p.notna() & (table.measure == "balanced_accuracy")].groupby(["question", asked_of]):
-        table.loc[family.index, "p_holm"] = multipletests(family.p.to_numpy(dtype=float), method="holm")[1]
+        table.loc[family.index, "p_holm"] = holm(family.p)
     return table
 
 

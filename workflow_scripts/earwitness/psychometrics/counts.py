@@ -17,6 +17,7 @@ from earwitness.psychometrics.functions import Curves, FloatArray
 from earwitness.psychometrics.resampling import LevelCounts, SourceCounts, leave_out, pooled
 from earwitness.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Fits, Settings, Threshold, drawn_counts, fit_all, spread, threshold_of_fits
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Jackknife, degrees_of_freedom
+from earwitness.statistics.multiple_tests import holm
 from earwitness.statistics.random_slopes import GroupedCounts, RandomSlopesFit, fit_random_slopes
 
 _NUMBERS = ["level", "correct", "total"]
@@ -280,17 +281,9 @@ def _comparisons(curves: Sequence[FittedCurve], reference: str, axis: str, confi
         row["sources"] = _pairing(curve, base)
         found.append(row)
     thresholds = [row[MEASURES[0]] for row in found if row[MEASURES[0]]["p"] is not None]
-    for threshold, p in zip(thresholds, holm([threshold["p"] for threshold in thresholds]), strict=True):
+    for threshold, p in zip(thresholds, holm([threshold["p"] for threshold in thresholds]).tolist(), strict=True):
         threshold["p_holm"] = p
     return found
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values (Holm 1979), in the given order."""
-    order = np.argsort(p_values, kind="stable")
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(np.asarray(p_values)[order] * np.arange(len(order), 0, -1)))
-    return [float(p) for p in adjusted]
 
 
 def _pairing(a: FittedCurve, b: FittedCurve) -> str:

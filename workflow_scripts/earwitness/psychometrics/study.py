@@ -179,9 +179,10 @@ def _point(speech: pd.DataFrame, nonspeech: pd.DataFrame, confidence: float) -> 
 
 
 def _sample(rows: pd.DataFrame, right: pd.Series) -> Sample:
-    """Right answers of one class by seed and source."""
-    table = rows.assign(right=right).pivot_table(index="seed", columns="source_id", values=["right", "n"], aggfunc="sum")
-    return Sample(table["right"].to_numpy(float), table["n"].to_numpy(float)[0])
+    """Right answers of one class by seed and source; every source has a row of each seed."""
+    ordered = rows.assign(right=right).sort_values(["seed", "source_id"])
+    by_seed = ordered[["right", "n"]].to_numpy(float).reshape(rows.seed.nunique(), -1, 2)
+    return Sample(by_seed[:, :, 0], by_seed[0, :, 1])
 
 
 def _combined(hit: FloatArray, false_alarm: FloatArray, sign: int) -> tuple[float, float, float]:
