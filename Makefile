@@ -31,10 +31,10 @@ middle: env
 
 quick: $(VENV)/development.stamp
 	$(VENV)/bin/ruff check .
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not thorough" -n auto --maxprocesses 4 --dist loadfile tests/unit
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not thorough" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder tests/unit
 
 test: $(VENV)/development.stamp
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not slow and not gpu" -n auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not slow and not gpu" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/development.stamp
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow $(TESTS)

@@ -4,23 +4,14 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout, copy_project
-
-THOROUGH = frozenset(
-    {
-        "test_checkpoints", "test_detect_speech", "test_detection_measures", "test_detectors", "test_documentation", "test_families", "test_figures",
-        "test_files", "test_finetuning", "test_leakage", "test_manifests", "test_near_duplicates",
-        "test_nearest_split", "test_page", "test_prediction", "test_prompt_search", "test_proposal", "test_publishing", "test_response_models",
-        "test_self_test", "test_shortcut_checks", "test_splits", "test_stand_in",
-        "test_stimuli", "test_synthesis", "test_engine", "test_psychometric_figures",
-    }
-)  # fmt: skip
-"""Modules of tests that take more than eight seconds of processor time each; `make quick` leaves them out."""
+from long_modules import LONGEST, THOROUGH
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of THOROUGH modules."""
+    """Put the longest modules first, and mark what `make quick` leaves out."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
-        if item.path.stem in THOROUGH:
+        if item.path.stem in THOROUGH and item.name.partition("[")[0] != THOROUGH[item.path.stem]:
             item.add_marker(pytest.mark.thorough)
 
 
