@@ -20,6 +20,8 @@ from earwitness.leakage.fingerprints import comparison
 from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, aligned_correlation
 from earwitness.leakage.fingerprints.comparison import correlated_pairs, fingerprinted
 from earwitness.leakage.fingerprints.grouping import Origin, Pair, copies_among
+from earwitness.leakage.fingerprints.landmarks import Landmarks
+from earwitness.leakage.fingerprints.speed import SPEEDS, relative_speed
 from earwitness.leakage.workers import Workers
 
 THRESHOLD = 0.6
@@ -233,6 +235,16 @@ def test_a_copy_at_another_speed_is_found_and_the_speed_named(speed):
     found = duplicates(voices, copies)
     assert {(pair.item_a, pair.item_b) for pair in found} == {(f"copy of {name}", name) for name in voices}
     assert all(pair.speed == pytest.approx(1 / speed, abs=5e-4) for pair in found)
+
+
+@pytest.mark.filterwarnings("error")
+def test_landmarks_of_one_moment_tell_no_speed():
+    speed = float(SPEEDS[-1])
+    bins = np.arange(150, 400, 10)
+    click, faster = (Landmarks(np.full(len(bins), 5.0), np.rint(bins * factor).astype(np.int64)) for factor in (1.0, speed))
+    assert relative_speed(click, faster, 5.0 - 5.0 * speed) is None
+    tone, quicker = (Landmarks(np.arange(len(bins)) * 40.0 / factor, np.rint(bins * factor).astype(np.int64)) for factor in (1.0, speed))
+    assert relative_speed(tone, quicker, 0.0) == pytest.approx((speed, 0.0), abs=1e-6)
 
 
 def test_most_sounds_are_found_under_another_as_loud():

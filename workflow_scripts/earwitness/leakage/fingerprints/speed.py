@@ -78,7 +78,8 @@ def relative_speed(a: Landmarks, b: Landmarks, shift: float) -> tuple[float, flo
     speed, offset = float(SPEEDS[best]), matches[best][1]
     for _ in range(2):
         fits = (np.abs(a.time[i] - speed * b.time[j] - offset) <= NEAR_FRAMES) & (np.abs(b.bin[j] - speed * a.bin[i]) <= NEAR_BINS)
-        if fits.sum() < MIN_MATCHED:
+        # Landmarks of one moment tell no speed.
+        if fits.sum() < MIN_MATCHED or np.ptp(b.time[j][fits]) == 0:
             return None
         speed, offset = map(float, np.polyfit(b.time[j][fits], a.time[i][fits], 1))
     return (speed, offset) if LEAST_CHANGE <= abs(speed - 1) <= 1.5 * most else None
