@@ -48,7 +48,7 @@ def test_known_sensitivity_criterion_and_slopes_are_recovered():
     """Over several observers: no bias beyond chance, and errors as large as the standard errors say."""
     deviations, errors = [], []
     for seed in range(8):
-        model = model_of(20, seed, durations=(80, 200, 1000), snrs=(-10.0, 0.0, 10.0))
+        model = model_of(30, seed, durations=(80, 200, 1000), snrs=(-10.0, 0.0, 10.0))
         fitted = fit(model)
         deviations.append((fitted.coefficients - pd.Series(TRUTH)).to_numpy() / precision(model, fitted).errors.to_numpy())
         errors.append(fitted.deviations)
