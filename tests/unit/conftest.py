@@ -47,3 +47,9 @@ def writer(tmp_path_factory):
     path = tmp_path_factory.mktemp("writer")
     write_writer(path, ["Does this sound contain human speech?", "question: score: <INS></INS>"], sizes, torch.device("cpu"))
     return path
+
+
+@pytest.fixture
+def any_width_in_4_bits(monkeypatch):
+    """Without the kernel that bitsandbytes has for processors with AVX-512 and bfloat16, which takes no matrix but of a multiple of 64 wide."""
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: False)

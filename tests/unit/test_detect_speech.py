@@ -1,6 +1,7 @@
 """The detector as a tool: one command and one class for files, folders, arrays and standard input."""
 
 import csv
+import functools
 import io
 import json
 import os
@@ -163,7 +164,9 @@ def test_standard_input_is_heard_and_gone_readers_and_interruptions_end_it_witho
         for _ in range(90):
             file.write(np.tile(np.sin(np.arange(SAMPLE_RATE) / 9), 60) / 8)
     command = [sys.executable, program.__file__, sounds / "bursts.wav", sounds / "long.wav", "--detector", "webrtc", "--answers"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    # Tests that were started in the background ignore the signal, and so would what they start.
+    listening = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, preexec_fn=listening)
     lines = [process.stdout.readline() for _ in range(2)]
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)

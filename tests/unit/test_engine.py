@@ -418,6 +418,7 @@ def test_the_checkpoint_has_the_layout_of_the_library(folder):
     assert Qwen2AudioForConditionalGeneration.from_pretrained(folder).num_parameters() < 600_000
 
 
+@pytest.mark.usefixtures("any_width_in_4_bits")
 @pytest.mark.parametrize("layers", [0, 3, 14])
 def test_weights_are_unpacked_as_far_as_memory_goes_and_stand_for_the_same(folder, layers):
     """The language model has two blocks of seven linear layers each."""

@@ -252,9 +252,8 @@ def test_the_gradient_of_the_answers_loss_is_that_of_the_librarys_loss(kind, exa
         torch.testing.assert_close(mine, their, rtol=1e-4, atol=1e-7)
 
 
-def test_only_the_language_model_is_quantised(kind, checkpoint, monkeypatch):
-    # bitsandbytes' own kernel of processors with AVX-512 and bfloat16 takes no matrix whose width is not a multiple of 64.
-    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: False)
+@pytest.mark.usefixtures("any_width_in_4_bits")
+def test_only_the_language_model_is_quantised(kind, checkpoint):
     loaded = load_model(identified(checkpoint), "nf4", torch.device("cpu"))
     quantised = [name for name, module in loaded.model.named_modules() if type(module).__name__ == "Linear4bit"]
     assert quantised
