@@ -51,7 +51,7 @@ def heard_files(folder: Path, seconds: float, most: int | None = None, part_s: f
         starts = list(range(0, len(waveform) - length + 1, length))[:most]
         heard += voices_in([(path.stem, waveform[start : start + part]) for start in starts], CAMPPLUS)
     voices = Voices(np.stack([voice.whole for voice in heard]), np.stack([voice.halves for voice in heard]))
-    return np.array([voice.clip_id for voice in heard]), voices
+    return np.array([voice.name for voice in heard]), voices
 
 
 @dataclass(frozen=True)

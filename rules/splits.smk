@@ -176,6 +176,8 @@ rule audit_leakage:
         index="results/stimuli/factorial/index.parquet",
         clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("factorial")),
         recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
+        # where to listen to the recordings, whose digests are in their tables
+        segments=expand("results/recordings/{dataset}_segments.parquet", dataset=plan.datasets("factorial")),
         shards=AUDIO,
         folds=lambda wildcards: expand("results/splits/{split}.csv", split=plan.siblings_of(wildcards.split)),
         # named in the policy; listed so that another model audits again
@@ -203,6 +205,7 @@ rule audit_leakage:
         " --index {input.index:q}"
         " --clips {input.clips:q}"
         " --recordings {input.recordings:q}"
+        " --segments {input.segments:q}"
         " --shards {input.shards:q}"
         " --folds {input.folds:q}"
         " --certificate {output.certificate:q}"
@@ -285,6 +288,7 @@ rule propose_split:
         index="results/stimuli/factorial/index.parquet",
         clips=rules.audit_leakage.input.clips,
         recordings=rules.audit_leakage.input.recordings,
+        segments=rules.audit_leakage.input.segments,
         shards=AUDIO,
         certificate="results/audit/{split}/certificate.json",
         evidence="results/audit/{split}/evidence.csv",
@@ -314,6 +318,7 @@ rule propose_split:
         " --index {input.index:q}"
         " --clips {input.clips:q}"
         " --recordings {input.recordings:q}"
+        " --segments {input.segments:q}"
         " --shards {input.shards:q}"
         " --certificate {input.certificate:q}"
         " --evidence {input.evidence:q}"

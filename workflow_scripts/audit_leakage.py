@@ -1,6 +1,6 @@
 """Audit a split for leakage: certificate and evidence, and a report if asked for, written whatever the verdict.
 
-Either a split of this workflow (SPLIT --index ... --clips ... --recordings ... --shards ...), or manifests of anyone's
+Either a split of this workflow (SPLIT --index ... --clips ... --recordings ... --shards ... [--segments ...]), or manifests of anyone's
 audio files (--train A --test B [--dev D], or --manifest M with a column part): CSV or Parquet with the columns path,
 label and group, and where there are any recording, session, noise, start_s and end_s. Of manifests the exit code tells the
 verdict: 0 pass; 1 bad input; 2 fail, that is a leak, a check that could not run and was not skipped, or audio that cannot be

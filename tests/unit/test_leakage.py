@@ -36,7 +36,7 @@ from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.clips import CLIPS
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.recordings import RECORDINGS
+from earwitness.tables.recordings import RECORDINGS, SEGMENTS
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -540,6 +540,21 @@ def test_a_policy_that_would_disarm_the_audit_is_refused(given_settings, message
 
 
 # From here on the programs themselves, as a user runs them.
+
+
+def test_the_turns_of_recordings_are_part_of_what_was_audited(tmp_path):
+    study = make_study()
+    paths = study.save(tmp_path)
+    turns = study.recordings()[["recording_id", "source_id", "label"]].assign(start_s=0.0, end_s=10.0)
+    write_table(tmp_path / "segments.parquet", turns, SEGMENTS)
+    clips = [paths["speech"], paths["sound"]]
+    files = (paths["split"], paths["index"], clips, [paths["recordings"]], [paths["shard"]])
+    audited = audited_files(*files, POLICY, segment_files=[tmp_path / "segments.parquet"])
+    assert audited.subject[-1]["role"] == "segments" and audited.subject[:-1] == audited_from(paths).subject
+    pd.testing.assert_frame_equal(audited.data.segments, turns.reset_index(drop=True))
+    assert audited_from(paths).data.segments.empty
+    with pytest.raises(InputError, match=r"none\.parquet: no such file"):
+        audited_files(*files, POLICY, segment_files=[tmp_path / "none.parquet"])
 
 
 def run(program: Callable[[], None], *arguments: object) -> str:

@@ -15,12 +15,13 @@ from earwitness.audio.speaker_embedding import log_mel_filterbank, not_installed
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
 from earwitness.leakage.audit import audit, checks
-from earwitness.leakage.audit_input import Policy
+from earwitness.leakage.audit_input import AuditInput, Policy
 from earwitness.leakage.checks import same_voice
 from earwitness.leakage.manifests import Columns, audited_manifests
 from earwitness.leakage.self_test import LEAKS
 from earwitness.leakage.verdict import verdict
 from earwitness.leakage.voices import FALSE_DISCOVERIES, Voices, calibrated, one_voice, unit
+from earwitness.tables.recordings import SEGMENTS
 
 DIMENSIONS = 64
 
@@ -152,7 +153,59 @@ def test_a_voice_under_two_names_is_named_with_its_times(tmp_path, listening):
     assert (row.part_a, row.source_a, row.item_a) == ("test", "renamed", "test:renamed.flac")
     assert (row.part_b, row.source_b) == ("train", "train3")
     # Of six seconds the middle five are heard.
-    assert "heard 0.50-5.50 s of renamed.flac and 0.00-2.00 s of train3.flac" in row.detail
+    assert "heard 0.50-5.50 s of renamed.flac (in its clips) and 0.00-2.00 s of train3.flac (in its clips)" in row.detail
+
+
+def clips_of_recordings(folder: Path, parts: dict[str, dict[str, int]], clip_s: float = 0.4) -> AuditInput:
+    """Name -> voice: a recording of 3 s of that voice, 3 s of one who is in all recordings, and 2 s of that voice; a clip from 1 s on."""
+    manifests, turns = {}, []
+    for part, voices in parts.items():
+        rows = []
+        for name, number in voices.items():
+            turn_s = 12.0 if name == "renamed" else 3.0
+            pieces = [voice(number, turn_s, 1), voice(99, 3.0, number), voice(number, 2.0, 2)]
+            soundfile.write(folder / f"{name}.flac", np.concatenate(pieces), SAMPLE_RATE)
+            rows.append((f"{name}.flac", "SPEECH", name, 1.0, 1.0 + clip_s))
+            turns += [(f"{name}.flac", name, "SPEECH", 0.0, turn_s), (f"{name}.flac", name, "SPEECH", turn_s + 3, turn_s + 5)]
+        soundfile.write(folder / f"{part}-sound.flac", np.random.default_rng(1).normal(0, 0.1, SAMPLE_RATE), SAMPLE_RATE)
+        rows.append((f"{part}-sound.flac", "NONSPEECH", f"{part}-sound", 0.0, 1.0))
+        manifests[part] = folder / f"{part}.csv"
+        pd.DataFrame(rows, columns=["path", "label", "group", "start_s", "end_s"]).to_csv(manifests[part], index=False)
+    settings = complete_config({})["audit"]
+    del settings["waivers"]
+    data = audited_manifests(manifests, Columns(), Policy.from_settings(settings), folder).data
+    recordings = data.recordings.assign(path=[str(folder / name) for name in data.recordings.recording_id])
+    return replace(data, recordings=recordings, segments=pd.DataFrame(turns, columns=list(SEGMENTS.columns)))
+
+
+IN_RECORDINGS = {"train": {f"train{k}": k for k in range(12)}, "test": {f"test{k}": 50 + k for k in range(6)}}
+
+
+def test_voices_are_heard_in_the_turns_of_recordings_where_clips_are_too_short(tmp_path, listening):
+    data = clips_of_recordings(tmp_path, IN_RECORDINGS | {"test": IN_RECORDINGS["test"] | {"renamed": 3}})
+    in_clips = L16.run(replace(data, segments=data.segments.iloc[:0]))
+    assert in_clips.status == "not_run" and in_clips.reason.startswith("0 speech sources have 1 s of speech")
+    assert "0 of 19 speech sources were listened to in their recordings, the others in their clips alone." in in_clips.remarks
+    finding = L16.run(data)
+    assert finding.status == "fail" and finding.statistic == 1 and finding.n_compared == 12 * 7
+    assert "19 of 19 speech sources were listened to in their recordings, the others in their clips alone." in finding.remarks
+    # Five seconds around the clip, and the other turn; 0.1 s is left out where somebody else may begin, but not where the recording ends.
+    heard = "heard 0.00-5.00 s of renamed.flac, 15.10-17.00 s of renamed.flac (in its recordings)"
+    assert f"{heard} and 0.00-2.90 s of train3.flac, 6.10-8.00 s of train3.flac (in its recordings)" in finding.offenders.detail.iloc[0]
+
+
+def test_a_voice_in_other_turns_of_the_recordings_is_nobodys(tmp_path, listening):
+    data = clips_of_recordings(tmp_path, IN_RECORDINGS)
+    assert L16.run(data).status == "pass"
+    theirs = data.segments.assign(start_s=3.0, end_s=6.0).drop_duplicates(["recording_id"])
+    assert L16.run(replace(data, segments=theirs)).status == "not_run"  # one voice would be everybody's
+
+
+def test_a_source_without_known_turns_is_heard_in_its_clips(tmp_path, listening):
+    data = clips_of_recordings(tmp_path, IN_RECORDINGS | {"test": IN_RECORDINGS["test"] | {"renamed": 3}}, clip_s=1.5)
+    finding = L16.run(replace(data, segments=data.segments[data.segments.source_id != "renamed"]))
+    assert finding.status == "fail" and finding.statistic == 1
+    assert "heard 1.00-2.50 s of renamed.flac (in its clips) and 0.00-2.90 s of train3.flac" in finding.offenders.detail.iloc[0]
 
 
 def test_different_voices_pass_and_what_is_too_short_or_silent_is_counted(tmp_path, listening):

@@ -42,6 +42,9 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in WORKFLOW_FILES.items():
         ours.add_argument(f"--{name}", type=Path, nargs="+", help=text)
     ours.add_argument("--folds", type=Path, nargs="*", default=[], help="where the split is a fold of a cross-validation, all of its folds (CSV)")
+    ours.add_argument(
+        "--segments", type=Path, nargs="*", default=[], help="where its sources are alone in their recordings, which are then listened to (Parquet)"
+    )
     theirs = parser.add_argument_group("manifests (CSV or Parquet; paths are relative to the manifest's folder)")
     for part in ("train", "test", "dev"):
         theirs.add_argument(f"--{part}", type=Path, help=f"the items of the {part} part")
@@ -98,11 +101,11 @@ def _audited_from(args: argparse.Namespace, strict: bool) -> Iterator[tuple[Audi
             raise InputError(f"{args.split}: a split of this workflow needs {_options(WORKFLOW_FILES)}, and takes no manifest, --skip or --code")
         if len(args.index) != 1:
             raise InputError(f"--index: {len(args.index)} files; give one")
-        yield audited_files(args.split, args.index[0], args.clips, args.recordings, args.shards, policy, args.folds), waivers
+        yield audited_files(args.split, args.index[0], args.clips, args.recordings, args.shards, policy, args.folds, args.segments), waivers
         return
     if args.manifest is not None and not manifests:
         manifests = {WHOLE: args.manifest}
-    elif named or args.folds or args.manifest or not {"train", "test"} <= set(manifests):
+    elif named or args.folds or args.segments or args.manifest or not {"train", "test"} <= set(manifests):
         raise InputError(f"give a split with {_options(WORKFLOW_FILES)}, or manifests with --train and --test, or one with --manifest; see --help")
     columns = Columns(args.path_column, args.label_column, args.group_column, args.part_column, args.speech_label)
     skipped = sorted(set(args.skip) - {waiver.check for waiver in waivers})

@@ -55,15 +55,16 @@ def audited_files(
     shards: list[Path],
     policy: Policy,
     folds: Sequence[Path] = (),
+    segment_files: Sequence[Path] = (),
 ) -> Audited:
     """A split that Earwitness made; arguments and errors are those of earwitness.leakage.audit_input.load_audit_input.
 
     folds: the files of all folds (earwitness.tables.splits.SPLIT) where the split is one of a cross-validation.
     Raises InputError too where the split is not among its folds, or a fold is missing or malformed.
     """
-    data = load_audit_input(split, index, clip_files, recording_files, shards, policy)
+    data = load_audit_input(split, index, clip_files, recording_files, shards, policy, segment_files)
     files = {"split": [split], "index": [index], "clips": clip_files, "recordings": recording_files, "shards": shards, "fold": folds}
-    files |= {"voices": policy.model_files}
+    files |= {"segments": segment_files, "voices": policy.model_files}
     if folds and split.resolve() not in {path.resolve() for path in folds}:
         raise InputError(f"--folds: {split} is not among them; name all folds of its cross-validation")
     data = replace(data, folds={path.stem: read_table(path, SPLIT) for path in folds})

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from earwitness.leakage.workers import Workers
 from earwitness.tables.audio import iterate_encoded_audio
 from earwitness.tables.clips import CLIPS
 from earwitness.tables.files import read_table
-from earwitness.tables.recordings import RECORDINGS
+from earwitness.tables.recordings import RECORDINGS, SEGMENTS
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -81,6 +81,7 @@ class AuditInput:
     clip_files: tables of clips with audio (earwitness.tables.clips.CLIPS) that hold every clip of `stimuli`.
     recordings: earwitness.tables.recordings.RECORDINGS, one row per source in each recording that `stimuli` were cut from.
     shards: tables of stimuli with audio (earwitness.tables.stimuli.STIMULI) that hold every stimulus of `stimuli`.
+    segments: earwitness.tables.recordings.SEGMENTS, where in its recordings each source is alone; empty where they cannot be listened to.
     altered: what to yield for a clip_id or stimulus_id and its stored waveform; None yields what is stored.
     workers: who computes functions over audio; altered audio is left to this process.
     code: folder of the scripts that split and fit; None where there is none to look at.
@@ -93,6 +94,7 @@ class AuditInput:
     policy: Policy
     recordings: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(RECORDINGS.columns)))
     shards: tuple[Path, ...] = ()
+    segments: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(SEGMENTS.columns)))
     altered: Callable[[str, Waveform], Waveform] | None = None
     workers: Workers = field(default_factory=Workers)
     code: Path | None = None
@@ -194,15 +196,24 @@ class Audited:
     impossible: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_audit_input(split: Path, index: Path, clip_files: list[Path], recording_files: list[Path], shards: list[Path], policy: Policy) -> AuditInput:
+def load_audit_input(
+    split: Path,
+    index: Path,
+    clip_files: list[Path],
+    recording_files: list[Path],
+    shards: list[Path],
+    policy: Policy,
+    segment_files: Sequence[Path] = (),
+) -> AuditInput:
     """Read a split, the index of the stimuli it was made from, their clips and their recordings, and join them.
 
     split: earwitness.tables.splits.SPLIT; index: earwitness.tables.stimuli.STIMULI; clip_files: earwitness.tables.clips.CLIPS and audio;
-    recording_files: earwitness.tables.recordings.RECORDINGS; shards: earwitness.tables.stimuli.STIMULI and audio.
+    recording_files: earwitness.tables.recordings.RECORDINGS; shards: earwitness.tables.stimuli.STIMULI and audio;
+    segment_files: earwitness.tables.recordings.SEGMENTS, none where the recordings cannot be listened to.
     Raises InputError where a file is missing or malformed, a stimulus is not in the index, a stimulus, clip or recording
     is in no file or in two, or the tables contradict each other: an audit of inconsistent provenance would prove nothing.
     """
-    for path in (split, index, *clip_files, *recording_files, *shards):
+    for path in (split, index, *clip_files, *recording_files, *shards, *segment_files):
         if not path.is_file():
             raise InputError(f"{path}: no such file; the audit needs the split, the index and audio of its stimuli, their clips and recordings")
     assigned = read_table(split, SPLIT)
@@ -223,7 +234,10 @@ def load_audit_input(split: Path, index: Path, clip_files: list[Path], recording
     recordings = _one_row_each(stimuli.recording_id, recordings, recording_files, split, ("source_id", "label"))
     heard = _one_row_each(stimuli.stimulus_id, pd.concat([read_table(path, STIMULI) for path in shards], ignore_index=True), shards, split)
     _require_agreement(stimuli, heard, "stimulus_id", ["clip_id", "source_id", "label"], f"{index} and the shards")
-    return AuditInput(stimuli, tuple(clip_files), policy, recordings.reset_index(drop=True), tuple(shards))
+    data = AuditInput(stimuli, tuple(clip_files), policy, recordings.reset_index(drop=True), tuple(shards))
+    if not segment_files:
+        return data
+    return replace(data, segments=pd.concat([read_table(path, SEGMENTS) for path in segment_files], ignore_index=True))
 
 
 def _one_row_each(used: pd.Series, table: pd.DataFrame, files: list[Path], split: Path, of_each: Sequence[str] = ()) -> pd.DataFrame:

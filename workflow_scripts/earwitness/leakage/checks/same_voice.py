@@ -1,16 +1,21 @@
 """Is one voice under several names? What names hide, the voice tells."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import partial
+from itertools import chain
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from earwitness.audio.io import SAMPLE_RATE, dbfs
+from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs
 from earwitness.audio.speaker_embedding import MIN_EMBEDDED_S, not_installed, speaker_embedding
 from earwitness.core.progress import Progress
-from earwitness.leakage.audit_input import AuditInput, Batch
+from earwitness.corpora.clips import cut
+from earwitness.leakage.audit_input import AuditInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 from earwitness.leakage.voices import MIN_CALIBRATED, Pairs, Voices, calibrated, one_voice, unit
 from earwitness.tables.clips import CLIPS
@@ -20,10 +25,16 @@ from earwitness.tables.files import read_table
 Names = npt.NDArray[np.str_]
 
 STRETCHES = 3
-"""The longest clips of a source, of which its voice is made."""
+"""Stretches of a source's recordings, or else its longest clips, of which its voice is made."""
 
 LONGEST_STRETCH_S = 5.0
 """Seconds heard of each, from its middle; more says little more."""
+
+COLLAR_MS = 100
+"""Left out at both ends of a turn, where the next may begin, but not where the recording begins or ends."""
+
+READ_AT_ONCE = 16
+"""Stretches of recordings that one task has; it reads one after the other."""
 
 MIN_SPEECH_S = 1.0
 """Seconds of speech that a source needs; voices heard for less are confused."""
@@ -36,16 +47,47 @@ FEWEST_RECOGNISED = 0.5
 
 
 class Heard(NamedTuple):
-    """The voice of one stretch: its clip, seconds heard and where they begin in the clip, and embeddings of all and of either half."""
+    """The voice of one stretch: its name, seconds heard and where they begin in it, and embeddings of all and of either half."""
 
-    clip_id: str
-    start_s: float
+    name: str
+    heard_from_s: float
     duration_s: float
     whole: npt.NDArray[np.float64]
     halves: npt.NDArray[np.float64]
 
 
-def voices_in(batch: Batch, model: str) -> list[Heard]:
+class _Stretch(NamedTuple):
+    """What is to be heard of a source, in seconds of its recording.
+
+    name: unique; clip_id: a clip of the source; path, sample_rate: the recording's; "" and 0 where the clip itself, its name, is heard.
+    """
+
+    name: str
+    clip_id: str
+    source_id: str
+    recording_id: str
+    start_s: float
+    end_s: float
+    path: str
+    sample_rate: int
+
+
+class _Turn(NamedTuple):
+    """Where a source is alone in a recording, less collars."""
+
+    source_id: str
+    recording_id: str
+    path: str
+    sample_rate: int
+    start_ms: int
+    end_ms: int
+
+    @property
+    def length_ms(self) -> int:
+        return self.end_ms - self.start_ms
+
+
+def voices_in(batch: Iterable[tuple[str, Waveform]], model: str) -> list[Heard]:
     """Embed the middle of named 16 kHz mono waveforms; those that are silent or too short to halve are left out."""
     embed = speaker_embedding(model)
     heard = []
@@ -71,7 +113,9 @@ def voices_in(batch: Batch, model: str) -> list[Heard]:
 def same_voice_across_sources(data: AuditInput) -> Finding:
     """Compare speaker embeddings of all pairs of speech sources that are in different parts under different names.
 
-    A source's voice is the mean, weighted by duration, of the embeddings of its longest clips before noise is added. The limit is the
+    A source's voice is the mean, weighted by duration, of the embeddings of up to 3 stretches of 5 s. Where the turns of its recordings are
+    known, a stretch is a clip with what surrounds it in the turn; where these are fewer, the longest other turns follow. A stretch is within
+    one turn, in which the speaker is alone. Elsewhere the longest clips are heard, before noise is added. The limit is the
     score that a pair of different voices exceeds as rarely as the policy allows, and higher where there are many pairs
     (earwitness.leakage.voices). The statistic is the number of pairs found.
 
@@ -82,39 +126,102 @@ def same_voice_across_sources(data: AuditInput) -> Finding:
     model, false_alarms = data.policy.speaker_model, data.policy.voice_false_alarms
     if reason := not_installed(model):
         return not_run(reason)
-    stretches = _longest_stretches(data)
-    heard: list[Heard] = []
-    with Progress(desc="hearing voices", total=len(stretches), unit="stretches") as progress:
-        for batch in data.over_clips(partial(voices_in, model=model), set(stretches.clip_id)):
-            heard += batch
-            progress.update(len(batch))
-    stretches = stretches.merge(pd.DataFrame(heard, columns=list(Heard._fields)), on="clip_id", suffixes=("_of_clip", ""), validate="one_to_one")
+    stretches = _stretches(data)
+    stretches = stretches.merge(pd.DataFrame(_hear(data, stretches, model), columns=list(Heard._fields)), on="name", validate="one_to_one")
     n_sources = data.stimuli[data.stimuli.label == LABELS[0]].source_id.nunique()
     by_source = {str(source): rows for source, rows in stretches.groupby("source_id") if rows.duration_s.sum() >= MIN_SPEECH_S}
     short = n_sources - len(by_source)
-    left_out = [f"{short} of {n_sources} speech sources have less than {MIN_SPEECH_S:g} s of sounding speech and are not compared."] if short else []
+    listened = stretches[stretches.path != ""].source_id.nunique()
+    remarks = [f"{listened} of {n_sources} speech sources were listened to in their recordings, the others in their clips alone."]
+    remarks += [f"{short} of {n_sources} speech sources have less than {MIN_SPEECH_S:g} s of sounding speech and are not compared."] if short else []
     if len(by_source) < MIN_CALIBRATED:
         reason = f"{len(by_source)} speech sources have {MIN_SPEECH_S:g} s of speech; {MIN_CALIBRATED} are needed to learn how alike voices are"
-        return not_run(reason, remarks=left_out)
+        return not_run(reason, remarks=remarks)
 
     whole, scores = calibrated(_voices(by_source))
     sources = np.array(list(by_source))
     pairs, n_compared = one_voice(whole, scores, _parts_as_bits(data, sources), false_alarms)
     recognised = f"{scores.recognised(false_alarms):.0%} of recordings of one voice in one channel would be recognised"
     if not len(pairs.first) and scores.recognised(false_alarms) < FEWEST_RECOGNISED:
-        return not_run(f"voices are too alike, or speech too short: only {recognised}", n_compared, 0, left_out)
+        return not_run(f"voices are too alike, or speech too short: only {recognised}", n_compared, 0, remarks)
     reason = f"{len(pairs.first)} pairs of sources in different parts seem to have one voice (score of at least {scores.limit(false_alarms):.2f})"
-    return judge(_offenders(data, sources, by_source, pairs), n_compared, len(pairs.first), 0, reason, [f"{recognised}.", *left_out])
+    return judge(_offenders(data, sources, by_source, pairs), n_compared, len(pairs.first), 0, reason, [f"{recognised}.", *remarks])
 
 
-def _longest_stretches(data: AuditInput) -> pd.DataFrame:
-    """The longest speech clips of each source: clip_id, source_id, recording_id, clip_start_s."""
-    speech = data.stimuli[data.stimuli.label == LABELS[0]].drop_duplicates("clip_id")[["clip_id", "source_id"]]
-    clips = pd.concat([read_table(path, CLIPS) for path in data.clip_files], ignore_index=True)
-    clips = speech.merge(clips[["clip_id", "recording_id", "start_s", "end_s"]], on="clip_id", validate="one_to_one")
-    clips = clips.assign(length=(clips.end_s - clips.start_s).round(3)).sort_values(["length", "clip_id"], ascending=[False, True])
-    longest = clips.groupby("source_id").head(STRETCHES).rename(columns={"start_s": "clip_start_s"})
-    return longest[["clip_id", "source_id", "recording_id", "clip_start_s"]].reset_index(drop=True)
+def _stretches(data: AuditInput) -> pd.DataFrame:
+    """What is to be heard of each speech source, as _Stretch."""
+    speech = data.stimuli[data.stimuli.label == LABELS[0]].drop_duplicates("clip_id")[["clip_id", "source_id", "recording_id"]]
+    times = pd.concat([read_table(path, CLIPS) for path in data.clip_files], ignore_index=True)[["clip_id", "start_s", "end_s"]]
+    clips = speech.merge(times, on="clip_id", validate="one_to_one").assign(path="", sample_rate=0)
+    clips = clips.assign(name=clips.clip_id, length=(clips.end_s - clips.start_s).round(3))
+    clips = clips.sort_values(["length", "clip_id"], ascending=[False, True])
+    turns: defaultdict[str, list[_Turn]] = defaultdict(list)
+    for turn in _turns(data):
+        turns[turn.source_id].append(turn)
+    found: list[_Stretch] = []
+    for _, rows in clips.groupby("source_id"):
+        own = [_Stretch(*row) for row in rows[list(_Stretch._fields)].itertuples(index=False, name=None)]
+        found += _in_turns(own, turns[own[0].source_id]) or own[:STRETCHES]
+    return pd.DataFrame(found, columns=list(_Stretch._fields))
+
+
+def _turns(data: AuditInput) -> list[_Turn]:
+    """Where speech sources can be heard alone, less collars; the longest first, and none that is too short to be heard."""
+    whose = ["recording_id", "source_id", "label"]
+    turns = data.segments[data.segments.label == LABELS[0]].merge(data.recordings, on=whose, validate="many_to_one")
+    length = np.floor(turns.duration_s.astype(float) * 1000)
+    start, end = np.ceil(turns.start_s.astype(float) * 1000), np.minimum(np.floor(turns.end_s.astype(float) * 1000), length)
+    start_ms, end_ms = (start + COLLAR_MS * (start > 0)).astype(int), (end - COLLAR_MS * (end < length)).astype(int)
+    turns = turns.assign(start_ms=start_ms, end_ms=end_ms)[list(_Turn._fields)]
+    alone = [_Turn(*row) for row in turns.itertuples(index=False, name=None)]
+    return sorted((turn for turn in alone if turn.length_ms >= 2000 * MIN_EMBEDDED_S), key=lambda turn: -turn.length_ms)
+
+
+def _in_turns(clips: list[_Stretch], turns: list[_Turn]) -> list[_Stretch]:
+    """Stretches of one source's turns: around its clips, the longest first, then in the middle of its longest turns; none overlap.
+
+    Clips come first, since one name may stand for all people of a recording, and what trains and tests is to be heard.
+    """
+    taken: list[_Stretch] = []
+
+    def take(turn: _Turn, middle_ms: float, clip_id: str) -> None:
+        length = min(round(1000 * LONGEST_STRETCH_S), turn.length_ms)
+        start = min(max(round(middle_ms - length / 2), turn.start_ms), turn.end_ms - length)
+        start_s, end_s = start / 1000, (start + length) / 1000
+        if all(other.recording_id != turn.recording_id or end_s <= other.start_s or other.end_s <= start_s for other in taken):
+            name = repr((turn.source_id, turn.recording_id, start))
+            taken.append(_Stretch(name, clip_id, turn.source_id, turn.recording_id, start_s, end_s, turn.path, turn.sample_rate))
+
+    for clip in clips:
+        middle_ms = 500 * (clip.start_s + clip.end_s)
+        for turn in turns:
+            if turn.recording_id == clip.recording_id and turn.start_ms <= middle_ms <= turn.end_ms:
+                take(turn, middle_ms, clip.clip_id)
+    taken.sort(key=lambda stretch: round(stretch.start_s - stretch.end_s, 3))
+    for turn in turns:
+        if len(taken) >= STRETCHES:
+            break
+        take(turn, (turn.start_ms + turn.end_ms) / 2, clips[0].clip_id)
+    return taken[:STRETCHES]
+
+
+def _hear(data: AuditInput, stretches: pd.DataFrame, model: str) -> list[Heard]:
+    recorded = list(stretches[stretches.path != ""].sort_values(["path", "start_s"]).itertuples(index=False, name=None))
+    batches = [[_Stretch(*row) for row in recorded[first : first + READ_AT_ONCE]] for first in range(0, len(recorded), READ_AT_ONCE)]
+    in_recordings = data.workers.map(partial(_voices_of, model=model), batches)
+    in_clips = data.over_clips(partial(voices_in, model=model), set(stretches.name[stretches.path == ""]))
+    heard: list[Heard] = []
+    with Progress(desc="hearing voices", total=len(stretches), unit="stretches") as progress:
+        for batch in chain(in_recordings, in_clips):
+            heard += batch
+            progress.update(len(batch))
+    return heard
+
+
+def _voices_of(stretches: list[_Stretch], model: str) -> list[Heard]:
+    """The same as voices_in, of stretches of recordings, of which little else is read."""
+    read = ((one.name, cut(Path(one.path), one.sample_rate, round(1000 * one.start_s), one.end_s - one.start_s)) for one in stretches)
+    return voices_in(read, model)
 
 
 def _voices(by_source: dict[str, pd.DataFrame]) -> Voices:
@@ -146,6 +253,7 @@ def _offenders(data: AuditInput, sources: Names, by_source: dict[str, pd.DataFra
 
 
 def _times(stretches: pd.DataFrame) -> str:
-    starts = stretches.clip_start_s + stretches.start_s
+    starts = stretches.start_s + stretches.heard_from_s
     spans = zip(starts, starts + stretches.duration_s, stretches.recording_id, strict=True)
-    return ", ".join(f"{start:.2f}-{end:.2f} s of {recording}" for start, end, recording in spans)
+    where = "recordings" if (stretches.path != "").all() else "clips"
+    return ", ".join(f"{start:.2f}-{end:.2f} s of {recording}" for start, end, recording in spans) + f" (in its {where})"
