@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 from checkout import Checkout, copy_project
+from hypothesis import settings
 from long_modules import LONGEST, THOROUGH
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("earwitness", deadline=None)
+settings.load_profile("earwitness")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -94,7 +94,7 @@ def read_or_refused(path):
 
 
 @pytest.mark.parametrize(("container", "subtype"), list(kinds()))
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(share=st.floats(0.001, 0.999))
 def test_a_file_that_is_cut_gives_what_is_there_and_says_so(library, tmp_path, container, subtype, share):
     content, whole = library[container, subtype]
@@ -111,7 +111,7 @@ def test_a_file_that_is_cut_gives_what_is_there_and_says_so(library, tmp_path, c
 
 
 @pytest.mark.parametrize(("container", "subtype"), [kind for kind in kinds() if kind[0] not in ("MP3", "OGG", "NIST")])
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_header_that_lies_about_a_length_loses_nothing_and_adds_nothing_in_silence(library, tmp_path, container, subtype, data):
     content, whole = library[container, subtype]

@@ -111,7 +111,7 @@ def test_the_imagined_source_answers_the_other_way_round(accuracy, below, above)
     assert result.method == "two_way_t"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(1, 3), st.sampled_from([0.0, 0.02, 0.5, 1.0]), st.sampled_from(["share", "difference"])
 )
@@ -156,7 +156,7 @@ def test_reliability_is_that_of_the_poorer_class(sources, verdict):
     assert reliability(min(sources)) == verdict
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 12), st.integers(1, 3))
 def test_order_and_names_of_sources_change_nothing(seed, n_sources, n_seeds):
     rng = np.random.default_rng(seed)
@@ -171,7 +171,7 @@ def test_order_and_names_of_sources_change_nothing(seed, n_sources, n_seeds):
     assert b.method == a.method
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 15))
 def test_repeating_every_item_shrinks_only_the_naive_interval(seed, n_sources):
     outcomes, sources = binary_items(np.random.default_rng(seed), n_sources, 8)
@@ -196,7 +196,7 @@ def test_drawn_sign_patterns_never_give_a_p_of_zero():
     assert sign_flip_p(np.ones(40)) == 1 / 100_001
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=11))
 def test_sign_flip_counts_every_pattern(values):
     x = np.array(values, dtype=float)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
@@ -190,7 +190,6 @@ def test_a_data_set_keeps_what_belongs_to_its_name_and_any_other_starts_from_not
     assert [sources["mine"][key] for key in ("layout", "role", "licence", "labels")] == ["none", "study", "not stated", {"1": "SPEECH"}]
 
 
-@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -29,7 +29,7 @@ def test_recordings_are_added_not_averaged():
     assert math.isnan(detection_errors([], [(0, 1)], 10).error_rate)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(stretches, stretches, st.sampled_from([0.0, 0.5]))
 def test_it_is_the_error_rate_of_pyannote_metrics(reference, found, collar):
     metrics = pytest.importorskip("pyannote.metrics.detection")

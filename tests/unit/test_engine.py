@@ -108,7 +108,7 @@ def test_the_short_buffer_gives_the_same_log_mel(loaded):
         torch.testing.assert_close(short.double(), whole[:, :, : short.shape[2]], rtol=0, atol=2e-5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(milliseconds=st.lists(st.integers(20, 2000), min_size=2, max_size=5))
 def test_a_stimulus_scores_the_same_alone_and_in_any_batch(folder, milliseconds):
     loaded = load_model(identified(folder))

@@ -42,7 +42,7 @@ def test_a_confident_minority_wins_the_mean_and_loses_the_vote():
     assert table.seed.isna().all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.floats(-9, 9).filter(bool), min_size=4, max_size=4), min_size=2, max_size=6))
 def test_the_vote_is_the_majority_and_a_tie_goes_with_the_mean(log_odds):
     table = combine_seeds(seeds_of(log_odds))

@@ -153,7 +153,7 @@ def test_the_weights_continue_every_exact_line(x, slope, intercept):
 
 
 @given(st.integers(4, 40), st.integers(0, 5))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_drawn_test_sets_are_balanced_nested_and_spread_over_sources(half, draw):
     items = study(n_sources=6, per_condition=3)[0]
     small, large = draw_items(items, 2 * half, 1, draw), draw_items(items, 2 * half + 8, 1, draw)

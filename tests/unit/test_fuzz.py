@@ -123,9 +123,7 @@ def mutations(draw) -> Callable[[bytes], bytes]:
 
 def fuzzed(strategy=None, share: float = 1.0):
     """A test with FUZZ mutations, the same ones every time where they are few."""
-    profile = settings(
-        max_examples=max(1, round(FUZZ * share)), deadline=None, derandomize=FUZZ < 100, database=None, suppress_health_check=list(HealthCheck)
-    )
+    profile = settings(max_examples=max(1, round(FUZZ * share)), derandomize=FUZZ < 100, database=None, suppress_health_check=list(HealthCheck))
     return lambda test: profile(given(mutate=mutations() if strategy is None else strategy)(test))
 
 

@@ -204,7 +204,7 @@ def renamed_and_reordered(study: Study, seed: int) -> tuple[Study, dict[str, str
 
 
 @given(st.integers(0, 10_000))
-@settings(deadline=None, max_examples=4)
+@settings(max_examples=4)
 def test_an_audit_does_not_depend_on_names_or_on_the_order_of_rows(tmp_path_factory, seed):
     study = make_study(("train", "test"), sources=2)
     study.parts[study.stimuli.stimulus_id == study.stimulus("train").stimulus_id] = "test"
@@ -306,7 +306,7 @@ def segments(rows: list[tuple[str, str, float, float]]) -> pd.DataFrame:
     ),
     st.integers(0, 8),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_the_sweep_finds_what_comparing_all_pairs_finds(rows, guard):
     table = segments([(recording, part, float(start), float(start + length)) for recording, part, start, length in rows])
     finding = run_check("L06", AuditInput(table, (), replace(POLICY, adjacency_guard_s=float(guard))))
@@ -339,7 +339,7 @@ def grouped_splits(draw):
 
 
 @given(grouped_splits(), st.data())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_grouped_splits_pass_and_any_moved_row_of_a_shared_source_fails_by_name(split, data):
     expected = {"L01": "pass", "L02": "pass" if split.recording_id.duplicated().any() else "not_run"}
     assert {id: run_check(id, AuditInput(split, (), POLICY)).status for id in expected} == expected
@@ -381,7 +381,7 @@ def folds_of(sources: int, count: int) -> dict[str, pd.DataFrame]:
 
 
 @given(st.integers(2, 12), st.integers(2, 5), st.data())
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_folds_test_every_source_once_and_any_that_is_moved_is_named(sources, count, data):
     folds = folds_of(sources, count)
     assert misplaced_in_folds(folds) == []

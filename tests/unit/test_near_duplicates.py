@@ -196,7 +196,7 @@ def test_another_sentence_of_the_same_speaker_is_not_a_copy():
 
 
 @given(st.integers(0, 10_000), st.sampled_from(sorted(SOUNDS)), st.floats(-SHIFT, SHIFT), st.floats(0.05, 1.0))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_any_gain_and_any_shift_up_to_300_ms_is_found_with_the_shift_named(seed, name, by, gain):
     original, shift = SOUNDS[name](stream(seed, "original")), round(by)
     copy = gain * np.concatenate([np.zeros(max(shift, 0), np.float32), original[max(-shift, 0) :]])[:SAMPLE_RATE]
@@ -205,7 +205,7 @@ def test_any_gain_and_any_shift_up_to_300_ms_is_found_with_the_shift_named(seed,
 
 
 @given(st.permutations(sorted(takes(1))))
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 def test_the_order_of_the_audio_does_not_matter(order):
     originals = takes(1)
     audio = originals | {f"copy of {name}": noisy(originals[name]) for name in originals}

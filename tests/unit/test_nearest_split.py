@@ -12,7 +12,7 @@ from earwitness.splits.nearest import TOLERANCE, nearest_split
 from earwitness.tables.ties import TIES
 
 PARTS = ("train", "dev", "test")
-few = settings(max_examples=20, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+few = settings(max_examples=20, phases=(Phase.explicit, Phase.reuse, Phase.generate))
 
 
 def ties_table(*pairs: tuple[str, str, str]) -> pd.DataFrame:

@@ -205,7 +205,7 @@ def test_paraphrases_ignore_scores_and_edits_follow_them():
 
 
 @given(st.integers(2, 60), st.integers(1, 4))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 def test_the_two_samples_share_no_source_and_every_beginning_is_balanced(count, seed):
     index, split = study()
     drawn = {part: sample_stimuli(index, split, part, count, seed, "x", part) for part in ("train", "dev")}
@@ -241,7 +241,7 @@ def test_balanced_accuracy_and_margin_are_those_of_the_definition():
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(4, 40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_halving_keeps_the_better_half_asks_nothing_twice_and_spares_at_least_a_third(skills, half):
     index, split = study()
     sample = sample_stimuli(index, split, "train", 2 * half, 1)
@@ -261,7 +261,7 @@ def test_halving_keeps_the_better_half_asks_nothing_twice_and_spares_at_least_a_
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_initial_and_the_direct_questions_are_never_dropped_however_they_score(seed):
     found = run(answers(seed, lambda text: -1.0 if text in (INITIAL_QUESTION, *DIRECT_QUESTIONS) else 1.0), seed)
     kept = {trial.question: (len(trial.log_odds), len(trial.development)) for trial in found.trials}

@@ -64,7 +64,7 @@ def test_many_trials_give_the_parameters_back(sigmoid, lapse):
 
 
 @given(st.integers(0, 10**6), st.floats(-3, 3), st.floats(0.01, 100))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_units_of_the_axis_do_not_matter_and_a_batch_is_its_fits(seed, shift, stretch):
     rng = np.random.default_rng(seed)
     total = np.full((6, len(LEVELS)), 60.0)
@@ -137,7 +137,7 @@ def test_hard_cases_get_their_status_before_any_number(case, status, n_sources):
 
 
 @given(st.integers(0, 10**6), st.floats(10, 4000), st.integers(2, 24))
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_nothing_outside_the_tested_range_is_ever_printed(seed, threshold_ms, n_sources):
     result = measured(curve(threshold_ms, 0.3).at(LEVELS)[0], n_sources, seed=seed)
     for end in (result.value, result.low, result.high, result.isotonic):

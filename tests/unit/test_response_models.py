@@ -94,7 +94,7 @@ def test_errors_between_sources_allow_for_unknown_variances():
     assert drop == pytest.approx(1, abs=0.15)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.floats(-1.5, 1.5), st.floats(0.05, 5), st.lists(st.booleans(), min_size=1, max_size=12), st.sampled_from(["probit", "logit"]))
 def test_quadrature_is_the_integral(mean, deviation, answers, link):
     outcome = np.array(answers, dtype=float)

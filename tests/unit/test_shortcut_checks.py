@@ -165,7 +165,7 @@ def test_digital_silence_has_finite_features():
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 9)), min_size=4, max_size=40))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_the_clustered_auc_is_the_auc(rows):
     speech = np.array([row[1] for row in rows])
     if speech.all() or not speech.any():

@@ -14,7 +14,7 @@ from earwitness.tables.files import read_table, validate, write_table
 from earwitness.tables.splits import SPLIT
 
 seeds = st.integers(0, 2**32 - 1)
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=15)
 STUDY = {"speech_sources": 3, "sound_sources": 10, "stimuli": 160, "test_fraction": 0.2}
 
 

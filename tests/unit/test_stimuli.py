@@ -183,7 +183,7 @@ def clips_of_any_kind(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(clips_of_any_kind(), st.sampled_from(["white", "pink", "speech_shaped"]), st.sampled_from(["peak", "rms"]), st.integers(0, 1000))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_snr_and_level_are_met_within_a_tenth_of_a_db_for_any_clip(samples, noise, normalisation, seed):
     design = asking([20, 200, 1000], [-20.0, 0.0, 20.0], noise=noise, normalisation=normalisation, rms_dbfs=-34.0)
     rows, _ = make(samples, design, seed=seed)
@@ -477,7 +477,6 @@ def clip_table(sources: dict[str, int]) -> pd.DataFrame:
 
 
 @given(st.dictionaries(st.from_regex(r"[sn][a-z]{1,4}", fullmatch=True), st.integers(1, 4), min_size=2), st.integers(1, 6), st.integers(0, 99))
-@settings(deadline=None)
 def test_clips_are_drawn_one_per_source_before_a_second_of_any_and_whatever_their_order(sources, count, seed):
     clips = clip_table(sources)
     counts = {"SPEECH": count, "NONSPEECH": count}
