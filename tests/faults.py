@@ -348,7 +348,7 @@ FAULTS = [
         ("test_models",),
     ),
     Fault("config.py", "if primary is None and len(models) > 1:", "if False:", "one of several models is handed over unasked", ("test_models",)),
-    Fault("systems.py", 'kind == "detector" or name == PROBES[-1]', 'kind == "detector"', "levels are a model's", ("test_encoder_probe",)),
+    Fault("systems.py", 'kind == "detector" or name == PROBE_OF_NO_MODEL', 'kind == "detector"', "levels are a model's", ("test_encoder_probe",)),
     # splits
     Fault(
         "splits/study.py",

@@ -13,12 +13,14 @@ Combination = Literal["vote", "mean"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 COMBINATIONS: tuple[Combination, ...] = get_args(Combination)
 
-PROBES = ("tower_probe", "untrained_probe", "acoustics_probe")
-"""Encoder probes: linear readouts of the base's audio tower, of an untrained tower of the same shape, and of trivial acoustics, which are no
-model's."""
+MODEL_PROBES = ("tower_probe", "untrained_probe")
+"""Linear readouts of a model's audio tower, and of an untrained tower of the same shape."""
 
-MODEL_PROBES = PROBES[:2]
-"""Those of a model."""
+PROBE_OF_NO_MODEL = "acoustics_probe"
+"""A linear readout of trivial acoustics."""
+
+PROBES = (*MODEL_PROBES, PROBE_OF_NO_MODEL)
+"""All encoder probes."""
 
 HONEST_SPLIT, LEAKY_SPLIT, ALL_FOLDS = "grouped", "row_random", "folds"
 """The split that keeps every source in one part; the split by row, which does not; and all folds of the cross-validation together."""
@@ -33,7 +35,7 @@ _RECIPE, _SPLIT, _NUMBER = "[a-z][a-z0-9_]*", "grouped|row_random|folds|(?:fold|
 _MODEL = rf"(?:(?P<model>(?!{UNNAMED_MODEL}\.)[a-z0-9_]+)\.)?"
 _FORMS: dict[Kind, re.Pattern[str]] = {
     "base": re.compile(f"{_MODEL}(?P<name>base)"),
-    "encoder_probe": re.compile(rf"(?!.*\.{PROBES[-1]}){_MODEL}(?P<name>{'|'.join(PROBES)})"),
+    "encoder_probe": re.compile(rf"(?!.*\.{PROBE_OF_NO_MODEL}){_MODEL}(?P<name>{'|'.join(PROBES)})"),
     "adapter": re.compile(f"{_MODEL}(?P<name>{_RECIPE})-(?P<split>{_SPLIT})(?:-seed-(?P<seed>{_NUMBER}))?"),
     "ensemble": re.compile(rf"{_MODEL}(?P<name>{_RECIPE})-(?P<split>{_SPLIT})\+(?P<combination>{'|'.join(COMBINATIONS)})"),
     "detector": re.compile(f"(?P<name>(?!.*-(?:{_SPLIT})(?:-|$))[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*)"),
@@ -82,7 +84,7 @@ def _parts_of(text: str) -> dict[str, Any] | None:
 
 def _is_no_models(kind: Kind, name: str) -> bool:
     """Whether such a system answers without any model."""
-    return kind == "detector" or name == PROBES[-1]
+    return kind == "detector" or name == PROBE_OF_NO_MODEL
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
             raise InputError(f"counts: no column {column}; has {', '.join(map(str, table.columns))}; needed are {', '.join(_NUMBERS)}")
     if unknown := [str(name) for name in table.columns if name not in [*_NUMBERS, "source", "condition"]]:
         raise InputError(
-            f"counts: unknown column {unknown[0]}; leave only {', '.join(_NUMBERS)} and, optionally, source (subject, speaker, ...) and condition"
+            f"counts: unknown column {unknown[0]}; leave only {', '.join(_NUMBERS)} and, optionally, condition and source, the subject or speaker"
         )
     if table.empty:
         raise InputError("counts: no row below the header; add one per level")
@@ -77,7 +77,7 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
         if (trials == 0).any():
             raise InputError(f"counts: level {trials.index[trials == 0][0]:g}{where} has no trials; leave it out")
         if len(trials) < MIN_LEVELS:
-            raise InputError(f"counts: {len(trials)} levels{where}; a psychometric function needs at least {MIN_LEVELS} different ones")
+            raise InputError(f"counts: {len(trials)} level{'s' * (len(trials) > 1)}{where}; a psychometric function needs at least {MIN_LEVELS} different ones")
     return summed
 
 
