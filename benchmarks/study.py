@@ -24,12 +24,12 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 SAMPLE_MS = 500
-QUERY = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", f"--loop-ms={SAMPLE_MS}"]
+QUERY = ["nvidia-smi", "--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits", f"--loop-ms={SAMPLE_MS}"]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """at: seconds since the epoch; busy: share of the GPU's time, in percent; used_mib: of its memory."""
+    """One GPU. at: seconds since the epoch; busy: share of its time, in percent; used_mib: of its memory."""
 
     at: float
     busy: float
@@ -37,8 +37,8 @@ class Sample:
 
 
 @contextmanager
-def gpu_samples() -> Iterator[list[Sample]]:
-    """What the first GPU does meanwhile; nothing without one."""
+def gpu_samples(gpus: int) -> Iterator[list[Sample]]:
+    """What the first of the GPUs do meanwhile; nothing without one."""
     samples: list[Sample] = []
     if shutil.which(QUERY[0]) is None:
         yield samples
@@ -52,9 +52,9 @@ def gpu_samples() -> Iterator[list[Sample]]:
             process.terminate()
             process.wait()
             printed.seek(0)
-            rows = [row for row in csv.reader(printed) if len(row) == 2]
+            rows = [row for row in csv.reader(printed) if len(row) == 3 and int(row[0]) < gpus]
             step = (time.time() - started) / max(1, len(rows))
-            samples += [Sample(started + place * step, float(busy), float(used)) for place, (busy, used) in enumerate(rows)]
+            samples += [Sample(started + place * step, float(busy), float(used)) for place, (_, busy, used) in enumerate(rows)]
 
 
 def stand_in(folder: Path, part: str, size: str, ranks: Path | None) -> None:
@@ -66,12 +66,13 @@ def stand_in(folder: Path, part: str, size: str, ranks: Path | None) -> None:
     print(f"{part} made in {time.time() - started:.0f} s", flush=True)
 
 
-def run(settings: Path, cores: str, jobs_per_gpu: int, targets: list[str], limit: float | None) -> tuple[float, list[Sample]]:
-    """Seconds of the whole run on one GPU, and what that did; a run that takes longer than `limit` is interrupted."""
+def run(settings: Path, cores: str, gpus: int, jobs_per_gpu: int, targets: list[str], limit: float | None) -> tuple[float, list[Sample]]:
+    """Seconds of the whole run on the first of the GPUs, and what those did; a run that takes longer than `limit` is interrupted."""
     config = [str(ROOT / "benchmarks/published_sizes.yaml"), str(settings)]
-    command = [sys.executable, "-m", "snakemake", "--cores", cores, "--resources", f"gpu={jobs_per_gpu}", "--quiet", "rules", "--rerun-incomplete"]
-    environment = os.environ | {"EARWITNESS_JOBS_PER_GPU": str(jobs_per_gpu)}
-    with gpu_samples() as samples:
+    limits = ["--cores", cores, "--resources", f"gpu={gpus * jobs_per_gpu}"]
+    command = [sys.executable, "-m", "snakemake", *limits, "--quiet", "rules", "--rerun-incomplete"]
+    environment = os.environ | {"EARWITNESS_JOBS_PER_GPU": str(jobs_per_gpu), "CUDA_VISIBLE_DEVICES": ",".join(map(str, range(gpus)))}
+    with gpu_samples(gpus) as samples:
         started = time.time()
         process = subprocess.Popen([*command, "--configfile", *config, "--", *targets], cwd=ROOT, env=environment, start_new_session=True)
         try:
@@ -85,7 +86,7 @@ def run(settings: Path, cores: str, jobs_per_gpu: int, targets: list[str], limit
 
 
 def job_table(started: float, samples: list[Sample]) -> None:
-    """Every rule's jobs, and how busy the GPU was while they were at work."""
+    """Every rule's jobs, and how busy the GPUs were while they were at work."""
     found: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
     for path in sorted((ROOT / "results/benchmarks").rglob("*.tsv")):
         if path.stat().st_mtime >= started:
@@ -111,7 +112,8 @@ def main() -> None:
     parser.add_argument("--size", choices=["full", "small"], default="full", help="small: a few million weights, to see on a CPU that it runs")
     parser.add_argument("--ranks", type=Path, help="see make_stand_in.py")
     parser.add_argument("--cores", default="all")
-    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="how many jobs may hold the GPU at the same time")
+    parser.add_argument("--gpus", type=int, default=1, help="how many GPUs the study may use")
+    parser.add_argument("--jobs-per-gpu", type=int, default=1, help="how many jobs may hold a GPU at the same time")
     parser.add_argument("--limit", type=float, help="seconds after which the run is interrupted")
     parser.add_argument("--targets", nargs="*", default=[], help="of Snakemake; without any, the whole study")
     args = parser.parse_args()
@@ -130,12 +132,12 @@ def main() -> None:
         )
     )
     started = time.time()
-    elapsed, samples = run(settings, args.cores, args.jobs_per_gpu, args.targets, args.limit)
+    elapsed, samples = run(settings, args.cores, args.gpus, args.jobs_per_gpu, args.targets, args.limit)
     print(f"\nThe study took {elapsed:.0f} s.")
     if samples:
         print(
-            f"The GPU was busy {sum(sample.busy for sample in samples) / len(samples):.0f} % of that time, and at most with "
-            f"{max(sample.used_mib for sample in samples):.0f} MiB."
+            f"{args.gpus} GPU{'s' * (args.gpus > 1)}: busy {sum(sample.busy for sample in samples) / len(samples):.0f} % of that time, and at most "
+            f"{max(sample.used_mib for sample in samples):.0f} MiB in use on one."
         )
     job_table(started, samples)
 
