@@ -1,7 +1,7 @@
 """The second audit, after training: what was fitted on what, and what the base model does and may have heard.
 
 in   results/splits/grouped.csv, results/predictions/**.tuning.json, results/prompts/**.tuning.json,
-     results/calibration/*.tuning.json, the base model
+     results/calibration/*.tuning.json, the base model, results/features/{model}/factorial/controls.parquet
 out  results/tables/counterfactuals/{model}.csv    earwitness.tables.counterfactuals.COUNTERFACTUALS
      results/audit/tuning/certificate.json       verdict, checks, digests
      results/audit/tuning/evidence.csv           the faults of every failed check
@@ -65,6 +65,8 @@ rule audit_tuning:
         + paths.calibration_records(plan.calibrated_systems),
         recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets("factorial")),
         counterfactuals=paths.counterfactuals(plan.models),
+        untrained=[controls for model in plan.models for controls in paths.controls(model, "factorial")],
+        index="results/stimuli/factorial/index.parquet",
         corpora="config/pretraining_corpora.csv",
     output:
         certificate="results/audit/tuning/certificate.json",
@@ -76,7 +78,7 @@ rule audit_tuning:
     conda:
         "../envs/analysis.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=30,
     params:
         code=code("audit_tuning.py"),
@@ -86,6 +88,7 @@ rule audit_tuning:
         searches=list(map(str, plan.searches))
         + [with_model(model, "chosen-question") for model in plan.models if plan.chosen_question(model)],
         calibrated=[str(system) for system in plan.calibrated_systems],
+        auc_warn=config["audit"]["shortcut_auc_warn"],
         waivers=lambda wildcards: as_json_of({"waivers": config["audit"]["waivers"]}),
     message:
         "Auditing what was fitted"
@@ -100,6 +103,9 @@ rule audit_tuning:
         " --models {params.models}"
         " --declared {params.declared:q}"
         " --counterfactuals {input.counterfactuals:q}"
+        " --untrained {input.untrained:q}"
+        " --index {input.index:q}"
+        " --auc-warn {params.auc_warn}"
         " --waivers {params.waivers:q}"
         " --certificate {output.certificate:q}"
         " --evidence {output.evidence:q}"

@@ -208,6 +208,37 @@ def test_a_source_without_known_turns_is_heard_in_its_clips(tmp_path, listening)
     assert "heard 1.00-2.50 s of renamed.flac (in its clips) and 0.00-2.90 s of train3.flac" in finding.offenders.detail.iloc[0]
 
 
+def test_where_recordings_are_gone_their_clips_are_heard_and_what_that_costs_is_said(tmp_path, listening):
+    data = clips_of_recordings(tmp_path, IN_RECORDINGS | {"test": IN_RECORDINGS["test"] | {"renamed": 3}}, clip_s=1.5)
+    for name in data.recordings[data.recordings.label == "SPEECH"].path:
+        Path(name).unlink()
+    finding = L16.run(data)
+    assert finding.status == "fail" and finding.statistic == 1
+    assert "heard 1.00-2.50 s of renamed.flac (in its clips) and 1.00-2.50 s of train3.flac (in its clips)" in finding.offenders.detail.iloc[0]
+    assert "0 of 19 speech sources were listened to in their recordings, the others in their clips alone." in finding.remarks
+    gone = (
+        "19 recordings of speech are no longer there (renamed.flac, test0.flac, test1.flac, test2.flac, test3.flac and 14 more), so their clips were"
+    )
+    cost = "of files of 2 s, 38 of 41 speakers were found by clips of 1.7 s and 40 by turns"
+    assert [remark for remark in finding.remarks if remark.startswith(gone) and cost in remark]
+
+
+def test_where_some_recordings_are_gone_the_others_are_still_listened_to(tmp_path, listening):
+    data = clips_of_recordings(tmp_path, IN_RECORDINGS | {"test": IN_RECORDINGS["test"] | {"renamed": 3}}, clip_s=1.5)
+    (tmp_path / "renamed.flac").unlink()
+    # One speaker of two recordings, of which the one with a clip is gone.
+    turns = pd.DataFrame([("test0.flac", "renamed", "SPEECH", 8.0, 9.0)], columns=list(SEGMENTS.columns))
+    kept = data.recordings[data.recordings.recording_id == "test0.flac"].assign(source_id="renamed")
+    soundfile.write(tmp_path / "test0.flac", np.concatenate([soundfile.read(tmp_path / "test0.flac")[0], voice(3, 1.0, 5)]), SAMPLE_RATE)
+    recordings = pd.concat([data.recordings, kept.assign(duration_s=9.0)], ignore_index=True)
+    finding = L16.run(replace(data, recordings=recordings, segments=pd.concat([data.segments, turns], ignore_index=True)))
+    assert finding.status == "fail" and finding.statistic == 1
+    heard = "heard 1.00-2.50 s of renamed.flac, 8.10-9.00 s of test0.flac (in its recordings and clips) and 0.00-2.90 s of train3.flac"
+    assert heard in finding.offenders.detail.iloc[0]
+    assert "19 of 19 speech sources were listened to in their recordings, the others in their clips alone." in finding.remarks
+    assert any(remark.startswith("1 recording of speech is no longer there (renamed.flac), so its clips were heard") for remark in finding.remarks)
+
+
 def test_different_voices_pass_and_what_is_too_short_or_silent_is_counted(tmp_path, listening):
     audited = audited_voices(tmp_path, CLEAN | {"test": [*CLEAN["test"], ("short", 3, 0.8), ("quiet", 4, 2.0)]})
     silent = replace(audited.data, altered=lambda item, stored: 0 * stored if "quiet" in item else stored)

@@ -20,7 +20,7 @@ TUNING = "tuning"
 STATUS = {"enum": ["pass", "fail"]}
 
 OF_SPLITS = ("split", "index", "clips", "recordings", "shards", "segments", "fold", "manifest", "audio", "voices")
-ROLES = (*OF_SPLITS, "tuning", "counterfactuals", "corpora", "code")
+ROLES = (*OF_SPLITS, "tuning", "counterfactuals", "untrained", "corpora", "code")
 """What the files are for that an audit looks at; manifests and their audio where the split is not Earwitness's own; voices: the speaker model."""
 
 SUBJECT = {"type": "array", "minItems": 1, "items": record_schema(role={"enum": list(ROLES)}, name=TEXT, sha256=DIGEST)}

@@ -18,7 +18,7 @@ Stage = Literal["split", "tuning"]
 Function = Callable[[Any], "Finding"]
 """From earwitness.leakage.audit_input.AuditInput (split) or earwitness.leakage.checks.tuning.TuningInput (tuning)."""
 
-CHECK_IDS = tuple(f"L{number:02d}" for number in range(1, 19))
+CHECK_IDS = tuple(f"L{number:02d}" for number in range(1, 20))
 """The ids of all checks, of both stages."""
 
 EVIDENCE_COLUMNS = ("part_a", "part_b", "item_a", "item_b", "source_a", "source_b", "detail")

@@ -57,6 +57,7 @@ _STATISTIC_UNITS = {
     "L16": "pairs of sources",
     "L17": "AUC",
     "L18": "pairs of names",
+    "L19": "AUC",
 }
 """Check of the audit -> the unit of the number that decides."""
 

@@ -6,11 +6,10 @@ import pandas as pd
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs
 from earwitness.core.progress import Progress
 from earwitness.leakage.audit_input import AuditInput, Batch
-from earwitness.leakage.checks.shortcuts import LOWEST_DBFS, Features, best_auc, clustered_auc, exceeds_chance, sample_items, univariate
+from earwitness.leakage.checks.shortcuts import LOWEST_DBFS, Features, sample_items, told_of_unseen, univariate
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 from earwitness.leakage.shared_items import shared_between_parts
 from earwitness.splits.study import with_origins
-from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS
 from earwitness.tables.columns import LABELS
 
 FRAME, HOP = SAMPLE_RATE // 40, SAMPLE_RATE // 100
@@ -71,7 +70,7 @@ def recording_set_up(data: AuditInput) -> Finding:
     The classifiers, their cross-validation by source, the clustered interval and the permutations between sources are those of L10
     (earwitness.leakage.checks.shortcuts), and so is the policy's limit. L10 hears stimuli as the model gets them; here it is the background of
     what they were cut from. A part that can be told was recorded otherwise: the test then measures the set-up too. What an untrained encoder makes of
-    the same sounds is not asked: the audit comes before any model.
+    the whole sound, L19 asks once there is a base: this audit comes before any model.
     """
     stimuli = with_origins(data.stimuli, [data.recordings])
     together = shared_between_parts(stimuli[stimuli.session != ""], "session", "session")
@@ -92,24 +91,16 @@ def recording_set_up(data: AuditInput) -> Finding:
         *((f"the part of {label} clips", clips.part.eq("train"), ("train", "the other parts"), clips.label.eq(label)) for label in LABELS),
         ("the class", clips.label.eq(LABELS[0]), LABELS, clips.label.notna()),
     ):
-        side, sources = of[chosen].to_numpy(), clips.source_id[chosen].to_numpy(object)
-        fewest = min(len(set(sources[side])), len(set(sources[~side])))
-        if fewest < MIN_SOURCES_FOR_TESTS:
-            remarks.append(f"Whether {what} can be told is not judged: one side has {fewest} sources, {MIN_SOURCES_FOR_TESTS} are needed.")
-            continue
-        family = Features(what, table[chosen], side, sources)
-        found = best_auc(family.table.to_numpy(float), side, sources)
-        if found is None:
-            remarks.append(f"Whether {what} can be told is not judged: its {len(side)} clips do not allow folds with both sides.")
-            continue
-        model, auc, scores = found
-        asked, highest = asked + len(side), max(highest, auc)
-        low, high = clustered_auc(scores, side, sources).interval(0.95, 0.0, 1.0)
-        if auc > limit and low > 0.5 and exceeds_chance(auc, family.table.to_numpy(float), side, sources, f"set_up {what}"):
-            reasons.append(f"{what} can be told of unseen sources with AUC {auc:.2f} (95 % {low:.2f} to {high:.2f}, {model})")
-            best = univariate(family, sides)
-            rows += [("", "", name, "", "", "", f"{what}: AUC {alone:.3f} alone, higher in {higher}") for name, alone, higher in best]
+        family = Features(what, table[chosen], of[chosen].to_numpy(), clips.source_id[chosen].to_numpy(object))
+        told = told_of_unseen(family, limit, f"set_up {what}")
+        asked, highest = asked + told.asked, max(highest, told.auc)
+        remarks += [told.remark] * bool(told.remark)
+        if told.reason:
+            reasons.append(told.reason)
+            rows += [
+                ("", "", name, "", "", "", f"{what}: AUC {alone:.3f} alone, higher in {higher}") for name, alone, higher in univariate(family, sides)
+            ]
     if not asked and together.empty:
         return not_run("no question has enough sources on both sides", threshold=limit, remarks=remarks)
-    told = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
-    return judge(pd.concat([together, told], ignore_index=True), max(asked, len(clips)), highest, limit, "; ".join(reasons), remarks)
+    properties = pd.DataFrame(rows, columns=list(EVIDENCE_COLUMNS), dtype=str)
+    return judge(pd.concat([together, properties], ignore_index=True), max(asked, len(clips)), highest, limit, "; ".join(reasons), remarks)

@@ -209,6 +209,40 @@ def exceeds_chance(observed: float, features: FloatArray, speech: Mask, sources:
     return len(drawn) == PERMUTATIONS and bool(norm.ppf(observed) > chance.mean() + CHANCE_DEVIATIONS * chance.std(ddof=1))
 
 
+@dataclass(frozen=True)
+class Told:
+    """Whether something can be told by a classifier of some features.
+
+    asked: items that were judged, 0 where it cannot be judged, and `remark` says why; auc: highest of the models; reason: says that it can be
+    told, "" where not.
+    """
+
+    asked: int
+    auc: float
+    reason: str
+    remark: str
+
+
+def told_of_unseen(family: Features, limit: float, kind: str) -> Told:
+    """Can a classifier of `family` tell which side unseen sources are on?
+
+    family: its kind is what is told, as "the class", and `speech` is true of one side. It is told where the
+    AUC exceeds `limit`, its clustered 95 % interval lies above 0.5, and it exceeds chance (see exceeds_chance, which `kind` names).
+    """
+    what, side, sources, values = family.kind, family.speech, family.sources, family.table.to_numpy(float)
+    fewest = min(len(set(sources[side])), len(set(sources[~side])))
+    if fewest < MIN_SOURCES_FOR_TESTS:
+        return Told(0, 0.0, "", f"Whether {what} can be told is not judged: one side has {fewest} sources, {MIN_SOURCES_FOR_TESTS} are needed.")
+    found = best_auc(values, side, sources)
+    if found is None:
+        return Told(0, 0.0, "", f"Whether {what} can be told is not judged: its {len(side)} items do not allow folds with both sides.")
+    model, auc, scores = found
+    low, high = clustered_auc(scores, side, sources).interval(0.95, 0.0, 1.0)
+    beyond = auc > limit and low > 0.5 and exceeds_chance(auc, values, side, sources, kind)
+    reason = f"{what} can be told of unseen sources with AUC {auc:.2f} (95 % {low:.2f} to {high:.2f}, {model})"
+    return Told(len(side), auc, reason if beyond else "", "")
+
+
 def univariate(features: Features, sides: Sequence[str] = LABELS) -> list[tuple[str, float, str]]:
     """Per feature: its name, AUC alone (at least 0.5, over items), and which side has the higher values; best first.
 

@@ -13,6 +13,20 @@ ALLOWED_PARTS = ("train", "dev")
 
 
 @dataclass(frozen=True, eq=False)
+class Untrained:
+    """What towers hear that were never trained.
+
+    stimuli: those of the split, columns of earwitness.tables.stimuli.STIMULI, `part`, and `session` ("" where not known). heard: a vector of each,
+    one row indexed by stimulus_id, by the name of the model of whose shape the tower is. shortcut_auc_warn: as in
+    earwitness.leakage.audit_input.Policy.
+    """
+
+    stimuli: pd.DataFrame
+    heard: Mapping[str, pd.DataFrame]
+    shortcut_auc_warn: float
+
+
+@dataclass(frozen=True, eq=False)
 class TuningInput:
     """What the checks of fitted artefacts and of the base model receive.
 
@@ -21,6 +35,7 @@ class TuningInput:
     datasets: of all recordings. corpora: what is publicly known about the training data of base models
     (earwitness.tables.pretraining.PRETRAINING_CORPORA); declared: each model's name there, by its name in the study.
     counterfactuals: earwitness.tables.counterfactuals.COUNTERFACTUALS of every model that was asked, by its name in the study.
+    untrained: the control of what can be told by hearing; None where no tower was asked.
     """
 
     split: pd.DataFrame
@@ -31,6 +46,7 @@ class TuningInput:
     corpora: pd.DataFrame
     declared: Mapping[str, str]
     counterfactuals: Mapping[str, pd.DataFrame]
+    untrained: Untrained | None = None
 
 
 def _fitted_elsewhere(data: TuningInput, kinds: set[str]) -> Finding:
