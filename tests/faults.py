@@ -27,6 +27,13 @@ FAULTS = [
         ("test_files", "test_splits"),
     ),
     Fault("core/code_identity.py", "isinstance(node.value.value, str)", "False", "a docstring retrains every model", ("test_code_identity",)),
+    Fault(
+        "statistics/random_slopes.py",
+        "and float(np.sqrt(np.diag(self.covariance)).max()) < LARGEST_ERROR",
+        "",
+        "answers that are all alike give a mixed model that is called ok",
+        ("test_counts",),
+    ),
     Fault("core/progress.py", "elapsed_s / (done - initial)", "elapsed_s / done", "a job that goes on promises to end too soon", ("test_progress",)),
     Fault(
         "corpora/catalogue.py",
@@ -40,6 +47,13 @@ FAULTS = [
         "return named, text[found.end() :]",
         "return named, text",
         "the line sep=; is taken for the header",
+        ("test_text_tables",),
+    ),
+    Fault(
+        "corpora/text_tables.py",
+        "            fault = fault or str(error) or",
+        "            found, fault = {}, str(error) or",
+        "a table whose names stand in quotes, as R writes them, cannot be read",
         ("test_text_tables",),
     ),
     Fault("provenance/watching.py", "and ended < told_at", "and ended < now", "jobs of this run that have ended seem at work", ("test_watching",)),

@@ -15,6 +15,7 @@ few answers to tell).
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from earwitness.core.errors import InputError, one_line_errors
@@ -101,6 +102,9 @@ def main() -> None:
     parser.add_argument("--bootstrap", type=resamples, default=1000, help="number of resamples (default 1000)")
     parser.add_argument("--seed", type=int, default=1, help="root of the random draws (default 1)")
     args = parser.parse_args()
+
+    if args.bootstrap < (least := math.ceil(2 / (1 - args.confidence))):
+        parser.error(f"--confidence {args.confidence:g}: an end of such an interval needs --bootstrap {least} or more")
 
     numbers = ["level", "correct", "total"]
     table = read_text_table(args.counts, numbers=numbers, known=["condition", "source"]).apply(lambda column: column.str.strip())

@@ -327,6 +327,16 @@ def test_a_mixed_model_fits_the_lapse_rate(fitted):
     assert none["conditions"]["easy"]["just_noticeable_difference"]["value"] > 1.3 * free["conditions"]["easy"]["just_noticeable_difference"]["value"]
 
 
+def test_a_mixed_model_of_answers_that_are_all_alike_gives_no_numbers(fitted):
+    table = {"level": [1, 2, 4, 8] * 2, "correct": 20, "total": 20, "source": ["a"] * 4 + ["b"] * 4}
+    assert fitted(table, "--mixed")["mixed_model"]["status"] == "not_converged"
+
+
+def test_an_interval_is_refused_whose_ends_the_draws_do_not_show(run, capsys):
+    assert run(PSIGNIFIT, "--bootstrap", "100", "--confidence", "0.98")[1] is None
+    assert run(PSIGNIFIT, "--bootstrap", "100", "--confidence", "0.999")[1] == 2
+
+
 def test_a_mixed_midpoint_outside_the_tested_levels_is_no_number(fitted):
     table = hard_and_easy(lapse=0.0).query("level < 5")
     result = fitted(table, *FREE_YES_NO[:4], "--lapse-rate", "0", *FREE_YES_NO[4:], "--mixed")["mixed_model"]
@@ -336,10 +346,11 @@ def test_a_mixed_midpoint_outside_the_tested_levels_is_no_number(fitted):
     assert result["comparisons"][0]["point_of_subjective_equality"]["value"] is None
 
 
-def test_a_minus_sign_of_a_text_processor_is_a_minus(fitted):
+@pytest.mark.parametrize("sign", ["\N{MINUS SIGN}", "\N{EN DASH}"])
+def test_a_minus_sign_of_a_text_processor_is_a_minus(fitted, sign):
     levels = np.arange(-15.0, 16.0, 5.0)
     table = counted(Curves(Family("normal", 0.0, 0.0), np.array([0.0]), np.array([6.0]), np.zeros(1)), levels, 40)
-    assert fitted(table.assign(level=[f"{level:g}".replace("-", "\N{MINUS SIGN}") for level in levels]), *YES_NO) == fitted(table, *YES_NO)
+    assert fitted(table.assign(level=[f"{level:g}".replace("-", sign) for level in levels]), *YES_NO) == fitted(table, *YES_NO)
 
 
 def subjects(shift, n=8, condition_sd=0.0):

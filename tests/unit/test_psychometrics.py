@@ -17,6 +17,7 @@ from earwitness.psychometrics.resampling import (
     LevelCounts,
     SourceCounts,
     balanced,
+    falls,
     leave_out,
     sensitivity_and_criterion,
     unbiased,
@@ -142,6 +143,21 @@ def test_nothing_outside_the_tested_range_is_ever_printed(seed, threshold_ms, n_
     result = measured(curve(threshold_ms, 0.3).at(LEVELS)[0], n_sources, seed=seed)
     for end in (result.value, result.low, result.high, result.isotonic):
         assert not np.isfinite(end) or LEVELS[0] <= end <= LEVELS[-1]
+
+
+@pytest.mark.parametrize("n_sources", [1, 8])
+def test_the_level_that_performance_falls_after_is_among_thousands(n_sources):
+    """A staircase has as many levels as trials."""
+    correct = np.repeat([0.5, 0.9, 0.2], 1000) * 60
+
+    def counts(correct):
+        total = np.full((n_sources, len(correct)), 60.0)
+        if n_sources == 1:
+            return LevelCounts(correct[None], total, None)
+        return leave_out([SourceCounts(np.tile(correct, (1, n_sources, 1)), total)] * 2, balanced)
+
+    assert falls(counts(correct), 0.95)
+    assert not falls(counts(np.sort(correct)), 0.95)
 
 
 def test_the_interval_is_named_and_answers_of_one_source_are_not_independent():

@@ -19,6 +19,8 @@ from earwitness.corpora.text_tables import file_named, read_text_table
         "path , label\na.wav,dog\nb.wav,NA\n",
         "Path;LABEL\na.wav;dog\nb.wav;NA\n",
         'path,label\n"a.wav","dog"\n"b.wav",NA\n',
+        '"path","label"\n"a.wav","dog"\n"b.wav","NA"\n',
+        '"path";"label"\r\n"a.wav";"dog"\r\n"b.wav";"NA"\r\n',
         "sep=;\r\npath;label\r\na.wav;dog\r\nb.wav;NA\r\n",
         "\ufeffSEP=,\npath,label\na.wav,dog\nb.wav,NA\n",
         '"sep=,",\npath,label\na.wav,dog\nb.wav,NA\n',

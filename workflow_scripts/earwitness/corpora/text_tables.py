@@ -116,16 +116,19 @@ def _header(path: Path, text: str, needed: Sequence[str], known: Sequence[str], 
     separators = [declared] if declared else SEPARATORS
     where = f"{path}:{2 if declared else 1}"
     found: dict[str, list[str]] = {}
+    fault = ""
     for separator in separators:
+        # Names in quotes, as R writes them, are readable by their own separator alone.
         try:
-            cells = next(_cells(text, separator))
+            found[separator] = [cell.strip() for cell in next(_cells(text, separator))]
         except (csv.Error, StopIteration) as error:
-            raise InputError(f"{path}: not a readable CSV table ({str(error) or 'it is empty'}); give a table with a header") from error
-        found[separator] = [cell.strip() for cell in cells]
+            fault = fault or str(error) or "it is empty"
+    if not found:
+        raise InputError(f"{path}: not a readable CSV table ({fault}); give a table with a header")
     wanted = {name.casefold() for name in needed}
     fitting = [separator for separator, cells in found.items() if wanted <= {cell.casefold() for cell in cells}]
     # Without required columns, or with one alone, several separators can fit: the one that divides most is meant.
-    separator = max(fitting or separators, key=lambda separator: len(found[separator]))
+    separator = max(fitting or found, key=lambda separator: len(found[separator]))
     header = found[separator]
     if not fitting:
         absent = next(name for name in needed if name.casefold() not in {cell.casefold() for cell in header})

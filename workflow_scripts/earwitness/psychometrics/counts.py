@@ -22,6 +22,8 @@ from earwitness.statistics.random_slopes import GroupedCounts, RandomSlopesFit, 
 
 _NUMBERS = ["level", "correct", "total"]
 _INDEPENDENT = "-"
+_MINUS_SIGNS = {ord("\N{MINUS SIGN}"): "-", ord("\N{EN DASH}"): "-"}
+"""What text processors write for a minus."""
 
 LARGEST_NUMBER = 1e15
 """The largest count that a double holds exactly."""
@@ -47,9 +49,28 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
         )
     if table.empty:
         raise InputError("counts: no row below the header; add one per level")
-    # The minus sign that text processors write.
-    plain = table[_NUMBERS].map(lambda cell: cell.replace("\N{MINUS SIGN}", "-") if isinstance(cell, str) else cell)
+    plain = table[_NUMBERS].map(lambda cell: cell.translate(_MINUS_SIGNS) if isinstance(cell, str) else cell)
     numbers = plain.apply(pd.to_numeric, errors="coerce").astype(float)
+    _check_numbers(numbers, table.level, axis)
+    named = {}
+    for column in ("condition", "source"):
+        if column in table and (nameless := table[column].isna() | (table[column].map(canonical_name) == "")).any():
+            raise InputError(f"counts, row {int(np.argmax(nameless)) + 1}: no {column}; name it, or leave the column out")
+        named[column] = table[column].map(canonical_name) if column in table else _INDEPENDENT
+    summed = numbers.assign(**named).groupby(["condition", "source", "level"], as_index=False)[["correct", "total"]].sum()
+    for condition, rows in summed.groupby("condition"):
+        where = "" if condition == _INDEPENDENT else f" of condition {condition}"
+        trials = rows.groupby("level").total.sum()
+        if (trials == 0).any():
+            raise InputError(f"counts: level {trials.index[trials == 0][0]:g}{where} has no trials; leave it out")
+        if len(trials) < MIN_LEVELS:
+            found = f"{len(trials)} level{'s' * (len(trials) > 1)}{where}"
+            raise InputError(f"counts: {found}; a psychometric function needs at least {MIN_LEVELS} different ones")
+    return summed
+
+
+def _check_numbers(numbers: pd.DataFrame, written: pd.Series, axis: str) -> None:
+    """Raise InputError naming the first row whose numbers are impossible; written: its level as it stands in the table."""
     counts = numbers[["correct", "total"]]
     faults = {
         "level is not a number (give it without unit; a decimal comma needs semicolons between columns)": ~np.isfinite(numbers.level),
@@ -64,21 +85,7 @@ def checked_counts(table: pd.DataFrame, axis: str) -> pd.DataFrame:
     for problem, wrong in faults.items():
         if wrong.any():
             row = int(np.argmax(wrong))
-            raise InputError(f"counts, row {row + 1} (level {table.level.iloc[row]}): {problem}; correct the table")
-    named = {}
-    for column in ("condition", "source"):
-        if column in table and (nameless := table[column].isna() | (table[column].map(canonical_name) == "")).any():
-            raise InputError(f"counts, row {int(np.argmax(nameless)) + 1}: no {column}; name it, or leave the column out")
-        named[column] = table[column].map(canonical_name) if column in table else _INDEPENDENT
-    summed = numbers.assign(**named).groupby(["condition", "source", "level"], as_index=False)[["correct", "total"]].sum()
-    for condition, rows in summed.groupby("condition"):
-        where = "" if condition == _INDEPENDENT else f" of condition {condition}"
-        trials = rows.groupby("level").total.sum()
-        if (trials == 0).any():
-            raise InputError(f"counts: level {trials.index[trials == 0][0]:g}{where} has no trials; leave it out")
-        if len(trials) < MIN_LEVELS:
-            raise InputError(f"counts: {len(trials)} level{'s' * (len(trials) > 1)}{where}; a psychometric function needs at least {MIN_LEVELS} different ones")
-    return summed
+            raise InputError(f"counts, row {row + 1} (level {written.iloc[row]}): {problem}; correct the table")
 
 
 @dataclass(frozen=True)

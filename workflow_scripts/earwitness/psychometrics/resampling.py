@@ -60,12 +60,23 @@ class LevelCounts:
         binomial ones, of proportions drawn to one half by half an answer; for independent answers the estimates are of those too, so
         that a handful of answers shows no trend.
         """
+        return self._known(lambda shares: shares @ weights.T, lambda variances: variances @ weights.T**2)
+
+    def drops(self, low: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """`contrasts` of one level's proportion less that of each higher one."""
+        return self._known(lambda shares: shares[..., low, None] - shares[..., low + 1 :], lambda variances: variances[low] + variances[low + 1 :])
+
+    def _known(
+        self, contrast: Callable[[FloatArray], FloatArray], variance: Callable[[FloatArray], FloatArray]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Estimates, variances and degrees of freedom, given what makes contrasts of proportions, shape (..., n_levels), and their variances of
+        those of the levels."""
         share = (self.correct[0] + 0.5) / (self.total[0] + 1)
-        binomial = weights**2 @ (share * (1 - share) / self.total[0])
+        binomial = variance(share * (1 - share) / self.total[0])
         if self.left_out is None:
-            return weights @ share, binomial, np.full(len(weights), np.inf)
-        estimates = weights @ proportions(self.correct, self.total)[0]
-        variances, df = self.left_out.of(lambda counts: proportions(counts[..., 0, :], counts[..., 1, :]) @ weights.T).variance()
+            return contrast(share), binomial, np.full(len(binomial), np.inf)
+        estimates = contrast(proportions(self.correct, self.total)[0])
+        variances, df = self.left_out.of(lambda counts: contrast(proportions(counts[..., 0, :], counts[..., 1, :]))).variance()
         return estimates, np.maximum(variances, binomial), df
 
 
@@ -167,11 +178,13 @@ def falls(counts: LevelCounts, confidence: float) -> bool:
     One-sided tests of all pairs of levels, with Bonferroni's correction.
     """
     n_levels = counts.total.shape[1]
-    low, high = np.triu_indices(n_levels, k=1)
-    weights = np.eye(n_levels)[low] - np.eye(n_levels)[high]
-    drop, variance, df = counts.contrasts(weights)
-    limit = t_quantile(1 - (1 - confidence) / len(low), df) * np.sqrt(variance)
-    return bool(((drop > LARGEST_DROP) & (drop > limit)).any())
+    quantile = 1 - (1 - confidence) / (n_levels * (n_levels - 1) / 2)
+    # One lower level at a time, since staircases have thousands of levels, and so millions of pairs.
+    for low in range(n_levels - 1):
+        drop, variance, df = counts.drops(low)
+        if ((drop > LARGEST_DROP) & (drop > t_quantile(quantile, df) * np.sqrt(variance))).any():
+            return True
+    return False
 
 
 def trend(counts: LevelCounts, levels: FloatArray, confidence: float) -> tuple[float, float]:

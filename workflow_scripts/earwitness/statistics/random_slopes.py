@@ -20,6 +20,9 @@ NODES = 9
 LARGEST_GRADIENT = 0.05
 """Largest Newton step that may be left at convergence, in standard errors."""
 
+LARGEST_ERROR = 20.0
+"""A coefficient's larger standard error counts as infinite: on the probit's scale, 8 is certainty in double precision."""
+
 LAPSE_PENALTY = 10.0
 """Of a fitted lapse rate: the density Beta(1, 10), as of a psychometric function's (`psychometrics.fitting.RangePrior`)."""
 
@@ -80,7 +83,8 @@ class RandomSlopesFit:
 
     @property
     def converged(self) -> bool:
-        return self.largest_step < LARGEST_GRADIENT
+        """Whether the maximum is found and proper: answers that are all alike leave coefficients unknown."""
+        return self.largest_step < LARGEST_GRADIENT and float(np.sqrt(np.diag(self.covariance)).max()) < LARGEST_ERROR
 
 
 def fit_random_slopes(data: GroupedCounts, nodes: int = NODES) -> RandomSlopesFit:
