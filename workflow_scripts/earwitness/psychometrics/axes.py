@@ -1,5 +1,7 @@
 """Axes of a fit: linear, or the decimal logarithm of the stimulus."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -21,3 +23,8 @@ def from_axis(values: npt.ArrayLike, axis: str) -> FloatArray:
         return given
     finite = np.isfinite(given)
     return np.where(finite, 10 ** np.where(finite, given, 0.0), given)
+
+
+def number_or_none(value: float) -> float | None:
+    """A number for JSON, which has none for a level below or above the axis or for no level."""
+    return float(value) if math.isfinite(value) else None

@@ -1,7 +1,7 @@
 """Psychometric functions for a table of counts that a user brings: level, correct and total, with or without sources and conditions."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,14 @@ import pandas as pd
 from earwitness.core.errors import InputError
 from earwitness.core.names import canonical_name
 from earwitness.core.randomness import stream
-from earwitness.psychometrics.axes import from_axis, to_axis
+from earwitness.psychometrics.axes import from_axis, number_or_none, to_axis
 from earwitness.psychometrics.fitting import fit_curves_sharing_lapse
-from earwitness.psychometrics.functions import Curves, FloatArray
+from earwitness.psychometrics.functions import MEASURES, Curves, FloatArray
+from earwitness.psychometrics.mixed_counts import mixed_model
 from earwitness.psychometrics.resampling import LevelCounts, SourceCounts, leave_out, pooled
 from earwitness.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Fits, Settings, Threshold, drawn_counts, fit_all, spread, threshold_of_fits
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Jackknife, degrees_of_freedom
 from earwitness.statistics.multiple_tests import holm
-from earwitness.statistics.random_slopes import GroupedCounts, RandomSlopesFit, fit_random_slopes
 
 _NUMBERS = ["level", "correct", "total"]
 _INDEPENDENT = "-"
@@ -28,7 +28,6 @@ _MINUS_SIGNS = {ord("\N{MINUS SIGN}"): "-", ord("\N{EN DASH}"): "-"}
 LARGEST_NUMBER = 1e15
 """The largest count that a double holds exactly."""
 
-MEASURES = ("threshold", "point_of_subjective_equality", "just_noticeable_difference")
 GRID_POINTS = 121
 
 
@@ -167,7 +166,7 @@ def fit_counts(counts: pd.DataFrame, analysis: Analysis, seed: int) -> tuple[lis
             "comparisons": _comparisons(curves, reference, analysis.axis, settings.confidence),
         }
     if analysis.mixed:
-        result["mixed_model"] = _mixed(counts, reference, analysis, settings)
+        result["mixed_model"] = mixed_model(counts, reference, analysis.axis, settings)
     return curves, result
 
 
@@ -281,7 +280,7 @@ def _comparisons(curves: Sequence[FittedCurve], reference: str, axis: str, confi
             ratio = axis == "log" or measure == MEASURES[2]
             ends = np.array([one.value, *one.interval(confidence, -np.inf, np.inf)])
             known = curve.known(measure) and base.known(measure)
-            value, low, high = (_or_none(end if known else math.nan) for end in (10**ends if ratio else ends))
+            value, low, high = (number_or_none(end if known else math.nan) for end in (10**ends if ratio else ends))
             tested = known and (several == 1 or several >= MIN_SOURCES_FOR_TESTS)
             told = {"contrast": "ratio" if ratio else "difference", "value": value, "low": low, "high": high}
             row[measure] = told | {"p": one.p_zero() if tested else None, "interval": one.method, "confidence": confidence}
@@ -318,117 +317,16 @@ def _between(a: FittedCurve, b: FittedCurve) -> Jackknife | None:
     return Jackknife((moved[0] - moved[1],), None, (), (min(a.df, b.df),))
 
 
-def _mixed(counts: pd.DataFrame, reference: str, analysis: Analysis, settings: Settings) -> dict[str, Any]:
-    """A generalised linear mixed model of all conditions, with an intercept and a slope of each source (Moscatelli, Mezzetti and
-    Lacquaniti 2012). Midpoints and just noticeable differences by the delta method from errors over sources, with t on sources - 1
-    degrees of freedom."""
-    family = settings.family
-    if family.sigmoid == "gumbel" or family.guess_rate is None:
-        raise InputError("--mixed: needs the sigmoid normal or logistic and a guess rate that is held; change --sigmoid or --guess-rate")
-    n_sources = counts.source.nunique()
-    if n_sources < 2:
-        raise InputError("--mixed: needs a column `source` with at least 2 sources; add it, or leave --mixed out")
-    of_condition = counts.groupby("condition").source.nunique()
-    if (of_condition < 2).any():
-        raise InputError(f"--mixed: condition {of_condition.idxmin()} has 1 source, and needs at least 2; add some, or leave --mixed out")
-    conditions = [reference, *(name for name in counts.condition.unique() if name != reference)]
-    x = to_axis(counts.level, analysis.axis)
-    middle, unit = float(x.mean()), float(x.std())
-    z = (x - middle) / unit
-    design = np.column_stack([column for name in conditions for own in [(counts.condition == name).to_numpy(float)] for column in (own, own * z)])
-    given = GroupedCounts(
-        counts.correct.to_numpy(float),
-        counts.total.to_numpy(float),
-        design,
-        z,
-        counts.source.to_numpy(str),
-        family.guess_rate,
-        family.lapse_rate,
-        "probit" if family.sigmoid == "normal" else "logit",
-    )
-    fit = fit_random_slopes(given)
-    quartile = float(family.shape.quantile(np.array(0.75)))
-    rising = {name: bool(fit.coefficients[2 * place + 1] > 0) for place, name in enumerate(conditions)}
-    converged = fit.converged and bool(np.isfinite(fit.robust).all())
-    usable = converged and all(rising.values())
-    result: dict[str, Any] = {
-        "status": "ok" if usable else "not_rising" if converged else "not_converged",
-        "formula": "answer ~ 0 + condition + condition:level + (1 + level | source)"
-        if len(conditions) > 1
-        else "answer ~ level + (1 + level | source)",
-        "n_sources": n_sources,
-        "guess_rate": family.guess_rate,
-        "lapse_rate": fit.lapse,
-        "lapse_rate_fitted": family.lapse_rate is None,
-        "log_likelihood": fit.log_likelihood,
-        "sd_intercept_at_mean_level": fit.sd_intercept,
-        "sd_slope_per_unit": fit.sd_slope / unit,
-        "correlation": _or_none(fit.correlation),
-    }
-    if not usable:
-        return result
-    own: dict[str, dict[str, Estimate]] = {}
-    for place, name in enumerate(conditions):
-        own[name] = {
-            MEASURES[1]: _delta(fit, n_sources - 1.0, {place: 1.0}, lambda b0, b1: middle - unit * b0 / b1),
-            MEASURES[2]: _delta(fit, n_sources - 1.0, {place: 1.0}, lambda b0, b1: math.log10(quartile * unit / b1)),
-        }
-    log = analysis.axis == "log"
-    # A midpoint outside the levels that a condition was tested at is no finding.
-    known = {
-        name: bool(x[counts.condition == name].min() <= each[MEASURES[1]].value <= x[counts.condition == name].max()) for name, each in own.items()
-    }
-    result["conditions"] = {
-        name: {
-            MEASURES[1]: _ends(each[MEASURES[1]], settings.confidence, log, known[name]),
-            MEASURES[2]: _ends(each[MEASURES[2]], settings.confidence, True, known[name]),
-            "slope_per_unit": float(fit.coefficients[2 * place + 1] / unit),
-        }
-        for place, (name, each) in enumerate(own.items())
-    }
-    result["comparisons"] = []
-    for place, name in list(enumerate(conditions))[1:]:
-        shift = _delta(fit, n_sources - 1.0, {place: 1.0, 0: -1.0}, lambda b0, b1: middle - unit * b0 / b1)
-        spread_ratio = _delta(fit, n_sources - 1.0, {place: 1.0, 0: -1.0}, lambda b0, b1: math.log10(quartile * unit / b1))
-        both = known[name] and known[reference]
-        row: dict[str, Any] = {"condition": name, "reference": reference}
-        for measure, one, ratio in ((MEASURES[1], shift, log), (MEASURES[2], spread_ratio, True)):
-            p = one.p_zero() if both and n_sources >= MIN_SOURCES_FOR_TESTS else None
-            row[measure] = {"contrast": "ratio" if ratio else "difference", **_ends(one, settings.confidence, ratio, both), "p": p}
-        result["comparisons"].append(row)
-    return result
-
-
-def _delta(fit: RandomSlopesFit, df: float, signs: dict[int, float], function: Callable[[float, float], float]) -> Estimate:
-    """A sum over conditions of sign x function(intercept, slope), by the delta method; gradients are central differences."""
-    value, gradient = 0.0, np.zeros(len(fit.coefficients))
-    for place, sign in signs.items():
-        pair = fit.coefficients[2 * place : 2 * place + 2]
-        value += sign * function(*pair)
-        for i in range(2):
-            step = 1e-5 * max(1.0, abs(pair[i]))
-            ahead, back = pair.copy(), pair.copy()
-            ahead[i] += step
-            back[i] -= step
-            gradient[2 * place + i] += sign * (function(*ahead) - function(*back)) / (2 * step)
-    variance = float(gradient @ fit.robust @ gradient)
-    return Estimate(float(value), variance, variance, df, "delta_t")
-
-
-def _ends(one: Estimate, confidence: float, ratio: bool, known: bool) -> dict[str, Any]:
-    ends = np.array([one.value, *one.interval(confidence, -np.inf, np.inf)]) if known else np.full(3, np.nan)
-    return dict(zip(("value", "low", "high"), map(_or_none, 10**ends if ratio else ends), strict=True))
-
-
 def _described(curve: FittedCurve, axis: str, settings: Settings, lapse_fitted: bool) -> dict[str, Any]:
     result, family = curve.threshold, settings.family
     fitted = result.curve
-    value, low, high, isotonic = (_or_none(end) for end in from_axis([result.value, result.low, result.high, result.isotonic], axis))
+    value, low, high, isotonic = (number_or_none(end) for end in from_axis([result.value, result.low, result.high, result.isotonic], axis))
     intervals = {"interval": result.interval, "confidence": settings.confidence}
     middle = from_axis([curve.found[1], *curve.limits[:, 1]], axis)
     jnd = 10 ** np.array([curve.found[2], *curve.limits[:, 2]])
     ends = {
-        measure: dict(zip(("value", "low", "high"), (_or_none(end) if curve.known(measure) else None for end in three), strict=True)) | intervals
+        measure: dict(zip(("value", "low", "high"), (number_or_none(end) if curve.known(measure) else None for end in three), strict=True))
+        | intervals
         for measure, three in zip(MEASURES[1:], (middle, jnd), strict=True)
     }
     return {
@@ -450,9 +348,9 @@ def _described(curve: FittedCurve, axis: str, settings: Settings, lapse_fitted: 
             "lapse_rate": float(fitted.lapse[0]),
             "lapse_rate_fitted": lapse_fitted,
         },
-        "slope": _or_none(result.slope),
+        "slope": number_or_none(result.slope),
         "deviance": result.deviance,
-        "goodness_of_fit_p": _or_none(result.goodness_of_fit),
+        "goodness_of_fit_p": number_or_none(result.goodness_of_fit),
         "n_sources": None if curve.sources == (_INDEPENDENT,) else len(curve.sources),
         "n_resamples": settings.n_bootstrap,
         "levels": [
@@ -460,7 +358,3 @@ def _described(curve: FittedCurve, axis: str, settings: Settings, lapse_fitted: 
             for level, k, n, p in zip(curve.levels, curve.correct, curve.total, fitted.at(to_axis(curve.levels, axis))[0], strict=True)
         ],
     }
-
-
-def _or_none(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

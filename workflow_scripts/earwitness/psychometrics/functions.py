@@ -10,6 +10,9 @@ from scipy import special
 
 FloatArray = npt.NDArray[np.float64]
 
+MEASURES = ("threshold", "point_of_subjective_equality", "just_noticeable_difference")
+"""What a curve is summed up by."""
+
 
 @dataclass(frozen=True)
 class Sigmoid:
