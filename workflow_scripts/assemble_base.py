@@ -16,7 +16,8 @@ def main() -> None:
     parser.add_argument("--rank", type=int, required=True, help="of the change of the language model that the projector was trained with")
     args = parser.parse_args()
 
-    from earwitness.model.assembly import assemble, save
+    from earwitness.model.assembly import assemble
+    from earwitness.model.engine.saving import save_model
     from earwitness.model.halves import folder_of, load_encoder, load_language_model
     from earwitness.model.projector import fitting_projector, put_projector
 
@@ -25,7 +26,7 @@ def main() -> None:
     projector = fitting_projector(args.projectors, encoder, language_model, args.rank)
     assembled = assemble(encoder, language_model)
     put_projector(assembled, projector)
-    save(assembled, args.folder)
+    save_model(assembled, args.folder)
 
 
 if __name__ == "__main__":

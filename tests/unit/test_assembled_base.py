@@ -20,11 +20,12 @@ from transformers import (
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
 from earwitness.model import halves, projector_questions
-from earwitness.model.assembly import AUDIO_TOKEN, assemble, save
+from earwitness.model.assembly import AUDIO_TOKEN, assemble
 from earwitness.model.ctranslate2_encoder import read_encoder_arrays
 from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
+from earwitness.model.engine.saving import save_model
 from earwitness.model.engine.scoring import score
 from earwitness.model.families.tiny.qwen2_audio import build_processor
 from earwitness.model.halves import folder_of, load_encoder, load_language_model
@@ -71,7 +72,7 @@ def joined(request, tmp_path_factory):
     root = tmp_path_factory.mktemp(request.param)
     encoder = write_whisper(root / "encoder")
     language_model = write_language_model(root / "language_model", request.param, tie_word_embeddings=request.param == "llama")
-    save(assemble(load_encoder(root / "encoder"), load_language_model(root / "language_model")), root / "base")
+    save_model(assemble(load_encoder(root / "encoder"), load_language_model(root / "language_model")), root / "base")
     stock = Qwen2AudioForConditionalGeneration.from_pretrained(root / "base", dtype=torch.float64).eval()
     return encoder.double(), language_model.double(), stock, load_model(identified(root / "base"))
 

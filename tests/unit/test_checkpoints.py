@@ -11,6 +11,7 @@ import torch
 from model_programs import CPU, PROGRAMS, arguments, make_study, write_detector
 from safetensors.torch import load_file, save_file
 from transformers import Qwen2AudioConfig
+from transformers.utils.logging import is_progress_bar_enabled
 
 import detect_speech
 import identify_model
@@ -21,6 +22,7 @@ from earwitness.model import prediction_jobs
 from earwitness.model.checkpoint import INDEX, WEIGHTS, tensors_in, verify_checkpoint
 from earwitness.model.engine.adapters import load_adapter
 from earwitness.model.engine.loading import load_model
+from earwitness.model.engine.saving import save_model
 from earwitness.model.identity import BASE_OF_ADAPTER, identified, model_digest
 from earwitness.model.identity import identify_model as describe_model
 from earwitness.prompt_search.opro import load_writer
@@ -290,6 +292,13 @@ def test_a_base_in_shards_is_the_same_model(folder, tmp_path, quantisation):
     verify_checkpoint(copy)
     whole, divided = (load_model(identified(path), quantisation, CPU).model.state_dict() for path in (folder, copy))
     assert whole.keys() == divided.keys() and all(torch.equal(whole[name], divided[name]) for name in whole)
+
+
+def test_loading_and_saving_print_no_lines_of_the_librarys_own(folder, tmp_path, capfd):
+    loaded = load_model(identified(folder), device=CPU)
+    save_model(loaded, tmp_path / "saved")
+    assert capfd.readouterr() == ("", "")
+    assert is_progress_bar_enabled(), "other programs that use the library keep its bars"
 
 
 def test_no_weight_is_drawn_under_four_bits_either(folder, tmp_path):

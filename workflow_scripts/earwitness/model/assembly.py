@@ -4,7 +4,6 @@ Both halves stay what they are. New are the projector, and the audio token, whos
 sound in its place.
 """
 
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -17,7 +16,6 @@ from transformers import (
 )
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import atomic_folder
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.families.qwen2_audio import Qwen2Audio
 from earwitness.model.halves import Encoder, LanguageModel
@@ -98,10 +96,3 @@ def _add_tokens(causal: Any, tokens: int) -> None:
     causal.resize_token_embeddings(tokens, mean_resizing=False)
     for table in {id(module): module for module in (causal.get_input_embeddings(), causal.get_output_embeddings())}.values():
         table.weight[old:] = table.weight[:old].mean(0)
-
-
-def save(assembled: LoadedModel, folder: Path) -> None:
-    """Write a base in the standard layout of a Qwen2-Audio checkpoint; the folder appears whole."""
-    with atomic_folder(folder) as temporary:
-        assembled.model.save_pretrained(temporary)
-        assembled.processor.save_pretrained(temporary)

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from earwitness.core.files import atomic, atomic_folder, sha256_of
+from earwitness.core.files import atomic, sha256_of
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.model.engine.features import encode_spectrograms
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
 from earwitness.model.engine.optimisation import Schedule, optimise
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
+from earwitness.model.engine.saving import save_model
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.families.tiny.tiny_base import TINY_BASES
@@ -114,9 +115,7 @@ def make_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, fo
     }
     resume = SavedState(folder.with_name(f".{folder.name}-in-progress"), fingerprint)
     trained, steps = train_tiny_base(corpus, settings, seed, resume)
-    with atomic_folder(folder) as temporary:
-        trained.model.save_pretrained(temporary)
-        trained.processor.save_pretrained(temporary)
+    save_model(trained, folder)
     with atomic(history) as temporary:
         steps.to_csv(temporary, index=False)
     resume.remove()

@@ -124,15 +124,25 @@ def refuse_other_weights(folder: Path, told: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def refused_in_words(folder: Path) -> Iterator[None]:
-    """Turn what the library raises over the files of a folder, of whatever kind, into an InputError that names the folder.
-
-    What it would only warn of is not printed: whoever loads looks at what was loaded.
-    """
-    verbosity = logging.get_verbosity()
+def quiet_library() -> Iterator[None]:
+    """Print neither the library's warnings, since whoever loads looks at what was loaded, nor its bars of progress, beside our lines of it."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     try:
         with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def refused_in_words(folder: Path) -> Iterator[None]:
+    """Turn what the library raises over the files of a folder, of whatever kind, into an InputError that names the folder; print nothing else."""
+    try:
+        with quiet_library():
             yield
     except (InputError, MemoryError):
         raise
@@ -147,8 +157,6 @@ def refused_in_words(folder: Path) -> Iterator[None]:
             raise
         reason = " ".join(str(error).split()) or "without a reason"
         raise InputError(f"{folder}: cannot be loaded ({type(error).__name__}: {reason[:200]}); fetch or copy the model's files again") from error
-    finally:
-        logging.set_verbosity(verbosity)
 
 
 def _processor(family: type[LoadedModel], folder: Path) -> Any:
