@@ -24,10 +24,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as parquet
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from earwitness.audio.acoustics import amplitude
 from earwitness.audio.io import SAMPLE_RATE, Waveform
@@ -95,6 +91,7 @@ def _log_odds_of(probabilities: Sequence[float]) -> FloatArray:
 def webrtc() -> Detector:
     """The Gaussian-mixture VAD of WebRTC (webrtcvad), a fresh one for every stimulus and level."""
     import webrtcvad
+    from sklearn.metrics import balanced_accuracy_score  # loads slowly, and Silero does without
 
     def voiced_share(samples: Waveform) -> float:
         detector = webrtcvad.Vad(WEBRTC_AGGRESSIVENESS)
@@ -159,7 +156,7 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequen
     """Answer every stimulus of the shards with one detector; memory holds a batch of audio and the features of all.
 
     name: a key of DETECTORS. shards: Parquet files of stimuli with audio. study: those that the split divides, which may be
-    the same. split: earwitness.tables.splits.SPLIT; only stimuli of its part "dev" are used to tune.
+    the same; read where there is something to tune. split: earwitness.tables.splits.SPLIT; only stimuli of its part "dev" are used to tune.
     Returns earwitness.tables.predictions.PREDICTIONS in the order of the shards, the numbers that were fitted, and the rows of the split
     that they were fitted on. SPEECH is answered from log-odds of 0, which stay within +-15.
     Raises InputError where a detector that must be tuned finds only one class in the development part.
@@ -167,7 +164,7 @@ def detect(name: str, shards: Sequence[Path], split: pd.DataFrame, study: Sequen
     detector = DETECTORS[name]()
     tuning = set(split.stimulus_id[split.part == "dev"])
     rows, features = [], []
-    others = [shard for shard in study if shard not in shards]
+    others = [shard for shard in study if shard not in shards] if FITS[name] else []
     total = sum(parquet.ParquetFile(shard).metadata.num_rows for shard in shards)
     with Progress(total=total, desc=f"listening with {name}", unit="stimuli") as progress:
         for shard in [*shards, *others]:
@@ -205,6 +202,10 @@ def answers_of(stimulus_ids: pd.Series, log_odds: FloatArray, system: System) ->
 def _fit(features: FloatArray, development: npt.NDArray[np.bool_], speech: npt.NDArray[np.bool_]) -> tuple[FloatArray, dict[str, Any]]:
     """Log-odds of speech of all rows by logistic regression on the development rows, with both classes weighing the same;
     and its means, scales, weights and intercept."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     if len(np.unique(speech[development])) < 2:
         raise InputError(
             "the development part of the split does not hold both classes among these stimuli; raise splits.dev_fraction or add recordings"

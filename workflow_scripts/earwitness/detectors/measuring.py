@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from earwitness.detectors.segments import SegmentRule
 from earwitness.detectors.tuning import Followed
 from earwitness.evaluation.detection import DetectionErrors, Roc, added
 from earwitness.statistics.clustered import jackknife_variance
+from earwitness.statistics.distributions import t_quantile
 from earwitness.tables.detection import DETECTION, DETECTION_ROC
 from earwitness.tables.files import validate
 
@@ -54,7 +54,7 @@ def error_rate_interval(sources: Sequence[str], errors: Sequence[DetectionErrors
         return np.nan, np.nan
     left_out = [added(one for source, one in zip(sources, errors, strict=True) if source != name).error_rate for name in names]
     variance, freedom = jackknife_variance([np.array(left_out)])
-    half = float(stats.t.ppf((1 + confidence) / 2, freedom).item() * np.sqrt(variance.item()))
+    half = float(t_quantile((1 + confidence) / 2, freedom).item() * np.sqrt(variance.item()))
     rate = added(errors).error_rate
     return max(rate - half, 0.0), rate + half
 

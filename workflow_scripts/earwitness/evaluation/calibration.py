@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from earwitness.core.errors import InputError
 from earwitness.core.randomness import stream
@@ -18,6 +18,7 @@ from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.probability import LARGEST_TEMPERATURE, METHODS, Calibration
 from earwitness.evaluation.scored_answers import NOT_TRAINED, Outcomes
 from earwitness.statistics.clustered import Estimate, estimate, jackknife_variance, sample_by_source
+from earwitness.statistics.distributions import normal_quantile, t_quantile
 from earwitness.systems import System
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
 from earwitness.tables.columns import LABELS
@@ -118,7 +119,7 @@ def _share_interval(value: FloatArray, left_out: Sequence[FloatArray], confidenc
     if any(len(values) < 2 for values in left_out):
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     variance, df = jackknife_variance(left_out)
-    half = stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance)
+    half = t_quantile((1 + confidence) / 2, df) * np.sqrt(variance)
     return np.clip(value - half, 0, 1), np.clip(value + half, 0, 1)
 
 
@@ -173,7 +174,7 @@ def clustered_calibration_error(probabilities: FloatArray, outcomes: Outcomes, c
     if len(whole) > 1:
         variance = variance + np.var(whole, ddof=1) / len(whole)
         df = np.minimum(df, len(whole) - 1.0) if np.var(whole) > 0 else df
-    half = float(stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance))
+    half = float(t_quantile((1 + confidence) / 2, df) * np.sqrt(variance))
     few, many = (less(float(np.quantile(noise, level))) for level in ((1 + confidence) / 2, (1 - confidence) / 2))
     return CalibrationError(measured, floor, corrected, max(0.0, min(few, corrected - half)), min(1.0, max(many, corrected + half)))
 
@@ -352,7 +353,7 @@ def reliability_table(systems: Sequence[Outcomes], fits: pd.DataFrame, confidenc
             shares, low, high = _shares_of_speech(binned.counts, confidence)
             used = table.index.to_numpy()
             shares, low, high = shares[used], low[used], high[used]
-            z2 = stats.norm.ppf((1 + confidence) / 2) ** 2
+            z2 = normal_quantile((1 + confidence) / 2) ** 2
             wilson = z2 / (z2 + table.n_sources.to_numpy())
             table = table.assign(
                 system_id=outcomes.system_id,

@@ -11,9 +11,9 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import yaml
-from scipy import stats
 
 from earwitness.core.errors import InputError
+from earwitness.statistics.distributions import t_quantile, wilson_interval
 from earwitness.systems import BASE, HONEST_SPLIT
 from earwitness.tables.claims import CLAIMS, HOLDS, NOT_MEASURABLE, NOT_SETTLED, REFUTED
 from earwitness.tables.files import validate
@@ -190,7 +190,7 @@ def _over(values: Sequence[float], confidence: float) -> Measurement | None:
     mean = float(kept.mean())
     if len(kept) < 2 or np.ptp(kept) == 0:
         return Measurement(mean)
-    half = float(stats.t.ppf((1 + confidence) / 2, len(kept) - 1) * kept.std(ddof=1) / math.sqrt(len(kept)))
+    half = float(t_quantile((1 + confidence) / 2, len(kept) - 1) * kept.std(ddof=1) / math.sqrt(len(kept)))
     return Measurement(mean, mean - half, mean + half)
 
 
@@ -267,6 +267,8 @@ def _searched(table: Any) -> list[pd.DataFrame]:
 
 def length_correlation(table: Any, confidence: float) -> Measurement | None:
     """Of PROMPT_HISTORY: Spearman's correlation of a question's tokens with its gain, mean over searches, each of which counts once."""
+    from scipy import stats  # loads slowly
+
     found = []
     for search in _searched(table):
         if np.ptp(search.n_tokens) and np.ptp(search.gain):
@@ -370,7 +372,7 @@ def generation_agreement(table: Any, confidence: float) -> Measurement | None:
     if table.empty:
         return None
     row = table.loc[table.agreement.idxmin()]
-    low, high = stats.binomtest(int(row.n_agreeing), int(row.n_stimuli)).proportion_ci(confidence, method="wilson")
+    low, high = wilson_interval(int(row.n_agreeing), int(row.n_stimuli), confidence)
     return Measurement(100 * float(row.agreement), 100 * low, 100 * high)
 
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.statistics.clustered import Sample, estimate
+from earwitness.statistics.distributions import t_quantile
 from earwitness.systems import BY_ROW, HONEST_SPLIT, is_redrawn
 from earwitness.tables.draws import (
     DRAWS,
@@ -116,8 +116,8 @@ def _together(values: Iterable[float], sources: tuple[float, float] | None, conf
     terms = [(sd**2 / len(drawn), df)] + ([sources] if sources else [])
     total = sum(variance for variance, _ in terms)
     df_mean = total**2 / sum(variance**2 / df for variance, df in terms) if total else df
-    half = float(stats.t.ppf((1 + confidence) / 2, df_mean)) * math.sqrt(total)
-    further = float(stats.t.ppf((1 + confidence) / 2, df)) * sd * math.sqrt(1 + 1 / len(drawn))
+    half = float(t_quantile((1 + confidence) / 2, df_mean)) * math.sqrt(total)
+    further = float(t_quantile((1 + confidence) / 2, df)) * sd * math.sqrt(1 + 1 / len(drawn))
     least = -1.0 if is_difference else 0.0
     low, high = np.clip([mean - half, mean + half], least, 1.0).tolist() if half else (math.nan, math.nan)
     next_low, next_high = np.clip([mean - further, mean + further], least, 1.0).tolist() if sd else (math.nan, math.nan)

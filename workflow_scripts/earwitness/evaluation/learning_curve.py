@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 from scipy.special import expit, logit
 
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.experiments import Arm
 from earwitness.statistics.clustered import estimate
+from earwitness.statistics.distributions import t_quantile
 from earwitness.systems import is_redrawn, leaks
 from earwitness.tables.experiments import LEARNING_CURVE
 
@@ -97,7 +97,7 @@ def _fitted(points: Sequence[Arm], confidence: float) -> pd.DataFrame:
     variance = np.sum([term for term, _ in terms], axis=0)
     spread = np.sum([term**2 / df for term, df in terms], axis=0)
     df = np.divide(variance**2, spread, out=np.ones_like(variance), where=spread > 0)
-    half = stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance)
+    half = t_quantile((1 + confidence) / 2, df) * np.sqrt(variance)
     kind = np.where(at <= sizes.max(), "fitted", "extrapolated")
     low = line - half
     beyond = kind == "extrapolated"

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize
 
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.comparison import family_of, paired_samples
 from earwitness.evaluation.scored_answers import Outcomes
 from earwitness.statistics.clustered import Components, variance_components
+from earwitness.statistics.distributions import t_quantile, t_tail
 from earwitness.systems import System
 from earwitness.tables.columns import LABELS
 from earwitness.tables.files import validate
@@ -44,7 +45,9 @@ def power_of_difference(difference: float, error: float, df: float, level: float
     P(|T| > t_(1 - level/2, df)), where T is noncentral t with noncentrality |difference| / error (Cohen 1988, chapter 2).
     error: standard error of the difference. df: its degrees of freedom.
     """
-    limit, noncentrality = stats.t.ppf(1 - level / 2, df), abs(difference) / error
+    from scipy import stats  # loads slowly
+
+    limit, noncentrality = t_quantile(1 - level / 2, df), abs(difference) / error
     power = stats.nct.sf(limit, df, noncentrality) + stats.nct.cdf(-limit, df, noncentrality)
     # Far out, the noncentral distribution is lost in rounding, and power is certain.
     return 1.0 if math.isnan(power) or noncentrality > limit + 30 else float(power)
@@ -56,7 +59,7 @@ def power_of_equivalence(margin: float, error: float, df: float, level: float) -
     2 P(T < margin / error - t_(1 - level, df)) - 1 with T central t, not below 0: an approximation (Schuirmann 1987); the exact
     probability takes a bivariate noncentral t distribution (Phillips 1990).
     """
-    return max(0.0, float(2 * stats.t.cdf(margin / error - stats.t.ppf(1 - level, df), df) - 1))
+    return max(0.0, float(2 * t_tail(t_quantile(1 - level, df) - margin / error, df) - 1))
 
 
 def detectable_difference(error: float, df: float, level: float, power: float) -> float:

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from earwitness.core.errors import InputError
 from earwitness.core.progress import Progress
 from earwitness.evaluation.scored_answers import ALL_SEEDS, NOT_TRAINED
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, reliability
+from earwitness.statistics.distributions import t_quantile, t_tail
 from earwitness.statistics.mixed_models import (
     INTERCEPT,
     LARGEST_STEP,
@@ -280,7 +280,7 @@ def pooled(seeds: Sequence[tuple[Analysis, pd.DataFrame]], confidence: float) ->
 def _with_estimates(table: pd.DataFrame, estimate: pd.Series, errors: pd.Series, df: pd.Series | float, confidence: float) -> pd.DataFrame:
     """The table, by term, with estimates, their errors, intervals and z."""
     table["estimate"], table["standard_error"], table["df"] = estimate, errors, df
-    half = stats.t.ppf((1 + confidence) / 2, table.df) * table.standard_error
+    half = t_quantile((1 + confidence) / 2, table.df) * table.standard_error
     table["low"], table["high"] = table.estimate - half, table.estimate + half
     table["z"] = table.estimate / table.standard_error
     return table
@@ -288,7 +288,7 @@ def _with_estimates(table: pd.DataFrame, estimate: pd.Series, errors: pd.Series,
 
 def _test(table: pd.DataFrame, family: list[str]) -> None:
     """Fill in p_wald of all terms, and p_holm over the family."""
-    table["p_wald"] = 2 * stats.t.sf(table.z.abs(), table.df)
+    table["p_wald"] = 2 * t_tail(table.z.abs(), table.df)
     table.loc[family, "p_holm"] = holm(table.p_wald[family])
 
 

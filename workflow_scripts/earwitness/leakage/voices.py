@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
-from sklearn.covariance import ledoit_wolf
+
+from earwitness.statistics.distributions import normal_quantile, normal_tail
 
 FloatArray = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -83,15 +83,15 @@ class Scores:
 
     def chance(self, scores: FloatArray) -> FloatArray:
         """The probability that a pair of different voices scores as high."""
-        return norm.sf((scores - self.mean) / (self.widening * self.deviation))
+        return normal_tail((scores - self.mean) / (self.widening * self.deviation))
 
     def limit(self, chance: float) -> float:
         """The score that a pair of different voices exceeds with that probability."""
-        return float(self.mean + self.widening * self.deviation * norm.isf(chance))
+        return float(self.mean - self.widening * self.deviation * normal_quantile(chance))
 
     def recognised(self, chance: float) -> float:
         """The share of pairs of one voice that exceed that limit."""
-        return float(norm.sf((self.limit(chance) - self.same_mean) / self.same_deviation))
+        return float(normal_tail((self.limit(chance) - self.same_mean) / self.same_deviation))
 
 
 def unit(vectors: npt.ArrayLike) -> FloatArray:
@@ -150,6 +150,8 @@ def one_voice(whole: FloatArray, scores: Scores, parts: Integers, false_alarms: 
 def _within_voice_normalisation(halves: FloatArray) -> FloatArray:
     """A matrix of shape (d, d) after which the differences between halves are alike in all directions, as far as there are enough to tell
     (shrunk by O. Ledoit and M. Wolf 2004)."""
+    from sklearn.covariance import ledoit_wolf  # loads slowly
+
     covariance, _ = ledoit_wolf(halves[:, 0] - halves[:, 1], assume_centered=True)
     variances, directions = np.linalg.eigh(covariance)
     return directions / np.sqrt(np.maximum(variances, 1e-9))
@@ -167,6 +169,8 @@ def _agreement_of_halves(halves: FloatArray) -> FloatArray:
 
 def _mixture(scores: FloatArray, same_mean: float, same_deviation: float) -> tuple[float, float, float, Mask]:
     """Mean and deviation of different voices, the share of pairs of one voice, and which pairs are likelier of one voice."""
+    from scipy.stats import norm  # loads slowly
+
     same = norm.pdf(scores, same_mean, same_deviation)
     fits = []
     for quantile, narrowing, shared in STARTS:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from earwitness.psychometrics.functions import FloatArray
 from earwitness.statistics.clustered import Jackknife, degrees_of_freedom
+from earwitness.statistics.distributions import t_quantile
 
 Measure = Callable[[Sequence[FloatArray], Sequence[FloatArray]], tuple[FloatArray, FloatArray]]
 """A measure: it turns the correct and total answers of each class, shape (n_curves, n_levels), into the correct and total answers, of the same
@@ -166,10 +167,10 @@ def leave_out(classes: Sequence[SourceCounts], measure: Measure) -> LevelCounts:
     return LevelCounts(correct[None], total[None], Jackknife(by_source, by_seed, tuple(by_cell), df))
 
 
-def t_quantile(probability: float, df: FloatArray) -> FloatArray:
+def t_or_normal_quantile(probability: float, df: FloatArray) -> FloatArray:
     """Student's t; the normal quantile where df is inf."""
     finite = np.where(np.isfinite(df), df, 1e12)
-    return np.asarray(stats.t.ppf(probability, finite))
+    return np.asarray(t_quantile(probability, finite))
 
 
 def falls(counts: LevelCounts, confidence: float) -> bool:
@@ -182,7 +183,7 @@ def falls(counts: LevelCounts, confidence: float) -> bool:
     # One lower level at a time, since staircases have thousands of levels, and so millions of pairs.
     for low in range(n_levels - 1):
         drop, variance, df = counts.drops(low)
-        if ((drop > LARGEST_DROP) & (drop > t_quantile(quantile, df) * np.sqrt(variance))).any():
+        if ((drop > LARGEST_DROP) & (drop > t_or_normal_quantile(quantile, df) * np.sqrt(variance))).any():
             return True
     return False
 
@@ -192,5 +193,5 @@ def trend(counts: LevelCounts, levels: FloatArray, confidence: float) -> tuple[f
     centred = levels - levels.mean()
     weights = centred * (levels[-1] - levels[0]) / (centred @ centred)
     rise, variance, df = counts.contrasts(weights[None])
-    half = t_quantile((1 + confidence) / 2, df)[0] * math.sqrt(variance[0])
+    half = t_or_normal_quantile((1 + confidence) / 2, df)[0] * math.sqrt(variance[0])
     return float(rise[0] - half), float(rise[0] + half)

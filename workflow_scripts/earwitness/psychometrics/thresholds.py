@@ -7,7 +7,7 @@ import numpy as np
 from earwitness.psychometrics.fitting import Prior, WeakPrior, deviance, fit_curves
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
 from earwitness.psychometrics.isotonic import crossing, isotonic_fit
-from earwitness.psychometrics.resampling import LevelCounts, falls, t_quantile, trend
+from earwitness.psychometrics.resampling import LevelCounts, falls, t_or_normal_quantile, trend
 from earwitness.statistics.clustered import Estimate, Jackknife
 
 STATUSES = ("ok", "right_censored", "left_censored", "never", "non_monotone", "flat", "undecided")
@@ -134,7 +134,7 @@ def threshold_of_fits(levels: FloatArray, counts: LevelCounts, settings: Setting
         variance, df = both.variance()
         # Of sources that do not differ at all, the variance is that of independent answers, and the degrees of freedom are those of the sources.
         df = np.where(variance > 0, df, min(both.df))
-        half = t_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], spread(drawn.at(grid)) ** 2])))
+        half = t_or_normal_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], spread(drawn.at(grid)) ** 2])))
         ends = value + np.array([-half[0], half[0]])
         low, high = np.clip(curve.at(grid)[0] - half[1:], 0, 1), np.clip(curve.at(grid)[0] + half[1:], 0, 1)
 

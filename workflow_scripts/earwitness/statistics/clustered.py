@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from earwitness.core.randomness import stream
+from earwitness.statistics.distributions import chi_squared_tail, t_quantile, t_tail, wilson_interval
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -111,7 +111,7 @@ class Estimate:
         """Two-sided t interval, cut to [low, high], the range that the quantity can take; (nan, nan) where unknown."""
         if not self.known:
             return math.nan, math.nan
-        t = stats.t.ppf((1 + confidence) / 2, self.df)
+        t = t_quantile((1 + confidence) / 2, self.df)
         ends = self.value - t * math.sqrt(self.below), self.value + t * math.sqrt(self.above)
         return float(np.clip(ends[0], low, high)), float(np.clip(ends[1], low, high))
 
@@ -119,14 +119,14 @@ class Estimate:
         """Two-sided p of the t-test that the quantity is 0, by the limit that faces 0; nan where unknown."""
         if not self.known:
             return math.nan
-        return float(2 * stats.t.sf(abs(self.value) / math.sqrt(self.below if self.value > 0 else self.above), self.df))
+        return float(2 * t_tail(abs(self.value) / math.sqrt(self.below if self.value > 0 else self.above), self.df))
 
     def p_equivalence(self, margin: float) -> float:
         """The larger p of two one-sided t-tests (Schuirmann 1987) that the quantity lies outside (-margin, margin)."""
         if not self.known:
             return math.nan
         statistics = (margin - self.value) / math.sqrt(self.above), (margin + self.value) / math.sqrt(self.below)
-        return float(stats.t.sf(min(statistics), self.df))
+        return float(t_tail(min(statistics), self.df))
 
 
 @dataclass(frozen=True)
@@ -382,8 +382,7 @@ def naive_interval(samples: Sequence[Sample], weights: Sequence[float], confiden
     value, below, above = 0.0, 0.0, 0.0
     for weight, sample in zip(weights, samples, strict=True):
         mean = float(sample.means.mean())
-        right = stats.binomtest(round(sample.totals.sum()), sample.n_seeds * sample.n_items)
-        low, high = right.proportion_ci(confidence, method="wilson")
+        low, high = wilson_interval(round(sample.totals.sum()), sample.n_seeds * sample.n_items, confidence)
         value += weight * mean
         below += (weight * (mean - low)) ** 2
         above += (weight * (high - mean)) ** 2
@@ -439,9 +438,11 @@ def durkalski_p(differences: npt.ArrayLike) -> float:
     """
     values = np.asarray(differences, dtype=np.float64)
     square = float(np.sum(values**2))
-    return float(stats.chi2.sf(float(values.sum()) ** 2 / square, 1)) if square > 0 else 1.0
+    return float(chi_squared_tail(float(values.sum()) ** 2 / square, 1)) if square > 0 else 1.0
 
 
 def mcnemar_p(only_a: int, only_b: int) -> float:
     """Exact two-sided McNemar p from the discordant counts; valid only for independent items."""
+    from scipy import stats  # loads slowly, and few programs get here
+
     return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from earwitness.statistics.clustered import Jackknife, jackknife_variance
 from earwitness.statistics.quadrature import Link, marginal_likelihood
@@ -307,7 +307,7 @@ def _place(model: MixedModel, fitted: Fit) -> tuple[FloatArray, FloatArray, npt.
 def constant_log_likelihood(outcome: FloatArray) -> float:
     """Log-likelihood of the intercept-only model without random intercepts, Bernoulli rows."""
     share = float(outcome.mean())
-    return len(outcome) * float(-stats.bernoulli(share).entropy())
+    return len(outcome) * float(-(special.entr(share) + special.entr(1 - share)))
 
 
 def mcfadden(fitted: Fit, null_log_likelihood: float) -> float:

@@ -1,4 +1,7 @@
-"""Can the class be told without listening: from file headers and names, or from trivial properties of the sound?"""
+"""Can the class be told without listening: from file headers and names, or from trivial properties of the sound?
+
+Functions import scikit-learn and scipy.stats themselves: both load slowly, and programs that only name the checks need neither.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,13 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import norm, rankdata
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from earwitness.audio.acoustics import peak_dbfs
 from earwitness.audio.io import SAMPLE_RATE, Waveform, dbfs
@@ -24,6 +20,7 @@ from earwitness.core.randomness import stream
 from earwitness.leakage.audit_input import AuditInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, estimate, sample_by_source
+from earwitness.statistics.distributions import normal_quantile
 from earwitness.tables.columns import LABELS
 
 FloatArray = npt.NDArray[np.float64]
@@ -145,6 +142,13 @@ def out_of_fold_scores(features: FloatArray, speech: Mask, sources: Names) -> di
     Sources, not items, are dealt to the folds, stratified by class, and every fold is made sure to hold both classes on
     both sides. Scores are ranks within the fold, since models of different folds need not agree on an offset.
     """
+    from scipy.stats import rankdata
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     names, codes = np.unique(sources.astype(str), return_inverse=True)
     mostly_speech = np.bincount(codes, weights=speech) / np.bincount(codes) > 0.5
     folds = min(FOLDS, int(mostly_speech.sum()), int((~mostly_speech).sum()))
@@ -169,6 +173,8 @@ def out_of_fold_scores(features: FloatArray, speech: Mask, sources: Names) -> di
 
 def best_auc(features: FloatArray, speech: Mask, sources: Names) -> tuple[str, float, FloatArray] | None:
     """The model with the higher out-of-fold AUC, that AUC, and its scores."""
+    from sklearn.metrics import roc_auc_score
+
     scores = out_of_fold_scores(features, speech, sources)
     if scores is None:
         return None
@@ -184,6 +190,8 @@ def clustered_auc(scores: FloatArray, speech: Mask, sources: Names) -> Estimate:
     placement, and its variance the sum of both classes' variances of mean placements (DeLong et al. 1988), each here
     from leaving out one source at a time (as Obuchowski 1997 does for clusters). Classes share no source.
     """
+    from scipy.stats import rankdata
+
     overall, positive, negative = rankdata(scores), scores[speech], scores[~speech]
     above = (overall[speech] - rankdata(positive)) / len(negative)
     below = 1 - (overall[~speech] - rankdata(negative)) / len(positive)
@@ -205,8 +213,8 @@ def exceeds_chance(observed: float, features: FloatArray, speech: Mask, sources:
         found = best_auc(features, stream(0, "shortcut", kind, permutation).permutation(of_source)[codes], sources)
         if found is not None:
             drawn.append(found[1])
-    chance = norm.ppf(np.clip(drawn, 1e-6, 1 - 1e-6))
-    return len(drawn) == PERMUTATIONS and bool(norm.ppf(observed) > chance.mean() + CHANCE_DEVIATIONS * chance.std(ddof=1))
+    chance = normal_quantile(np.clip(drawn, 1e-6, 1 - 1e-6))
+    return len(drawn) == PERMUTATIONS and bool(normal_quantile(observed) > chance.mean() + CHANCE_DEVIATIONS * chance.std(ddof=1))
 
 
 @dataclass(frozen=True)
@@ -248,6 +256,8 @@ def univariate(features: Features, sides: Sequence[str] = LABELS) -> list[tuple[
 
     sides: what items are called of which `speech` is true, and the others.
     """
+    from sklearn.metrics import roc_auc_score
+
     rows = []
     for name in features.table:
         auc = float(roc_auc_score(features.speech, features.table[name].to_numpy()))

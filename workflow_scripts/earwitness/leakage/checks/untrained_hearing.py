@@ -2,9 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from earwitness.leakage.checks.shortcuts import Features, sample_items, told_of_unseen
 from earwitness.leakage.checks.tuning import TuningInput
@@ -43,6 +40,10 @@ def untrained_hearing(data: TuningInput) -> Finding:
     """
     if data.untrained is None:
         return not_run("no untrained tower was asked")
+    from sklearn.decomposition import PCA  # loads slowly, and programs that only name the checks need not wait
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     limit, asked, highest, remarks, reasons, rows = data.untrained.shortcut_auc_warn, 0, 0.0, [], [], []
     stimuli = clearest(data.untrained.stimuli)
     stimuli = stimuli.assign(source_id=stimuli.session.where(stimuli.session != "", stimuli.source_id))
