@@ -36,7 +36,7 @@ for together in plan.asked_together:
             "../envs/gpu.yaml"
         threads: 1
         resources:
-            mem_mb=mb_of(together.model),
+            mem_mb=models.memory_mb(together.model),
             runtime=60 + 15 * len(together.adapters),
             gpu=config["resources"]["gpus_per_prediction"],
             batch_size=str(config["resources"]["batch_size"]),

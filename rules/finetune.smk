@@ -35,7 +35,7 @@ for together in plan.trained_together:
             "../envs/gpu.yaml"
         threads: 1
         resources:
-            mem_mb=mb_of(together.model),
+            mem_mb=models.memory_mb(together.model),
             runtime=growing(120 + 60 * len(together.adapters)),
             gpu=1,
             memory=config["resources"]["memory"],

@@ -124,7 +124,7 @@ rule tune_segments:
         "../envs/gpu.yaml"
     threads: 1
     resources:
-        mem_mb=mb_of(PRIMARY),
+        mem_mb=models.memory_mb(PRIMARY),
         runtime=120,
         gpu=1,
         memory=config["resources"]["memory"],
@@ -175,7 +175,7 @@ rule measure_detection:
         "../envs/dev.yaml"
     threads: 1
     resources:
-        mem_mb=mb_of(PRIMARY),
+        mem_mb=models.memory_mb(PRIMARY),
         runtime=120,
         gpu=1,
         memory=config["resources"]["memory"],

@@ -49,7 +49,7 @@ rule train_projector:
     """What carries an encoder's outputs into a language model, on sources that no later stage uses; both halves stay as they are."""
     input:
         # read through the options --encoder and --language-model
-        halves=files_of_halves,
+        halves=lambda wildcards: FILES_OF_MODELS.of_halves(wildcards.model),
         speech="data/embedded/base/voxconverse",
         sounds="data/embedded/base/esc50",
     output:
@@ -91,7 +91,7 @@ rule assemble_base:
     """A Whisper-class encoder and a causal language model in one Qwen2-Audio checkpoint, with the projector trained between them."""
     input:
         # read through the options --encoder and --language-model
-        halves=files_of_halves,
+        halves=lambda wildcards: FILES_OF_MODELS.of_halves(wildcards.model),
         projectors=lambda wildcards: models.projectors(wildcards.model),
     output:
         folder=directory("data/models/assembled/{model}"),
@@ -152,7 +152,7 @@ rule identify_model:
     """Which model a folder holds: its files are read here, and nowhere else in the study."""
     input:
         # read through the folder; listed so that a changed file is noticed
-        files=files_of_checkpoint,
+        files=lambda wildcards: FILES_OF_MODELS.of_model(wildcards.checkpoint),
     output:
         identity="results/models/{checkpoint}.identity.json",
     log:

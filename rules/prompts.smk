@@ -32,7 +32,7 @@ for together in plan.searched_together:
             shards=plan.audio_of(together.system, "factorial"),
             index="results/stimuli/factorial/index.parquet",
             split="results/splits/grouped.csv",
-            writer=writer_of(together.proposer),
+            writer=[model_folder("proposer"), paths.model_identity("proposer")] * (together.proposer == "opro"),
         output:
             scores=update(paths.searches(together.searches, "prompts.csv")),
             archives=update(paths.searches(together.searches, "archive.jsonl")),
@@ -49,7 +49,7 @@ for together in plan.searched_together:
             "../envs/gpu.yaml"
         threads: 1
         resources:
-            mem_mb=mb_of(together.system.model),
+            mem_mb=models.memory_mb(together.system.model),
             runtime=growing(120 + 120 * len(together.searches)),
             gpu=1,
             batch_size=str(config["resources"]["batch_size"]),

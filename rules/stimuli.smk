@@ -13,7 +13,7 @@ rule make_factorial_stimuli:
     input:
         clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("factorial")),
         # read through the folder in the settings
-        noises=NOISES_ON_DISK.get("factorial", []),
+        noises=NOISES.get("factorial", []),
     output:
         shard="results/stimuli/factorial/shard-{shard}.parquet",
     log:
@@ -47,7 +47,7 @@ rule make_baseline_stimuli:
     input:
         clips=expand("results/clips/{dataset}.parquet", dataset=plan.datasets("baseline")),
         # read through the folder in the settings
-        noises=NOISES_ON_DISK.get("baseline", []),
+        noises=NOISES.get("baseline", []),
     output:
         shard="results/stimuli/baseline/shard-{shard}.parquet",
     log:

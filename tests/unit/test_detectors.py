@@ -136,6 +136,12 @@ def test_another_set_of_stimuli_is_answered_as_tuned_on_the_study(name, tmp_path
     np.testing.assert_allclose(elsewhere, together[elsewhere.index], atol=1e-4)
 
 
+def test_the_study_is_not_heard_where_nothing_is_tuned(tmp_path):
+    shards, split = make_shards(tmp_path)
+    [answers, fitted, used] = detect("silero", shards[1:], split, [tmp_path / "none.parquet"])
+    assert (len(answers), fitted, len(used)) == (len(pd.read_parquet(shards[1], columns=["stimulus_id"])), {}, 0)
+
+
 @pytest.mark.parametrize("name", ["energy", "webrtc"])
 def test_one_class_in_development_is_refused(name, tmp_path):
     shards, split = make_shards(tmp_path)

@@ -344,7 +344,7 @@ def test_a_voxtral_is_asked_as_mistral_common_writes_a_turn(tmp_path):
 
 
 def test_each_family_has_a_file_of_its_name_that_other_families_do_not_import():
-    """So an edit of it makes nothing again for a base of another family (rules/common.smk)."""
+    """So an edit of it makes nothing again for a base of another family (earwitness.model.job_inputs.Code)."""
     programs = PAGE.parents[1] / "workflow_scripts"
     for kind in FAMILIES:
         [own] = {f"earwitness/model/families/{kind}.py"} - files_of_other_families(kind)

@@ -111,6 +111,20 @@ def test_the_name_of_a_job_stays_when_a_seed_comes_or_its_size_changes_and_has_t
     ]
 
 
+def test_what_is_given_for_a_program_is_given_for_each_of_its_rules_that_is_not_named_itself():
+    plan = plan_of(
+        **experiments(main={"splits": ["grouped"], "seeds": [1]}), prompt_search={"systems": ["base"], "proposers": ["edits"], "seeds": [2]}
+    )
+    given = {"train_adapter": "a", "predict_adapter": "b", "predict_adapter__baseline_attention_grouped_seed_1": "c", "search_prompts": "d"}
+    assert plan.for_each_rule(given) == given | {
+        "train_adapter__attention_grouped_seed_1": "a",
+        "predict_adapter__factorial_attention_grouped_seed_1": "b",
+        "search_prompts__base_edits_seed_2": "d",
+        "search_prompts__base_paraphrases_seed_2": "d",
+    }
+    assert plan.for_each_rule({"plot_accuracy": "e"}) == {"plot_accuracy": "e"}
+
+
 def test_seeds_of_one_proposer_for_one_system_are_searched_by_one_load():
     searched = {"systems": ["base", "attention-grouped-seed-1"], "proposers": ["edits"], "seeds": [1, 2, 3]}
     plan = plan_of(**experiments(main={"seeds": [1]}), prompt_search=searched, resources={"adapters_per_job": 2})

@@ -51,6 +51,10 @@ class Models:
         settings = self.under_study[model]
         return {"tiny": settings["tiny"]["family"], "assembled": "qwen2_audio"}.get(settings["origin"], "any")
 
+    def memory_mb(self, model: str) -> int:
+        """The memory of the machine that a job with a model takes."""
+        return {"tiny": 4000, "assembled": 8000}.get(self.under_study[model]["origin"], 32000)
+
     def name(self, model: str) -> list[str]:
         """What people know a model by: its repository and revision on the hub, the halves that it is joined of, or its folder.
 

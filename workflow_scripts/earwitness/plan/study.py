@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.corpora.inputs import BASELINE, STUDY
+from earwitness.corpora.noise_recordings import noise_recordings
 from earwitness.plan import paths
 from earwitness.plan.figure_names import figures_of
 from earwitness.plan.values import AdapterGroup, Experiment, Search, SearchGroup
@@ -108,6 +109,11 @@ class Plan:
         noises = [source["path"] for source in self.config["sources"].values() if source["role"] == "noise" and source["origin"] != "none"]
         folder = next(iter(noises), None) if own["noise"] in RECORDED_NOISES else None
         return {"noise_recordings": folder} | {key: self.config["stimuli"][key] for key in shared} | own
+
+    def noise_recordings(self, stimulus_set: str) -> list[str]:
+        """The recordings that a set's noise is cut from; none where it is made here. Raises InputError where they are not on disk."""
+        folder = self.stimulus_settings(stimulus_set)["noise_recordings"]
+        return [] if folder is None else list(map(str, noise_recordings(Path(folder))))
 
     @cached_property
     def experiments(self) -> dict[str, Experiment]:
@@ -295,6 +301,14 @@ class Plan:
         for search in self.searches:
             groups[search.system, search.proposer].append(search)
         return [SearchGroup(part) for group in groups.values() for part in self._parts(group)]
+
+    def for_each_rule(self, given: Mapping[str, Done]) -> dict[str, Done]:
+        """What is given for programs, such as --set-resources train_adapter:mem_mb=64000, for each of the rules that share one, unless the rule is
+        named itself."""
+        rules = {f"train_adapter__{job.first}": "train_adapter" for job in self.trained_together}
+        rules |= {f"predict_adapter__{job.stimulus_set}_{job.first}": "predict_adapter" for job in self.asked_together}
+        rules |= {f"search_prompts__{job.first}": "search_prompts" for job in self.searched_together}
+        return {rule: given[program] for rule, program in rules.items() if program in given} | dict(given)
 
     def searches_of(self, system: System) -> list[Search]:
         """The searches for a system."""
