@@ -114,30 +114,16 @@ def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: 
             checks.append({"path": str(path), "verdict": verdict, "reason": broken or annotation.excluded or report.remark, **report.row()})
             if verdict != "ok":
                 continue
-            recording_id = f"{data_set.name}:{described.files[path]}"
             if other := _contradicted(parts, heard[digest]):
                 contradictions.append(f"{path.name} and {other.name}")
             heard[digest] += [(path, part, stretches) for part, stretches in parts]
             if any(stop > (report.duration_s or 0.0) + OVERRUN_S for part in annotation.parts for _, stop in part.stretches or () if stop < math.inf):
                 overrun.append(path.name)
+            file = {"recording_id": f"{data_set.name}:{described.files[path]}", "dataset": data_set.name, "path": str(path), "sha256": digest}
+            file |= {"sample_rate": report.sample_rate, "duration_s": report.duration_s}
             for part, stretches in parts:
-                recordings.append(
-                    {
-                        "recording_id": recording_id,
-                        "dataset": data_set.name,
-                        "path": str(path),
-                        "sha256": digest,
-                        "sample_rate": report.sample_rate,
-                        "duration_s": report.duration_s,
-                        "source_id": part.source_id,
-                        "category": part.category,
-                        "label": part.label,
-                        "licence": annotation.licence or data_set.licence,
-                        "original": annotation.original and f"{data_set.name}:{annotation.original}",
-                        "session": annotation.session and f"{data_set.name}:{annotation.session}",
-                    }
-                )
-                whose = {"recording_id": recording_id, "source_id": part.source_id, "label": part.label}
+                recordings.append(file | _heard_of(part, annotation, data_set))
+                whose = {"recording_id": file["recording_id"], "source_id": part.source_id, "label": part.label}
                 segments += [whose | {"start_s": start, "end_s": end} for start, end in stretches]
 
     faults = [row for row in checks if row["verdict"] == "broken"]
@@ -158,6 +144,18 @@ def catalogue(data_set: DataSet, limits: Limits, strict: bool = False, threads: 
     if overrun:
         remarks.append(f"in {len(overrun)} files a stretch ends after the file does, and is cut there: {_named(overrun)}")
     return Catalogue(pd.DataFrame(recordings), pd.DataFrame(segments), pd.DataFrame(checks), remarks)
+
+
+def _heard_of(part: Part, annotation: Annotation, data_set: DataSet) -> dict[str, Any]:
+    """What a row of recordings says of a part besides which file it is in."""
+    return {
+        "source_id": part.source_id,
+        "category": part.category,
+        "label": part.label,
+        "licence": annotation.licence or data_set.licence,
+        "original": annotation.original and f"{data_set.name}:{annotation.original}",
+        "session": annotation.session and f"{data_set.name}:{annotation.session}",
+    }
 
 
 def _contradicted(parts: Sequence[tuple[Part, list[Stretch]]], earlier: Sequence[tuple[Path, Part, list[Stretch]]]) -> Path | None:
