@@ -7,7 +7,7 @@ import pandas as pd
 
 from earwitness.evaluation.comparison import BETWEEN_MODELS
 from earwitness.report.formats import points, points_range
-from earwitness.report.style import headline, rows_of, system_name
+from earwitness.report.style import headline, rows_of
 from earwitness.report.threshold_text import curve_name, interval_words, threshold_words
 from earwitness.systems import System
 
@@ -28,12 +28,12 @@ def model_sentences(comparisons: pd.DataFrame, statistics: Mapping[str, float]) 
     sentences = []
     for question in BETWEEN_MODELS:
         for row in rows_of(comparisons[(comparisons.question == question) & (comparisons.role == "primary")]):
-            a, b = (system_name(System.parse(text)) for text in (row.system_a, row.system_b))
+            a, b = (System.parse(text).model for text in (row.system_a, row.system_b))
             found = f"{points(row.difference)} points {points_range(row.low, row.high)}".rstrip()
             verdict = _VERDICTS[row.conclusion].format(margin=f"{100 * statistics['equivalence_margin']:g}")
             sentences.append(
-                f"{_ASKED[question]}, the models that did best on development sources are {a} and {b}; on unseen ones the first has {found}"
-                f" of balanced accuracy over the second: {verdict}."
+                f"{_ASKED[question]}, {a} and {b} did best on development sources; on unseen ones, {a}'s balanced accuracy less {b}'s is"
+                f" {found}: {verdict}."
             )
     return sentences
 
