@@ -79,4 +79,4 @@ def test_a_presentation_survives_its_own_record(detector):
 
 def test_a_stretch_is_heard_with_the_16_bits_that_a_stimulus_is_stored_with():
     samples = np.concatenate([stream(1, "bits").uniform(-1, 1, 20_000), np.arange(-32768, 32768) / 32768 + 2**-16, [1.0, -1.0, 0.0]])
-    np.testing.assert_array_equal(as_coded(samples), decode_flac(coded(samples)))
+    assert as_coded(samples).tobytes() == decode_flac(coded(samples)).tobytes()

@@ -32,7 +32,7 @@ from earwitness.stimuli.design import (
     shard_clips,
     shard_of,
 )
-from earwitness.stimuli.mixing import make_clip_stimuli, write_shard
+from earwitness.stimuli.mixing import heard_stimulus, make_clip_stimuli, write_shard
 from earwitness.stimuli.summary import summarise_stimuli
 from earwitness.tables.audio import AudioTableWriter, iterate_audio, iterate_encoded_audio
 from earwitness.tables.clips import CLIPS
@@ -108,6 +108,13 @@ def test_the_segment_is_the_loudest_stretch_and_the_row_says_where_in_the_record
     assert short.segment_start_s.tolist() == pytest.approx([40.5, 40.5], abs=0.002)
     assert (short.segment_end_s - short.segment_start_s).tolist() == pytest.approx([0.2, 0.2])
     assert rows.segment_start_s[rows.duration_ms == 1000].eq(40.0).all()
+
+
+def test_a_stimulus_that_is_only_heard_is_the_one_that_would_be_stored_to_the_bit():
+    design = asking(snrs_db=[-10.0, 5.0], noise="pink")
+    _, stored = make(burst(), design)
+    heard = [heard_stimulus("rec:a@0", burst(), condition, design, 1) for condition in design.conditions]
+    assert [waveform.tobytes() for waveform in heard] == [waveform.tobytes() for waveform in stored]
 
 
 @pytest.mark.parametrize("snr_db", [0.0, 10.0])

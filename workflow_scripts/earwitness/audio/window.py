@@ -111,7 +111,9 @@ def coded(window: Samples) -> bytes:
 def as_coded(window: Samples) -> Waveform:
     """What is read of a window within full scale that was stored as `coded` stores it, without doing so."""
     full_scale = np.float32(0x8000)
-    return np.clip(np.rint(window.astype(np.float32) * full_scale), -full_scale, full_scale - 1) / full_scale
+    rounded = np.clip(np.rint(window.astype(np.float32) * full_scale), -full_scale, full_scale - 1)
+    # Integers have no negative zero; adding zero makes it a positive one.
+    return (rounded + np.float32(0)) / full_scale
 
 
 def window_of(settings: Mapping[str, Any]) -> Window:

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from earwitness.audio.acoustics import amplitude
-from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac, read_mono
+from earwitness.audio.io import SAMPLE_RATE, Waveform, read_mono
 from earwitness.audio.window import Level, Window
 from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream
 from earwitness.corpora.layouts import audio_files, source_files
 from earwitness.stimuli.design import StimulusDesign, factorial
-from earwitness.stimuli.mixing import make_clip_stimuli
+from earwitness.stimuli.mixing import heard_stimulus
 
 CLIP_S = 1.0
 
@@ -59,15 +58,14 @@ def draw_stimuli(corpus: BaseCorpus, size: int, seed: int, program: str) -> Iter
         rng = stream(seed, program, "stimulus", i)
         label = "SPEECH" if i % 2 == 0 else "NONSPEECH"
         samples = _random_stretch(material[label][rng.integers(len(material[label]))], rng)
-        clip = pd.Series({"clip_id": f"base-{i}", "recording_id": "", "source_id": "", "label": label, "category": "", "start_s": 0.0})
         duration_ms, snr_db = round(float(np.exp(rng.uniform(np.log(40), np.log(1000))))), float(rng.uniform(-10, 20))
         design = StimulusDesign(
             conditions=factorial([duration_ms], [snr_db]),
             noise="white" if rng.random() < 0.5 else "pink",
             window=Window(corpus.window_ms, ramp_ms=5.0, floor_dbfs=-85.0, level=Level("peak", float(rng.uniform(-8, -0.5)))),
         )
-        [(_, flac)] = make_clip_stimuli(clip, samples, design, seed)
-        waveform = decode_flac(flac) * np.float32(amplitude(-rng.uniform(0, SOFTEST_DB)))
+        [condition] = design.conditions
+        waveform = heard_stimulus(f"base-{i}", samples, condition, design, seed) * np.float32(amplitude(-rng.uniform(0, SOFTEST_DB)))
         yield TrainingStimulus(waveform, label == "SPEECH", duration_ms >= 300 and snr_db >= 5)
 
 

@@ -30,7 +30,7 @@ from earwitness.audio.acoustics import (
 )
 from earwitness.audio.io import SAMPLE_RATE, Waveform, decode_flac
 from earwitness.audio.rooms import room_response
-from earwitness.audio.window import Mixture, coded
+from earwitness.audio.window import Level, Mixture, as_coded, coded
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic
 from earwitness.core.progress import Progress
@@ -75,33 +75,38 @@ def make_clip_stimuli(clip: pd.Series, samples: Waveform, design: StimulusDesign
     clipped: dict[str, float] = {}
     starts = {duration_ms: _segment_start(clip.clip_id, samples, duration_ms) for duration_ms in {c.duration_ms for c in design.conditions}}
     for condition in design.conditions:
-        length, start = samples_of(condition.duration_ms), starts[condition.duration_ms]
-        ramp = design.window.ramp(length)
-        segment = _heard_segment(samples, start, length, condition) * ramp
-        stimulus_id = f"{quote(clip.clip_id, safe=' :+,=@')}@{condition.name}" + ("" if condition.snr_db is None else f"@{design.noise}")
-        noise_seed = stream_seed(seed, "stimuli", clip.clip_id, condition.name)
+        start = starts[condition.duration_ms]
         try:
-            mixed = _mix(stimulus_id, segment, ramp, condition.snr_db, design, noise_seed)
+            mixed = _mix(clip.clip_id, samples, start, condition, design, seed)
         except ClippingError as error:
             clipped |= error.excess_db
             continue
+        stored = _stored(mixed, condition.snr_db, design.window.level)
         start_s = clip.start_s + start / SAMPLE_RATE
         yield (
             {
-                "stimulus_id": stimulus_id,
+                "stimulus_id": mixed.stimulus_id,
                 **{name: clip[name] for name in ("clip_id", "recording_id", "source_id", "label", "category")},
                 "noise_id": mixed.noise_id,
                 **condition.columns,
                 "normalisation": design.window.level.normalisation,
-                "achieved_snr_db": mixed.achieved_snr_db,
-                "achieved_level_dbfs": mixed.achieved_level_dbfs,
+                "achieved_snr_db": stored.achieved_snr_db,
+                "achieved_level_dbfs": stored.achieved_level_dbfs,
                 "segment_start_s": start_s,
-                "segment_end_s": start_s + length / SAMPLE_RATE,
+                "segment_end_s": start_s + len(mixed.segment) / SAMPLE_RATE,
             },
-            mixed.audio,
+            stored.audio,
         )
     if clipped:
         raise ClippingError(clipped, design.window.level.level_dbfs)
+
+
+def heard_stimulus(clip_id: str, samples: Waveform, condition: Condition, design: StimulusDesign, seed: int) -> Waveform:
+    """What is read of a stimulus that make_clip_stimuli made, without storing it; its level and SNR are not measured.
+
+    Raises InputError where the clip is too short or silent, or where the stimulus would clip.
+    """
+    return as_coded(_mix(clip_id, samples, _segment_start(clip_id, samples, condition.duration_ms), condition, design, seed).mixture.samples)
 
 
 def _segment_start(clip_id: str, samples: Waveform, duration_ms: int) -> int:
@@ -129,55 +134,75 @@ def _heard_segment(samples: Waveform, start: int, length: int, condition: Condit
 
 @dataclasses.dataclass(frozen=True)
 class _Mixed:
-    """A finished stimulus: FLAC bytes, the noise in it, achieved SNR and level."""
+    """A stimulus before it is stored: its ramped segment and noise, shape (n_samples,), which of these samples are active, and both in the window."""
 
-    audio: bytes
+    stimulus_id: str
+    segment: Samples
+    noise: Samples
     noise_id: str
-    achieved_snr_db: float
-    achieved_level_dbfs: float
+    active: npt.NDArray[np.bool_]
+    mixture: Mixture
 
 
-def _mix(stimulus_id: str, segment: Samples, ramp: Samples, snr_db: float | None, design: StimulusDesign, noise_seed: int) -> _Mixed:
+def _mix(clip_id: str, samples: Waveform, start: int, condition: Condition, design: StimulusDesign, seed: int) -> _Mixed:
     """Segment and noise in the middle of the window, at the level asked for."""
+    length = samples_of(condition.duration_ms)
+    ramp = design.window.ramp(length)
+    segment = _heard_segment(samples, start, length, condition) * ramp
+    stimulus_id = f"{quote(clip_id, safe=' :+,=@')}@{condition.name}" + ("" if condition.snr_db is None else f"@{design.noise}")
+    noise_seed = stream_seed(seed, "stimuli", clip_id, condition.name)
     if not mean_square(segment):
         raise InputError(f"stimulus {stimulus_id}: its clip is silent; leave it out with a higher clips.min_level_dbfs")
     rng = np.random.default_rng(noise_seed)
     active = active_samples(segment)
     noise, noise_id = np.zeros_like(segment), "none"
-    if snr_db is not None:
+    if condition.snr_db is not None:
         drawn, noise_id = design.noises.draw(len(segment), noise_seed, rng)
-        noise = scale_to_snr(drawn * ramp, mean_square(segment[active]), snr_db)
+        noise = scale_to_snr(drawn * ramp, mean_square(segment[active]), condition.snr_db)
     try:
         mixture = design.window.mixed(segment + noise, rng)
     except InputError as error:
         raise InputError(f"stimulus {stimulus_id}: {error}") from error
-    level = design.window.level
     if (excess := peak_dbfs(mixture.samples)) > 1e-9:
-        raise ClippingError({stimulus_id: excess}, level.level_dbfs)
+        raise ClippingError({stimulus_id: excess}, design.window.level.level_dbfs)
+    return _Mixed(stimulus_id, segment, noise, noise_id, active, mixture)
 
-    audio = coded(mixture.samples)
+
+@dataclasses.dataclass(frozen=True)
+class _Stored:
+    """A finished stimulus: FLAC bytes, achieved SNR and level."""
+
+    audio: bytes
+    achieved_snr_db: float
+    achieved_level_dbfs: float
+
+
+def _stored(mixed: _Mixed, snr_db: float | None, level: Level) -> _Stored:
+    """A stimulus as it is stored, with the level and the SNR that it is found to have; snr_db: what was asked for."""
+    audio = coded(mixed.mixture.samples)
     decoded = decode_flac(audio).astype(np.float64)
-    achieved_level_dbfs = level.measured(decoded, mixture.during)
+    achieved_level_dbfs = level.measured(decoded, mixed.mixture.during)
     if not abs(achieved_level_dbfs - level.level_dbfs) <= TOLERANCE_DB:
         raise InputError(
-            f"stimulus {stimulus_id}: the achieved {level.normalisation} level is {achieved_level_dbfs:.2f} dBFS, asked for {level.level_dbfs:g}, "
-            f"too soft for 16-bit audio; raise stimuli.{level.normalisation}_dbfs"
+            f"stimulus {mixed.stimulus_id}: the achieved {level.normalisation} level is {achieved_level_dbfs:.2f} dBFS, asked for "
+            f"{level.level_dbfs:g}, too soft for 16-bit audio; raise stimuli.{level.normalisation}_dbfs"
         )
     achieved_snr_db = np.nan
     if snr_db is not None:
-        achieved_snr_db = _achieved_snr_db(decoded, segment, noise, mixture, active)
+        achieved_snr_db = _achieved_snr_db(decoded, mixed)
         if not abs(achieved_snr_db - snr_db) <= TOLERANCE_DB:
             raise InputError(
-                f"stimulus {stimulus_id}: the achieved SNR is {achieved_snr_db:.2f} dB, asked for {snr_db:g}: "
+                f"stimulus {mixed.stimulus_id}: the achieved SNR is {achieved_snr_db:.2f} dB, asked for {snr_db:g}: "
                 "the softer of segment and noise drowns in the floor; lower stimuli.floor_dbfs, or ask for a less extreme SNR"
             )
-    return _Mixed(audio, noise_id, achieved_snr_db, achieved_level_dbfs)
+    return _Stored(audio, achieved_snr_db, achieved_level_dbfs)
 
 
-def _achieved_snr_db(decoded: Samples, segment: Samples, noise: Samples, mixture: Mixture, active: npt.NDArray[np.bool_]) -> float:
+def _achieved_snr_db(decoded: Samples, mixed: _Mixed) -> float:
     """What is left of the decoded stimulus without noise and floor, where active, over what is left without the segment."""
+    mixture = mixed.mixture
     heard, floor = decoded[mixture.during], mixture.floor[mixture.during]
-    return power_ratio_db((heard - floor - mixture.gain * noise)[active], heard - mixture.gain * segment)
+    return power_ratio_db((heard - floor - mixture.gain * mixed.noise)[mixed.active], heard - mixture.gain * mixed.segment)
 
 
 def write_shard(clip_files: list[Path], output: Path, design: StimulusDesign, seed: int, clip_ids: Collection[str]) -> int:
