@@ -9,7 +9,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make demo   set up the environment and run the embedded study (CORES=$(CORES))"
 	@echo "make middle  the study in small with a base that has heard and read (CPU)"
-	@echo "make quick  style, and the unit tests, of long modules one each: for one's own change"
+	@echo "make quick  style, and the unit tests without the long ones: for one's own change"
 	@echo "make test   set up the environment and run the tests"
 	@echo "make test-slow  the slow tests, all or those of TESTS=file"
 	@echo "make test-cluster  run the small study through a private Slurm (root; Debian: slurm-wlm, munge)"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from checkout import Checkout, copy_project
 from hypothesis import settings
-from long_modules import LONGEST, THOROUGH
+from long_modules import LONG_TESTS, LONGEST, THOROUGH
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("earwitness", deadline=None)
@@ -16,7 +16,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest modules first, and mark what `make quick` leaves out."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
-        if item.path.stem in THOROUGH and item.name.partition("[")[0] != THOROUGH[item.path.stem]:
+        module, name = item.path.stem, item.name.partition("[")[0]
+        if name in LONG_TESTS.get(module, ()) or (module in THOROUGH and name != THOROUGH[module]):
             item.add_marker(pytest.mark.thorough)
 
 
