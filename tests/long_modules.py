@@ -48,7 +48,7 @@ THOROUGH = {
     "test_self_test": "test_a_sample_keeps_every_part_and_class_and_whole_rows",
     "test_shortcut_checks": "test_classes_that_differ_in_nothing_trivial_raise_no_alarm",
     "test_splits": "test_a_source_is_in_one_part_and_every_part_has_both_classes",
-    "test_stand_in": "test_the_writers_tokens_stand_where_the_hub_has_them",
+    "test_stand_in": "test_the_hubs_configuration_gives_the_published_number_of_parameters",
     "test_stimuli": "test_reading_clips_does_not_keep_what_was_read_in_memory",
     "test_synthesis": "test_sounds_of_one_kind_are_other_sounds_in_other_corpora",
     "test_untrained_hearing": "test_parts_that_sound_alike_pass_and_what_adds_noise_is_not_heard",
