@@ -33,7 +33,7 @@ from earwitness.audio.io import SAMPLE_RATE, Waveform, encode_flac, read_mono
 from earwitness.config import complete_config
 from earwitness.core.randomness import stream
 from earwitness.leakage.audit import audited_files, checks
-from earwitness.leakage.audit_input import Policy, in_batches
+from earwitness.leakage.audit_input import OnePass, Policy, in_batches
 from earwitness.leakage.disguises import DISGUISES
 from earwitness.leakage.fingerprints.comparison import OverAudio, correlated_pairs, fingerprinted
 from earwitness.leakage.fingerprints.grouping import Origin, Pair, copies_among
@@ -150,7 +150,8 @@ def audit_once(study: Path, jobs: int) -> None:
     with MemoryWatch() as memory, Workers(jobs) as workers:
         audited = audited_files(paths["grouped"], paths["index"], [paths["clips"]], [paths["recordings"]], [paths["shard"]], policy())
         seconds["reading"] = time.perf_counter() - started
-        data = replace(audited.data, workers=workers)
+        together = OnePass(function for check in checks() for function in check.asks(audited.data.policy))
+        data = replace(audited.data, workers=workers, together=together)
         for check in checks():
             before = time.perf_counter()
             findings[check.id] = check.run(data)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -18,11 +19,12 @@ import audit_leakage
 import gate_leakage
 import predict_adapter
 import train_adapter
-from earwitness.audio.io import encode_flac
+from earwitness.audio.io import decode_flac, encode_flac
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
+from earwitness.leakage import audit_input
 from earwitness.leakage.audit import audit, audited_files, checks, run_checks
-from earwitness.leakage.audit_input import Audited, AuditInput, Policy
+from earwitness.leakage.audit_input import Audited, AuditInput, OnePass, Policy
 from earwitness.leakage.certificate import load_certificate
 from earwitness.leakage.checks.exact_duplicates import pcm_digest
 from earwitness.leakage.checks.structure import misplaced_in_folds
@@ -227,6 +229,43 @@ def test_an_audit_does_not_depend_on_names_or_on_the_order_of_rows(tmp_path_fact
         told.append(([(check.id, finding.status, finding.n_compared, finding.statistic) for check, finding in findings], sources))
     assert told[0] == told[1]
     assert {id for id, status, *_ in told[0][0] if status == "fail"} == {"L01", "L02", "L03", "L04", "L06"}
+
+
+def test_checks_that_hear_all_clips_decode_them_once(tmp_path, monkeypatch):
+    audited, decoded = audited_from(make_study().save(tmp_path)), []
+    monkeypatch.setattr(audit_input, "decode_flac", lambda flac: decoded.append(flac) or decode_flac(flac))
+
+    def told(*ids: str) -> tuple[dict[str, tuple], int]:
+        decoded.clear()
+        found = {check.id: (finding.status, finding.n_compared, finding.statistic) for check, finding in run_checks(audited, set(ids))}
+        return found, len(decoded)
+
+    (first, once), (second, more), (both, together) = told("L03"), told("L04"), told("L03", "L04")
+    assert both == first | second and once == audited.data.stimuli.clip_id.nunique() and together == more
+
+
+def test_what_was_heard_for_others_counts_only_where_all_was_heard():
+    batches = [[("a", np.zeros(1))], [("b", np.ones(2))], [("c", np.ones(3))]]
+    passes = []
+
+    def over(function):
+        passes.append(function)
+        return map(function, batches)
+
+    def names(batch):
+        return batch[0][0]
+
+    def lengths(batch, power):
+        return len(batch[0][1]) ** power
+
+    for stops in (True, False):
+        passes.clear()
+        wanted = OnePass([names, partial(lengths, power=2)])
+        for _ in wanted.results(names, over):
+            if stops:
+                break
+        assert not wanted.has(names) and wanted.has(partial(lengths, power=2)) and not wanted.has(partial(lengths, power=3))
+        assert list(wanted.results(partial(lengths, power=2), over)) == [1, 4, 9] and len(passes) == 1 + stops
 
 
 @pytest.mark.slow

@@ -241,9 +241,10 @@ def test_a_copy_at_another_speed_is_found_and_the_speed_named(speed):
 def test_landmarks_of_one_moment_tell_no_speed():
     speed = float(SPEEDS[-1])
     bins = np.arange(150, 400, 10)
-    click, faster = (Landmarks(np.full(len(bins), 5.0), np.rint(bins * factor).astype(np.int64)) for factor in (1.0, speed))
+    one = np.zeros(len(bins), np.int64)
+    click, faster = (Landmarks(np.full(len(bins), 5.0), np.rint(bins * factor).astype(np.int64), one) for factor in (1.0, speed))
     assert relative_speed(click, faster, 5.0 - 5.0 * speed) is None
-    tone, quicker = (Landmarks(np.arange(len(bins)) * 40.0 / factor, np.rint(bins * factor).astype(np.int64)) for factor in (1.0, speed))
+    tone, quicker = (Landmarks(np.arange(len(bins)) * 40.0 / factor, np.rint(bins * factor).astype(np.int64), one) for factor in (1.0, speed))
     assert relative_speed(tone, quicker, 0.0) == pytest.approx((speed, 0.0), abs=1e-6)
 
 
@@ -267,10 +268,10 @@ def test_a_copy_that_many_clips_share_is_still_found():
 def test_two_thousand_clips_take_seconds_and_raise_no_alarm():
     rng = np.random.default_rng(0)
     table = rng.normal(size=(2000, SAMPLE_RATE)).astype(np.float32) * 0.1
-    start = time.perf_counter()
+    start = time.process_time()
     found = duplicates({f"a{k}": table[k] for k in range(1000)}, {f"b{k}": table[k] for k in range(1000, 2000)} | {"copy": noisy(table[7])})
     assert [(pair.item_a, pair.item_b) for pair in found] == [("a7", "copy")]
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 20
 
 
 def weak(item_a: str, item_b: str, information: float = 0.6 * MIN_SUPPORTED_INFORMATION, correlation: float = 0.9) -> Pair:

@@ -21,6 +21,8 @@ from earwitness.corpora.text_tables import file_named, read_text_table
         'path,label\n"a.wav","dog"\n"b.wav",NA\n',
         '"path","label"\n"a.wav","dog"\n"b.wav","NA"\n',
         '"path";"label"\r\n"a.wav";"dog"\r\n"b.wav";"NA"\r\n',
+        '"path";label\na.wav;dog\nb.wav;NA\n',
+        '"path"\t"label"\na.wav\tdog\nb.wav\tNA\n',
         "sep=;\r\npath;label\r\na.wav;dog\r\nb.wav;NA\r\n",
         "\ufeffSEP=,\npath,label\na.wav,dog\nb.wav,NA\n",
         '"sep=,",\npath,label\na.wav,dog\nb.wav,NA\n',
@@ -124,6 +126,14 @@ def test_a_name_with_composed_letters_finds_its_file_with_decomposed_ones(tmp_pa
     (tmp_path / unicodedata.normalize("NFD", "café.wav")).write_bytes(b"")
     assert file_named(tmp_path, "café.wav").exists()
     assert not file_named(tmp_path, "tea.wav").exists()
+
+
+def test_a_name_written_on_windows_finds_its_file(tmp_path):
+    (tmp_path / "wav" / "ana").mkdir(parents=True)
+    (tmp_path / "wav" / "ana" / "1.wav").write_bytes(b"")
+    (tmp_path / "a\\b.wav").write_bytes(b"")
+    assert file_named(tmp_path, r"wav\ana\1.wav") == tmp_path / "wav" / "ana" / "1.wav"
+    assert file_named(tmp_path, r"a\b.wav").name == r"a\b.wav", "a file of that very name comes first"
 
 
 def test_parquet_whose_text_is_not_utf8_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """When two names are one: the only place that decides it, for splits, audits, manifests and annotations."""
 
+import itertools
 import re
 import unicodedata
 from collections import defaultdict
@@ -14,6 +15,12 @@ SERIES = 3
 
 LOOK_ALIKES = dict(zip("авеһнкморсѕтуԝхԁԛіјѵαβεηικνορτυχ", "abehhkmopcstywxdqijvabenikvoptux", strict=True))
 """Cyrillic and Greek letters -> the Latin ones that they look like, in lower or in upper case."""
+
+STROKED = dict(zip("đðħłøŧıæœþ", ("d", "d", "h", "l", "o", "t", "i", "ae", "oe", "th"), strict=True))
+"""Letters that Unicode does not take apart, and how they are written without them."""
+
+UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue"}
+"""How German, and who has no such keys, writes them."""
 
 SUFFIX = re.compile(r"\.(wav|flac|mp3|ogg|oga|opus|aiff?|aifc|au|caf|w64|rf64|sph|m4a|rttm)$")
 """Of a file that a name may be that of."""
@@ -50,7 +57,8 @@ def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs of different canonical names that may be one name, each and all of them sorted.
 
     A pair is similar where nothing differs but leading zeros, accents, spaces, punctuation, a file's suffix and letters of scripts that
-    look alike, where both are the same number (1.2e1 and 12), or where the numbers are the same and the letters, at least
+    look alike, or the order of words ("Smith, Ana"), where both are the same number (1.2e1 and 12), or where the numbers are the same and the
+    letters, at least
     FEWEST_LETTERS, are one insertion, deletion, substitution or swap of neighbours apart
     (Damerau-Levenshtein distance 1). Names that differ in a number are numbered, not misspelt. The cost grows with the number
     of names, not of pairs.
@@ -60,9 +68,11 @@ def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
     alike = defaultdict[str, list[str]](list)
     for name in distinct:
         alike[_bare(name)].append(name)
-    for bare, group in alike.items():
-        if bare:
-            pairs |= {(first, second) for position, first in enumerate(group) for second in group[position + 1 :]}
+    for key in (_bare, _with_umlauts_written_out, _words):
+        written = defaultdict[object, list[str]](list)
+        for name in distinct:
+            written[key(name)].append(name)
+        pairs |= {pair for same, group in written.items() if same for pair in itertools.combinations(group, 2)}
 
     near = defaultdict[tuple[tuple[str, ...], str], set[str]](set)
     for bare in filter(None, alike):
@@ -91,8 +101,21 @@ def _bare(name: str) -> str:
     return joined
 
 
+def _with_umlauts_written_out(name: str) -> str:
+    return _bare("".join(UMLAUTS.get(character, character) for character in name))
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """The words of a name of several, each of two letters at least, in the order of the alphabet; none of another name."""
+    words = sorted(_bare(word) for word in re.findall(r"[^\W\d_]+", name))
+    several = len(words) > 1 and not re.search(r"\d", name) and all(len(word) > 1 for word in words)
+    return tuple(words) if several and sum(map(len, words)) >= FEWEST_LETTERS else ()
+
+
 def _latin(character: str) -> str:
-    return str(unicodedata.decimal(character)) if character.isdecimal() else LOOK_ALIKES.get(character, character)
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    return STROKED.get(character) or LOOK_ALIKES.get(character, character)
 
 
 def _one_edit_apart(first: str, second: str) -> bool:

@@ -77,10 +77,12 @@ def _with_points(column: pd.Series, path: Path) -> pd.Series:
 
 
 def file_named(folder: Path, name: str) -> Path:
-    """The file of that name below a folder, also where one of the two has composed letters and the other decomposed ones."""
-    for spelling in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
-        if (path := folder / spelling).exists():
-            return path
+    """The file of that name below a folder, also where one of the two has composed letters and the other decomposed ones, or the name was
+    written on Windows, with backslashes."""
+    for written in (name, name.replace("\\", "/")):
+        for spelling in (written, unicodedata.normalize("NFC", written), unicodedata.normalize("NFD", written)):
+            if (path := folder / spelling).exists():
+                return path
     return folder / name
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from earwitness.core.errors import InputError
-from earwitness.leakage.audit_input import Audited, Policy, load_audit_input
+from earwitness.leakage.audit_input import Audited, OnePass, Policy, load_audit_input
 from earwitness.leakage.checks import (
     code,
     exact_duplicates,
@@ -84,12 +84,13 @@ def audit(audited: Audited, waivers: Sequence[Waiver] = ()) -> tuple[dict[str, A
 
 def run_checks(audited: Audited, only: Set[str] | None = None) -> list[tuple[Check, Finding]]:
     """Every check, or those with the ids `only`, with what it found, ordered by id; those that are impossible are not run."""
-    unread = len(audited.data.unread)
+    wanted = [check for check in checks() if only is None or check.id in only]
+    asked = [function for check in wanted if check.id not in audited.impossible for function in check.asks(audited.data.policy)]
+    data, unread = replace(audited.data, together=OnePass(asked)), len(audited.data.unread)
     remarks = (f"{unread} item{'s are' if unread > 1 else ' is'} left out whose audio cannot be read.",) if unread else ()
     return [
         (check, not_run(audited.impossible[check.id]))
         if check.id in audited.impossible
-        else (check, replace(finding := check.run(audited.data), remarks=(*finding.remarks, *remarks)))
-        for check in checks()
-        if only is None or check.id in only
+        else (check, replace(finding := check.run(data), remarks=(*finding.remarks, *remarks)))
+        for check in wanted
     ]

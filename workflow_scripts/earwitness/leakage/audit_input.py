@@ -1,6 +1,7 @@
 """What an audit looks at: the stimuli of a split with their provenance and audio, their clips and recordings, the policy."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -73,6 +74,46 @@ class Policy:
         return cls(**settings)
 
 
+class OnePass:
+    """What several checks ask of all clips, so that these are decoded once: computed with the first, kept for the others until they ask.
+
+    functions: from batches of clips, as over_clips takes them; the same function is one, and so are partials of equal arguments.
+    """
+
+    def __init__(self, functions: Iterable[Callable[[Batch], Any]] = ()) -> None:
+        self._functions = {_identity(function): function for function in functions}
+        self._kept: dict[Any, deque[Any]] = {}
+
+    def has(self, function: Callable[[Batch], Any]) -> bool:
+        return _identity(function) in self._functions
+
+    def results(self, function: Callable[[Batch], Any], over: Callable[[Callable[[Batch], list[Any]]], Iterator[list[Any]]]) -> Iterator[Any]:
+        """function(batch) for all batches, once. over: applies a function to them; called with the first."""
+        asked = _identity(function)
+        del self._functions[asked]
+        if asked in self._kept:
+            kept = self._kept.pop(asked)
+            while kept:
+                yield kept.popleft()
+            return
+        others = {name: other for name, other in self._functions.items() if name not in self._kept}
+        found = {name: deque[Any]() for name in others}
+        for own, *theirs in over(partial(_all_of, [function, *others.values()])):
+            for results, result in zip(found.values(), theirs, strict=True):
+                results.append(result)
+            yield own
+        # Only here is every batch among them.
+        self._kept |= found
+
+
+def _identity(function: Callable[[Batch], Any]) -> Any:
+    return (function.func, function.args, tuple(function.keywords.items())) if isinstance(function, partial) else function
+
+
+def _all_of(functions: Sequence[Callable[[Batch], Any]], batch: Batch) -> list[Any]:
+    return [function(batch) for function in functions]
+
+
 @dataclass(frozen=True, eq=False)
 class AuditInput:
     """The audited data, as every check of a split receives them.
@@ -87,6 +128,7 @@ class AuditInput:
     code: folder of the scripts that split and fit; None where there is none to look at.
     folds: every fold of the cross-validation that the split is one of, by name (earwitness.tables.splits.SPLIT); none where it is of none.
     unread: files of the items that are not among the stimuli, since their audio cannot be read.
+    together: what the checks that run ask of all clips.
     """
 
     stimuli: pd.DataFrame
@@ -100,6 +142,7 @@ class AuditInput:
     code: Path | None = None
     folds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     unread: tuple[str, ...] = ()
+    together: OnePass = field(default_factory=OnePass)
 
     def clip_audio(self) -> Iterator[tuple[str, Waveform]]:
         """Yield clip_id and 16 kHz mono waveform of every clip that the split uses, once; memory stays bounded.
@@ -121,6 +164,11 @@ class AuditInput:
         function must be picklable where there are several workers. only: the clips wanted; None for all.
         Raises InputError where a clip's audio cannot be decoded.
         """
+        if only is None and self.together.has(function):
+            return self.together.results(function, self._over_clips)
+        return self._over_clips(function, only)
+
+    def _over_clips(self, function: Callable[[Batch], Result], only: Set[str] | None = None) -> Iterator[Result]:
         return self._over(function, only, self.clip_audio, self._encoded_clips)
 
     def over_stimuli(self, function: Callable[[Batch], Result], only: Set[str] | None = None) -> Iterator[Result]:

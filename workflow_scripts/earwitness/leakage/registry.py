@@ -18,6 +18,9 @@ Stage = Literal["split", "tuning"]
 Function = Callable[[Any], "Finding"]
 """From earwitness.leakage.audit_input.AuditInput (split) or earwitness.leakage.checks.tuning.TuningInput (tuning)."""
 
+Asks = Callable[[Any], Sequence[Callable[[Any], Any]]]
+"""From earwitness.leakage.audit_input.Policy to functions of batches of clips."""
+
 CHECK_IDS = tuple(f"L{number:02d}" for number in range(1, 20))
 """The ids of all checks, of both stages."""
 
@@ -74,11 +77,16 @@ def some(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def _nothing(policy: Any) -> Sequence[Callable[[Any], Any]]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Check:
     """A registered check.
 
     severity: "error" stops training; "warn" and "info" are only reported. required: not having run stops training too, where severity is "error".
+    asks: from the policy, the functions that it applies to all clips, as earwitness.leakage.audit_input.AuditInput.over_clips takes them.
     """
 
     id: str
@@ -90,6 +98,7 @@ class Check:
     stage: Stage
     function: Function
     required: bool = True
+    asks: Asks = _nothing
 
     def run(self, data: Any) -> Finding:
         """The finding; a pass over nothing is not_run."""
@@ -103,19 +112,29 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(
-    *, id: str, name: str, severity: Severity, units: str, question: str, remedy: str, stage: Stage = "split", required: bool = True
+    *,
+    id: str,
+    name: str,
+    severity: Severity,
+    units: str,
+    question: str,
+    remedy: str,
+    stage: Stage = "split",
+    required: bool = True,
+    asks: Asks = _nothing,
 ) -> Callable[[Callable[[Data], Finding]], Callable[[Data], Finding]]:
     """Register a check.
 
     id, name: "L01" and a short name in snake case; units: what n_compared counts, in the plural; question: what the check asks, as
     certificate and report print it; remedy: what a user does about a failure; stage: which audit runs it; required: False for a check
-    that need not run, as where it needs a package that not everyone installs.
+    that need not run, as where it needs a package that not everyone installs; asks: what it applies to all clips, so that the audit decodes these
+    once for several checks.
     """
 
     def register(function: Callable[[Data], Finding]) -> Callable[[Data], Finding]:
         if id in _CHECKS:
             raise ValueError(f"check {id} is registered twice")
-        _CHECKS[id] = Check(id, name, severity, units, question, remedy, stage, function, required)
+        _CHECKS[id] = Check(id, name, severity, units, question, remedy, stage, function, required, asks)
         return function
 
     return register

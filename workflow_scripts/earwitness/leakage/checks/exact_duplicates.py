@@ -33,6 +33,7 @@ def _digests(batch: Batch) -> dict[str, str | None]:
     units="clips",
     question="Is the same audio (decoded, zero padding stripped) in more than one part, under whatever name?",
     remedy="Remove the copies from the sources, or give them one source_id, and run again.",
+    asks=lambda policy: [_digests],
 )
 def exact_duplicate_audio(data: AuditInput) -> Finding:
     """Digests of decoded audio without zero padding, compared between parts.

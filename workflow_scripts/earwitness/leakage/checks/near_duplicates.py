@@ -13,6 +13,7 @@ from earwitness.leakage.audit_input import AuditInput, Batch
 from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION
 from earwitness.leakage.fingerprints.comparison import OverAudio, correlated_pairs, fingerprinted
 from earwitness.leakage.fingerprints.grouping import Origin, Pair, copies_among
+from earwitness.leakage.fingerprints.index import fingerprints_of
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, no_offenders, not_run, some
 
 MIN_STIMULUS_S = 0.4
@@ -99,6 +100,7 @@ def _on_file(function: Callable[[Batch], Any], named: tuple[str, Path]) -> Any:
     units="clips, recordings and stimuli",
     question="Is a changed copy (gain, polarity, shift, rate, filter, noise, codec, speed) of any audio in another part?",
     remedy="Remove the copies, or give the recordings that hold the same audio one source_id, and split again.",
+    asks=lambda policy: [fingerprints_of],
 )
 def near_duplicate_audio(data: AuditInput) -> Finding:
     """Fingerprints and correlation of everything in one part with everything in the others (earwitness.leakage.fingerprints).

@@ -13,7 +13,7 @@ import pandas as pd
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.progress import Progress
 from earwitness.detectors.silero import SILERO_CHUNK, silero_probabilities
-from earwitness.leakage.audit_input import AuditInput, Batch
+from earwitness.leakage.audit_input import AuditInput, Batch, Policy
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_run
 
 DETECTOR_PACKAGES = ("onnxruntime", "silero_vad")
@@ -53,6 +53,14 @@ def _detector() -> Callable[[Sequence[Waveform]], list[npt.NDArray[np.float32]]]
     return silero_probabilities()
 
 
+def _missing() -> list[str]:
+    return [name for name in DETECTOR_PACKAGES if importlib.util.find_spec(name) is None]
+
+
+def _listening(policy: Policy) -> Callable[[Batch], list[Heard]]:
+    return partial(speech_in_clips, probability=policy.speech_in_nonspeech_probability)
+
+
 @check(
     id="L14",
     name="speech_in_nonspeech",
@@ -60,6 +68,7 @@ def _detector() -> Callable[[Sequence[Waveform]], list[npt.NDArray[np.float32]]]
     units="clips",
     question="Does an independent detector hear speech in NONSPEECH clips, or none in SPEECH clips?",
     remedy="Listen to the clips; leave out those of the wrong class, or state that the class NONSPEECH means something else here.",
+    asks=lambda policy: [] if _missing() else [_listening(policy)],
 )
 def speech_in_nonspeech(data: AuditInput) -> Finding:
     """What an independent detector hears in every clip, beside its class.
@@ -69,13 +78,13 @@ def speech_in_nonspeech(data: AuditInput) -> Finding:
     clip is shorter than 0.25 s, since missing speech in so little says nothing. The detector errs too, on singing and
     animal voices above all, so this is a list to listen to; the statistic is its length.
     """
-    if absent := [name for name in DETECTOR_PACKAGES if importlib.util.find_spec(name) is None]:
+    if absent := _missing():
         return not_run(f"needs {' and '.join(absent)}, not installed here (pip install with the extra speech)", 0, 0)
     stimuli = data.stimuli
     clips = stimuli.drop_duplicates("clip_id").sort_values("clip_id")[["clip_id", "source_id", "label", "part"]]
     heard: list[Heard] = []
     with Progress(desc="looking for speech", total=len(clips), unit="clips") as progress:
-        for batch in data.over_clips(partial(speech_in_clips, probability=data.policy.speech_in_nonspeech_probability)):
+        for batch in data.over_clips(_listening(data.policy)):
             heard += batch
             progress.update(len(batch))
     if len(heard) < len(clips):

@@ -48,6 +48,12 @@ LEAST_AGREEMENT = 0.3
 """Agreement of short frames from which a pair counts together with others of the same two sources. What agrees less has at
 most two octave bands in common, which every stretch of two tones of one pitch has: that does not add up."""
 
+QUARTERS = np.arange(-3, 4) / 4
+"""Samples: where between whole lags the correlation is looked at."""
+
+TURNED_TOGETHER = 128
+"""Bins in a row whose phases are turned by one factor each and a common one."""
+
 Spectrum = npt.NDArray[np.complexfloating]
 
 
@@ -77,7 +83,7 @@ def aligned_correlation(a: Waveform, b: Waveform, shift: int) -> Alignment:
     left, right = (a[shift:], b) if shift >= 0 else (a, b[-shift:])
     n = min(len(left), len(right))
     unlike = Alignment(0.0, float(shift), 0.0)
-    if n < min(MIN_OVERLAP_S * SAMPLE_RATE, MIN_OVERLAP_SHARE * min(len(a), len(b))) or n < 2 * SLACK:
+    if n < least_overlap(min(len(a), len(b))):
         return unlike
     size = fft.next_fast_len(n + SLACK, real=True)
     # Without a taper, a tone that both have leaks into every frequency.
@@ -96,12 +102,18 @@ def aligned_correlation(a: Waveform, b: Waveform, shift: int) -> Alignment:
             best, lag, sign = min(abs(correlation), 1.0), at, math.copysign(1.0, correlation)
     if best == 0.0:
         return unlike
-    delayed = fft.irfft(spectra[1] * np.exp(-2j * np.pi * lag / size * np.arange(len(cross))), size)[:n]
+    coarse, fine = _turning(-2 * np.pi * lag / size, 0, len(cross))
+    delayed = fft.irfft(spectra[1] * np.outer(coarse, fine).ravel()[: len(cross)].astype(np.complex64), size)[:n]
     information = min(-math.log(max(1 - best**2, 1e-9)), MOST_INFORMATION) * _weight(n / SAMPLE_RATE)
     agreement = sign * _frame_agreement(left[:n] * taper, delayed)
     if agreement < LEAST_AGREEMENT and information * agreement < MIN_SUPPORTED_INFORMATION:
         return unlike
     return Alignment(best, shift + lag, information * agreement, sign < 0)
+
+
+def least_overlap(shorter: float) -> float:
+    """Samples of overlap from which two waveforms are judged, by the length of the shorter."""
+    return max(min(MIN_OVERLAP_S * SAMPLE_RATE, MIN_OVERLAP_SHARE * shorter), 2 * SLACK)
 
 
 def _weight(seconds: float) -> float:
@@ -126,12 +138,25 @@ def _highest_correlation(cross: Spectrum, band: slice, size: int, scale: float, 
     # irfft halves the sum over bins and divides by the size.
     if LOST_BETWEEN_LAGS * float(distance.max()) * size / 2 < needed * scale:
         return 0.0, 0.0
-    # Three quarters of a sample to either side, where the audio was resampled in between.
-    angle = 2 * np.pi / size * np.arange(band.start, min(band.stop, len(cross)))
-    lags = whole + np.arange(-3, 4) / 4
-    sums = [float((cross[band] * np.exp(1j * lag * angle)).real.sum()) / scale for lag in lags]
+    # To either side, where the audio was resampled in between.
+    within = cross[band]
+    table = np.zeros((-(-len(within) // TURNED_TOGETHER), TURNED_TOGETHER), np.complex128)
+    table.reshape(-1)[: len(within)] = within
+    lags = whole + QUARTERS
+    first, quarter = (_turning(2 * np.pi * lag / size, band.start, len(within)) for lag in (lags[0], 0.25))
+    coarse, fine = (np.cumprod([start, *[step] * (len(lags) - 1)], axis=0) for start, step in zip(first, quarter, strict=True))
+    sums = [float(value) / scale for value in np.sum((coarse @ table) * fine, axis=1).real]
     at = int(np.argmax(np.abs(sums)))
     return (sums[at], float(lags[at])) if abs(sums[at]) >= needed else (0.0, 0.0)
+
+
+def _turning(angle: float, first: int, count: int) -> tuple[npt.NDArray[np.complex128], npt.NDArray[np.complex128]]:
+    """exp(i k angle) for `count` numbers k from `first` on, in rows of TURNED_TOGETHER: what each row's first is, and what the others are to it.
+
+    Their outer product has them all, for a hundredth of the exponentials.
+    """
+    rows = first + TURNED_TOGETHER * np.arange(-(-count // TURNED_TOGETHER))
+    return np.exp(1j * angle * rows), np.exp(1j * angle * np.arange(TURNED_TOGETHER))
 
 
 def _frame_agreement(a: Waveform, b: Waveform) -> float:

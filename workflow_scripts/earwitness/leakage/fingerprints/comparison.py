@@ -11,11 +11,11 @@ import pandas as pd
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.progress import Progress
 from earwitness.leakage.audit_input import BATCH, Batch
-from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, Alignment, aligned_correlation
+from earwitness.leakage.fingerprints.alignment import MIN_SUPPORTED_INFORMATION, Alignment, aligned_correlation, least_overlap
 from earwitness.leakage.fingerprints.grouping import Pair
 from earwitness.leakage.fingerprints.index import Index, fingerprints_of, pieces
 from earwitness.leakage.fingerprints.landmarks import HOP
-from earwitness.leakage.fingerprints.speed import aligned_at_other_speed, worth_another_speed
+from earwitness.leakage.fingerprints.speed import aligned_at_other_speed, may_overlap, worth_another_speed
 from earwitness.leakage.workers import Workers
 
 HELD_S = 30_000
@@ -43,12 +43,25 @@ def correlated_pairs(over: OverAudio, index: Index, parts: dict[str, int], what:
     same part are not paired. Unrelated pairs that the index does not propose are not in the result.
     """
     best: dict[tuple[str, str], Pair] = {}
-    for group in _in_memory(index.candidates(parts), index.lengths_s):
+    candidates = index.candidates(parts)
+    for group in _in_memory(candidates[_can_be_judged(candidates, index.lengths_s)], index.lengths_s):
         for pair in _correlated(over, index, group, what, workers):
             known = best.get((pair.item_a, pair.item_b))
             if known is None or (pair.information, pair.correlation) > (known.information, known.correlation):
                 best[pair.item_a, pair.item_b] = pair
     return [best[key] for key in sorted(best)]
+
+
+def _can_be_judged(candidates: pd.DataFrame, lengths_s: list[float]) -> npt.NDArray[np.bool_]:
+    """Which candidates overlap for long enough, at the shift or at another speed; most of those of short audio do not."""
+    samples = [round(length * SAMPLE_RATE) for length in lengths_s]
+    judged = []
+    for a, b, frames, share in zip(candidates.a, candidates.b, candidates["shift"], candidates.share, strict=True):
+        n_a, n_b, shift = samples[a], samples[b], frames * HOP
+        overlap, shorter = min(n_a, n_b + shift) - max(0, shift), min(n_a, n_b)
+        other_speed = worth_another_speed(share, shorter / SAMPLE_RATE) and may_overlap(n_a, n_b, shift)
+        judged.append(overlap >= least_overlap(shorter) or other_speed)
+    return np.array(judged, np.bool_)
 
 
 def _correlated(over: OverAudio, index: Index, group: pd.DataFrame, what: str, workers: Workers) -> Iterator[Pair]:

@@ -63,20 +63,17 @@ class Fingerprints(NamedTuple):
 
 def fingerprints_of(batch: Batch) -> Fingerprints:
     cut = [(name, start_s, piece) for name, waveform in batch for start_s, piece in pieces(waveform)]
-    entries, peaks = [], []
-    for _, _, piece in cut:
-        marks = landmarks(piece)
-        values, frames = hashes(marks)
-        entries.append(values << np.uint64(_ITEM_BITS + _FRAME_BITS) | frames.astype(np.uint64))
-        peaks.append(np.stack([np.rint(marks.time), marks.bin]).astype(np.int16))
+    marks = landmarks([piece for _, _, piece in cut])
+    values, frames, piece_of = hashes(marks)
+    entries = values << np.uint64(_ITEM_BITS + _FRAME_BITS) | frames.astype(np.uint64)
     return Fingerprints(
         [name for name, _, _ in cut],
         [start_s for _, start_s, _ in cut],
         [len(piece) / SAMPLE_RATE for _, _, piece in cut],
-        np.concatenate(entries),
-        list(map(len, entries)),
-        np.concatenate(peaks, axis=1),
-        [table.shape[1] for table in peaks],
+        entries[np.argsort(piece_of, kind="stable")],
+        np.bincount(piece_of, minlength=len(cut)).tolist(),
+        np.stack([np.rint(marks.time), marks.bin]).astype(np.int16),
+        np.bincount(marks.waveform, minlength=len(cut)).tolist(),
     )
 
 
