@@ -92,7 +92,7 @@ def relative_speed(a: Landmarks, b: Landmarks, shift: float) -> tuple[float, flo
     usable = np.abs(b.bin[j] - SPEEDS[:, None] * a.bin[i]) <= NEAR_BINS
     needed = max(MIN_MATCHED, LEAST_GAIN * _most_agreeing(offsets[EQUAL], usable[EQUAL])[0])
     # Few speeds can have so many matches, and only these are looked at closely.
-    matches = {k: _most_agreeing(offsets[k], usable[k]) for k in np.flatnonzero(_at_most_agreeing(offsets, usable) >= needed)}
+    matches = {k: _most_agreeing(offsets[k], usable[k]) for k in np.flatnonzero(_at_most_agreeing(offsets, usable) >= needed).tolist()}
     best = max(matches, key=lambda k: matches[k][0], default=EQUAL)
     if best == EQUAL or matches[best][0] < needed:
         return None
