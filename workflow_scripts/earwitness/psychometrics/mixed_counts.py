@@ -76,7 +76,8 @@ def _check(counts: pd.DataFrame, family: Family) -> None:
 
 def _grouped(counts: pd.DataFrame, conditions: Sequence[str], z: FloatArray, family: Family) -> GroupedCounts:
     """An intercept and a slope over z per condition, in their order."""
-    design = np.column_stack([column for name in conditions for own in [(counts.condition == name).to_numpy(float)] for column in (own, own * z)])
+    indicators = [(counts.condition == name).to_numpy().astype(np.float64) for name in conditions]
+    design = np.column_stack([column for own in indicators for column in (own, own * z)])
     return GroupedCounts(
         counts.correct.to_numpy(float),
         counts.total.to_numpy(float),
