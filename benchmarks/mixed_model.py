@@ -50,24 +50,22 @@ def simulate(n_sources: int, slopes: float, rng: np.random.Generator) -> MixedMo
 
 
 def one_replicate(model: MixedModel) -> pd.DataFrame:
-    """By term: the error of the estimate; whether intervals cover it and whether tests reject 0, by errors over sources and by the model's own; and
-    the seconds that fit and errors over sources took."""
+    """By term: the error of the estimate; whether intervals cover it and whether tests reject 0, by the errors in use, by those from leaving out
+    sources alone, and by the model's own with the normal distribution; and the seconds that fit and errors took."""
     start = time.process_time()
     fitted: Fit = fit(model)
-    robust = robust_precision(model, fitted)
-    seconds = time.process_time() - start
-    if robust is None:
+    own = precision(model, fitted).errors
+    jackknife = robust_precision(model, fitted)
+    if jackknife is None:
         raise RuntimeError("no errors over sources")
-    away, own = fitted.coefficients - TRUTH, precision(model, fitted).errors
-    t, z = stats.t.ppf((1 + CONFIDENCE) / 2, robust.df), float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    found = {
-        "away": away,
-        "held": away.abs() <= t * robust.errors,
-        "held_own": away.abs() <= z * own,
-        "rejected": fitted.coefficients.abs() > t * robust.errors,
-        "rejected_own": fitted.coefficients.abs() > z * own,
-    }
-    return pd.DataFrame(found).astype(float).assign(seconds=seconds)
+    used = jackknife.at_least(own)
+    seconds = time.process_time() - start
+    away = fitted.coefficients - TRUTH
+    t, z = stats.t.ppf((1 + CONFIDENCE) / 2, used.df), float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+    halves = {"": t * used.errors, "_jackknife": t * jackknife.errors, "_own": z * own}
+    found = {f"held{kind}": away.abs() <= half for kind, half in halves.items()}
+    found |= {f"rejected{kind}": fitted.coefficients.abs() > half for kind, half in halves.items()}
+    return pd.DataFrame(found).astype(float).assign(away=away, seconds=seconds)
 
 
 def coverage(n_sources: int, slopes: float, intercepts_alone: bool, replicates: int, seed: int) -> dict[str, float]:
@@ -84,10 +82,12 @@ def coverage(n_sources: int, slopes: float, intercepts_alone: bool, replicates: 
         "sources per class": n_sources,
         "SD of slopes": slopes,
         **{term: mean.held[term] for term in terms},
+        "d' by duration, leaving out sources alone": mean.held_jackknife["label:logdur"],
         "least of these by own errors": mean.held_own[terms].min(),
         "bias of d' by duration": mean.away["label:logdur"],
         "false interactions": mean.rejected["label:logdur:snr"],
         "false interactions of the criterion": mean.rejected["logdur:snr"],
+        "false interactions, leaving out sources alone": mean.rejected_jackknife["label:logdur:snr"],
         "false interactions by own errors": mean.rejected_own["label:logdur:snr"],
         "seconds per fit": mean.seconds.mean(),
     }

@@ -14,6 +14,7 @@ import fit_mixed_model
 from earwitness.core.errors import InputError
 from earwitness.evaluation.response_models import Analysis, analyse, answered, fit_row, mixed_model_tables, response_model
 from earwitness.statistics import mixed_models
+from earwitness.statistics.clustered import jackknife_variance
 from earwitness.statistics.mixed_models import INTERCEPT, MixedModel, RandomEffect, fit, is_separated, laplace_fit, precision, robust_precision
 from earwitness.statistics.quadrature import marginal_likelihood
 from earwitness.tables.files import read_table, validate, write_table
@@ -222,6 +223,17 @@ def test_errors_over_sources_are_those_of_refits_without_each_source():
     assert robust.df.between(8, 16).all()
 
 
+def test_errors_in_use_are_never_below_the_models_own():
+    model = with_slopes(10, 0.3, seed=5)
+    fitted = fit(model)
+    jackknife, own = robust_precision(model, fitted), precision(model, fitted).errors
+    assert (own > jackknife.errors).any()
+    in_use = analyse(model).robust
+    assert in_use.errors.to_numpy() == pytest.approx(np.maximum(own, jackknife.errors))
+    assert np.sqrt(jackknife_variance(in_use.shifts)[0]) == pytest.approx(in_use.errors.to_numpy())
+    assert jackknife.at_least(jackknife.errors / 2).errors.to_numpy() == pytest.approx(jackknife.errors.to_numpy())
+
+
 def test_slopes_of_the_sources_own_are_found_and_move_estimates_away_from_0():
     """Without them, what differs between sources looks like noise that is larger where predictors are, and effects shrink."""
     model = with_slopes(40, 1.0, seed=3)
@@ -350,8 +362,8 @@ def test_one_verdict_over_seeds_holds_for_new_sources_and_new_seeds():
     same = effects(once, once)
     for column in ("estimate", "standard_error", "df", "p_wald"):
         assert same[column]["all"].to_numpy() == pytest.approx(same[column]["0"].to_numpy()), column
-    sharper = simulated_answers(index, TRUTH | {"label": 2.6}, seed=1, system="x-grouped")
-    apart = effects(once, sharper)
+    reversed_ = simulated_answers(index, TRUTH | {"label": -0.6}, seed=1, system="x-grouped")
+    apart = effects(once, reversed_)
     both = np.array([apart.estimate[seed, "label"] for seed in "01"])
     assert apart.estimate["all", "label"] == pytest.approx(both.mean())
     assert apart.standard_error["all", "label"] >= np.std(both, ddof=1) / np.sqrt(2)

@@ -231,14 +231,15 @@ def analyse(model: MixedModel) -> Analysis:
     model = smaller
     converged = known.largest_step < LARGEST_STEP
     robust = robust_precision(model, fitted) if converged else None
-    return Analysis(model, "ok" if converged else "not_converged", fitted, known, fit(model.intercept_only(), fitted), robust, left_out)
+    enough = robust.at_least(known.errors) if robust is not None else None
+    return Analysis(model, "ok" if converged else "not_converged", fitted, known, fit(model.intercept_only(), fitted), enough, left_out)
 
 
 def effect_rows(analysis: Analysis, confidence: float, testable: bool) -> pd.DataFrame:
     """One row per fixed effect: MIXED_MODEL_EFFECTS without what names the fit; empty estimates unless the status is "ok".
 
-    Standard errors come from leaving out sources, with t (`robust_precision`). Where a source has several clips, they are the model's own, with the
-    normal distribution. testable: whether there are enough sources for p-values.
+    Standard errors come from leaving out sources (`robust_precision`) or are the model's own where these are larger, with t. Where a source has
+    several clips, they are the model's own, with the normal distribution. testable: whether there are enough sources for p-values.
     Holm's method runs over the label terms' p_wald.
     """
     terms = list(analysis.model.design.columns)

@@ -129,12 +129,22 @@ class Precision:
 class RobustPrecision:
     """Standard errors by fixed effect and their degrees of freedom (`robust_precision`).
 
-    shifts: per class of groups, how far the coefficients move without each of its groups; shape (n_groups, n_effects).
+    shifts: per class of groups, how far the coefficients move without each of its groups, so that their jackknife is `errors`; shape
+    (n_groups, n_effects).
     """
 
     errors: pd.Series
     df: pd.Series
     shifts: tuple[FloatArray, ...]
+
+    def at_least(self, own: pd.Series) -> "RobustPrecision":
+        """The same with errors not below the model's own, by fixed effect.
+
+        The jackknife in one step holds the standard deviations of the groups, and so has nothing of how little they are known; the curvature in
+        coefficients and deviations together has it, where the model is right. With few groups either can be the larger.
+        """
+        larger = np.fmax(1.0, (own[self.errors.index] / self.errors).to_numpy(dtype=float))
+        return RobustPrecision(self.errors * larger, self.df, tuple(of_class * larger for of_class in self.shifts))
 
 
 def can_be_fitted(model: MixedModel) -> bool:

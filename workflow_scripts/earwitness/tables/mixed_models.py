@@ -16,7 +16,9 @@ MIXED_MODEL_EFFECTS = schema(
         "term": text(means="fixed effect, as the formula writes it"),
         "meaning": text(means="what it means, in words"),
         "estimate": number(means="the effect; empty where the fit's status is not ok", unit=_D_PRIME, nullable=True),
-        "standard_error": number(means="standard error of the effect, from leaving out sources", unit=_D_PRIME, nullable=True),
+        "standard_error": number(
+            means="standard error of the effect: the larger of that from leaving out sources and the model's own", unit=_D_PRIME, nullable=True
+        ),
         "low": number(means=meanings.LOW, unit=_D_PRIME, nullable=True),
         "high": number(means=meanings.HIGH, unit=_D_PRIME, nullable=True),
         "df": number(
