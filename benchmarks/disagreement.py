@@ -44,7 +44,7 @@ def answers_of(shards: Sequence[Path], count: int) -> tuple[list[Waveform], np.n
 @torch.inference_mode()
 def last_logits(loaded: LoadedModel, audio: AudioEmbeddings, order: TokenisedPrompt, right_padded: bool = False) -> torch.Tensor:
     """The logits that a careless scorer reads: those at the last place of each row."""
-    embeddings, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
+    embeddings, _, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
     if right_padded:
         rows = [row[valid.bool()] for row, valid in zip(embeddings, mask, strict=True)]
         length = max(map(len, rows))

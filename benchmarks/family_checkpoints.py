@@ -15,6 +15,9 @@ from transformers import (
     AudioFlamingo3Config,
     AudioFlamingo3ForConditionalGeneration,
     AudioFlamingo3Processor,
+    Gemma4AudioFeatureExtractor,
+    Gemma4Config,
+    Gemma4ForConditionalGeneration,
     GlmAsrConfig,
     GlmAsrForConditionalGeneration,
     GlmAsrProcessor,
@@ -29,6 +32,7 @@ from transformers import (
     VoxtralProcessor,
     WhisperFeatureExtractor,
 )
+from transformers.models.gemma4.modeling_gemma4 import Gemma4ClippableLinear
 
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.families.tiny.audioflamingo3 import SOUND_FIRST
@@ -106,6 +110,13 @@ GLM_TURN = """\
 {% for part in message.content %}{% if part.type == 'audio' %}<|begin_of_audio|><|pad|><|end_of_audio|>\
 {% else %}{{ part.text }}{% endif %}{% endfor %}\
 {% endfor %}{% if add_generation_prompt %}<|assistant|>
+{% endif %}"""
+
+GEMMA_TURN = """\
+{{ bos_token }}{% for message in messages %}<|turn>{{ message.role }}
+{% for part in message.content %}{% if part.type == 'audio' %}<|audio|>{% else %}{{ part.text | trim }}{% endif %}{% endfor %}\
+<turn|>
+{% endfor %}{% if add_generation_prompt %}<|turn>model
 {% endif %}"""
 
 TEKKEN_SPECIAL = [
@@ -234,6 +245,85 @@ def write_glmasr(folder: Path, size: Size, device: torch.device) -> None:
     processor.save_pretrained(folder)
 
 
+GEMMA_E2B = {
+    "hidden_size": 1536,
+    "intermediate_size": 6144,
+    "num_hidden_layers": 35,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 1,
+    "layer_types": (["sliding_attention"] * 4 + ["full_attention"]) * 7,
+    "num_kv_shared_layers": 20,
+    "use_double_wide_mlp": True,
+    "final_logit_softcapping": 30.0,
+}
+TINY_GEMMA = {
+    **TINY_LANGUAGE,
+    "num_hidden_layers": 4,
+    "head_dim": WIDTH // 4,
+    "global_head_dim": WIDTH // 2,
+    "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "sliding_window": 24,
+    "num_kv_shared_layers": 2,
+    "use_double_wide_mlp": True,
+    "hidden_size_per_layer_input": 8,
+    "final_logit_softcapping": 3.0,
+    "tie_word_embeddings": True,
+}
+"""A window shorter than the questions, and logits that the cap bends."""
+TINY_CONFORMER = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "subsampling_conv_channels": [32, 8],
+    "attention_chunk_size": 4,
+    "attention_context_left": 5,
+    "output_proj_dims": 48,
+    "initializer_range": 0.2,
+}
+TINY_EYE = {
+    "hidden_size": WIDTH,
+    "intermediate_size": 2 * WIDTH,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "head_dim": WIDTH // 2,
+    "position_embedding_size": 16,
+}
+
+
+def write_gemma4(folder: Path, size: Size, device: torch.device) -> None:
+    special = ("<|audio|>", "<|audio>", "<audio|>", "<|image|>", "<|image>", "<image|>", "<|video|>", "<|turn>", "<turn|>")
+    tokenizer = tokenizer_with(*special)
+    tokenizer.chat_template = GEMMA_TURN
+    audio, begin, end, image, begin_image, end_image, video, *_ = tokenizer.convert_tokens_to_ids(special)
+    tiny = size is TINY
+    words = {"vocab_size": len(tokenizer), "vocab_size_per_layer_input": len(tokenizer)}
+    config = Gemma4Config(
+        text_config={**(TINY_GEMMA | words if tiny else GEMMA_E2B), "pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id},
+        audio_config=TINY_CONFORMER if tiny else {},
+        vision_config=TINY_EYE if tiny else {},
+        audio_token_id=audio,
+        boa_token_id=begin,
+        eoa_token_index=end,
+        image_token_id=image,
+        boi_token_id=begin_image,
+        eoi_token_id=end_image,
+        video_token_id=video,
+    )
+    save_random(lambda: _clipping(Gemma4ForConditionalGeneration(config)), folder, device, torch.float32 if tiny else torch.bfloat16)
+    tokenizer.save_pretrained(folder)
+    Gemma4AudioFeatureExtractor(feature_size=config.audio_config.subsampling_conv_channels[0]).save_pretrained(folder)
+
+
+def _clipping(model: Gemma4ForConditionalGeneration) -> Gemma4ForConditionalGeneration:
+    """With bounds that its ear reaches, as published ones have."""
+    for module in model.modules():
+        if isinstance(module, Gemma4ClippableLinear) and module.use_clipped_linears:
+            module.input_max.fill_(1.5)
+            module.output_min.fill_(-2)
+    return model
+
+
 def _write_tekken(path: Path) -> None:
     """A tokenizer of bytes and nothing else, in Mistral's format."""
     config = {
@@ -277,6 +367,10 @@ def _voxtral_features(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> d
     return {"input_features": _VoxtralProcessor(extractor)._retrieve_input_features(waveforms, extractor.nb_max_frames, **options)}
 
 
+def _gemma4_features(loaded: LoadedModel, waveforms: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+    return dict(loaded.processor.feature_extractor(list(waveforms), return_tensors="pt"))
+
+
 WRITE: dict[str, Callable[[Path, Size, torch.device], None]] = {
     "qwen2_audio": write_qwen2_audio,
     "audioflamingo3": write_audioflamingo3,
@@ -284,6 +378,7 @@ WRITE: dict[str, Callable[[Path, Size, torch.device], None]] = {
     "voxtral": write_voxtral,
     "glmasr": write_glmasr,
     "qwen3_omni_moe": write_qwen3_omni_moe,
+    "gemma4": write_gemma4,
 }
 """model_type -> what saves a checkpoint with random weights and its processor."""
 
@@ -294,5 +389,6 @@ LIBRARY_FEATURES: dict[str, Callable[[LoadedModel, Sequence[np.ndarray]], dict[s
     "voxtral": _voxtral_features,
     "glmasr": _with_mask("input_features_mask"),
     "qwen3_omni_moe": _unpadded,
+    "gemma4": _gemma4_features,
 }
 """model_type -> sounds as the library's own forward pass takes them, as keyword arguments."""

@@ -297,7 +297,7 @@ def test_the_loss_on_text_counts_every_token_of_text(loaded):
     audio = encode_waveforms(loaded, [waveform])
     with torch.no_grad():
         result = loss_of(loaded, audio, [prompt], [prompt.speech], on="text")
-        embeddings, mask = splice(loaded, audio, texts_of(loaded, [prompt]))
+        embeddings, _, mask = splice(loaded, audio, texts_of(loaded, [prompt]))
         logits = loaded.model(inputs_embeds=embeddings, attention_mask=mask).logits[0].log_softmax(-1)
     sounds = audio.n_tokens[0]
     targets = [*prompt.before[1:], *[None] * sounds, *prompt.after, *prompt.speech]

@@ -3,6 +3,7 @@
 A family that cannot hold a property declares it (earwitness.model.families.registry.Family.departures); the test then shows that it does not.
 """
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from family_checkpoints import LIBRARY_FEATURES, TEKKEN_SPECIAL, TINY, WRITE
 from safetensors.torch import load_file, save_file
 from shards import write_shard
 from tiny_families import TINY_FAMILIES
+from torch.overrides import TorchFunctionMode
 
 from document_families import PAGE, documented
 from earwitness.core.code_identity import modules_of
@@ -59,12 +61,25 @@ def loaded(checkpoint):
     return load_model(identified(checkpoint), device=torch.device("cpu"))
 
 
+class InFloat64(TorchFunctionMode):
+    """The library computes some steps in float32, in whatever precision its weights are: here they stay in float64."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = dict(kwargs or {})
+        if func is torch.Tensor.float and args[0].dtype == torch.float64:
+            return args[0]
+        if func is torch.nn.functional.softmax and args[0].dtype == torch.float64:
+            kwargs["dtype"] = None
+        return func(*args, **kwargs)
+
+
 @pytest.fixture
 def exact(loaded):
     # The fast kernel of a mixture of experts knows no float64.
     loaded.model.set_experts_implementation("eager")
     loaded.model.double()
-    return loaded
+    with InFloat64():
+        yield loaded
 
 
 def noise(n_samples, seed=0):
@@ -88,8 +103,8 @@ def library_logits(loaded, order, features, n_tokens, answer=(), **more):
 
 
 def engine_logits(loaded, audio, order):
-    embeddings, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
-    return loaded.head(loaded.read(embeddings, mask, positions(mask)))[:, -1]
+    embeddings, ids, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
+    return loaded.logits(loaded.read(embeddings, ids, mask, positions(mask)))[:, -1]
 
 
 def test_every_family_is_tested_and_departs_only_from_named_properties():
@@ -120,7 +135,7 @@ def test_where_the_librarys_own_way_fails_this_one_answers(kind, exact):
     n_samples = TINY_FAMILIES[kind].stock_from - 1
     features = library_features(kind, exact, noise(n_samples))
     ids = torch.tensor([[*order.before, *[exact.model.config.audio_token_id] * exact.n_tokens(n_samples), *order.after]])
-    with pytest.raises(TypeError):
+    with pytest.raises((TypeError, RuntimeError)):
         exact.model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **features, max_new_tokens=1)
     assert np.isfinite(score(exact, [noise(n_samples)], PROMPT).log_odds).all()
 
@@ -145,6 +160,13 @@ def test_a_sound_gives_the_same_alone_and_beside_others(kind, exact):
     for row, n in enumerate(together.n_tokens):
         one = type(together)(together.vectors[row : row + 1, :n], [n])
         torch.testing.assert_close(engine_logits(exact, one, order), logits[row : row + 1], rtol=0, atol=1e-9)
+    for place in positions_of(kind):
+        # Read piece by piece, with padding between a short sound and what follows it.
+        order = tokenise(exact, Prompt(QUESTIONS[0], "letters", place))[0]
+        [scores] = Scorer(exact, [[order]])(together)
+        whole = engine_logits(exact, together, order)
+        odds = whole[:, order.speech[0]] - whole[:, order.nonspeech[0]]
+        np.testing.assert_allclose(scores.log_odds, odds.numpy(), rtol=0, atol=1e-9)
 
 
 def test_audio_tokens_are_as_many_as_the_processor_writes(kind, loaded):
@@ -297,7 +319,7 @@ def test_fused_norms_answer_as_the_librarys_own(checkpoint, loaded, monkeypatch)
     np.testing.assert_allclose(score(loaded, waveforms, PROMPT).log_odds, score(stock, waveforms, PROMPT).log_odds, atol=1e-3)
 
 
-def test_a_missing_weight_is_refused_by_its_name(checkpoint, tmp_path):
+def test_a_missing_weight_and_one_without_a_place_are_refused_by_their_names(checkpoint, tmp_path):
     for path in checkpoint.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     weights = load_file(checkpoint / "model.safetensors")
@@ -305,6 +327,16 @@ def test_a_missing_weight_is_refused_by_its_name(checkpoint, tmp_path):
     save_file({key: tensor for key, tensor in weights.items() if key != name}, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(InputError, match=r"the weights lack \S*layers\.1\.self_attn\.q_proj\.weight"):
         load_model(identified(tmp_path), device=torch.device("cpu"))
+    save_file(weights | {name.replace("q_proj", "z_proj"): weights[name].clone()}, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match=r"no place for the weights \S*layers\.1\.self_attn\.z_proj\.weight"):
+        load_model(identified(tmp_path), device=torch.device("cpu"))
+
+
+def test_what_the_cpu_holds_in_compact_memory_is_not_the_head(loaded):
+    """Input embeddings that are the head's weights too must stay where the head is."""
+    tied = loaded.model.get_input_embeddings().weight is loaded.head.weight
+    assert loaded.tables or tied
+    assert all(table.weight is not loaded.head.weight for table in loaded.tables)
 
 
 def test_a_model_of_no_family_is_refused_with_the_families_and_the_page(checkpoint, tmp_path):
@@ -313,6 +345,28 @@ def test_a_model_of_no_family_is_refused_with_the_families_and_the_page(checkpoi
     with pytest.raises(InputError, match=rf"type 'speech_wizard'; .*{', '.join(FAMILIES)}.*docs/add_a_family\.md") as refusal:
         load_model(identified(tmp_path))
     assert "\n" not in str(refusal.value)
+
+
+def test_a_gemma_without_an_ear_is_refused(tmp_path):
+    """26B-A4B and 31B are published under the same model_type."""
+    WRITE["gemma4"](tmp_path, TINY, torch.device("cpu"))
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"audio_config": None}))
+    with pytest.raises(InputError, match=r"this gemma4 does not hear \(config\.json has no audio_config\)"):
+        load_model(identified(tmp_path), device=torch.device("cpu"))
+
+
+def test_a_gemma_with_spectrograms_of_another_kind_is_refused(tmp_path):
+    WRITE["gemma4"](tmp_path, TINY, torch.device("cpu"))
+    settings = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    for other, message in (
+        ({"padding_side": "left"}, "padded on: the processor has left, the model right"),
+        ({"preemphasis": 0.97}, r"preemphasis, dither and gain: the processor has \(0\.97, "),
+        ({"per_bin_mean": [0.0] * 32}, "bins are normalised: the processor has True, the model False"),
+    ):
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings | other))
+        with pytest.raises(InputError, match=message):
+            load_model(identified(tmp_path), device=torch.device("cpu"))
 
 
 @torch.inference_mode()

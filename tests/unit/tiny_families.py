@@ -76,6 +76,20 @@ def _qwen3_omni_tokens(loaded: LoadedModel, counts: Sequence[int]) -> list[int]:
     return [processor._process_audio([_noise(n)], **options)[1][0].count(processor.audio_token) for n in counts]
 
 
+def _gemma4_tokens(loaded: LoadedModel, counts: Sequence[int]) -> list[int]:
+    # Not above: with transformers before 5.23 its module cannot be imported without a package for pictures.
+    from transformers import Gemma4Processor
+
+    class Processor(Gemma4Processor):
+        """As _OmniProcessor."""
+
+        def __init__(self) -> None:
+            self.boa_token, self.audio_token, self.eoa_token = "<|audio>", "<|audio|>", "<audio|>"
+
+    masks = [LIBRARY_FEATURES["gemma4"](loaded, [_noise(n)])["input_features_mask"] for n in counts]
+    return [Processor().replace_audio_token({"input_features_mask": mask}, 0).count("<|audio|>") for mask in masks]
+
+
 LORA = {"language_model": 2 * 2 * ((32 + 32) * 2 + (32 + 16) * 2), "published": 2 * 2 * ((32 + 32) * 2 + (32 + 16) * 2) + 2 * 2 * 3 * (32 + 32)}
 """Rank 2: a module from a to b values has 2 (a + b) parameters. Two layers each: in the language model q and o from 32 to 32, k and v from 32
 to 16; in the tower q, k and v from 32 to 32."""
@@ -98,4 +112,15 @@ TINY_FAMILIES = {
         {"language_model": LORA["language_model"], "published": LORA["language_model"] + 2 * 2 * 4 * (32 + 32)},
     ),
     "qwen3_omni_moe": TinyFamily(lambda mel, n_samples: mel, _qwen3_omni_tokens, LORA, shortest=201),
+    "gemma4": TinyFamily(
+        lambda mel, n_samples: mel[:, : (n_samples - 1) // 160].transpose(1, 2),
+        _gemma4_tokens,
+        # Its first layer is as wide as the others', its second twice as wide inside (q from 32 to 64, k and v to 32, o back to 32); the last
+        # two are like them without k and v. Its tower calls the output post.
+        {
+            "language_model": 2 * (2 * (64 + 96) + 2 * (64 + 96) + 2 * 48 + 2 * 64),
+            "published": 2 * (2 * (64 + 96) + 2 * (64 + 96) + 2 * 48 + 2 * 64) + 2 * 2 * 3 * (32 + 32),
+        },
+        stock_from=129,
+    ),
 }

@@ -24,7 +24,7 @@ def generate_answers(loaded: LoadedModel, audio: AudioEmbeddings, order: Tokenis
     answers = {"SPEECH": order.speech, "NONSPEECH": order.nonspeech}
     longest = max(map(len, answers.values()))
     end = loaded.processor.tokenizer.eos_token_id
-    embeddings, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
+    embeddings, ids, mask = splice(loaded, audio, texts_of(loaded, [order] * len(audio.n_tokens)))
 
     def allowed(_: int, written: torch.Tensor) -> list[int]:
         so_far = tuple(written.tolist())
@@ -40,6 +40,7 @@ def generate_answers(loaded: LoadedModel, audio: AudioEmbeddings, order: Tokenis
         pad_token_id=end,
         eos_token_id=end,
         prefix_allowed_tokens_fn=allowed,
+        **loaded.beside(ids),
     )
     return [_name(row, answers) for row in generated.tolist()]
 

@@ -36,19 +36,24 @@ def texts_of(loaded: LoadedModel, prompts: Sequence[TokenisedPrompt]) -> Texts:
     return Texts(tuple((len(prompt.before), len(prompt.after)) for prompt in prompts), torch.tensor(ids, dtype=torch.long, device=device))
 
 
-def splice(loaded: LoadedModel, audio: AudioEmbeddings, texts: Texts) -> tuple[torch.Tensor, torch.Tensor]:
+def splice(loaded: LoadedModel, audio: AudioEmbeddings, texts: Texts) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Input embeddings with row i's audio inside row i's text, padded on the left.
 
-    Returns embeddings (batch, length, hidden) and the attention mask (batch, length).
+    Returns embeddings (batch, length, hidden), the tokens' ids (batch, length), the audio token's where there is audio or padding, and the
+    attention mask (batch, length).
     """
-    rows, parts = [], iter(texts.ids.split([size for span in texts.spans for size in span]))
+    rows, tokens, parts = [], [], iter(texts.ids.split([size for span in texts.spans for size in span]))
+    sound = loaded.model.config.audio_token_id
     for vectors, n_tokens in zip(audio.vectors, audio.n_tokens, strict=True):
-        before, after = loaded.embed(next(parts)), loaded.embed(next(parts))
+        ids_before, ids_after = next(parts), next(parts)
+        before, after = loaded.embed(ids_before), loaded.embed(ids_after)
         rows.append(torch.cat([before, vectors[:n_tokens].to(before.dtype), after]))
+        tokens.append(torch.cat([ids_before, ids_before.new_full((n_tokens,), sound), ids_after]))
     length = max(map(len, rows))
     embeddings = torch.stack([torch.nn.functional.pad(row, (0, 0, length - len(row), 0)) for row in rows])
+    ids = torch.stack([torch.nn.functional.pad(row, (length - len(row), 0), value=sound) for row in tokens])
     mask = torch.stack([torch.arange(length, device=embeddings.device) >= length - len(row) for row in rows]).long()
-    return embeddings, mask
+    return embeddings, ids, mask
 
 
 class KeyValueCache:
@@ -83,14 +88,16 @@ class KeyValueCache:
         Returns the last hidden states (rows, audio's longest + tokens, hidden size).
         """
         rows = len(self._mask)
+        tokens = torch.as_tensor(ids, dtype=torch.long, device=self._loaded.device).expand(rows, -1)
         text = self._loaded.embed(ids).expand(rows, -1, -1)
         if audio is None or not max(audio.n_tokens):
-            return self._read(text, None)
+            return self._read(text, tokens, None)
         longest = max(audio.n_tokens)
+        tokens = torch.cat([tokens.new_full((rows, longest), self._loaded.model.config.audio_token_id), tokens], dim=1)
         valid = torch.ones(rows, longest + len(ids), dtype=torch.long)
         valid[:, :longest] = torch.arange(longest) < torch.tensor(audio.n_tokens)[:, None]
         embeddings = torch.cat([audio.vectors[:, :longest].to(text.device, text.dtype), text], dim=1)
-        return self._read(embeddings, None if bool(valid.all()) else valid.to(text.device))
+        return self._read(embeddings, tokens, None if bool(valid.all()) else valid.to(text.device))
 
     @contextmanager
     def branch(self) -> Iterator[None]:
@@ -100,11 +107,11 @@ class KeyValueCache:
         self._cache.crop(mask.shape[1] - self._mask.shape[1])
         self._mask, self._padded = mask, padded
 
-    def _read(self, embeddings: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
-        """valid: (rows, tokens), 0 where a row is padded; None where none is."""
+    def _read(self, embeddings: torch.Tensor, tokens: torch.Tensor, valid: torch.Tensor | None) -> torch.Tensor:
+        """tokens: (rows, tokens), their ids, as `splice` gives them. valid: (rows, tokens), 0 where a row is padded; None where none is."""
         length = embeddings.shape[1]
         self._padded |= valid is not None
         self._mask = torch.cat([self._mask, self._mask.new_ones(embeddings.shape[:2]) if valid is None else valid], dim=1)
         # Without a mask, attention needs no reading of it and may use faster kernels.
         places = positions(self._mask)[:, -length:] if self._padded else torch.arange(self._mask.shape[1] - length, self._mask.shape[1])[None]
-        return self._loaded.read(embeddings, self._mask if self._padded else None, places.to(embeddings.device), self._cache)
+        return self._loaded.read(embeddings, tokens, self._mask if self._padded else None, places.to(embeddings.device), self._cache)

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from transformers import BitsAndBytesConfig
@@ -38,14 +38,15 @@ def load_model(base: ModelFolder, quantisation: str = "none", device: torch.devi
     processor = _processor(family, base.path)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     unquantised, parts = family.unquantised(), family.other_parts
-    model = load_weights(family.checkpoint, base.path, quantisation, device, unquantised, parts, attn_implementation="sdpa")
+    model = load_weights(family.checkpoint, base.path, quantisation, device, unquantised, parts, attn_implementation=family.attention)
     for name in family.unasked:
         parent, _, child = name.rpartition(".")
         delattr(model.get_submodule(parent), child)
     loaded = family(model, processor, base.sha256)
     _verify_fit(base.path, loaded)
     if device.type == "cuda" and memory == "compact":
-        model.get_input_embeddings().to("cpu")
+        for table in loaded.tables:
+            table.to("cpu")
     if device.type == "cuda" and memory == "fast" and quantisation == "nf4":
         dequantise_what_fits(model, lambda: free_bytes(device))
     _fuse_norms(loaded)
@@ -192,9 +193,10 @@ def _verify_fit(folder: Path, loaded: LoadedModel) -> None:
 def _fuse_norms(loaded: LoadedModel) -> None:
     """Root-mean-square norms by torch's one kernel instead of the library's six."""
     for name, module in list(loaded.model.named_modules()):
-        if isinstance(module, loaded.fused_norms):
-            weight: Any = module.weight
-            norm = torch.nn.RMSNorm(weight.shape, eps=cast(Any, module).variance_epsilon, device="meta")
+        weight: Any = getattr(module, "weight", None)
+        if isinstance(module, loaded.fused_norms) and weight is not None:
+            eps: Any = module.variance_epsilon if hasattr(module, "variance_epsilon") else module.eps
+            norm = torch.nn.RMSNorm(weight.shape, eps=eps, device="meta")
             norm.weight = weight
             loaded.model.set_submodule(name, norm)
 

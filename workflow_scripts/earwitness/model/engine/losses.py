@@ -67,9 +67,9 @@ def answer_loss(loaded: LoadedModel, audio: AudioEmbeddings, given: TrainingTarg
     above 0, tokens that are already probable count less (focal loss, Lin et al. 2017).
     """
     places, targets, rows = (given.tensors[name] for name in ("places", "targets", "rows"))
-    embeddings, mask = splice(loaded, audio, Texts(given.spans, given.tensors["ids"]))
+    embeddings, ids, mask = splice(loaded, audio, Texts(given.spans, given.tensors["ids"]))
     padded = len({sum(span) + n for span, n in zip(given.spans, audio.n_tokens, strict=True)}) > 1
-    hidden = loaded.read(embeddings, mask if padded else None, positions(mask))
+    hidden = loaded.read(embeddings, ids, mask if padded else None, positions(mask))
     logits = loaded.logits(hidden.flatten(0, 1)[places])
     surprise = nn.functional.cross_entropy(logits, targets, reduction="none")
     weights = -torch.expm1(-surprise) if focal_gamma else None

@@ -47,6 +47,12 @@ def _qwen3_omni_moe() -> "type[LoadedModel]":
     return Qwen3OmniMoe
 
 
+def _gemma4() -> "type[LoadedModel]":
+    from earwitness.model.families.gemma4 import Gemma4
+
+    return Gemma4
+
+
 IMPLEMENTATIONS: dict[str, "Callable[[], type[LoadedModel]]"] = {
     "qwen2_audio": _qwen2_audio,
     "audioflamingo3": _audioflamingo3,
@@ -54,6 +60,7 @@ IMPLEMENTATIONS: dict[str, "Callable[[], type[LoadedModel]]"] = {
     "voxtral": _voxtral,
     "glmasr": _glmasr,
     "qwen3_omni_moe": _qwen3_omni_moe,
+    "gemma4": _gemma4,
 }
 """model_type -> its class, imported when asked for, since each brings a part of the library."""
 
@@ -61,10 +68,14 @@ IMPLEMENTATIONS: dict[str, "Callable[[], type[LoadedModel]]"] = {
 def implementation_of(folder: Path) -> "type[LoadedModel]":
     """The class for the checkpoint of a folder.
 
-    Raises InputError where there is no config.json, or where its model_type is of no family.
+    Raises InputError where there is no config.json, where its model_type is of no family, and where the checkpoint is one that does not hear.
     """
-    kind = read_config(folder).get("model_type")
+    config = read_config(folder)
+    kind = config.get("model_type")
     if kind not in IMPLEMENTATIONS:
         families = ", ".join(IMPLEMENTATIONS)
         raise InputError(f"{folder}: a model of type {kind!r}; Earwitness hears with {families}: docs/add_a_family.md says how to add one")
-    return IMPLEMENTATIONS[kind]()
+    family = IMPLEMENTATIONS[kind]()
+    if absent := [part for part in family.parts_of_config if not config.get(part)]:
+        raise InputError(f"{folder}: this {kind} does not hear (config.json has no {absent[0]}); name a model of that family that takes sound")
+    return family

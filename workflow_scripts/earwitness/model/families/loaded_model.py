@@ -50,8 +50,12 @@ class LoadedModel(ABC):
     """Modules that a question about a sound never reaches, and that are let go once loaded."""
     other_parts: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the names of a checkpoint's weights that belong to parts nobody is asked here, and that are not loaded."""
+    parts_of_config: ClassVar[tuple[str, ...]] = ()
+    """What config.json of a checkpoint of this family must hold for it to hear, where there are others that do not."""
+    attention: ClassVar[str | dict[str, str]] = "sdpa"
+    """How the library computes attention; where parts of config.json are named, it chooses for the others."""
     fused_norms: ClassVar[tuple[type[nn.Module], ...]] = ()
-    """Root-mean-square norms (weight, variance_epsilon) that torch's one kernel replaces."""
+    """Root-mean-square norms (weight, and variance_epsilon or eps) that torch's one kernel replaces where they have a weight."""
     records_passes: ClassVar[bool] = True
     """Can a training pass that hears be recorded as a CUDA graph? Not where hearing copies numbers to the CPU."""
     mixes_lengths: ClassVar[bool] = True
@@ -78,6 +82,12 @@ class LoadedModel(ABC):
     def head(self) -> Any:
         """The linear module that makes logits of hidden states."""
         return self.model.get_submodule(self.head_name)
+
+    @property
+    def tables(self) -> Sequence[nn.Module]:
+        """Modules that look tokens up and do nothing else, which the CPU holds where memory is compact: not one whose weights the head has too."""
+        table = self.model.get_input_embeddings()
+        return [] if table.weight is self.head.weight else [table]
 
     @classmethod
     def unquantised(cls) -> list[str]:
@@ -123,11 +133,16 @@ class LoadedModel(ABC):
         """The processor beside the weights; whatever the library raises is told by the caller."""
         return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
+    @property
+    def mel_bins(self) -> int:
+        """Bins of the spectrograms that the tower reads."""
+        return int(self.tower.config.num_mel_bins)
+
     def fit(self) -> Sequence[tuple[str, Any, Any]]:
         """What processor and model must agree on: (what it is, the processor's, the model's)."""
         extractor, token = self.processor.feature_extractor, self.processor.tokenizer.convert_tokens_to_ids(self.processor.audio_token)
         return (
-            ("mel bins", extractor.feature_size, self.tower.config.num_mel_bins),
+            ("mel bins", extractor.feature_size, self.mel_bins),
             ("samples per second", extractor.sampling_rate, SAMPLE_RATE),
             ("samples from one frame to the next", extractor.hop_length, HOP),
             ("the audio token's number", token, self.model.config.audio_token_id),
@@ -208,18 +223,32 @@ class LoadedModel(ABC):
         table = self.model.get_input_embeddings()
         return table(torch.as_tensor(ids, dtype=torch.long, device=table.weight.device)).to(self.device)
 
+    def beside(self, ids: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """What the language model is told of tokens beside their embeddings, as keyword arguments of the library's.
+
+        ids: (rows, tokens), with the audio token's number where there is a sound, or padding.
+        """
+        return {}
+
     def new_cache(self) -> DynamicCache:
         """Keys and values of nothing read yet."""
         return DynamicCache(config=self.language_model.config)
 
-    def read(self, embeddings: torch.Tensor, mask: torch.Tensor | None, positions: torch.Tensor, cache: DynamicCache | None = None) -> torch.Tensor:
+    def read(
+        self, embeddings: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor | None, positions: torch.Tensor, cache: DynamicCache | None = None
+    ) -> torch.Tensor:
         """The last hidden states (rows, tokens, hidden size) of embeddings read after what the cache holds.
 
-        mask: (rows, tokens of the cache and these), 0 where a row is padded; None where none is. positions: (rows or 1, tokens), counted
-        from 0 in each row.
+        ids: those of the tokens, as for `beside`. mask: (rows, tokens of the cache and these), 0 where a row is padded; None where none is.
+        positions: (rows or 1, tokens), counted from 0 in each row.
         """
         output = self.language_model(
-            inputs_embeds=embeddings, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=cache is not None
+            inputs_embeds=embeddings,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **self.beside(ids),
         )
         return output.last_hidden_state
 

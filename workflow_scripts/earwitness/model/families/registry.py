@@ -64,6 +64,11 @@ FAMILIES = {
             "nf4": "its experts, most of its weights, stay in their own precision",
         },
     ),
+    "gemma4": Family(
+        "Gemma 4 (E2B, E4B)",
+        "Gemma4ForConditionalGeneration",
+        "hears a sound's own frames alone, each with what came before it and nothing that follows, as the library does",
+    ),
 }
 """model_type of config.json -> family."""
 

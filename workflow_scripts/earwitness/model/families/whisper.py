@@ -14,9 +14,9 @@ from torch import nn
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.models.whisper import WhisperFeatureExtractor
 
-from earwitness.audio.io import SAMPLE_RATE, Waveform
-from earwitness.core.errors import InputError
+from earwitness.audio.io import Waveform
 from earwitness.model.families.loaded_model import HOP, LoadedModel
+from earwitness.model.families.waveforms import stacked
 
 
 def convolution_length(n_samples: int) -> int:
@@ -36,20 +36,9 @@ def log_mel(
     Raises InputError where a clip is empty, longer than the model's window, or not finite.
     """
     longest = max(map(len, waveforms))
-    if longest > extractor.n_samples:
-        raise InputError(
-            f"a stimulus of {longest / SAMPLE_RATE:.2f} s is longer than the model's {extractor.n_samples / SAMPLE_RATE:.0f} s; shorten it"
-        )
-    if not min(map(len, waveforms)):
-        raise InputError("a stimulus has no samples; remake the stimuli")
     lengths = tuple(convolution_length(len(waveform)) for waveform in waveforms)
     needed = extractor.n_samples if whole else extractor.hop_length * (2 * max(lengths) + 2) if padded else longest
-    samples = torch.zeros(len(waveforms), min(needed, extractor.n_samples))
-    for row, waveform in zip(samples, waveforms, strict=True):
-        row[: len(waveform)] = torch.from_numpy(waveform)
-    if not torch.isfinite(samples).all():
-        raise InputError("a stimulus has samples that are not finite; remake the stimuli")
-    samples = samples.to(device)
+    samples = stacked(waveforms, extractor.n_samples, min(needed, extractor.n_samples)).to(device)
     window = torch.hann_window(extractor.n_fft, device=device)
     spectrum = torch.stft(samples, extractor.n_fft, extractor.hop_length, window=window, return_complex=True)[..., :-1]
     filters = torch.from_numpy(extractor.mel_filters).to(device, torch.float32)
