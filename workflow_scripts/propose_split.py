@@ -9,7 +9,7 @@ audit of what is proposed; report.md. Exit code 0: what is proposed passes; 1: b
 import argparse
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,11 @@ from earwitness.tables.files import read_table, write_table
 
 DEFAULT_SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
 """Of a manifest that is not divided yet."""
+
+
+PROPOSED = {"moves.csv", "ties.csv", "certificate.json", "evidence.csv", "report.md"}
+PROPOSED_SPLITS = {"train.csv", "dev.csv", "test.csv", "manifest.csv", "split.csv"}
+"""What the folder of a proposal holds: all of the first, some of the second."""
 
 
 def share_of_part(text: str) -> tuple[str, float]:
@@ -90,7 +95,17 @@ def arguments() -> argparse.Namespace:
         raise InputError("--certificate and --evidence go together; give both, or none to audit anew")
     if args.shares and abs(sum(dict(args.shares).values()) - 1) > 1e-6:
         raise InputError(f"--shares: add up to {sum(dict(args.shares).values()):g}; give shares of all parts that add up to 1")
+    require_own_folder(args.out, [path for path in (args.split, args.train, args.dev, args.test, args.manifest) if path is not None])
     return args
+
+
+def require_own_folder(out: Path, audited: Sequence[Path]) -> None:
+    """Raise InputError where a proposal, which replaces `out`, would remove anything but an earlier one that nothing is read of."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out: {out} is a file; name a new folder")
+    there = {path.name for path in out.iterdir()} if out.exists() else set()
+    if there and (not there >= PROPOSED or there - PROPOSED - PROPOSED_SPLITS or any(path.parent.resolve() == out.resolve() for path in audited)):
+        raise InputError(f"--out: {out} holds {min(there - PROPOSED or there)}, which a proposal would replace; name a new folder")
 
 
 def given_evidence(args: argparse.Namespace, audited: Audited) -> pd.DataFrame | None:
