@@ -10,6 +10,7 @@ from scipy import optimize, stats
 
 from earwitness.psychometrics.fitting import RangePrior, fit_curves, fit_curves_sharing_lapse
 from earwitness.psychometrics.functions import Curves, Family
+from earwitness.psychometrics.thresholds import bootstrap_limits
 from fit_counts import main
 
 PSIGNIFIT = {
@@ -297,6 +298,13 @@ def test_intervals_carry_the_uncertainty_of_a_shared_lapse_rate(fitted):
     places = np.array([one["curves"]["hard"]["point_of_subjective_equality"]["value"] for one in alone])
     by_hand = np.sqrt(5 / 6 * ((places - places.mean()) ** 2).sum())
     assert (hard["high"] - hard["low"]) / 2 == pytest.approx(stats.t.ppf(0.975, 5) * by_hand, rel=0.02)
+
+
+def test_the_bias_of_the_draws_moves_an_interval_the_other_way_once():
+    draws = np.random.default_rng(3).normal([0.3, 5.0], [1.0, 0.1], (4000, 2))
+    low, high = bootstrap_limits(np.array([0.0, 0.0]), draws, 0.95)
+    assert (low[0], high[0]) == pytest.approx((-0.3 - 1.96, -0.3 + 1.96), abs=0.1)
+    assert low[1] < 0 < high[1], "draws that failed do not carry it away"
 
 
 def test_drawn_data_sets_have_shared_lapse_rates_of_their_own(fitted):

@@ -16,7 +16,18 @@ from earwitness.psychometrics.fitting import fit_curves_sharing_lapse
 from earwitness.psychometrics.functions import MEASURES, Curves, FloatArray
 from earwitness.psychometrics.mixed_counts import mixed_model
 from earwitness.psychometrics.resampling import LevelCounts, SourceCounts, leave_out, pooled
-from earwitness.psychometrics.thresholds import MIN_LEVELS, WITHOUT_CURVE, Fits, Settings, Threshold, drawn_counts, fit_all, spread, threshold_of_fits
+from earwitness.psychometrics.thresholds import (
+    MIN_LEVELS,
+    WITHOUT_CURVE,
+    Fits,
+    Settings,
+    Threshold,
+    bootstrap_limits,
+    drawn_counts,
+    fit_all,
+    spread,
+    threshold_of_fits,
+)
 from earwitness.statistics.clustered import MIN_SOURCES_FOR_TESTS, Estimate, Jackknife, degrees_of_freedom
 from earwitness.statistics.multiple_tests import holm
 
@@ -236,9 +247,8 @@ def _fitted(one: _Counted, settings: Settings, fits: Fits, left_sources: tuple[s
     threshold = threshold_of_fits(x, one.counts, settings, fits, np.linspace(x[0], x[-1], GRID_POINTS))
     inside = 2 * x[0] - x[-1], 2 * x[-1] - x[0]
     draws, values = _measures(fits.drawn, settings.target, inside), _measures(fits.curve, settings.target, inside)[0]
-    tails = (1 - settings.confidence) / 2, (1 + settings.confidence) / 2
     [correct], [total] = one.counts.correct, one.counts.total
-    left, limits = None, np.quantile(draws, tails, axis=0)
+    left, limits = None, bootstrap_limits(values, draws, settings.confidence)
     if fits.left_out is not None:
         between = fits.left_out.of(lambda parameters: _measures(Curves.of(settings.family, parameters), settings.target, inside))
         [left], limits = between.by_source, _of_differences(values, between, spread(draws) ** 2, settings.confidence)

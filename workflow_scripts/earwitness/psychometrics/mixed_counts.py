@@ -39,7 +39,7 @@ def mixed_model(counts: pd.DataFrame, reference: str, axis: str, settings: Setti
     fit = fit_random_slopes(_grouped(counts, conditions, (x - middle) / unit, settings.family))
     n_sources = counts.source.nunique()
     status = _status(fit)
-    result = {"status": status} | _summary(fit, len(conditions), n_sources, unit, settings.family)
+    result: dict[str, Any] = {"status": status} | _summary(fit, len(conditions), n_sources, unit, settings.family)
     if status != "ok":
         return result
     measured = _Measured(fit, middle, unit, float(settings.family.shape.quantile(np.array(0.75))), n_sources - 1.0)

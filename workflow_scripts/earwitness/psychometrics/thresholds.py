@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import special
 
 from earwitness.psychometrics.fitting import Prior, WeakPrior, deviance, fit_curves
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
@@ -123,7 +124,7 @@ def threshold_of_fits(levels: FloatArray, counts: LevelCounts, settings: Setting
 
     if fits.left_out is None:
         interval, thresholds = "parametric_bootstrap", None
-        ends = np.quantile(draws, tails, method="inverted_cdf")
+        ends = bootstrap_limits(np.array([value]), draws[:, None], settings.confidence)[:, 0]
         low, high = np.quantile(drawn.at(grid), tails, axis=0)
         if counts.descriptive:
             interval, ends, low, high = "none", np.full(2, np.nan), np.full_like(low, np.nan), np.full_like(high, np.nan)
@@ -184,6 +185,19 @@ def spread(draws: FloatArray) -> FloatArray:
     """Half the distance between the 16 % and 84 % quantiles of the draws: a standard deviation that a few failed fits do not inflate."""
     low, high = np.quantile(draws, [0.1587, 0.8413], axis=0)
     return np.asarray((high - low) / 2)
+
+
+def bootstrap_limits(values: FloatArray, draws: FloatArray, confidence: float) -> FloatArray:
+    """Ends of intervals of values, shape (n,), from those of data sets drawn from their fit, (n_draws, n); shape (2, n).
+
+    The bias-corrected normal interval (Davison and Hinkley 1997, section 5.2): (2 t - m) -+ z s, with t the value, m the median of the
+    draws, not further from t than half of s, and s their `spread`. Percentiles of the draws would hold the bias twice. Where a curve does not reach
+    its ceiling, the penalty on the lapse rate is such a bias: with the lapse rate too low, the midpoint lies too high.
+    """
+    deviation = spread(draws)
+    bias = np.clip(np.median(draws, axis=0) - values, -deviation / 2, deviation / 2)
+    half = float(special.ndtri((1 + confidence) / 2)) * deviation
+    return np.stack([values - bias - half, values - bias + half])
 
 
 def drawn_counts(levels: FloatArray, total: FloatArray, curve: Curves, n_draws: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
