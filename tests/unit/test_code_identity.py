@@ -258,6 +258,7 @@ KEEPS_MESSAGES = {
     "earwitness/core/yaml_text.py": "told on in another message",
     "earwitness/corpora/file_checks.py": "remarks on recordings, for people",
     "earwitness/corpora/manifest.py": "told on in another message, with a hint",
+    "earwitness/corpora/text_tables.py": "told on in another message",
     "earwitness/detectors/clip_files.py": "why a file cannot be heard, for people",
     "earwitness/leakage/manifests.py": "why a file was left out, outside the workflow",
     "earwitness/leakage/self_test.py": "why a leak could not be planted, outside the workflow",
