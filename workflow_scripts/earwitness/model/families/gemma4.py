@@ -43,6 +43,8 @@ class Gemma4(LoadedModel):
     unasked = ("model.vision_tower", "model.embed_vision")
     attention: ClassVar[str | dict[str, str]] = {"text_config": "sdpa"}
     fused_norms = (Gemma4RMSNorm,)
+    # Its conformer was never recorded on a GPU; take this away with a run of it there.
+    records_passes = False
 
     # The module tree.
 
