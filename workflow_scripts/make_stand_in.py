@@ -9,7 +9,7 @@ from earwitness.model.qwen_ranks import byte_pairs, ranks_file
 from earwitness.model.stand_in import STAND_INS, is_stand_in, write_stand_in
 
 
-def _may_go(folder: Path) -> bool:
+def _replaceable(folder: Path) -> bool:
     """Is a folder empty, or an earlier stand-in?"""
     if not folder.is_dir():
         return False
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--no-tokenizer-json", action="store_true", help="leave the tokenizer in vocab.json and merges.txt alone")
     args = parser.parse_args()
 
-    if args.folder.exists() and not _may_go(args.folder):
+    if args.folder.exists() and not _replaceable(args.folder):
         raise InputError(f"{args.folder}: is there, and is no stand-in, which alone would be replaced; name a new folder")
     pairs = byte_pairs(ranks_file(args.ranks))
     total = write_stand_in(args.folder, args.part, args.size, pairs, tokenizer_json=not args.no_tokenizer_json)

@@ -181,7 +181,7 @@ def test_what_is_no_stand_in_is_not_replaced(tmp_path, monkeypatch, content):
         make_stand_in.main()
     assert kept.read_bytes() == b"somebody's weights"
     write_json(tmp_path / "model" / "config.json", {MARK: True})
-    assert make_stand_in._may_go(tmp_path / "model")
+    assert make_stand_in._replaceable(tmp_path / "model")
 
 
 def looked_at(base, tmp_path, monkeypatch, *more):
