@@ -100,6 +100,8 @@ FAULTS = [
         "a model from a folder is used before its preflight",
         ("test_study_plan",),
     ),
+    Fault("prompt_search/opro.py", "SPARE * count", "count", "a writer is asked for no spare texts", ("test_opro",)),
+    Fault("prompt_search/opro.py", '["input_ids"][:, :-1]', '["input_ids"][:, 1:]', "a text goes on from another request", ("test_opro",)),
     Fault("plan/models.py", "any(search.proposer ==", "all(search.proposer ==", "the proposer is not fetched beside edits", ("test_study_plan",)),
     Fault(
         "plan/values.py",

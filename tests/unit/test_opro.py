@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from simulated_prompts import INITIAL_QUESTION, answers, run
-from transformers import AutoTokenizer, Qwen2ForCausalLM
+from transformers import AutoTokenizer, Qwen2ForCausalLM, Qwen2Model
 
 from earwitness.core.randomness import stream
-from earwitness.prompt_search.opro import SHOWN, Opro, load_writer, parse, request_for
+from earwitness.prompt_search.opro import SHOWN, SPARE, Opro, load_writer, parse, request_for
 from earwitness.prompt_search.proposers import ScoredQuestion
 from earwitness.prompt_search.search import SearchSettings
 
@@ -53,6 +53,36 @@ def test_a_text_ends_where_its_question_does(writer, monkeypatch):
     assert len(at) == 3 * len(said), "the other row goes on to its end"
 
 
+def test_all_texts_that_an_iteration_may_need_are_written_at_once_and_the_request_is_read_once(writer, monkeypatch):
+    """A batch of texts takes as long as its longest, and reading the request with every one of them would take memory for each."""
+    forward = Qwen2Model.forward
+    read = []
+
+    def record(self, input_ids=None, **options):
+        read.append(tuple(input_ids.shape))
+        return forward(self, input_ids, **options)
+
+    monkeypatch.setattr(Qwen2Model, "forward", record)
+    monkeypatch.setattr("earwitness.prompt_search.opro.NEW_TOKENS", 4)
+    monkeypatch.setattr("earwitness.prompt_search.opro.TEXTS_AT_A_TIME", 4)
+    proposals = Opro(load_writer(writer, "none", CPU), 500).propose([scored(INITIAL_QUESTION, 0.0)], 2, stream(1))
+    assert len(proposals) == SPARE * 2
+    request = read[0][1]
+    assert request > 50 and read == [(1, request), *[(4, 1)] * 4, (1, request), *[(2, 1)] * 4]
+
+
+def test_texts_go_on_from_the_whole_request(writer, monkeypatch):
+    """What was read beforehand changes nothing: the likeliest text is the one that the library writes from the request alone."""
+    tokenizer, model = AutoTokenizer.from_pretrained(writer), Qwen2ForCausalLM.from_pretrained(writer)
+    conversation = [{"role": "user", "content": "Write one."}]
+    inputs = tokenizer.apply_chat_template(conversation, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+    alone = model.generate(**inputs, do_sample=False, max_new_tokens=12, repetition_penalty=1.0)[0, inputs["input_ids"].shape[1] :]
+    monkeypatch.setattr("earwitness.prompt_search.opro.TEMPERATURE", 1e-6)
+    monkeypatch.setattr("earwitness.prompt_search.opro.NEW_TOKENS", 12)
+    texts = load_writer(writer, "none", CPU)("Write one.", 3, 7)
+    assert texts == [tokenizer.decode(alone, skip_special_tokens=True)] * 3
+
+
 def test_nothing_but_temperature_shapes_what_a_writer_draws(writer, tmp_path, monkeypatch):
     """The hub's settings of a writer are left: a repetition penalty of 1.05 works against the tags."""
     folder = shutil.copytree(writer, tmp_path / "writer")
@@ -83,7 +113,7 @@ def test_the_request_goes_through_the_chat_template_whatever_the_questions_hold(
 
     monkeypatch.setattr(Qwen2ForCausalLM, "generate", record)
     history = [scored(INITIAL_QUESTION, 0.0), scored('{braces} "quotes" 🗣️ 人声 %s', 0.1)]
-    [proposal] = Opro(write, 500).propose(history, 1, stream(1))
+    proposal, *_ = Opro(write, 500).propose(history, 1, stream(1))
     tokenizer = AutoTokenizer.from_pretrained(writer)
     assert tokenizer.decode(seen[0]) == f"<|im_start|>user\n{proposal.request}<|im_end|>\n<|im_start|>assistant\n"
     assert '<INS>{braces} "quotes" 🗣️ 人声 %s</INS>\nscore: 80' in proposal.request

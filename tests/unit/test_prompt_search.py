@@ -63,6 +63,8 @@ def test_hostile_candidates_are_kept_or_turned_down_with_a_reason(text, reason):
 
 def test_hostile_candidates_come_through_a_search_and_its_files_unchanged(tmp_path):
     class Hostile:
+        attempts = 1
+
         def propose(self, history, count, rng):
             return [Proposal(text, text) for text in HOSTILE]
 
@@ -326,6 +328,7 @@ def test_a_state_of_other_settings_is_not_resumed(tmp_path):
 
 def test_what_is_turned_down_is_asked_for_again_and_archived():
     class Forgetful:
+        attempts = 3
         calls = 0
 
         def propose(self, history, count, rng):

@@ -190,6 +190,8 @@ class Edits:
     phrases, and each choice draws its weights anew, so that what is uncertain is tried.
     """
 
+    attempts = 3
+
     def __init__(self, initial: str, answers: tuple[str, ...] = ()):
         self._grammar = Grammar(initial, answers)
 
@@ -223,6 +225,8 @@ class Edits:
 
 class Paraphrases:
     """The control: wordings of the plain question, drawn without a look at any score."""
+
+    attempts = 3
 
     def __init__(self, initial: str, answers: tuple[str, ...] = ()):
         self._grammar = Grammar(initial, answers)

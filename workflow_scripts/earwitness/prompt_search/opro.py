@@ -23,6 +23,11 @@ SHOWN = 20
 """The best questions that a request shows, as many as in the paper."""
 TEMPERATURE = 1.0
 NEW_TOKENS = 192
+SPARE = 3
+"""Texts that are written for each question that is wanted, all at once: a batch takes as long as its longest text, whatever its size, and asking
+again for what was unusable would take as long once more."""
+TEXTS_AT_A_TIME = 24
+"""In a batch: with the longest request, 2 GB for what a writer of 3 billion weights has read."""
 
 _TASK = (
     "A listening model hears a short recording, often with noise, and is asked one question about it: does it hold human speech or"
@@ -64,7 +69,9 @@ def parse(raw: str) -> tuple[str | None, str]:
 
 
 class Opro:
-    """Asks a language model for each candidate, all with one request."""
+    """Asks a language model for all candidates with one request, once."""
+
+    attempts = 1
 
     def __init__(self, write: Write, most_characters: int, answers: tuple[str, ...] = ()):
         self._write = write
@@ -74,7 +81,7 @@ class Opro:
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
         request = request_for(history, self._most, self._answers)
         proposals = []
-        for raw in self._write(request, count, int(rng.integers(2**63))):
+        for raw in self._write(request, SPARE * count, int(rng.integers(2**63))):
             text, fault = parse(raw)
             proposals.append(Proposal(text, raw, request, fault))
         return proposals
@@ -130,9 +137,17 @@ def load_writer(folder: Path, quantisation: str, device: torch.device, memory: M
         inputs = inputs.to(device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            start = inputs["input_ids"].shape[1]
-            closed = StoppingCriteriaList([_Closed(tokenizer, start)])
-            tokens = model.generate(**inputs, max_new_tokens=NEW_TOKENS, num_return_sequences=count, stopping_criteria=closed)
+            sizes = [min(TEXTS_AT_A_TIME, count - done) for done in range(0, count, TEXTS_AT_A_TIME)]
+            return [text for size in sizes for text in continuations(inputs, size)]
+
+    def continuations(inputs: Any, count: int) -> list[str]:
+        start = inputs["input_ids"].shape[1]
+        # What all texts begin with is read once.
+        cache = model.base_model(inputs["input_ids"][:, :-1], use_cache=True).past_key_values
+        cache.batch_repeat_interleave(count)
+        rows = {name: values.repeat(count, 1) for name, values in inputs.items()}
+        closed = StoppingCriteriaList([_Closed(tokenizer, start)])
+        tokens = model.generate(**rows, past_key_values=cache, max_new_tokens=NEW_TOKENS, stopping_criteria=closed)
         return tokenizer.batch_decode(tokens[:, start:], skip_special_tokens=True)
 
     return write

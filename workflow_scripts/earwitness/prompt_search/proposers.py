@@ -37,8 +37,11 @@ class Proposer(Protocol):
     """Proposes questions from those that were asked before.
 
     Everything that it returns depends on its arguments alone, so that an interrupted search can go on.
+    attempts: how often it is asked in one iteration, for what is missing after duplicates and faults.
     """
 
+    attempts: int
+
     def propose(self, history: Sequence[ScoredQuestion], count: int, rng: np.random.Generator) -> list[Proposal]:
-        """About `count` proposals, valid or not; fewer where there is nothing left to propose."""
+        """About `count` proposals or more, valid or not; fewer where there is nothing left to propose. The first valid ones count."""
         ...

@@ -24,8 +24,6 @@ Ask = Callable[[Sequence[str], Sequence[str]], npt.NDArray[np.float64]]
 
 RUNGS = (0.25, 0.5, 1.0)
 """Shares of the stimuli after which the worse half of an iteration's candidates is dropped."""
-ATTEMPTS = 3
-"""How often a proposer is asked in one iteration for what is missing after duplicates and faults."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def collect_candidates(
     known = {same(scored.question) for scored in history}
     questions: list[str] = []
     records = []
-    for attempt in range(ATTEMPTS):
+    for attempt in range(proposer.attempts):
         missing = count - len(questions)
         for proposal in proposer.propose(history, missing, rng) if missing else ():
             reason = _turned_down(proposal, known, limits)
