@@ -43,8 +43,8 @@ for together in plan.searched_together:
             f"results/logs/search_prompts/{together.first}.log",
         benchmark:
             f"results/benchmarks/search_prompts/{together.first}.tsv"
-        # The longest job at full size, and the report waits for what is asked with its question: it starts before trainings do.
-        priority: 1
+        # With a writer the longest job at full size, and the report waits for what is asked with its question.
+        priority: int(together.proposer == "opro")
         conda:
             "../envs/gpu.yaml"
         threads: 1
