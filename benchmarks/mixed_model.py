@@ -1,6 +1,6 @@
 """Coverage of the mixed model's intervals and time per fit, on simulated observers.
 
-PYTHONPATH=workflow_scripts python benchmarks/mixed_model.py --replicates 100
+PYTHONPATH=workflow_scripts python benchmarks/mixed_model.py --replicates 60 --jobs 8
 
 Observers answer the stratified set (4 durations x 6 SNRs, one clip per source). Sources differ in their intercepts, and with
 --slopes in their effects of duration, of SNR and of both together too. With --intercepts-alone the model has no random slopes.
@@ -9,11 +9,14 @@ Observers answer the stratified set (4 durations x 6 SNRs, one clip per source).
 import argparse
 import itertools
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from earwitness.core.randomness import stream
 from earwitness.evaluation.response_models import response_model
@@ -49,9 +52,12 @@ def simulate(n_sources: int, slopes: float, rng: np.random.Generator) -> MixedMo
     return response_model(rows.assign(said_speech=(rng.normal(size=len(rows)) < latent).astype(float)), "simulated")
 
 
-def one_replicate(model: MixedModel) -> pd.DataFrame:
-    """By term: the error of the estimate; whether intervals cover it and whether tests reject 0, by the errors in use, by those from leaving out
-    sources alone, and by the model's own with the normal distribution; and the seconds that fit and errors took."""
+def one_replicate(n_sources: int, slopes: float, intercepts_alone: bool, seed: int, k: int) -> pd.DataFrame:
+    """Of observer k, by term: the error of the estimate; whether intervals cover it and whether tests reject 0, by the errors in use, by those from
+    leaving out sources alone, and by the model's own with the normal distribution; and the seconds that fit and errors took."""
+    model = simulate(n_sources, slopes, stream(seed, "mixed_model", n_sources, slopes, k))
+    if intercepts_alone:
+        model = model.without_random([effect.name for effect in model.random if "_sources_" in effect.name])
     start = time.process_time()
     fitted: Fit = fit(model)
     own = precision(model, fitted).errors
@@ -68,19 +74,14 @@ def one_replicate(model: MixedModel) -> pd.DataFrame:
     return pd.DataFrame(found).astype(float).assign(away=away, seconds=seconds)
 
 
-def coverage(n_sources: int, slopes: float, intercepts_alone: bool, replicates: int, seed: int) -> dict[str, float]:
-    """One row of the table."""
-    found = []
-    for k in range(replicates):
-        model = simulate(n_sources, slopes, stream(seed, "mixed_model", n_sources, slopes, k))
-        if intercepts_alone:
-            model = model.without_random([effect.name for effect in model.random if "_sources_" in effect.name])
-        found.append(one_replicate(model))
+def coverage(n_sources: int, slopes: float, found: list[pd.DataFrame]) -> dict[str, float]:
+    """One row of the table, from what was found of its observers."""
     mean = pd.concat(found).groupby(level=0).mean()
     terms = ["intercept", "label", "label:logdur", "label:snr", "label:logdur:snr"]
     return {
         "sources per class": n_sources,
         "SD of slopes": slopes,
+        "observers": len(found),
         **{term: mean.held[term] for term in terms},
         "d' by duration, leaving out sources alone": mean.held_jackknife["label:logdur"],
         "least of these by own errors": mean.held_own[terms].min(),
@@ -97,13 +98,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=int, nargs="+", default=[10, 28, 56], help="sources per class")
     parser.add_argument("--slopes", type=float, nargs="+", default=[0.0, 0.3, 1.0], help="SD of the sources' own slopes")
-    parser.add_argument("--replicates", type=int, default=100)
+    parser.add_argument("--replicates", type=int, default=60)
     parser.add_argument("--intercepts-alone", action="store_true", help="fit the model without random slopes")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="observers at a time")
     args = parser.parse_args()
-    for slopes, n_sources in itertools.product(args.slopes, args.sources):
-        row = pd.DataFrame([coverage(n_sources, slopes, args.intercepts_alone, args.replicates, args.seed)]).round(3)
-        print(row.to_csv(sep="|", index=False, header=(slopes, n_sources) == (args.slopes[0], args.sources[0])), end="", flush=True)
+    with ProcessPoolExecutor(args.jobs, initializer=threadpool_limits, initargs=(1,)) as pool:
+        for slopes, n_sources in itertools.product(args.slopes, args.sources):
+            found = pool.map(partial(one_replicate, n_sources, slopes, args.intercepts_alone, args.seed), range(args.replicates))
+            row = pd.DataFrame([coverage(n_sources, slopes, list(found))]).round(3)
+            print(row.to_csv(sep="|", index=False, header=(slopes, n_sources) == (args.slopes[0], args.sources[0])), end="", flush=True)
 
 
 if __name__ == "__main__":
