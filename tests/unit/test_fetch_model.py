@@ -10,11 +10,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 from huggingface_hub import HfApi
+from programs import call_program
+from test_assembled_base import write_language_model, write_whisper
 
 from earwitness.core.errors import InputError
+from earwitness.model.engine.loading import load_model
+from earwitness.model.engine.prompting import Prompt
+from earwitness.model.engine.scoring import score
+from earwitness.model.halves import load_encoder, load_language_model
 from earwitness.model.hub import Listed, differences_from_hub, fetch_snapshot
+from earwitness.model.identity import identified
 
 SCRIPT = Path(__file__).parents[2] / "workflow_scripts" / "fetch_model.py"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -96,7 +106,9 @@ class HubHandler(BaseHTTPRequestHandler):
 
 
 def entry(name: str, body: bytes) -> dict[str, Any]:
-    """A file as the hub lists it: large ones by SHA-256, others as git names them."""
+    """A file as the hub lists it: large ones by SHA-256, others as git names them; or a folder, whose name ends in a slash."""
+    if name.endswith("/"):
+        return {"type": "directory", "path": name.removesuffix("/"), "oid": "0" * 40}
     listed = {"type": "file", "path": name, "size": len(body), "oid": hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()}
     lfs = {"oid": hashlib.sha256(body).hexdigest(), "size": len(body), "pointerSize": 134}
     return listed | ({"lfs": lfs} if name.endswith(".safetensors") else {})
@@ -156,6 +168,55 @@ def test_what_cannot_be_fetched_is_one_line_and_leaves_no_model_and_shows_no_tok
     assert "Traceback" not in result.stderr
     assert "hf_secret" not in result.stdout + result.stderr
     assert not (tmp_path / "model").exists()
+
+
+def write_base_corpus(root):
+    """Two recordings of either class, in the layouts of the embedded base corpus."""
+    rng = np.random.default_rng(1)
+    for layout in ("voxconverse", "esc50"):
+        (root / layout / "audio").mkdir(parents=True)
+        for place in range(2):
+            soundfile.write(root / layout / "audio" / f"{place}-{place}-A-{place}.wav", rng.uniform(-0.5, 0.5, 24_000), 16_000)
+    (root / "voxconverse" / "0-0-A-0.rttm").write_text("SPEAKER 0-0-A-0 1 0.0 1.5 <NA> <NA> one <NA> <NA>\n")
+    (root / "esc50" / "meta").mkdir()
+    (root / "esc50" / "meta" / "esc50.csv").write_text("filename,fold,target,category,esc10,src_file,take\n")
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
+def test_halves_from_the_hub_get_a_projector_and_make_a_base_that_answers(hub, tmp_path, monkeypatch, kind):
+    """Repositories as openai/whisper-tiny and HuggingFaceTB/SmolLM2-135M-Instruct or Qwen/Qwen2.5-0.5B-Instruct have them: beside what is
+    needed, weights of other frameworks, pickles and folders."""
+    repositories = {"encoder": "openai/whisper", "language_model": "owner/instruct"}
+    write_whisper(tmp_path / "encoder")
+    write_language_model(tmp_path / "language_model", kind, tie_word_embeddings=True)
+    for half, repository in repositories.items():
+        own = {path.name: path.read_bytes() for path in (tmp_path / half).iterdir()}
+        assert "model.safetensors" in own
+        beside = {"pytorch_model.bin": b"a pickle", "tf_model.h5": b"others", "onnx/": b"", "README.md": b"words"}
+        monkeypatch.setitem(FILES, repository, own | beside)
+        result = fetch(hub, tmp_path / f"hub-{half}", repository)
+        assert result.returncode == 0, result.stderr
+        assert {path.name for path in (tmp_path / f"hub-{half}").iterdir()} == set(own)
+
+    write_base_corpus(tmp_path)
+    halves = ["--encoder", tmp_path / "hub-encoder", "--language-model", tmp_path / "hub-language_model"]
+    settings = json.dumps({"steps": 2, "batch_size": 2, "pool": 4, "learning_rate": 0.01, "rank": 0})
+    files = [tmp_path / name for name in ("voxconverse", "esc50", "projector.safetensors")]
+    options = ["--history", tmp_path / "history.csv", "--settings", settings, "--window-ms", 1000, "--seed", 1, "--threads", 1]
+    trained = call_program("train_projector", *files, *halves, *options, folder=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    joined = call_program("assemble_base", tmp_path / "base", *halves, "--projectors", files[-1], "--rank", 0, folder=tmp_path)
+    assert joined.returncode == 0, joined.stderr
+
+    loaded = load_model(identified(tmp_path / "base"))
+    own_encoder, own_words = load_encoder(tmp_path / "encoder"), load_language_model(tmp_path / "language_model")
+    tower = loaded.model.model.audio_tower.state_dict()
+    assert own_encoder.weights
+    assert all(torch.equal(tower[name], weight) for name, weight in own_encoder.weights.items())
+    rows = own_words.model.get_input_embeddings().weight
+    assert torch.equal(loaded.model.get_input_embeddings().weight[: len(rows)], rows)
+    scores = score(loaded, [np.random.default_rng(2).standard_normal(8000).astype(np.float32) / 10], Prompt("Is this speech?"))
+    assert np.isfinite(scores.log_odds).all()
 
 
 def test_a_broken_connection_goes_on_at_its_last_byte(server, hub, tmp_path):
