@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from earwitness.core.arguments import add_prompt_arguments, by_name, json_object
+from earwitness.core.arguments import add_prompt_arguments, by_name, json_object, settings_of
 from earwitness.core.errors import one_line_errors
 from earwitness.detectors.hand_over import Detector, select_adapter, selected_folder, write_detector_folder
 from earwitness.detectors.presentation import presentation_of
@@ -77,7 +77,7 @@ def main() -> None:
     card = ModelCard(
         detector=detector,
         recipe=recipe,
-        terms=BaseTerms(**args.terms),
+        terms=settings_of(BaseTerms, "--terms", args.terms),
         data=TrainingData(split, recordings, [name for name, origin in args.origins.items() if origin == "embedded"], args.stimuli),
         audit=passed_audit(args.certificate),
         performance=performance,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, batch_size, by_name, json_object
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, batch_size, by_name, json_object, settings_of
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.leakage.gate import verify_gate
 from earwitness.prompt_search.chosen_question import asked_prompt
@@ -60,7 +60,7 @@ def main() -> None:
         models = {system: ModelSpec(base, adapters[system].parent, args.quantisation, args.memory) for system in args.systems}
         job = PredictionJob(
             asked=tuple(Asked(models[system], system, asked[system]) for system in args.systems),
-            stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
+            stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=settings_of(Level, "--level", args.level)),
             prompts=(Prompt(**asked_prompt(args.prompt, args.question)),),
             batch_size=args.batch_size,
             threads=args.threads,

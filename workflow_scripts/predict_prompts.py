@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, settings_of
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt, questions_to_test
 from earwitness.runtime.devices import leased_devices
@@ -42,7 +42,7 @@ def main() -> None:
         model = ModelSpec(given(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory)
         job = PredictionJob(
             asked=(Asked(model, System.parse(args.system), frozenset(split.stimulus_id[split.part == "test"])),),
-            stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
+            stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=settings_of(Level, "--level", args.level)),
             prompts=tuple(Prompt(**(prompt | {"question": question})) for question in questions),
             batch_size=args.batch_size,
             threads=args.threads,

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, by_name, json_object
+from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, by_name, json_object, settings_of
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
@@ -58,7 +58,7 @@ def main() -> None:
         job = SearchJob(
             system=System.parse(args.system),
             asked=ModelSpec(given(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory),
-            stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=Level(**args.level)),
+            stimuli=StimulusFiles(tuple(args.features or args.shards), encoded=bool(args.features), level=settings_of(Level, "--level", args.level)),
             prompt=Prompt(**asked_prompt(args.prompt, args.question)),
             proposer=ProposerChoice(args.proposer, recorded(*args.writer) if args.writer else None, args.writer_quantisation),
             index=args.index,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from earwitness.audio.io import encode_flac
-from earwitness.core.arguments import json_object
+from earwitness.core.arguments import json_object, settings_of
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.core.progress import Progress
@@ -32,7 +32,7 @@ def main() -> None:
     args = parser.parse_args()
 
     recordings = read_table(args.recordings, RECORDINGS)
-    selection = select_clips(recordings, read_table(args.segments, SEGMENTS), ClipSettings(**args.settings), args.seed)
+    selection = select_clips(recordings, read_table(args.segments, SEGMENTS), settings_of(ClipSettings, "--settings", args.settings), args.seed)
     idle: Counter[str] = Counter()
     total, sources = 0, set()
     with atomic(args.clips) as temporary, AudioTableWriter(temporary, CLIPS) as writer:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from earwitness.core.arguments import json_object
+from earwitness.core.arguments import json_object, settings_of
 from earwitness.core.errors import one_line_errors
 from earwitness.splits.study import PublishedDesign, redraw_design
 from earwitness.systems import BY_ROW, BY_SOURCE
@@ -25,7 +25,8 @@ def main() -> None:
     args = parser.parse_args()
 
     grouped, index = read_table(args.grouped, SPLIT), read_table(args.index, STIMULI)
-    write_table(args.split, redraw_design(grouped, index, PublishedDesign(**args.settings), args.draw, args.seed)[args.kind], SPLIT)
+    design = settings_of(PublishedDesign, "--settings", args.settings)
+    write_table(args.split, redraw_design(grouped, index, design, args.draw, args.seed)[args.kind], SPLIT)
 
 
 if __name__ == "__main__":

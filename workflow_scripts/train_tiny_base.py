@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from earwitness.core.arguments import json_object
+from earwitness.core.arguments import json_object, settings_of
 from earwitness.core.errors import one_line_errors
 from earwitness.runtime.determinism import compute_deterministically
 from earwitness.runtime.threads import let_threads_sleep
@@ -34,7 +34,7 @@ def main() -> None:
     torch.set_num_threads(THREADS)
     compute_deterministically()
     corpus = BaseCorpus(args.speech, args.sounds, args.window_ms)
-    make_tiny_base(corpus, TinyBaseSettings(**args.settings), args.seed, args.folder, args.history)
+    make_tiny_base(corpus, settings_of(TinyBaseSettings, "--settings", args.settings), args.seed, args.folder, args.history)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,20 @@ def json_object(text: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise argparse.ArgumentTypeError(f"expected a JSON object, got {type(content).__name__}")
     return content
+
+
+def settings_of(kind: type[Of], where: str, given: Mapping[str, Any]) -> Of:
+    """What somebody gave by name as the data class that holds it: `kind(**given)`.
+
+    where: what messages call it, an option of the command line or a place in the configuration.
+    Raises InputError where a key is unknown, or one is missing that has no default.
+    """
+    known = fields(kind)  # type: ignore[arg-type]
+    names = [field.name for field in known]
+    needed = [field.name for field in known if field.default is MISSING and field.default_factory is MISSING]
+    for key in sorted({*given} - {*names} | {*needed} - {*given}):
+        raise InputError(f"{where}: {'unknown' if key in given else 'missing'} key {key}; give {', '.join(names)}")
+    return kind(**given)
 
 
 def by_name(option: str, names: Sequence[Name], paths: Sequence[Of]) -> dict[Name, Of]:

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ import soundfile
 
 from earwitness.audio.io import Waveform, decode_flac
 from earwitness.audio.speaker_embedding import CAMPPLUS
+from earwitness.core.arguments import settings_of
 from earwitness.core.errors import InputError
 from earwitness.leakage.workers import Workers
 from earwitness.tables.audio import iterate_encoded_audio
@@ -60,9 +61,7 @@ class Policy:
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "Policy":
         """Raises InputError where a key is missing or unknown, speaker_model is no name, or another value no finite number of at least 0."""
-        known = [field.name for field in fields(cls)]
-        for key in sorted(set(settings) ^ set(known)):
-            raise InputError(f"audit policy: {'unknown' if key in settings else 'missing'} key {key}; give {', '.join(known)}")
+        policy = settings_of(cls, "audit policy", settings)
         if not isinstance(settings["speaker_model"], str) or not settings["speaker_model"]:
             raise InputError(f"audit policy: speaker_model = {settings['speaker_model']!r}; give campplus or the path of an ONNX file")
         for key, value in settings.items():
@@ -71,7 +70,7 @@ class Policy:
             # A guard of NaN would make every comparison false, and so let every leak pass.
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
                 raise InputError(f"audit policy: {key} = {value!r}; give a finite number of at least 0")
-        return cls(**settings)
+        return policy
 
 
 class OnePass:

@@ -1,10 +1,11 @@
 """Waivers: failed checks that someone answers for, with a reason, until a day."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from earwitness.core.arguments import settings_of
 from earwitness.core.errors import InputError
 
 
@@ -28,15 +29,13 @@ def read_waivers(entries: Iterable[dict[str, Any]], known_checks: Sequence[str],
     is the same.
     Raises InputError where an entry is malformed, waives an unknown check or one twice, or has expired.
     """
-    known_keys, waivers = [field.name for field in fields(Waiver)], {}
+    waivers: dict[str, Waiver] = {}
     for position, entry in enumerate(entries):
         where = f"audit.waivers[{position}]"
-        for key in sorted(set(entry) ^ set(known_keys)):
-            raise InputError(f"{where}: {'unknown' if key in entry else 'missing'} key {key}; give {', '.join(known_keys)}")
+        waiver = settings_of(Waiver, where, entry)
         for key, value in entry.items():
             if not isinstance(value, str) or not value.strip():
                 raise InputError(f"{where}: {key} = {value!r}; give a text (a date in quotes)")
-        waiver = Waiver(**entry)
         if waiver.check not in known_checks:
             raise InputError(f"{where}: there is no check {waiver.check}; hint: one of {', '.join(known_checks)}")
         if waiver.check in waivers:
