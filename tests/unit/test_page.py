@@ -317,6 +317,7 @@ def test_three_speakers_settle_nothing_and_no_interval_of_theirs_is_shown():
     [
         ({"origin": "tiny"}, "tiny", "the embedded tiny base"),
         ({"origin": "assembled"}, "middle", "SmolLM2-135M-Instruct"),
+        ({"origin": "assembled", "encoder": {"origin": "hub", "repository": "a/b", "revision": "1f"}}, "own", "a/b at 1f with SmolLM2-135M-Instruct"),
         ({"origin": "hub"}, "full", "Qwen/Qwen2-Audio-7B-Instruct"),
         ({"origin": "hub", "repository": "someone/else"}, "own", "someone/else"),
         ({"origin": "path", "path": "models/mine"}, "own", "models/mine"),

@@ -64,7 +64,7 @@ class Models:
         if section["origin"] == "hub":
             return [section["repository"], section["revision"]]
         if section["origin"] == "assembled":
-            return [" with ".join(_name_of_half(section[half], half) for half in HALVES)]
+            return [" with ".join(name_of_half(section[half], half) for half in HALVES)]
         return [_name_of_folder(self.folder(model))]
 
     def declared_name(self, model: str) -> str:
@@ -141,7 +141,8 @@ class Models:
         return self.under_study[model][half] if half else self.under_study[model]
 
 
-def _name_of_half(settings: dict[str, Any], half: str) -> str:
+def name_of_half(settings: dict[str, Any], half: str) -> str:
+    """What people know a half of an assembled model by; settings: its section, half: a key of PACKAGED_HALVES."""
     names = {"package": PACKAGED_HALVES[half], "hub": f"{settings['repository']} at {settings['revision']}"}
     return names[settings["origin"]] if settings["origin"] in names else _name_of_folder(settings["path"])
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from earwitness.config import HALVES
 from earwitness.evaluation.claims import PUBLISHED_MODEL
 from earwitness.leakage.certificate import blocking_checks
 from earwitness.model.families.registry import FAMILIES
+from earwitness.plan.models import name_of_half
 from earwitness.report.formats import counted, percent, percent_range, points, points_range
 from earwitness.report.style import headline, in_order, recipe_name, rows_of, system_name
 from earwitness.report.threshold_text import interval_words, threshold_words
@@ -45,10 +47,11 @@ def kind_of_numbers(model: Mapping[str, Any]) -> KindOfNumbers:
             " they say nothing of Qwen2-Audio-7B.",
         )
     if model["origin"] == "assembled":
+        packaged = all(model[half]["origin"] == "package" for half in HALVES)
         return KindOfNumbers(
-            "Whisper tiny.en's encoder with SmolLM2-135M-Instruct",
-            "middle",
-            "a base with real hearing and real language, joined here, of some 150 million parameters."
+            " with ".join(name_of_half(model[half], half) for half in HALVES),
+            "middle" if packaged else "own",
+            f"a base with real hearing and real language, joined here{', of some 150 million parameters' if packaged else ''}."
             " They are its own, and say nothing of Qwen2-Audio-7B.",
         )
     if model["origin"] == "hub" and model["repository"] == PUBLISHED_MODEL:
