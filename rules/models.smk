@@ -52,6 +52,11 @@ rule train_projector:
         halves=lambda wildcards: FILES_OF_MODELS.of_halves(wildcards.model),
         speech="data/embedded/base/voxconverse",
         sounds="data/embedded/base/esc50",
+        recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.learned_from),
+        segments=expand("results/recordings/{dataset}_segments.parquet", dataset=plan.learned_from),
+        studied=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets(*plan.stimulus_sets)) if plan.learned_from else [],
+        # read through the tables; listed so that a changed recording is noticed
+        files=[path for dataset in plan.learned_from for path in recordings.inputs(dataset)],
     output:
         projector="data/models/{model}.projector.safetensors",
         history="results/models/{model}.projector_history.csv",
@@ -78,6 +83,9 @@ rule train_projector:
     shell:
         "python workflow_scripts/train_projector.py {input.speech:q} {input.sounds:q} {output.projector:q}"
         " --history {output.history:q}"
+        " --recordings {input.recordings:q}"
+        " --segments {input.segments:q}"
+        " --studied {input.studied:q}"
         " --encoder {params.encoder:q}"
         " --language-model {params.language_model:q}"
         " --settings {params.settings:q}"

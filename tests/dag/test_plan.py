@@ -2,7 +2,9 @@ import importlib.util
 import re
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 import yaml
 from checkout import ROOT, Checkout, jobs_planned
 from mounts import in_own_mounts
@@ -51,6 +53,19 @@ def test_halves_from_the_hub_are_fetched_and_a_projector_is_trained_between_them
     made = checkout.outputs("--configfile", checkout.overlay({"models": {"base": model}}), "--", "data/models/assembled/base")
     assert {path for path, rule in made.items() if rule == "fetch_model"} == {"data/models/hub/base-encoder", "data/models/hub/base-language_model"}
     assert made["data/models/base.projector.safetensors"] == "train_projector"
+
+
+def test_recordings_that_a_projector_learns_from_are_catalogued_for_it_and_are_in_no_set_of_stimuli(checkout):
+    folder = checkout.folder / "learned" / "speech" / "ana"
+    folder.mkdir(parents=True)
+    soundfile.write(folder / "one.wav", np.full(16_000, 0.1), 16_000)
+    mine = {"origin": "folder", "path": "learned", "pattern": "{label}/{source}/*.wav", "labels": {"speech": "SPEECH"}, "role": "projector"}
+    overlay = {"models": {"base": {"origin": "assembled", "projector": {"origin": "trained"}}}, "sources": {"mine": mine}}
+    given = ("--configfile", checkout.overlay(overlay))
+    made = checkout.outputs(*given, "--", "data/models/base.projector.safetensors")
+    assert {made[f"results/recordings/mine{end}.parquet"] for end in ("", "_segments")} == {"catalogue_recordings"}
+    assert "results/recordings/esc50.parquet" in made  # to see that no source of the study is among them
+    assert "results/clips/mine.parquet" not in checkout.outputs(*given, "stimuli")
 
 
 def test_a_half_that_is_not_pinned_is_refused(checkout):

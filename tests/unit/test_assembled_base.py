@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from full_size import CHAT
+from programs import call_program
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -268,6 +269,20 @@ def heard(loaded, stimuli=40):
     is_speech = np.arange(stimuli) % 2 == 0
     outputs[torch.from_numpy(is_speech), :, 0] += 4
     return HeardStimuli(outputs.half(), is_speech)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({"rank": None}, "missing key rank"), ({"raank": 8}, "unknown key raank"), ({"origin": "trained"}, "unknown key origin")],
+)
+def test_settings_with_a_key_too_many_or_too_few_are_told_in_one_line(tmp_path, changes, told):
+    settings = {"steps": 2, "batch_size": 2, "pool": 4, "learning_rate": 0.01, "rank": 0} | changes
+    given = json.dumps({key: value for key, value in settings.items() if value is not None})
+    files = [tmp_path / name for name in ("speech", "sounds", "projector.safetensors")]
+    options = ["--history", tmp_path / "h.csv", "--encoder", tmp_path, "--language-model", tmp_path]
+    done = call_program("train_projector", *files, *options, "--settings", given, "--window-ms", 1200, "--seed", 1, "--threads", 1, folder=tmp_path)
+    assert done.returncode
+    assert done.stderr == f"error: --settings: {told}; give steps, batch_size, pool, learning_rate, rank\n"
 
 
 class Ended(Exception):

@@ -88,6 +88,10 @@ def test_a_wrong_key_or_value_is_refused_with_its_place_and_a_hint(text, key, va
             "{sources: {a: {origin: folder, path: x, role: noise}, b: {origin: folder, path: y, role: noise}}}",
             "sources.b.role = noise: so is a's",
         ),
+        (
+            "{sources: {mine: {origin: path, path: x, layout: esc50, role: projector}}}",
+            "sources.mine.role = projector: no projector is trained; hint: set models.NAME.projector.origin to trained",
+        ),
         ("{baseline: {noise: babble}}", "no data set has the role noise, but baseline.noise is babble; hint: add one"),
         ("{stimuli: {noise: recorded}}", "no data set has the role noise, but stimuli.noise is recorded"),
         ("{models: {base: {origin: path}}}", "models.base.path is not set"),

@@ -168,6 +168,7 @@ def _check_across(config: dict[str, Any]) -> None:
     roles = {name: source["role"] for name, source in config["sources"].items() if source["origin"] != "none"}
     _check_roles(roles)
     _check_models(config["models"])
+    _check_learned_recordings(roles, config["models"])
     _check_primary_model(config["primary_model"], list(config["models"]))
     _check_prompts(config, roles)
     _check_stimuli(config, roles)
@@ -182,6 +183,13 @@ def _check_roles(roles: dict[str, str]) -> None:
         raise InputError("config: sources: no data set has the role study; hint: set the origin of one, or its role")
     if len(noises := [name for name, role in roles.items() if role == "noise"]) > 1:
         raise InputError(f"config: sources.{noises[1]}.role = noise: so is {noises[0]}'s; hint: put the recordings below one folder")
+
+
+def _check_learned_recordings(roles: dict[str, str], models: dict[str, Any]) -> None:
+    trained = any(model["origin"] == "assembled" and model["projector"]["origin"] == "trained" for model in models.values())
+    if not trained and (unread := [name for name, role in roles.items() if role == "projector"]):
+        hint = "set models.NAME.projector.origin to trained, with models.NAME.origin assembled, or give it another role"
+        raise InputError(f"config: sources.{unread[0]}.role = projector: no projector is trained; hint: {hint}")
 
 
 def _check_models(models: dict[str, Any]) -> None:

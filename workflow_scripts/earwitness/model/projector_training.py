@@ -142,9 +142,13 @@ def make_projector(
     """Train a projector between two halves; write what was learned with its provenance (earwitness.model.projector), and its history
     (CSV: step, loss, learning_rate, accuracy).
 
-    An interrupted training goes on from its state beside the output, to the same result.
+    Where it heard recordings, its provenance says of how many sources. An interrupted training goes on from its state beside the output,
+    to the same result.
     """
+    recorded = corpus.recorded
     data = [sha256_of(path) for path in corpus.files()]
+    if recorded is not None:
+        data += [" ".join(map(str, row)) for row in recorded[["sha256", "label", "start_s", "end_s"]].itertuples(index=False)]
     provenance = {
         "encoder": encoder.sha256,
         "language_model": language_model.sha256,
@@ -153,6 +157,8 @@ def make_projector(
         "settings": json.dumps(asdict(settings) | {"window_ms": corpus.window_ms, "seed": seed}, sort_keys=True),
         "code": loaded_code_identity(),
     }
+    if recorded is not None:
+        provenance["recorded_sources"] = str(recorded.source_id.nunique())
     torch.manual_seed(stream_seed(seed, "train_projector", "initial") % 2**63)
     learner = assemble(encoder, language_model)
     torch.nn.Module.to(learner.model, device)

@@ -89,6 +89,11 @@ class Plan:
         roles = {role for stimulus_set in stimulus_sets for role in ROLES[stimulus_set]}
         return [name for name, source in self.config["sources"].items() if source["role"] in roles and source["origin"] != "none"]
 
+    @property
+    def learned_from(self) -> list[str]:
+        """The data sets that the projector of an assembled model learns from, beside the embedded base corpus."""
+        return [name for name, source in self.config["sources"].items() if source["role"] == "projector" and source["origin"] != "none"]
+
     def clip_settings(self, dataset: str) -> dict[str, Any]:
         """How clips are cut from a data set's recordings."""
         own = self.config["sources"][dataset]["clips_per_source"]
