@@ -1,17 +1,19 @@
 """What the same bytes twice cost on a GPU: training and asking with torch's deterministic operations and without.
 
-Each line is a process of its own, on a checkpoint folder such as workflow_scripts/make_stand_in.py writes. Prints a Markdown table.
+Each line is a process of its own, on a checkpoint folder such as workflow_scripts/make_stand_in.py writes. The two take turns, in rounds whose
+order alternates, so that other work on the machine falls on both; what determinism costs is the median over rounds of the ratio within one. Prints
+Markdown tables.
 """
 
 import argparse
 import hashlib
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-VARIANTS = {"deterministic": 2, "free": 1}
-"""Variant -> how often."""
+VARIANTS = ("deterministic", "free")
 
 
 def measure(base: Path, variant: str, memory: str, steps: int, count: int) -> None:
@@ -51,16 +53,35 @@ def main() -> None:
     parser.add_argument("--memory", nargs="+", default=["fast", "compact"])
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--stimuli", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=3, help="in each, every variant once")
     parser.add_argument("--variant", choices=VARIANTS, help="this line alone")
     args = parser.parse_args()
     if args.variant:
         [memory] = args.memory
         return measure(args.base, args.variant, memory, args.steps, args.stimuli)
     print("| operations | memory | ms per answer | ms per training row | answers | adapter |\n|---|---|---:|---:|---|---|", flush=True)
+    costs = []
     for memory in args.memory:
-        for variant in (variant for variant, times in VARIANTS.items() for _ in range(times)):
-            given = ["--base", args.base, "--memory", memory, "--steps", args.steps, "--stimuli", args.stimuli, "--variant", variant]
-            subprocess.run([sys.executable, __file__, *map(str, given)], check=True)
+        ratios = []
+        for turn in range(args.rounds):
+            order = VARIANTS if turn % 2 == 0 else VARIANTS[::-1]
+            found = {variant: line_of(variant, memory, args) for variant in order}
+            ratios.append([slow / fast for slow, fast in zip(found["deterministic"], found["free"], strict=True)])
+        costs.append((memory, *zip(*ratios, strict=True)))
+    print("\n| memory | asking, deterministic / free | rounds | training | rounds |\n|---|---:|---:|---:|---:|")
+    for memory, *kinds in costs:
+        cells = [f"{statistics.median(kind):.3f} | {min(kind):.3f} to {max(kind):.3f}" for kind in kinds]
+        print(f"| {memory} | {' | '.join(cells)} |")
+
+
+def line_of(variant: str, memory: str, args: argparse.Namespace) -> tuple[float, float]:
+    """Measure in a process of its own and print its line; ms per answer and per training row."""
+    given = ["--base", args.base, "--memory", memory, "--steps", args.steps, "--stimuli", args.stimuli, "--variant", variant]
+    printed = subprocess.run([sys.executable, __file__, *map(str, given)], check=True, stdout=subprocess.PIPE, text=True).stdout
+    [line] = [line for line in printed.splitlines() if line.startswith("|")]
+    print(line, flush=True)
+    _, _, _, asking, training, *_ = line.split("|")
+    return float(asking), float(training)
 
 
 if __name__ == "__main__":

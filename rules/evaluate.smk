@@ -32,6 +32,7 @@ for together in plan.asked_together:
             f"results/logs/predict_adapter/{together.stimulus_set}_{together.first}.log",
         benchmark:
             f"results/benchmarks/predict_adapter/{together.stimulus_set}_{together.first}.tsv"
+        priority: 1
         conda:
             "../envs/gpu.yaml"
         threads: 1

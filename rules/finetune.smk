@@ -31,6 +31,8 @@ for together in plan.trained_together:
             f"results/logs/train_adapter/{together.first}.log",
         benchmark:
             f"results/benchmarks/train_adapter/{together.first}.tsv"
+        # What adapters answer is what most of the study waits for.
+        priority: 1
         conda:
             "../envs/gpu.yaml"
         threads: 1

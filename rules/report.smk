@@ -406,7 +406,7 @@ rule record_provenance:
         evidence=expand("results/audit/{audit}/evidence.csv", audit=[*plan.audited_splits, "tuning"]),
         # Without their audio, which certificates have digests of: an archive holds what is listed here.
         stimuli=expand("results/stimuli/{set}/index.parquet", set=plan.stimulus_sets),
-        detector=[*rules.hand_over_adapter.output, *rules.tune_segments.output] if HANDED_OVER else [],
+        detector=rules.hand_over_adapter.output if HANDED_OVER else [],
         detection_roc="results/tables/detection_roc.csv",
         adapters=paths.adapters(plan.adapters, "adapter_model.safetensors")
         + paths.adapters(plan.adapters, "adapter_config.json"),

@@ -93,6 +93,7 @@ FILES = {
     "mixed_model_fits": "tables/mixed_model_fits.csv",
     "detection": "tables/detection.csv",
     "detection_roc": "tables/detection_roc.csv",
+    "detection_tracks": "detection/tracks.parquet",
     "phases": "tables/phases.csv",
     "points": "psychometrics/points.csv",
     "power": "tables/power.csv",

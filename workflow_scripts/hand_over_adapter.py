@@ -1,88 +1,54 @@
-"""Put the adapter chosen on development sources into one folder, with prompt, calibration and model card."""
+"""Hand over the selected detector once nothing speaks against it: its folder, with how it follows recordings and a model card."""
 
 import argparse
 from pathlib import Path
 
 import pandas as pd
 
-from earwitness.core.arguments import add_prompt_arguments, by_name, json_object, settings_of
+from earwitness.core.arguments import json_object, settings_of
 from earwitness.core.errors import one_line_errors
-from earwitness.detectors.hand_over import Detector, select_adapter, selected_folder, write_detector_folder
-from earwitness.detectors.presentation import presentation_of
-from earwitness.evaluation.calibration import chosen_calibration
-from earwitness.leakage.gate import verify_gate
-from earwitness.model.identity import load_identity
-from earwitness.prompt_search.chosen_question import asked_prompt
+from earwitness.detectors.hand_over import hand_over, selected_detector
 from earwitness.report.model_card import BaseTerms, ModelCard, Performance, TrainingData, passed_audit, render_card
-from earwitness.systems import System
 from earwitness.tables.accuracy import ACCURACY
-from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS
+from earwitness.tables.calibration import CALIBRATION
 from earwitness.tables.comparisons import COMPARISONS
 from earwitness.tables.files import read_table
-from earwitness.tables.predictions import PREDICTIONS
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.splits import SPLIT
-from earwitness.tables.stimuli import STIMULI
 
 
 @one_line_errors
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("selected", type=Path, help="folder of the selected detector, with its segments.json")
     parser.add_argument("folder", type=Path, help="where the detector goes")
     parser.add_argument("--template", type=Path, required=True, help="the model card's Jinja template")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="predictions of the adapters to choose from (Parquet)")
-    parser.add_argument("--adapters", type=Path, nargs="+", required=True, help="their adapter_config.json files")
-    parser.add_argument("--systems", type=System.parse, nargs="+", required=True, help="the adapters with their seeds, in the order of --adapters")
-    parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
-    parser.add_argument("--split", type=Path, required=True, help="split whose dev part chooses (CSV)")
-    parser.add_argument("--study", type=Path, nargs="+", required=True, help="the stimuli that the split divides and the gate vouches for (Parquet)")
+    parser.add_argument("--split", type=Path, required=True, help="the split that it was trained on (CSV)")
     parser.add_argument("--certificate", type=Path, required=True, help="the split's leakage certificate (JSON)")
-    parser.add_argument("--gate", type=Path, required=True, help="the split's gate (JSON)")
     parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
-    parser.add_argument("--fits", type=Path, required=True, help="calibrations (CSV)")
     parser.add_argument("--calibration", type=Path, required=True, help="how well probabilities hold (CSV)")
     parser.add_argument("--accuracy", type=Path, required=True, help="accuracy per system (CSV)")
     parser.add_argument("--comparisons", type=Path, required=True, help="paired tests (CSV)")
-    parser.add_argument("--base", type=Path, required=True, help="the base model's identity (JSON)")
-    parser.add_argument("--base-folder", type=Path, required=True, help="where the base model lies")
     parser.add_argument("--terms", type=json_object, required=True, help="licence of the base model, and whether it is the tiny one (JSON)")
-    parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
     parser.add_argument("--origins", type=json_object, required=True, help="data set -> its config sources.<name>.origin (JSON)")
     parser.add_argument("--recipes", type=json_object, required=True, help="config finetuning.recipes (JSON)")
-    add_prompt_arguments(parser)
     parser.add_argument("--stimuli", type=json_object, required=True, help="config stimuli (JSON)")
     parser.add_argument("--statistics", type=json_object, required=True, help="config statistics (JSON)")
     args = parser.parse_args()
 
-    verify_gate(args.gate, args.split, args.study)
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
-    split = read_table(args.split, SPLIT)
-    selection = select_adapter(predictions, read_table(args.index, STIMULI), split)
-    recipe = args.recipes[selection.system.name]
-    method, calibration = chosen_calibration(read_table(args.fits, CALIBRATION_FITS), selection.system)
-    detector = Detector(
-        selection=selection,
-        adapter=selected_folder(selection, by_name("--systems", args.systems, args.adapters)),
-        base=load_identity(args.base),
-        base_folder=args.base_folder,
-        quantisation=args.quantisation,
-        presentation=presentation_of(args.stimuli, recipe),
-        prompt=asked_prompt(args.prompt, args.question),
-        method=method,
-        calibration=calibration,
-    )
+    detector = selected_detector(args.selected)
     recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
+    embedded = [name for name, origin in args.origins.items() if origin == "embedded"]
     accuracy, calibrated = read_table(args.accuracy, ACCURACY), read_table(args.calibration, CALIBRATION)
-    performance = Performance(accuracy, calibrated, read_table(args.comparisons, COMPARISONS), args.statistics["confidence"])
     card = ModelCard(
         detector=detector,
-        recipe=recipe,
+        recipe=args.recipes[detector.selection.system.name],
         terms=settings_of(BaseTerms, "--terms", args.terms),
-        data=TrainingData(split, recordings, [name for name, origin in args.origins.items() if origin == "embedded"], args.stimuli),
+        data=TrainingData(read_table(args.split, SPLIT), recordings, embedded, args.stimuli),
         audit=passed_audit(args.certificate),
-        performance=performance,
+        performance=Performance(accuracy, calibrated, read_table(args.comparisons, COMPARISONS), args.statistics["confidence"]),
     )
-    write_detector_folder(args.folder, detector, args.split, render_card(card, args.template))
+    hand_over(args.folder, args.selected, render_card(card, args.template))
 
 
 if __name__ == "__main__":

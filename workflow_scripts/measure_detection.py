@@ -1,4 +1,4 @@
-"""How well the handed-over detector and the classic ones find the speech in test recordings: detection error rate, and frame ROC."""
+"""How well the selected detector and the classic ones find the speech in test recordings: detection error rate, and frame ROC."""
 
 import argparse
 from pathlib import Path
@@ -10,9 +10,8 @@ from earwitness.corpora.annotated import annotated_recordings
 from earwitness.detectors.folder import load_detector_folder
 from earwitness.detectors.frames import frame_detector
 from earwitness.detectors.measuring import detection_row, detection_tables, roc_rows
-from earwitness.detectors.tuning import follow_all, tune_rule
-from earwitness.runtime.devices import leased_devices
-from earwitness.tables.detection import DETECTION, DETECTION_ROC
+from earwitness.detectors.tuning import follow_all, recorded, tune_rule
+from earwitness.tables.detection import DETECTION, DETECTION_ROC, DETECTION_TRACKS
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.splits import SPLIT
@@ -23,17 +22,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("detector", type=Path, nargs="?", help="the detector's folder, with its segments.json")
     parser.add_argument("--detectors", nargs="*", default=[], help="classic detectors beside it")
-    parser.add_argument("--base", type=Path, required=True, help="folder of the base model")
+    parser.add_argument("--tracks", type=Path, nargs="*", default=[], help="what follow_recordings found with it; needed with a detector (Parquet)")
     parser.add_argument("--recordings", type=Path, nargs="+", required=True, help="tables of recordings (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose test part is heard; its dev part tunes the classic detectors (CSV)")
     parser.add_argument("--seconds", type=float, required=True, help="of recordings with speech, and of those without")
     parser.add_argument("--confidence", type=float, required=True, help="level of the intervals")
-    parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
     parser.add_argument("--table", type=Path, required=True, help="where the error rates go (CSV)")
     parser.add_argument("--roc", type=Path, required=True, help="where the frames' ROC goes (CSV)")
     args = parser.parse_args()
+    if len(args.tracks) != bool(args.detector):
+        parser.error("a detector needs --tracks FILE, which nothing else reads")
 
     recordings = pd.concat([read_table(path, RECORDINGS) for path in args.recordings], ignore_index=True)
     split = read_table(args.split, SPLIT)
@@ -50,16 +49,8 @@ def main() -> None:
             curves.append(roc_rows(name, followed.roc()))
         if args.detector:
             folder = load_detector_folder(args.detector)
-            with leased_devices():
-                # torch looks at the visible devices when it is imported.
-                import torch
-
-                from earwitness.detectors.listener import trained_listener
-
-                torch.set_num_threads(args.threads)
-                trained = trained_listener(folder, args.base, memory=args.memory).detector(folder.system, folder.following)
-                followed = follow_all(trained, test)
-            rows.append(detection_row(folder.system, "tuned", followed, trained.rule, args.confidence))
+            followed = recorded(read_table(args.tracks[0], DETECTION_TRACKS), test, folder.following.step_ms / 1000)
+            rows.append(detection_row(folder.system, "tuned", followed, folder.following.rule, args.confidence))
             curves.append(roc_rows(folder.system, followed.roc()))
     table, roc = detection_tables(rows, curves)
     write_table(args.table, table, DETECTION)

@@ -15,8 +15,9 @@ PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
 JUDGED = {"judge_claims"} | PROVENANCE
 OF_CLAIMS = {"plot_leakage", "plot_psychometrics"} | JUDGED
-HAND_OVER = {"hand_over_adapter", "tune_segments", "measure_detection"}
-SECOND_AUDIT = {"audit_tuning", "render_audit", "gate_tuning"} | HAND_OVER
+SELECTED = {"select_adapter", "follow_recordings", "measure_detection"}
+CARD = {"hand_over_adapter"}
+SECOND_AUDIT = {"audit_tuning", "render_audit", "gate_tuning"} | CARD
 FIGURES_OF_SCORES = {"plot_accuracy", "plot_conditions", "plot_leakage", "plot_phases"}
 PSYCHOACOUSTICS = {"fit_psychometrics", "fit_mixed_model", "plot_psychometrics"}
 PHASES = {"measure_phases", "plot_phases"}
@@ -25,10 +26,9 @@ PROMPT_SEARCH = {"search_prompts", "predict_prompts"} | PROMPTS_TESTED
 TEST_SIZES = {"compare_test_sizes", "plot_test_sizes"}
 COSTS = {"measure_efficiency", "plot_efficiency"}
 EXPERIMENTS = {"measure_experiment", "plot_experiment"} | COSTS
-CALIBRATION = {"calibrate_systems", "plot_reliability"} | SECOND_AUDIT
+CALIBRATION = {"calibrate_systems", "plot_reliability"} | SECOND_AUDIT | SELECTED
 AFTER_PREDICTIONS = (
     {"measure_accuracy", "compare_systems", "list_errors"}
-    | HAND_OVER
     | PHASES
     | CALIBRATION
     | FIGURES_OF_SCORES
@@ -37,7 +37,7 @@ AFTER_PREDICTIONS = (
     | PSYCHOACOUSTICS
     | JUDGED
 )
-OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - HAND_OVER) | {"measure_phases", "ensemble_seeds", "list_errors"}
+OF_HONEST_ADAPTERS = PSYCHOACOUSTICS | TEST_SIZES | (CALIBRATION - CARD) | {"measure_phases", "ensemble_seeds", "list_errors"}
 AFTER_A_SEARCH = PROMPT_SEARCH | SECOND_AUDIT | JUDGED
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 ADAPTERS = {"train_adapter"} | AFTER_TRAINING
@@ -64,12 +64,12 @@ EVERYTHING = {"make_embedded_corpus", "make_embedded_baseline"} | BASE | RECORDE
 STYLED = (
     {"plot_training", "plot_prompts", "plot_psychometrics", "plot_experiment", "plot_efficiency", "plot_test_sizes", "plot_reliability"}
     | {"plot_phases"}
-    | HAND_OVER
+    | CARD
     | FIGURES_OF_SCORES
     | PAGE
 )
 
-COUNTED = {"measure_accuracy"} | HAND_OVER | FIGURES_OF_SCORES | JUDGED
+COUNTED = {"measure_accuracy"} | CARD | FIGURES_OF_SCORES | JUDGED
 FITTED = {"fit_psychometrics", "plot_psychometrics"} | JUDGED
 DRAWN = {"plot_accuracy"} | PAGE
 
@@ -292,7 +292,7 @@ def test_a_second_model_is_asked_and_trained_and_the_first_is_not_again(finished
 def test_another_primary_model_is_handed_over_and_judged_and_nothing_else(checkout):
     models = {"flamingo": {"tiny": {"family": "audioflamingo3"}}}
     finish(checkout, *with_settings({"models": models, "primary_model": "base"})(checkout))
-    assert rules_of(checkout.plan(*with_settings({"models": models, "primary_model": "flamingo"})(checkout))) == HAND_OVER | JUDGED
+    assert rules_of(checkout.plan(*with_settings({"models": models, "primary_model": "flamingo"})(checkout))) == SELECTED | CARD | JUDGED
 
 
 def test_a_replaced_recording_is_catalogued_again_with_all_that_follows_and_a_touched_one_is_not(finished_on_own_recordings):

@@ -9,17 +9,19 @@ import soundfile
 from detector_folder import write_detector
 from scipy import stats
 
+import follow_recordings
 import measure_detection
-import tune_segments
 from earwitness.audio.io import SAMPLE_RATE
+from earwitness.audio.streaming import mono_blocks
 from earwitness.core.randomness import stream
 from earwitness.corpora.annotated import AnnotatedRecording, annotated_recordings
 from earwitness.detectors.folder import load_detector_folder
+from earwitness.detectors.listener import trained_listener
 from earwitness.detectors.measuring import error_rate_interval
 from earwitness.detectors.segments import SegmentRule
 from earwitness.detectors.tuning import Followed, tune_rule
 from earwitness.evaluation.detection import DetectionErrors
-from earwitness.tables.detection import DETECTION, DETECTION_ROC
+from earwitness.tables.detection import DETECTION, DETECTION_ROC, DETECTION_TRACKS
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.recordings import RECORDINGS
 from earwitness.tables.splits import SPLIT
@@ -93,8 +95,6 @@ def test_the_programs_tune_on_development_recordings_and_measure_on_test_recordi
     (study / "detector").mkdir()
     detector = write_detector(study / "detector", folder)
     common = [
-        "--base",
-        folder,
         "--recordings",
         study / "recordings.parquet",
         "--split",
@@ -103,14 +103,14 @@ def test_the_programs_tune_on_development_recordings_and_measure_on_test_recordi
         60,
         "--seed",
         1,
-        "--threads",
-        1,
     ]
-    run(tune_segments, monkeypatch, detector, *common, "--seconds", 60, "--output", detector / "segments.json")
+    model = ["--base", folder, "--threads", 1, "--segments", detector / "segments.json", "--tracks", study / "tracks.parquet"]
+    run(follow_recordings, monkeypatch, detector, *common, *model)
     tuned = load_detector_folder(detector).following
     assert tuned.stretch_ms in (400, 240, 200) and tuned.step_ms == 100
     common += ["--confidence", 0.95, "--table", study / "detection.csv", "--roc", study / "roc.csv"]
-    run(measure_detection, monkeypatch, detector, "--detectors", "energy", *common, "--seconds", 60)
+    tracks = ["--tracks", study / "tracks.parquet"]
+    run(measure_detection, monkeypatch, detector, *tracks, "--detectors", "energy", *common)
     table = read_table(study / "detection.csv", DETECTION).set_index(["system_id", "rule"])
     assert set(table.index) == {("energy", "own"), ("energy", "tuned"), ("attention-grouped-seed-1", "tuned")}
     energy = table.loc[("energy", "own")]
@@ -118,5 +118,14 @@ def test_the_programs_tune_on_development_recordings_and_measure_on_test_recordi
     assert energy.error_rate < 0.1 and energy.roc_area > 0.99
     assert table.loc[("attention-grouped-seed-1", "tuned")].onset == tuned.rule.onset
     assert set(read_table(study / "roc.csv", DETECTION_ROC).system_id) == {"energy", "attention-grouped-seed-1"}
+    heard = read_table(study / "tracks.parquet", DETECTION_TRACKS)
+    assert set(heard.recording_id) == {f"{kind}{number}" for kind in ("speech", "nonspeech") for number in (1, 2, 3)}
+    listener = trained_listener(load_detector_folder(detector), folder)
+    first = drawn(study, "test", 60)[0]
+    again = np.concatenate(list(listener.detector("again", tuned).follow(mono_blocks(first.path))))
+    np.testing.assert_array_equal(heard[heard.recording_id == first.recording_id].probability, again)
+    write_table(study / "tracks.parquet", heard[heard.recording_id != first.recording_id], DETECTION_TRACKS)
+    with pytest.raises(SystemExit, match=f"recording {first.recording_id} .* was not followed; run follow_recordings again"):
+        run(measure_detection, monkeypatch, detector, *tracks, *common)
     run(measure_detection, monkeypatch, *common, "--seconds", 0)
     assert read_table(study / "detection.csv", DETECTION).empty

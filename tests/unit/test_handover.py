@@ -1,5 +1,6 @@
 """The adapter that is handed over is chosen on development sources, and its folder is all that a detector needs besides the base."""
 
+import json
 import shutil
 
 import numpy as np
@@ -15,9 +16,10 @@ from transformers import Qwen2AudioForConditionalGeneration
 from earwitness.audio.io import decode_flac
 from earwitness.audio.window import as_coded, coded
 from earwitness.core.errors import InputError
+from earwitness.core.files import write_json
 from earwitness.core.randomness import stream
-from earwitness.detectors.folder import load_detector_folder
-from earwitness.detectors.hand_over import select_adapter
+from earwitness.detectors.folder import DETECTOR_FILES, SEGMENTS_NAME, load_detector_folder, untuned
+from earwitness.detectors.hand_over import hand_over, select_adapter, selected_detector
 from earwitness.detectors.presentation import presentation_of
 from earwitness.systems import System
 
@@ -71,6 +73,34 @@ def test_a_broken_folder_is_refused_by_file(detector, tmp_path, spoil, message):
     spoil(copy)
     with pytest.raises(InputError, match=message):
         load_detector_folder(copy)
+
+
+def test_what_is_handed_over_is_what_was_selected_wherever_it_goes(detector, tmp_path):
+    selected = tmp_path / "results" / "selected"
+    shutil.copytree(detector, selected)
+    record = json.loads((detector / "detector.json").read_text())
+    base = tmp_path / "models" / "base"
+    seeds = {"42": 0.5, "123": 0.75}
+    record["selected"] |= {"development_balanced_accuracy": {"rms-grouped": {"7": 0.5}, "attention-grouped": seeds}}
+    write_json(selected / "detector.json", record | {"base_folder": "../../models/base"})
+    with pytest.raises(InputError, match=r"segments\.json: no such file; run follow_recordings again"):
+        hand_over(tmp_path / "out", selected, "A card.")
+    following = untuned(PRESENTATION)
+    write_json(selected / "segments.json", {"schema": SEGMENTS_NAME, "following": following.record(), "tuned": {}})
+    read = selected_detector(selected)
+    assert read.selection.system == System("adapter", "attention", "grouped", 1) and read.base_folder == base and read.method == "platt"
+    assert list(read.selection.development.items()) == [
+        (System("adapter", "attention", "grouped", 42), 0.5),
+        (System("adapter", "attention", "grouped", 123), 0.75),
+        (System("adapter", "rms", "grouped", 7), 0.5),
+    ]
+    out = tmp_path / "far" / "from" / "there" / "out"
+    hand_over(out, selected, "A card.")
+    assert (out / "README.md").read_text() == "A card."
+    assert json.loads((out / "detector.json").read_text()) == record | {"base_folder": "../../../../models/base"}
+    for name in {*DETECTOR_FILES, "segments.json"} - {"detector.json"}:
+        assert (out / name).read_bytes() == (selected / name).read_bytes()
+    assert len(list(out.iterdir())) == 7
 
 
 def test_a_presentation_survives_its_own_record(detector):

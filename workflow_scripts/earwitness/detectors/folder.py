@@ -47,6 +47,9 @@ _FILES = {
 }
 """JSON schema of each file."""
 
+DETECTOR_FILES = (*ADAPTER_FILES, *_FILES)
+"""What a detector's folder holds, whether recordings were followed with it or not."""
+
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 SEGMENTS = record_schema(
     schema={"const": SEGMENTS_NAME},
@@ -58,7 +61,7 @@ SEGMENTS = record_schema(
     ),
     tuned={"type": "object"},
 )
-"""JSON schema of segments.json, which `tune_segments` adds to a detector's folder: how it follows recordings, and how that was tuned."""
+"""JSON schema of segments.json, which `follow_recordings` adds to a detector's folder: how it follows recordings, and how that was tuned."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def load_detector_folder(folder: Path) -> DetectorFolder:
     following = untuned(presentation)
     if (folder / SEGMENTS_FILE).is_file():
         following = Following.of(
-            load_record(folder / SEGMENTS_FILE, SEGMENTS, "how a detector makes segments", "run tune_segments again")["following"]
+            load_record(folder / SEGMENTS_FILE, SEGMENTS, "how a detector makes segments", "run follow_recordings again")["following"]
         )
     return DetectorFolder(
         folder=folder,

@@ -1,4 +1,4 @@
-"""What is handed over: the adapter that did best on development sources, and its detector's folder."""
+"""What is handed over: the adapter that did best on development sources, and its detector's folder, before and after the second audit."""
 
 import json
 import os
@@ -12,7 +12,8 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import atomic_folder, sha256_of, write_json
-from earwitness.detectors.folder import ADAPTER_FILES, SCHEMA_NAME
+from earwitness.core.json_files import load_record
+from earwitness.detectors.folder import ADAPTER_FILES, DETECTOR_FILES, SCHEMA_NAME, SEGMENTS, SEGMENTS_FILE, load_detector_folder
 from earwitness.detectors.presentation import Presentation
 from earwitness.evaluation.accuracy import metric_parts
 from earwitness.evaluation.probability import Calibration
@@ -76,8 +77,8 @@ class Detector:
     calibration: Calibration
 
 
-def write_detector_folder(folder: Path, detector: Detector, split: Path, card: str) -> None:
-    """Write a detector's folder, whole or not at all. split: the file whose part "dev" the calibration was fitted on; card: the README."""
+def write_detector_folder(folder: Path, detector: Detector, split: Path) -> None:
+    """Write a detector's folder, whole or not at all. split: the file whose part "dev" the calibration was fitted on."""
     development = read_table(split, SPLIT).query("part == 'dev'")
     calibration = {
         "method": detector.method,
@@ -97,6 +98,41 @@ def write_detector_folder(folder: Path, detector: Detector, split: Path, card: s
         record = detector_record(detector.base, base_folder, detector.quantisation, detector.presentation, detector.selection)
         write_json(temporary / "detector.json", record)
         write_json(temporary / "calibration.json", calibration)
+
+
+def selected_detector(folder: Path) -> Detector:
+    """What a folder holds that `write_detector_folder` wrote. Raises InputError as `load_detector_folder` does."""
+    read = load_detector_folder(folder)
+    record, calibration = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("detector.json", "calibration.json"))
+    by_recipe = record["selected"]["development_balanced_accuracy"]
+    development = {
+        System.parse(f"{recipe}-seed-{seed}"): seeds[seed] for recipe, seeds in sorted(by_recipe.items()) for seed in sorted(seeds, key=int)
+    }
+    return Detector(
+        selection=Selection(System.parse(read.system), development),
+        adapter=folder,
+        base=read.base,
+        base_folder=Path(os.path.normpath(folder / record["base_folder"])),
+        quantisation=read.quantisation,
+        presentation=read.presentation,
+        prompt=read.prompt,
+        method=calibration["method"],
+        calibration=read.calibration,
+    )
+
+
+def hand_over(folder: Path, selected: Path, card: str) -> None:
+    """Write the folder that is handed over, whole or not at all: all of a selected detector's, with how it follows recordings, and a card.
+
+    selected: its folder, with segments.json. Raises InputError where a file is missing or is not what the detector needs.
+    """
+    detector = selected_detector(selected)
+    load_record(selected / SEGMENTS_FILE, SEGMENTS, "how a detector makes segments", "run follow_recordings again")
+    with atomic_folder(folder) as temporary:
+        for name in (*DETECTOR_FILES, SEGMENTS_FILE):
+            shutil.copyfile(selected / name, temporary / name)
+        record = json.loads((selected / "detector.json").read_text(encoding="utf-8"))
+        write_json(temporary / "detector.json", record | {"base_folder": os.path.relpath(detector.base_folder, folder)})
         (temporary / "README.md").write_text(card, encoding="utf-8")
 
 

@@ -6,13 +6,17 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from earwitness.audio.streaming import mono_blocks
+from earwitness.core.errors import InputError
 from earwitness.core.progress import Progress
 from earwitness.corpora.annotated import AnnotatedRecording
 from earwitness.detectors.segments import SegmentRule, segments_of
 from earwitness.detectors.tracks import FloatArray, FrameDetector, smoothed
 from earwitness.evaluation.detection import DetectionErrors, Roc, added, detection_errors, frame_roc, on_grid, speech_on_grid
+from earwitness.tables.detection import DETECTION_TRACKS
+from earwitness.tables.files import validate
 
 ONSETS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 OFFSET_SHARES = (1.0, 0.75, 0.5, 0.25)
@@ -56,6 +60,23 @@ class Followed:
     def smoothed(self, width: int) -> "Followed":
         """The same with every frame the mean over `width` of them."""
         return replace(self, tracks=[np.concatenate(list(smoothed([track], width))) for track in self.tracks])
+
+
+def tracks_table(followed: Followed) -> pd.DataFrame:
+    """earwitness.tables.detection.DETECTION_TRACKS of recordings that were followed."""
+    of_each = [
+        pd.DataFrame({"recording_id": recording.recording_id, "frame": range(len(track)), "probability": track})
+        for recording, track in zip(followed.recordings, followed.tracks, strict=True)
+    ]
+    return validate(pd.concat(of_each, ignore_index=True) if of_each else pd.DataFrame(columns=list(DETECTION_TRACKS.columns)), DETECTION_TRACKS)
+
+
+def recorded(tracks: pd.DataFrame, recordings: Sequence[AnnotatedRecording], step_s: float) -> Followed:
+    """Recordings as they were followed. tracks: DETECTION_TRACKS; step_s: from frame to frame. Raises InputError where one is not there."""
+    found = {str(name): rows.sort_values("frame").probability.to_numpy(np.float64) for name, rows in tracks.groupby("recording_id")}
+    if missing := [recording.recording_id for recording in recordings if recording.recording_id not in found]:
+        raise InputError(f"recording {missing[0]} ({len(missing)} such) was not followed; run follow_recordings again")
+    return Followed(recordings, [found[recording.recording_id] for recording in recordings], step_s)
 
 
 def follow_all(detector: FrameDetector, recordings: Sequence[AnnotatedRecording]) -> Followed:

@@ -28,6 +28,17 @@ DETECTION = schema(
 )
 """How well each detector finds the speech in test recordings, all recordings together."""
 
+DETECTION_TRACKS = schema(
+    "detection_tracks",
+    {
+        "recording_id": text(means="recording of the test part"),
+        "frame": count(means="from its start, each as long as a step in `segments.json`"),
+        "probability": share(means="of speech in the frame; empty where there is no sound at all", nullable=True),
+    },
+    unique=["recording_id", "frame"],
+)
+"""What the detector that is handed over makes of test recordings, smoothed as it was tuned."""
+
 DETECTION_ROC = schema(
     "detection_roc",
     {
