@@ -8,20 +8,26 @@ than FEWEST_CAUGHT were. Each fault changes one place that must exist exactly on
 
 import argparse
 import concurrent.futures
+import contextlib
+import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from faults import FAULTS, Fault
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = "workflow_scripts/earwitness"
 FEWEST_CAUGHT = 0.95
 COPIED = ("workflow_scripts", "tests", "config", "rules", "envs", "benchmarks", "Snakefile", "pyproject.toml", "LICENSE", "README.md")
+
+PROCESSES = multiprocessing.get_context("forkserver")
+LOADED = ["datasets", "matplotlib.pyplot", "peft", "scipy.stats", "sklearn.linear_model", "torch", "transformers"]
+"""What takes the longest to load, once for all faults; nothing of the project, of which each fault loads its own."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +55,24 @@ def outcome_of(fault: Fault, project: Path) -> Outcome:
     if before.count(fault.right) != 1:
         return Outcome(fault, "misplaced")
     path.write_text(before.replace(fault.right, fault.wrong), encoding="utf-8")
-    tests = [f"tests/unit/{name}.py" for name in fault.tests]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not gpu", *tests],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    printed = project / "printed.txt"
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not gpu", *(f"tests/unit/{name}.py" for name in fault.tests)]
+    process = PROCESSES.Process(target=run_tests, args=(project, arguments, printed))
+    process.start()
+    process.join()
     path.write_text(before, encoding="utf-8")
-    if result.returncode not in (0, 1):
-        raise RuntimeError(f"{fault.file}: the tests did not run\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
-    return Outcome(fault, "caught" if result.returncode else "survived")
+    if process.exitcode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"{fault.file}: the tests did not run\n{printed.read_text(encoding='utf-8')[-4000:]}")
+    return Outcome(fault, "caught" if process.exitcode else "survived")
+
+
+def run_tests(project: Path, arguments: list[str], printed: Path) -> None:
+    """End with pytest's exit code, having written to a file what it prints."""
+    os.chdir(project)
+    sys.dont_write_bytecode = True
+    with printed.open("w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+        code = pytest.main(arguments)
+    sys.exit(code)
 
 
 def outcomes_of(faults: list[Fault]) -> list[Outcome]:
@@ -80,6 +91,8 @@ def main() -> None:
     parser.add_argument("words", nargs="*", help="only faults whose file or tests contain one of these")
     parser.add_argument("--jobs", type=int, default=2, help="copies that are worked on at once")
     args = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    PROCESSES.set_forkserver_preload(LOADED)
     chosen = [fault for fault in FAULTS if not args.words or any(word in " ".join((fault.file, *fault.tests)) for word in args.words)]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         outcomes = [outcome for found in pool.map(outcomes_of, [chosen[k :: args.jobs] for k in range(args.jobs)]) for outcome in found]
