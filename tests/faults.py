@@ -100,7 +100,6 @@ FAULTS = [
         "a model from a folder is used before its preflight",
         ("test_study_plan",),
     ),
-    Fault("detectors/hand_over.py", "key=int", "key=str", "a selected detector's seeds in another order", ("test_handover",)),
     Fault("detectors/hand_over.py", "os.path.relpath(detector.base_folder, folder)}", 'record["base_folder"]}', "a base is lost", ("test_handover",)),
     Fault("prompt_search/opro.py", "SPARE * count", "count", "a writer is asked for no spare texts", ("test_opro",)),
     Fault("prompt_search/opro.py", '["input_ids"][:, :-1]', '["input_ids"][:, 1:]', "a text goes on from another request", ("test_opro",)),

@@ -80,7 +80,7 @@ def test_what_is_handed_over_is_what_was_selected_wherever_it_goes(detector, tmp
     shutil.copytree(detector, selected)
     record = json.loads((detector / "detector.json").read_text())
     base = tmp_path / "models" / "base"
-    seeds = {"42": 0.5, "123": 0.75}
+    seeds = {"123": 0.75, "42": 0.5}
     record["selected"] |= {"development_balanced_accuracy": {"rms-grouped": {"7": 0.5}, "attention-grouped": seeds}}
     write_json(selected / "detector.json", record | {"base_folder": "../../models/base"})
     with pytest.raises(InputError, match=r"segments\.json: no such file; run follow_recordings again"):
@@ -90,8 +90,8 @@ def test_what_is_handed_over_is_what_was_selected_wherever_it_goes(detector, tmp
     read = selected_detector(selected)
     assert read.selection.system == System("adapter", "attention", "grouped", 1) and read.base_folder == base and read.method == "platt"
     assert list(read.selection.development.items()) == [
-        (System("adapter", "attention", "grouped", 42), 0.5),
         (System("adapter", "attention", "grouped", 123), 0.75),
+        (System("adapter", "attention", "grouped", 42), 0.5),
         (System("adapter", "rms", "grouped", 7), 0.5),
     ]
     out = tmp_path / "far" / "from" / "there" / "out"

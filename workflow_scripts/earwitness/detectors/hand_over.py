@@ -105,9 +105,7 @@ def selected_detector(folder: Path) -> Detector:
     read = load_detector_folder(folder)
     record, calibration = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("detector.json", "calibration.json"))
     by_recipe = record["selected"]["development_balanced_accuracy"]
-    development = {
-        System.parse(f"{recipe}-seed-{seed}"): seeds[seed] for recipe, seeds in sorted(by_recipe.items()) for seed in sorted(seeds, key=int)
-    }
+    development = {System.parse(f"{recipe}-seed-{seed}"): value for recipe, seeds in by_recipe.items() for seed, value in seeds.items()}
     return Detector(
         selection=Selection(System.parse(read.system), development),
         adapter=folder,
