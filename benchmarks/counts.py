@@ -1,14 +1,15 @@
-"""How often intervals and tests of `fit_counts` hold, in simulated subjects whose midpoints and slopes differ. Prints two tables."""
+"""How often intervals and tests of `fit_counts` hold, in simulated subjects whose midpoints and slopes differ. Prints four tables."""
 
 import argparse
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy import special
 
 from earwitness.core.randomness import stream
-from earwitness.psychometrics.counts import Analysis, fit_counts
+from earwitness.psychometrics.counts import MEASURES, Analysis, fit_counts
 from earwitness.psychometrics.fitting import RangePrior
 from earwitness.psychometrics.functions import Curves, Family, FloatArray
 from earwitness.psychometrics.thresholds import Settings
@@ -76,20 +77,49 @@ def with_lapses(n: int, lapse: float, rng: np.random.Generator) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True).astype({"level": float, "correct": float, "total": float})
 
 
+def intervals_of_one(lapse: float, replicates: int) -> None:
+    """Print a table for one subject with a shared, fitted lapse rate: by kind of interval, the shares that hold the midpoint and the just noticeable
+    difference (JND) of the condition that shows its ceiling and of the one that does not, the difference of midpoints, and the ratio of JNDs; and
+    how far lapse rate and second midpoint are from the truth on average."""
+    log_jnd = math.log10(SCALE_DB * float(special.ndtri(0.75)))
+    truth = np.array([CONDITIONS_DB["a"], log_jnd, CONDITIONS_DB["b"], log_jnd, CONDITIONS_DB["b"] - CONDITIONS_DB["a"], 0.0])
+    rng = stream(1, "benchmark", "lapse", 1, lapse)
+    tables = [with_lapses(1, lapse, rng) for _ in range(replicates)]
+    print(
+        "| intervals | midpoint, ceiling shown | its JND | midpoint, not shown | its JND | difference | ratio of JNDs | lapse rate | midpoint, dB |"
+    )
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for penalty, prior in (("", RangePrior()), (", lapse rate without penalty", RangePrior(lapse=(1.0, 1.0)))):
+        settings = Settings(Family("normal", 0.0, None), 0.5, 0.95, 300, prior)
+        held: dict[str, list[npt.NDArray[np.bool_]]] = {"in use": [], "percentiles of the draws": []}
+        away = []
+        for table in tables:
+            curves, result = fit_counts(table, Analysis("linear", settings, share_lapse=True), 1)
+            difference, ratio = (ends(result["comparisons"][0][measure]) for measure in MEASURES[1:])
+            used = np.column_stack([*(curve.limits[:, 1:] for curve in curves), difference, np.log10(ratio)])
+            first, second = (curve.draws[:, 1:] for curve in curves)
+            drawn = np.quantile(np.hstack([first, second, second - first]), [0.025, 0.975], axis=0)
+            for kind, (low, high) in zip(held, (used, drawn), strict=True):
+                held[kind].append((low < truth) & (truth < high))
+            away.append([result["shared_lapse_rate"] - lapse, curves[1].found[1] - CONDITIONS_DB["b"]])
+        bias = " | ".join(f"{error:+.3f}" for error in np.mean(away, axis=0))
+        for kind, each in held.items():
+            print(f"| {kind}{penalty} | {' | '.join(f'{100 * share:.0f} %' for share in np.mean(each, axis=0))} | {bias} |", flush=True)
+
+
 def coverage_with_lapses(n: int, lapse: float, replicates: int, mixed: bool) -> None:
     """Print a row: the shares of intervals of the second condition that hold its midpoint and just noticeable difference, and of the difference of
     midpoints, with a shared lapse rate, and in the mixed model with a fitted one. The curve of all subjects is wider than a single one's."""
     rng = stream(1, "benchmark", "lapse", n, lapse)
     settings = Settings(Family("normal", 0.0, None), 0.5, 0.95, 300, RangePrior())
     jnd = SCALE_DB * float(special.ndtri(0.75))
-    of_all = jnd * math.hypot(SCALE_DB, OWN_DB) / SCALE_DB if n > 1 else jnd
     shift = CONDITIONS_DB["b"] - CONDITIONS_DB["a"]
     held: dict[str, list[bool]] = {name: [] for name in ("midpoint", "jnd", "difference", "mixed midpoint", "mixed jnd", "mixed difference")}
     for _ in range(replicates):
         rows = with_lapses(n, lapse, rng)
-        _, result = fit_counts(rows, Analysis("linear", settings, share_lapse=True, mixed=mixed and n > 1), 1)
-        given = [("", result["curves"]["b"], result["comparisons"][0], of_all)]
-        if mixed and n > 1 and result["mixed_model"]["status"] == "ok":
+        _, result = fit_counts(rows, Analysis("linear", settings, share_lapse=True, mixed=mixed), 1)
+        given = [("", result["curves"]["b"], result["comparisons"][0], jnd * math.hypot(SCALE_DB, OWN_DB) / SCALE_DB)]
+        if mixed and result["mixed_model"]["status"] == "ok":
             given.append(("mixed ", result["mixed_model"]["conditions"]["b"], result["mixed_model"]["comparisons"][0], jnd))
         for kind, own, comparison, width in given:
             held[f"{kind}midpoint"].append(_holds(own["point_of_subjective_equality"], CONDITIONS_DB["b"]))
@@ -108,15 +138,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--replicates", type=int, default=100)
     parser.add_argument("--no-mixed", dest="mixed", action="store_false", help="leave the mixed model out, which takes most of the time")
-    parser.add_argument("--only-lapses", action="store_true", help="leave the first table out")
+    parser.add_argument("--only-lapses", action="store_true", help="one subject with a fitted lapse rate alone, the second and third table")
     args = parser.parse_args()
     if not args.only_lapses:
         own_differences(args)
+    for lapse in (0.02, 0.08):
+        intervals_of_one(lapse, args.replicates)
+    if not args.only_lapses:
+        several_with_lapses(args)
+
+
+def several_with_lapses(args: argparse.Namespace) -> None:
+    """Print the last table."""
     print("| subjects | lapse rate | midpoint | JND | difference | mixed: midpoint | JND | difference | of studies |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for n in (1, 8):
-        for lapse in (0.02, 0.08):
-            coverage_with_lapses(n, lapse, args.replicates, args.mixed)
+    for lapse in (0.02, 0.08):
+        coverage_with_lapses(8, lapse, args.replicates, args.mixed)
 
 
 def own_differences(args: argparse.Namespace) -> None:

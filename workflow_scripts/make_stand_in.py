@@ -1,22 +1,12 @@
 """Write a model with random weights in the hub's layout, to try a run at full size without a download; its answers mean nothing."""
 
 import argparse
-import json
 from pathlib import Path
 
-from earwitness.core.errors import InputError, one_line_errors
+from earwitness.core.errors import one_line_errors
+from earwitness.core.files import require_replaceable
 from earwitness.model.qwen_ranks import byte_pairs, ranks_file
-from earwitness.model.stand_in import STAND_INS, is_stand_in, write_stand_in
-
-
-def _replaceable(folder: Path) -> bool:
-    """Is a folder empty, or an earlier stand-in?"""
-    if not folder.is_dir():
-        return False
-    try:
-        return not any(folder.iterdir()) or is_stand_in(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError):
-        return False
+from earwitness.model.stand_in import STAND_INS, write_stand_in
 
 
 @one_line_errors
@@ -29,8 +19,7 @@ def main() -> None:
     parser.add_argument("--no-tokenizer-json", action="store_true", help="leave the tokenizer in vocab.json and merges.txt alone")
     args = parser.parse_args()
 
-    if args.folder.exists() and not _replaceable(args.folder):
-        raise InputError(f"{args.folder}: is there, and is no stand-in, which alone would be replaced; name a new folder")
+    require_replaceable(args.folder)
     pairs = byte_pairs(ranks_file(args.ranks))
     total = write_stand_in(args.folder, args.part, args.size, pairs, tokenizer_json=not args.no_tokenizer_json)
     print(f"{args.folder}: {total:,} weights")

@@ -9,7 +9,7 @@ audit of what is proposed; report.md. Exit code 0: what is proposed passes; 1: b
 import argparse
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from earwitness.core.errors import InputError, one_line_errors
-from earwitness.core.files import atomic_folder, write_json
+from earwitness.core.files import atomic_folder, require_replaceable, write_json
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
 from earwitness.leakage.audit_input import Audited
@@ -34,11 +34,6 @@ from earwitness.tables.files import read_table, write_table
 
 DEFAULT_SHARES = {"train": 0.7, "dev": 0.1, "test": 0.2}
 """Of a manifest that is not divided yet."""
-
-
-PROPOSED = {"moves.csv", "ties.csv", "certificate.json", "evidence.csv", "report.md"}
-PROPOSED_SPLITS = {"train.csv", "dev.csv", "test.csv", "manifest.csv", "split.csv"}
-"""What the folder of a proposal holds: all of the first, some of the second."""
 
 
 def share_of_part(text: str) -> tuple[str, float]:
@@ -95,17 +90,13 @@ def arguments() -> argparse.Namespace:
         raise InputError("--certificate and --evidence go together; give both, or none to audit anew")
     if args.shares and abs(sum(dict(args.shares).values()) - 1) > 1e-6:
         raise InputError(f"--shares: add up to {sum(dict(args.shares).values()):g}; give shares of all parts that add up to 1")
-    require_own_folder(args.out, [path for path in (args.split, args.train, args.dev, args.test, args.manifest) if path is not None])
+    require_replaceable(args.out, read=audited_files(args))
     return args
 
 
-def require_own_folder(out: Path, audited: Sequence[Path]) -> None:
-    """Raise InputError where a proposal, which replaces `out`, would remove anything but an earlier one that nothing is read of."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out: {out} is a file; name a new folder")
-    there = {path.name for path in out.iterdir()} if out.exists() else set()
-    if there and (not there >= PROPOSED or there - PROPOSED - PROPOSED_SPLITS or any(path.parent.resolve() == out.resolve() for path in audited)):
-        raise InputError(f"--out: {out} holds {min(there - PROPOSED or there)}, which a proposal would replace; name a new folder")
+def audited_files(args: argparse.Namespace) -> list[Path]:
+    """What is audited: a split, or manifests."""
+    return [path for path in (args.split, args.train, args.dev, args.test, args.manifest) if path is not None]
 
 
 def given_evidence(args: argparse.Namespace, audited: Audited) -> pd.DataFrame | None:
@@ -137,7 +128,7 @@ def sources_and_shares(
 
 def write_proposal(args: argparse.Namespace, proposal: Proposal, before: Mapping[str, Mapping[str, int]], drawn: bool) -> dict[str, Any]:
     """Write the folder, audit included, and return the certificate; before, drawn: as `proposal_report` takes them."""
-    with atomic_folder(args.out) as folder:
+    with atomic_folder(args.out, read=audited_files(args)) as folder:
         if args.split is None:
             manifests = {part: getattr(args, part) for part in ("train", "dev", "test", "manifest") if getattr(args, part) is not None}
             written = write_manifests(folder, args.out, proposal, manifests, args.path_column, args.part_column)

@@ -375,6 +375,14 @@ def test_channels_that_cancel_are_not_averaged(tmp_path, samples):
     np.testing.assert_array_equal(heard[16_000:24_000], read_mono(path, 1.0, 1.5), err_msg="a stretch is heard as in the whole file")
 
 
+@pytest.mark.parametrize(("share", "remark"), [(0.05, r"channels cancel in their mean for 5% of the file's energy, which is not heard.*"), (0.0, "")])
+def test_what_is_lost_where_channels_cancel_for_a_moment_is_told(tmp_path, share, remark):
+    path = written(tmp_path / "x.wav", antiphase(share=share), subtype="PCM_16")
+    report = check_audio(path, LIMITS)
+    assert report.reason == "" and re.fullmatch(remark, report.remark)
+    np.testing.assert_allclose(read_mono(path), antiphase(share=share).mean(axis=1), atol=1e-4)
+
+
 def test_channels_that_differ_are_averaged(tmp_path):
     rng = stream(3, "channels")
     for name, samples in {

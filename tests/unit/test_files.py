@@ -1,5 +1,6 @@
 """Full, read-only and forbidden disks: one line that names the file, and nothing half-written."""
 
+import importlib
 import json
 import os
 import re
@@ -12,7 +13,8 @@ import pandas as pd
 import pytest
 from mounts import in_own_mounts
 
-from earwitness.core.files import atomic, atomic_folder, write_json
+from earwitness.core.errors import InputError
+from earwitness.core.files import MADE, atomic, atomic_folder, write_json
 from earwitness.core.randomness import stream
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
@@ -195,7 +197,89 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path):
     with pytest.raises(OSError, match="boom"), atomic_folder(tmp_path / "made") as temporary:
         write_json(temporary / "new.json", {})
         raise OSError("boom")
-    assert [path.name for path in tmp_path.rglob("*")] == ["made", "old.json"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [MADE, "made", "old.json"]
+
+
+def make_folder(path, *names, **given):
+    with atomic_folder(path, **given) as temporary:
+        for name in names:
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).write_text("made")
+
+
+def test_what_was_made_is_replaced_and_an_empty_folder_filled(tmp_path):
+    (tmp_path / "made").mkdir()
+    make_folder(tmp_path / "made", "audio/a.wav", "old.json")
+    (tmp_path / "made/.snakemake_timestamp").touch()
+    (tmp_path / "made/old.json").unlink()
+    make_folder(tmp_path / "made", "new.json")
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [MADE, "new.json"]
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", "audio/mine.wav", ".hidden", "link", "empty_folder/"])
+def test_a_folder_with_anything_else_is_refused_before_the_work_and_left_alone(tmp_path, foreign):
+    made = tmp_path / "made"
+    make_folder(made, "audio/a.wav")
+    if foreign == "link":
+        (made / foreign).symlink_to(tmp_path / "elsewhere")
+    elif foreign.endswith("/"):
+        (made / foreign).mkdir()
+    else:
+        (made / foreign).write_text("mine")
+    before = sorted(made.rglob("*"))
+    with pytest.raises(InputError, match=rf"made: holds {foreign.strip('/')}, which was not made here and would be removed; name a new folder"):
+        make_folder(made, "new.json")
+    assert sorted(made.rglob("*")) == before
+
+
+def test_what_is_put_into_a_folder_while_it_is_made_again_is_left_alone(tmp_path):
+    make_folder(tmp_path / "made", "a.json")
+    with pytest.raises(InputError, match=r"holds notes\.txt"), atomic_folder(tmp_path / "made"):
+        (tmp_path / "made/notes.txt").write_text("mine")
+    assert (tmp_path / "made/notes.txt").exists() and (tmp_path / "made/a.json").exists()
+
+
+def test_what_our_other_programs_put_there_goes_with_it_and_what_is_read_does_not(tmp_path):
+    made = tmp_path / "made"
+    make_folder(made, "train.csv")
+    (made / "segments.json").touch()
+    with pytest.raises(InputError, match=r"holds segments\.json"):
+        make_folder(made, "train.csv")
+    with pytest.raises(InputError, match=r"holds train\.csv, which is being read and would be replaced"):
+        make_folder(made, "train.csv", beside=["segments.json"], read=[made / "../made/train.csv"])
+    make_folder(made, "train.csv", beside=["segments.json"], read=[tmp_path / "train.csv"])
+    assert not (made / "segments.json").exists()
+
+
+def test_a_file_or_a_link_in_the_place_of_a_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    for name in ("file", "link"):
+        with pytest.raises(InputError, match=f"{name}: is a {name}, where a folder is to be made"):
+            make_folder(tmp_path / name, "a.json")
+    assert (tmp_path / "file").is_file() and (tmp_path / "link").is_symlink()
+
+
+PROGRAMS = {
+    "unpack_recordings": ["table.parquet", "--folder", "FOLDER"],
+    "make_embedded_corpus": ["FOLDER", "sounds", "--corpus", "study", "--settings", '{"speakers": 2, "sounds": 2}', "--seed", "1"],
+    "make_embedded_baseline": ["FOLDER", "--settings", '{"speakers": 2, "sounds": 2}', "--seed", "1"],
+    "make_stand_in": ["FOLDER"],
+    "propose_split": ["--train", "train.csv", "--test", "test.csv", "--out", "FOLDER"],
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_no_program_replaces_a_folder_of_the_users(tmp_path, monkeypatch, program):
+    kept = tmp_path / "mine/audio/a.wav"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [program, *(str(tmp_path / "mine") if text == "FOLDER" else text for text in PROGRAMS[program])])
+    with pytest.raises(SystemExit, match=r"mine: holds audio/a\.wav, which was not made here and would be removed; name a new folder"):
+        importlib.import_module(program).main()
+    assert kept.exists()
 
 
 KILLED = """

@@ -169,21 +169,6 @@ def test_the_same_bytes_come_about_again_and_other_ranks_are_refused(base, pairs
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("content", [None, "{}", "[]", "no json"])
-def test_what_is_no_stand_in_is_not_replaced(tmp_path, monkeypatch, content):
-    kept = tmp_path / "model" / "model.safetensors"
-    kept.parent.mkdir()
-    kept.write_bytes(b"somebody's weights")
-    if content is not None:
-        (tmp_path / "model" / "config.json").write_text(content)
-    monkeypatch.setattr("sys.argv", ["make_stand_in", str(tmp_path / "model")])
-    with pytest.raises(SystemExit, match="model: is there, and is no stand-in, which alone would be replaced; name a new folder"):
-        make_stand_in.main()
-    assert kept.read_bytes() == b"somebody's weights"
-    write_json(tmp_path / "model" / "config.json", {MARK: True})
-    assert make_stand_in._replaceable(tmp_path / "model")
-
-
 def looked_at(base, tmp_path, monkeypatch, *more):
     files = [text for name in ("record", "checked") for text in (f"--{name}", str(tmp_path / "results" / name))]
     given = ["--base", str(base), "--quantisation", "none", "--threads", "1", "--name", "stand-in", *files, *more]

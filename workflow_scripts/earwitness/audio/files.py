@@ -55,6 +55,9 @@ CANCELLED_DB = -6.0
 CANCELLED_SHARE = 0.1
 """Share of a file's energy in stretches of 50 ms that cancel, from which its mean over channels is not used."""
 
+TOLD_SHARE = 0.01
+"""The same, from which it is told that this share is lost."""
+
 
 class UnreadableAudio(Exception):
     """A file that cannot be read as audio; the message says why, without the file's name."""
@@ -192,6 +195,10 @@ def _examined(path: Path, identity: tuple[int, int, int]) -> tuple[Description, 
         remarks.append(f"samples reach {survey.peak:g}: float samples at the scale of {bits}-bit integers, divided by {1 / gain:.0f}")
     if channel is not None:
         remarks.append(f"channels cancel in their mean; channel {channel + 1} of {file.channels}, the loudest, is heard alone")
+    elif survey.cancelled >= TOLD_SHARE:
+        remarks.append(
+            f"channels cancel in their mean for {survey.cancelled:.0%} of the file's energy, which is not heard; give one channel alone to hear it"
+        )
     about = Description(file.samplerate, file.channels, frames, truncated, tuple(remarks), header.gain * gain, channel, header)
     return about, survey.measures(gain)
 
@@ -245,7 +252,13 @@ class _Survey:
 
     def channel(self) -> int | None:
         """The channel with the most energy where channels cancel in their mean, else None."""
-        return int(np.argmax(self._energy)) if self._cancelled > CANCELLED_SHARE * self._energy.sum() else None
+        return int(np.argmax(self._energy)) if self.cancelled > CANCELLED_SHARE else None
+
+    @property
+    def cancelled(self) -> float:
+        """Share of the energy in stretches that cancel."""
+        energy = float(self._energy.sum())
+        return self._cancelled / energy if energy else 0.0
 
     def measures(self, gain: float) -> Measures:
         energy, frames = float(self._energy.sum()) * gain**2, max(self.samples // len(self._sums), 1)

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,17 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+MADE = ".made_by_earwitness"
+"""Name of the file in a folder that was made here which lists what it held then, a path a line: by it the folder may be replaced."""
+
+
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; it replaces `path` when the block ends without error."""
+def atomic_folder(path: Path, beside: Collection[str] = (), read: Iterable[Path] = ()) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; it replaces `path` when the block ends without error, and gets MADE.
+
+    beside, read: as `require_replaceable` takes them; it is asked before the block and after it.
+    """
+    require_replaceable(path, beside, read)
     prefix = f".{path.name}."
     with _naming(path, prefix):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,11 +59,42 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             yield temporary
             for member in [temporary, *temporary.rglob("*")]:
                 member.chmod(0o755 if member.is_dir() else 0o644)
-            if path.exists():
-                shutil.rmtree(path)
-            temporary.replace(path)
+            put_in_place(temporary, path, beside, read)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def put_in_place(made: Path, path: Path, beside: Collection[str] = (), read: Iterable[Path] = ()) -> None:
+    """Let the folder `made` be `path`, with MADE in it. Raises InputError as `require_replaceable` does."""
+    require_replaceable(path, beside, read)
+    (made / MADE).write_text("".join(f"{name}\n" for name in _files_in(made)), encoding="utf-8", errors="surrogateescape")
+    (made / MADE).chmod(0o644)
+    if path.exists():
+        shutil.rmtree(path)
+    made.replace(path)
+
+
+def require_replaceable(path: Path, beside: Collection[str] = (), read: Iterable[Path] = ()) -> None:
+    """Raise InputError where replacing the folder `path` would remove anything but what `atomic_folder` made there.
+
+    beside: names of files that other programs of ours put there. read: files that are being read; none of them may lie in `path`.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_dir()):
+        raise InputError(f"{path}: is a {'link' if path.is_symlink() else 'file'}, where a folder is to be made; name a new folder")
+    if not path.exists():
+        return
+    made = path / MADE
+    ours = {*beside, *(made.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if made.is_file() else ())}
+    if foreign := [name for name in _files_in(path) if name not in ours]:
+        raise InputError(f"{path}: holds {foreign[0]}, which was not made here and would be removed; name a new folder, or move it away")
+    if within := [file for file in read if file.resolve().is_relative_to(path.resolve())]:
+        raise InputError(f"{path}: holds {within[0].name}, which is being read and would be replaced; name a new folder")
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Paths of a folder's files and links, and of its folders that are empty, seen from it; neither MADE nor Snakemake's record of time."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir() or not any(path.iterdir())]
+    return sorted(name for name in names if name not in {MADE, ".snakemake_timestamp"})
 
 
 def _remove_leftovers(folder: Path, prefix: str) -> None:

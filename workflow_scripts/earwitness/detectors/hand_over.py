@@ -89,7 +89,7 @@ def write_detector_folder(folder: Path, detector: Detector, split: Path) -> None
         "fitted_on": {"part": "dev", "split_sha256": sha256_of(split), "sources": sorted(development.source_id.unique())},
     }
     config, weights = ADAPTER_FILES
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, beside=[SEGMENTS_FILE]) as temporary:
         shutil.copyfile(detector.adapter / weights, temporary / weights)
         trained = json.loads((detector.adapter / config).read_text(encoding="utf-8"))
         write_json(temporary / config, adapter_config_for(trained, detector.base))

@@ -10,6 +10,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationE
 from huggingface_hub.hf_api import RepoFile
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import put_in_place, require_replaceable
 from earwitness.model.checkpoint import json_object_in
 from earwitness.model.identity import PATTERNS, file_digests
 from earwitness.runtime.transfer import Patience, Refused, RemoteFile, checksum_of, fetch, mirrors
@@ -29,8 +30,9 @@ def fetch_snapshot(repository: str, revision: str, folder: Path, section: str, p
     An interrupted download stays in a hidden folder beside it and goes on from its last byte; every file is compared with the digest
     that the hub lists. Files come by plain HTTPS, so that a proxy which blocks the hub's other storage protocols does not matter.
     Raises InputError where the repository or revision does not exist, access is not granted, the hub cannot be reached, the disk has
-    no room, or there is no model that loads without running code.
+    no room, there is no model that loads without running code, or `folder` holds what was not made here.
     """
+    require_replaceable(folder)
     commit, files = listed(repository, revision, section)
     if "config.json" not in files or not any(name.endswith(".safetensors") for name in files):
         raise InputError(
@@ -49,9 +51,7 @@ def fetch_snapshot(repository: str, revision: str, folder: Path, section: str, p
             if error.status in (401, 403):
                 raise _restricted(repository, section) from error
             raise
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.replace(folder)
+    put_in_place(partial, folder)
 
 
 def differences_from_hub(repository: str, revision: str, folder: Path, section: str) -> list[str]:

@@ -211,11 +211,6 @@ def write_stand_in(
         return _write_weights(temporary, model, seed, getattr(torch, dtype))
 
 
-def is_stand_in(config: Mapping[str, Any]) -> bool:
-    """Does a config.json say that its weights are drawn, so that no answer means anything?"""
-    return config.get(MARK) is True
-
-
 def _merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, **{key: _merged(content[key], value) if isinstance(value, Mapping) else value for key, value in changes.items()}}
 

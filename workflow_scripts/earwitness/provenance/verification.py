@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import sha256_of
+from earwitness.core.files import MADE, sha256_of
 from earwitness.core.json_files import COUNT, DIGEST, load_record, record_schema
 from earwitness.provenance.run import DIGESTS
 from earwitness.tables.files import read_table
@@ -74,8 +74,10 @@ def differences_from_digests(folder: Path) -> tuple[list[str], int, list[str]]:
 
 
 def _uncovered(folder: Path, covered: Set[str]) -> list[str]:
-    """Files below a folder that are not covered, hidden ones too; what varies from run to run as "pattern (files)"."""
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    """Files below a folder that are not covered, hidden ones too but lists of folders that were made; what varies from run to run as
+    "pattern (files)"."""
+    files = (path for path in folder.rglob("*") if (path.is_file() or path.is_symlink()) and path.name != MADE)
+    names = sorted(path.relative_to(folder).as_posix() for path in files)
     patterns: dict[str, int] = {}
     others = []
     for name in names:

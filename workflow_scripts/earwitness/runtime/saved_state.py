@@ -23,7 +23,7 @@ class SavedState:
     """The latest state of one job.
 
     fingerprint: everything that the result depends on (settings, digests of data and code, seed). A state saved under
-    another fingerprint is ignored.
+    another fingerprint is removed when it is looked for.
     """
 
     def __init__(self, folder: Path, fingerprint: dict[str, Any]):
@@ -37,12 +37,13 @@ class SavedState:
             (temporary / "state.json").write_text(json.dumps({"fingerprint": self._fingerprint, "progress": progress}), encoding="utf-8")
 
     def load(self) -> tuple[dict[str, torch.Tensor], Any] | None:
-        """The saved tensors and progress, or None where there is no state with this fingerprint."""
+        """The saved tensors and progress, or None where there is no state with this fingerprint; one of another is removed."""
         state = self.folder / "state.json"
         if not state.is_file():
             return None
         content = json.loads(state.read_text(encoding="utf-8"))
         if content.get("fingerprint") != self._fingerprint:
+            self.remove()
             return None
         return load_file(self.folder / "state.safetensors"), content["progress"]
 
