@@ -1,5 +1,6 @@
 """Interrupted work goes on only where everything that its result depends on is the same."""
 
+import json
 import sys
 import types
 from dataclasses import replace
@@ -8,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from earwitness.core.errors import InputError
 from earwitness.model.adapter_training import AdapterJob
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.identity import ModelFolder
 from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles
 from earwitness.prompt_search.search_jobs import ProposerChoice, SearchJob
+from earwitness.runtime.made_folders import FINGERPRINT, make_folders
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
 
 RECIPE = {"scope": "published", "rank": 4}
@@ -103,3 +106,37 @@ def test_a_comment_in_loaded_code_lets_work_be_resumed_and_another_number_does_n
     before = identity_with("before", "RATE = 1\n")
     assert identity_with("comment", "# Per second.\nRATE = 1\n") == before
     assert identity_with("number", "RATE = 2\n") != before
+
+
+def made(folder, fingerprint, fill=lambda temporary: (temporary / "result.txt").write_text("made")):
+    make_folders({folder: fingerprint}, ["result.txt"], lambda temporary, _, resume: fill(temporary))
+
+
+def test_folders_that_were_made_are_made_again_of_another_fingerprint_and_those_of_the_users_are_left_alone(tmp_path):
+    folder = tmp_path / "made"
+    for seed in (1, 2):
+        made(folder, {"seed": seed})
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"made: holds notes\.txt, which was not made here"):
+        made(folder, {"seed": 3}, lambda temporary: pytest.fail("worked for a folder that it may not replace"))
+    assert (folder / "notes.txt").exists() and json.loads((folder / FINGERPRINT).read_text()) == {"seed": 2}
+
+
+def test_what_was_made_before_folders_had_lists_is_known_by_its_fingerprint(tmp_path):
+    for folder in (tmp_path / "made", tmp_path / ".made-finished"):
+        folder.mkdir()
+        (folder / "result.txt").write_text("old")
+        (folder / FINGERPRINT).write_text('{"seed": 1}')
+    made(tmp_path / "made", {"seed": 2})
+    assert (tmp_path / "made/result.txt").read_text() == "made"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made"]
+
+
+def test_a_state_of_another_fingerprint_is_removed(tmp_path):
+    old = tmp_path / "state"
+    old.mkdir()
+    (old / "state.json").write_text('{"fingerprint": {"seed": 1}, "progress": 1}')
+    state = SavedState(old, {"seed": 2})
+    assert state.load() is None
+    state.save({"x": torch.zeros(1)}, 5)
+    assert state.load()[1] == 5
