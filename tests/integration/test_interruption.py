@@ -13,6 +13,7 @@ import psutil
 import pytest
 from checkout import Checkout
 
+from earwitness.core.files import MADE
 from earwitness.core.randomness import stream
 from earwitness.model.identity import DIGESTS
 from earwitness.provenance.verification import differences_between, results_of
@@ -98,7 +99,9 @@ def test_a_run_killed_at_twenty_moments_ends_with_the_same_bytes(run, tmp_path, 
     result = torn.snakemake("--cores", "2", "--rerun-incomplete", "--configfile", config)
     assert result.returncode == 0, result.stdout + result.stderr
     assert finals(torn.folder) == whole
-    hidden = [path for part in ("results", "data") for path in (torn.folder / part).rglob(".*") if path.name not in (".snakemake_timestamp", DIGESTS)]
+    hidden = [
+        path for part in ("results", "data") for path in (torn.folder / part).rglob(".*") if path.name not in (".snakemake_timestamp", DIGESTS, MADE)
+    ]
     assert hidden == []
 
 

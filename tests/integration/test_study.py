@@ -41,7 +41,7 @@ def test_every_promised_file_is_there_and_nothing_half_written(run):
         "provenance/run.json",
     ):
         assert (results / name).stat().st_size, name
-    kept = {".snakemake_timestamp", ".earwitness-sha256"}
+    kept = {".snakemake_timestamp", ".earwitness-sha256", ".earwitness-made"}
     hidden = [path for part in ("results", "data") for path in (run.folder / part).rglob(".*") if path.name not in kept]
     assert hidden == []
 

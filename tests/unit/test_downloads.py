@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import MADE
 from earwitness.corpora.downloads import Archive, download_dataset, group_parts, open_zip
 from earwitness.runtime import transfer
 from earwitness.runtime.transfer import Patience
@@ -113,7 +114,7 @@ def link(name, target, kind=tarfile.SYMTYPE):
 
 
 def tree(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != MADE}
 
 
 def partials(folder):

@@ -19,6 +19,7 @@ from programs import call_program
 from test_assembled_base import write_language_model, write_whisper
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import MADE
 from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt
 from earwitness.model.engine.scoring import score
@@ -144,7 +145,7 @@ def fetch(
 def test_the_snapshot_holds_weights_and_settings_but_no_pickle_and_no_code(hub, tmp_path):
     result = fetch(hub, tmp_path / "model")
     assert result.returncode == 0, result.stderr
-    assert {path.name for path in (tmp_path / "model").iterdir()} == {"config.json", "model.safetensors", "chat_template.jinja", "vocab.txt"}
+    assert {path.name for path in (tmp_path / "model").iterdir()} == {MADE, "config.json", "model.safetensors", "chat_template.jinja", "vocab.txt"}
     assert (tmp_path / "model" / "model.safetensors").read_bytes() == FILES["owner/model"]["model.safetensors"]
 
 

@@ -210,7 +210,8 @@ def make_folder(path, *names, **given):
 def test_what_was_made_is_replaced_and_an_empty_folder_filled(tmp_path):
     (tmp_path / "made").mkdir()
     make_folder(tmp_path / "made", "audio/a.wav", "old.json")
-    (tmp_path / "made/.snakemake_timestamp").touch()
+    for note in (".snakemake_timestamp", ".earwitness-sha256"):
+        (tmp_path / "made" / note).touch()
     (tmp_path / "made/old.json").unlink()
     make_folder(tmp_path / "made", "new.json")
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == [MADE, "new.json"]

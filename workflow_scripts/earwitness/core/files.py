@@ -38,7 +38,7 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-MADE = ".made_by_earwitness"
+MADE = ".earwitness-made"
 """Name of the file in a folder that was made here which lists what it held then, a path a line: by it the folder may be replaced."""
 
 
@@ -92,9 +92,9 @@ def require_replaceable(path: Path, beside: Collection[str] = (), read: Iterable
 
 
 def _files_in(folder: Path) -> list[str]:
-    """Paths of a folder's files and links, and of its folders that are empty, seen from it; neither MADE nor Snakemake's record of time."""
+    """Paths of a folder's files and links, and of its folders that are empty, seen from it, without our own notes and Snakemake's."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir() or not any(path.iterdir())]
-    return sorted(name for name in names if name not in {MADE, ".snakemake_timestamp"})
+    return sorted(name for name in names if not name.startswith((".earwitness-", ".snakemake_timestamp")))
 
 
 def _remove_leftovers(folder: Path, prefix: str) -> None:
