@@ -197,7 +197,7 @@ def test_halves_from_the_hub_get_a_projector_and_make_a_base_that_answers(hub, t
         monkeypatch.setitem(FILES, repository, own | beside)
         result = fetch(hub, tmp_path / f"hub-{half}", repository)
         assert result.returncode == 0, result.stderr
-        assert {path.name for path in (tmp_path / f"hub-{half}").iterdir()} == set(own)
+        assert {path.name for path in (tmp_path / f"hub-{half}").iterdir()} == {MADE, *own}
 
     write_base_corpus(tmp_path)
     halves = ["--encoder", tmp_path / "hub-encoder", "--language-model", tmp_path / "hub-language_model"]

@@ -16,7 +16,7 @@ from transformers import Qwen2AudioForConditionalGeneration
 from earwitness.audio.io import decode_flac
 from earwitness.audio.window import as_coded, coded
 from earwitness.core.errors import InputError
-from earwitness.core.files import write_json
+from earwitness.core.files import MADE, write_json
 from earwitness.core.randomness import stream
 from earwitness.detectors.folder import DETECTOR_FILES, SEGMENTS_NAME, load_detector_folder, untuned
 from earwitness.detectors.hand_over import hand_over, select_adapter, selected_detector
@@ -100,7 +100,7 @@ def test_what_is_handed_over_is_what_was_selected_wherever_it_goes(detector, tmp
     assert json.loads((out / "detector.json").read_text()) == record | {"base_folder": "../../../../models/base"}
     for name in {*DETECTOR_FILES, "segments.json"} - {"detector.json"}:
         assert (out / name).read_bytes() == (selected / name).read_bytes()
-    assert len(list(out.iterdir())) == 7
+    assert {path.name for path in out.iterdir()} == {*DETECTOR_FILES, "segments.json", "README.md", MADE}
 
 
 def test_a_presentation_survives_its_own_record(detector):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from earwitness.core.files import atomic, sha256_of
+from earwitness.core.files import atomic, require_replaceable, sha256_of
 from earwitness.core.randomness import stream, stream_seed
 from earwitness.model.engine.features import encode_spectrograms
 from earwitness.model.engine.losses import BatchLoss, TrainingTargets, answer_loss, training_targets
@@ -104,8 +104,9 @@ def train_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, r
 def make_tiny_base(corpus: BaseCorpus, settings: TinyBaseSettings, seed: int, folder: Path, history: Path) -> None:
     """Train the tiny base, and write its folder, which appears whole, and its history (CSV: step, loss, learning_rate, accuracy).
 
-    An interrupted training goes on from its state beside the folder, to the same result.
+    An interrupted training goes on from its state beside the folder, to the same result. Raises InputError as `require_replaceable` does.
     """
+    require_replaceable(folder)
     fingerprint = {
         "settings": asdict(settings),
         "window_ms": corpus.window_ms,
