@@ -37,7 +37,7 @@ test: $(VENV)/development.stamp
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not slow and not gpu" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/development.stamp
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow $(TESTS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-cluster: $(VENV)/development.stamp
 	$(VENV)/bin/python -m pytest tests/cluster

@@ -12,12 +12,17 @@ settings.register_profile("earwitness", deadline=None)
 settings.load_profile("earwitness")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Load no module of which nothing is to run."""
+    return True if "not thorough" in config.option.markexpr and collection_path.stem in THOROUGH else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest modules first, and mark what `make quick` leaves out."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
         module, name = item.path.stem, item.name.partition("[")[0]
-        if name in LONG_TESTS.get(module, ()) or (module in THOROUGH and name != THOROUGH[module]):
+        if module in THOROUGH or name in LONG_TESTS.get(module, ()):
             item.add_marker(pytest.mark.thorough)
 
 

@@ -6,6 +6,8 @@ import pytest
 from checkout import Checkout
 from documented_commands import COMMANDS, ROOT, Command, blocks, named_files
 
+pytestmark = pytest.mark.slow
+
 NOT_PLANNED = {
     "--unlock": "plans nothing",
     "--report": "needs a finished run",

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from checkout import Checkout, finish
 
+pytestmark = pytest.mark.slow
+
 LIBRARY = "workflow_scripts/earwitness/"
 
 PAGE = {"write_report"}

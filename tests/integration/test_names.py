@@ -11,6 +11,8 @@ from earwitness.tables.files import read_table
 from earwitness.tables.recordings import AUDIO_CHECK, RECORDINGS
 from earwitness.tables.stimuli import STIMULI
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "-rf",
     "$(touch pwned)",

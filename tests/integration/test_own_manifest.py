@@ -71,6 +71,7 @@ def test_from_a_folder_and_a_table_to_the_report_in_one_command(checkout):
     assert not re.search("voxconverse|esc-?50|fsd50k", re.sub("<(script|style|pre).*?</\\1>", "", page, flags=re.S), re.IGNORECASE)
 
 
+@pytest.mark.slow
 def test_folders_an_audio_folder_a_table_with_audio_and_one_of_paths_are_one_study(checkout):
     """Seven sources of each class in each of three, two files of every source; a tape and a session join sources, and so do ties."""
     write_recordings(checkout.folder / "my recordings")

@@ -54,6 +54,14 @@ POLICY = Policy(
 CLIP_S = 0.05
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_permutations():
+    """What L10 tells is tried in test_shortcut_checks; here its permutations would be most of the time."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("earwitness.leakage.checks.shortcuts.PERMUTATIONS", 4)
+        yield
+
+
 @dataclass
 class Study:
     """A small study in memory; `audio` maps clip_id to its waveform."""

@@ -9,8 +9,8 @@ UNIT = Path(__file__).parent
 
 def test_each_module_and_test_that_is_named_is_there():
     assert [module for module in LONGEST if not list(UNIT.parent.glob(f"*/{module}.py"))] == []
-    assert [name for module, name in THOROUGH.items() if f"def {name}(" not in (UNIT / f"{module}.py").read_text(encoding="utf-8")] == []
+    assert [module for module in THOROUGH if not (UNIT / f"{module}.py").is_file()] == []
     assert [
         name for module, names in LONG_TESTS.items() for name in names if f"def {name}(" not in (UNIT / f"{module}.py").read_text(encoding="utf-8")
     ] == []
-    assert not LONG_TESTS.keys() & THOROUGH.keys(), "their other tests are left out already"
+    assert not LONG_TESTS.keys() & set(THOROUGH), "their other tests are left out already"

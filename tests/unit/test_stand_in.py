@@ -31,6 +31,8 @@ from earwitness.model.qwen_ranks import byte_pairs, ranks_file
 from earwitness.model.stand_in import MARK, STAND_INS, TEMPLATES, write_processor, write_stand_in
 from earwitness.prompt_search import opro
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pairs():
