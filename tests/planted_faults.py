@@ -23,7 +23,20 @@ from faults import FAULTS, Fault
 ROOT = Path(__file__).parents[1]
 LIBRARY = "workflow_scripts/earwitness"
 FEWEST_CAUGHT = 0.95
-COPIED = ("workflow_scripts", "tests", "config", "rules", "envs", "benchmarks", "Snakefile", "pyproject.toml", "LICENSE", "README.md")
+COPIED = (
+    "workflow_scripts",
+    "tests",
+    "config",
+    "rules",
+    "envs",
+    "docs",
+    "benchmarks",
+    "Snakefile",
+    "pyproject.toml",
+    "LICENSE",
+    "README.md",
+    "results/README.md",
+)
 
 PROCESSES = multiprocessing.get_context("forkserver")
 LOADED = ["datasets", "matplotlib.pyplot", "peft", "scipy.stats", "sklearn.linear_model", "torch", "transformers"]
@@ -32,7 +45,8 @@ LOADED = ["datasets", "matplotlib.pyplot", "peft", "scipy.stats", "sklearn.linea
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the tests said of a fault: caught, survived, or misplaced where the text is not there exactly once."""
+    """What the tests said of a fault: caught, survived, misplaced where the text is not there exactly once, or unproven where the test
+    that failed fails without the fault too."""
 
     fault: Fault
     verdict: str
@@ -44,6 +58,7 @@ def copy_of_project(folder: Path) -> Path:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
+            (folder / name).parent.mkdir(exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     return folder
 
@@ -55,23 +70,43 @@ def outcome_of(fault: Fault, project: Path) -> Outcome:
     if before.count(fault.right) != 1:
         return Outcome(fault, "misplaced")
     path.write_text(before.replace(fault.right, fault.wrong), encoding="utf-8")
-    printed = project / "printed.txt"
-    arguments = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not gpu", *(f"tests/unit/{name}.py" for name in fault.tests)]
-    process = PROCESSES.Process(target=run_tests, args=(project, arguments, printed))
+    failed = first_failure(project, [f"tests/unit/{name}.py" for name in fault.tests])
+    path.write_text(before, encoding="utf-8")
+    if failed is None:
+        return Outcome(fault, "survived")
+    return Outcome(fault, "caught" if first_failure(project, [failed]) is None else "unproven")
+
+
+def first_failure(project: Path, tests: list[str]) -> str | None:
+    """The first of these tests that fails. Raises RuntimeError where they cannot be run."""
+    printed, told = project / "printed.txt", project / "failed.txt"
+    told.unlink(missing_ok=True)
+    process = PROCESSES.Process(target=run_tests, args=(project, tests, printed, told))
     process.start()
     process.join()
-    path.write_text(before, encoding="utf-8")
     if process.exitcode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        raise RuntimeError(f"{fault.file}: the tests did not run\n{printed.read_text(encoding='utf-8')[-4000:]}")
-    return Outcome(fault, "caught" if process.exitcode else "survived")
+        raise RuntimeError(f"{tests[0]}: the tests did not run\n{printed.read_text(encoding='utf-8')[-4000:]}")
+    return told.read_text(encoding="utf-8") if process.exitcode else None
 
 
-def run_tests(project: Path, arguments: list[str], printed: Path) -> None:
-    """End with pytest's exit code, having written to a file what it prints."""
+@dataclass(frozen=True)
+class Teller:
+    """Part of pytest that writes to a file which test failed."""
+
+    told: Path
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.told.write_text(report.nodeid, encoding="utf-8")
+
+
+def run_tests(project: Path, tests: list[str], printed: Path, told: Path) -> None:
+    """End with pytest's exit code, having written to files what it prints and the test that failed."""
     os.chdir(project)
     sys.dont_write_bytecode = True
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not gpu", *tests]
     with printed.open("w", encoding="utf-8") as stream, contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
-        code = pytest.main(arguments)
+        code = pytest.main(arguments, plugins=[Teller(told)])
     sys.exit(code)
 
 
