@@ -393,7 +393,7 @@ def test_every_format_order_and_place_is_taught_and_negation_turns_the_answer(jo
     assert answers == {tuple(tuple(encode(word, add_special_tokens=False)) for word in pair) for pair in pairs}
 
 
-MADE_WITH = {0: {}, 8: {"rank": 8, "steps": 3000, "learning_rate": 0.0007}}
+MADE_WITH = {0: {}, 8: {"rank": 8, "learning_rate": 0.0002}}
 """Rank -> config models.NAME.projector of the projectors that come with Earwitness, as docs/middle_size.md has it."""
 
 
