@@ -112,6 +112,12 @@ def test_a_planted_shortcut_is_noted_and_the_evidence_puts_it_first(change, feat
     assert set(finding.offenders.source_a) == {""}
 
 
+def test_it_says_how_far_it_is_while_it_asks_what_chance_does(monkeypatch, capsys):
+    monkeypatch.setattr("earwitness.core.progress.QUIET_S", 0.0)
+    shortcut_features(make_evidence(louder))
+    assert "asking what chance does: 9 permutations in " in capsys.readouterr().err
+
+
 def test_a_sample_rate_of_its_own_per_class_is_noted_with_what_it_means_for_the_model():
     finding = shortcut_features(make_evidence(rates=(16_000, 44_100)))
     assert finding.status == "fail" and finding.statistic == 1.0

@@ -209,7 +209,7 @@ def exceeds_chance(observed: float, features: FloatArray, speech: Mask, sources:
     codes = np.unique(sources.astype(str), return_inverse=True)[1]
     of_source = np.bincount(codes, weights=speech) / np.bincount(codes) > 0.5
     drawn = []
-    for permutation in range(PERMUTATIONS):
+    for permutation in Progress(range(PERMUTATIONS), desc="asking what chance does", unit="permutations"):
         found = best_auc(features, stream(0, "shortcut", kind, permutation).permutation(of_source)[codes], sources)
         if found is not None:
             drawn.append(found[1])
