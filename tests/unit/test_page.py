@@ -284,6 +284,19 @@ def test_the_answer_is_three_sentences_with_the_numbers_of_the_tables():
     assert "leakage bought +8.0 points [+2.0, +14.0]." in text
 
 
+@pytest.mark.parametrize(
+    ("status", "threshold", "words"),
+    [
+        ("left_censored", -np.inf, "three times in four already at 20 ms, the shortest tried"),
+        ("right_censored", np.inf, "three times in four not even at 1000 ms, the longest tried"),
+    ],
+)
+def test_the_answer_goes_no_further_than_the_durations_that_were_tried(status, threshold, words):
+    found = {"status": status, "threshold": threshold, "lowest_level": 20.0, "highest_level": 1000.0, "low": np.nan, "high": np.nan}
+    text = summary(thresholds=psychometric_examples.study()[2].assign(**found))
+    assert words in text
+
+
 def test_the_answer_turns_a_comparison_the_right_way_round():
     table = examples.comparisons()
     turned = table.assign(system_a=table.system_b, system_b=table.system_a, difference=-table.difference, low=-table.high, high=-table.low)

@@ -96,8 +96,8 @@ def _reach(thresholds: pd.DataFrame | None) -> str:
         return ""
     own = thresholds[(thresholds.system_id == str(BASE)) & (thresholds.measure == "balanced_accuracy") & (thresholds.axis == "duration")]
     for row in rows_of(own[own.status.isin(["ok", "left_censored", "right_censored"])])[:1]:
-        limit = {"ok": "from {} on", "left_censored": "even below {}", "right_censored": "only above {}"}[row.status]
-        found = f"{limit.format(threshold_words(row).lstrip('<>').strip())} {interval_words(row)}".rstrip()
+        limits = {"ok": "from {} on", "left_censored": "already at {}, the shortest tried", "right_censored": "not even at {}, the longest tried"}
+        found = f"{limits[row.status].format(threshold_words(row).lstrip('<>').strip())} {interval_words(row)}".rstrip()
         return f"; without noise it is right three times in four {found}"
     return ""
 
