@@ -24,7 +24,7 @@ from earwitness.tables.psychometrics import THRESHOLDS
 from earwitness.tables.training import COSTS
 
 ROOT = Path(__file__).parents[1]
-README, NUMBERS, FIGURE = ROOT / "README.md", ROOT / "docs/figures/demo.json", ROOT / "docs/figures/phases.png"
+README, NUMBERS, FIGURE = ROOT / "README.md", ROOT / "docs/figures/default.json", ROOT / "docs/figures/phases.png"
 
 HONEST, LEAKY = "attention-grouped", "attention-row_random"
 SYSTEMS = {
@@ -110,7 +110,7 @@ def blocks(numbers: dict[str, Any]) -> dict[str, str]:
     """Name of each marked place of README -> what stands there."""
     machine, cost = numbers["machine"], numbers["cost"]
     where = f"{machine['cores']} cores of an {machine['cpu']}, {'no GPU' if not machine['gpus'] else ', '.join(machine['gpus'])}"
-    demo = (
+    costs = (
         f"Measured on {where}, with other programs beside it: the default study took {duration(cost['wall_s'])}, which is"
         f" {duration(cost['processor_s'])} of processor time, in {cost['jobs']} jobs. The largest held {cost['memory_mib'] / 1024:.1f} GiB;"
         f" results take {cost['megabytes']} MB."
@@ -120,7 +120,7 @@ def blocks(numbers: dict[str, Any]) -> dict[str, str]:
         "*The study in small, on a model of half a million parameters. Above the line: sources that nothing had trained on. Below it: what the test"
         f" of a split that leaks says, {own:.1f} %, where the same adapters reach {others:.1f} % on new sources.*"
     )
-    return {"figure": figure, "cost": demo, "accuracy": _accuracy(numbers, where), "thresholds": _thresholds(numbers)}
+    return {"figure": figure, "cost": costs, "accuracy": _accuracy(numbers, where), "thresholds": _thresholds(numbers)}
 
 
 def _accuracy(numbers: dict[str, Any], where: str) -> str:

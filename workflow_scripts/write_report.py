@@ -211,6 +211,7 @@ def main() -> None:
         baseline=part_of(BaselineTables, tables) if set(BASELINE_TABLES) <= set(tables) else None,
         prompts=tables.get("prompts"),
         draws=draws_sections(args.draws_names, args.draws, args.draws_figures),
+        note=args.settings["note"],
     )
     with atomic(args.page) as temporary:
         temporary.write_text(render_page(report, args.template), encoding="utf-8")

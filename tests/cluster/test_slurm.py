@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from checkout import program_of
 from private_slurm import Cluster, cluster, obstacle
-from small_settings import SETTINGS
+from small_settings import SMALLEST
 
 PROFILE = "config/profiles/slurm"
 RUN_S = 2400
 CANCELLED = "train_adapter"
-SMALL = SETTINGS | {"sources": {"fsd50k": {"origin": "none"}}, "prompt_search": {"proposers": []}, "detectors": ["energy"]}
+SMALL = SMALLEST | {"sources": {"fsd50k": {"origin": "none"}}, "prompt_search": {"proposers": []}, "detectors": ["energy"]}
 NUMBERS = ["results/tables", "results/predictions", "results/splits", "results/audit", "results/stimuli", "results/adapters", "data/models"]
 
 pytestmark = [

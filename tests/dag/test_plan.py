@@ -32,6 +32,10 @@ def test_the_published_study_fetches_its_recordings_and_models_and_makes_none(ch
     assert not EMBEDDED & set(made.values())
 
 
+def test_the_demo_has_every_step_of_the_default_study(checkout):
+    assert set(checkout.plan("--configfile", "config/demo.yaml")) == set(checkout.plan())
+
+
 @pytest.mark.parametrize("overlay", ["middle", "middle_small"])
 def test_the_middle_size_joins_packaged_halves_and_trains_or_fetches_no_base(checkout, overlay):
     made = checkout.outputs("--configfile", f"config/{overlay}.yaml")

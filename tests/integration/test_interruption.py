@@ -77,7 +77,7 @@ def test_a_run_killed_at_twenty_moments_ends_with_the_same_bytes(run, tmp_path, 
     torn.remove_results()
     for part in ("data", ".snakemake"):
         shutil.rmtree(torn.folder / part)
-    config = str(torn.folder / "overlay.yaml")
+    config = "config/demo.yaml"
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--rerun-incomplete", "--configfile", config]
     draws = stream(20260101, "interruption", "moments")
     for moment, share in enumerate(sorted(draws.uniform(0, 0.95, MOMENTS))):
@@ -111,16 +111,16 @@ def test_a_killed_run_ends_with_the_same_bytes_on_another_number_of_cores(run, t
     again = run.copy(tmp_path)
     again.remove_results()
     shutil.copytree(run.folder / "results/models", again.folder / "results/models")
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", str(again.folder / "overlay.yaml")]
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", "config/demo.yaml"]
     process = subprocess.Popen(command, cwd=again.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 300
-    while not (again.folder / "results/adapters/base/attention/grouped/seed-1/history.csv").exists() and time.monotonic() < deadline:
+    while not (again.folder / "results/adapters/base/attention/grouped/seed-42/history.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (again.folder / "results/report.html").exists()
-    again.snakemake("--unlock", "--configfile", str(again.folder / "overlay.yaml"))
-    result = again.snakemake("--cores", "3", "--rerun-incomplete", "--configfile", str(again.folder / "overlay.yaml"))
+    again.snakemake("--unlock", "--configfile", "config/demo.yaml")
+    result = again.snakemake("--cores", "3", "--rerun-incomplete", "--configfile", "config/demo.yaml")
     assert result.returncode == 0, result.stdout + result.stderr
     differences, compared = differences_between(run.folder / "results", again.folder / "results")
     assert differences == []

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from small_settings import SETTINGS
+from small_settings import SMALLEST
 
 from earwitness.tables.files import read_table
 from earwitness.tables.recordings import RECORDINGS
@@ -54,7 +54,7 @@ def test_one_table_of_both_classes_is_a_whole_study(checkout):
     """Given both roles, it is all that is heard but for what the tiny base learns from."""
     write_recordings(checkout.folder / "mine")
     own = {"origin": "manifest", "path": "mine/mine.csv", "labels": LABELS, "role": "both"}
-    planned = checkout.plan("--configfile", checkout.overlay(SETTINGS | {"sources": {"mine": own}}))
+    planned = checkout.plan("--configfile", checkout.overlay(SMALLEST | {"sources": {"mine": own}}))
     assert planned["write_report"] == planned["catalogue_recordings"] == planned["make_embedded_corpus"] == 1
     assert planned["make_baseline_stimuli"] and planned["train_adapter"] and not planned["make_embedded_baseline"]
 
@@ -63,7 +63,7 @@ def test_one_table_of_both_classes_is_a_whole_study(checkout):
 def test_from_a_folder_and_a_table_to_the_report_in_one_command(checkout):
     write_recordings(checkout.folder / "mine")
     own = {"origin": "manifest", "path": "mine/mine.csv", "labels": LABELS, "role": "both"}
-    settings = SETTINGS | {"stimuli": SETTINGS["stimuli"] | {"rms_dbfs": -40}, "sources": {"mine": own}}
+    settings = SMALLEST | {"stimuli": SMALLEST["stimuli"] | {"rms_dbfs": -40}, "sources": {"mine": own}}
     done = checkout.study(checkout.overlay(settings))
     assert done.returncode == 0, done.stdout + done.stderr
     page = (checkout.folder / "results/report.html").read_text()

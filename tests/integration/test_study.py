@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from datasets import load_dataset
 from peft import PeftModel
-from small_settings import SETTINGS
+from small_settings import DEMO
 from transformers import AutoProcessor, Qwen2AudioForConditionalGeneration
 
 from earwitness.systems import PROBES
@@ -47,7 +47,7 @@ def test_every_promised_file_is_there_and_nothing_half_written(run):
 
 
 def test_a_second_run_has_nothing_to_do(run):
-    result = run.study(str(run.folder / "overlay.yaml"))
+    result = run.study("config/demo.yaml")
     assert "Nothing to be done" in result.stdout + result.stderr
 
 
@@ -57,7 +57,7 @@ def test_the_tables_hold_every_system_and_test_set(run):
     ensembles = {"attention-grouped+mean", "attention-grouped+vote"}
     answering = {"base", *PROBES, "attention-grouped", "attention-row_random", "silero", "webrtc", "energy"}
     assert set(unseen.system_id) == answering | ensembles
-    assert set(unseen[unseen.system_id == "attention-grouped"].seed) == {"1", "2", "all"}
+    assert set(unseen[unseen.system_id == "attention-grouped"].seed) == {"42", "123", "all"}
     comparisons = read_table(run.folder / "results/tables/comparisons.csv", COMPARISONS)
     assert {("attention-grouped", "base"), ("attention-grouped", "attention-row_random")} <= set(
         zip(comparisons.system_a, comparisons.system_b, strict=True)
@@ -68,8 +68,9 @@ def test_the_tables_hold_every_system_and_test_set(run):
 def test_the_baseline_has_its_clips_under_every_condition(run):
     index = read_table(run.folder / "results/stimuli/baseline/index.parquet", STIMULI)
     grid = index[index.design == "grid"]
-    assert len(grid) == 20 * (3 + 4)
-    assert len(index) - len(grid) == 24 * (3 + 4)
+    clips = DEMO["baseline"]["speech_clips"] + DEMO["baseline"]["sound_clips"]
+    assert len(grid) == (5 + 3 + 3 + 3 + 1) * clips, "durations, SNRs, bands, rooms and the reference"
+    assert len(index) - len(grid) == 3 * 3 * clips
     assert not set(index.clip_id) & set(read_table(run.folder / "results/stimuli/factorial/index.parquet", STIMULI).clip_id)
 
 
@@ -78,7 +79,7 @@ def test_adapters_answer_only_what_they_did_not_train_on(run):
     leaky = pd.read_csv(run.folder / "results/splits/row_random.csv")
     for split, name in ((grouped, "grouped"), (leaky, "row_random")):
         trained = set(split.stimulus_id[split.part == "train"])
-        predictions = read_table(run.folder / f"results/predictions/factorial/adapters/base/attention-{name}-seed-1.parquet", PREDICTIONS)
+        predictions = read_table(run.folder / f"results/predictions/factorial/adapters/base/attention-{name}-seed-42.parquet", PREDICTIONS)
         assert not trained & set(predictions.stimulus_id)
         assert set(grouped.stimulus_id[grouped.part == "test"]) <= set(predictions.stimulus_id)
 
@@ -96,7 +97,7 @@ def test_the_honest_split_passes_its_audit_and_the_leaky_one_fails_by_name(run):
 def test_stock_libraries_load_what_was_made(run):
     base = run.folder / "data/models/tiny/base"
     model = Qwen2AudioForConditionalGeneration.from_pretrained(base)
-    PeftModel.from_pretrained(model, run.folder / "results/adapters/base/attention/grouped/seed-1")
+    PeftModel.from_pretrained(model, run.folder / "results/adapters/base/attention/grouped/seed-42")
     assert AutoProcessor.from_pretrained(base).audio_token == "<|AUDIO|>"
     shards = sorted(map(str, (run.folder / "results/stimuli/factorial").glob("shard-*.parquet")))
     stimuli = load_dataset("parquet", data_files=shards, split="train", cache_dir=str(run.folder / "cache"))
@@ -109,20 +110,27 @@ def test_the_report_stands_alone(run):
     assert re.findall(r'src="(?!data:)[^"]*"', page) == []
     links = set(re.findall(r'href="(?!data:|#|https://(?:doi|arxiv)\.org/)([^"]*)"', page))
     assert len(links) > 40 and [link for link in links if not (run.folder / "results" / link).exists()] == []
-    assert page.count("<audio") == 14, "a clip of each class at two durations and two SNRs, and six that the adapter gets wrong"
-    for words in ("embedded tiny base", "row-random", "Provenance"):
+    assert page.count("<audio") == 2 * 3 * 3 + 6, "a clip of each class at every duration and SNR, and six that the adapter gets wrong"
+    for words in ("embedded tiny base", "row-random", "Provenance", *DEMO["report"]["note"].split(". ")):
         assert words.lower() in page.lower()
 
 
+def test_the_demos_base_has_learned_to_hear(run):
+    """Else its report would show nothing but chance."""
+    accuracy = read_table(run.folder / "results/tables/accuracy.csv", ACCURACY)
+    (base,) = accuracy[(accuracy.system_id == "base") & (accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")].low
+    assert base > 0.5
+
+
 def test_snakemakes_own_report_can_be_packed(run, tmp_path):
-    result = run.snakemake("--cores", "1", "--configfile", str(run.folder / "overlay.yaml"), "--report", str(tmp_path / "report.zip"))
+    result = run.snakemake("--cores", "1", "--configfile", "config/demo.yaml", "--report", str(tmp_path / "report.zip"))
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "report.zip").stat().st_size
 
 
 def test_the_results_can_be_packed_and_verified(run, tmp_path):
     packed = run.copy(tmp_path / "study")
-    result = packed.snakemake("--cores", "1", "archive", "--configfile", str(packed.folder / "overlay.yaml"))
+    result = packed.snakemake("--cores", "1", "archive", "--configfile", "config/demo.yaml")
     assert result.returncode == 0, result.stdout + result.stderr
     with zipfile.ZipFile(packed.folder / "results/archive/earwitness.crate.zip") as crate:
         crate.extractall(tmp_path / "crate")
@@ -148,7 +156,7 @@ def test_a_planted_duplicate_stops_training_at_the_gate(run, tmp_path):
         shutil.copy(original, original.with_name(f"copy{number}.wav"))
         (corpus / f"voxconverse/rttm/copy{number}.rttm").write_text(turns.replace(original.stem, f"copy{number}"))
     sources = {name: {"origin": "path", "path": f"corpus/{name}"} for name in ("voxconverse", "esc50")}
-    result = leaky.study(leaky.overlay({**SETTINGS, "sources": sources}))
+    result = leaky.study(leaky.overlay({**DEMO, "sources": sources}))
     assert result.returncode != 0
     log = (leaky.folder / "results/logs/gate_leakage/grouped.log").read_text()
     assert "exact_duplicate_audio" in log

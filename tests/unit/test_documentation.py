@@ -169,7 +169,9 @@ def test_few_speakers_get_no_interval():
     assert "of 6 speakers | 94.8 [20.0, 100.0] |" in blocks(numbers)["accuracy"]
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "middle.yaml", "middle_small.yaml", "two_families.yaml", "reproduction.yaml", "claims.yaml"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "demo.yaml", "middle.yaml", "middle_small.yaml", "two_families.yaml", "reproduction.yaml", "claims.yaml"]
+)
 def test_an_editor_finds_the_schema_of_each_configuration(name):
     path = ROOT / "config" / name
     first, *_ = path.read_text(encoding="utf-8").splitlines()

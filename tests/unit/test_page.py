@@ -162,7 +162,7 @@ def test_every_table_has_a_caption_and_every_anchor_a_target():
     assert dict(parsed.tags[0][1])["lang"].startswith("en")
 
 
-@pytest.mark.parametrize("place", ["stimulus", "source", "file", "reason", "config", "title", "category"])
+@pytest.mark.parametrize("place", ["stimulus", "source", "file", "reason", "config", "title", "note", "category"])
 def test_names_out_of_the_data_are_inert(place):
     hostile = examples.HOSTILE + "\"'><img src=x onerror=alert(1)>"
     base = inputs()
@@ -175,10 +175,17 @@ def test_names_out_of_the_data_are_inert(place):
         checks={"voxconverse": examples.audio_check([hostile] if place == "file" else [])},
         config_text=hostile if place == "config" else "seed: 1",
         title=hostile if place == "title" else base.title,
+        note=hostile if place == "note" else "",
     )
     assert not [tag for tag, _ in parsed.tags if tag == "script"]
     assert not [name for _, values in parsed.tags for name in values if name.startswith("on")]
     assert examples.HOSTILE in parsed.text
+
+
+def test_what_the_configuration_notes_stands_before_the_answer():
+    first_screen = page(note="These sizes are small.").text.split("As it is, the model tells speech")[0]
+    assert "These sizes are small." in first_screen
+    assert page().values("class").count("notice") == page(note="These sizes are small.").values("class").count("notice") - 1
 
 
 def test_the_tiny_model_and_few_sources_are_announced():

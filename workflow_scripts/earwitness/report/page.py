@@ -129,7 +129,7 @@ class RunRecord:
 class Report:
     """Everything that the page shows. figures: SVG by name. certificates: as `load_certificate` returns them. claims: CLAIMS.
     baseline: None without the baseline set. prompts: PROMPT_GAINS, None without a prompt search. draws: of enabled experiments on
-    redrawn splits."""
+    redrawn splits. note: what stands above the answer, nothing where empty."""
 
     title: str
     figures: Mapping[str, str]
@@ -144,6 +144,7 @@ class Report:
     baseline: BaselineTables | None = None
     prompts: pd.DataFrame | None = None
     draws: Sequence[DrawsSection] = ()
+    note: str = ""
 
     @property
     def models(self) -> list[str]:
@@ -216,6 +217,7 @@ def _content(report: Report) -> dict[str, Any]:
     several = len(report.models) > 1
     return {
         "title": report.title,
+        "note": report.note,
         "several": several,
         "primary_model": report.primary_model,
         "kinds": {model: kind_of_numbers(config["models"][model]) for model in report.models},
