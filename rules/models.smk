@@ -54,7 +54,11 @@ rule train_projector:
         sounds="data/embedded/base/esc50",
         recordings=expand("results/recordings/{dataset}.parquet", dataset=plan.learned_from),
         segments=expand("results/recordings/{dataset}_segments.parquet", dataset=plan.learned_from),
-        studied=expand("results/recordings/{dataset}.parquet", dataset=plan.datasets(*plan.stimulus_sets)) if plan.learned_from else [],
+        studied=(
+            expand("results/recordings/{dataset}.parquet", dataset=plan.datasets(*plan.stimulus_sets))
+            if plan.learned_from
+            else []
+        ),
         # read through the tables; listed so that a changed recording is noticed
         files=[path for dataset in plan.learned_from for path in recordings.inputs(dataset)],
     output:
