@@ -294,8 +294,8 @@ def test_the_answer_is_three_sentences_with_the_numbers_of_the_tables():
 @pytest.mark.parametrize(
     ("status", "threshold", "words"),
     [
-        ("left_censored", -np.inf, "three times in four already at 20 ms, the shortest tried"),
-        ("right_censored", np.inf, "three times in four not even at 1000 ms, the longest tried"),
+        ("left_censored", -np.inf, "is right three times in four already at 20 ms, the shortest tried"),
+        ("right_censored", np.inf, "is not right three times in four even at 1000 ms, the longest tried"),
     ],
 )
 def test_the_answer_goes_no_further_than_the_durations_that_were_tried(status, threshold, words):

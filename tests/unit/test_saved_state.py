@@ -122,16 +122,6 @@ def test_folders_that_were_made_are_made_again_of_another_fingerprint_and_those_
     assert (folder / "notes.txt").exists() and json.loads((folder / FINGERPRINT).read_text()) == {"seed": 2}
 
 
-def test_what_was_made_before_folders_had_lists_is_known_by_its_fingerprint(tmp_path):
-    for folder in (tmp_path / "made", tmp_path / ".made-finished"):
-        folder.mkdir()
-        (folder / "result.txt").write_text("old")
-        (folder / FINGERPRINT).write_text('{"seed": 1}')
-    made(tmp_path / "made", {"seed": 2})
-    assert (tmp_path / "made/result.txt").read_text() == "made"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["made"]
-
-
 def test_a_state_of_another_fingerprint_is_removed(tmp_path):
     old = tmp_path / "state"
     old.mkdir()

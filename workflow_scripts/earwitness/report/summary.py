@@ -96,9 +96,13 @@ def _reach(thresholds: pd.DataFrame | None) -> str:
         return ""
     own = thresholds[(thresholds.system_id == str(BASE)) & (thresholds.measure == "balanced_accuracy") & (thresholds.axis == "duration")]
     for row in rows_of(own[own.status.isin(["ok", "left_censored", "right_censored"])])[:1]:
-        limits = {"ok": "from {} on", "left_censored": "already at {}, the shortest tried", "right_censored": "not even at {}, the longest tried"}
-        found = f"{limits[row.status].format(threshold_words(row).lstrip('<>').strip())} {interval_words(row)}".rstrip()
-        return f"; without noise it is right three times in four {found}"
+        said = {
+            "ok": "is right three times in four from {} on",
+            "left_censored": "is right three times in four already at {}, the shortest tried",
+            "right_censored": "is not right three times in four even at {}, the longest tried",
+        }[row.status]
+        limit = said.format(threshold_words(row).lstrip("<>").strip())
+        return f"; without noise it {limit} {interval_words(row)}".rstrip()
     return ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from earwitness.core.files import MADE, atomic_folder, require_replaceable, write_json
+from earwitness.core.files import atomic_folder, require_replaceable, write_json
 from earwitness.runtime.saved_state import SavedState
 
 FINGERPRINT = "fingerprint.json"
@@ -27,7 +27,7 @@ def make_folders(fingerprints: Mapping[Path, Mapping[str, Any]], files: Collecti
         if _is_made_of(folder, fingerprint, files) or _is_made_of(finished, fingerprint, files):
             print(f"{folder}: made before from the same data, settings, model and code; delete it to make it again", file=sys.stderr)
             continue
-        _require_replaceable(folder)
+        require_replaceable(folder)
         shutil.rmtree(finished, ignore_errors=True)  # of another fingerprint
         resume = SavedState(_beside(folder, "in-progress"), dict(fingerprint))
         with atomic_folder(finished) as temporary:
@@ -37,16 +37,10 @@ def make_folders(fingerprints: Mapping[Path, Mapping[str, Any]], files: Collecti
     for folder, fingerprint in fingerprints.items():
         finished = _beside(folder, "finished")
         if _is_made_of(finished, fingerprint, files):
-            _require_replaceable(folder)
+            require_replaceable(folder)
             shutil.rmtree(folder, ignore_errors=True)
             finished.rename(folder)
         shutil.rmtree(finished, ignore_errors=True)
-
-
-def _require_replaceable(folder: Path) -> None:
-    """As `require_replaceable`; a folder from before such folders got their list is known by its fingerprint."""
-    if (folder / MADE).is_file() or not (folder / FINGERPRINT).is_file():
-        require_replaceable(folder)
 
 
 def _beside(folder: Path, what: str) -> Path:
