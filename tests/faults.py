@@ -49,9 +49,9 @@ FAULTS = [
     ),
     Fault(
         "runtime/made_folders.py",
-        "if (folder / MADE).is_file() or not",
-        "if not",
-        "an adapter is made again over the user's notes",
+        "        require_replaceable(folder)\n        shutil.rmtree(finished",
+        "        shutil.rmtree(finished",
+        "an adapter is trained for a folder that may not be replaced",
         ("test_saved_state",),
     ),
     Fault(
