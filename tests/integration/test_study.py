@@ -156,8 +156,8 @@ def test_a_planted_duplicate_stops_training_at_the_gate(run, tmp_path):
         shutil.copy(original, original.with_name(f"copy{number}.wav"))
         (corpus / f"voxconverse/rttm/copy{number}.rttm").write_text(turns.replace(original.stem, f"copy{number}"))
     sources = {name: {"origin": "path", "path": f"corpus/{name}"} for name in ("voxconverse", "esc50")}
-    adapter = "results/adapters/base/attention/grouped/seed-42/adapter_model.safetensors"
-    result = leaky.study(leaky.overlay({**DEMO, "sources": sources}), adapter)
+    wanted = "results/audit/grouped/report.md", "results/adapters/base/attention/grouped/seed-42/adapter_model.safetensors"
+    result = leaky.study(leaky.overlay({**DEMO, "sources": sources}), *wanted)
     assert result.returncode != 0
     log = (leaky.folder / "results/logs/gate_leakage/grouped.log").read_text()
     assert "exact_duplicate_audio" in log
