@@ -2,8 +2,6 @@
 PYTHON ?= python3
 CORES ?= all
 VENV := .venv
-# One more than there are cores, for tests that wait.
-WORKERS = $(shell $(VENV)/bin/python -c 'import os; print(min(4, 1 + os.cpu_count()))')
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help env demo study middle quick test test-slow test-cluster lint lock clean
@@ -38,13 +36,13 @@ middle: env
 
 quick: $(VENV)/development.stamp
 	$(VENV)/bin/ruff check .
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not thorough" -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/unit
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not thorough" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder tests/unit
 
 test: $(VENV)/development.stamp
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not slow and not gpu" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "not slow and not gpu" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/development.stamp
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m slow -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-cluster: $(VENV)/development.stamp
 	$(VENV)/bin/python -m pytest tests/cluster
