@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from earwitness.core.files import atomic_folder, require_replaceable, write_json
+from earwitness.core.files import atomic_folder, put_in_place, require_replaceable, write_json
 from earwitness.runtime.saved_state import SavedState
 
 FINGERPRINT = "fingerprint.json"
@@ -37,9 +37,7 @@ def make_folders(fingerprints: Mapping[Path, Mapping[str, Any]], files: Collecti
     for folder, fingerprint in fingerprints.items():
         finished = _beside(folder, "finished")
         if _is_made_of(finished, fingerprint, files):
-            require_replaceable(folder)
-            shutil.rmtree(folder, ignore_errors=True)
-            finished.rename(folder)
+            put_in_place(finished, folder)
         shutil.rmtree(finished, ignore_errors=True)
 
 
