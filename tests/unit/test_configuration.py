@@ -183,6 +183,25 @@ def test_a_path_may_start_at_home(monkeypatch):
     assert completed["sources"]["esc50"]["path"] == "/somewhere/sounds"
 
 
+@pytest.mark.parametrize(
+    ("config", "enabled"),
+    [
+        ({}, True),  # 3 speakers x 2 clips x 25 conditions x 2 classes = 300 stimuli, of which the design takes 160 + 96
+        ({"clips": {"per_source": 1}}, False),
+        ({"sources": {"esc50": {"clips_per_source": 1}}}, False),
+        ({"stimuli": {"durations_ms": [200, 1000]}}, False),
+        ({"embedded": {"sounds": 24}}, False),  # 43 % of them train, the design takes 10
+        ({"embedded": {"sounds": 26}}, True),
+        ({"sources": {"esc50": {"origin": "path", "path": "sounds"}}}, False),
+        ({"sources": {"mine": {"origin": "manifest", "path": "mine.csv", "role": "study"}}}, False),
+        ({"sources": {"mine": {"origin": "manifest", "path": "mine.csv", "role": "baseline"}}}, True),
+        ({"finetuning": {"experiments": {"main": {}, "redrawn": {"enabled": True, "splits": ["by_row"]}}}, "clips": {"per_source": 1}}, True),
+    ],
+)
+def test_the_published_design_is_redrawn_by_default_where_it_is_known_to_fit(config, enabled):
+    assert complete_config(config)["finetuning"]["experiments"]["redrawn"]["enabled"] is enabled
+
+
 def test_without_a_baseline_its_data_set_and_its_durations_do_not_count():
     complete_config({"baseline": {"durations_ms": [5000], "noise": "babble"}, "sources": {"fsd50k": {"origin": "none"}}})
 

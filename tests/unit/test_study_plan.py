@@ -35,10 +35,12 @@ def texts(systems):
     return [str(system) for system in systems]
 
 
-def test_the_default_trains_one_recipe_honestly_and_leakily_with_three_seeds():
+def test_the_default_trains_one_recipe_honestly_and_leakily_with_three_seeds_and_on_the_published_design_drawn_five_times():
     plan = plan_of()
-    assert texts(plan.adapters) == [f"attention-{split}-seed-{seed}" for split in ("grouped", "row_random") for seed in SEEDS]
-    assert plan.arms == plan.adapters
+    arms = [f"attention-{split}-seed-{seed}" for split in ("grouped", "row_random") for seed in SEEDS]
+    draws = [f"{kind}_{draw}" for draw in range(5) for kind in ("by_row", "by_source")]
+    assert sorted(texts(plan.adapters)) == sorted([*arms, *(f"attention-{split}-seed-42" for split in draws)])
+    assert texts(plan.arms) == arms
     assert texts(plan.honest_arms) == [f"attention-grouped-seed-{seed}" for seed in SEEDS]
     assert plan.splits == plan.audited_splits == ["grouped", "row_random"]
 

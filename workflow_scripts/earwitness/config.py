@@ -62,7 +62,8 @@ def overlaid(config: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, An
 
 def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     """Check a configuration and return a copy with every default filled in, whole floats given for integers made
-    integers, `~` in paths expanded, and a template without a place for the question made the question itself.
+    integers, `~` in paths expanded, a template without a place for the question made the question itself, and
+    experiments enabled where they fit made enabled or not.
 
     Raises InputError naming the key, its value and a hint where a key is unknown, a value is of the wrong type or out
     of range, or two keys do not go together.
@@ -78,11 +79,31 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
         if section["path"]:
             section["path"] = str(Path(section["path"]).expanduser())
     _check_across(completed)
+    for experiment in completed["finetuning"]["experiments"].values():
+        if experiment["enabled"] == "where_it_fits":
+            experiment["enabled"] = _redrawn_design_fits(completed)
     completed["primary_model"] = completed["primary_model"] or next(iter(models))
     prompt = completed["prompt"]
     if prompt["template"] is not None and QUESTION not in prompt["template"]:
         prompt |= {"question": prompt["template"], "template": QUESTION}
     return completed
+
+
+def _redrawn_design_fits(config: dict[str, Any]) -> bool:
+    """Whether the recordings are the embedded ones, and enough for the design of splits.redrawn; of others nobody knows before they are read."""
+    studied = [source for source in config["sources"].values() if source["role"] in ("study", "both") and source["origin"] != "none"]
+    if any(source["origin"] != "embedded" for source in studied):
+        return False
+    design, splits, stimuli = config["splits"]["redrawn"], config["splits"], config["stimuli"]
+    durations = set(stimuli["durations_ms"]) & set(design["durations_ms"] or stimuli["durations_ms"])
+    levels = set(stimuli["snrs_db"]) & set(design["snrs_db"] or stimuli["snrs_db"])
+    clips = min(source["clips_per_source"] or config["clips"]["per_source"] for source in studied)
+    of_training = 1 - splits["dev_fraction"] - splits["test_fraction"]
+    return all(
+        of_training * config["embedded"][recordings] >= design[sources] + 1  # a share may be rounded down
+        and 2 * design[sources] * clips * len(durations) * len(levels) >= design["stimuli"] + design["extended"]
+        for recordings, sources in (("speakers", "speech_sources"), ("sounds", "sound_sources"))
+    )
 
 
 def _overlaid_recipes(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
