@@ -16,7 +16,7 @@ from pathlib import Path
 VARIANTS = ("deterministic", "free")
 
 
-def measure(base: Path, variant: str, memory: str, steps: int, count: int) -> None:
+def measure(base: Path, variant: str, memory: str, steps: int, window_s: float, count: int) -> None:
     """One line of the table."""
     from earwitness.runtime.determinism import WORKSPACE, compute_deterministically, reserve_workspace
 
@@ -42,7 +42,7 @@ def measure(base: Path, variant: str, memory: str, steps: int, count: int) -> No
         answers[:] = [scorer(encode_waveforms(loaded, waveforms[start : start + size]))[0].log_odds for start in range(0, count, size)]
 
     asking = min(seconds(ask, 3)) / count
-    times, weights, _ = train(loaded, "published", memory, steps)
+    times, weights, _ = train(loaded, "published", memory, steps, window_s)
     digests = (hashlib.sha256(content).hexdigest()[:8] for content in (np.concatenate(answers).tobytes(), weights))
     row(variant, memory, 1000 * asking, float(np.median(times)), *digests)
 
@@ -52,13 +52,14 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="checkpoint folder")
     parser.add_argument("--memory", nargs="+", default=["fast", "compact"])
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--window", type=float, default=1.2, help="seconds of a training row")
     parser.add_argument("--stimuli", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3, help="in each, every variant once")
     parser.add_argument("--variant", choices=VARIANTS, help="this line alone")
     args = parser.parse_args()
     if args.variant:
         [memory] = args.memory
-        return measure(args.base, args.variant, memory, args.steps, args.stimuli)
+        return measure(args.base, args.variant, memory, args.steps, args.window, args.stimuli)
     print("| operations | memory | ms per answer | ms per training row | answers | adapter |\n|---|---|---:|---:|---|---|", flush=True)
     costs = []
     for memory in args.memory:
@@ -76,7 +77,7 @@ def main() -> None:
 
 def line_of(variant: str, memory: str, args: argparse.Namespace) -> tuple[float, float]:
     """Measure in a process of its own and print its line; ms per answer and per training row."""
-    given = ["--base", args.base, "--memory", memory, "--steps", args.steps, "--stimuli", args.stimuli, "--variant", variant]
+    given = ["--base", args.base, "--memory", memory, "--steps", args.steps, "--window", args.window, "--stimuli", args.stimuli, "--variant", variant]
     printed = subprocess.run([sys.executable, __file__, *map(str, given)], check=True, stdout=subprocess.PIPE, text=True).stdout
     [line] = [line for line in printed.splitlines() if line.startswith("|")]
     print(line, flush=True)

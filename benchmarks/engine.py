@@ -229,9 +229,12 @@ def train_once(folder: Path, quantisation: str, scope: Scope, memory: Memory, st
     return times, loss
 
 
-def train(loaded: LoadedModel, scope: Scope, memory: Memory, steps: int) -> tuple[np.ndarray, bytes, float]:
-    """Train an adapter on a loaded base, which it then has: milliseconds per stimulus of each step but the first, weights, last loss."""
-    waveforms = stimuli(64, WINDOW_S)
+def train(loaded: LoadedModel, scope: Scope, memory: Memory, steps: int, window_s: float = WINDOW_S) -> tuple[np.ndarray, bytes, float]:
+    """Train an adapter on a loaded base, which it then has: milliseconds per stimulus of each step but the first, weights, last loss.
+
+    A step begins where the processor has begun it; nobody waits for the GPU, which is a step behind at most.
+    """
+    waveforms = stimuli(64, window_s)
     items = waveforms if scope == "published" else vectors_of(loaded, waveforms)
     names = [str(place) for place in range(len(items))]
     sounds = StimulusSource(lambda _: iter([(names, list(items))]), lambda _: encode_waveforms(loaded, waveforms))
@@ -241,7 +244,6 @@ def train(loaded: LoadedModel, scope: Scope, memory: Memory, steps: int) -> tupl
     rows_per_step = RECIPE["batch_size"]
 
     def timed(chosen: np.ndarray) -> TrainingBatch:
-        synchronise()
         starts.extend([time.perf_counter()] * len(chosen))
         return data.collect(chosen)
 

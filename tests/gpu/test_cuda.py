@@ -68,6 +68,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def in_16_bits(folder, tmp_path_factory):
+    loaded = load_model(identified(folder), device=torch.device("cpu"))
+    path = tmp_path_factory.mktemp("in 16 bits")
+    loaded.model.bfloat16().save_pretrained(path)
+    loaded.processor.save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
 def full_size(tmp_path_factory):
     path = tmp_path_factory.mktemp("full size") / "checkpoint"
     write_full_size(path)
@@ -165,13 +174,17 @@ def deterministic():
     torch.use_deterministic_algorithms(False)
 
 
-@pytest.mark.parametrize(("quantisation", "memory"), [("none", "fast"), ("nf4", "fast"), ("nf4", "compact")])
+@pytest.mark.parametrize(
+    ("weights", "quantisation", "memory"),
+    [("folder", "none", "fast"), ("in_16_bits", "none", "fast"), ("folder", "nf4", "fast"), ("folder", "nf4", "compact")],
+)
 @pytest.mark.usefixtures("deterministic")
-def test_an_adapter_and_its_answers_are_the_same_bytes_twice(folder, tmp_path, quantisation, memory):
+def test_an_adapter_and_its_answers_are_the_same_bytes_twice(request, tmp_path, weights, quantisation, memory):
     """Attention with masks, recorded passes and dropout included."""
+    path = request.getfixturevalue(weights)
 
     def bytes_of(name):
-        loaded = load_model(identified(folder), quantisation, memory=memory)
+        loaded = load_model(identified(path), quantisation, memory=memory)
         recipe = {**RECIPE, "micro_batch_size": 4}
         model, history = train_adapter(loaded, tones_to_learn(loaded, 16), PROMPT, recipe, 3, SavedState(tmp_path / name, {}), memory)
         weights = [parameter.detach().cpu().numpy().tobytes() for key, parameter in model.named_parameters() if "lora_" in key]

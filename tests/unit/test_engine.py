@@ -9,17 +9,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peft.tuners import lora
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
+from transformers.cache_utils import DynamicLayer
 from transformers.masking_utils import create_bidirectional_mask
 
 from earwitness.core.errors import InputError
 from earwitness.model.engine.adapters import attach_adapter, load_adapter
 from earwitness.model.engine.features import AudioEmbeddings, encode_spectrograms, encode_waveforms
 from earwitness.model.engine.generation import compare_with_scores, generate_answers
-from earwitness.model.engine.key_value_cache import splice, texts_of
+from earwitness.model.engine.key_value_cache import KeyValueCache, splice, texts_of
 from earwitness.model.engine.loading import HEADROOM_BYTES, dequantise_what_fits, load_model
 from earwitness.model.engine.losses import answer_loss, training_targets
+from earwitness.model.engine.low_rank import Linear16
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
 from earwitness.model.families.qwen2_audio import Qwen2Audio
@@ -256,6 +259,26 @@ def test_words_of_several_tokens_are_scored_whole(loaded):
     assert abs(found - (each[0][0] - each[1][0])) > 1e-3
 
 
+def test_reading_on_copies_nothing_that_was_read_and_a_forgotten_branch_leaves_no_trace(loaded):
+    start = KeyValueCache(loaded, [5, 6, 7])
+    roomy, library = start.repeated(3, room=9), start.repeated(3, room=0)
+    library._cache.layers = [DynamicLayer() for _ in library._cache.layers]
+    for mine, theirs in zip(start._cache.layers, library._cache.layers, strict=True):
+        theirs.update(mine.keys.expand(3, -1, -1, -1), mine.values.expand(3, -1, -1, -1))
+    places = [layer.keys.data_ptr() for layer in roomy._cache.layers]
+    with torch.inference_mode():
+        read = {}
+        for cache in (roomy, library):
+            with cache.branch():
+                cache.read([8, 9, 10, 11, 12])
+            cache.read([13, 14])
+            read[cache] = cache.read([15, 16, 17, 18, 19, 20, 21])
+    torch.testing.assert_close(read[roomy], read[library], rtol=0, atol=0)
+    assert [layer.keys.data_ptr() for layer in roomy._cache.layers] == places
+    with pytest.raises(RuntimeError):
+        roomy.read([22])
+
+
 def test_both_option_orders_are_asked_and_the_letters_swap(loaded):
     first, second = tokenise(loaded, Prompt(QUESTIONS[0]))
     assert (first.speech, first.nonspeech) == (second.nonspeech, second.speech)
@@ -385,6 +408,34 @@ def test_an_adapter_reloads_to_the_same_scores_and_only_on_its_base(folder, tmp_
     (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps({**config, "r": 8}))
     with pytest.raises(InputError, match="or use the base that this adapter was trained on"):
         load_adapter(load_model(identified(folder)), tmp_path / "adapter")
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_beside_weights_in_16_bits_an_adapter_computes_as_the_librarys_own_but_for_rounding(loaded, dropout):
+    """Values and gradients; in float32 the layer is the library's own."""
+    targets = ["q_proj", "o_proj"]
+    wrapped = attach_adapter(loaded, targets, "language_model", rank=4, alpha=12, dropout=dropout)
+    assert {type(module) for module in wrapped.modules() if hasattr(module, "lora_A")} == {lora.Linear}
+    wrapped.unload()
+    loaded.model.bfloat16()
+    wrapped = attach_adapter(loaded, targets, "language_model", rank=4, alpha=12, dropout=dropout).train()
+    layers = [module for module in wrapped.modules() if hasattr(module, "lora_A")]
+    assert {type(module) for module in layers} == {Linear16}
+    layer = layers[0]
+    torch.manual_seed(1)
+    torch.nn.init.normal_(layer.lora_B["default"].weight)
+    x = torch.randn(2, 30, layer.in_features).bfloat16()
+    found = {}
+    for kind in (Linear16, lora.Linear):
+        layer.__class__ = kind
+        torch.manual_seed(2)
+        given = x.clone().requires_grad_()
+        result = layer(given)
+        trained = [layer.lora_A["default"].weight, layer.lora_B["default"].weight]
+        found[kind] = [result, *torch.autograd.grad(result.float().square().mean(), [given, *trained])]
+        assert [tensor.dtype for tensor in found[kind]] == [torch.bfloat16, torch.bfloat16, torch.float32, torch.float32]
+    for ours, theirs in zip(found[Linear16], found[lora.Linear], strict=True):
+        assert (ours - theirs).abs().max() < 0.02 * theirs.abs().max()
 
 
 def test_silence_is_answered_like_any_sound(loaded):

@@ -20,6 +20,7 @@ from earwitness.core.progress import Progress
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import AudioEmbeddings, hear_waveforms
 from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.runtime.device_memory import sent
 from earwitness.tables.audio import iterate_audio
 from earwitness.tables.stimuli import STIMULI
 
@@ -129,7 +130,7 @@ def verify_features(files: Sequence[Path], shards: Sequence[Path]) -> None:
 def pad(vectors: Sequence[torch.Tensor], device: torch.device) -> AudioEmbeddings:
     """One batch from the vectors of several stimuli."""
     padded = torch.nn.utils.rnn.pad_sequence(list(vectors), batch_first=True)
-    return AudioEmbeddings(padded.to(device), [len(row) for row in vectors])
+    return AudioEmbeddings(sent(padded, device), [len(row) for row in vectors])
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

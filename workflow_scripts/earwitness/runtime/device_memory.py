@@ -1,4 +1,4 @@
-"""How much memory of a GPU a process may still use."""
+"""Memory of a GPU: how much a process may still use, and how numbers get there."""
 
 import torch
 
@@ -11,3 +11,8 @@ def free_bytes(device: torch.device) -> int:
     reserved = torch.cuda.memory_reserved(device)
     share = int(total * torch.cuda.get_per_process_memory_fraction(device))
     return min(free, share - reserved) + reserved - torch.cuda.memory_allocated(device)
+
+
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the CPU on a device; to a GPU on its way, so that nobody waits for what the GPU works on."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 
 def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope, rank: int, alpha: int, dropout: float) -> "PeftModel":
-    """Wrap a frozen model's target modules with trainable LoRA matrices in float32.
+    """Wrap a frozen model's target modules with trainable LoRA matrices in float32, whose products are computed in 16 bits where the
+    module's own weights are (earwitness.model.engine.low_rank).
 
     target_modules: last parts of module names. scope: "published" takes them wherever they are, so q_proj, k_proj and v_proj
     of the audio tower too, as the published study did; "language_model" leaves the tower alone.
     Raises InputError where the model has none of one of these modules: the library would pass over it.
     """
     from peft import LoraConfig, get_peft_model
+
+    from earwitness.model.engine.low_rank import compute_in_16_bits
 
     names = sorted(target_modules)
     targets = loaded.lora_targets(names, scope)
@@ -49,6 +52,7 @@ def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope,
         raise InputError(f"target_modules {', '.join(absent)}: the base model has no such modules; name some of its linear layers")
     # The library keeps a set, which it would save in another order in every process.
     config.target_modules = targets
+    compute_in_16_bits(wrapped)
     return wrapped
 
 

@@ -7,6 +7,7 @@ import torch
 
 from earwitness.audio.io import Waveform
 from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.runtime.device_memory import sent
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def stack_spectrograms(loaded: LoadedModel, spectrograms: Sequence[Spectrogram])
     weight = next(loaded.tower.parameters())
     # Frames beyond a row's own are masked, whatever they hold.
     mel = torch.nn.utils.rnn.pad_sequence([spectrogram.mel.T for spectrogram in spectrograms], batch_first=True).transpose(1, 2)
-    return mel.to(weight.device, weight.dtype)
+    return sent(mel, weight.device).to(weight.dtype)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers.cache_utils import DynamicLayer
@@ -10,6 +11,7 @@ from transformers.cache_utils import DynamicLayer
 from earwitness.model.engine.features import AudioEmbeddings
 from earwitness.model.engine.prompting import TokenisedPrompt
 from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.runtime.device_memory import sent
 
 
 def positions(mask: torch.Tensor) -> torch.Tensor:
@@ -33,7 +35,7 @@ def texts_of(loaded: LoadedModel, prompts: Sequence[TokenisedPrompt]) -> Texts:
     """The texts of one prompt per row."""
     ids = [token for prompt in prompts for token in (*prompt.before, *prompt.after)]
     device = loaded.model.get_input_embeddings().weight.device
-    return Texts(tuple((len(prompt.before), len(prompt.after)) for prompt in prompts), torch.tensor(ids, dtype=torch.long, device=device))
+    return Texts(tuple((len(prompt.before), len(prompt.after)) for prompt in prompts), sent(torch.tensor(ids, dtype=torch.long), device))
 
 
 def splice(loaded: LoadedModel, audio: AudioEmbeddings, texts: Texts) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -56,6 +58,29 @@ def splice(loaded: LoadedModel, audio: AudioEmbeddings, texts: Texts) -> tuple[t
     return embeddings, ids, mask
 
 
+class RoomyLayer(DynamicLayer):
+    """Keys and values of one layer with room behind them, so that reading copies only what is new; the library's own copies all of them every
+    time, an eighth of what asking takes at full size."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, rows: int, room: int):
+        """keys, values: (1, heads, tokens, width) of what each of `rows` rows has read; room: tokens that each may read on, at most."""
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self._all = [states.new_empty(rows, states.shape[1], states.shape[2] + room, states.shape[3]) for states in (keys, values)]
+        self.keys, self.values = (places[:, :, :0] for places in self._all)
+        self.update(keys, values)
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write behind what has been read, over what was forgotten (`crop`); gives all that has been read. Raises RuntimeError beyond the room."""
+        assert self.keys is not None
+        before, new = self.keys.shape[2], key_states.shape[2]
+        for places, states in zip(self._all, (key_states, value_states), strict=True):
+            # Where there is no room for it, a slice would quietly take no token.
+            places.narrow(2, before, new).copy_(states)
+        self.keys, self.values = (places.narrow(2, 0, before + new) for places in self._all)
+        return self.keys, self.values
+
+
 class KeyValueCache:
     """The state of a language model after what it has read so far, one row per text."""
 
@@ -68,18 +93,19 @@ class KeyValueCache:
         if ids:
             self.read(ids)
 
-    def repeated(self, rows: int) -> "KeyValueCache":
-        """A cache of its own with `rows` rows, each of which has read what this single row has."""
+    def repeated(self, rows: int, room: int) -> "KeyValueCache":
+        """A cache of its own with `rows` rows, each of which has read what this single row has.
+
+        room: tokens that each may read on, at most, not counting what was forgotten.
+        """
         other = object.__new__(KeyValueCache)
         other._loaded, other._padded = self._loaded, self._padded
         other._mask = self._mask.expand(rows, -1)
         other._cache = self._loaded.new_cache()
-        for mine, theirs in zip(self._cache.layers, other._cache.layers, strict=True):
-            assert isinstance(mine, DynamicLayer)
-            assert isinstance(theirs, DynamicLayer)
-            if mine.keys is not None and mine.values is not None:
-                theirs.lazy_initialization(mine.keys, mine.values)
-                theirs.keys, theirs.values = mine.keys.expand(rows, -1, -1, -1), mine.values.expand(rows, -1, -1, -1)
+        for place, layer in enumerate(self._cache.layers):
+            assert isinstance(layer, DynamicLayer)
+            if layer.keys is not None and layer.values is not None:
+                other._cache.layers[place] = RoomyLayer(layer.keys, layer.values, rows, room)
         return other
 
     def read(self, ids: Sequence[int], audio: AudioEmbeddings | None = None) -> torch.Tensor:

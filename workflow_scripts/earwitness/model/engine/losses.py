@@ -11,6 +11,7 @@ from earwitness.model.engine.features import AudioEmbeddings
 from earwitness.model.engine.key_value_cache import Texts, positions, splice, texts_of
 from earwitness.model.engine.prompting import TokenisedPrompt
 from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.runtime.device_memory import sent
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def training_targets(
         for place, token in enumerate(text[first:], start=(row + 1) * length - len(text) + first):
             if token is not None:
                 counted.append((place, token, row if place > (row + 1) * length - 1 - len(answer) else len(prompts)))
-    places, targets, rows = torch.tensor(counted).T.to(loaded.device)
+    places, targets, rows = sent(torch.tensor(counted).T.contiguous(), loaded.device)
     texts = texts_of(loaded, asked)
     return TrainingTargets(texts.spans, {"ids": texts.ids, "places": places, "targets": targets, "rows": rows})
 

@@ -1,5 +1,6 @@
 """The optimisation loop that the tiny base and every adapter share: AdamW, warm-up and cosine, clipping, resumption."""
 
+import functools
 import math
 import sys
 import time
@@ -44,16 +45,20 @@ def optimise(
     """Minimise the mean loss of each step's rows, `inputs(step, rows)`.
 
     What a step draws from torch depends on the seed and the step alone, so an interrupted and resumed run equals an
-    uninterrupted one. Where memory runs out, the step starts again with half as many rows per pass.
+    uninterrupted one. Where memory runs out, the step starts again with half as many rows per pass. A GPU is given the next step before it has
+    ended one: what a step found is read a step later.
     Returns the history: step (from 1), loss (nats), learning_rate, accuracy.
     Raises InputError where a single row does not fit into the device's memory.
     """
-    optimiser = torch.optim.AdamW(parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    on_gpu = all(parameter.is_cuda for parameter in parameters.values())
+    # One kernel for all parameters, where the processor would start some for each.
+    optimiser = torch.optim.AdamW(parameters.values(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=on_gpu)
     history: list[dict[str, float]] = []
     saved = resume.load()
     if saved is not None:
         tensors, history = saved
         _restore(parameters, optimiser, tensors)
+    unread: list[tuple[int, float, torch.Tensor]] = []
     last_saved = time.monotonic()
     rows_per_pass = schedule.micro_batch_size
     for step in Progress(range(len(history), schedule.steps), initial=len(history), total=schedule.steps, desc="training", unit="steps"):
@@ -61,7 +66,7 @@ def optimise(
         while True:
             torch.manual_seed(stream_seed(seed, "optimise", step) % 2**63)
             try:
-                loss, accuracy = _gradients(inputs, training_pass, step, schedule.batch_size, rows_per_pass)
+                found = _gradients(inputs, training_pass, step, schedule.batch_size, rows_per_pass)
                 break
             except torch.OutOfMemoryError:
                 optimiser.zero_grad(set_to_none=False)
@@ -69,24 +74,30 @@ def optimise(
         nn.utils.clip_grad_norm_(parameters.values(), schedule.max_gradient_norm)
         optimiser.step()
         optimiser.zero_grad(set_to_none=False)
-        history.append({"step": step + 1, "loss": loss, "learning_rate": rate, "accuracy": accuracy})
+        history += [_row(*told) for told in unread]
+        unread = [(step, rate, found)]
         if time.monotonic() - last_saved > CHECKPOINT_INTERVAL_S:
+            history, unread = [*history, _row(*unread[0])], []
             resume.save(_state(parameters, optimiser), history)
             last_saved = time.monotonic()
-    return pd.DataFrame(history)
+    return pd.DataFrame([*history, *(_row(*told) for told in unread)])
 
 
-def _gradients(
-    inputs: Callable[[int, slice], PassInputs], training_pass: TrainingPass, step: int, rows: int, rows_per_pass: int
-) -> tuple[float, float]:
-    """Add the gradients of a step's mean loss; return that loss and the accuracy."""
-    loss, accuracy = 0.0, 0.0
+def _row(step: int, rate: float, found: torch.Tensor) -> dict[str, float]:
+    """A row of the history; waits for the device."""
+    loss, accuracy = found.tolist()
+    return {"step": step + 1, "loss": loss, "learning_rate": rate, "accuracy": accuracy}
+
+
+def _gradients(inputs: Callable[[int, slice], PassInputs], training_pass: TrainingPass, step: int, rows: int, rows_per_pass: int) -> torch.Tensor:
+    """Add the gradients of a step's mean loss; return that loss and the accuracy (2,), float64, on the device."""
+    found = []
     for first in range(0, rows, rows_per_pass):
         chosen = slice(first, min(first + rows_per_pass, rows))
         share = (chosen.stop - chosen.start) / rows
         result = training_pass(inputs(step, chosen), share)
-        loss, accuracy = loss + share * result.loss.item(), accuracy + share * result.accuracy.item()
-    return loss, accuracy
+        found.append(share * torch.stack([result.loss.double(), result.accuracy.double()]))
+    return functools.reduce(torch.add, found)
 
 
 def _halved(rows_per_pass: int) -> int:
@@ -119,8 +130,4 @@ def _restore(parameters: dict[str, nn.Parameter], optimiser: torch.optim.Optimiz
         for name, parameter in parameters.items():
             parameter.copy_(tensors[f"parameter.{name}"])
             keys = [key.removesuffix(f".{name}") for key in tensors if key.endswith(f".{name}") and not key.startswith("parameter.")]
-            optimiser.state[parameter] = {key: _placed(tensors[f"{key}.{name}"], key, parameter) for key in keys}
-
-
-def _placed(tensor: torch.Tensor, key: str, parameter: nn.Parameter) -> torch.Tensor:
-    return tensor if key == "step" else tensor.to(parameter.device)
+            optimiser.state[parameter] = {key: tensors[f"{key}.{name}"].to(parameter.device) for key in keys}

@@ -80,7 +80,9 @@ class Scorer:
         """One Scores per prompt, in their order."""
         found: dict[TokenisedPrompt, torch.Tensor] = {}
         for beginning, orders in self._beginnings:
-            found |= self._ask(beginning.repeated(len(audio.n_tokens)), {order: order.after for order in orders}, audio)
+            longest = max(len(order.after) + max(len(order.speech), len(order.nonspeech)) - 1 for order in orders)
+            cache = beginning.repeated(len(audio.n_tokens), max(audio.n_tokens) + longest)
+            found |= self._ask(cache, {order: order.after for order in orders}, audio)
         return [self._scores(audio, [found[order] for order in orders]) for orders in self._orders]
 
     def _ask(
