@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from earwitness.evaluation.detection import added, detection_errors, frame_roc, on_grid, speech_on_grid
+from earwitness.core.randomness import stream
+from earwitness.evaluation.detection import added, detection_errors, frame_roc, on_grid, shared_boundaries, speech_on_grid
 
 # On a grid of 1/16 s sums are exact.
 stretch = st.tuples(st.integers(0, 150), st.integers(1, 40)).map(lambda two: (two[0] / 16, (two[0] + two[1]) / 16))
@@ -60,3 +61,17 @@ def test_the_area_under_the_roc_is_the_share_of_pairs_in_order():
     roc = frame_roc(np.array([True, True, False, False]), np.array([0.9, 0.4, 0.4, 0.1]))
     assert roc.area == pytest.approx((1 + 1 + 1 + 0.5) / 4)
     assert math.isnan(frame_roc(np.ones(3, bool), np.ones(3)).area)
+
+
+def test_a_detector_that_made_the_annotation_is_found_whatever_margin_was_put_around():
+    rng = stream(3, "boundaries")
+    found = [[(start, start + length)] for start, length in zip(rng.uniform(1, 4, 30), rng.uniform(1, 4, 30), strict=True)]
+    padded = [([(start - 0.03, end + 0.05)], stretches, 10.0) for stretches in found for start, end in stretches]
+    assert shared_boundaries(padded) == 1
+    others = [([(start + rng.normal(0, 0.05), end + rng.normal(0, 0.05))], [(start, end)], 10.0) for [(start, end)] in found]
+    assert shared_boundaries(others) < 0.2
+    assert shared_boundaries(padded[:15] + others[:15]) == pytest.approx(0.5, abs=0.1)
+    assert np.isnan(shared_boundaries(padded[:9])), "too few to tell"
+    whole = [([(0.0, 10.0)], [(0.0, 10.0)], 10.0)] * 30
+    assert np.isnan(shared_boundaries(whole)), "the ends of recordings are everybody's"
+    assert shared_boundaries([(reference, [], 10.0) for reference, _, _ in padded]) == 0

@@ -517,6 +517,11 @@ def test_whole_recordings_are_told_of_with_error_rates_and_left_out_where_nothin
     text = page().text.replace("\N{NO-BREAK SPACE}", " ")
     assert "In 12 test recordings of 14 sources, 300 s of speech, the detection error rate" in text
     assert "attention adapter, honest split 20.0 % [15.0, 45.0] (tuned); Silero VAD 30.0 % [15.0, 45.0] (tuned)" in text
+    assert "The annotation was made with" not in text
+    by_silero = examples.detection()
+    by_silero.loc[by_silero.system_id == "silero", "shared_boundaries"] = [0.97, 0.4]
+    text = page(detection=by_silero).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "20.0 % [15.0, 45.0] (tuned). The annotation was made with Silero VAD" in text and "; Silero VAD" not in text
     nothing = examples.detection().assign(error_rate=np.nan)
     assert "recordings" not in page(detection=nothing).values("id") and "detection error rate" not in page(detection=nothing).text
 

@@ -37,6 +37,7 @@ def detection_row(system_id: str, name: str, followed: Followed, rule: SegmentRu
         "false_alarm_rate": errors.false_alarm_s / errors.speech_s if errors.speech_s else np.nan,
         "false_alarm_share": errors.false_alarm_s / other_s if other_s > 0 else np.nan,
         "roc_area": followed.roc().area,
+        "shared_boundaries": followed.shared_boundaries(rule),
         "onset": rule.onset,
         "offset": rule.offset,
         "min_speech_s": rule.min_speech_s,

@@ -14,7 +14,7 @@ from earwitness.core.progress import Progress
 from earwitness.corpora.annotated import AnnotatedRecording
 from earwitness.detectors.segments import SegmentRule, segments_of
 from earwitness.detectors.tracks import FloatArray, FrameDetector, smoothed
-from earwitness.evaluation.detection import DetectionErrors, Roc, added, detection_errors, frame_roc, on_grid, speech_on_grid
+from earwitness.evaluation.detection import DetectionErrors, Roc, added, detection_errors, frame_roc, on_grid, shared_boundaries, speech_on_grid
 from earwitness.tables.detection import DETECTION_TRACKS
 from earwitness.tables.files import validate
 
@@ -42,14 +42,20 @@ class Followed:
 
     def errors(self, rule: SegmentRule) -> list[DetectionErrors]:
         """What a rule makes of the tracks, by recording."""
+        found = zip(self.recordings, self.found(rule), strict=True)
+        return [detection_errors(recording.speech, stretches, recording.duration_s) for recording, stretches in found]
+
+    def found(self, rule: SegmentRule) -> list[list[tuple[float, float]]]:
+        """The segments that a rule makes of the tracks, by recording: start and end in seconds."""
         return [
-            detection_errors(
-                recording.speech,
-                [(found.start_s, found.end_s) for found in segments_of([track], self.step_s, rule, recording.duration_s)],
-                recording.duration_s,
-            )
+            [(one.start_s, one.end_s) for one in segments_of([track], self.step_s, rule, recording.duration_s)]
             for recording, track in zip(self.recordings, self.tracks, strict=True)
         ]
+
+    def shared_boundaries(self, rule: SegmentRule) -> float:
+        """earwitness.evaluation.detection.shared_boundaries of what a rule makes of the tracks."""
+        found = zip(self.recordings, self.found(rule), strict=True)
+        return shared_boundaries((recording.speech, stretches, recording.duration_s) for recording, stretches in found)
 
     def roc(self) -> Roc:
         """The ROC of the frames of all recordings together."""

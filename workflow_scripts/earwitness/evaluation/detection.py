@@ -16,6 +16,11 @@ Stretch = tuple[float, float]
 
 GRID_S = 0.01
 """Frames on which tracks of different steps are compared."""
+SAME_S = 0.001
+"""Boundaries of one maker differ by less from their usual distance."""
+FEWEST_BOUNDARIES = 20
+MADE_BY = 0.8
+"""Of an annotation's boundaries: from this share on, the detector made it."""
 
 
 class DetectionErrors(NamedTuple):
@@ -100,6 +105,26 @@ def speech_on_grid(reference: Iterable[Stretch], duration_s: float) -> npt.NDArr
     for start, end in reference:
         speech |= (middles >= start) & (middles < end)
     return speech
+
+
+def shared_boundaries(recordings: Iterable[tuple[Iterable[Stretch], Iterable[Stretch], float]]) -> float:
+    """The share of an annotation's boundaries that lie at one distance, one of starts and one of ends, from a detector's, to the millisecond.
+
+    recordings: of each the reference, what was found, and its duration; boundaries at its ends do not count. Near 1 where the detector made the
+    annotation, whatever margin was put around; then its error rate says nothing. nan with fewer than FEWEST_BOUNDARIES.
+    """
+    distances: tuple[list[float], list[float]] = [], []
+    for reference, found, duration_s in recordings:
+        speech, answer = united(reference, duration_s), united(found, duration_s)
+        for kind, of_kind in enumerate(distances):
+            own = np.array([stretch[kind] for stretch in answer])
+            inside = [stretch[kind] for stretch in speech if GRID_S < stretch[kind] < duration_s - GRID_S]
+            of_kind += [float((own - time)[np.abs(own - time).argmin()]) if len(own) else np.inf for time in inside]
+    total = sum(map(len, distances))
+    if total < FEWEST_BOUNDARIES:
+        return np.nan
+    most = [max((np.sum(np.abs(np.array(of_kind) - one) < SAME_S) for one in of_kind if np.isfinite(one)), default=0) for of_kind in distances]
+    return float(sum(most) / total)
 
 
 class Roc(NamedTuple):

@@ -19,6 +19,10 @@ DETECTION = schema(
         "false_alarm_rate": number(means="false alarms / speech, the other part of the error rate", nullable=True),
         "false_alarm_share": share(means="share of the rest that was taken for speech", nullable=True),
         "roc_area": share(means="area under the ROC of frames of 10 ms", nullable=True),
+        "shared_boundaries": share(
+            means="share of the annotation's boundaries at one distance, to 1 ms, from the detector's: near 1 where it made the annotation",
+            nullable=True,
+        ),
         "onset": share(means="probability from which a segment begins"),
         "offset": share(means="probability below which it ends"),
         "min_speech_s": second(means="shortest segment"),
