@@ -1,5 +1,6 @@
 """A copy of the checkout per test."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from long_modules import LONG_TESTS, LONGEST, THOROUGH
 # How long an example takes says how busy the machine is.
 settings.register_profile("earwitness", deadline=None)
 settings.load_profile("earwitness")
+
+# What modules make when they are loaded stays: until all are, nothing is looked for that could go.
+gc.disable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -24,6 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         module, name = item.path.stem, item.name.partition("[")[0]
         if module in THOROUGH or name in LONG_TESTS.get(module, ()):
             item.add_marker(pytest.mark.thorough)
+
+
+def pytest_collection_finish() -> None:
+    """Let what is loaded be passed over from here on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

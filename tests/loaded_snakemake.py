@@ -3,6 +3,7 @@
 Most of the time of a dry run is the interpreter and imports, and the tests make a hundred. The code of the project is loaded by each fork.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -35,10 +36,14 @@ def _server() -> "subprocess.Popen[str]":
 def _serve(requests: IO[str]) -> None:
     import jsonschema  # noqa: F401
     import pyarrow.parquet  # noqa: F401
+    import smart_open  # noqa: F401
     from snakemake.cli import get_argument_parser
 
     # Loads what Snakemake is extended with.
     get_argument_parser()
+    # What is loaded stays, and a fork ends soon.
+    gc.disable()
+    gc.freeze()
     for line in requests:
         child = os.fork()
         if child == 0:

@@ -1,11 +1,12 @@
 """LoRA adapters in peft's standard layout.
 
-peft is imported where an adapter is: it brings bitsandbytes and torch's compiler along, three seconds that the base alone does not need.
+peft is imported where an adapter is: it brings bitsandbytes along, which the base alone does not need.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,22 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 
+@cache
+def _peft() -> Any:
+    """The library, without torch's compiler, which takes longer to load than all the rest.
+
+    bitsandbytes would have it ready for devices that it has no kernels for; what it would compile then runs as it is written.
+    """
+    library: Any = torch
+    compiling = library.compile
+    library.compile = lambda function=None, **_: function or (lambda alone: alone)
+    try:
+        import peft
+    finally:
+        library.compile = compiling
+    return peft
+
+
 def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope, rank: int, alpha: int, dropout: float) -> "PeftModel":
     """Wrap a frozen model's target modules with trainable LoRA matrices in float32, whose products are computed in 16 bits where the
     module's own weights are (earwitness.model.engine.low_rank).
@@ -28,13 +45,13 @@ def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope,
     of the audio tower too, as the published study did; "language_model" leaves the tower alone.
     Raises InputError where the model has none of one of these modules: the library would pass over it.
     """
-    from peft import LoraConfig, get_peft_model
-
+    peft = _peft()
+    # Imports the library too.
     from earwitness.model.engine.low_rank import compute_in_16_bits
 
     names = sorted(target_modules)
     targets = loaded.lora_targets(names, scope)
-    config = LoraConfig(
+    config = peft.LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
@@ -44,7 +61,7 @@ def attach_adapter(loaded: LoadedModel, target_modules: list[str], scope: Scope,
         task_type="CAUSAL_LM",
     )
     try:
-        wrapped = get_peft_model(loaded.model, config)
+        wrapped = peft.get_peft_model(loaded.model, config)
     except ValueError as error:
         raise InputError(f"target_modules {', '.join(names)}: the base model has no such modules; name some of its linear layers") from error
     reached = {name.rpartition(".")[2] for name, module in wrapped.named_modules() if hasattr(module, "lora_A")}
@@ -92,23 +109,19 @@ def adapted(loaded: LoadedModel, folder: Path, merge: bool = False) -> Iterator[
 @torch.no_grad()
 def _merge(wrapped: "PeftModel") -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Merge an adapter; the weights that changed, and what they were."""
-    from peft.tuners.lora import LoraLayer
-
     before = []
     for module in wrapped.modules():
-        if isinstance(module, LoraLayer):
-            [name] = module.active_adapters
+        if isinstance(module, _peft().tuners.lora.LoraLayer):
             layered: Any = module
+            [name] = layered.active_adapters
             weight: torch.Tensor = layered.get_base_layer().weight.data
             before.append((weight, weight.clone()))
             weight.copy_(weight.float() + layered.get_delta_weight(name).float())
-            module.merged_adapters.append(name)
+            layered.merged_adapters.append(name)
     return before
 
 
 def _wrapped(loaded: LoadedModel, folder: Path) -> "PeftModel":
-    from peft import PeftModel, get_peft_model_state_dict
-
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
             raise InputError(f"{folder}: {name} is missing; train the adapter again")
@@ -116,11 +129,11 @@ def _wrapped(loaded: LoadedModel, folder: Path) -> "PeftModel":
     held = tensors_in(folder / "adapter_model.safetensors")
     try:
         with refused_in_words(folder):
-            wrapped = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=False)
+            wrapped = _peft().PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=False)
     except InputError as error:
         raise InputError(f"{error}, or use the base that this adapter was trained on") from error
     # Asked for embeddings, the library would look the base up on the network.
-    strangers = held.keys() ^ set(get_peft_model_state_dict(wrapped, save_embedding_layers=False))
+    strangers = held.keys() ^ set(_peft().get_peft_model_state_dict(wrapped, save_embedding_layers=False))
     if strangers:
         raise InputError(f"{folder}: this adapter was made for another module tree (such as {min(strangers)}); train it again on this base")
     refuse_infinite(folder, wrapped)
