@@ -53,7 +53,8 @@ def test_every_fit_with_estimates_is_there_and_one_without_is_named_with_the_rea
     sentences, rows = mixed_model_sentences(effects, fits, 0.95), mixed_model_rows(effects, fits)
     assert len(sentences) == 4 and len(fits) == 10, "of both seeds, their mean"
     assert not [row for row in rows if row["system"] == "Silero VAD"] and not [text for text in sentences if text.startswith("Silero")]
-    assert left_out_sentence(effects, fits).count("Silero VAD") == left_out_sentence(effects, fits).count("predicted perfectly") == 2
+    assert "Silero VAD in noise, Silero VAD without noise: its answers are predicted perfectly" in left_out_sentence(effects, fits)
+    assert left_out_sentence(effects, fits).count("predicted perfectly") == 1
     assert all("nan" not in value.lower() for row in rows for value in row.values())
     assert all("nan" not in sentence.lower().replace("and", "") for sentence in sentences)
 

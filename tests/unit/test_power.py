@@ -84,5 +84,7 @@ def test_sentences_say_what_would_settle_it_only_where_nothing_is_settled():
     assert "power after the fact" in words
     never = power().assign(times_sources_for_observed=np.inf)
     assert "more seeds than these" in conclusion_sentences(comparisons("inconclusive"), never, statistics)[0]
+    neither = never.assign(times_sources_for_equivalence=np.inf)
+    assert conclusion_sentences(comparisons("inconclusive"), neither, statistics)[0].count("more seeds than these") == 1
     few = power().assign(standard_error=np.nan)
     assert "nothing is concluded" in conclusion_sentences(comparisons("descriptive_only"), few, statistics)[0]

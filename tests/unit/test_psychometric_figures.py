@@ -13,7 +13,7 @@ from earwitness.evaluation.claims import load_claims
 from earwitness.plan.figure_names import BASELINE_FIGURES
 from earwitness.report.psychometric_figures import FIGURES, PsychometricTables
 from earwitness.report.style import figure_style, save_figure
-from earwitness.report.threshold_text import interval_words, threshold_rows, threshold_words
+from earwitness.report.threshold_text import base_sentence, interval_words, threshold_rows, threshold_words
 from earwitness.systems import PROBES, System
 
 PUBLISHED = load_claims(Path(__file__).parents[2] / "config" / "claims.yaml").published
@@ -124,6 +124,21 @@ def row(**changes):
 def test_thresholds_read_as_numbers_limits_or_reasons(changes, value, interval):
     plain = [text.replace("\N{NO-BREAK SPACE}", " ") for text in (threshold_words(row(**changes)), interval_words(row(**changes)))]
     assert plain == [value, interval]
+
+
+def test_a_curve_without_a_threshold_is_named_apart_from_those_that_have_one():
+    def shown(curve, value, interval):
+        return {"system_id": "base", "curve": curve, "measures": [{"value": value, "interval": interval}]}
+
+    rows = [
+        shown("duration, no noise", "45 ms", "[20, 90]"),
+        shown("SNR at 80 ms", "undecided: too few answers", ""),
+        shown("SNR at 1000 ms, grid", "1", ""),
+    ]
+    assert base_sentence(rows) == (
+        "The base gets there at 45 ms [20, 90] (duration, no noise). The base has no threshold at 80 ms (undecided: too few answers)."
+    )
+    assert base_sentence(rows[1:]) == "The base has no threshold at 80 ms (undecided: too few answers)."
 
 
 def test_the_pages_table_has_a_row_per_system_and_curve():

@@ -61,7 +61,11 @@ def mixed_model_rows(effects: pd.DataFrame, fits: pd.DataFrame) -> list[dict[str
 
 def left_out_sentence(effects: pd.DataFrame, fits: pd.DataFrame) -> str:
     """Which fits and effects the table does not show, and why; empty where it shows all."""
-    parts = [f"{_name(fitted)} {_SETS[fitted.stimuli]}: {_PROBLEMS[fitted.status]}" for fitted in _ordered(fits) if fitted.status != "ok"]
+    failed: dict[str, list[str]] = {}
+    for fitted in _ordered(fits):
+        if fitted.status != "ok":
+            failed.setdefault(_PROBLEMS[fitted.status], []).append(f"{_name(fitted)} {_SETS[fitted.stimuli]}")
+    parts = [f"{', '.join(named)}: {problem}" for problem, named in failed.items()]
     for fitted in _ordered(fits):
         own = _of_fit(effects, fitted)
         vague = sum(not _tells(own.loc[term]) for term in _TERMS if term in own.index) if fitted.status == "ok" else 0

@@ -79,17 +79,27 @@ def threshold_rows(thresholds: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def base_sentence(rows: Sequence[dict[str, Any]]) -> str:
-    """Where every base reaches the target on every curve, a sentence each.
+    """Where every base reaches the target, a sentence each; a curve without a threshold is named after those that have one.
 
     rows: as `threshold_rows` returns.
     """
-    found: dict[System, list[str]] = {}
+    reached: dict[System, list[str]] = {}
+    without: dict[System, list[str]] = {}
     for row in rows:
-        system, reached = System.parse(row["system_id"]), row["measures"][0]
-        if system.kind == "base" and not row["curve"].endswith("grid"):
-            text = f"{reached['value']} {reached['interval']} ({row['curve'].removeprefix('SNR ')})".replace("  ", " ")
-            found.setdefault(system, []).append(text)
-    return " ".join(f"{model_name(base) or 'The base'} gets there at {'; '.join(texts)}." for base, texts in found.items())
+        system, at = System.parse(row["system_id"]), row["measures"][0]
+        if system.kind != "base" or row["curve"].endswith("grid"):
+            continue
+        curve = row["curve"].removeprefix("SNR ")
+        if at["value"] in _REASONS.values():
+            without.setdefault(system, []).append(f"{curve} ({at['value']})")
+        else:
+            reached.setdefault(system, []).append(f"{at['value']} {at['interval']} ({curve})".replace("  ", " "))
+    sentences = []
+    for base in dict.fromkeys([*reached, *without]):
+        name = model_name(base) or "The base"
+        sentences += [f"{name} gets there at {'; '.join(reached[base])}."] if base in reached else []
+        sentences += [f"{name} has no threshold {'; '.join(without[base])}."] if base in without else []
+    return " ".join(sentences)
 
 
 def contrast_rows(contrasts: pd.DataFrame) -> list[dict[str, Any]]:
