@@ -11,8 +11,10 @@ import pytest
 import soundfile
 
 import audit_leakage
+from earwitness.core.errors import InputError
 from earwitness.leakage.audit import checks
 from earwitness.leakage.certificate import blocking_checks, load_certificate
+from earwitness.leakage.manifests import Columns, read_manifests
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.files import read_table
 
@@ -309,6 +311,22 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(manifests, damage, messag
     said = run(manifests, "--report", manifests / "report.md")
     assert isinstance(said, str) and said.startswith("error: ") and message in said and "\n" not in said
     assert not (manifests / "certificate.json").exists() and not (manifests / "report.md").exists()
+
+
+@pytest.mark.parametrize("other", ["./audio/x.wav", "audio\\x.wav", "audio/../audio/x.wav"])
+def test_one_file_is_listed_once_however_its_path_is_written(tmp_path, other):
+    for name in ("x", "y"):
+        (tmp_path / "audio").mkdir(exist_ok=True)
+        (tmp_path / f"audio/{name}.wav").write_bytes(b"")
+    (tmp_path / "all.csv").write_text(f"path,label,group\naudio/x.wav,SPEECH,ana\n{other},SPEECH,ben\naudio/y.wav,dog,street\n")
+    with pytest.raises(InputError, match=r"all\.csv: row 2 repeats the path of an earlier row"):
+        read_manifests({"": tmp_path / "all.csv"}, Columns())
+
+
+def test_a_name_too_long_for_any_file_is_one_that_does_not_exist(tmp_path):
+    (tmp_path / "all.csv").write_text(f"path,label,group\n{'a' * 300},SPEECH,ana\n")
+    with pytest.raises(InputError, match=r"row 1 names a file that does not exist"):
+        read_manifests({"": tmp_path / "all.csv"}, Columns())
 
 
 def test_a_label_that_looks_like_that_of_speech_is_not_no_speech(manifests):

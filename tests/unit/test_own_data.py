@@ -1,5 +1,6 @@
 """The user's own recordings: a manifest, folders, and tables that hold their audio."""
 
+import dataclasses
 import io
 import json
 
@@ -96,7 +97,7 @@ def test_times_that_cannot_be_seconds_of_their_file_give_nobody_its_sound(tmp_pa
     [
         (
             "path,label,source\na.wav,cat,x\n",
-            r"mine\.csv:2: unknown label 'cat'; say what it is with sources\.mine\.labels, as in \{cat: ",
+            r'mine\.csv:2: unknown label .cat.; say what it is with sources\.mine\.labels, as in \{"cat": ',
         ),
         ("path,label,source\na.wav,voice,\n", r"mine\.csv:2: no source; fill it in"),
         ("path,label\na.wav,voice\n", r"no column source; it has path, label; name it with sources\.mine\.columns\.source"),
@@ -114,12 +115,62 @@ def test_times_that_cannot_be_seconds_of_their_file_give_nobody_its_sound(tmp_pa
             r"mine\.csv: column Start looks like start_s, a time in seconds; name it with sources\.mine\.columns\.start_s",
         ),
         ("path,label,source,start_s,tmax\na.wav,voice,x,0,1\n", r"mine\.csv: column tmax looks like end_s"),
+        ("path,label,source,start_s,Duration\na.wav,voice,x,0,1\n", r"mine\.csv: column Duration beside start_s looks like the length of a stretch"),
+        ("path,label,source,offset,duration\na.wav,voice,x,0,1\n", r"mine\.csv: column offset looks like start_s"),
         ("path,label,source\n", r"has no rows"),
     ],
 )
 def test_what_a_manifest_does_not_say_is_asked_for_by_line(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         rows(manifest(tmp_path, text))
+
+
+@pytest.mark.parametrize(("speech", "other"), [("1", "-1"), ("+", "-"), ("C", "C#"), ("1.0", "10"), ("\U0001f5e3", "\U0001f436"), ("कि", "का")])
+def test_labels_that_differ_in_a_sign_alone_stay_apart(tmp_path, speech, other):
+    data_set = manifest(tmp_path, f"path,label,source\na.wav,{speech},ana\nb.wav,{other},street\n")
+    data_set = dataclasses.replace(data_set, labels={speech: "SPEECH", other: "NONSPEECH"})
+    assert [label for _, _, label, _ in rows(data_set)] == ["SPEECH", "NONSPEECH"]
+
+
+def test_a_label_that_is_neither_of_two_that_differ_in_punctuation_is_refused(tmp_path):
+    data_set = manifest(tmp_path, "path,label,source\na.wav,c!,ana\nb.wav,C#,street\n")
+    with pytest.raises(InputError, match=r"mine\.csv:2: label 'c!' may be 'C' or 'C#'; write it as one of them"):
+        catalogue(dataclasses.replace(data_set, labels={"C": "SPEECH", "C#": "NONSPEECH"}), LIMITS)
+    assert rows(dataclasses.replace(data_set, labels={"C": "SPEECH"}))[0][2] == "SPEECH", "with one alone, punctuation says nothing"
+
+
+@pytest.mark.parametrize(("written", "label"), [("-1", "1"), ("-", "+"), ("10", "1.0"), ("\U0001f436", "\U0001f5e3")])
+def test_a_label_of_which_nothing_but_a_sign_is_known_is_refused(tmp_path, written, label):
+    data_set = manifest(tmp_path, f"path,label,source\na.wav,{written},ana\n")
+    with pytest.raises(InputError, match=r"mine\.csv:2: unknown label"):
+        catalogue(dataclasses.replace(data_set, labels={label: "SPEECH"}), LIMITS)
+
+
+def test_a_label_with_two_meanings_is_refused(tmp_path):
+    data_set = manifest(tmp_path, "path,label,source\na.wav,dog,ana\n")
+    with pytest.raises(InputError, match=r"sources\.mine\.labels: 'Dog' and 'dog ' are one label with two meanings"):
+        catalogue(dataclasses.replace(data_set, labels={"Dog": "NONSPEECH", "dog ": "SPEECH"}), LIMITS)
+
+
+@pytest.mark.parametrize("other", ["s\\\u00e9.wav", "s/e\u0301.wav", "./s/../s/\u00e9.wav", "{folder}/s/\u00e9.wav"])
+def test_one_file_is_one_however_its_path_is_written(tmp_path, other):
+    other = other.format(folder=tmp_path)
+    write(tmp_path / "s/\u00e9.wav")
+    data_set = DataSet("mine", tmp_path / "mine.csv", "manifest", labels=LABELS)
+    data_set.path.write_text(f"path,label,source\ns/\u00e9.wav,voice,ana\n{other},dog,street\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"mine\.csv:[23]: overlaps"):
+        catalogue(data_set, LIMITS)
+    data_set.path.write_text(f"path,label,source,start_s,end_s\ns/\u00e9.wav,voice,ana,0,1\n{other},dog,street,2,4\n", encoding="utf-8")
+    found = catalogue(data_set, LIMITS)
+    assert len(found.check) == 1
+    assert set(found.recordings.recording_id) == {"mine:s/é.wav"}
+
+
+def test_a_name_too_long_for_any_file_is_listed_as_broken(tmp_path):
+    (tmp_path / "mine.csv").write_text(f"path,label,source\n{'a' * 300}.wav,voice,ana\nb.wav,dog,street\n")
+    write(tmp_path / "b.wav")
+    check = catalogue(DataSet("mine", tmp_path / "mine.csv", "manifest", labels=LABELS), LIMITS).check
+    assert list(check.reason) == ["cannot be opened (File name too long)", ""]
 
 
 def test_columns_may_have_other_names_and_separators_and_a_missing_file_is_listed(tmp_path):

@@ -14,7 +14,7 @@ from earwitness.core.names import canonical_name, similar_names, term_key, whole
         ["12", "12.0", " 12", "12.00\t", 12, 12.0],
         ["Zoë", unicodedata.normalize("NFD", "Zoë"), " ZOË ", unicodedata.normalize("NFD", "zoë")],
         ["Straße", "STRASSE"],
-        ["Ana", "Ana\u200b", "\ufeffana", "A\u00adna"],
+        ["Ana", "Ana\u200b", "\ufeffana", "A\u00adna", "An\ufe0fa", "\u3164Ana", "A\u034fna", "Ana\U000e0101"],
         ["NA", "na"],
         ["None", None],
         ["nan", float("nan")],

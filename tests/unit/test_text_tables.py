@@ -17,6 +17,7 @@ from earwitness.corpora.text_tables import file_named, read_text_table
         "path\tlabel\ra.wav\tdog\rb.wav\tNA",
         "path,label,\na.wav,dog,\n\n,,\nb.wav,NA,,,\n",
         "path , label\na.wav,dog\nb.wav,NA\n",
+        "path,\u200b\u200blabel\ufeff,\na.wav,dog\nb.wav,NA\n",
         "Path;LABEL\na.wav;dog\nb.wav;NA\n",
         'path,label\n"a.wav","dog"\n"b.wav",NA\n',
         '"path","label"\n"a.wav","dog"\n"b.wav","NA"\n',
@@ -112,6 +113,13 @@ def test_a_parquet_table_is_text_without_its_audio_and_a_number_keeps_its_form(t
         read_text_table(path)
 
 
+def test_a_parquet_table_with_null_bytes_in_its_text_is_refused_by_row_as_a_csv_file_is(tmp_path):
+    path = tmp_path / "table.parquet"
+    pd.DataFrame({"path": ["a.wav", "b\0.wav"]}).to_parquet(path, index=False)
+    with pytest.raises(InputError, match=r"table\.parquet:2: path holds null bytes"):
+        read_text_table(path, ["path"])
+
+
 def test_columns_of_parquet_are_found_in_any_case_and_none_is_there_twice(tmp_path):
     path = tmp_path / "table.parquet"
     pd.DataFrame({" Path": ["a"], "Start_S": [1.5], "Other": ["x"]}).to_parquet(path, index=False)
@@ -126,6 +134,10 @@ def test_a_name_with_composed_letters_finds_its_file_with_decomposed_ones(tmp_pa
     (tmp_path / unicodedata.normalize("NFD", "café.wav")).write_bytes(b"")
     assert file_named(tmp_path, "café.wav").exists()
     assert not file_named(tmp_path, "tea.wav").exists()
+
+
+def test_a_name_too_long_for_any_file_finds_none(tmp_path):
+    assert file_named(tmp_path, "a" * 300) == tmp_path / ("a" * 300)
 
 
 def test_a_name_written_on_windows_finds_its_file(tmp_path):

@@ -31,6 +31,7 @@ _REMEDIES = {
     errno.EACCES: "change its permissions, or work in another folder",
     errno.EPERM: "change its permissions, or work in another folder",
     errno.ENOENT: "check the name",
+    errno.ENAMETOOLONG: "use a shorter name",
     errno.ENOTDIR: "check the name",
     errno.EEXIST: "check the name",
     errno.EISDIR: "check the name",

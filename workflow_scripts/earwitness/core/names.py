@@ -28,14 +28,22 @@ SUFFIX = re.compile(r"\.(wav|flac|mp3|ogg|oga|opus|aiff?|aifc|au|caf|w64|rf64|sp
 NUMBER = re.compile(r"[+-]?\d{1,30}([.,]\d{0,30})?(e[+-]?\d{1,2})?")
 
 
+UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Letters and marks that Unicode has nothing shown for (Default_Ignorable_Code_Point), beside those of its category Cf."""
+
+
+def visible(text: str) -> str:
+    """A text without what is invisible in it, and without surrounding space."""
+    return UNSEEN.sub("", "".join(character for character in text if unicodedata.category(character) != "Cf")).strip()
+
+
 def canonical_name(name: object) -> str:
     """The one spelling of a name: composed letters (Unicode NFC), nothing invisible, no surrounding space, no difference of case, 12 for 12.0.
 
     A column of numbers that once held a gap is written 12.0 by many programs. "007" is not "7"; see `similar_names`. Every
     text is a name, NA, None, null and nan too.
     """
-    visible = "".join(character for character in str(name) if unicodedata.category(character) != "Cf")
-    folded = unicodedata.normalize("NFD", visible.strip()).casefold()
+    folded = unicodedata.normalize("NFD", visible(str(name))).casefold()
     text = unicodedata.normalize("NFC", folded)
     whole = re.fullmatch(r"([+-]?\d+)\.0+", text)
     return whole.group(1) if whole else text

@@ -34,7 +34,7 @@ from earwitness.core.progress import Progress
 from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import AudioReport, Limits, check_audio
 from earwitness.corpora.layouts import annotation_files, audio_files
-from earwitness.corpora.manifest import AUDIO, EXCLUDED, audio_below, listed
+from earwitness.corpora.manifest import AUDIO, EXCLUDED, audio_below, listed, own_labels
 from earwitness.corpora.rttm import EmptyRttmError, Rttm, Turn, read_rttm, single_speaker_stretches, without_umbrella
 from earwitness.corpora.speakers import identifies, names_are_local
 from earwitness.corpora.text_tables import read_text_table
@@ -381,8 +381,8 @@ def _freesound_id(path: Path, source: str, where: str) -> str:
 def _describe_esc50(data_set: DataSet, files: list[Path], uploaders: Mapping[str, str]) -> tuple[dict[Path, Annotation], list[str]]:
     (path,) = annotation_files("esc50", data_set.path, data_set.name)
     remedy = f"ESC-50 has none of that name; correct it, or say what it is with {data_set.key}.labels (SPEECH, NONSPEECH or excluded)"
-    categories = Vocabulary([*ESC50_TARGETS, *data_set.labels], "category", remedy)
-    own = {term_key(label): meaning for label, meaning in data_set.labels.items()}
+    own = own_labels(data_set)
+    categories = Vocabulary([*(term for term in ESC50_TARGETS if term_key(term) not in map(term_key, own)), *own], "category", remedy)
     rows: dict[str, tuple[str, str, str]] = {}
     for line, name, written, source, target in _rows(data_set, path, ["filename", "category", "src_file"], ["target"]).itertuples():
         category = categories.term(written, f"{path}:{line}")
@@ -393,8 +393,8 @@ def _describe_esc50(data_set: DataSet, files: list[Path], uploaders: Mapping[str
         if _composed(wav.name) in rows:
             category, source, where = rows[_composed(wav.name)]
             voice = "category with human voice: " + category if category in ESC50_HUMAN_VOICE else ""
-            label = own.get(term_key(category), "NONSPEECH")
-            excluded = f"category {category} is mapped to excluded" if label == EXCLUDED else "" if term_key(category) in own else voice
+            label = own.get(category, "NONSPEECH")
+            excluded = f"category {category} is mapped to excluded" if label == EXCLUDED else "" if category in own else voice
             number = "" if data_set.origin == "embedded" else _freesound_id(wav, source, where)
             source_id = _freesound(data_set, number, uploaders) if number else f"{data_set.name}:{canonical_name(source)}"
             annotations[wav] = Annotation([Part(source_id, "NONSPEECH" if label == EXCLUDED else label, category)], excluded=excluded)

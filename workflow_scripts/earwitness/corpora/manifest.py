@@ -18,14 +18,18 @@ from earwitness.core.folders import files_below
 from earwitness.core.names import canonical_name, term_key
 from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.text_tables import audio_column, file_named, names_of, read_text_table
+from earwitness.corpora.vocabularies import WRITTEN, Vocabulary
 
 REQUIRED = ("path", "label", "source")
 OPTIONAL = ("recording", "start_s", "end_s", "category", "licence", "session")
 TIMES = {
-    "start_s": frozenset({"start", "starts", "starttime", "startsec", "startseconds", "startms", "begin", "begintime", "onset", "tmin"}),
+    "start_s": frozenset({"start", "starts", "starttime", "startsec", "startseconds", "startms", "begin", "begintime", "onset", "offset", "tmin"}),
     "end_s": frozenset({"end", "ends", "endtime", "endsec", "endseconds", "endms", "stop", "stoptime", "tmax"}),
 }
 """What other tables call the times of a stretch, as earwitness.core.names.term_key spells it; a file would be taken whole without them."""
+
+LENGTHS = frozenset({"duration", "durations", "durationsec", "durationseconds", "durationms", "dur", "length", "lengths"})
+"""What they call how long it lasts; with a start alone, a stretch would go on to the file's end."""
 
 EXCLUDED = "excluded"
 """What a label is mapped to whose recordings are listed and left out."""
@@ -57,6 +61,30 @@ class Listed(NamedTuple):
     licence: str = ""
 
 
+class _Labels:
+    """What the labels of a data set mean. Raises InputError where the configuration gives one label two meanings."""
+
+    def __init__(self, data_set: DataSet):
+        own = own_labels(data_set)
+        self._meanings = {label: label for label in ("SPEECH", "NONSPEECH") if term_key(label) not in map(term_key, own)} | own
+        remedy = f'say what it is with {data_set.key}.labels, as in {{"{WRITTEN}": NONSPEECH}} (SPEECH, NONSPEECH or excluded)'
+        self._known = Vocabulary(self._meanings, "label", remedy)
+
+    def meaning(self, text: str, where: str) -> str:
+        """SPEECH, NONSPEECH or excluded. Raises InputError where a label is unknown."""
+        return self._meanings[self._known.term(text, where)]
+
+
+def own_labels(data_set: DataSet) -> dict[str, str]:
+    """What the configuration says of a data set's labels. Raises InputError where it gives one label two meanings."""
+    seen: dict[str, str] = {}
+    for label, meaning in data_set.labels.items():
+        other = seen.setdefault(canonical_name(label), label)
+        if data_set.labels[other] != meaning:
+            raise InputError(f"{data_set.key}.labels: {other!r} and {label!r} are one label with two meanings; remove one")
+    return dict(data_set.labels)
+
+
 def listed(data_set: DataSet) -> list[Listed]:
     """Every stretch of a data set of origin manifest or folder, ordered by file and time.
 
@@ -66,8 +94,10 @@ def listed(data_set: DataSet) -> list[Listed]:
     rows = _listed_in_table(data_set) if data_set.origin == "manifest" else _listed_in_folder(data_set)
     by_file = defaultdict[str, list[Listed]](list)
     for row in rows:
-        by_file[row.name].append(row)
-    return [row for name in sorted(by_file) for row in _disjoint(by_file[name])]
+        # One file may be named in several ways: by an absolute path, with backslashes, with composed letters or decomposed ones.
+        same = by_file[os.path.normpath(row.file.absolute())]
+        same.append(row._replace(name=same[0].name, file=same[0].file) if same else row)
+    return [row for same in sorted(by_file.values(), key=lambda same: same[0].name) for row in _disjoint(same)]
 
 
 def table_of(data_set: DataSet) -> Path:
@@ -94,10 +124,10 @@ def labels_used(data_set: DataSet) -> frozenset[str]:
     packed = packed_tables(data_set)
     if not packed:
         return frozenset(row.label for row in listed(data_set)) - {EXCLUDED}
-    column = data_set.columns.get("label", "label")
+    column, labels = data_set.columns.get("label", "label"), _Labels(data_set)
     found = set()
     for path in packed:
-        found |= {_label(data_set, text, f"{path}:{line}") for line, text in read_text_table(path, [column])[column].items()}
+        found |= {labels.meaning(text, f"{path}:{line}") for line, text in read_text_table(path, [column])[column].items()}
     return frozenset(found) - {EXCLUDED}
 
 
@@ -121,14 +151,18 @@ def _listed_in_table(data_set: DataSet) -> list[Listed]:
         if names[role] not in table and (unused := [name for name in map(str, table) if name not in names.values() and term_key(name) in terms]):
             hint = f"name it with {data_set.key}.columns.{role} where it is one, or rename it"
             raise InputError(f"{path}: column {unused[0]} looks like {role}, a time in seconds; {hint}")
-    rows = []
+    lengths = [name for name in map(str, table) if term_key(name) in LENGTHS and name not in names.values()]
+    if lengths and names["start_s"] in table and names["end_s"] not in table:
+        hint = f"give {names['end_s']}, in seconds from the file's start, or rename the column where it is the whole file's length"
+        raise InputError(f"{path}: column {lengths[0]} beside {names['start_s']} looks like the length of a stretch; {hint}")
+    rows, labels = [], _Labels(data_set)
     for line, *cells in table[[name for name in names.values() if name in table]].itertuples():
         given = dict(zip([role for role, name in names.items() if name in table], map(str.strip, cells), strict=True))
-        rows.append(_row(data_set, path, f"{path}:{line}", given, names))
+        rows.append(_row(labels, path, f"{path}:{line}", given, names))
     return rows
 
 
-def _row(data_set: DataSet, table: Path, where: str, given: dict[str, str], names: dict[str, str]) -> Listed:
+def _row(labels: _Labels, table: Path, where: str, given: dict[str, str], names: dict[str, str]) -> Listed:
     for role in REQUIRED:
         if not canonical_name(given[role]):
             raise InputError(f"{where}: no {names[role]}; fill it in or remove the row")
@@ -136,7 +170,7 @@ def _row(data_set: DataSet, table: Path, where: str, given: dict[str, str], name
     if end <= start:
         raise InputError(f"{where}: ends at {end:g} s, not after its start at {start:g} s; correct {names['start_s']} or {names['end_s']}")
     name = Path(os.path.normpath(given["path"])).as_posix()
-    label = _label(data_set, given["label"], where)
+    label = labels.meaning(given["label"], where)
     return Listed(
         where,
         name,
@@ -164,24 +198,15 @@ def _seconds(text: str, default: float, column: str, where: str) -> float:
     return value
 
 
-def _label(data_set: DataSet, text: str, where: str) -> str:
-    meanings = {term_key(label): label for label in ("SPEECH", "NONSPEECH")} | {term_key(name): label for name, label in data_set.labels.items()}
-    if (label := meanings.get(term_key(text))) is None:
-        raise InputError(
-            f"{where}: unknown label {text!r}; say what it is with {data_set.key}.labels, as in {{{text}: NONSPEECH}} (SPEECH, NONSPEECH or excluded)"
-        )
-    return label
-
-
 def _listed_in_folder(data_set: DataSet) -> list[Listed]:
     assert data_set.pattern is not None
-    fits = _pattern(data_set.pattern)
+    fits, labels = _pattern(data_set.pattern), _Labels(data_set)
     rows = []
     for path in audio_below(data_set):
         name = path.relative_to(data_set.path).as_posix()
         if found := fits.fullmatch(name):
             given = found.groupdict()
-            label = _label(data_set, given["label"], str(path))
+            label = labels.meaning(given["label"], str(path))
             if not canonical_name(given["source"]):
                 raise InputError(f"{path}: no name stands where {data_set.key}.pattern has {{source}}; rename the file or folder")
             category = given.get("category") or ("speech" if label == "SPEECH" else given["label"])

@@ -17,6 +17,7 @@ import pyarrow.parquet as parquet
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import read_text
+from earwitness.core.names import visible
 
 SEPARATORS = (",", ";", "\t")
 
@@ -81,9 +82,17 @@ def file_named(folder: Path, name: str) -> Path:
     written on Windows, with backslashes."""
     for written in (name, name.replace("\\", "/")):
         for spelling in (written, unicodedata.normalize("NFC", written), unicodedata.normalize("NFD", written)):
-            if (path := folder / spelling).exists():
+            if is_there(path := folder / spelling):
                 return path
     return folder / name
+
+
+def is_there(path: Path) -> bool:
+    """Is there a file or folder of that name? A name that is too long for any is of none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _cells(text: str, separator: str) -> Any:
@@ -102,7 +111,7 @@ def _declared_separator(path: Path, text: str) -> tuple[str, str]:
 
 def _as_asked(header: Sequence[str], known: Iterable[str], where: str) -> list[str]:
     """A header with the columns that are asked for spelled so; raises InputError where one is there in two other spellings."""
-    names = [name.strip() for name in header]
+    names = [visible(name) for name in header]
     for asked in known:
         places = [place for place, name in enumerate(names) if name.casefold() == asked.casefold()]
         if asked not in names and len(places) > 1:
@@ -122,7 +131,7 @@ def _header(path: Path, text: str, needed: Sequence[str], known: Sequence[str], 
     for separator in separators:
         # Names in quotes, as R writes them, are readable by their own separator alone.
         try:
-            found[separator] = [cell.strip() for cell in next(_cells(text, separator))]
+            found[separator] = [visible(cell) for cell in next(_cells(text, separator))]
         except (csv.Error, StopIteration) as error:
             fault = fault or str(error) or "it is empty"
     if not found:
@@ -196,6 +205,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         table = file.read(columns=plain)
         names = _class_names(file.schema_arrow.metadata or {})
         texts = {name: [_as_text(value, names.get(name)) for value in table[name].to_pylist()] for name in plain}
+    if holding := [(name, row) for name, column in texts.items() for row, text in enumerate(column, 1) if "\0" in text]:
+        raise InputError(f"{path}:{holding[0][1]}: {holding[0][0]} holds null bytes; write text")
     return pd.DataFrame(texts, index=pd.RangeIndex(1, table.num_rows + 1, name="line"), columns=plain, dtype=str)
 
 

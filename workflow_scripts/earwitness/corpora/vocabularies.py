@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from earwitness.core.errors import InputError
-from earwitness.core.names import term_key
+from earwitness.core.names import NUMBER, canonical_name, term_key
 
 
 def _terms(text: str) -> frozenset[str]:
@@ -69,21 +69,35 @@ FSD50K_LABELS = FSD50K_HUMAN_VOICE | _terms("""
 """All 200 labels."""
 
 
+WRITTEN = "TERM"
+"""In the remedy of a vocabulary: the term that somebody wrote."""
+
+
 class Vocabulary:
     """A fixed set of terms; a term is found in any case and with any space or punctuation between its words.
 
+    Terms that differ in nothing else (C and C#, 1 and -1) are found as they are spelled, and numbers always are. Of two terms that are
+    one even so, the last counts.
     what: what a term is called in an error; remedy: what the user does about an unknown one.
     """
 
     def __init__(self, terms: Iterable[str], what: str, remedy: str):
-        self._terms = {term_key(term): term for term in terms}
+        self._spelled = {canonical_name(term): term for term in terms}
+        self._alike: dict[str, list[str]] = {}
+        for term in self._spelled.values():
+            self._alike.setdefault(term_key(term), []).append(term)
         self._what, self._remedy = what, remedy
 
     def term(self, written: str, where: str) -> str:
-        """The term as the vocabulary spells it. Raises InputError naming it and `where` it stands where there is none."""
-        if (found := self._terms.get(term_key(written))) is None:
-            raise InputError(f"{where}: unknown {self._what} {written!r}; {self._remedy}")
-        return found
+        """The term as the vocabulary spells it. Raises InputError naming it and `where` it stands where there is none, or two fit."""
+        if (found := self._spelled.get(canonical_name(written))) is not None:
+            return found
+        alike = self._alike.get(term_key(written), []) if term_key(written) and not NUMBER.fullmatch(canonical_name(written)) else []
+        if len(alike) > 1:
+            raise InputError(f"{where}: {self._what} {written!r} may be {' or '.join(map(repr, alike))}; write it as one of them")
+        if not alike or NUMBER.fullmatch(canonical_name(alike[0])):
+            raise InputError(f"{where}: unknown {self._what} {written!r}; {self._remedy.replace(WRITTEN, written)}")
+        return alike[0]
 
 
 def divided_labels(text: str) -> list[str]:

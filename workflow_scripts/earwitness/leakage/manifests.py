@@ -17,7 +17,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.core.names import canonical_name, similar_names
 from earwitness.core.progress import Progress
-from earwitness.corpora.text_tables import file_named, names_of, read_text_table
+from earwitness.corpora.text_tables import file_named, is_there, names_of, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
 from earwitness.leakage.certificate import printable
 from earwitness.leakage.verdict import subject_of
@@ -176,12 +176,15 @@ def _read_manifest(path: Path, columns: Columns, part: str) -> pd.DataFrame:
         named = table[columns.part].map(canonical_name)
         _refuse(path, ~named.isin(PART_NAMES), f"has no known {columns.part}", table[columns.part].map("{!r}; call it train, dev or test".format))
         kept["part"] = named.map(PART_NAMES)
-    item = ["part", "path"] if "recording" in kept or "start_s" not in kept else ["part", "path", *TIME_COLUMNS]
-    _refuse(path, kept.duplicated(item), "repeats the path of an earlier row")
     kept["file"] = kept.path.map(partial(file_named, path.parent)).astype(object)
+    times = [] if "recording" in kept or "start_s" not in kept else [*TIME_COLUMNS]
+    # Of the same file by another path and of another class it is said below which.
+    placed = kept.assign(file=kept.file.map(lambda file: os.path.normpath(file.absolute())))
+    repeated = kept.duplicated(["part", "path", *times]) | placed.duplicated(["part", "file", "label", *times])
+    _refuse(path, repeated, "repeats the path of an earlier row")
     _refuse(
         path,
-        ~pd.Series([file.is_file() for file in kept.file], index=kept.index),
+        ~pd.Series([is_there(file) and file.is_file() for file in kept.file], index=kept.index),
         "names a file that does not exist",
         kept.path + "; paths are relative to the manifest's folder",
     )
