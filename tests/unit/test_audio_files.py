@@ -1,5 +1,6 @@
 """Files whose headers lie: what is decoded is what is there, and what is wrong is told."""
 
+import os
 import re
 import struct
 
@@ -327,6 +328,51 @@ def test_a_block_align_that_fits_nothing_is_refused(tmp_path):
     content[-32_000:] = stream(1, "noise").bytes(32_000)
     (tmp_path / "x.wav").write_bytes(content)
     assert check_audio(tmp_path / "x.wav", LIMITS).reason == "block align 4 does not fit 1 channel of 24 bits; convert the file again"
+
+
+def wav_of(samples, tag, channels, bits, block, rate_bytes=None):
+    form = struct.pack("<HHIIHH", tag, channels, RATE, RATE * block if rate_bytes is None else rate_bytes, block, bits)
+    chunks = b"WAVEfmt \x10\0\0\0" + form + b"data" + struct.pack("<I", samples.nbytes) + samples.tobytes()
+    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
+
+
+@pytest.mark.parametrize(("kind", "channels", "bits", "block"), [("<i2", 2, 16, 2), ("<f4", 1, 32, 8), ("<f4", 1, 64, 4), ("<f4", 2, 32, 4)])
+def test_a_block_align_that_contradicts_the_samples_is_refused_unless_all_else_fits(tmp_path, kind, channels, bits, block):
+    tag = 3 if "f" in kind else 1
+    samples = sound() if tag == 3 else sound() * 2**15
+    path = tmp_path / "x.wav"
+    path.write_bytes(wav_of(samples.astype(kind), tag, channels, bits, block))
+    with pytest.raises(UnreadableAudio, match=f"block align {block} does not fit {channels} .* of {bits} bits; convert the file again"):
+        describe(path)
+    right = samples.astype(kind if bits < 64 else "<f8")
+    for align in (0, block):
+        path.write_bytes(wav_of(right, tag, channels, bits, align, RATE * channels * bits // 8))
+        np.testing.assert_allclose(read_frames(path).reshape(-1), sound(), atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [3, 40_001])
+def test_a_chunk_behind_an_odd_number_of_bytes_without_padding_is_no_audio(tmp_path, length):
+    samples = (128 + 100 * sound()).astype("u1")[: RATE - 1]
+    content = wav_of(samples, 1, 1, 8, 1) + b"LIST" + struct.pack("<I", length) + b"\x80\xff" * (length // 2) + b"x"
+    (tmp_path / "x.wav").write_bytes(content)
+    assert describe(tmp_path / "x.wav").frames == RATE - 1
+    assert describe(tmp_path / "x.wav").notes == ""
+
+
+def test_a_second_tag_before_mp3_does_not_hide_that_it_is_cut(tmp_path):
+    content = written(tmp_path / "x.mp3", sound(3.0), "MP3", "MPEG_LAYER_III").read_bytes()
+    tag = b"ID3\x04\0\0\0\0\x01\x0a" + bytes(138)
+    (tmp_path / "x.mp3").write_bytes(tag + tag + content)
+    assert describe(tmp_path / "x.mp3").truncated == ""
+    (tmp_path / "x.mp3").write_bytes(tag + tag + content[: len(content) // 2])
+    assert "of what the header promises is missing" in describe(tmp_path / "x.mp3").truncated
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "x.wav")
+    assert check_audio(tmp_path / "x.wav", LIMITS).reason.startswith("is a pipe, a socket or a device, not a file")
+    with pytest.raises(InputError, match="is a pipe"):
+        read_mono(tmp_path / "x.wav")
 
 
 @pytest.mark.parametrize(("bits", "subtype"), [(16, "FLOAT"), (24, "FLOAT"), (32, "DOUBLE")])

@@ -177,6 +177,12 @@ def test_a_whole_float_given_for_a_count_becomes_an_integer():
     assert isinstance(rank, int)
 
 
+@pytest.mark.parametrize(("path", "message"), [("~nobody-of-that-name/x", "there is no such home"), ("a\0b", "holds a null byte")])
+def test_a_path_that_can_be_none_is_refused(path, message):
+    with pytest.raises(InputError, match=f"config: path = .*: {message}; hint: "):
+        complete_config({"sources": {"esc50": {"origin": "path", "path": path}}})
+
+
 def test_a_path_may_start_at_home(monkeypatch):
     monkeypatch.setenv("HOME", "/somewhere")
     completed = complete_config({"sources": {"esc50": {"origin": "path", "path": "~/sounds"}}})

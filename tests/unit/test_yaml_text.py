@@ -36,6 +36,28 @@ def test_what_yaml_would_change_without_a_word_is_refused_by_line(tmp_path, text
         load_yaml(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("labels: {+1: SPEECH}", r"c\.yaml:1: YAML reads the key \+1 as 1; write"),
+        ("labels:\n  1.50: SPEECH", r"c\.yaml:2: YAML reads the key 1\.50 as 1\.5; write"),
+        ("labels:\n  1: SPEECH\n  0x1: NONSPEECH", r"c\.yaml:3: YAML reads the key 0x1 as 1; write"),
+        ("labels:\n  1: SPEECH\n  1.0: NONSPEECH", r"c\.yaml:3: 1\.0 is the same key as in line 2, and YAML keeps one"),
+        ("null: 1", r"c\.yaml:1: YAML reads the key null as nothing; write"),
+        ("~: 1", r"YAML reads the key ~ as nothing"),
+    ],
+)
+def test_a_key_that_is_not_what_is_written_is_refused_by_line(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_yaml(tmp_path / "c.yaml")
+
+
+def test_keys_that_are_read_as_they_are_written_pass(tmp_path):
+    (tmp_path / "c.yaml").write_text('a: &a {1: x, -1: y, 2.5: z, "+1": p, "1.50": q, "null": n}\nb:\n  <<: *a\n  1: w\n')
+    assert load_yaml(tmp_path / "c.yaml")["b"] == {1: "w", -1: "y", 2.5: "z", "+1": "p", "1.50": "q", "null": "n"}
+
+
 def test_text_that_is_not_utf8_is_refused_by_line(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(b"seed: 1\npath: caf\xe9\n")

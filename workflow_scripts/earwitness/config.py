@@ -77,7 +77,7 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     halves = [model[half] for model in models.values() for half in HALVES]
     for section in [*completed["sources"].values(), *models.values(), *halves, completed["prompt_search"]["opro"]]:
         if section["path"]:
-            section["path"] = str(Path(section["path"]).expanduser())
+            section["path"] = _expanded(section["path"])
     _check_across(completed)
     for experiment in completed["finetuning"]["experiments"].values():
         if experiment["enabled"] == "where_it_fits":
@@ -87,6 +87,18 @@ def complete_config(config: dict[str, Any]) -> dict[str, Any]:
     if prompt["template"] is not None and QUESTION not in prompt["template"]:
         prompt |= {"question": prompt["template"], "template": QUESTION}
     return completed
+
+
+def _expanded(path: str) -> str:
+    """A path with `~` written out; raises InputError where there is no such user, or the path can be none."""
+    try:
+        if "\0" not in path:
+            return str(Path(path).expanduser())
+    except RuntimeError:
+        raise InputError(
+            f"config: path = {_short(path)}: there is no such home; hint: write the path out, or ./~NAME for a folder of that name"
+        ) from None
+    raise InputError(f"config: path = {_short(path)}: holds a null byte; hint: write the path alone")
 
 
 def _redrawn_design_fits(config: dict[str, Any]) -> bool:

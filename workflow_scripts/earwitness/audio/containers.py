@@ -123,12 +123,12 @@ def _at(stream: BinaryIO, offset: int, length: int) -> bytes:
 
 
 def _after_id3(stream: BinaryIO) -> int:
-    """Where the file begins behind an ID3v2 tag."""
-    head = _at(stream, 0, 10)
-    if head[:3] != b"ID3" or len(head) < 10:
-        return 0
-    length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-    return 10 + length + (10 if head[5] & 0x10 else 0)
+    """Where the file begins behind its ID3v2 tags; some programs put a second one before the first."""
+    place = 0
+    while (head := _at(stream, place, 10))[:3] == b"ID3" and len(head) == 10:
+        length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+        place += 10 + length + (10 if head[5] & 0x10 else 0)
+    return place
 
 
 def _chunks(stream: BinaryIO, offset: int, order: ByteOrder, width: int = 4, pad: int = 2) -> Iterator[_Chunk]:
@@ -207,6 +207,8 @@ def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
                 if chunk.length >= UNKNOWN_LENGTH and chunk.start + chunk.length > size:
                     length = None
             end = chunk.start + (length or 0) + (length or 0) % 2
+            # An odd number of bytes is padded to an even one; some programs forget it.
+            rest_is_chunks = _is_chunks(stream, end, size, order) or _is_chunks(stream, chunk.start + (length or 0), size, order)
             if form is not None:
                 base = _format_of_wav(stream, base.container, form, chunk.start, size, order)
                 base.corrections.update(renamed)
@@ -217,7 +219,7 @@ def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
                 there, block = size - chunk.start, max(1, base.block or int.from_bytes(_at(stream, (form or 0) + 12, 2), order))
                 lengths = (size - start - 8, there, there // block)
                 base.corrections.update({lengths_at + 8 * k: value.to_bytes(8, order) for k, value in enumerate(lengths)})
-            return _resolved(base, _Stated(chunk.start, length, fields), size, _is_chunks(stream, end, size, order))
+            return _resolved(base, _Stated(chunk.start, length, fields), size, rest_is_chunks)
     return base
 
 
@@ -227,8 +229,14 @@ def _format_of_wav(stream: BinaryIO, container: str, form: int, start: int, size
     if len(body) < 16:
         return Header(container)
     tag, channels, block, bits = (int.from_bytes(body[k : k + 2], order) for k in (0, 2, 12, 14))
+    rate, rate_bytes = (int.from_bytes(body[k : k + 4], order) for k in (4, 8))
     if tag == 0xFFFE:
         tag = int.from_bytes(body[24:26], order)
+    # Bytes per second that fit all else say that the block align alone is wrong.
+    width = {1: -(-bits // 8), 3: bits // 8}.get(tag, 0) * channels
+    if width and block and (block < width or (tag == 3 and block != width)) and rate_bytes != rate * width:
+        kind = "float samples" if tag == 3 else "channel" + "s" * (channels > 1)
+        return Header(container, defect=f"block align {block} does not fit {channels} {kind} of {bits} bits; convert the file again")
     if tag != 1 or not channels or not bits or bits > 32:
         return Header(container, block=block)
     return _padded_samples(stream, container, start, size, channels, block, bits, order, {form + 14: (2, order)})

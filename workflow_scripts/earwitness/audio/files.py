@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import io
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -99,11 +100,13 @@ class Description:
 class Measures:
     """What was measured over all samples of all channels, full scale 1.
 
-    power: mean square of the finite samples. peak: largest |sample|. clipped: samples at full scale. dc_offset: largest |mean| of a channel.
+    power: mean square of the finite samples; varying: that about the mean of each channel.
+    peak: largest |sample|. clipped: samples at full scale. dc_offset: largest |mean| of a channel.
     """
 
     samples: int
     power: float
+    varying: float
     peak: float
     clipped: int
     dc_offset: float
@@ -153,6 +156,8 @@ def mixture_of(blocks: Iterable[Frames], sample_rate: int, channels: int, intege
 
 def _identity(path: Path) -> tuple[int, int, int]:
     about = path.stat()
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        raise UnreadableAudio("is a pipe, a socket or a device, not a file; write it to a file")
     return about.st_ino, about.st_size, about.st_mtime_ns
 
 
@@ -265,6 +270,7 @@ class _Survey:
         return Measures(
             samples=self.samples,
             power=energy / self._finite if self._finite else 0.0,
+            varying=max(0.0, energy - float(np.square(self._sums).sum()) * gain**2 / frames) / max(self._finite, 1),
             peak=self.peak * gain,
             clipped=self._clipped[1 / gain],
             dc_offset=float(np.abs(self._sums).max()) * gain / frames,

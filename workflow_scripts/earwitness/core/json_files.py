@@ -1,6 +1,7 @@
 """Small JSON files that one program writes and others rely on: their schemas, and reading them."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,17 @@ def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def strict_json(text: str) -> Any:
+    """What a JSON text holds; raises ValueError where a name is given twice, or a number is none (NaN, Infinity) or too large."""
+
+    def number(written: str) -> float:
+        if not math.isfinite(value := float(written)):
+            raise ValueError(f"{written} is no number")
+        return value
+
+    return json.loads(text, object_pairs_hook=each_once, parse_constant=number, parse_float=number)
+
+
 def load_record(path: Path, schema: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
     """Read a JSON file of a schema.
 
@@ -35,7 +47,7 @@ def load_record(path: Path, schema: dict[str, Any], what: str, remedy: str) -> d
     Raises InputError where the file is missing, no JSON, or not of the schema.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=each_once)
+        content = strict_json(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; {remedy}") from error
     except (OSError, ValueError, RecursionError) as error:

@@ -22,7 +22,8 @@ def load_yaml(path: Path) -> Any:
 
     Raises InputError naming file and line where the text is not UTF-8 or no YAML, a value is more than text, numbers and dates, a key is
     given twice in one section, a plain number starts with 0 (YAML reads 010 as 8) or holds a colon (1:00 as 60), a plain key is a truth
-    value (yes, no, on, off), or an alias stands inside what it names, or stands for more than MOST_NODES values.
+    value (yes, no, on, off), nothing, or a number that is written in
+    another way than it is read (1.50 as 1.5), or an alias stands inside what it names, or stands for more than MOST_NODES values.
     """
     text = read_text(path)
     try:
@@ -80,21 +81,38 @@ def _check(node: yaml.Node, path: Path) -> None:
             read = yaml.safe_load(node.value)
             raise InputError(f'{where}: YAML reads {node.value} as {read}; write {read}, or "{node.value}" in quotes for text')
     elif isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
+        lines: dict[object, int] = {}
         for key, _ in node.value:
             line, name = key.start_mark.line + 1, str(key.value)
+            value = _construct_alone(key, path) if isinstance(key, yaml.ScalarNode) else None
             if key.tag == "tag:yaml.org,2002:bool":
                 raise InputError(f'{path}:{line}: YAML reads the key {name} as a truth value; write "{name}" in quotes')
+            if value is not None and not isinstance(value, str) and str(value) != name:
+                raise InputError(f'{path}:{line}: YAML reads the key {name} as {value}; write "{name}" in quotes')
+            if key.tag == "tag:yaml.org,2002:null":
+                raise InputError(f'{path}:{line}: YAML reads the key {name} as nothing; write "{name}" in quotes')
+            if value in lines and name not in lines:
+                raise InputError(
+                    f"{path}:{line}: {name} is the same key as in line {lines[value]}, and YAML keeps one of the two; write them in quotes"
+                )
             if name in lines:
                 raise InputError(f"{path}:{line}: {name} is given twice, first in line {lines[name]}; YAML keeps the last alone: join the two")
             lines[name] = line
+            if value is not None:
+                lines[value] = line
 
 
-def _construct_alone(node: yaml.ScalarNode, path: Path) -> None:
-    """Raise InputError where a value cannot be what it is said or seems to be, such as the 31st of February."""
+def _construct_alone(node: yaml.ScalarNode, path: Path) -> object:
+    """What a value is read as; None for a merge key.
+
+    Raises InputError where it cannot be what it is said or seems to be, such as the 31st of February.
+    """
     if node.tag.rpartition(":")[2] not in ("merge", "value"):
         try:
-            str(yaml.SafeLoader("").construct_object(node)).encode()
+            value = yaml.SafeLoader("").construct_object(node)
+            str(value).encode()
         except (ValueError, TypeError, OverflowError, LookupError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}:{node.start_mark.line + 1}: {node.value[:40]!r} cannot be read ({reason}); write it in quotes") from error
+        return value
+    return None

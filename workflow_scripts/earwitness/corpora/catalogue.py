@@ -12,7 +12,6 @@ A source_id is the data set's name and the source's. Sounds and uploaders of Fre
 in every data set, so that one sound is one source wherever it occurs; a synthesised data set has none.
 """
 
-import json
 import math
 import re
 import unicodedata
@@ -28,7 +27,7 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import read_text, sha256_of
-from earwitness.core.json_files import each_once
+from earwitness.core.json_files import strict_json
 from earwitness.core.names import canonical_name, term_key, whole_number
 from earwitness.core.progress import Progress
 from earwitness.corpora.data_sets import DataSet
@@ -445,7 +444,7 @@ def _clips_info(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for path in paths:
         try:
-            clips = json.loads(read_text(path), object_pairs_hook=each_once)
+            clips = strict_json(read_text(path))
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}: not valid JSON ({error}); replace it") from error
         if not isinstance(clips, dict) or not all(isinstance(about, dict) for about in clips.values()):

@@ -60,7 +60,7 @@ def check_audio(path: Path, limits: Limits) -> AudioReport:
         _reason(about.truncated, about.duration_s, measures, limits),
         remark,
         **seen,
-        rms_dbfs=_rms_dbfs(measures),
+        rms_dbfs=_dbfs(measures.power),
         peak=measures.peak,
         clipped_fraction=measures.clipped / measures.samples,
         dc_offset=measures.dc_offset,
@@ -68,13 +68,13 @@ def check_audio(path: Path, limits: Limits) -> AudioReport:
     )
 
 
-def _rms_dbfs(measures: Measures) -> float:
-    return float(10 * np.log10(measures.power)) if measures.power > 0 else -np.inf
+def _dbfs(power: float) -> float:
+    return float(10 * np.log10(power)) if power > 0 else -np.inf
 
 
 def _reason(truncated: str, duration_s: float, measures: Measures, limits: Limits) -> str:
     """The first defect, the most damaging ones first."""
-    level, clipped = _rms_dbfs(measures), measures.clipped / measures.samples
+    level, clipped = _dbfs(measures.varying), measures.clipped / measures.samples
     if truncated:
         return f"truncated: {truncated}"
     if measures.non_finite:

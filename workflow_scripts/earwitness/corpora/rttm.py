@@ -5,6 +5,7 @@ The format is NIST's Rich Transcription Time Marked (RT-09 evaluation plan, appe
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -71,6 +72,11 @@ def _turn(fields: list[str], where: str, line: str) -> Turn:
     shown = repr(line.strip() if len(line.strip()) <= 60 else line.strip()[:57] + "...")
     if fields[0] != "SPEAKER" or len(fields) not in (8, 9, 10):
         raise InputError(f"{where}: malformed line {shown} ({len(fields)} fields); expected {LAYOUT}")
+    # A space in the file's name, or a field too few before the times, moves all that follows.
+    if not re.fullmatch(r"\d{1,3}|[A-Za-z]|<NA>", fields[2]) or (_is_number(fields[5]) and _says_nothing_of_a_name(fields[7])):
+        raise InputError(
+            f"{where}: {shown}: the channel is {fields[2][:20]!r} and the speaker {fields[7][:20]!r}: fields are shifted; expected {LAYOUT}"
+        )
     try:
         # Python takes 1_5 for 15.
         start, duration = (float(field.replace("_", "?")) for field in fields[3:5])
@@ -87,10 +93,14 @@ def _turn(fields: list[str], where: str, line: str) -> Turn:
 
 def _says_nothing_of_a_name(field: str) -> bool:
     """Is a field empty, or a number, as fields after the speaker are?"""
+    return _is_number(field) or term_key(field) in ("", "na", "none", "null")
+
+
+def _is_number(field: str) -> bool:
     try:
         float(field)
     except ValueError:
-        return term_key(field) in ("", "na", "none", "null")
+        return False
     return True
 
 
