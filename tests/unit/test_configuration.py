@@ -234,6 +234,12 @@ def test_whatever_stands_under_a_key_it_is_accepted_or_refused_in_one_line(value
             assert "\n" not in str(error)
 
 
+def test_a_name_with_a_line_break_is_shown_on_one_line():
+    with pytest.raises(InputError, match=r"config: unknown key sources\['a\\nb'\]\.x = null; hint: ") as refused:
+        complete_config({"sources": {"a\nb": {"x": None}}})
+    assert "\n" not in str(refused.value)
+
+
 def test_a_whole_text_is_the_question_itself_and_a_template_that_cannot_be_asked_is_refused():
     text = "Is it SPEECH or NON-SPEECH?"
     prompt = complete_config({"prompt": {"template": text, "answer_format": "words"}})["prompt"]

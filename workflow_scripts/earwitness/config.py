@@ -161,6 +161,7 @@ def _complete(value: Any, node: dict[str, Any], schema: dict[str, Any], where: s
 def _explain(error: jsonschema.ValidationError) -> str:
     node, value, asked = cast(dict[str, Any], error.schema), cast(Any, error.instance), cast(Any, error.validator_value)
     where = error.json_path.removeprefix("$").lstrip(".")
+    where = where if where.isprintable() else where.encode("unicode_escape").decode()
     if error.validator == "additionalProperties":
         known = list(node.get("properties", {}))
         unknown = next(key for key in value if key not in known)
