@@ -62,6 +62,14 @@ def test_an_interrupted_run_ends_with_the_same_bits(tmp_path, stop_before):
     pd.testing.assert_frame_equal(resumed, history)
 
 
+def test_a_history_is_whole_whether_or_not_it_was_saved_on_the_way(tmp_path, monkeypatch):
+    saved, *_ = run(tmp_path / "saved", {})
+    monkeypatch.setattr(optimisation, "CHECKPOINT_INTERVAL_S", float("inf"))
+    unsaved, *_ = run(tmp_path / "unsaved", {})
+    pd.testing.assert_frame_equal(unsaved, saved)
+    assert unsaved.step.tolist() == list(range(1, SCHEDULE.steps + 1))
+
+
 def test_a_history_is_the_table_that_the_data_dictionary_explains(tmp_path):
     history, _, _ = run(tmp_path, {"seed": 7})
     assert list(validate(history, HISTORY).columns) == list(history.columns)
