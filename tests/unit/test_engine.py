@@ -329,27 +329,6 @@ def test_the_loss_on_text_counts_every_token_of_text(loaded):
     assert result.loss.item() == pytest.approx(np.mean(expected), abs=1e-4)
 
 
-def test_a_recorded_pass_attends_without_a_mask_as_one_that_is_not(loaded, monkeypatch):
-    """The library makes a mask where it may not look at positions, and with it attention takes slower kernels."""
-    orders = tokenise(loaded, Prompt(QUESTIONS[0])) * 2
-    audio, masks = encode_waveforms(loaded, [noise(400, seed) for seed in range(4)]), []
-    attend = torch.nn.functional.scaled_dot_product_attention
-
-    def watched(*args, attn_mask=None, **kwargs):
-        masks.append(attn_mask)
-        return attend(*args, attn_mask=attn_mask, **kwargs)
-
-    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", watched)
-    losses = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    for recorded in (False, True):
-        monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda recorded=recorded: recorded)
-        losses.append(loss_of(loaded, audio, orders, [order.speech for order in orders]).loss.item())
-    assert masks
-    assert not [mask for mask in masks if mask is not None]
-    assert losses[0] == losses[1]
-
-
 def test_focal_loss_weighs_down_what_is_already_probable(loaded):
     orders = [tokenise(loaded, Prompt(QUESTIONS[0]))[0]] * 3
     answers = [orders[0].speech, orders[0].nonspeech, orders[0].speech]

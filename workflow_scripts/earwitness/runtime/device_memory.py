@@ -1,5 +1,7 @@
 """Memory of a GPU: how much a process may still use, and how numbers get there."""
 
+from collections.abc import Callable
+
 import torch
 
 
@@ -15,4 +17,21 @@ def free_bytes(device: torch.device) -> int:
 
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A tensor of the CPU on a device; to a GPU on its way, so that nobody waits for what the GPU works on."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    if device.type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def fetched(tensor: torch.Tensor) -> Callable[[], list[float]]:
+    """Numbers (n,) of a device on their way to the CPU; whoever calls what this returns waits for them, but not for what the device does later."""
+    numbers = tensor.to("cpu", non_blocking=True)
+    if not tensor.is_cuda:
+        return numbers.tolist
+    there = torch.cuda.Event()
+    there.record()
+
+    def wait() -> list[float]:
+        there.synchronize()
+        return numbers.tolist()
+
+    return wait

@@ -114,7 +114,7 @@ class KeyValueCache:
         Returns the last hidden states (rows, audio's longest + tokens, hidden size).
         """
         rows = len(self._mask)
-        tokens = torch.as_tensor(ids, dtype=torch.long, device=self._loaded.device).expand(rows, -1)
+        tokens = sent(torch.as_tensor(ids, dtype=torch.long), self._loaded.device).expand(rows, -1)
         text = self._loaded.embed(ids).expand(rows, -1, -1)
         if audio is None or not max(audio.n_tokens):
             return self._read(text, tokens, None)
@@ -140,4 +140,4 @@ class KeyValueCache:
         self._mask = torch.cat([self._mask, self._mask.new_ones(embeddings.shape[:2]) if valid is None else valid], dim=1)
         # Without a mask, attention needs no reading of it and may use faster kernels.
         places = positions(self._mask)[:, -length:] if self._padded else torch.arange(self._mask.shape[1] - length, self._mask.shape[1])[None]
-        return self._loaded.read(embeddings, tokens, self._mask if self._padded else None, places.to(embeddings.device), self._cache)
+        return self._loaded.read(embeddings, tokens, self._mask if self._padded else None, sent(places, embeddings.device), self._cache)

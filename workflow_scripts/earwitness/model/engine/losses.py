@@ -70,10 +70,7 @@ def answer_loss(loaded: LoadedModel, audio: AudioEmbeddings, given: TrainingTarg
     places, targets, rows = (given.tensors[name] for name in ("places", "targets", "rows"))
     embeddings, ids, mask = splice(loaded, audio, Texts(given.spans, given.tensors["ids"]))
     padded = len({sum(span) + n for span, n in zip(given.spans, audio.n_tokens, strict=True)}) > 1
-    # While a pass is recorded, the library cannot look whether a row holds several texts, and would keep them apart by a mask, which the fastest
-    # attention does not take. Beside a cache there is one text in a row.
-    recorded = torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
-    hidden = loaded.read(embeddings, ids, mask if padded else None, positions(mask), loaded.new_cache() if recorded else None)
+    hidden = loaded.read(embeddings, ids, mask if padded else None, positions(mask))
     logits = loaded.logits(hidden.flatten(0, 1)[places])
     surprise = nn.functional.cross_entropy(logits, targets, reduction="none")
     weights = -torch.expm1(-surprise) if focal_gamma else None

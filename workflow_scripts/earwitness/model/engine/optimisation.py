@@ -15,6 +15,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream_seed
 from earwitness.model.engine.training_pass import PassInputs, TrainingPass
+from earwitness.runtime.device_memory import fetched
 from earwitness.runtime.saved_state import SavedState
 
 CHECKPOINT_INTERVAL_S = 60.0
@@ -58,7 +59,7 @@ def optimise(
     if saved is not None:
         tensors, history = saved
         _restore(parameters, optimiser, tensors)
-    unread: list[tuple[int, float, torch.Tensor]] = []
+    unread: list[tuple[int, float, Callable[[], list[float]]]] = []
     last_saved = time.monotonic()
     rows_per_pass = schedule.micro_batch_size
     for step in Progress(range(len(history), schedule.steps), initial=len(history), total=schedule.steps, desc="training", unit="steps"):
@@ -75,7 +76,7 @@ def optimise(
         optimiser.step()
         optimiser.zero_grad(set_to_none=False)
         history += [_row(*told) for told in unread]
-        unread = [(step, rate, found)]
+        unread = [(step, rate, fetched(found))]
         if time.monotonic() - last_saved > CHECKPOINT_INTERVAL_S:
             history, unread = [*history, _row(*unread[0])], []
             resume.save(_state(parameters, optimiser), history)
@@ -83,9 +84,9 @@ def optimise(
     return pd.DataFrame([*history, *(_row(*told) for told in unread)])
 
 
-def _row(step: int, rate: float, found: torch.Tensor) -> dict[str, float]:
-    """A row of the history; waits for the device."""
-    loss, accuracy = found.tolist()
+def _row(step: int, rate: float, found: Callable[[], list[float]]) -> dict[str, float]:
+    """A row of the history; waits for what the step found."""
+    loss, accuracy = found()
     return {"step": step + 1, "loss": loss, "learning_rate": rate, "accuracy": accuracy}
 
 

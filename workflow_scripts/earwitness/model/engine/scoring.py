@@ -14,6 +14,7 @@ from earwitness.model.engine.features import AudioEmbeddings, encode_waveforms
 from earwitness.model.engine.key_value_cache import KeyValueCache
 from earwitness.model.engine.prompting import Prompt, TokenisedPrompt, tokenise
 from earwitness.model.families.loaded_model import LoadedModel
+from earwitness.runtime.device_memory import sent
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,13 @@ def answer_log_probabilities(loaded: LoadedModel, cache: KeyValueCache, last: to
     last: the last hidden state of each row (rows, hidden size). The probability is that of the answer's tokens,
     whatever may follow them. The cache is left as it was.
     """
-    first = torch.tensor([answer[0] for answer in answers], device=last.device).expand(len(last), -1)
+    first = sent(torch.tensor([answer[0] for answer in answers]), last.device).expand(len(last), -1)
     columns = list(token_log_probabilities(loaded, last, first).unbind(1))
     for column, answer in enumerate(answers):
         if len(answer) > 1:
             with cache.branch():
                 hidden = cache.read(answer[:-1])
-            later = torch.tensor(answer[1:], device=last.device).expand(len(last), -1)
+            later = sent(torch.tensor(answer[1:]), last.device).expand(len(last), -1)
             columns[column] = columns[column] + token_log_probabilities(loaded, hidden, later[..., None]).squeeze(2).sum(1)
     return torch.stack(columns, dim=1)
 

@@ -14,6 +14,7 @@ from transformers import AutoProcessor, DynamicCache
 
 from earwitness.audio.io import SAMPLE_RATE, Waveform
 from earwitness.core.errors import InputError
+from earwitness.runtime.device_memory import sent
 
 LORA_MATRIX = ".lora_"
 """In the name of every matrix that peft adds to a module."""
@@ -221,7 +222,7 @@ class LoadedModel(ABC):
     def embed(self, ids: Sequence[int] | torch.Tensor) -> torch.Tensor:
         """Input embeddings (tokens, hidden size) on the device of the language model, wherever their table is kept."""
         table = self.model.get_input_embeddings()
-        return table(torch.as_tensor(ids, dtype=torch.long, device=table.weight.device)).to(self.device)
+        return table(sent(torch.as_tensor(ids, dtype=torch.long), table.weight.device)).to(self.device)
 
     def beside(self, ids: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """What the language model is told of tokens beside their embeddings, as keyword arguments of the library's.

@@ -17,6 +17,7 @@ from transformers.models.whisper import WhisperFeatureExtractor
 from earwitness.audio.io import Waveform
 from earwitness.model.families.loaded_model import HOP, LoadedModel
 from earwitness.model.families.waveforms import stacked
+from earwitness.runtime.device_memory import sent
 
 
 def convolution_length(n_samples: int) -> int:
@@ -38,10 +39,11 @@ def log_mel(
     longest = max(map(len, waveforms))
     lengths = tuple(convolution_length(len(waveform)) for waveform in waveforms)
     needed = extractor.n_samples if whole else extractor.hop_length * (2 * max(lengths) + 2) if padded else longest
-    samples = stacked(waveforms, extractor.n_samples, min(needed, extractor.n_samples)).to(device)
+    device = device or torch.device("cpu")
+    samples = sent(stacked(waveforms, extractor.n_samples, min(needed, extractor.n_samples)), device)
     window = torch.hann_window(extractor.n_fft, device=device)
     spectrum = torch.stft(samples, extractor.n_fft, extractor.hop_length, window=window, return_complex=True)[..., :-1]
-    filters = torch.from_numpy(extractor.mel_filters).to(device, torch.float32)
+    filters = sent(torch.from_numpy(extractor.mel_filters), device).to(torch.float32)
     mel = (filters.T @ spectrum.abs() ** 2).clamp(min=1e-10).log10()
     return (torch.maximum(mel, mel.amax((1, 2), keepdim=True) - 8) + 4) / 4, lengths
 
