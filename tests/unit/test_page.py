@@ -526,6 +526,16 @@ def test_whole_recordings_are_told_of_with_error_rates_and_left_out_where_nothin
     assert "recordings" not in page(detection=nothing).values("id") and "detection error rate" not in page(detection=nothing).text
 
 
+def test_bands_and_rooms_are_drawn_only_where_they_differ():
+    config = examples.config()
+    alike = config | {"baseline": config["baseline"] | {"bands": ["clean"], "rooms": ["anechoic"]}}
+    assert "Accuracy by band limit and room" in with_baseline().text
+    text = with_baseline(config=alike).text
+    assert (
+        "Accuracy by band limit and room" not in text and "bands and rooms" not in text and "at several durations and signal-to-noise ratios" in text
+    )
+
+
 def test_costs_are_a_table_and_a_figure_only_where_recipes_differ():
     parsed = everything()
     assert {"table-cost-main", "table-cost-ablations", "figure-efficiency-ablations"} <= set(parsed.values("id"))
