@@ -1,5 +1,6 @@
 """The workflow as Snakemake reads it, and finished runs that are not real: the records of one without its results."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,12 @@ def workflow(clean_checkout: Checkout) -> Iterator[Any]:
     """The parsed workflow, with the job graph of the default configuration."""
     with parsed(clean_checkout.folder) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def default_plan(clean_checkout: Checkout) -> Counter[str]:
+    """Rule -> number of jobs of the default configuration, from nothing."""
+    return clean_checkout.plan()
 
 
 @pytest.fixture(scope="session")

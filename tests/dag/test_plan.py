@@ -17,10 +17,9 @@ FETCHING = {"download_dataset", "fetch_model"}
 EMBEDDED = {"make_embedded_corpus", "make_embedded_baseline", "train_tiny_base"}
 
 
-def test_a_clean_checkout_plans_the_whole_study_without_the_network(checkout):
-    plan = checkout.plan()
-    assert {"write_report", "hand_over_adapter", "gate_tuning", *EMBEDDED} <= set(plan)
-    assert not FETCHING & set(plan)
+def test_a_clean_checkout_plans_the_whole_study_without_the_network(default_plan):
+    assert {"write_report", "hand_over_adapter", "gate_tuning", *EMBEDDED} <= set(default_plan)
+    assert not FETCHING & set(default_plan)
 
 
 def test_the_published_study_fetches_its_recordings_and_models_and_makes_none(checkout):
@@ -32,9 +31,9 @@ def test_the_published_study_fetches_its_recordings_and_models_and_makes_none(ch
     assert not EMBEDDED & set(made.values())
 
 
-def test_the_demo_has_every_step_of_the_default_study_but_draws_of_the_published_design(checkout):
+def test_the_demo_has_every_step_of_the_default_study_but_draws_of_the_published_design(checkout, default_plan):
     draws = {"split_redrawn", "measure_draws", "plot_draws"}
-    assert set(checkout.plan("--configfile", "config/demo.yaml")) == set(checkout.plan()) - draws
+    assert set(checkout.plan("--configfile", "config/demo.yaml")) == set(default_plan) - draws
 
 
 @pytest.mark.parametrize("overlay", ["middle", "middle_small"])
@@ -189,10 +188,10 @@ def test_a_run_from_elsewhere_is_told_where_to_run(checkout, tmp_path, option):
     assert f"error: {elsewhere}: Earwitness runs in its own folder" in done.stderr and f"run `cd {checkout.folder}` first" in done.stderr
 
 
-def test_two_thousand_recordings_under_twenty_conditions_are_as_many_jobs_as_two(checkout):
+def test_three_hundred_recordings_under_twenty_conditions_are_as_many_jobs_as_two(checkout):
     settings = own_recordings(checkout) | {"stimuli": {"durations_ms": [200, 400, 600, 800], "snrs_db": [0, 5, 10, 15, 20]}}
     few = checkout.plan("--configfile", checkout.overlay(settings))
-    for number in range(1000):
+    for number in range(150):
         for name in (f"my speech/audio/{number}.wav", f"my speech/{number}.rttm", f"sounds/audio/1-{number}-A-0.wav"):
             (checkout.folder / name).touch()
     assert checkout.plan("--configfile", checkout.overlay(settings)) == few
@@ -207,8 +206,8 @@ def test_the_prompt_search_can_be_left_out(checkout):
     assert plan["gate_tuning"] == plan["write_report"] == 1
 
 
-def test_the_searched_question_is_chosen_where_something_asks_it(checkout):
-    assert "choose_prompt" not in checkout.plan()
+def test_the_searched_question_is_chosen_where_something_asks_it(checkout, default_plan):
+    assert "choose_prompt" not in default_plan
     settings = {"prompt_search": {"use_question_of": "edits", "systems": ["base", "attention-grouped-seed-42"]}}
     assert checkout.plan("--configfile", checkout.overlay(settings))["choose_prompt"] == 1
 

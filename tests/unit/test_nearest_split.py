@@ -41,17 +41,19 @@ def moved_s(items: pd.DataFrame, parts: list[str] | np.ndarray) -> float:
 
 def excess(items: pd.DataFrame, parts: list[str] | np.ndarray) -> float:
     """Shares of each class's seconds, items and sources beyond the tolerance, or beyond how far they were off before; summed."""
-    sizes = items.assign(items=1.0, sources=1 / items.groupby(["label", "source_id"]).part.transform("size"))
+    before, after, seconds = items.part.to_numpy(), np.asarray(parts), items.seconds.to_numpy()
+    sources = 1 / items.groupby(["label", "source_id"]).part.transform("size").to_numpy()
     total = 0.0
-    for label, rows in sizes.groupby("label"):
-        wanted = rows.groupby("part").seconds.sum().reindex(PARTS, fill_value=0) / rows.seconds.sum()
-        for measure in ("seconds", "items", "sources"):
-            before, after = (
-                rows.assign(part=where).groupby("part")[measure].sum().reindex(PARTS, fill_value=0) / rows[measure].sum()
-                for where in (rows.part, pd.Series(parts, items.index)[sizes.label == label])
-            )
-            allowed = np.maximum(TOLERANCE, (before - wanted).abs())
-            total += ((after - wanted).abs() - allowed).clip(lower=0).sum()
+    for label in items.label.unique():
+        of_class = (items.label == label).to_numpy()
+
+        def shares(values: np.ndarray, where: np.ndarray, of_class: np.ndarray = of_class) -> np.ndarray:
+            return np.array([values[of_class & (where == part)].sum() for part in PARTS]) / values[of_class].sum()
+
+        wanted = shares(seconds, before)
+        for values in (seconds, np.ones(len(items)), sources):
+            allowed = np.maximum(TOLERANCE, np.abs(shares(values, before) - wanted))
+            total += np.maximum(np.abs(shares(values, after) - wanted) - allowed, 0).sum()
     return total
 
 
