@@ -32,7 +32,7 @@ def hearing_sentences(accuracy: pd.DataFrame, comparisons: pd.DataFrame, statist
 
     sentences = [
         f"On unseen sources, a linear readout of what the audio tower hears tells speech with a balanced accuracy of {level(TOWER_PROBE)};"
-        f" asked in words, the base reaches {level(BASE)}.",
+        f" asked a question, the base reaches {level(BASE)}.",
         f"The same readout of an untrained tower of the same shape reaches {level(UNTRAINED_PROBE)}, and level, bandwidth and duration alone"
         f" {level(ACOUSTICS_PROBE)}: so much comes from the recordings and their levels, whatever the ear has learned.",
     ]
