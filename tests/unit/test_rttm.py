@@ -90,6 +90,7 @@ def test_a_malformed_line_is_named_by_file_and_number(tmp_path, line, message):
         "\ufeffSPEAKER\tabc\t1\t0.50\t2.25\t<NA>\t<NA>\tspk00\t<NA>\t<NA>\r\n",
         "SPEAKER abc 0 0.5 2.25 NA NA spk00 0.93 NA\r",
         "SPEAKER abc 2 .5 2.25 - - spk00 - -\n",
+        "SPEAKER abc ch1 0.5 2.25 <NA> <NA> spk00 <NA> <NA>\n",
     ],
 )
 def test_variants_that_say_the_same_are_read(tmp_path, text):

@@ -73,7 +73,8 @@ def _turn(fields: list[str], where: str, line: str) -> Turn:
     if fields[0] != "SPEAKER" or len(fields) not in (8, 9, 10):
         raise InputError(f"{where}: malformed line {shown} ({len(fields)} fields); expected {LAYOUT}")
     # A space in the file's name, or a field too few before the times, moves all that follows.
-    if not re.fullmatch(r"\d{1,3}|[A-Za-z]|<NA>", fields[2]) or (_is_number(fields[5]) and _says_nothing_of_a_name(fields[7])):
+    channel_is_odd = not re.fullmatch(r"\d{1,3}(\.0*)?|[A-Za-z]|<NA>", fields[2])
+    if (channel_is_odd and (_is_number(fields[2]) or _is_number(fields[5]))) or (_is_number(fields[5]) and _says_nothing_of_a_name(fields[7])):
         raise InputError(
             f"{where}: {shown}: the channel is {fields[2][:20]!r} and the speaker {fields[7][:20]!r}: fields are shifted; expected {LAYOUT}"
         )
