@@ -16,7 +16,7 @@ LIBRARY = "workflow_scripts/earwitness/"
 PAGE = {"write_report"}
 PROVENANCE = {"record_provenance"} | PAGE
 JUDGED = {"judge_claims"} | PROVENANCE
-OF_CLAIMS = {"plot_leakage", "plot_psychometrics"} | JUDGED
+OF_CLAIMS = {"plot_leakage", "plot_psychometrics", "plot_draws"} | JUDGED
 SELECTED = {"select_adapter", "follow_recordings", "measure_detection"}
 CARD = {"hand_over_adapter"}
 SECOND_AUDIT = {"audit_tuning", "render_audit", "gate_tuning"} | CARD
@@ -28,6 +28,7 @@ PROMPT_SEARCH = {"search_prompts", "predict_prompts"} | PROMPTS_TESTED
 TEST_SIZES = {"compare_test_sizes", "plot_test_sizes"}
 COSTS = {"measure_efficiency", "plot_efficiency"}
 EXPERIMENTS = {"measure_experiment", "plot_experiment"} | COSTS
+REDRAWN = {"measure_draws", "plot_draws"}
 CALIBRATION = {"calibrate_systems", "plot_reliability"} | SECOND_AUDIT | SELECTED
 AFTER_PREDICTIONS = (
     {"measure_accuracy", "compare_systems", "list_errors"}
@@ -36,6 +37,7 @@ AFTER_PREDICTIONS = (
     | FIGURES_OF_SCORES
     | TEST_SIZES
     | EXPERIMENTS
+    | REDRAWN
     | PSYCHOACOUSTICS
     | JUDGED
 )
@@ -44,7 +46,16 @@ AFTER_A_SEARCH = PROMPT_SEARCH | SECOND_AUDIT | JUDGED
 AFTER_TRAINING = {"predict_adapter", "plot_training", "ensemble_seeds"} | AFTER_PREDICTIONS
 ADAPTERS = {"train_adapter"} | AFTER_TRAINING
 AFTER_SPLITS = (
-    {"split_row_random", "audit_leakage", "gate_leakage", "detect_reference", "probe_encoder", "probe_acoustics", "probe_counterfactuals"}
+    {
+        "split_row_random",
+        "split_redrawn",
+        "audit_leakage",
+        "gate_leakage",
+        "detect_reference",
+        "probe_encoder",
+        "probe_acoustics",
+        "probe_counterfactuals",
+    }
     | SECOND_AUDIT
     | ADAPTERS
     | PROMPT_SEARCH
@@ -65,7 +76,7 @@ BASE = {"train_tiny_base", "identify_model", "probe_counterfactuals"} | OF_THE_B
 EVERYTHING = {"make_embedded_corpus", "make_embedded_baseline"} | BASE | RECORDED | AFTER_CLIPS | BASELINE
 STYLED = (
     {"plot_training", "plot_prompts", "plot_psychometrics", "plot_experiment", "plot_efficiency", "plot_test_sizes", "plot_reliability"}
-    | {"plot_phases"}
+    | {"plot_phases", "plot_draws"}
     | CARD
     | FIGURES_OF_SCORES
     | PAGE
@@ -212,13 +223,14 @@ CODE = [
 SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"seed": 1}, EVERYTHING),
     ({"models": {"base": {"tiny": {"steps": 10}}}}, BASE),
-    ({"clips": {"per_source": 1}}, {"select_clips"} | AFTER_CLIPS | BASELINE),
-    ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS),
+    # Too few stimuli for the published design, which is then drawn no more.
+    ({"clips": {"per_source": 1}}, ({"select_clips"} | AFTER_CLIPS | BASELINE) - REDRAWN - {"split_redrawn"}),
+    ({"stimuli": {"snrs_db": [0, 10]}}, AFTER_CLIPS - REDRAWN - {"split_redrawn"}),
     ({"baseline": {"rooms": ["anechoic"]}}, BASELINE),
     ({"splits": {"test_fraction": 0.3}}, {"split_grouped"} | AFTER_SPLITS),
     (
         {"splits": {"row_random": {"stimuli": 100}}},
-        {"split_row_random", "audit_leakage", "render_audit", "gate_leakage"} | (ADAPTERS - OF_HONEST_ADAPTERS),
+        {"split_row_random", "audit_leakage", "render_audit", "gate_leakage"} | (ADAPTERS - OF_HONEST_ADAPTERS - REDRAWN),
     ),
     ({"finetuning": {"recipe": {"rank": 32, "alpha": 16}}}, ADAPTERS),
     ({"finetuning": {"recipes": {"rms": {"rank": 8}}}}, PROVENANCE),
@@ -232,7 +244,8 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
 
 ANOTHER_SEED = {"finetuning": {"experiments": {"main": {"seeds": [42, 123, 456, 7]}}}}
 ANOTHER_SEARCH = {"prompt_search": {"seeds": [1, 2, 3, 7]}}
-AFTER_A_RECORDING = RECORDED | AFTER_CLIPS
+AFTER_A_RECORDING = (RECORDED | AFTER_CLIPS) - REDRAWN - {"split_redrawn"}
+"""Of recordings of one's own, of which the published design is not drawn unless it is asked for."""
 
 
 def rules_of(plan: Counter[str]) -> set[str]:
@@ -262,7 +275,7 @@ def test_another_seed_trains_and_asks_only_its_own_adapters(finished):
     """One job trains both, one asks both about the factorial set, another one of them about the baseline; the default's jobs are full."""
     plan = finished.plan(*with_settings(ANOTHER_SEED)(finished))
     assert (plan["train_adapter"], plan["predict_adapter"]) == (1, 2)
-    assert rules_of(plan) == ADAPTERS
+    assert rules_of(plan) == ADAPTERS - REDRAWN
 
 
 def test_another_seed_of_the_prompt_searches_makes_only_its_own(finished):
@@ -287,7 +300,7 @@ def test_a_second_model_is_asked_and_trained_and_the_first_is_not_again(finished
     models = {"voxtral": {"origin": "path", "path": "own/voxtral"}}
     plan = finished.plan(*with_settings({"models": models, "primary_model": "base"})(finished))
     assert (plan["encode_stimuli"], plan["encode_controls"], plan["predict_zeroshot"], plan["probe_encoder"]) == (4, 2, 2, 4)
-    assert (plan["train_adapter"], plan["search_prompts"], plan["check_generation"], plan["identify_model"]) == (3, 2, 1, 1)
+    assert (plan["train_adapter"], plan["search_prompts"], plan["check_generation"], plan["identify_model"]) == (7, 2, 1, 1)
     assert not {"train_tiny_base", "make_factorial_stimuli", "split_grouped", "audit_leakage", "detect_reference", "probe_acoustics"} & set(plan)
 
 
