@@ -189,6 +189,12 @@ def test_a_path_may_start_at_home(monkeypatch):
     assert completed["sources"]["esc50"]["path"] == "/somewhere/sounds"
 
 
+def test_a_choice_between_truth_values_and_a_word_is_told_as_yaml_writes_them():
+    with pytest.raises(InputError) as raised:
+        complete_config({"finetuning": {"experiments": {"main": {}, "redrawn": {"enabled": "maybe"}}}})
+    assert "redrawn.enabled" in str(raised.value) and "true, false, where_it_fits" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("config", "enabled"),
     [

@@ -174,12 +174,17 @@ def _explain(error: jsonschema.ValidationError) -> str:
         hint = "give it a value, or remove the key to use the default"
     elif error.validator == "type" and isinstance(value, str) and _is_number(value):
         hint = "YAML reads this as text; write 1.0e-4, not 1e-4, and no quotes"
-    elif error.validator == "enum" and (close := difflib.get_close_matches(str(value), asked, n=1)):
+    elif error.validator == "enum" and (close := difflib.get_close_matches(str(value), map(_as_yaml, asked), n=1)):
         hint = f"did you mean {close[0]}?"
     if isinstance(asked, list):
-        asked = (" or " if error.validator == "type" else ", ").join(map(str, asked))
+        asked = (" or " if error.validator == "type" else ", ").join(map(_as_yaml, asked))
     demand = _DEMANDS[str(error.validator)].format(asked)
     return f"{where or 'top level'} = {_short(value)}: {demand}; hint: {hint}"
+
+
+def _as_yaml(value: Any) -> str:
+    """A value of the schema as one writes it in YAML."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _short(value: Any) -> str:
@@ -379,7 +384,7 @@ def _options(node: dict[str, Any], schema: dict[str, Any], prefix: str) -> Itera
 
 def _type_name(node: dict[str, Any]) -> str:
     if "enum" in node:
-        return " \\| ".join(map(str, node["enum"]))
+        return " \\| ".join(map(_as_yaml, node["enum"]))
     kind = node["type"]
     if kind == "array":
         return f"list of {_type_name(node['items'])}"
