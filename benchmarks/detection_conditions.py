@@ -6,6 +6,8 @@ VOXCONVERSE, ESC50: as for benchmarks/detection.py. --zero-shot: folders of base
 about the stretches that follow_recordings tries; stretch, smoothing and rule are chosen on every other recording by detection error rate and
 measured on the rest, both ways. Classic detectors appear with their own rule, and with one chosen likewise.
 
+--develop    other recordings of speech, in folders as VOXCONVERSE has: everything is chosen on them and on every other sound, and measured on
+             VOXCONVERSE and the other sounds
 --turns      new recordings: each takes turns between a recording of speech and a sound, of one level, 0.5 to 3 s at a time
 --snr-db     white noise over everything, the speech (or the sound) so much above it
 --annotators the annotation is what most of these detectors find in the recordings of speech as they are, instead of the RTTM
@@ -16,7 +18,7 @@ measured on the rest, both ways. Classic detectors appear with their own rule, a
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -177,19 +179,31 @@ def halves(scenes: Sequence[Scene]) -> list[list[int]]:
     return [sorted(kinds[0][part::2] + kinds[1][part::2]) for part in (0, 1)]
 
 
-def crossed(name: str, candidates: Sequence[tuple[str, FollowedScenes]], scenes: Sequence[Scene]) -> None:
-    """The candidate and rule that are best on one half, measured on the other, both ways."""
-    parts = halves(scenes)
-    errors: list[DetectionErrors] = [DetectionErrors(0, 0, 0, 0)] * len(scenes)
+def chosen_and_measured(scenes: Sequence[Scene], developed: Collection[str]) -> list[tuple[list[int], list[int]]]:
+    """Where everything is chosen and where it is measured: either half and the other, or `developed` and every other recording of speech."""
+    first, second = halves(scenes)
+    if not developed:
+        return [(first, second), (second, first)]
+    speech = [k for k, one in enumerate(scenes) if one.recording.speech]
+    apart = [k for k in speech if scenes[k].recording.recording_id in developed]
+    sounds = ([k for k in half if k not in speech] for half in (first, second))
+    return [(apart + next(sounds), [k for k in speech if k not in apart] + next(sounds))]
+
+
+def tuned(name: str, candidates: Sequence[tuple[str, FollowedScenes]], parts: Sequence[tuple[list[int], list[int]]]) -> None:
+    """The candidate and rule that are best where everything is chosen, where it is measured."""
+    recordings: list[AnnotatedRecording] = []
+    errors: list[DetectionErrors] = []
     how = []
-    for chosen_on, measured_on in (parts, parts[::-1]):
-        tuned: list[tuple[str, FollowedScenes, Tuned]] = [(label, one, tune_rule(one.part(chosen_on))) for label, one in candidates]
-        label, one, best = min(tuned, key=lambda candidate: round(candidate[2].errors.error_rate, 9))
-        for place, found in zip(measured_on, one.part(measured_on).errors(best.rule), strict=True):
-            errors[place] = found
+    for chosen_on, measured_on in parts:
+        tried: list[tuple[str, FollowedScenes, Tuned]] = [(label, one, tune_rule(one.part(chosen_on))) for label, one in candidates]
+        label, one, best = min(tried, key=lambda candidate: round(candidate[2].errors.error_rate, 9))
+        measured = one.part(measured_on)
+        recordings += measured.recordings
+        errors += measured.errors(best.rule)
         rule = best.rule
         how.append(f"{label} {rule.onset:g} to {rule.offset:.2g}, {rule.min_speech_s:g} and {rule.min_silence_s:g} s".strip())
-    line(f"{name}, tuned on the other half", [one.recording for one in scenes], errors, "; ".join(how))
+    line(f"{name}, tuned on {'the other half' if len(parts) > 1 else 'other recordings'}", recordings, errors, "; ".join(how))
 
 
 def main() -> None:
@@ -198,6 +212,7 @@ def main() -> None:
     parser.add_argument("sounds", type=Path)
     parser.add_argument("--detectors", nargs="*", default=[])
     parser.add_argument("--zero-shot", nargs="*", type=Path, default=[])
+    parser.add_argument("--develop", type=Path)
     parser.add_argument("--turns", action="store_true")
     parser.add_argument("--snr-db", type=float)
     parser.add_argument("--annotators", nargs="*", default=[])
@@ -206,7 +221,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300.0, help="of either kind")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    recordings = balanced(recordings_in(args.speech, True), recordings_in(args.sounds, False), args.seconds, 1)
+    developed = recordings_in(args.develop, True) if args.develop else []
+    recordings = developed + balanced(recordings_in(args.speech, True), recordings_in(args.sounds, False), args.seconds, 1)
     if args.annotators:
         recordings = annotated_by(args.annotators, recordings)
     scenes = [scene_of(one, args.pauses) for one in recordings]
@@ -227,11 +243,13 @@ def main() -> None:
                 args.tracks.mkdir(parents=True, exist_ok=True)
             return args.tracks / f"{name}{condition}.npz" if args.tracks else None
 
+        parts = chosen_and_measured(scenes, {one.recording_id for one in developed})
         for name in args.detectors:
             detector = frame_detector(name)
             heard = followed(detector, scenes, kept(name))
-            line(f"{name}, its own rule", heard.recordings, heard.errors(detector.rule), "")
-            crossed(name, [("", heard)], scenes)
+            measured = heard.part([k for _, places in parts for k in places])
+            line(f"{name}, its own rule", measured.recordings, measured.errors(detector.rule), "")
+            tuned(name, [("", heard)], parts)
         for base in args.zero_shot:
             listener, candidates = zero_shot(base), []
             for share in STRETCH_SHARES:
@@ -239,7 +257,7 @@ def main() -> None:
                 detector = listener.detector(f"{stretch_ms} ms", Following(stretch_ms, STEP_MS, SegmentRule()))
                 heard = followed(detector, scenes, kept(f"{base.name} {stretch_ms} ms"))
                 candidates += [(f"{stretch_ms} ms, mean of {width},", heard.smoothed(width)) for width in SMOOTHED]
-            crossed(base.name, candidates, scenes)
+            tuned(base.name, candidates, parts)
 
 
 if __name__ == "__main__":
