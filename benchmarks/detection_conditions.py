@@ -6,6 +6,8 @@ VOXCONVERSE, ESC50: as for benchmarks/detection.py. --zero-shot: folders of base
 about the stretches that follow_recordings tries; stretch, smoothing and rule are chosen on every other recording by detection error rate and
 measured on the rest, both ways. Classic detectors appear with their own rule, and with one chosen likewise.
 
+--folders    folders of detectors that were handed over, as results/detector (--base: their base, where they do not find it): with the rule that
+             they were handed over with, and tuned as a base is
 --develop    other recordings of speech, in folders as VOXCONVERSE has: everything is chosen on them and on every other sound, and measured on
              VOXCONVERSE and the other sounds
 --turns      new recordings: each takes turns between a recording of speech and a sound, of one level, 0.5 to 3 s at a time
@@ -32,9 +34,10 @@ from earwitness.audio.io import SAMPLE_RATE, read_mono
 from earwitness.config import complete_config
 from earwitness.core.randomness import stream
 from earwitness.corpora.annotated import AnnotatedRecording, balanced
+from earwitness.detectors.folder import load_detector_folder
 from earwitness.detectors.following import Following
 from earwitness.detectors.frames import frame_detector
-from earwitness.detectors.listener import CPU_STRETCHES, Listener
+from earwitness.detectors.listener import CPU_STRETCHES, Listener, trained_listener
 from earwitness.detectors.listener_tuning import SMOOTHED, STRETCH_SHARES
 from earwitness.detectors.measuring import error_rate_interval
 from earwitness.detectors.presentation import presentation_of
@@ -212,6 +215,8 @@ def main() -> None:
     parser.add_argument("sounds", type=Path)
     parser.add_argument("--detectors", nargs="*", default=[])
     parser.add_argument("--zero-shot", nargs="*", type=Path, default=[])
+    parser.add_argument("--folders", nargs="*", type=Path, default=[])
+    parser.add_argument("--base", type=Path)
     parser.add_argument("--develop", type=Path)
     parser.add_argument("--turns", action="store_true")
     parser.add_argument("--snr-db", type=float)
@@ -250,14 +255,20 @@ def main() -> None:
             measured = heard.part([k for _, places in parts for k in places])
             line(f"{name}, its own rule", measured.recordings, measured.errors(detector.rule), "")
             tuned(name, [("", heard)], parts)
-        for base in args.zero_shot:
-            listener, candidates = zero_shot(base), []
+        for path in args.folders:
+            folder = load_detector_folder(path)
+            heard = followed(trained_listener(folder, args.base).detector("handed over", folder.following), scenes, kept(f"{path.name} handed over"))
+            measured = heard.part([k for _, places in parts for k in places])
+            line(f"{path.name}, its own rule", measured.recordings, measured.errors(folder.following.rule), "")
+        for path in (*args.folders, *args.zero_shot):
+            listener = trained_listener(load_detector_folder(path), args.base) if path in args.folders else zero_shot(path)
+            candidates = []
             for share in STRETCH_SHARES:
                 stretch_ms = round(share * listener.presentation.longest_ms)
                 detector = listener.detector(f"{stretch_ms} ms", Following(stretch_ms, STEP_MS, SegmentRule()))
-                heard = followed(detector, scenes, kept(f"{base.name} {stretch_ms} ms"))
+                heard = followed(detector, scenes, kept(f"{path.name} {stretch_ms} ms"))
                 candidates += [(f"{stretch_ms} ms, mean of {width},", heard.smoothed(width)) for width in SMOOTHED]
-            tuned(base.name, candidates, parts)
+            tuned(path.name, candidates, parts)
 
 
 if __name__ == "__main__":
