@@ -78,7 +78,7 @@ def point_table(systems: list[Answers], confidence: float) -> pd.DataFrame:
     """
     rows = []
     for answers in systems:
-        for condition, counts in answers.counts.groupby(CONDITION, dropna=False, sort=True):
+        for condition, counts in answers.counts.sort_values(["seed", "source_id"]).groupby(CONDITION, dropna=False, sort=True):
             speech, nonspeech = (counts[counts.label == label] for label in LABELS)
             if speech.empty or nonspeech.empty:
                 missing = LABELS[0] if speech.empty else LABELS[1]
@@ -179,10 +179,9 @@ def _point(speech: pd.DataFrame, nonspeech: pd.DataFrame, confidence: float) -> 
 
 
 def _sample(rows: pd.DataFrame, right: pd.Series) -> Sample:
-    """Right answers of one class by seed and source; every source has a row of each seed."""
-    ordered = rows.assign(right=right).sort_values(["seed", "source_id"])
-    by_seed = ordered[["right", "n"]].to_numpy(float).reshape(rows.seed.nunique(), -1, 2)
-    return Sample(by_seed[:, :, 0], by_seed[0, :, 1])
+    """Right answers of one class by seed and source, in whose order the rows are; every source has a row of each seed."""
+    by_seed, n = (values.to_numpy(float).reshape(rows.seed.nunique(), -1) for values in (right, rows.n))
+    return Sample(by_seed, n[0])
 
 
 def _combined(hit: FloatArray, false_alarm: FloatArray, sign: int) -> tuple[float, float, float]:

@@ -5,19 +5,36 @@ Training reads tables, so this module knows nothing of single ones: a column of 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
+import pandas as pd
 import pandera.pandas as pa
+from pandera.engines.pandas_engine import NpString
 
 from earwitness.tables import meanings
 
 LABELS = ("SPEECH", "NONSPEECH")
 
 
+class _Text(NpString):
+    """What pandas holds as text is text as a whole; pandera looks at every value, and formats those that are wrong even where none is."""
+
+    def coerce(self, data_container: Any) -> Any:
+        return data_container if _is_text(data_container) else super().coerce(data_container)
+
+    def check(self, pandera_dtype: Any, data_container: Any = None) -> Any:
+        return _is_text(data_container) or super().check(pandera_dtype, data_container)
+
+
+def _is_text(values: Any) -> bool:
+    return isinstance(getattr(values, "dtype", None), pd.StringDtype) and not values.hasnans
+
+
 def column(
     kind: type | str, check: pa.Check | None = None, means: str = "", unit: str = "", nullable: bool = False, unique: bool = False
 ) -> pa.Column:
     """A column of a pandas type. means: what it holds; unit: of its numbers, "" for none."""
-    return pa.Column(kind, check, nullable=nullable, unique=unique, description=means, metadata={"unit": unit})
+    return pa.Column(_Text if kind is str else kind, check, nullable=nullable, unique=unique, description=means, metadata={"unit": unit})
 
 
 def label(means: str = meanings.LABEL) -> pa.Column:
