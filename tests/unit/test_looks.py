@@ -1,11 +1,13 @@
 """One colour and one marker per system in every figure, on light paper, on dark and in grey."""
 
+import functools
 import re
 from pathlib import Path
 
 import pytest
 from draws_by_hand import drawn_by_hand
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from test_figures import FIGURES as STUDY_FIGURES
 from test_figures import FIGURES_OF_MANY
 from test_prompt_figures import tables as prompt_tables
@@ -15,7 +17,7 @@ from earwitness.report import style
 from earwitness.report.draws_figure import draw_draws
 from earwitness.report.prompt_figures import FIGURES as PROMPT_FIGURES
 from earwitness.report.psychometric_figures import FIGURES as PSYCHOMETRIC_FIGURES
-from earwitness.report.style import LOOKS, ON_DARK_PAPER, PAPER, figure_style, look_of, save_figure
+from earwitness.report.style import LOOKS, ON_DARK_PAPER, PAPER, figure_style, look_of, svg_of
 from earwitness.systems import PROBES, System
 
 MODULES = sorted(Path(style.__file__).parent.glob("*_figure*.py"))
@@ -28,6 +30,14 @@ DRAWN = {
     **{name: lambda draw=draw: draw(prompt_tables()) for name, draw in PROMPT_FIGURES.items()},
     "draws": lambda: draw_draws(drawn_by_hand(), {"version_3": "99"}),
 }
+
+
+@functools.cache
+def drawn(name: str) -> Figure:
+    with figure_style():
+        return DRAWN[name]()
+
+
 CELLS = {style.ON_DARK_CELL, style.ON_LIGHT_CELL, style.NO_CELL}
 
 
@@ -69,15 +79,14 @@ def test_a_system_looks_the_same_for_every_seed_and_honest_split_and_in_any_comp
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_in_no_figure_has_a_system_anothers_colour_or_marker(name):
-    with figure_style():
-        figure = DRAWN[name]()
+    figure = drawn(name)
     colours, pairs = {look.colour for look in LOOKS}, {(look.colour, look.marker) for look in LOOKS}
     markers = {look.marker for look in LOOKS}
     for axes in figure.axes:
         for line in axes.lines:
-            drawn = to_hex(line.get_markeredgecolor() if to_hex(line.get_markerfacecolor()) == PAPER else line.get_markerfacecolor())
-            if line.get_marker() in markers and drawn in colours and drawn != style.INK:
-                assert (drawn, line.get_marker()) in pairs, f"{line.get_marker()} in {drawn}"
+            colour = to_hex(line.get_markeredgecolor() if to_hex(line.get_markerfacecolor()) == PAPER else line.get_markerfacecolor())
+            if line.get_marker() in markers and colour in colours and colour != style.INK:
+                assert (colour, line.get_marker()) in pairs, f"{line.get_marker()} in {colour}"
 
 
 @pytest.mark.parametrize(
@@ -96,20 +105,17 @@ def test_in_no_figure_has_a_system_anothers_colour_or_marker(name):
     ],
 )
 def test_every_system_is_drawn_in_its_own_look(name, systems):
-    with figure_style():
-        figure = DRAWN[name]()
-    lines = [line for axes in figure.axes for line in axes.lines]
-    drawn = {(to_hex(colour), line.get_marker()) for line in lines for colour in (line.get_markerfacecolor(), line.get_markeredgecolor())}
+    lines = [line for axes in drawn(name).axes for line in axes.lines]
+    seen = {(to_hex(colour), line.get_marker()) for line in lines for colour in (line.get_markerfacecolor(), line.get_markeredgecolor())}
     for system in systems:
         look = look_of(System.parse(system))
-        assert (look.colour, look.marker) in drawn, system
+        assert (look.colour, look.marker) in seen, system
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_every_colour_of_a_figure_has_its_counterpart_on_dark_paper(tmp_path, name):
+def test_every_colour_of_a_figure_has_its_counterpart_on_dark_paper(name):
     with figure_style():
-        save_figure(DRAWN[name](), tmp_path / "a.svg", tmp_path / "a.png")
-    svg = (tmp_path / "a.svg").read_text(encoding="utf-8")
+        svg = svg_of(drawn(name))
     assert "prefers-color-scheme: dark" in svg
     body = svg.split("</style>", 1)[1]
     maps = "conditions" in name or name == "duration_by_snr"

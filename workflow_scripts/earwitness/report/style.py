@@ -342,11 +342,16 @@ _DARK_STYLE = (
 )
 
 
-def save_figure(figure: Figure, svg: Path, png: Path) -> None:
-    """Write both files atomically; the same figure gives the same bytes. The SVG turns dark where its reader's screen is."""
+def svg_of(figure: Figure) -> str:
+    """The figure as SVG that turns dark where its reader's screen is."""
     drawn = StringIO()
     figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None}, facecolor=PAPER)
+    return re.sub(r"(<svg[^>]*>)", lambda opening: opening[1] + _DARK_STYLE, drawn.getvalue(), count=1)
+
+
+def save_figure(figure: Figure, svg: Path, png: Path) -> None:
+    """Write both files atomically; the same figure gives the same bytes."""
     with atomic(svg) as temporary:
-        temporary.write_text(re.sub(r"(<svg[^>]*>)", lambda opening: opening[1] + _DARK_STYLE, drawn.getvalue(), count=1), encoding="utf-8")
+        temporary.write_text(svg_of(figure), encoding="utf-8")
     with atomic(png) as temporary:
         figure.savefig(temporary, format="png", dpi=170, metadata={"Software": None}, facecolor=PAPER)
