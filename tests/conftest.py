@@ -37,11 +37,16 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(scope="session")
-def clean_checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A checkout that nothing has run in but one dry run, so that copies need not parse the code again; not to be edited."""
+def planned_checkout(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, str]:
+    """A checkout that nothing has run in but one dry run, so that copies need not parse the code again, and what that printed."""
     checkout = copy_project(tmp_path_factory.mktemp("clean"))
-    checkout.dry_run()
-    return checkout
+    return checkout, checkout.dry_run()
+
+
+@pytest.fixture(scope="session")
+def clean_checkout(planned_checkout: tuple[Checkout, str]) -> Checkout:
+    """A checkout in which nothing was made; not to be edited."""
+    return planned_checkout[0]
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ import importlib
 import io
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from unittest.mock import patch
 
 
@@ -27,3 +29,16 @@ def call_program(name: str, *arguments: object, folder: Path) -> "subprocess.Com
             if isinstance(end.code, str):
                 print(end.code, file=sys.stderr)
     return subprocess.CompletedProcess(command, code, stdout.getvalue(), stderr.getvalue())
+
+
+@contextlib.contextmanager
+def started_here(program: ModuleType) -> Iterator[None]:
+    """For the block, a program calls in its own process the one that it would start with `subprocess.run([python, path, ...], check=True)`."""
+
+    def run(command: Sequence[object], check: bool) -> None:
+        _, path, *arguments = command
+        done = call_program(Path(str(path)).stem, *arguments, folder=Path.cwd())
+        assert check and done.returncode == 0, done.stderr
+
+    with patch.object(program, "subprocess", SimpleNamespace(run=run)):
+        yield

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from checkout import Checkout, finish
+from checkout import Checkout, finish, jobs_planned
 from parsed import parsed
 
 OWN_RECORDINGS = {"sources": {"voxconverse": {"origin": "path", "path": "own/speech"}, "esc50": {"origin": "path", "path": "own/sounds"}}}
@@ -20,9 +20,9 @@ def workflow(clean_checkout: Checkout) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def default_plan(clean_checkout: Checkout) -> Counter[str]:
+def default_plan(planned_checkout: tuple[Checkout, str]) -> Counter[str]:
     """Rule -> number of jobs of the default configuration, from nothing."""
-    return clean_checkout.plan()
+    return jobs_planned(planned_checkout[1])
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from checkout import program_of
-from snakemake.api import SnakemakeApi
-from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
 
 from earwitness.core.code_identity import modules_of
 
@@ -20,6 +18,10 @@ def parsed(folder: Path, **resource_settings: Any) -> Iterator[Any]:
 
     resource_settings: of Snakemake's ResourceSettings, such as overwrite_resources.
     """
+    # Not above: the modules of tests are loaded by every process that runs some, and Snakemake takes seconds.
+    from snakemake.api import SnakemakeApi
+    from snakemake.settings.types import OutputSettings, Quietness, ResourceSettings
+
     before, path = Path.cwd(), os.environ["PATH"]
     os.chdir(folder)
     try:

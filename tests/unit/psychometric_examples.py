@@ -27,7 +27,7 @@ def study() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     index = baseline_index(12, 12)
     answers = pd.concat([observer(index, system, seed=k, **options) for k, (system, options) in enumerate(OBSERVERS.items())])
     systems = collect_answers(answers, index, no_split())
-    thresholds, curves, _ = fit_study(systems, "normal", 0.75, 0.95, 100, seed=1)
+    thresholds, curves, _ = fit_study(systems, "normal", 0.75, 0.95, 20, seed=1)
     return validate(point_table(systems, 0.95), POINTS), validate(curves, CURVES), validate(thresholds, THRESHOLDS)
 
 

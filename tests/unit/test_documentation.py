@@ -94,7 +94,7 @@ def test_the_example_of_counts_is_fitted_as_written(tmp_path):
     (tmp_path / "counts.csv").write_text(next(code_blocks(page, "csv"))[1], encoding="utf-8")
     (command,) = [command for command in COMMANDS if command.page == "docs/how_to/fit_counts.md"]
     _, program, *rest = command.words
-    result = subprocess.run([sys.executable, ROOT / program, *rest], cwd=tmp_path, capture_output=True, text=True)
+    result = call_program(Path(program).stem, *rest, folder=tmp_path)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["status"] == "ok" and 20 < found["threshold"]["value"] < 160

@@ -3,6 +3,7 @@
 A family that cannot hold a property declares it (earwitness.model.families.registry.Family.departures); the test then shows that it does not.
 """
 
+import copy
 import json
 from dataclasses import replace
 
@@ -56,9 +57,15 @@ def checkpoint(kind, tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def loaded(checkpoint):
+@pytest.fixture(scope="module")
+def loaded_once(checkpoint):
     return load_model(identified(checkpoint), device=torch.device("cpu"))
+
+
+@pytest.fixture
+def loaded(loaded_once):
+    """Of a model of its own, which a test may change."""
+    return replace(loaded_once, model=copy.deepcopy(loaded_once.model))
 
 
 class InFloat64(TorchFunctionMode):
@@ -413,7 +420,7 @@ RECIPE = {
     "alpha": 8,
     "dropout": 0.05,
     "learning_rate": 0.01,
-    "steps": 3,
+    "steps": 2,
     "epochs": None,
     "batch_size": 6,
     "micro_batch_size": 3,
@@ -429,13 +436,13 @@ RECIPE = {
 def test_a_study_encodes_trains_and_asks(checkpoint, loaded, scope, tmp_path):
     """Sounds of six lengths, from shards to prediction rows; both scopes, both memories."""
     cpu = torch.device("cpu")
-    names = [f"s0-{number:02d}" for number in range(12)]
+    names = [f"s0-{number:02d}" for number in range(6)]
     shard, features = write_shard(tmp_path / "0.parquet", names), tmp_path / "features.parquet"
     encode_shard(loaded, shard, features, Batches(5, cpu))
     heard, read = from_audio(loaded, [shard]), from_features(loaded, [features])
     asked = [prediction_rows(loaded, sounds, [PROMPT], BASE, Batches(5, cpu)) for sounds in (heard, read)]
     np.testing.assert_allclose(asked[0].log_odds, asked[1].log_odds, atol=2e-4)
-    split = pd.DataFrame({"stimulus_id": names, "label": ["SPEECH", "NONSPEECH"] * 6, "part": "train"})
+    split = pd.DataFrame({"stimulus_id": names, "label": ["SPEECH", "NONSPEECH"] * 3, "part": "train"})
     data = training_set(loaded, heard if scope == "published" else read, split, scope)
     memory = "compact" if scope == "published" else "fast"
     wrapped, history = train_adapter(loaded, data, PROMPT, {**RECIPE, "scope": scope}, 5, SavedState(tmp_path / "state", {}), memory)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 import pytest
 from mounts import in_own_mounts
 
@@ -31,37 +31,40 @@ def disk(tmp_path) -> Path:
 
 @pytest.fixture
 def table(tmp_path) -> Path:
-    """A table that is larger than the small disk."""
-    noise = stream(1, "disk").standard_normal((2000, 40))
-    path = tmp_path / "wide.parquet"
-    pd.DataFrame(noise, columns=[f"c{k}" for k in range(40)]).to_parquet(path)
+    """Numbers that take more than the small disk has, in rows of 40."""
+    path = tmp_path / "wide.npy"
+    np.save(path, stream(1, "disk").standard_normal((2000, 40)))
     return path
 
 
 WRITERS = {
-    "csv": "table.to_csv(temporary, index=False)",
-    "parquet": "table.to_parquet(temporary, index=False)",
-    "safetensors": "save_file({'a': table.to_numpy()}, temporary)",
-    "wav": "soundfile.write(temporary, table.to_numpy(), 16000)",
-    "png": "figure = plt.figure(figsize=(20, 20)); figure.gca().imshow(table); figure.savefig(temporary, dpi=200)",
+    "csv": ("import pandas as pd", "pd.DataFrame(table).to_csv(temporary, index=False)"),
+    "parquet": ("import pandas as pd", "pd.DataFrame(table).add_prefix('c').to_parquet(temporary, index=False)"),
+    "safetensors": ("from safetensors.numpy import save_file", "save_file({'a': table}, temporary)"),
+    "wav": ("import soundfile", "soundfile.write(temporary, table, 16000)"),
+    "png": (
+        "import matplotlib; matplotlib.use('agg'); import matplotlib.pyplot as plt",
+        "figure = plt.figure(figsize=(20, 20)); figure.gca().imshow(table); figure.savefig(temporary, dpi=200)",
+    ),
 }
+"""Kind of file -> what a program imports to write one, and how it does."""
 
 
 def program(folder: Path, table: Path, suffix: str) -> str:
     """A program that writes `table` as a file of the kind, as the project's programs do."""
+    library, write = WRITERS[suffix]
     lines = f"""
         import sys; sys.path.insert(0, {str(SCRIPTS)!r})
         from pathlib import Path
-        import matplotlib; matplotlib.use("agg")
-        import matplotlib.pyplot as plt, pandas as pd, soundfile
-        from safetensors.numpy import save_file
+        import numpy as np
+        {library}
         from earwitness.core.errors import one_line_errors
         from earwitness.core.files import atomic
         @one_line_errors
         def main():
-            table = pd.read_parquet({str(table)!r})
+            table = np.load({str(table)!r})
             with atomic(Path({str(folder)!r}) / "out.{suffix}") as temporary:
-                {WRITERS[suffix]}
+                {write}
         main()
     """
     return "\n".join(line.removeprefix("        ") for line in lines.splitlines())

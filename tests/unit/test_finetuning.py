@@ -103,7 +103,7 @@ def adapter_weights(loaded):
 
 
 def test_training_lowers_the_loss_and_moves_the_answers(folder, study, tmp_path):
-    trained, history = train(folder, study, tmp_path, steps=60, prompt=YES_NO)
+    trained, history = train(folder, study, tmp_path, steps=60, prompt=YES_NO, micro_batch_size=None)
     assert history.loss.iloc[-5:].mean() < 0.3 * history.loss.iloc[:3].mean()
     untrained = answers_of(load_model(identified(folder)), study, YES_NO)
     answers = answers_of(trained, study, YES_NO)

@@ -1,5 +1,7 @@
 """A study of several models: its configuration and plan, what is compared for each and between them, and how they are drawn."""
 
+import functools
+
 import pandas as pd
 import pytest
 import report_examples
@@ -150,7 +152,7 @@ def test_thresholds_of_models_are_set_against_each_other_and_detectors_against_e
     index = baseline_index(8, 8)
     observers = {"base": 150, "voxtral.base": 60, "silero": 100}
     answers = pd.concat([observer(index, system, seed=k, threshold_ms=ms, threshold_db=0) for k, (system, ms) in enumerate(observers.items())])
-    _, _, contrasts = fit_study(collect_answers(answers, index, no_split()), "normal", 0.75, 0.95, 50, seed=1)
+    _, _, contrasts = fit_study(collect_answers(answers, index, no_split()), "normal", 0.75, 0.95, 10, seed=1)
     pairs = contrasts[(contrasts.axis == "duration") & (contrasts.measure == "balanced_accuracy")]
     assert sorted(pairs[["question", "system_a", "system_b"]].to_numpy().tolist()) == [
         ["model", "voxtral.base", "base"],
@@ -162,12 +164,12 @@ def test_thresholds_of_models_are_set_against_each_other_and_detectors_against_e
 
 
 def test_what_thresholds_say_of_a_model_is_the_same_whatever_other_models_a_study_has():
-    index = baseline_index(8, 8)
+    index = baseline_index(6, 6)
 
     def contrasts_of(observers):
         levels = enumerate(observers.items())
         answers = pd.concat([observer(index, system, seed=k, threshold_ms=ms, threshold_db=0) for k, (system, ms) in levels])
-        return fit_study(collect_answers(answers, index, no_split()), "normal", 0.75, 0.95, 50, seed=1)[2]
+        return fit_study(collect_answers(answers, index, no_split()), "normal", 0.75, 0.95, 10, seed=1)[2]
 
     alone = contrasts_of({"base": 150, "silero": 100})
     together = contrasts_of({"base": 150, "silero": 100, "voxtral.base": 60})
@@ -201,8 +203,9 @@ def of_six():
     return accuracy([*ids_of(SIX, *SYSTEMS[:3]), "silero"]), pd.concat([*tables, between], ignore_index=True)
 
 
+@functools.cache
 def points_of_six():
-    """Points, curves and thresholds of one observer, in the name of every base and of a detector."""
+    """Points, curves and thresholds of one observer, in the name of every base and of a detector; not to be changed."""
     index = baseline_index(6, 6)
     answers = collect_answers(observer(index, "base", threshold_ms=150), index, no_split())
     thresholds, curves, _ = fit_study(answers, "normal", 0.75, 0.95, 20, seed=1)

@@ -17,6 +17,12 @@ from earwitness.prompt_search.search import SearchSettings
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def few_tokens(monkeypatch):
+    """Texts of a few tokens are written sooner, and tell as much."""
+    monkeypatch.setattr("earwitness.prompt_search.opro.NEW_TOKENS", 16)
+
+
 def scored(question, gain):
     return ScoredQuestion(question, 0.7 + gain, gain, 1.0, 120)
 

@@ -148,7 +148,7 @@ def test_nothing_outside_the_tested_range_is_ever_printed(seed, threshold_ms, n_
 @pytest.mark.parametrize("n_sources", [1, 8])
 def test_the_level_that_performance_falls_after_is_among_thousands(n_sources):
     """A staircase has as many levels as trials."""
-    correct = np.repeat([0.5, 0.9, 0.2], 1000) * 60
+    correct = np.repeat([0.5, 0.9, 0.2], 400) * 60
 
     def counts(correct):
         total = np.full((n_sources, len(correct)), 60.0)

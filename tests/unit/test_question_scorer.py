@@ -67,6 +67,7 @@ def test_a_stimulus_without_features_is_named_and_special_tokens_are_known(studi
 
 @pytest.mark.parametrize("one_at_a_time", [True, False])
 def test_with_compact_memory_the_writer_and_the_asked_model_are_never_loaded_together(studied, folder, writer, monkeypatch, one_at_a_time):
+    monkeypatch.setattr("earwitness.prompt_search.opro.NEW_TOKENS", 8)
     _, features, names = studied
     switch, alive = ModelSwitch(one_at_a_time), []
 

@@ -10,7 +10,6 @@ from snakemake.utils import update_config
 
 from earwitness.config import complete_config
 from earwitness.core.errors import InputError
-from earwitness.model.finetuning import optimiser_steps
 from earwitness.plan import paths
 from earwitness.plan.models import Models
 from earwitness.plan.recordings import Recordings
@@ -274,6 +273,9 @@ def test_the_published_study_trains_its_settings_to_the_letter_on_both_of_its_sp
     assert [(recipe["normalisation"], recipe["loss_on"]) for recipe in (attention, mlp, rms, all_text, before)] == [
         ("peak", "answer"), ("peak", "answer"), ("rms", "answer"), ("peak", "text"), ("rms", "text"),
     ]  # fmt: skip
+    # Not above: it loads torch, which no other test here needs.
+    from earwitness.model.finetuning import optimiser_steps
+
     assert [optimiser_steps(attention, stimuli) for stimuli in (128, 136)] == [24, 26]
     assert set(mlp["target_modules"]) - set(attention["target_modules"]) == {"gate_proj", "up_proj", "down_proj"}
     assert plan.config["splits"]["redrawn"] == {
