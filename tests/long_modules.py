@@ -9,7 +9,13 @@ LONGEST = (
     "test_names",
     "test_plan",
     "test_leakage",
+    "test_families",
+    "test_checkpoints",
+    "test_response_models",
+    "test_page",
+    "test_proposal",
     "test_looks",
+    "test_self_test",
 )
 """Of more than twenty seconds, the longest first: they begin before the others, so that none is left to run alone at the end."""
 
@@ -17,14 +23,17 @@ THOROUGH = (
     "test_adapter_training",
     "test_assembled_base",
     "test_audio_files",
+    "test_batching",
     "test_calibration",
     "test_checkpoints",
     "test_claims",
     "test_clips",
     "test_code_identity",
+    "test_costs",
     "test_counts",
     "test_data_dictionary",
     "test_detect_speech",
+    "test_detection_measures",
     "test_detectors",
     "test_devices",
     "test_documentation",
@@ -37,7 +46,10 @@ THOROUGH = (
     "test_files",
     "test_finetuning",
     "test_fuzz",
+    "test_handover",
     "test_leakage",
+    "test_learned_recordings",
+    "test_levels",
     "test_looks",
     "test_manifests",
     "test_mixed_model_table",
@@ -45,6 +57,7 @@ THOROUGH = (
     "test_near_duplicates",
     "test_nearest_split",
     "test_opro",
+    "test_optimisation",
     "test_page",
     "test_prediction",
     "test_prompt_figures",
@@ -69,17 +82,18 @@ THOROUGH = (
     "test_stand_in",
     "test_stimuli",
     "test_synthesis",
+    "test_threads",
+    "test_tiny_base",
     "test_tuning_audit",
     "test_untrained_hearing",
 )
-"""Modules of unit tests of more than three seconds, which `make quick` does not even load: that takes as long as many a test."""
+"""Modules of unit tests of more than three seconds, or that load torch, which `make quick` does not even load: that takes as long as many a test."""
 
 LONG_TESTS = {
     "test_configuration": (
         "test_whatever_stands_under_a_key_it_is_accepted_or_refused_in_one_line",
         "test_overlays_merge_as_snakemake_merges_them",
     ),
-    "test_detection_measures": ("test_the_programs_tune_on_development_recordings_and_measure_on_test_recordings",),
     "test_draws": (
         "test_draws_differ_in_sources_and_rows_and_are_the_same_every_time",
         "test_six_draws_tell_where_the_mean_lies_and_where_one_more_draw_falls",
@@ -90,8 +104,18 @@ LONG_TESTS = {
         "test_no_program_reads_pickles_or_runs_what_it_reads",
         "test_provenance_holds_no_token_of_the_environment_or_of_an_address",
     ),
+    "test_study_plan": ("test_the_published_study_trains_its_settings_to_the_letter_on_both_of_its_splits",),
     "test_systems": ("test_no_two_systems_share_a_text",),
-    "test_threads": ("test_no_program_that_computes_with_torch_imports_it_before_that_is_said",),
     "test_yaml_text": ("test_what_yaml_would_change_without_a_word_is_refused_by_line",),
 }
 """Other modules of unit tests -> their tests of more than a second, which `make quick` leaves out."""
+
+BY_HAND = {
+    "test_interruption": "kills the workflow at twenty moments, more than 40 minutes",
+    "test_clustered": "coverage of intervals in thousands of made-up studies",
+    "test_counts": "the package psignifit itself, beside its values that are kept",
+    "test_inference_benchmark": "the benchmark's own program",
+    "test_leakage": "an audit that two processes share",
+    "test_psychometrics": "coverage of thresholds in hundreds of made-up studies",
+}
+"""Modules with slow tests that .ci/run does not name -> what these are."""

@@ -31,18 +31,20 @@ def test_the_published_study_fetches_its_recordings_and_models_and_makes_none(ch
     assert not EMBEDDED & set(made.values())
 
 
+@pytest.mark.slow
 def test_the_demo_has_every_step_of_the_default_study_but_draws_of_the_published_design(checkout, default_plan):
     draws = {"split_redrawn", "measure_draws", "plot_draws"}
     assert set(checkout.plan("--configfile", "config/demo.yaml")) == set(default_plan) - draws
 
 
-@pytest.mark.parametrize("overlay", ["middle", "middle_small"])
+@pytest.mark.parametrize("overlay", ["middle", pytest.param("middle_small", marks=pytest.mark.slow)])
 def test_the_middle_size_joins_packaged_halves_and_trains_or_fetches_no_base(checkout, overlay):
     made = checkout.outputs("--configfile", f"config/{overlay}.yaml")
     assert made["data/models/assembled/base"] == "assemble_base"
     assert not {"train_tiny_base", "train_projector", *FETCHING} & set(made.values())
 
 
+@pytest.mark.slow
 def test_two_families_are_trained_each_by_a_job_and_share_what_is_no_models(checkout):
     made = checkout.outputs("--configfile", "config/two_families.yaml")
     trained = {path for path, rule in made.items() if rule == "train_tiny_base"}
@@ -51,6 +53,7 @@ def test_two_families_are_trained_each_by_a_job_and_share_what_is_no_models(chec
     assert shared == {f"results/predictions/{stimuli}/encoder_probes/acoustics_probe.parquet" for stimuli in ("factorial", "baseline")}
 
 
+@pytest.mark.slow
 def test_halves_from_the_hub_are_fetched_and_a_projector_is_trained_between_them(checkout):
     hub = {"origin": "hub", "repository": "owner/name", "revision": "0" * 40}
     model = {"origin": "assembled", "encoder": hub, "language_model": hub, "projector": {"origin": "trained"}}
@@ -59,6 +62,7 @@ def test_halves_from_the_hub_are_fetched_and_a_projector_is_trained_between_them
     assert made["data/models/base.projector.safetensors"] == "train_projector"
 
 
+@pytest.mark.slow
 def test_recordings_that_a_projector_learns_from_are_catalogued_for_it_and_are_in_no_set_of_stimuli(checkout):
     folder = checkout.folder / "learned" / "speech" / "ana"
     folder.mkdir(parents=True)
@@ -86,7 +90,9 @@ def test_stimuli_and_audits_need_no_model(checkout, target):
     assert {"stimuli": "results/stimuli/baseline/index.parquet", "audits": "results/audit/row_random/report.md"}[target] in made
 
 
-@pytest.mark.parametrize("target", ["ablations", "cross_validation", "learning_curve", "redrawn_often"])
+@pytest.mark.parametrize(
+    "target", ["ablations", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cross_validation", "learning_curve", "redrawn_often"))]
+)
 def test_an_experiment_that_is_disabled_can_be_asked_for_by_name_with_no_more_than_it_needs(checkout, target):
     made = checkout.outputs(target)
     experiment = Plan(complete_config(yaml.safe_load((ROOT / "config/config.yaml").read_text()))).experiment(target)
@@ -98,7 +104,7 @@ def test_an_experiment_that_is_disabled_can_be_asked_for_by_name_with_no_more_th
     assert not {"write_report", "predict_prompts", "fit_psychometrics"} & set(made.values())
 
 
-@pytest.mark.parametrize("target", ["adapters", "detector"])
+@pytest.mark.parametrize("target", [pytest.param("adapters", marks=pytest.mark.slow), "detector"])
 def test_adapters_and_the_detector_are_had_without_a_report(checkout, target):
     plan = checkout.plan(target)
     assert plan["train_adapter"] > 0
@@ -112,6 +118,7 @@ def test_an_experiment_that_is_not_there_is_named(checkout):
     assert "no experiment nothing; finetuning.experiments has main, ablations, cross_validation, learning_curve" in result.stdout + result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["workstation", "slurm"])
 def test_the_profiles_plan_without_a_gpu_or_a_cluster(checkout, profile):
     if profile == "slurm" and importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
@@ -120,7 +127,7 @@ def test_the_profiles_plan_without_a_gpu_or_a_cluster(checkout, profile):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("snakemake_executor_plugin_slurm") is None, reason="no snakemake-executor-plugin-slurm")
-@pytest.mark.parametrize("config", ["config", "reproduction"])
+@pytest.mark.parametrize("config", ["config", pytest.param("reproduction", marks=pytest.mark.slow)])
 def test_a_cluster_gets_as_many_jobs_as_the_page_of_profiles_says(checkout, config):
     printed = checkout.dry_run("--workflow-profile", "config/profiles/slurm", "--configfile", f"config/{config}.yaml")
     rules = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
@@ -188,6 +195,7 @@ def test_a_run_from_elsewhere_is_told_where_to_run(checkout, tmp_path, option):
     assert f"error: {elsewhere}: Earwitness runs in its own folder" in done.stderr and f"run `cd {checkout.folder}` first" in done.stderr
 
 
+@pytest.mark.slow
 def test_three_hundred_recordings_under_twenty_conditions_are_as_many_jobs_as_two(checkout):
     settings = own_recordings(checkout) | {"stimuli": {"durations_ms": [200, 400, 600, 800], "snrs_db": [0, 5, 10, 15, 20]}}
     few = checkout.plan("--configfile", checkout.overlay(settings))
@@ -200,18 +208,21 @@ def test_three_hundred_recordings_under_twenty_conditions_are_as_many_jobs_as_tw
 PROMPT_RULES = {"search_prompts", "choose_prompt", "predict_prompts", "compare_prompts", "plot_prompts"}
 
 
+@pytest.mark.slow
 def test_the_prompt_search_can_be_left_out(checkout):
     plan = checkout.plan("--configfile", checkout.overlay({"prompt_search": {"proposers": []}}))
     assert not PROMPT_RULES & set(plan)
     assert plan["gate_tuning"] == plan["write_report"] == 1
 
 
+@pytest.mark.slow
 def test_the_searched_question_is_chosen_where_something_asks_it(checkout, default_plan):
     assert "choose_prompt" not in default_plan
     settings = {"prompt_search": {"use_question_of": "edits", "systems": ["base", "attention-grouped-seed-42"]}}
     assert checkout.plan("--configfile", checkout.overlay(settings))["choose_prompt"] == 1
 
 
+@pytest.mark.slow
 def test_a_proposing_model_on_disk_is_not_fetched(checkout):
     (checkout.folder / "writer").mkdir()
     (checkout.folder / "writer/model.safetensors").touch()
@@ -224,12 +235,14 @@ def test_a_proposing_model_on_disk_is_not_fetched(checkout):
 BASELINE_RULES = {"make_embedded_baseline", "make_baseline_stimuli"}
 
 
+@pytest.mark.slow
 def test_the_baseline_can_be_left_out_with_its_data_set(checkout):
     plan = checkout.plan("--configfile", checkout.overlay({"baseline": {"noise": "babble"}, "sources": {"fsd50k": {"origin": "none"}}}))
     assert not BASELINE_RULES & set(plan)
     assert plan["write_report"] == 1
 
 
+@pytest.mark.slow
 def test_the_baseline_can_be_drawn_from_the_recordings_of_the_study(checkout):
     roles = {"voxconverse": {"role": "both"}, "esc50": {"role": "both"}, "fsd50k": {"origin": "none"}}
     plan = checkout.plan("--configfile", checkout.overlay({"sources": roles}))
@@ -237,6 +250,7 @@ def test_the_baseline_can_be_drawn_from_the_recordings_of_the_study(checkout):
     assert "make_embedded_baseline" not in plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temporary", [False, True])
 def test_encoded_stimuli_are_removed_only_on_request(checkout, temporary):
     features = checkout.folder / "results/features/base/factorial/shard-000.parquet"
@@ -256,12 +270,20 @@ def noises(folder):
     ("settings", "message"),
     [
         ({"sed": 3}, "error: config: unknown key sed = 3; hint: did you mean seed?"),
-        ({"clips": {"per_source": "2"}}, 'error: config: clips.per_source = "2": must be of type integer'),
-        ({"baseline": {"noise": "babble"}}, "error: config: sources: no data set has the role noise, but baseline.noise is babble"),
+        pytest.param({"clips": {"per_source": "2"}}, 'error: config: clips.per_source = "2": must be of type integer', marks=pytest.mark.slow),
+        pytest.param(
+            {"baseline": {"noise": "babble"}},
+            "error: config: sources: no data set has the role noise, but baseline.noise is babble",
+            marks=pytest.mark.slow,
+        ),
         ({"stimuli": {"noise": "recorded"}, "sources": {"n": noises("nowhere")}}, "error: role noise: no folder or table nowhere"),
-        ({"stimuli": {"noise": "recorded"}, "sources": {"n": noises("config")}}, "error: role noise: config holds no *.wav"),
+        pytest.param(
+            {"stimuli": {"noise": "recorded"}, "sources": {"n": noises("config")}}, "error: role noise: config holds no *.wav", marks=pytest.mark.slow
+        ),
         ({"sources": {"esc50": {"origin": "path", "path": "nowhere"}}}, "error: sources.esc50: no folder nowhere; set sources.esc50.path"),
-        ({"sources": {"esc50": {"origin": "path", "path": "config"}}}, "error: sources.esc50: config holds no audio/*.wav"),
+        pytest.param(
+            {"sources": {"esc50": {"origin": "path", "path": "config"}}}, "error: sources.esc50: config holds no audio/*.wav", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_wrong_configuration_ends_in_one_line_before_any_job(checkout, settings, message):
@@ -274,7 +296,7 @@ def test_a_wrong_configuration_ends_in_one_line_before_any_job(checkout, setting
     assert [path.name for path in (checkout.folder / "results").iterdir()] == ["README.md"]
 
 
-@pytest.mark.parametrize("folder", [".", "results"])
+@pytest.mark.parametrize("folder", [pytest.param(".", marks=pytest.mark.slow), "results"])
 def test_a_checkout_that_cannot_be_written_to_is_one_line(checkout, folder):
     (checkout.folder / "results").mkdir(exist_ok=True)
     path = (checkout.folder / folder).resolve()

@@ -50,6 +50,7 @@ def audit_of(checkout):
     return read_table(checkout.folder / "results/splits/grouped.csv", SPLIT), {check["id"]: check["status"] for check in certificate["checks"]}
 
 
+@pytest.mark.slow
 def test_one_table_of_both_classes_is_a_whole_study(checkout):
     """Given both roles, it is all that is heard but for what the tiny base learns from."""
     write_recordings(checkout.folder / "mine")

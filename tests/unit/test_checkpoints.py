@@ -235,8 +235,19 @@ HEADS = (
 """Faults that only loading shows, which identify_model does not do."""
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
-@pytest.mark.parametrize("fault", [*FAULTS, *FAULTS_OF_THE_BASE])
+OF_EVERY_PROGRAM = ("no projector", "weights cut", "no tokenizer")
+"""A fault that loading the weights shows, one that their file shows, and one of the processor."""
+
+
+def faults_and_programs():
+    """Every fault with every program; all but one program of each fault, and three faults of each program, are slow."""
+    for number, fault in enumerate([*FAULTS, *FAULTS_OF_THE_BASE]):
+        for program in PROGRAMS:
+            first = fault in OF_EVERY_PROGRAM or program is PROGRAMS[number % len(PROGRAMS)]
+            yield pytest.param(fault, program, marks=[] if first else pytest.mark.slow, id=f"{fault}-{program.__name__}")
+
+
+@pytest.mark.parametrize(("fault", "program"), faults_and_programs())
 def test_no_program_answers_with_a_base_that_is_not_whole(program, fault, folder, study, tmp_path, monkeypatch, capfd):
     damage, message = (FAULTS | FAULTS_OF_THE_BASE)[fault]
     base = shutil.copytree(folder, tmp_path / "base")

@@ -1,6 +1,7 @@
 """Stimuli on disk: encoded once, asked about in any order, on one device or shared out among several."""
 
 import contextlib
+import pickle
 import shutil
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from shards import MILLISECONDS, write_shard
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
+from earwitness.model import prediction_jobs
 from earwitness.model.engine.adapters import adapted, attach_adapter, base_of
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.loading import load_model
@@ -60,7 +62,32 @@ def test_two_encodings_have_the_same_bytes(folder, shards, features, tmp_path):
     assert (tmp_path / "again.parquet").read_bytes() == features[0].read_bytes()
 
 
-def test_devices_share_the_files_and_give_the_answers_of_one(folder, features):
+class ProcessesHere(contextlib.nullcontext):
+    """Tasks that are sent as to other processes, and done in this one."""
+
+    def __init__(self, most, mp_context, initializer):
+        super().__init__(self)
+        self.most, self.shares = most, []
+
+    def map(self, function, jobs, devices):
+        for job, device in zip(jobs, devices, strict=True):
+            function, job = pickle.loads(pickle.dumps((function, job)))
+            self.shares.append(job.stimuli.paths)
+            yield pickle.loads(pickle.dumps(function(job, device)))
+        assert len(self.shares) == self.most
+
+
+def test_devices_share_the_files_and_give_the_answers_of_one(folder, features, monkeypatch):
+    [one] = predict(everything(folder, features, True), [CPU])
+    started = []
+    monkeypatch.setattr(prediction_jobs, "ProcessPoolExecutor", lambda *given, **named: started.append(ProcessesHere(*given, **named)) or started[-1])
+    [two] = predict(everything(folder, features, True), [CPU, CPU])
+    pd.testing.assert_frame_equal(one, two)
+    assert [sorted(share) for share in started[0].shares] == [[features[0], features[2]], [features[1]]]
+
+
+@pytest.mark.slow
+def test_processes_of_two_devices_give_the_answers_of_one(folder, features):
     [one], [two] = (predict(everything(folder, features, True), devices) for devices in ([CPU], [CPU, CPU]))
     pd.testing.assert_frame_equal(one, two)
 

@@ -401,6 +401,7 @@ def test_searches_over_another_model_leave_what_is_said_of_one_as_it_is():
     pd.testing.assert_frame_equal(together[together.system_id == "base"].reset_index(drop=True), alone)
 
 
+@pytest.mark.slow
 def test_a_null_search_reports_a_gain_whose_interval_covers_zero():
     """Scores that do not depend on the prompt: 60 searches, of which a 95 % interval may miss zero about 3 times."""
     covered, searched, tested, optimism = [], [], [], []

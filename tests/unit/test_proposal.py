@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from programs import started_here
 
 import audit_leakage
 import propose_split
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(program, *arguments: object) -> int | str:
     """The exit code, or the message that goes with exit code 1."""
-    with patch.object(sys, "argv", [program.__name__, *map(str, arguments)]):
+    with patch.object(sys, "argv", [program.__name__, *map(str, arguments)]), started_here(audit_leakage):
         try:
             program.main()
         except SystemExit as end:
@@ -344,6 +345,7 @@ def test_the_reference_reader_accepts_the_croissant(leaky):
     assert croissant.Dataset(leaky / "croissant.json").metadata.ctx.issues.errors == set()
 
 
+@pytest.mark.slow
 def test_a_wheel_audits_without_torch_and_without_the_repository(leaky, tmp_path):
     setuptools = pytest.importorskip("setuptools", minversion="77", reason="no setuptools from 77 to build a wheel with")
     assert setuptools

@@ -46,7 +46,7 @@ def test_the_page_and_the_program_know_the_same_figures():
     assert tuple(FIGURES) == BASELINE_FIGURES
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", [name if name == "duration_curves" else pytest.param(name, marks=pytest.mark.slow) for name in FIGURES])
 def test_the_same_tables_give_the_same_bytes(tmp_path, name):
     for copy in ("a", "b"):
         with figure_style():

@@ -68,6 +68,7 @@ def test_known_guess_and_lapse_rates_leave_the_curve_where_it_is():
     assert scaled.coefficients == pytest.approx(plain.coefficients, abs=0.01)
 
 
+@pytest.mark.slow
 def test_errors_over_groups_carry_a_fitted_lapse_rate():
     """Six groups of one lapse rate: it is found, and errors are those of refits, lapse rate included."""
     x, own = np.linspace(-2, 3, 9), (-1, 1, -0.5, 0.5, 0.2, -0.2)

@@ -45,6 +45,7 @@ def no_split():
     return pd.DataFrame({name: [] for name in SPLIT.columns})
 
 
+@pytest.mark.slow
 def test_known_sensitivity_criterion_and_slopes_are_recovered():
     """Over several observers: no bias beyond chance, and errors as large as the standard errors say."""
     deviations, errors = [], []
@@ -161,6 +162,7 @@ def test_sources_that_do_not_differ_make_a_singular_fit_with_usable_errors():
     assert precision(model, fitted).errors.between(0.01, 1).all()
 
 
+@pytest.mark.slow
 def test_a_real_interaction_is_found_and_an_absent_one_is_not_invented():
     index = simulated_index(30)
     strong = simulated_answers(index, TRUTH | {"label:logdur:snr": -1.5}, system="strong")

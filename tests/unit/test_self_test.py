@@ -67,6 +67,7 @@ def rows_of(result: dict) -> dict[str, dict]:
     return {row["kind"]: row for row in result["leaks"]}
 
 
+@pytest.mark.slow
 def test_every_planted_leak_is_found_by_its_check_and_by_the_stated_ones_only(folder, capsys, monkeypatch):
     # Fewer draws of chance make the slowest check fast; the planted shortcut is no near thing.
     monkeypatch.setattr(shortcut_checks, "PERMUTATIONS", 5)
