@@ -765,6 +765,14 @@ FAULTS = [
         ("test_checkpoints",),
     ),
     Fault("model/checkpoint.py", "        _refuse_other_shards(folder)\n", "", "older weights beside an index answer", ("test_checkpoints",)),
+    Fault("model/engine/loading.py", '{"dtype": torch.bfloat16}', "{}", "bfloat16 is asked in float32", ("test_families",)),
+    Fault(
+        "runtime/arithmetic.py",
+        'environment[name] = "DEFAULT"',
+        "pass",
+        "bfloat16 is multiplied without the processor's own products",
+        ("test_threads",),
+    ),
     Fault("model/engine/loading.py", "    refuse_infinite(folder, model)\n", "", "weights that are NaN answer NONSPEECH", ("test_checkpoints",)),
     Fault("model/engine/scoring.py", "if both.isnan().any():", "if False:", "an answer that is NaN is NONSPEECH", ("test_engine",)),
     # readers

@@ -17,7 +17,7 @@ from typing import Any
 
 from earwitness.audio.files import LOWEST_RATE, describe
 from earwitness.audio.streaming import kept_on_disk
-from earwitness.core.arguments import batch_size
+from earwitness.core.arguments import QUANTISATIONS, batch_size
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.core.folders import files_below
@@ -101,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     )
     which.add_argument("--base", type=Path, help="folder of the base model (default: found from the detector's folder)")
     which.add_argument("--prevalence", type=share, help="share of speech to expect; moves every probability (default: 0.5)")
-    which.add_argument("--quantisation", choices=["none", "nf4"], help="of the base model (default: as in training)")
+    which.add_argument("--quantisation", choices=QUANTISATIONS, help="of the base model (default: as in training)")
     which.add_argument("--memory", choices=["fast", "compact"], help="compact: fit into 8 GB of GPU memory at full size (default: fast)")
     which.add_argument("--batch-size", type=batch_size, help="stretches at a time, or auto (default)")
     which.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")

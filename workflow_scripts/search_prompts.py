@@ -4,7 +4,16 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from earwitness.core.arguments import add_model_arguments, add_prompt_arguments, add_system_arguments, batch_size, by_name, json_object, settings_of
+from earwitness.core.arguments import (
+    QUANTISATIONS,
+    add_model_arguments,
+    add_prompt_arguments,
+    add_system_arguments,
+    batch_size,
+    by_name,
+    json_object,
+    settings_of,
+)
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
@@ -24,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("--proposer", choices=["edits", "opro", "paraphrases"], required=True)
     parser.add_argument("--writer", type=Path, nargs="*", default=[], help="folder and identity of the language model that proposes (opro)")
-    parser.add_argument("--writer-quantisation", choices=["none", "nf4"], default="none")
+    parser.add_argument("--writer-quantisation", choices=QUANTISATIONS, default="none")
     parser.add_argument("--search-seeds", type=int, nargs="+", required=True, help="the searches")
     parser.add_argument(
         "--scores",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from earwitness.core.arguments import add_prompt_arguments, by_name, json_object
+from earwitness.core.arguments import QUANTISATIONS, add_prompt_arguments, by_name, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.detectors.hand_over import Detector, select_adapter, selected_folder, write_detector_folder
 from earwitness.detectors.presentation import presentation_of
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--fits", type=Path, required=True, help="calibrations (CSV)")
     parser.add_argument("--base", type=Path, required=True, help="the base model's identity (JSON)")
     parser.add_argument("--base-folder", type=Path, required=True, help="where the base model lies")
-    parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
+    parser.add_argument("--quantisation", choices=QUANTISATIONS, required=True)
     parser.add_argument("--recipes", type=json_object, required=True, help="config finetuning.recipes (JSON)")
     add_prompt_arguments(parser)
     parser.add_argument("--stimuli", type=json_object, required=True, help="config stimuli (JSON)")

@@ -12,6 +12,7 @@ from snakemake.utils import update_config
 import check_config
 from document_config import README, documented
 from earwitness.config import complete_config, load_schema, overlaid
+from earwitness.core.arguments import QUANTISATIONS
 from earwitness.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -252,6 +253,13 @@ def test_a_whole_text_is_the_question_itself_and_a_template_that_cannot_be_asked
     assert (prompt["question"], prompt["template"]) == (text, "{question}")
     assert "{questoin} stands for nothing" in message_of("prompt: {template: '{questoin}', answer_format: words}")
     assert "which letter means what" in message_of("prompt: {template: '{question}'}")
+
+
+@pytest.mark.parametrize("where", ["{models: {base: {quantisation: %s}}}", "{prompt_search: {opro: {quantisation: %s}}}"])
+def test_the_programs_take_the_quantisations_that_the_configuration_has(where):
+    for quantisation in QUANTISATIONS:
+        complete_config(yaml.safe_load(where % quantisation))
+    assert str(list(QUANTISATIONS))[1:-1].replace("'", "") in message_of(where % "int8").replace('"', "")
 
 
 def test_every_key_has_a_description():

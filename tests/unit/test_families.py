@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from document_families import PAGE, documented
 from earwitness.core.code_identity import modules_of
 from earwitness.core.errors import InputError
+from earwitness.model.engine import loading
 from earwitness.model.engine.adapters import attach_adapter, base_of, load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_spectrograms, encode_waveforms, hear_waveforms
@@ -290,6 +291,19 @@ def test_only_the_language_model_is_quantised(kind, checkpoint):
     assert np.isfinite(score(loaded, [noise(3200)], PROMPT).log_odds).all()
     kept = [name for name, parameter in loaded.model.named_parameters() if ".experts." in name and parameter.dtype == torch.float32]
     assert ("nf4" in FAMILIES[kind].departures) == bool(kept)
+
+
+@pytest.mark.parametrize("fit", [True, False])
+def test_in_bfloat16_every_weight_is_and_answers_move_by_its_rounding_alone(checkpoint, loaded, fit, monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(loading, "let_multiply_16_bits", lambda: asked.append(1) or fit)
+    rounded = load_model(identified(checkpoint), "bfloat16", torch.device("cpu"))
+    kept = [name for name, parameter in rounded.model.named_parameters() if parameter.dtype != torch.bfloat16]
+    assert asked and all(name.endswith(loaded.fixed_in_tower) for name in kept), "but for tables of positions that the library keeps"
+    assert ("takes longer here than quantisation none" in capsys.readouterr().err) == (not fit)
+    sounds = [noise(3200), noise(9000)]
+    apart = np.abs(score(rounded, sounds, PROMPT).log_odds - score(loaded, sounds, PROMPT).log_odds)
+    assert (apart > 0).all() and apart.max() < 0.2
 
 
 def test_recipes_that_name_modules_an_adapter_cannot_reach_are_refused(kind, loaded):

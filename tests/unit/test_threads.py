@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from earwitness.leakage.workers import Workers
 from earwitness.model import tiny_base_training
-from earwitness.runtime.arithmetic import PINNED, pin_arithmetic
+from earwitness.runtime.arithmetic import PINNED, let_multiply_16_bits, pin_arithmetic
 from earwitness.runtime.devices import leased_devices
 from earwitness.runtime.threads import let_threads_sleep
 from train_tiny_base import THREADS
@@ -100,6 +100,30 @@ def test_arithmetic_is_pinned_where_it_can_be_and_left_to_the_user_where_he_chos
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
     pin_arithmetic(without, new)
     assert without == {}, "vectors that a processor lacks would end the program"
+
+
+@pytest.mark.parametrize(
+    ("flags", "can"),
+    [("avx2 avx512f avx512_bf16", True), ("avx2 amx_bf16 amx_tile", True), ("asimd bf16", True), ("avx2 avx512f amx_int8", False), (None, False)],
+)
+def test_products_of_16_bits_get_what_was_kept_from_onednn_and_nothing_that_the_user_chose(flags, can, tmp_path):
+    processor = tmp_path / "cpuinfo"
+    if flags is not None:
+        processor.write_text(f"flags : {flags}\n")
+    kept, chosen = dict(PINNED), PINNED | {"ONEDNN_MAX_CPU_ISA": "SSE41"}
+    assert let_multiply_16_bits(kept, processor) == let_multiply_16_bits(chosen, processor) == can
+    assert kept == PINNED | {"ONEDNN_MAX_CPU_ISA": "DEFAULT"} and chosen["ONEDNN_MAX_CPU_ISA"] == "SSE41"
+
+
+def test_onednn_heeds_its_variable_until_it_multiplies():
+    """So that `let_multiply_16_bits` can come after torch was imported."""
+    lines = (
+        "import os, torch; os.environ['ONEDNN_MAX_CPU_ISA'] = 'DEFAULT'",
+        "torch.nn.functional.conv1d(torch.ones(8, 64, 200), torch.ones(64, 64, 3))",
+    )
+    environment = os.environ | {"ONEDNN_MAX_CPU_ISA": "SSE41", "ONEDNN_VERBOSE": "1"}
+    told = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True, check=True).stdout
+    assert "info,cpu,isa:" in told and "SSE4.1" not in told
 
 
 @pytest.mark.skipif("X86_V3" not in __cpu_dispatch__, reason="NumPy for another kind of processor")

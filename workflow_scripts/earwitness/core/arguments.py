@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 from earwitness.core.errors import InputError
 
+QUANTISATIONS = ("none", "bfloat16", "nf4")
+"""How the numbers of a model's weights are kept: see earwitness.model.engine.loading.load_model."""
+
 Name = TypeVar("Name")
 Of = TypeVar("Of")
 
@@ -83,7 +86,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--identity", type=Path, help="which model that is, as identify_model wrote it (JSON); without it, its files are read to tell"
     )
-    parser.add_argument("--quantisation", choices=["none", "nf4"], required=True)
+    parser.add_argument("--quantisation", choices=QUANTISATIONS, required=True)
     parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
     parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from earwitness.audio.window import Level, Window
+from earwitness.core.arguments import QUANTISATIONS
 from earwitness.core.errors import InputError
 from earwitness.core.json_files import DIGEST, TEXT, load_record, record_schema
 from earwitness.detectors.following import Following
@@ -31,7 +32,7 @@ _FILES = {
         schema={"const": SCHEMA_NAME},
         base=IDENTITY,
         base_folder={"type": ["string", "null"]},
-        quantisation={"enum": ["none", "nf4"]},
+        quantisation={"enum": list(QUANTISATIONS)},
         presentation=record_schema(window=_WINDOW, shortest_ms=_NUMBER, longest_ms=_NUMBER, level=_LEVEL),
         selected=record_schema(system_id=TEXT, seed=TEXT, development_balanced_accuracy={"type": "object"}),
     ),

@@ -59,8 +59,8 @@ class SpeechDetector:
     def load(cls, which: str | Path = "results/detector", base: str | Path | None = None, **options: Any) -> "SpeechDetector":
         """A detector's folder, or the name of a well-known detector (earwitness.detectors.frames).
 
-        base: folder of the base model; without it, it is found from the detector's folder. options, of a folder: quantisation ("none", "nf4"),
-        memory ("fast", "compact"), batch_size, prevalence (share of speech to expect, in (0, 1)).
+        base: folder of the base model; without it, it is found from the detector's folder. options, of a folder: quantisation ("none", "bfloat16",
+        "nf4"), memory ("fast", "compact"), batch_size, prevalence (share of speech to expect, in (0, 1)).
         Raises InputError where there is no such detector, or something that it needs is missing.
         """
         if str(which) in FRAME_DETECTORS:

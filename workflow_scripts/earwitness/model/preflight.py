@@ -192,7 +192,8 @@ class _Look:
         self._found["load_s"] = round(time.perf_counter() - started, 1)
         held = [type(module).__name__ for module in self._loaded.language_model.modules() if isinstance(module, torch.nn.Linear)]
         packed = held.count("Linear4bit")
-        mode = f"{len(held) - packed} of {len(held)} linear layers unpacked" if self._spec.quantisation == "nf4" else "not quantised"
+        unpacked = f"{len(held) - packed} of {len(held)} linear layers unpacked"
+        mode = {"nf4": unpacked, "bfloat16": "all in bfloat16", "none": "not quantised"}[self._spec.quantisation]
         found = f"every weight has its place and none is left over; {self._found['load_s']} s; memory {self._spec.memory}: {mode}"
         return Line("loading", "holds", found)
 

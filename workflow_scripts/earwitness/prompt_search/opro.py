@@ -105,7 +105,7 @@ class _Closed(StoppingCriteria):
 def load_writer(folder: Path, quantisation: str, device: torch.device, memory: Memory = "compact") -> Write:
     """A local causal language model with a chat template, as a writer of texts.
 
-    folder: a model in safetensors; no code in it is run, and nothing is fetched. quantisation: "none" or "nf4"; memory: with "fast" 4-bit layers
+    folder: a model in safetensors; no code in it is run, and nothing is fetched. quantisation: as in `load_model`; memory: with "fast" 4-bit layers
     are unpacked on a GPU, as far as it has room.
     A text ends with the tag that closes its question, or where the model ends its turn.
     The same seed gives the same texts on the same device. Raises InputError where the folder holds no such model.

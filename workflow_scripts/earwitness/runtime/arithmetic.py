@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -24,3 +25,14 @@ def pin_arithmetic(environment: MutableMapping[str, str] = os.environ, processor
     if platform.machine() == "x86_64" and (on_mac or (processor.is_file() and " avx2 " in processor.read_text(errors="replace"))):
         for name, value in PINNED.items():
             environment.setdefault(name, value)
+
+
+def let_multiply_16_bits(environment: MutableMapping[str, str] = os.environ, processor: Path = Path("/proc/cpuinfo")) -> bool:
+    """Take back what `pin_arithmetic` set for oneDNN, whose products of bfloat16 need all that the processor has; say whether it has any.
+
+    oneDNN reads its variable when it first multiplies, so this must come before.
+    """
+    name = "ONEDNN_MAX_CPU_ISA"
+    if environment.get(name) == PINNED[name]:
+        environment[name] = "DEFAULT"
+    return processor.is_file() and re.search(r"\b(amx_bf16|avx512_bf16|bf16)\b", processor.read_text(errors="replace")) is not None

@@ -1,5 +1,6 @@
 """Loading models from folders, whole or not at all: an audio language model of any family, and the weights of any other."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from earwitness.model.checkpoint import verify_checkpoint
 from earwitness.model.families.implementation import implementation_of
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import ModelFolder
+from earwitness.runtime.arithmetic import let_multiply_16_bits
 from earwitness.runtime.device_memory import free_bytes
 
 Memory = Literal["fast", "compact"]
@@ -29,8 +31,9 @@ HEADROOM_BYTES = 8 * 2**30
 def load_model(base: ModelFolder, quantisation: str = "none", device: torch.device | None = None, memory: Memory = "fast") -> LoadedModel:
     """Load a base model in evaluation mode, frozen.
 
-    quantisation: "none" keeps the weights' own precision on CUDA and float32 on CPU; "nf4" quantises the language
-    model's linear layers to 4 bits (bitsandbytes), and nothing that its family leaves unquantised.
+    quantisation: "none" keeps the weights' own precision on CUDA and float32 on CPU; "bfloat16" rounds every weight to it, and what
+    goes from layer to layer; "nf4" quantises the language model's linear layers to 4 bits (bitsandbytes), and nothing that
+    its family leaves unquantised.
     Raises InputError where the folder is not a complete model in safetensors of a family in
     earwitness.model.families.implementation, with the processor that it was made for.
     """
@@ -72,6 +75,14 @@ def load_weights(
     """
     verify_checkpoint(folder)
     options |= {"dtype": torch.float32 if device.type == "cpu" else "auto"}
+    if quantisation == "bfloat16":
+        options |= {"dtype": torch.bfloat16}
+        if device.type == "cpu" and not let_multiply_16_bits():
+            print(
+                f"{folder}: this processor has no products of bfloat16 (AMX or AVX512-BF16), which takes longer here than quantisation none",
+                file=sys.stderr,
+                flush=True,
+            )
     if quantisation == "nf4":
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
