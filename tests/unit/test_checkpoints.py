@@ -247,7 +247,7 @@ def faults_and_programs():
             yield pytest.param(fault, program, marks=[] if first else pytest.mark.slow, id=f"{fault}-{program.__name__}")
 
 
-@pytest.mark.parametrize(("fault", "program"), faults_and_programs())
+@pytest.mark.parametrize(("fault", "program"), [*faults_and_programs()])
 def test_no_program_answers_with_a_base_that_is_not_whole(program, fault, folder, study, tmp_path, monkeypatch, capfd):
     damage, message = (FAULTS | FAULTS_OF_THE_BASE)[fault]
     base = shutil.copytree(folder, tmp_path / "base")
