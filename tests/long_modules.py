@@ -115,7 +115,6 @@ BY_HAND = {
     "test_clustered": "coverage of intervals in thousands of made-up studies",
     "test_counts": "the package psignifit itself, beside its values that are kept",
     "test_inference_benchmark": "the benchmark's own program",
-    "test_leakage": "an audit that two processes share",
     "test_psychometrics": "coverage of thresholds in hundreds of made-up studies",
 }
 """Modules with slow tests that .ci/run does not name -> what these are."""

@@ -446,6 +446,7 @@ RECIPE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["published", "language_model"])
 def test_a_study_encodes_trains_and_asks(checkpoint, loaded, scope, tmp_path):
     """Sounds of six lengths, from shards to prediction rows; both scopes, both memories."""

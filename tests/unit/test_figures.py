@@ -94,7 +94,7 @@ def test_the_same_tables_give_the_same_bytes_and_a_png_of_150_dpi_or_more(tmp_pa
     assert b"Software" not in png and b"<dc:date>" not in (tmp_path / "a.svg").read_bytes()
 
 
-@pytest.mark.parametrize("systems", [("base",), MANY], ids=["one", "twelve"])
+@pytest.mark.parametrize("systems", [pytest.param(("base",), marks=pytest.mark.slow, id="one"), pytest.param(MANY, id="twelve")])
 @pytest.mark.parametrize(
     "draw",
     [

@@ -156,6 +156,7 @@ def test_rows_per_pass_change_no_result(folder, study, tmp_path):
     torch.testing.assert_close(adapter_weights(one), adapter_weights(two), rtol=0.02, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_compact_memory_gives_the_same_adapter(folder, study, tmp_path):
     """Activations that are computed again, dropout included, are the same activations."""
     loaded = load_model(identified(folder))

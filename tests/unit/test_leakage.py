@@ -243,6 +243,7 @@ def told_of_it(tmp_path_factory):
     return told_of(leaky_study(), tmp_path_factory.mktemp("study"), {})
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000))
 @settings(max_examples=4)
 def test_an_audit_does_not_depend_on_names_or_on_the_order_of_rows(tmp_path_factory, told_of_it, seed):
@@ -317,6 +318,7 @@ def test_a_louder_copy_and_one_changed_sample_are_not_exact_duplicates():
     assert len({pcm_digest(clip), pcm_digest(clip / 2), pcm_digest(changed)}) == 3
 
 
+@pytest.mark.slow
 def test_stimuli_without_added_noise_share_none(tmp_path):
     study = make_study()
     without = study.stimuli.stimulus_id.str.endswith("s0")
@@ -325,6 +327,7 @@ def test_stimuli_without_added_noise_share_none(tmp_path):
     assert failed(study.audit(tmp_path)[0]) == set()
 
 
+@pytest.mark.slow
 def test_two_babbles_share_the_recording_that_is_in_both(tmp_path):
     study = make_study()
     parts = study.parts.to_numpy()

@@ -121,7 +121,7 @@ def test_a_leak_ends_with_exit_code_2_and_names_both_items(manifests, planted, e
     assert set(evidence.item_a) == {f"test:{item}"} and set(evidence.item_b) == {"train:audio/train-dog-0-0.wav"}
 
 
-@pytest.mark.parametrize("same", ["12.0", " 12 ", "12.00"])
+@pytest.mark.parametrize("same", ["12.0", *(pytest.param(same, marks=pytest.mark.slow) for same in (" 12 ", "12.00"))])
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_one_group_written_in_two_ways_is_one_group(manifests, same, suffix):
     change(manifests / "train.csv", group="12")
@@ -131,7 +131,7 @@ def test_one_group_written_in_two_ways_is_one_group(manifests, same, suffix):
     assert set(failures(manifests)) == {"L01"}
 
 
-@pytest.mark.parametrize("name", ["NA", "None", "null", "nan"])
+@pytest.mark.parametrize("name", ["NA", *(pytest.param(name, marks=pytest.mark.slow) for name in ("None", "null", "nan"))])
 def test_a_group_may_have_the_name_of_a_missing_value(manifests, name):
     change(manifests / "train.csv", group=name)
     change(manifests / "test.csv", group=name)

@@ -95,6 +95,7 @@ def test_a_copy_under_another_group_is_kept_with_it(leaky):
     )
 
 
+@pytest.mark.slow
 def test_an_earlier_proposal_is_replaced_unless_it_is_what_is_read(leaky):
     out = leaky / "proposed"
     assert run(propose_split, *manifests(leaky), "--out", out) == run(propose_split, *manifests(leaky), "--out", out) == 0
@@ -104,6 +105,7 @@ def test_an_earlier_proposal_is_replaced_unless_it_is_what_is_read(leaky):
     )
 
 
+@pytest.mark.slow
 def test_nothing_moves_where_nothing_was_wrong(leaky, capsys):
     out, again = leaky / "proposed", leaky / "again"
     run(propose_split, *manifests(leaky), "--out", out)
@@ -124,6 +126,7 @@ def test_numbers_of_sources_can_be_asked_for(leaky):
     )
 
 
+@pytest.mark.slow
 def test_what_no_split_can_have_is_said_and_is_no_pass(leaky, capsys):
     """All dogs sound the same."""
     for group in range(1, 10):

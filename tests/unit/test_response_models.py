@@ -269,6 +269,7 @@ def test_slopes_without_a_maximum_are_left_out_and_named(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_a_fit_at_its_maximum_counts_as_converged_whatever_the_observer():
     """Among such observers, L-BFGS gives up in its line search now and then."""
     index = simulated_index(36, durations=(20, 40, 80, 160, 320, 640, 1000), snrs=(np.nan,))
@@ -306,6 +307,7 @@ def test_perfect_prediction_gives_a_status_and_no_numbers(answer):
     assert effects[["estimate", "standard_error", "low", "high", "z", "p_wald", "p_holm"]].isna().all(axis=None)
 
 
+@pytest.mark.slow
 def test_sources_that_are_answered_all_alike_do_not_count_as_estimates():
     """Every source gets one answer whatever the condition: its variance has no finite maximum."""
     index = simulated_index(8)
@@ -352,6 +354,7 @@ def test_every_seed_is_a_fit_and_only_sources_that_nothing_learned_from_count():
     assert (fits.reliability == "few_sources").all()
 
 
+@pytest.mark.slow
 def test_one_verdict_over_seeds_holds_for_new_sources_and_new_seeds():
     """The same answers twice tell no more than once; seeds that differ add their own uncertainty."""
     index = simulated_index(9, durations=(80, 300), snrs=(-10.0, -5.0, 0.0, 5.0))
