@@ -14,9 +14,9 @@ from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
 from earwitness.core.files import write_json
+from earwitness.core.redaction import printable
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
-from earwitness.leakage.certificate import printable
 from earwitness.leakage.verdict import verdict
 from earwitness.tables.audit_evidence import EVIDENCE
 from earwitness.tables.files import write_table

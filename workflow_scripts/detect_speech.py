@@ -22,6 +22,7 @@ from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.core.folders import files_below
 from earwitness.core.progress import Progress
+from earwitness.core.redaction import printable
 from earwitness.detectors.clip_files import why_not_heard
 from earwitness.detectors.formats import FORMATS, Answered, rttm_name
 from earwitness.detectors.frames import FRAME_DETECTORS
@@ -52,7 +53,7 @@ DEFAULT_DETECTOR = Path("results/detector")
 
 def printable_name(path: Path) -> str:
     """A path as text that can be printed, whatever bytes its name is made of."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return printable(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def share(text: str) -> float:

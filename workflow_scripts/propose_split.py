@@ -18,10 +18,11 @@ import pandas as pd
 
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic_folder, require_replaceable, write_json
+from earwitness.core.redaction import printable
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
 from earwitness.leakage.audit_input import Audited
-from earwitness.leakage.certificate import load_certificate, printable
+from earwitness.leakage.certificate import load_certificate
 from earwitness.leakage.manifests import WHOLE
 from earwitness.leakage.proposal import Proposal, propose
 from earwitness.leakage.proposal_files import proposal_report, write_manifests, write_split, write_tables

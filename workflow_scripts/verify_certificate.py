@@ -9,10 +9,11 @@ from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
 from earwitness.core.json_files import load_record
+from earwitness.core.redaction import printable
 from earwitness.leakage import audit, tuning_audit
 from earwitness.leakage.arguments import AuditArguments
 from earwitness.leakage.authenticity import faults, files_in
-from earwitness.leakage.certificate import CERTIFICATE, TUNING, printable
+from earwitness.leakage.certificate import CERTIFICATE, TUNING
 from earwitness.leakage.verdict import verdict
 
 EXAMPLES = """\

@@ -348,6 +348,10 @@ def test_a_block_align_that_contradicts_the_samples_is_refused_unless_all_else_f
     for align in (0, block):
         path.write_bytes(wav_of(right, tag, channels, bits, align, RATE * channels * bits // 8))
         np.testing.assert_allclose(read_frames(path).reshape(-1), sound(), atol=1e-3)
+        assert describe(path).notes == (align > 0) * (
+            f"block align {block} does not fit {channels} {'float samples' if tag == 3 else 'channels'} of {bits} bits, "
+            f"which {RATE * channels * bits // 8} bytes per second do; it is passed over"
+        )
 
 
 @pytest.mark.parametrize("length", [3, 40_001])
@@ -439,6 +443,103 @@ def test_channels_that_differ_are_averaged(tmp_path):
         path = written(tmp_path / f"{name}.wav", samples)
         assert check_audio(path, LIMITS).remark == ""
         np.testing.assert_allclose(read_mono(path), samples.mean(axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize(("subtype", "channels"), [("PCM_S8", 1), ("PCM_16", 2), ("PCM_24", 2)])
+def test_flac_of_another_md5_is_told_and_of_none_is_not(tmp_path, subtype, channels):
+    path = written(tmp_path / "x.flac", np.stack([sound(1)] * channels, axis=1), "FLAC", subtype)
+    content = path.read_bytes()
+    assert describe(path).notes == ""
+    path = tmp_path / "unknown.flac"
+    path.write_bytes(content[:26] + bytes(16) + content[42:])
+    assert describe(path).notes == ""
+    path = tmp_path / "other.flac"
+    path.write_bytes(content[:41] + bytes([content[41] ^ 1]) + content[42:])
+    assert describe(path).notes == "the samples have another MD5 than the header states: they are not, or not all, that was encoded"
+    report = check_audio(path, LIMITS)
+    assert (report.reason, report.duration_s) == ("", 1.0) and "MD5" in report.remark
+    path = tmp_path / "unknown_length.flac"
+    path.write_bytes(content[:21] + bytes([content[21] & 0xF0, 0, 0, 0, 0]) + content[26:41] + bytes([content[41] ^ 1]) + content[42:])
+    assert "MD5" in describe(path).notes
+
+
+@pytest.mark.parametrize(("rate_bytes", "hz"), [(88_200, "44100"), (RATE, "8000"), (RATE * 16, "128000")])
+def test_bytes_per_second_that_contradict_the_rate_are_told(tmp_path, rate_bytes, hz):
+    samples = np.round(sound() * 2**15).astype("<i2")
+    path = tmp_path / "x.wav"
+    path.write_bytes(wav_of(samples, 1, 1, 16, 2, rate_bytes))
+    about = describe(path)
+    assert about.notes == f"the header states {rate_bytes} bytes per second, which are {hz} Hz, and {RATE} Hz; read at {RATE} Hz"
+    assert (about.sample_rate, about.frames) == (RATE, len(samples))
+    for right in (0, 2 * RATE):
+        path = tmp_path / f"{right}.wav"
+        path.write_bytes(wav_of(samples, 1, 1, 16, 2, right))
+        assert describe(path).notes == ""
+
+
+def as_integers(path):
+    """Let the header of a file of float samples say that they are integers of 32 bits."""
+    content = bytearray(path.read_bytes())
+    form = content.find(b"fmt ")
+    if content[:4] == b"RIFF":
+        content[form + 8 : form + 10] = b"\1\0"
+    elif content[:4] == b"riff":
+        content[form + 24 : form + 26] = b"\1\0"
+    elif content[:4] == b"caff":
+        content[content.find(b"desc") + 12 + 15] &= 0xFE
+    elif content[:4] == b"FORM":
+        at = content.find(b"FL32")
+        content[at : at + 4] = b"NONE"
+    else:
+        content[12:16] = struct.pack(">I", 5) if content[:4] == b".snd" else struct.pack("<I", 5)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("container", ["WAV", "W64", "CAF", "AU"])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_float_samples_in_the_name_of_integers_are_read_as_what_they_are(tmp_path, container, channels):
+    samples = np.stack([np.pad(sound(1), (RATE, 0))] * channels, axis=1)
+    path = as_integers(written(tmp_path / "x", samples, container, "FLOAT"))
+    report = check_audio(path, LIMITS)
+    assert (report.reason, report.duration_s) == ("", 2.0) and "32-bit integers" in report.remark and "read as floats" in report.remark
+    np.testing.assert_allclose(read_frames(path), samples, atol=1e-6)
+
+
+def test_float_samples_in_the_name_of_integers_of_aiff_are_refused(tmp_path):
+    path = as_integers(written(tmp_path / "x", sound(1), "AIFF", "FLOAT"))
+    assert check_audio(path, LIMITS).reason == "its 32-bit integers are float samples, by what they are; convert the file again"
+
+
+@pytest.mark.parametrize("container", ["WAV", "W64", "CAF", "AU", "AIFF"])
+def test_integers_of_32_bits_are_integers(tmp_path, container):
+    square = np.where(np.arange(RATE) // 40 % 2, 0.5, -0.5)
+    for name, samples in {"sound": sound(1), "loud": sound(1, 1.0), "square": square, "positive": np.abs(sound(1)), "noise": sound(1) * 1e-6}.items():
+        path = written(tmp_path / name, samples, container, "PCM_32")
+        assert describe(path).notes == ""
+        np.testing.assert_allclose(read_frames(path)[:, 0], samples, atol=1e-7)
+
+
+@pytest.mark.parametrize(("bits", "width"), [(12, 2), (10, 2), (20, 3)])
+def test_integers_in_the_low_bits_of_more_are_as_loud_as_in_the_high_ones(tmp_path, bits, width):
+    samples = sound(1)
+    integers = np.round(samples * 2 ** (bits - 1)).astype("<i4")
+    for name, shift in (("low", 0), ("high", 8 * width - bits)):
+        data = np.ascontiguousarray((integers << shift).astype("<i4").view(np.uint8).reshape(-1, 4)[:, :width])
+        (tmp_path / f"{name}.wav").write_bytes(wav_of(data, 1, 1, bits, width))
+        np.testing.assert_allclose(read_mono(tmp_path / f"{name}.wav"), samples, atol=2.0 ** (1 - bits))
+    assert describe(tmp_path / "high.wav").notes == ""
+    assert describe(tmp_path / "low.wav").notes == f"{bits} bits per sample, in the low bits of {8 * width}"
+    full = np.round(samples * 2**15).astype("<i2")
+    (tmp_path / "full.wav").write_bytes(wav_of(full, 1, 1, 12, 2))
+    np.testing.assert_allclose(read_mono(tmp_path / "full.wav"), samples, atol=1e-4, err_msg="bits that only 16 have")
+    assert describe(tmp_path / "full.wav").notes == ""
+
+
+def test_a_chunk_behind_24_bits_in_4_bytes_is_no_sample(tmp_path):
+    (tmp_path / "x.wav").write_bytes(with_padding(sound(1), "high") + b"LIST\x04\0\0\0\xff\xff\xff\xff")
+    report = check_audio(tmp_path / "x.wav", LIMITS)
+    assert (report.reason, report.remark, report.duration_s) == ("", "24 bits per sample, in the high bytes of 4", 1.0)
 
 
 def test_gsm_cannot_be_sought_and_is_read(tmp_path):

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -93,6 +94,26 @@ def text(name: str, content: str):
     return lambda folder: (folder / name).write_text(content)
 
 
+def head(change):
+    """Let `change` edit the entries of a safetensors head, in the order of their bytes."""
+
+    def damage(folder: Path) -> None:
+        content = (folder / WEIGHTS).read_bytes()
+        length = int.from_bytes(content[:8], "little")
+        entries = json.loads(content[8 : 8 + length])
+        change(sorted((entry for name, entry in entries.items() if name != "__metadata__"), key=lambda entry: entry["data_offsets"]))
+        new = json.dumps(entries).encode()
+        (folder / WEIGHTS).write_bytes(len(new).to_bytes(8, "little") + new + content[8 + length :])
+
+    return damage
+
+
+def adapter_alone(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / WEIGHTS).rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text("{}")
+
+
 PROJECTOR = "multi_modal_projector.linear"
 FAULTS = {
     "no projector": (
@@ -152,6 +173,42 @@ FAULTS = {
         r"model\.safetensors: a link without content",
     ),
     "no folder": (shutil.rmtree, r"no such folder"),
+    "a file": (
+        lambda folder: (shutil.rmtree(folder), folder.write_bytes(b"GGUF\x03\0\0\0")),
+        r"is a file; name the folder of a model, with its weights in safetensors",
+    ),
+    "an adapter alone": (adapter_alone, r"no model here \(an adapter alone, without its base: config\.json is missing\)"),
+    "a GGUF file in the folder": (lambda folder: (folder / WEIGHTS).rename(folder / "model-q4_k_m.gguf"), r"no model\.safetensors"),
+    "a key given twice": (
+        lambda folder: text("config.json", '{"model_type": "whisper", ' + (folder / "config.json").read_text()[1:])(folder),
+        r"config\.json: not valid JSON \(model_type is given twice\)",
+    ),
+    "a number that is none": (
+        lambda folder: edit(folder / "config.json", lambda config: config | {"audio_config": config["audio_config"] | {"dropout": float("nan")}}),
+        r"config\.json: not valid JSON \(dropout: NaN is no number\)",
+    ),
+    "settings of generation that are none": (text("generation_config.json", '{"temperature": Infinity}'), r"temperature: Infinity is no number"),
+    "an index with a name twice": (
+        lambda folder: (shard(folder), (folder / INDEX).write_text('{"weight_map": {"a": "x.safetensors", "a": "y.safetensors"}}')),
+        r"index\.json: not valid JSON \(a is given twice\)",
+    ),
+    "tensors that overlap": (
+        head(lambda entries: entries[1].update(data_offsets=entries[0]["data_offsets"], shape=entries[0]["shape"])),
+        r"begins at byte",
+    ),
+    "a tensor of a shape that its bytes have not": (head(lambda entries: entries[0]["shape"].append(2)), r"bytes for \d+ numbers of F32"),
+    "a tensor of no type": (head(lambda entries: entries[0].update(dtype="F31")), r"'F31' is not one of"),
+    "a tensor with a word too many": (head(lambda entries: entries[0].update(run="me")), r"Additional properties"),
+    "a head that is longer than the file": (
+        lambda folder: (folder / WEIGHTS).write_bytes((2**40).to_bytes(8, "little") + (folder / WEIGHTS).read_bytes()[8:]),
+        r"model\.safetensors: not in the safetensors format",
+    ),
+    "a bias in integers": (
+        lambda folder: rewrite(folder / WEIGHTS, lambda weights: {n: w.to(torch.int32) if "q_proj.bias" in n else w for n, w in weights.items()}),
+        r"q_proj\.bias is stored as I32: quantised",
+    ),
+    "a pipe among the files": (lambda folder: os.mkfifo(folder / "merges.txt"), r"merges\.txt: is a pipe"),
+    "weights that are a pipe": (lambda folder: ((folder / WEIGHTS).unlink(), os.mkfifo(folder / WEIGHTS)), r"model\.safetensors: is a pipe"),
 }
 """What is wrong with a folder -> how it comes about, and what the line says. All programs that load a model, of any type, say so."""
 
@@ -188,6 +245,16 @@ FAULTS_OF_THE_BASE = {
     ),
     "another type": (text("config.json", '{"model_type": "whisper"}'), r"a model of type 'whisper'"),
     "no type": (text("config.json", "{}"), r"a model of type None"),
+    "several types": (text("config.json", '{"model_type": ["qwen2_audio"]}'), r"a model of type \['qwen2_audio'\]"),
+    "a language model": (text("config.json", '{"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}'), r"a model of type 'qwen2'"),
+    "a part of another type": (
+        lambda folder: edit(folder / "config.json", lambda config: config | {"text_config": [1]}),
+        r"cannot be loaded",
+    ),
+    "a size that is text": (
+        lambda folder: edit(folder / "config.json", lambda config: config | {"text_config": config["text_config"] | {"hidden_size": "large"}}),
+        r"cannot be loaded",
+    ),
     "sizes that are no sizes": (
         lambda folder: edit(folder / "config.json", lambda config: config | {"text_config": config["text_config"] | {"num_attention_heads": 0}}),
         r"cannot be loaded",

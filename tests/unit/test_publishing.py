@@ -55,7 +55,8 @@ def test_untouched_results_verify_even_where_the_lock_was_not_published(study):
     shutil.rmtree(study / "envs")
     done = call_program("verify_results", "results", folder=study)
     assert done.returncode == 0
-    assert done.stdout.splitlines() == ["results: 0 differences from its own digests, 3 files compared", *UNCOVERED]
+    elsewhere = "not compared: 1 recorded file outside the results, not there or elsewhere, such as envs/requirements.lock"
+    assert done.stdout.splitlines() == ["results: 0 differences from its own digests, 3 files compared", elsewhere, *UNCOVERED]
 
 
 def test_every_file_that_no_digest_covers_is_named(study):
@@ -85,6 +86,8 @@ def test_a_list_of_digests_that_was_cut_verifies_nothing(study, kept):
     ("place", "files", "message"),
     [
         ("results/../../elsewhere/", 1, r"'results/../../elsewhere/tables/accuracy.csv' leads out of the results"),
+        ("results//etc/", 1, r"'results//etc/tables/accuracy.csv' leads out of the results, or is not how a run names a file"),
+        ("results/./", 1, r"'results/./tables/accuracy.csv' leads out of the results, or is not how a run names a file"),
         ("elsewhere/", 1, "records no file of results, so nothing was verified"),
         ("/", 1, "records no file of results"),
         ("results/", 2, "is not the list of 2 digests that the run wrote"),
@@ -97,6 +100,72 @@ def test_a_list_that_its_run_vouches_for_is_of_these_results_and_whole(study, pl
     run.write_text(json.dumps({"digests": {"files": files, "sha256": sha256_of(record)}}))
     done = call_program("verify_results", "results", folder=study)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1) and message in done.stderr
+
+
+def rewrite_digests(study: Path, change) -> None:
+    """Let the run vouch for another list of digests."""
+    record, run = study / "results/provenance/digests.csv", study / "results/provenance/run.json"
+    rows = change(pd.read_csv(record))
+    rows.to_csv(record, index=False)
+    run.write_text(json.dumps({"digests": {"files": len(rows), "sha256": sha256_of(record)}}))
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_list_of_digests_has_nothing_read_outside_of_its_folder(study, tmp_path, linked):
+    """Were it read, its size would be told."""
+    (tmp_path / "secret").write_text("secret")
+    if linked:
+        (study / "data").symlink_to(tmp_path)
+    places = ["data/secret"] if linked else [str(tmp_path / "secret"), "../secret", "envs/../../secret"]
+    rows = pd.DataFrame([(place, "0" * 64, 1) for place in places], columns=["path", "sha256", "bytes"])
+    rewrite_digests(study, lambda digests: pd.concat([digests, rows]))
+    done = call_program("verify_results", "results", folder=study)
+    assert (done.returncode, done.stderr) == (0, "")
+    files = f"{len(places)} recorded file{'s' * (len(places) > 1)}"
+    assert f"not compared: {files} outside the results, not there or elsewhere, such as {places[0]}" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["tables/accuracy.csv", "tables"])
+def test_a_link_in_the_place_of_a_result_is_a_difference_though_its_bytes_are_the_same(study, tmp_path, name):
+    path, recorded = study / "results" / name, {"tables/accuracy.csv": "1 recorded file", "tables": "2 recorded files"}
+    shutil.move(path, tmp_path / "moved")
+    path.symlink_to(tmp_path / "moved")
+    done = call_program("verify_results", "results", folder=study)
+    assert done.returncode == 2
+    assert f"link: results/{name} (in the place of {recorded[name]}; nothing is read through it)" in done.stdout.splitlines()
+    assert "not covered: tables" not in done.stdout
+
+
+def test_digests_behind_a_link_verify_nothing(study, tmp_path):
+    shutil.move(study / "results/provenance", tmp_path / "moved")
+    (study / "results/provenance").symlink_to(tmp_path / "moved")
+    done = call_program("verify_results", "results", folder=study)
+    assert done.returncode == 1 and "results/provenance: a link, in the place of the digests that were published" in done.stderr
+
+
+def test_a_link_among_the_results_that_are_compared_is_a_difference(study, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(study / "results", other)
+    (other / "tables/accuracy.csv").unlink()
+    (other / "tables/accuracy.csv").symlink_to(study / "results/tables/accuracy.csv")
+    done = call_program("verify_results", "results", "--against", other, folder=study)
+    assert done.returncode == 2 and f"link: {other}/tables/accuracy.csv; nothing is read through it" in done.stdout.splitlines()
+
+
+def test_names_cannot_act_on_a_terminal(study):
+    for name in ("a\nnot covered: nothing", "b\x1b[2J", "c\u202e"):
+        (study / "results/tables" / name).write_text("x")
+    os.mkfifo(study / "results/tables/pipe")
+    (study / os.fsdecode(b"results/tables/d\xe9")).write_text("x")
+    rewrite_digests(
+        study, lambda digests: pd.concat([digests, pd.DataFrame([("results/\x1b[1m\nx", "0" * 64, 1)], columns=["path", "sha256", "bytes"])])
+    )
+    done = call_program("verify_results", "results", folder=study)
+    said = done.stdout.splitlines()
+    assert done.returncode == 2 and "missing: results/\\x1b[1m\\nx" in said
+    for shown in ("a\\nnot covered: nothing", "b\\x1b[2J", "c\\u202e", "d\\udce9", "pipe"):
+        assert f"not covered: tables/{shown}" in said
+    assert not [line for line in said if not line.isprintable()]
 
 
 def test_digests_without_the_record_of_their_run_verify_nothing(study):

@@ -48,6 +48,7 @@ class Header:
     truncated: what is not there of the audio that the header states, "" where all is.
     corrections: offset in the file -> bytes to read in place of those there. open_ended: those that make the decoder go on to the file's end.
     prefix: bytes to read in place of the first `start` of the file. end: where the file ends for a decoder, None for its own end.
+    md5: that of the samples, as they are stored in bytes, b"" where the header states none.
     gain: what decoded samples are to be multiplied with.
     remarks: what is wrong but was understood; defect: why the file cannot be read rightly, "" where it can.
     """
@@ -62,6 +63,7 @@ class Header:
     prefix: bytes = b""
     start: int = 0
     end: int | None = None
+    md5: bytes = b""
     gain: float = 1.0
     remarks: tuple[str, ...] = ()
     defect: str = ""
@@ -210,7 +212,7 @@ def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
             # An odd number of bytes is padded to an even one; some programs forget it.
             rest_is_chunks = _is_chunks(stream, end, size, order) or _is_chunks(stream, chunk.start + (length or 0), size, order)
             if form is not None:
-                base = _format_of_wav(stream, base.container, form, chunk.start, size, order)
+                base = _format_of_wav(stream, base.container, form, chunk.start, min(size, chunk.start + (length or size)), order)
                 base.corrections.update(renamed)
                 if int.from_bytes(_at(stream, form, 2), order) in _ADPCM:
                     base = dataclasses.replace(base, frames=frames)
@@ -223,42 +225,93 @@ def _wav(stream: BinaryIO, start: int, size: int, kind: bytes) -> Header:
     return base
 
 
-def _format_of_wav(stream: BinaryIO, container: str, form: int, start: int, size: int, order: ByteOrder) -> Header:
-    """How samples are stored; `form`: where the content of the format chunk begins."""
+def _format_of_wav(stream: BinaryIO, container: str, form: int, start: int, end: int, order: ByteOrder) -> Header:
+    """How samples are stored, from `start` to `end`; `form`: where the content of the format chunk begins."""
     body = _at(stream, form, 40)
     if len(body) < 16:
         return Header(container)
     tag, channels, block, bits = (int.from_bytes(body[k : k + 2], order) for k in (0, 2, 12, 14))
     rate, rate_bytes = (int.from_bytes(body[k : k + 4], order) for k in (4, 8))
+    tag_at = form
     if tag == 0xFFFE:
-        tag = int.from_bytes(body[24:26], order)
-    # Bytes per second that fit all else say that the block align alone is wrong.
-    width = {1: -(-bits // 8), 3: bits // 8}.get(tag, 0) * channels
-    if width and block and (block < width or (tag == 3 and block != width)) and rate_bytes != rate * width:
+        tag, tag_at = int.from_bytes(body[24:26], order), form + 24
+    remarks = list[str]()
+    width = {1: -(-bits // 8), 3: bits // 8, 6: 1, 7: 1}.get(tag, 0) * channels
+    if width and block and (block < width or (tag == 3 and block != width)):
         kind = "float samples" if tag == 3 else "channel" + "s" * (channels > 1)
-        return Header(container, defect=f"block align {block} does not fit {channels} {kind} of {bits} bits; convert the file again")
+        fault = f"block align {block} does not fit {channels} {kind} of {bits} bits"
+        # Bytes per second that fit all else say that the block align alone is wrong.
+        if rate_bytes != rate * width:
+            return Header(container, defect=f"{fault}; convert the file again")
+        remarks.append(f"{fault}, which {rate_bytes} bytes per second do; it is passed over")
+    elif width and block and rate and rate_bytes not in (0, rate * block, rate * width):
+        remarks.append(f"the header states {rate_bytes} bytes per second, which are {rate_bytes / block:g} Hz, and {rate} Hz; read at {rate} Hz")
     if tag != 1 or not channels or not bits or bits > 32:
-        return Header(container, block=block)
-    return _padded_samples(stream, container, start, size, channels, block, bits, order, {form + 14: (2, order)})
+        return Header(container, block=block, remarks=tuple(remarks))
+    if bits == 32 and block == 4 * channels and _are_floats(stream, start, end, order):
+        remarks.append(FLOATS)
+        return Header(container, block=block, remarks=tuple(remarks), corrections={tag_at: (3).to_bytes(2, order)})
+    base = _padded_samples(stream, container, start, end, channels, block, bits, order, {form + 14: (2, order)})
+    return dataclasses.replace(base, remarks=(*remarks, *base.remarks))
+
+
+FLOATS = "the header says 32-bit integers, which as floats are all within 8 and as integers would be noise; read as floats"
+
+_FEWEST_WORDS = 100
+"""Words that are not 0, from which it is judged what they are."""
+
+_EIGHT = int(np.float32(8).view(np.uint32))
+
+
+def _are_floats(stream: BinaryIO, start: int, end: int, order: ByteOrder) -> bool:
+    """Whether what should be integers of 32 bits are float samples: all within 8, of several magnitudes, and of both signs.
+
+    No sound in integers is that: its negative samples of less than half of full scale would be beyond 8, or no numbers, as floats.
+    """
+    words = negative = 0
+    magnitudes = set[int]()
+    for content in _pieces(stream, start, end, 4):
+        word = np.frombuffer(content, ">u4" if order == "big" else "<u4").astype(np.uint32)
+        size = word & 0x7FFFFFFF
+        if (size > _EIGHT).any():
+            return False
+        words += int(np.count_nonzero(size))
+        negative += int(np.count_nonzero((word >> 31) & (size > 0)))
+        magnitudes |= set(np.unique(size[size > 0] >> 23).tolist())
+    return words >= _FEWEST_WORDS and len(magnitudes) > 3 and 100 * negative > words
+
+
+def _pieces(stream: BinaryIO, start: int, end: int, width: int) -> Iterator[bytes]:
+    """A stretch of a file, a piece at a time, each a number of whole samples of `width` bytes."""
+    stream.seek(start)
+    for place in range(start, end, width << 20):
+        content = stream.read(min(width << 20, end - place))
+        if len(content) < width:
+            return
+        yield content[: len(content) // width * width]
 
 
 def _padded_samples(
     stream: BinaryIO,
     container: str,
     start: int,
-    size: int,
+    end: int,
     channels: int,
     block: int,
     bits: int,
     order: ByteOrder,
     bits_at: dict[int, tuple[int, ByteOrder]],
 ) -> Header:
-    """Integer samples in more bytes than their bits need: in the high bytes of each, in the low ones, or neither."""
+    """Integer samples in more bytes than their bits need: in the high bytes of each, in the low ones, or neither. Those in more bits than they
+    need belong in the high ones (Microsoft, Multiple Channel Audio Data and WAVE Files); some programs put them into the low ones.
+    """
     needed, (width, rest) = -(-bits // 8), divmod(block, channels)
+    if width == needed and not rest and bits % 8 and _in_low_bits(stream, start, end, width, bits, order):
+        return Header(container, gain=2.0 ** (8 * width - bits), remarks=(f"{bits} bits per sample, in the low bits of {8 * width}",))
     if width <= needed:
         return Header(container)
     fault = f"block align {block} does not fit {channels} channel{'s' * (channels > 1)} of {bits} bits"
-    place = None if rest or width > 4 else _place_of_samples(stream, start, size, width, needed, order)
+    place = None if rest or width > 4 else _place_of_samples(stream, start, end, width, needed, order)
     if place is None:
         return Header(container, defect=f"{fault}; convert the file again")
     gain = float(2 ** (8 * (width - needed))) if place == "low" else 1.0
@@ -267,16 +320,25 @@ def _padded_samples(
     return Header(container, corrections=corrections, gain=gain, remarks=(remark,))
 
 
-def _place_of_samples(stream: BinaryIO, start: int, size: int, width: int, needed: int, order: ByteOrder) -> Literal["high", "low"] | None:
+def _in_low_bits(stream: BinaryIO, start: int, end: int, width: int, bits: int, order: ByteOrder) -> bool:
+    """Whether all samples of `width` bytes, 2 to 4, are integers of fewer bits, and use bits that would be empty were they in the high ones."""
+    spare, used = 8 * width - bits, False
+    for content in _pieces(stream, start, end, width):
+        samples = np.frombuffer(content, np.uint8).reshape(-1, width)
+        wide = np.zeros((len(samples), 4), np.uint8)
+        wide[:, 4 - width :] = samples[:, ::-1] if order == "big" else samples
+        value = wide.view("<i4")[:, 0] >> 8 * (4 - width)
+        if width == 1 or (value >> bits - 1 != value >> 31).any():
+            return False
+        used = used or bool((value & (1 << spare) - 1).any())
+    return used
+
+
+def _place_of_samples(stream: BinaryIO, start: int, end: int, width: int, needed: int, order: ByteOrder) -> Literal["high", "low"] | None:
     """Where samples of `needed` bytes lie in containers of `width` bytes; None where both ends of the containers are in use."""
     high = low = True
-    stream.seek(start)
-    for _ in range(start, size, width << 20):
-        samples = (
-            np.frombuffer(content[: len(content) // width * width], np.uint8).reshape(-1, width) if (content := stream.read(width << 20)) else None
-        )
-        if samples is None or not len(samples):
-            break
+    for content in _pieces(stream, start, end, width):
+        samples = np.frombuffer(content, np.uint8).reshape(-1, width)
         if order == "big":
             samples = samples[:, ::-1]
         high = high and not samples[:, : width - needed].any()
@@ -303,7 +365,8 @@ def _w64(stream: BinaryIO, start: int, size: int) -> Header:
                 stated = None
             fields: dict[int, tuple[int, ByteOrder, int]] = {offset + 16: (8, "little", 24), start + 16: (8, "little", offset + 24 - start)}
             end = offset + (24 if stated is None else length + -length % 8)
-            base = Header("W64") if form is None else _format_of_wav(stream, "W64", form, offset + 24, size, "little")
+            there = min(size, offset + 24 + (stated or size))
+            base = Header("W64") if form is None else _format_of_wav(stream, "W64", form, offset + 24, there, "little")
             return _resolved(base, _Stated(offset + 24, stated, fields), size, _is_w64_chunks(stream, end, size))
         offset += max(24, length + -length % 8)
     return Header("W64")
@@ -337,7 +400,8 @@ def _aiff(stream: BinaryIO, start: int, size: int) -> Header:
                 length = None
             fields |= {chunk.start - 4: (4, "big", 8), start + 4: (4, "big", begin - start - 8)}
             end = chunk.start + (8 if length is None else chunk.length + chunk.length % 2)
-            base = _format_of_aiff(stream, begin, size, length, frames_at, samples) if frames_at and length else Header("AIFF")
+            there = min(size, begin + (length or 0))
+            base = _format_of_aiff(stream, begin, there, length, frames_at, samples) if frames_at and length else Header("AIFF")
             header = _resolved(base, _Stated(begin, length, fields), size, _is_chunks(stream, end, size, "big"))
             if header.corrections.keys() & base.corrections.keys():
                 return header
@@ -347,23 +411,32 @@ def _aiff(stream: BinaryIO, start: int, size: int) -> Header:
     return Header("AIFF")
 
 
-def _format_of_aiff(stream: BinaryIO, begin: int, size: int, length: int, frames_at: int, samples: tuple[int, int, int, bytes]) -> Header:
+def _format_of_aiff(stream: BinaryIO, begin: int, end: int, length: int, frames_at: int, samples: tuple[int, int, int, bytes]) -> Header:
     """How integers are stored, which only the length of the audio tells where they take more bytes than their bits need.
 
     frames_at: where the frames are stated; samples: channels, frames, bits and coding as the header states them.
     """
     channels, frames, bits, coding = samples
     width, rest = divmod(length, max(1, channels * frames))
-    if coding not in (b"", b"NONE", b"twos", b"sowt", b"in24") or rest or not 0 < bits <= 32 or not -(-bits // 8) < width <= 4:
+    if coding not in (b"", b"NONE", b"twos", b"sowt", b"in24", b"in32") or rest or not 0 < bits <= 32 or not -(-bits // 8) <= width <= 4:
         return Header("AIFF")
     order: ByteOrder = "little" if coding == b"sowt" else "big"
-    return _padded_samples(stream, "AIFF", begin, size, channels, width * channels, bits, order, {frames_at + 4: (2, "big")})
+    if bits == 32 and _are_floats(stream, begin, end, order):
+        return Header("AIFF", defect="its 32-bit integers are float samples, by what they are; convert the file again")
+    return _padded_samples(stream, "AIFF", begin, end, channels, width * channels, bits, order, {frames_at + 4: (2, "big")})
 
 
 def _au(stream: BinaryIO, start: int, size: int, order: ByteOrder) -> Header:
     begin, length = (int.from_bytes(_at(stream, start + k, 4), order) for k in (4, 8))
     stated = None if length >= UNKNOWN_LENGTH and start + begin + length > size else length
-    return _resolved(Header("AU"), _Stated(start + begin, stated, {start + 8: (4, order, 0)}), size, rest_is_chunks=False)
+    base = Header("AU")
+    if int.from_bytes(_at(stream, start + 12, 4), order) == _AU_INTEGERS and _are_floats(stream, start + begin, size, order):
+        base = Header("AU", remarks=(FLOATS,), corrections={start + 12: _AU_FLOATS.to_bytes(4, order)})
+    return _resolved(base, _Stated(start + begin, stated, {start + 8: (4, order, 0)}), size, rest_is_chunks=False)
+
+
+_AU_INTEGERS, _AU_FLOATS = 5, 6
+"""Codings of AU, of 32 bits."""
 
 
 def _caf(stream: BinaryIO, start: int, size: int) -> Header:
@@ -379,8 +452,11 @@ def _caf(stream: BinaryIO, start: int, size: int) -> Header:
             if len(body) == 32 and body[8:12] == b"lpcm" and not body[15] & 1:
                 packet, channels, bits = (int.from_bytes(body[k : k + 4], "big") for k in (16, 24, 28))
                 order: ByteOrder = "little" if body[15] & 2 else "big"
-                if channels and 0 < bits <= 32:
-                    base = _padded_samples(stream, "CAF", begin, size, channels, packet, bits, order, {described + 28: (4, "big")})
+                there = min(size, begin + (length or size))
+                if bits == 32 and packet == 4 * channels and _are_floats(stream, begin, there, order):
+                    base = Header("CAF", remarks=(FLOATS,), corrections={described + 15: bytes([body[15] | 1])})
+                elif channels and 0 < bits <= 32:
+                    base = _padded_samples(stream, "CAF", begin, there, channels, packet, bits, order, {described + 28: (4, "big")})
             return _resolved(base, _Stated(begin, length, {chunk.start - 8: (8, "big", 4)}), size, rest_is_chunks)
     return Header("CAF")
 
@@ -412,7 +488,10 @@ def _flac(stream: BinaryIO, start: int, size: int) -> Header:
     footer = _at(stream, end - 32, 32) if end > 32 else b""
     if footer[:8] == b"APETAGEX":
         end -= int.from_bytes(footer[12:16], "little") + (32 if footer[23] & 0x80 else 0)
-    return Header("FLAC", frames=frames or None, open_ended={place: (stated - frames).to_bytes(5, "big")}, end=end if 0 < end < size else None)
+    # Sixteen zeros: whoever wrote the file did not know it.
+    md5 = _at(stream, start + 26, 16)
+    open_ended = {place: (stated - frames).to_bytes(5, "big")}
+    return Header("FLAC", frames=frames or None, open_ended=open_ended, end=end if 0 < end < size else None, md5=md5 if any(md5) else b"")
 
 
 def _ogg(stream: BinaryIO, size: int) -> Header:

@@ -5,9 +5,9 @@ Decoding stops where a file's frames stop, whatever its header states; the two a
 
 import dataclasses
 import functools
+import hashlib
 import io
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,8 @@ import numpy.typing as npt
 import soundfile
 
 from earwitness.audio.containers import Header, read_header
+from earwitness.core.errors import InputError
+from earwitness.core.files import NO_FILE, refuse_pipe
 
 Frames = npt.NDArray[np.float32]
 """Samples of all channels, shape (n_frames, n_channels)."""
@@ -156,8 +158,10 @@ def mixture_of(blocks: Iterable[Frames], sample_rate: int, channels: int, intege
 
 def _identity(path: Path) -> tuple[int, int, int]:
     about = path.stat()
-    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
-        raise UnreadableAudio("is a pipe, a socket or a device, not a file; write it to a file")
+    try:
+        refuse_pipe(path)
+    except InputError as error:
+        raise UnreadableAudio(NO_FILE) from error
     return about.st_ino, about.st_size, about.st_mtime_ns
 
 
@@ -182,10 +186,15 @@ def _examined(path: Path, identity: tuple[int, int, int]) -> tuple[Description, 
         survey = _Survey(file.samplerate, file.channels, file.subtype, header.gain)
         # Whole stretches, so that what is found does not depend on the size of a block.
         size = max(1, BLOCK_FRAMES // survey.stretch) * survey.stretch
+        digest = hashlib.md5(usedforsecurity=False)
         for block in decoder.blocks(None, size):
             survey.add(block)
+            if header.md5:
+                digest.update(_as_stored(block, _INTEGER_BYTES[file.subtype]))
     remarks, truncated = list(header.remarks), header.truncated or decoder.fault
     frames = survey.samples // file.channels
+    if header.md5 and not truncated and header.frames in (None, frames) and digest.digest() != header.md5:
+        remarks.append("the samples have another MD5 than the header states: they are not, or not all, that was encoded")
     if decoder.rest:
         remarks.append(f"the last block, of {decoder.rest} bytes, is cut off and not read")
     if not truncated and header.frames is not None and frames < header.frames:
@@ -206,6 +215,12 @@ def _examined(path: Path, identity: tuple[int, int, int]) -> tuple[Description, 
         )
     about = Description(file.samplerate, file.channels, frames, truncated, tuple(remarks), header.gain * gain, channel, header)
     return about, survey.measures(gain)
+
+
+def _as_stored(block: Frames, width: int) -> bytes:
+    """Samples as the little-endian integers of `width` bytes, up to 3, that they were decoded from."""
+    integers = np.rint(block * np.float32(2 ** (8 * width - 1))).astype("<i4")
+    return integers.reshape(-1, 1).view(np.uint8)[:, :width].tobytes()
 
 
 class _Survey:

@@ -1,13 +1,13 @@
 """Arguments that several programs share."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from earwitness.core.errors import InputError
+from earwitness.core.json_files import strict_json
 
 QUANTISATIONS = ("none", "bfloat16", "nf4")
 """How the numbers of a model's weights are kept: see earwitness.model.engine.loading.load_model."""
@@ -19,8 +19,8 @@ Of = TypeVar("Of")
 def json_object(text: str) -> dict[str, Any]:
     """Parse a command-line argument that must be a JSON object."""
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = strict_json(text)
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise argparse.ArgumentTypeError(f"expected a JSON object, got {type(content).__name__}")

@@ -52,8 +52,9 @@ def system_error_number(error: BaseException) -> int | None:
 
 
 def one_line(error: InputError) -> str:
-    """An error's message on one line; the middle of a very long one is left out, which then is a file's own content."""
-    text = " ".join(str(error).split())
+    """An error's message on one line, without what would act on a terminal; the middle of a very long one is left out, which then is a file's
+    own content."""
+    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in " ".join(str(error).split()))
     return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE * 2 // 3]} ... {text[-LONGEST_LINE // 4 :]}"
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -123,9 +124,14 @@ def _naming(path: Path, prefix: str) -> Iterator[None]:
     except Exception as error:
         number = errno.ENOSPC if _is_full(path.parent) else system_error_number(error)
         named = getattr(error, "filename", None)
-        if isinstance(error, InputError) or number is None or not (named is None or str(named).startswith(str(path.parent / prefix))):
+        if isinstance(error, InputError) or number is None or not (named is None or _is_ours(Path(named), path, prefix)):
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _is_ours(named: Path, path: Path, prefix: str) -> bool:
+    """Is it a temporary of `path`, which `tempfile` names in full?"""
+    return named.name.startswith(prefix) and named.parent.absolute() == path.parent.absolute()
 
 
 def _is_full(folder: Path) -> bool:
@@ -139,14 +145,33 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+NO_FILE = "is a pipe, a socket or a device, not a file; write it to a file"
+
+
+def refuse_pipe(path: Path) -> None:
+    """Raise InputError where a path is a pipe, a socket or a device: whoever reads one may wait for ever, and nobody can read it twice.
+
+    A path that is nothing, or may not be looked at, is left to whoever opens it.
+    """
+    try:
+        kind = path.stat().st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise InputError(f"{path}: {NO_FILE}")
+
+
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Hexadecimal SHA-256 of a file's bytes. Raises InputError as `refuse_pipe`."""
+    refuse_pipe(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_text(path: Path) -> str:
-    """A file's text. Raises InputError where it is missing, is not UTF-8 (with or without a byte order mark), or holds a null byte."""
+    """A file's text. Raises InputError where it is missing, no file (`refuse_pipe`), not UTF-8 (with or without a byte order mark), or holds a
+    null byte."""
+    refuse_pipe(path)
     try:
         content = path.read_bytes()
     except OSError as error:

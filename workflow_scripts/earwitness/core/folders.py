@@ -6,18 +6,26 @@ from pathlib import Path
 
 from earwitness.core.errors import InputError
 
+OF_THE_DISK = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
+"""Folders that a file system keeps for itself at its top, and lets nobody open."""
+
 
 def files_below(folder: Path, suffixes: Collection[str], nested: bool = True, any_name: bool = False) -> list[Path]:
     """Every file with one of the suffixes (lower case, any case on disk), in the folder or anywhere below it, sorted.
 
     Files and folders whose name starts with a dot belong to other programs (snapshots, checkpoints, side files) and are passed
-    over. Links to folders are followed, each real folder once. A link without content is listed: whoever reads it says so.
+    over, as OF_THE_DISK are. Links to folders are followed, each real folder once. A link without content is listed: whoever reads it says so.
     any_name: list a file whose name is not UTF-8 text too, which no table can hold.
-    Raises InputError where a name is not UTF-8 text.
+    Raises InputError where a name is not UTF-8 text, or a folder cannot be opened, whose files would be missing without a word.
     """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise InputError(f"{error.filename}: cannot be opened ({error.strerror}); change its permissions, or move it away") from error
+
     found: list[Path] = []
     seen = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         real = os.path.realpath(place)
         if real in seen:
             folders.clear()
@@ -25,7 +33,7 @@ def files_below(folder: Path, suffixes: Collection[str], nested: bool = True, an
         seen.add(real)
         links = [name for name in names if not name.startswith(".") and Path(name).suffix.lower() in suffixes]
         found += [Path(place, name) for name in links]
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if nested else []
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in OF_THE_DISK) if nested else []
     for path in [] if any_name else found:
         refuse_unreadable_name(path)
     return sorted(found)

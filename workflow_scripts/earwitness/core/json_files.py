@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import refuse_pipe
 
 TEXT = {"type": "string", "minLength": 1}
 DIGEST = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -21,31 +22,52 @@ def record_schema(optional: Mapping[str, Any] | None = None, **properties: Any) 
     return {"type": "object", "required": list(properties), "properties": properties | dict(optional or {}), "additionalProperties": False}
 
 
-def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, for `json.loads`, which keeps the last alone of names that are given twice; raises ValueError where one is."""
-    names = Counter(name for name, _ in pairs)
-    if double := next((name for name, count in names.items() if count > 1), None):
-        raise ValueError(f"{double} is given twice")
-    return dict(pairs)
+class _NoNumber(str):
+    """What a text has in the place of a number: NaN, Infinity, or one that is too large."""
+
+
+def _first_that_is_none(value: Any) -> _NoNumber | None:
+    """The first of a value's numbers that is none; those in objects were looked at with the objects."""
+    if isinstance(value, list):
+        return next(filter(None, map(_first_that_is_none, value)), None)
+    return value if isinstance(value, _NoNumber) else None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError naming the first key that is given twice, of which Python keeps the last, or holds what is no number."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        raise ValueError(f"{next(name for name, count in counts.items() if count > 1)} is given twice")
+    for name, value in pairs:
+        if wrong := _first_that_is_none(value):
+            raise ValueError(f"{name}: {wrong} is no number")
+    return content
 
 
 def strict_json(text: str) -> Any:
-    """What a JSON text holds; raises ValueError where a name is given twice, or a number is none (NaN, Infinity) or too large."""
+    """What a JSON text holds; raises ValueError where a name is given twice, a number is none (NaN, Infinity) or too large,
+    naming its key, or a text holds half of a character."""
 
-    def number(written: str) -> float:
-        if not math.isfinite(value := float(written)):
-            raise ValueError(f"{written} is no number")
-        return value
+    def number(written: str) -> float | _NoNumber:
+        return value if math.isfinite(value := float(written)) else _NoNumber(written)
 
-    return json.loads(text, object_pairs_hook=each_once, parse_constant=number, parse_float=number)
+    content = json.loads(text, object_pairs_hook=_object, parse_constant=number, parse_float=number)
+    if wrong := _first_that_is_none(content):
+        raise ValueError(f"{wrong} is no number")
+    if "\\ud" in text.lower():
+        # Half of a character (a lone surrogate) can be in no file that is written. UnicodeEncodeError is a ValueError.
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
 
 
 def load_record(path: Path, schema: dict[str, Any], what: str, remedy: str) -> dict[str, Any]:
     """Read a JSON file of a schema.
 
     what: is named, with its article, in the error; remedy: what the user does about it.
-    Raises InputError where the file is missing, no JSON, or not of the schema.
+    Raises InputError where the file is missing, no file (`refuse_pipe`), no JSON, or not of the schema.
     """
+    refuse_pipe(path)
     try:
         content = strict_json(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:

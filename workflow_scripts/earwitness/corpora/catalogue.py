@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import read_text, sha256_of
+from earwitness.core.files import NO_FILE, read_text, sha256_of
 from earwitness.core.json_files import strict_json
 from earwitness.core.names import canonical_name, term_key, whole_number
 from earwitness.core.progress import Progress
@@ -275,7 +275,7 @@ def _rttm_of_each(data_set: DataSet, recordings: Mapping[str, Path]) -> tuple[di
     for path in annotation_files("voxconverse", data_set.path, data_set.name):
         owner, rttm = _composed(path.stem), None
         if not path.is_file():
-            broken[owner] = f"its annotation {path} cannot be opened (a link without content)"
+            broken[owner] = f"its annotation {path} {NO_FILE if path.exists() else 'cannot be opened (a link without content)'}"
         else:
             try:
                 rttm = read_rttm(path)

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import read_text
+from earwitness.core.files import read_text, refuse_pipe
 from earwitness.core.names import visible
 
 SEPARATORS = (",", ";", "\t")
@@ -188,11 +189,12 @@ def audio_of_rows(path: Path) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[parquet.ParquetFile]:
+    refuse_pipe(path)
     try:
         with parquet.ParquetFile(path) as file:
             yield file
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the name, or the link") from error
+        raise InputError(f"{path}: cannot be read ({os.strerror(error.errno) if error.errno else error}); check the name, or the link") from error
     except (pyarrow.ArrowException, ValueError) as error:
         raise InputError(f"{path}: cannot be read as Parquet ({error}); make it again") from error
 

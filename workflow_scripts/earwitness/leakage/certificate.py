@@ -77,11 +77,6 @@ def overall_status(checks: list[dict[str, Any]]) -> str:
     return "pass" if binding and not blocking_checks(checks) else "fail"
 
 
-def printable(text: str) -> str:
-    """`text` with control characters and other invisible ones written as escapes, so that a name cannot act on a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def faults_of(certificate: dict[str, Any]) -> list[str]:
     """What in a certificate does not follow from what it says elsewhere, a clause each; none where it agrees with itself."""
     faults = [f"{id_} is there {count} times" for id_, count in Counter(check["id"] for check in certificate["checks"]).items() if count > 1]

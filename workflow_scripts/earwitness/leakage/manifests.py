@@ -17,9 +17,9 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.core.names import canonical_name, similar_names
 from earwitness.core.progress import Progress
+from earwitness.core.redaction import printable
 from earwitness.corpora.text_tables import file_named, is_there, names_of, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
-from earwitness.leakage.certificate import printable
 from earwitness.leakage.verdict import subject_of
 from earwitness.tables.audio import AudioTableWriter
 from earwitness.tables.clips import CLIPS
@@ -184,7 +184,7 @@ def _read_manifest(path: Path, columns: Columns, part: str) -> pd.DataFrame:
     _refuse(path, repeated, "repeats the path of an earlier row")
     _refuse(
         path,
-        ~pd.Series([is_there(file) and file.is_file() for file in kept.file], index=kept.index),
+        ~pd.Series([is_there(file) and not file.is_dir() for file in kept.file], index=kept.index),
         "names a file that does not exist",
         kept.path + "; paths are relative to the manifest's folder",
     )

@@ -1,12 +1,14 @@
 """Whether a folder holds a whole model, told from the heads of its files: no weight is loaded, and no code is run."""
 
-import json
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import jsonschema
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import read_text
+from earwitness.core.files import read_text, refuse_pipe
+from earwitness.core.json_files import COUNT, record_schema, strict_json
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 """The file that holds all weights, or the one that says which of several files holds which."""
@@ -21,6 +23,11 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 _BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16}
 """Numbers that weights are stored as; others are of a quantisation."""
 
+_BITS_OF_OTHERS = {"C64": 64, "F8_E8M0": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F6_E3M2": 6, "F6_E2M3": 6, "F4": 4, "BOOL": 8} | {
+    f"{sign}{bits}": bits for sign in "IU" for bits in (8, 16, 32, 64)
+}
+"""What else the format holds."""
+
 _LONGEST_HEAD = 100_000_000
 """Bytes; what the format allows."""
 
@@ -32,7 +39,13 @@ def verify_checkpoint(folder: Path) -> None:
     needs, in its full length and with the tensors that an index says. Code of its own, pickles, and pointers in place of files are refused.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; name the folder of a model")
+        what = "is a file" if folder.is_file() else "no such folder"
+        raise InputError(f"{folder}: {what}; name the folder of a model, with its weights in safetensors")
+    try:
+        for path in folder.iterdir():
+            refuse_pipe(path)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be opened ({error.strerror}); change its permissions") from error
     config = read_config(folder)
     if "auto_map" in config:
         raise InputError(f"{folder / 'config.json'}: this model needs code of its own (auto_map), which is never run; name another model")
@@ -56,7 +69,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The content of a model's config.json; raises InputError where it is missing or is no JSON object."""
     path = folder / "config.json"
     if not path.is_file():
-        raise InputError(f"{folder}: no model here (config.json is missing); name the folder of a model")
+        adapter = "an adapter alone, without its base: " * (folder / "adapter_config.json").is_file()
+        raise InputError(f"{folder}: no model here ({adapter}config.json is missing); name the folder of a model")
     return json_object_in(path)
 
 
@@ -68,7 +82,7 @@ def json_object_in(path: Path) -> dict[str, Any]:
     if text.startswith(_POINTER.decode()):
         raise InputError(_points(path))
     try:
-        content = json.loads(text)
+        content = strict_json(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); {_AGAIN}") from error
     if not isinstance(content, dict):
@@ -97,28 +111,59 @@ def tensors_in(path: Path) -> dict[str, int]:
     if len(head) < length:
         raise InputError(f"{path}: cut off, {size} bytes of at least {8 + length}; {_AGAIN}")
     try:
-        entries = json.loads(head.decode("utf-8"))
-        tensors = {name: _Tensor(**entry) for name, entry in entries.items() if name != "__metadata__"}
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path}: not in the safetensors format ({type(error).__name__} in its head); {_AGAIN}") from error
+        tensors = _tensors_of(strict_json(head.decode("utf-8")) if head[:1] == b"{" else None)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not in the safetensors format ({error}); {_AGAIN}") from error
     expected = 8 + length + max((tensor.end for tensor in tensors.values()), default=0)
     if size != expected:
         raise InputError(f"{path}: {'cut off' if size < expected else 'too long'}, {size} bytes of {expected}; {_AGAIN}")
-    if quantised := [name for name, tensor in tensors.items() if name.endswith("weight") and tensor.dtype not in _BITS]:
+    if quantised := [name for name, tensor in tensors.items() if name.endswith(("weight", "bias")) and tensor.dtype not in _BITS]:
         raise InputError(f"{path}: {quantised[0]} is stored as {tensors[quantised[0]].dtype}: quantised; name the model in full precision")
     return {name: tensor.weights for name, tensor in tensors.items()}
 
 
-class _Tensor:
-    """One entry of a safetensors head; raises ValueError or TypeError where it does not hold together."""
+class _Tensor(NamedTuple):
+    """One entry of a safetensors head: how its numbers are stored, how many there are, and where it lies behind the head."""
 
-    def __init__(self, dtype: str, shape: list[int], data_offsets: tuple[int, int]):
-        start, self.end = data_offsets
-        self.dtype, self.weights = str(dtype), prod(shape)
-        if not 0 <= start <= self.end or any(n < 0 for n in shape):
-            raise ValueError
-        if self.dtype in _BITS and self.end - start != prod(shape) * _BITS[self.dtype] // 8:
-            raise ValueError
+    dtype: str
+    weights: int
+    start: int
+    end: int
+
+
+_ENTRY = record_schema(
+    dtype={"enum": [*_BITS, *_BITS_OF_OTHERS]},
+    shape={"type": "array", "items": COUNT},
+    data_offsets={"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2},
+)
+
+
+def _tensors_of(head: Any) -> dict[str, _Tensor]:
+    """The tensors that a safetensors head names. Raises ValueError unless they lie one behind the other, from the first byte on, each as long as
+    its shape says (https://github.com/huggingface/safetensors, section Format)."""
+    if not isinstance(head, dict):
+        raise ValueError("its head is no JSON object")
+    entry_of = jsonschema.Draft202012Validator(_ENTRY)
+    tensors: dict[str, _Tensor] = {}
+    for name, entry in head.items():
+        if name == "__metadata__":
+            if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
+                raise ValueError("its metadata are no texts")
+            continue
+        if wrong := next(entry_of.iter_errors(entry), None):
+            raise ValueError(f"{name}: {wrong.message[:120]}")
+        if any(isinstance(number, float) for number in (*entry["shape"], *entry["data_offsets"])):
+            raise ValueError(f"{name}: a size of it is no whole number")
+        count, (start, end) = prod(entry["shape"]), entry["data_offsets"]
+        tensors[name] = _Tensor(entry["dtype"], count, start, end)
+        if end - start != count * (_BITS | _BITS_OF_OTHERS)[entry["dtype"]] // 8:
+            raise ValueError(f"{name}: {end - start} bytes for {count} numbers of {entry['dtype']}")
+    place = 0
+    for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)):
+        if tensor.start != place:
+            raise ValueError(f"{name} begins at byte {tensor.start}, not at {place}")
+        place = tensor.end
+    return tensors
 
 
 def _refuse_other_shards(folder: Path) -> None:

@@ -3,7 +3,8 @@
 import fnmatch
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from huggingface_hub import HfApi, get_token, hf_hub_url
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, HTTPError, RepositoryNotFoundError, RevisionNotFoundError
@@ -11,7 +12,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import put_in_place, require_replaceable
-from earwitness.model.checkpoint import json_object_in
+from earwitness.core.json_files import TEXT, load_record, record_schema
 from earwitness.model.identity import PATTERNS, file_digests
 from earwitness.runtime.transfer import Patience, Refused, RemoteFile, checksum_of, fetch, mirrors
 
@@ -20,6 +21,28 @@ SPARE_BYTES = 10**8
 
 MANIFEST = "staged.json"
 """Name of the file in a staged folder that says what is in it."""
+
+_STAGED_FILE = record_schema(
+    optional={"revision": {"type": ["string", "null"]}},
+    place=TEXT,
+    url=TEXT,
+    checksum=TEXT,
+    bytes={"type": ["integer", "null"], "minimum": 0},
+    licence={"type": "string"},
+)
+STAGED = record_schema(files={"type": "array", "items": _STAGED_FILE})
+"""JSON schema of that file; for each file: place below the folder, address, digest, size where the server says it, licence, and of a model's files
+the revision."""
+
+
+def staged_list(folder: Path) -> list[dict[str, Any]]:
+    """What a staged folder should hold. Raises InputError where it has no list, or the list is none or names a place outside the folder."""
+    path, remedy = folder / MANIFEST, "write it again with `stage.py list`"
+    files: list[dict[str, Any]] = load_record(path, STAGED, "a list of files to fetch", remedy)["files"]
+    for place in (PurePosixPath(file["place"]) for file in files):
+        if place.is_absolute() or ".." in place.parts:
+            raise InputError(f"{path}: {str(place)!r} leads out of the folder; {remedy}")
+    return files
 
 
 def fetch_snapshot(repository: str, revision: str, folder: Path, section: str, patience: Patience | None = None) -> None:
@@ -119,8 +142,8 @@ def _staged(folder: Path, repository: str, revision: str) -> dict[str, Listed]:
     """What a staged folder (earwitness.model.staging) has of a model."""
     if not (folder / MANIFEST).is_file():
         return {}
-    prefix, items = f"{repository}/", json_object_in(folder / MANIFEST).get("files", [])
-    of_model = [item for item in items if item["place"].startswith(prefix) and item["revision"] == revision]
+    prefix = f"{repository}/"
+    of_model = [item for item in staged_list(folder) if item["place"].startswith(prefix) and item.get("revision") == revision]
     return {item["place"].removeprefix(prefix): Listed(item["bytes"], item["checksum"]) for item in of_model}
 
 

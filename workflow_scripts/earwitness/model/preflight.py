@@ -113,9 +113,14 @@ class _Look:
         self._spec, self._name, self._results, self._device = spec, name, results, device
         self._config = read_config(spec.base.path)
         self._trained = self._config.get("earwitness_stand_in") is not True
-        self._published = self._config.get("text_config", {}).get("vocab_size") == PUBLISHED_VOCABULARY
+        self._published = self._stated("text_config", "vocab_size") == PUBLISHED_VOCABULARY
         self._found: dict[str, Any] = {}
         self._clips = noise_clips(DURATIONS_MS)
+
+    def _stated(self, part: str, key: str) -> Any:
+        """What config.json says in one of its parts; None where it has no such part or key."""
+        content = self._config.get(part)
+        return content.get(key) if isinstance(content, dict) else None
 
     @property
     def costs(self) -> Costs:
@@ -181,7 +186,7 @@ class _Look:
         weights = {name: count for file in names for name, count in tensors_in(folder / file).items()}
         total = sum(weights.values())
         found = f"{total:,} weights in {len(weights)} tensors in {len(names)} files"
-        full = self._published and self._config.get("audio_config", {}).get("d_model") == 1280
+        full = self._published and self._stated("audio_config", "d_model") == 1280
         if full and total != PUBLISHED_WEIGHTS:
             return Line("weights", "fails", f"{found}, where Qwen2-Audio-7B-Instruct has {PUBLISHED_WEIGHTS:,}", "fetch the model again")
         return Line("weights", "holds", found + (", as published" if full else ""))

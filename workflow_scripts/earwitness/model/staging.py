@@ -15,8 +15,7 @@ from huggingface_hub import get_token, hf_hub_url
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
 from earwitness.corpora.downloads import Archive
-from earwitness.model.checkpoint import json_object_in
-from earwitness.model.hub import MANIFEST, SPARE_BYTES, listed
+from earwitness.model.hub import MANIFEST, SPARE_BYTES, listed, staged_list
 from earwitness.plan.models import Models
 from earwitness.plan.study import Plan
 from earwitness.runtime.transfer import Patience, RemoteFile, checksum_of, fetch, length_of
@@ -63,13 +62,10 @@ def write_list(files: Sequence[StagedFile], folder: Path) -> None:
 
 
 def read_list(folder: Path) -> list[StagedFile]:
-    """The list of a staged folder; raises InputError where there is none."""
+    """The list of a staged folder; raises InputError where there is none, or it is none."""
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{folder}: no {MANIFEST}; write it with `stage.py list` on a machine with a network")
-    try:
-        return [StagedFile(**file) for file in json_object_in(folder / MANIFEST)["files"]]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / MANIFEST}: not a list of files to fetch; write it again with `stage.py list`") from error
+    return [StagedFile(**file) for file in staged_list(folder)]
 
 
 def fetch_all(files: Sequence[StagedFile], folder: Path, patience: Patience | None = None) -> None:

@@ -1,8 +1,12 @@
 """Are results what their provenance says, and are two result folders the same?"""
 
+from collections import Counter
 from collections.abc import Set
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import MADE, sha256_of
@@ -24,6 +28,12 @@ VARIABLE = (
 """What differs between two runs of the same study: dates, machines, times, and what shows them."""
 
 
+RECORD = ("provenance/digests.csv", "provenance/run.json")
+"""What says what a result folder held."""
+
+RESULTS = "results/"
+"""How the path of a result begins in a list of digests."""
+
 RUN_WITH_DIGESTS = {
     "type": "object",
     "required": ["digests"],
@@ -32,51 +42,90 @@ RUN_WITH_DIGESTS = {
 """What of provenance/run.json says whether the list of digests is whole."""
 
 
-def differences_from_digests(folder: Path) -> tuple[list[str], int, list[str]]:
+class Verified(NamedTuple):
+    """What came of comparing a result folder with the digests in it: differences, a line each; files that were compared; recorded files that were
+    not, since they lie elsewhere; and the folder's files that no digest covers, those that vary from run to run (VARIABLE) as one name for each
+    pattern."""
+
+    differences: list[str]
+    compared: int
+    elsewhere: list[str]
+    uncovered: list[str]
+
+
+def differences_from_digests(folder: Path) -> Verified:
     """What of a result folder is not as its provenance recorded it.
 
-    Returns one line per difference, the number of files compared, and the files of the folder that no digest covers, those
-    that vary from run to run (VARIABLE) as one name for each pattern.
+    Published folders hold files: a link in the place of one is a difference, whatever it leads to. Files outside `results/` are looked for beside
+    the folder, and passed over where they are not there, since a folder that was published holds results and not what they were made of. Nothing
+    else is opened, whatever the list says: not by an absolute path, not above the folder that holds the results, and not through a link.
 
-    Files outside `results/` are looked for beside the folder and passed over where they are not there: a folder that was
-    published holds results, not what they were made of. Raises InputError where the folder records no digests, not the ones
-    that were written, or none of a file that could be compared or missed: nothing compared is not a pass.
+    Raises InputError where the folder records no digests, not the ones that were written, or none of a file that could be compared or missed:
+    nothing compared is not a pass.
     """
-    record, run = folder / "provenance" / "digests.csv", folder / "provenance" / "run.json"
+    rows = _recorded(folder)
+    beside = folder.absolute().parent
+    differences, compared, elsewhere = [], 0, list[str]()
+    covered, linked = {*RECORD}, Counter[str]()
+    for row in rows.itertuples():
+        recorded = str(row.path)
+        within = recorded.startswith(RESULTS)
+        if within:
+            name = recorded.removeprefix(RESULTS)
+            covered.add(name)
+            if link := _link_on(folder, name):
+                linked[link] += 1
+                continue
+        path = folder / name if within else beside / recorded
+        if not within and (_leads_out(recorded) or _link_on(beside, recorded) or not path.is_file()):
+            elsewhere.append(recorded)
+        elif not path.is_file():
+            differences.append(f"missing: {recorded}")
+        else:
+            compared += 1
+            if path.stat().st_size != row.bytes:
+                differences.append(f"differs: {recorded} ({path.stat().st_size} bytes instead of {row.bytes})")
+            elif sha256_of(path) != row.sha256:
+                differences.append(f"differs: {recorded} (as long, other content)")
+    for link, count in linked.items():
+        differences.append(f"link: {RESULTS}{link} (in the place of {count} recorded file{'s' * (count > 1)}; nothing is read through it)")
+    return Verified(differences, compared, elsewhere, _uncovered(folder, covered | linked.keys()))
+
+
+def _recorded(folder: Path) -> pd.DataFrame:
+    """The digests that a result folder records; raises InputError where they are not those of its run, or not of this folder."""
+    record, run = (folder / name for name in RECORD)
     if not record.is_file():
         raise InputError(f"{folder}: no provenance/digests.csv; name the results folder of a finished run")
+    if links := [link for name in RECORD if (link := _link_on(folder, name))]:
+        raise InputError(f"{folder / links[0]}: a link, in the place of the digests that were published; copy what it leads to")
     written = load_record(run, RUN_WITH_DIGESTS, "the record of a run with its digests", "finish the run, or make its provenance again")["digests"]
     if sha256_of(record) != written["sha256"] or len(rows := read_table(record, DIGESTS)) != written["files"]:
         raise InputError(
             f"{record}: is not the list of {written['files']} digests that the run wrote, so nothing can be verified; publish the list whole"
         )
-    if wrong := [path for path in map(str, rows.path) if path.startswith("results/") and ".." in PurePosixPath(path).parts]:
-        raise InputError(f"{record}: {wrong[0]!r} leads out of the results; publish the list as the run wrote it")
-    if not rows.path.str.startswith("results/").any():
+    if wrong := [path for path in map(str, rows.path) if path.startswith(RESULTS) and (_leads_out(path) or PurePosixPath(path).as_posix() != path)]:
+        raise InputError(f"{record}: {wrong[0]!r} leads out of the results, or is not how a run names a file; publish the list as the run wrote it")
+    if not rows.path.str.startswith(RESULTS).any():
         raise InputError(f"{record}: records no file of {folder}, so nothing was verified; name the results folder of a finished run")
-    differences, compared, covered = [], 0, {"provenance/digests.csv", "provenance/run.json"}
-    for row in rows.itertuples():
-        within = str(row.path).startswith("results/")
-        name = str(row.path).removeprefix("results/")
-        path = folder / name if within else folder.parent / str(row.path)
-        if within:
-            covered.add(name)
-        if not path.is_file():
-            if within:
-                differences.append(f"missing: {row.path}")
-            continue
-        compared += 1
-        if path.stat().st_size != row.bytes:
-            differences.append(f"differs: {row.path} ({path.stat().st_size} bytes instead of {row.bytes})")
-        elif sha256_of(path) != row.sha256:
-            differences.append(f"differs: {row.path} (as long, other content)")
-    return differences, compared, _uncovered(folder, covered)
+    return rows
+
+
+def _leads_out(path: str) -> bool:
+    """May a recorded path lead out of the folder that it is looked up in? A null byte leads nowhere."""
+    return Path(path).is_absolute() or bool(Path(path).drive) or ".." in Path(path).parts or "\0" in path
+
+
+def _link_on(folder: Path, name: str) -> str:
+    """The first link on the way from a folder to a file below it, as a path from the folder; "" where there is none."""
+    way = [name, *(parent.as_posix() for parent in PurePosixPath(name).parents)]
+    return next((step for step in reversed(way) if step != "." and (folder / step).is_symlink()), "")
 
 
 def _uncovered(folder: Path, covered: Set[str]) -> list[str]:
     """Files below a folder that are not covered, hidden ones too but lists of folders that were made; what varies from run to run as
     "pattern (files)"."""
-    files = (path for path in folder.rglob("*") if (path.is_file() or path.is_symlink()) and path.name != MADE)
+    files = (path for path in folder.rglob("*") if (not path.is_dir() or path.is_symlink()) and path.name != MADE)
     names = sorted(path.relative_to(folder).as_posix() for path in files)
     patterns: dict[str, int] = {}
     others = []
@@ -101,16 +150,18 @@ def differences_between(folder: Path, other: Path) -> tuple[list[str], int]:
         raise InputError(f"{folder} and {other}: neither holds a result, so nothing was compared; name result folders of finished runs")
     differences = [f"only in {folder}: {name}" for name in sorted(ours.keys() - theirs.keys())]
     differences += [f"only in {other}: {name}" for name in sorted(theirs.keys() - ours.keys())]
-    both = sorted(ours.keys() & theirs.keys())
+    links = {name: path for results in (theirs, ours) for name, path in results.items() if path.is_symlink()}
+    differences += [f"link: {links[name]}; nothing is read through it" for name in sorted(links)]
+    both = sorted((ours.keys() & theirs.keys()) - links.keys())
     differences += [f"differs: {name}" for name in both if sha256_of(ours[name]) != sha256_of(theirs[name])]
     return differences, len(both)
 
 
 def results_of(folder: Path) -> dict[str, Path]:
-    """Name within the folder -> path of every result that is the same in every run; no hidden files."""
+    """Name within the folder -> path of every result that is the same in every run, links too; no hidden files."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name the results folder of a finished run")
-    names = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    names = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file() or path.is_symlink()}
     return {
         name.as_posix(): path
         for name, path in names.items()

@@ -11,7 +11,7 @@ import pyarrow
 import pyarrow.parquet as parquet
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import atomic
+from earwitness.core.files import atomic, refuse_pipe
 
 LONGEST = 300
 """Characters of a library's message that are shown."""
@@ -56,6 +56,7 @@ def read_table(path: Path, schema: pa.DataFrameSchema) -> pd.DataFrame:
 
     Raises InputError where the file cannot be read as a table, or naming the first violation of the schema.
     """
+    refuse_pipe(path)
     if path.suffix == ".csv":
         text = {name: str for name, column in schema.columns.items() if str(column.dtype).startswith("str")}
         empty = {name: [""] for name in schema.columns if name not in text}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from earwitness.core.errors import InputError
+from earwitness.core.files import refuse_pipe
 from earwitness.leakage.audit_input import AuditInput
 from earwitness.leakage.registry import EVIDENCE_COLUMNS, Finding, check, judge, not_applicable
 
@@ -72,6 +73,7 @@ def fit_before_split(data: AuditInput) -> Finding:
 
 def _read(script: Path) -> list[tuple[int, int]]:
     try:
+        refuse_pipe(script)
         return fits_before_splits(script.read_text(encoding="utf-8"))
     except (SyntaxError, ValueError, OSError) as error:
         raise InputError(f"{script}: cannot be read as Python ({error}); repair it or name another folder with --code") from error

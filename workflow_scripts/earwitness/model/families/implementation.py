@@ -72,7 +72,7 @@ def implementation_of(folder: Path) -> "type[LoadedModel]":
     """
     config = read_config(folder)
     kind = config.get("model_type")
-    if kind not in IMPLEMENTATIONS:
+    if not isinstance(kind, str) or kind not in IMPLEMENTATIONS:
         families = ", ".join(IMPLEMENTATIONS)
         raise InputError(f"{folder}: a model of type {kind!r}; Earwitness hears with {families}: docs/add_a_family.md says how to add one")
     family = IMPLEMENTATIONS[kind]()
