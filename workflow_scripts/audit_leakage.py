@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
-from earwitness.core.files import write_json
+from earwitness.core.files import refuse_overwriting, write_json
 from earwitness.core.redaction import printable
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--sarif", type=Path, help="where the findings for code scanning go (SARIF 2.1.0)")
     args = parser.parse_args()
 
+    written = [args.certificate, args.evidence, args.report, args.html, args.junit, args.sarif]
+    refuse_overwriting([args.split, args.train, args.dev, args.test, args.manifest], written)
     with audited_from(args, strict=False) as (audited, waivers):
         certificate, evidence = audit(audited, waivers)
     write_table(args.evidence, evidence, EVIDENCE)

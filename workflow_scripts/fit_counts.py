@@ -19,7 +19,7 @@ import math
 from pathlib import Path
 
 from earwitness.core.errors import InputError, one_line_errors
-from earwitness.core.files import write_json
+from earwitness.core.files import refuse_overwriting, write_json
 from earwitness.corpora.text_tables import read_text_table
 from earwitness.psychometrics.axes import AXES
 from earwitness.psychometrics.counts import Analysis, checked_counts, fit_counts
@@ -106,6 +106,7 @@ def main() -> None:
     if args.bootstrap < (least := math.ceil(2 / (1 - args.confidence))):
         parser.error(f"--confidence {args.confidence:g}: an end of such an interval needs --bootstrap {least} or more")
 
+    refuse_overwriting([args.counts], [args.output, args.plot])
     numbers = ["level", "correct", "total"]
     table = read_text_table(args.counts, numbers=numbers, known=["condition", "source"]).apply(lambda column: column.str.strip())
     family = Family(args.sigmoid, args.guess_rate, None if args.lapse_rate in (FREE, SHARED) else args.lapse_rate)

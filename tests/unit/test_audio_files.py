@@ -181,6 +181,62 @@ def test_an_mp3_file_without_a_tag_or_of_two_files_is_read_whole(tmp_path):
     assert dbfs(twice[-RATE:]) == pytest.approx(dbfs(twice[RATE : 2 * RATE]), abs=0.5)
 
 
+def test_bytes_between_mpeg_frames_are_told_and_tags_are_not(tmp_path):
+    content = written(tmp_path / "x.mp3", sound(3), "MP3", "MPEG_LAYER_III").read_bytes()
+    place, _ = mp3_tag(content)
+    untagged = content[:place] + bytes(4) + content[place + 4 :]
+    middle = untagged.index(b"\xff\xf3", len(untagged) // 2)
+    for name, between, told in (
+        ("junk", bytes(300), "300 bytes between its frames are none, and passed over: damaged, or other files among it"),
+        ("tags", b"TAG".ljust(128, b" ") + b"ID3\x04\0\0\0\0\0\x05hello", ""),
+    ):
+        path = tmp_path / f"{name}.mp3"
+        path.write_bytes(untagged[:middle] + between + untagged[middle:])
+        assert describe(path).notes == told
+
+
+@pytest.mark.parametrize("damage", ["packets", "valid", "one length", "a block twice", "no table"])
+def test_alac_whose_table_of_packets_does_not_fit_is_refused(tmp_path, damage):
+    content = bytearray(written(tmp_path / "x.caf", sound(2), "CAF", "ALAC_16").read_bytes())
+    table, data = content.find(b"pakt") + 12, content.find(b"data") + 16
+    if damage == "packets":
+        content[table + 7] += 1
+    elif damage == "valid":
+        content[table + 15] ^= 1
+    elif damage == "one length":
+        content[table + 25] ^= 1
+    elif damage == "a block twice":
+        content[data:data] = content[data : data + 4096]
+        struct.pack_into(">Q", content, data - 12, len(content) - data + 4)
+    else:
+        content[table - 12 : table - 8] = b"free"
+    (tmp_path / "y.caf").write_bytes(content)
+    report = check_audio(tmp_path / "y.caf", LIMITS)
+    assert "does not fit its audio; convert the file again" in report.reason or report.reason.startswith("ALAC without a table of packets")
+    assert describe(tmp_path / "x.caf").frames == 2 * RATE
+
+
+def test_damaged_packets_of_alac_that_give_another_length_are_told(tmp_path):
+    content = written(tmp_path / "x.caf", sound(2), "CAF", "ALAC_16").read_bytes()
+    told = []
+    for seed in range(12):
+        path = tmp_path / f"{seed}.caf"
+        path.write_bytes(content[:-3000] + stream(seed, "damage").bytes(2900) + content[-100:])
+        report = check_audio(path, LIMITS)
+        assert report.reason or report.duration_s == 2.0
+        told.append(report.reason)
+    assert any("truncated: 32000 frames are promised" in reason for reason in told)
+
+
+def test_sphere_that_does_not_state_its_length_is_told(tmp_path):
+    content = written(tmp_path / "x.sph", sound(1), "NIST").read_bytes()
+    (tmp_path / "y.sph").write_bytes(content.replace(b"sample_count", b"simple_count", 1))
+    try:
+        assert describe(tmp_path / "y.sph").notes == "the header does not state sample_count; all that is there is read"
+    except UnreadableAudio as error:
+        pytest.fail(str(error))
+
+
 def test_a_page_of_an_ogg_file_that_is_damaged_is_told(tmp_path):
     path = written(tmp_path / "x.ogg", sound(4), "OGG", "VORBIS")
     content = bytearray(path.read_bytes())

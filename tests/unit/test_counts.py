@@ -59,6 +59,14 @@ def test_psignifits_own_data_give_the_values_that_it_states(fitted):
     assert fitted(PSIGNIFIT, "--axis", "linear", "--target", "0.9")["threshold"]["value"] == pytest.approx(0.0058394, rel=1e-2)
 
 
+@pytest.mark.parametrize("option", ["--output", "--plot"])
+def test_counts_are_not_overwritten(run, tmp_path, option):
+    (tmp_path / "link.svg").symlink_to("counts.csv")
+    said, error = run(PSIGNIFIT, option, str(tmp_path / "link.svg"))
+    assert said == "" and "link.svg: is read, and would be overwritten; name another file to be written" in error
+    assert (tmp_path / "counts.csv").read_text().startswith("level,correct,total\n")
+
+
 def test_every_option_changes_the_fit_and_the_output_file_is_the_same_json(run, fitted, tmp_path):
     plain = fitted(PSIGNIFIT)
     for options in (["--lapse-rate", "0.05"], ["--guess-rate", "0.45"], ["--axis", "linear"], ["--sigmoid", "gumbel"], ["--target", "0.8"]):

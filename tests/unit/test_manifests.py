@@ -266,6 +266,11 @@ def half_a_time(folder: Path) -> None:
     drop(folder, "end_s")
 
 
+def times_in_one(folder: Path) -> None:
+    drop(folder, "recording")
+    pd.read_csv(folder / "test.csv").drop(columns=["start_s", "end_s"]).to_csv(folder / "test.csv", index=False)
+
+
 def no_rows(folder: Path) -> None:
     (folder / "train.csv").write_text("path,label,group\n")
 
@@ -309,6 +314,7 @@ def test_a_leak_among_what_can_be_read_is_found_beside_a_file_that_cannot(manife
         (no_time, "train.csv: row 2 has no number as start_s"),
         (backwards, "train.csv: row 2 ends before it starts"),
         (half_a_time, "train.csv: start_s and end_s go together"),
+        (times_in_one, "train.csv, test.csv: some have start_s and end_s, and others not; give them in all, or in none"),
         (no_rows, "train.csv: has no rows"),
         (nothing, "train.csv: not a readable CSV table (it is empty)"),
     ],
@@ -340,6 +346,23 @@ def test_a_label_that_looks_like_that_of_speech_is_not_no_speech(manifests):
     a_label_misspelt(manifests)
     assert "test.csv: the labels barcking and barking look like one; write it in one way" in str(run(manifests, label="barking"))
     assert not (manifests / "certificate.json").exists()
+
+
+def test_labels_that_count_as_no_speech_are_told_where_there_are_several(manifests, capsys):
+    run(manifests)
+    assert "count as no speech" not in capsys.readouterr().err
+    change(manifests / "test.csv", 8, label="dog, near")
+    run(manifests)
+    assert "all but dog count as no speech: cat, dog, near\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--junit", "--html"])
+def test_a_manifest_is_not_overwritten(manifests, option):
+    before = (manifests / "train.csv").read_bytes()
+    (manifests / "link.csv").symlink_to("train.csv")
+    for name in ("train.csv", "link.csv"):
+        assert "is read, and would be overwritten; name another file" in str(run(manifests, option, manifests / name))
+    assert (manifests / "train.csv").read_bytes() == before
 
 
 def test_wrong_arguments_are_bad_input_not_leaks(manifests):

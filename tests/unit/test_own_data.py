@@ -117,6 +117,9 @@ def test_times_that_cannot_be_seconds_of_their_file_give_nobody_its_sound(tmp_pa
         ("path,label,source,start_s,tmax\na.wav,voice,x,0,1\n", r"mine\.csv: column tmax looks like end_s"),
         ("path,label,source,start_s,Duration\na.wav,voice,x,0,1\n", r"mine\.csv: column Duration beside start_s looks like the length of a stretch"),
         ("path,label,source,offset,duration\na.wav,voice,x,0,1\n", r"mine\.csv: column offset looks like start_s"),
+        ("path,label,source,start_frame,end_frame\na.wav,voice,x,0,1\n", r"mine\.csv: column start_frame looks like start_s"),
+        ("path,label,source,t0,t1\na.wav,voice,x,0,1\n", r"mine\.csv: column t0 looks like start_s"),
+        ("path,label,source,start_s,xmax\na.wav,voice,x,0,1\n", r"mine\.csv: column xmax looks like end_s"),
         ("path,label,source\n", r"has no rows"),
     ],
 )

@@ -85,6 +85,24 @@ def test_a_speech_recording_is_its_own_source_and_its_segments_have_one_speaker(
         validate(table, schema)
 
 
+@pytest.mark.parametrize("nobody", ["NONSPEECH", "non-speech", "SIL", "noise", "Music"])
+@pytest.mark.parametrize("somebody", ["ana", "SPEECH"])
+def test_where_an_annotation_says_that_nobody_speaks_is_no_speech(tmp_path, nobody, somebody):
+    write_wav(tmp_path / "audio/a.wav", 4)
+    write_rttm(tmp_path / "a.rttm", [(0, 1, nobody), (1, 1, somebody), (2.5, 1.0, somebody), (3.0, 1.0, nobody)], "a")
+    found = listed("voxconverse", tmp_path, speaker_names="global" if somebody == "ana" else "local")
+    assert [(row.start_s, row.end_s, row.label) for row in found.segments.itertuples()] == [(1.0, 2.0, "SPEECH"), (2.5, 3.0, "SPEECH")]
+    assert not found.recordings.source_id.str.contains("noise|music|sil|speech", case=False).any()
+    assert "in 1 RTTM files turns are of noise, music or nobody, and no speech: a.rttm" in found.remarks
+
+
+def test_a_recording_in_which_nobody_speaks_is_broken(tmp_path):
+    speech_folder(tmp_path)
+    write_wav(tmp_path / "audio/a.wav", 4)
+    write_rttm(tmp_path / "a.rttm", [(0, 3, "noise")], "a")
+    assert verdicts(listed("voxconverse", tmp_path))["a.wav"][0] == "broken"
+
+
 def test_annotations_that_are_missing_empty_or_useless_leave_a_recording_out(tmp_path):
     folder = speech_folder(tmp_path, ["good", "bare", "empty", "late", "both"])
     (folder / "rttm" / "bare.rttm").unlink()
@@ -215,7 +233,7 @@ def test_without_uploaders_every_fsd50k_sound_is_a_source_and_the_log_says_so(tm
     assert any("FSD50K.metadata is missing" in remark for remark in found.remarks)
 
 
-@pytest.mark.parametrize("content", ["[1]", '{"1": 2}', "{"])
+@pytest.mark.parametrize("content", ["[1]", '{"1": 2}', "{", '{"1": {"uploader": ["ana"]}}', '{"1": {"uploader": {"name": "ana"}}}'])
 def test_clips_info_that_cannot_be_read_is_named(tmp_path, content):
     folder = fsd50k_folder(tmp_path, FSD50K, {})
     (folder / "FSD50K.metadata" / "dev_clips_info_FSD50K.json").write_text(content, encoding="utf-8")

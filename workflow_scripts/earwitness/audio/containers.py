@@ -128,9 +128,13 @@ def _after_id3(stream: BinaryIO) -> int:
     """Where the file begins behind its ID3v2 tags; some programs put a second one before the first."""
     place = 0
     while (head := _at(stream, place, 10))[:3] == b"ID3" and len(head) == 10:
-        length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-        place += 10 + length + (10 if head[5] & 0x10 else 0)
+        place += 10 + _synchsafe(head[6:10]) + (10 if head[5] & 0x10 else 0)
     return place
+
+
+def _synchsafe(four: bytes) -> int:
+    """A length as ID3v2 writes it, 7 bits a byte."""
+    return sum((byte & 0x7F) << shift for byte, shift in zip(four, (21, 14, 7, 0), strict=True))
 
 
 def _chunks(stream: BinaryIO, offset: int, order: ByteOrder, width: int = 4, pad: int = 2) -> Iterator[_Chunk]:
@@ -442,13 +446,15 @@ _AU_INTEGERS, _AU_FLOATS = 5, 6
 def _caf(stream: BinaryIO, start: int, size: int) -> Header:
     body = b""
     described = 0
+    base = _alac_in_caf(stream, start, size)
+    if base.defect:
+        return base
     for chunk in _chunks(stream, start + 8, "big", width=8, pad=1):
         if chunk.name == b"desc":
             described, body = chunk.start, _at(stream, chunk.start, 32)
         elif chunk.name == b"data":
             begin, length = chunk.start + 4, None if chunk.length >= 1 << 63 else max(chunk.length - 4, 0)
             rest_is_chunks = length is not None and _is_chunks(stream, begin + length, size, "big", width=8, pad=1)
-            base = Header("CAF")
             if len(body) == 32 and body[8:12] == b"lpcm" and not body[15] & 1:
                 packet, channels, bits = (int.from_bytes(body[k : k + 4], "big") for k in (16, 24, 28))
                 order: ByteOrder = "little" if body[15] & 2 else "big"
@@ -459,6 +465,35 @@ def _caf(stream: BinaryIO, start: int, size: int) -> Header:
                     base = _padded_samples(stream, "CAF", begin, there, channels, packet, bits, order, {described + 28: (4, "big")})
             return _resolved(base, _Stated(begin, length, {chunk.start - 8: (8, "big", 4)}), size, rest_is_chunks)
     return Header("CAF")
+
+
+def _alac_in_caf(stream: BinaryIO, start: int, size: int) -> Header:
+    """The frames of a CAF file in Apple's lossless coding, or its defect where its table of packets does not fit its audio.
+
+    Packets have no checksums, and libsndfile makes sound of whatever it finds where one should be. (Apple, Core Audio Format Specification,
+    Packet Table Chunk.)
+    """
+    chunks = {chunk.name: chunk for chunk in _chunks(stream, start + 8, "big", width=8, pad=1)}
+    if b"desc" not in chunks or b"data" not in chunks or _at(stream, chunks[b"desc"].start + 8, 4) != b"alac":
+        return Header("CAF")
+    if b"pakt" not in chunks:
+        return Header("CAF", defect="ALAC without a table of packets; convert the file again")
+    table = _at(stream, chunks[b"pakt"].start, min(chunks[b"pakt"].length, size))
+    packets, valid = (int.from_bytes(table[k : k + 8], "big") for k in (0, 8))
+    priming, remainder = (int.from_bytes(table[k : k + 4], "big") for k in (16, 20))
+    of_packet = int.from_bytes(_at(stream, chunks[b"desc"].start + 20, 4), "big")
+    lengths, length = list[int](), 0
+    for byte in table[24:]:
+        length = length << 7 | byte & 0x7F
+        if not byte & 0x80:
+            lengths.append(length)
+            length = 0
+    data = chunks[b"data"]
+    stated = (size - data.start if data.length >= 1 << 63 else data.length) - 4
+    is_whole = len(lengths) >= packets and not any(lengths[packets:]) and sum(lengths[:packets]) == stated
+    if is_whole and valid + priming + remainder == packets * of_packet:
+        return Header("CAF", frames=valid)
+    return Header("CAF", defect=f"its table of {packets} packets does not fit its audio; convert the file again")
 
 
 def _sphere(stream: BinaryIO, start: int, size: int) -> Header:
@@ -473,7 +508,7 @@ def _sphere(stream: BinaryIO, start: int, size: int) -> Header:
         # Some programs write this number as text.
         found = re.search(rb"^" + name + rb" -[is]\d* (\d{1,18})\s*$", text, re.MULTILINE)
         if found is None:
-            return Header("SPHERE")
+            return Header("SPHERE", remarks=(f"the header does not state {name.decode()}; all that is there is read",))
         counts[name] = int(found.group(1))
     length = counts[b"sample_count"] * counts[b"sample_n_bytes"] * counts[b"channel_count"]
     return _resolved(Header("SPHERE"), _Stated(begin, length, {}), size, rest_is_chunks=False)
@@ -563,21 +598,43 @@ def _mpeg_frame(head: bytes) -> _Mpeg | None:
     return _Mpeg(length, 1152 if first else 576, kbps, 4 + ((17 if mono else 32) if first else (9 if mono else 17)))
 
 
-def _mpeg_frames(content: mmap.mmap, start: int) -> tuple[int, bool, bool]:
-    """Whole frames from `start` on, whether all have one bit rate, and whether the last is cut off."""
+class _MpegFrames(NamedTuple):
+    """Whole frames, whether all have one bit rate, whether the last is cut off, and bytes between them that are neither frames nor tags."""
+
+    whole: int
+    constant: bool
+    cut: bool
+    strange: int
+
+
+def _mpeg_frames(content: mmap.mmap, start: int) -> _MpegFrames:
     place, count, rates, size = start, 0, set[int](), len(content)
+    strange = since = 0
     while place + 4 <= size:
         frame = _mpeg_frame(content[place : place + 4])
-        if frame is None:
-            place = content.find(b"\xff", place + 1)
-            if place < 0:
+        if tag := _tag_length(content, place):
+            place += tag
+        elif frame is None:
+            found = content.find(b"\xff", place + 1)
+            if found < 0:
                 break
+            # What follows the last frame may be anything.
+            since, place = since + found - place, found
         elif place + frame.length > size:
-            return count, len(rates) < 2, True
+            return _MpegFrames(count, len(rates) < 2, True, strange)
         else:
+            strange, since = strange + since, 0
             count, place = count + 1, place + frame.length
             rates.add(frame.kbps)
-    return count, len(rates) < 2, False
+    return _MpegFrames(count, len(rates) < 2, False, strange)
+
+
+def _tag_length(content: mmap.mmap, place: int) -> int:
+    """Bytes of the ID3 tag that begins at a place, as where files were joined; 0 where none does."""
+    head = content[place : place + 10]
+    if head[:3] == b"TAG":
+        return 128
+    return 10 + _synchsafe(head[6:10]) if head[:3] == b"ID3" and len(head) == 10 else 0
 
 
 def _mp3(stream: BinaryIO, start: int, size: int) -> Header:
@@ -588,8 +645,10 @@ def _mp3(stream: BinaryIO, start: int, size: int) -> Header:
         return Header("MP3")
     tagged = len(head) >= first.tag + 12 and head[first.tag : first.tag + 4] in (b"Xing", b"Info") and head[first.tag + 7] & 1 == 1
     with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        there, constant, cut = _mpeg_frames(content, start + first.length if tagged else start)
+        there, constant, cut, strange = _mpeg_frames(content, start + first.length if tagged else start)
     remarks = ("the last frame is cut off and not read",) if cut else ()
+    if strange:
+        remarks = (*remarks, f"{strange} bytes between its frames are none, and passed over: damaged, or other files among it")
     if not tagged:
         if constant:
             return Header("MP3", remarks=remarks)

@@ -203,6 +203,8 @@ def _examined(path: Path, identity: tuple[int, int, int]) -> tuple[Description, 
         if header.frames:
             remarks.append(f"the header states {header.frames} frames, {frames} are there; all are read")
         header = dataclasses.replace(header, corrections=header.corrections | header.open_ended, frames=None)
+    elif header.container == "CAF" and header.frames and frames > header.frames:
+        truncated = truncated or f"{header.frames} frames are promised, {frames} come out: packets are damaged"
     gain, channel = survey.gain(), survey.channel()
     if gain != 1:
         bits = next(bits for bits, scale in INTEGER_SCALES.items() if gain == 1 / scale)

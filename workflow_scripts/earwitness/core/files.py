@@ -161,6 +161,14 @@ def refuse_pipe(path: Path) -> None:
         raise InputError(f"{path}: {NO_FILE}")
 
 
+def refuse_overwriting(inputs: Iterable[Path | None], outputs: Iterable[Path | None]) -> None:
+    """Raise InputError where one of the files that are to be written is one of those that are read, by whatever path; None is passed over."""
+    read = {path.resolve() for path in inputs if path is not None}
+    for path in outputs:
+        if path is not None and path.resolve() in read:
+            raise InputError(f"{path}: is read, and would be overwritten; name another file to be written")
+
+
 def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes. Raises InputError as `refuse_pipe`."""
     refuse_pipe(path)

@@ -34,7 +34,7 @@ from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import AudioReport, Limits, check_audio
 from earwitness.corpora.layouts import annotation_files, audio_files
 from earwitness.corpora.manifest import AUDIO, EXCLUDED, audio_below, listed, own_labels
-from earwitness.corpora.rttm import EmptyRttmError, Rttm, Turn, read_rttm, single_speaker_stretches, without_umbrella
+from earwitness.corpora.rttm import EmptyRttmError, Rttm, Turn, is_nobody, read_rttm, single_speaker_stretches, without_umbrella
 from earwitness.corpora.speakers import identifies, names_are_local
 from earwitness.corpora.text_tables import read_text_table
 from earwitness.corpora.vocabularies import ESC50_HUMAN_VOICE, ESC50_TARGETS, FSD50K_LABELS, Vocabulary, divided_labels, judge_fsd50k
@@ -240,11 +240,15 @@ def _describe_voxconverse(data_set: DataSet, files: list[Path], uploaders: Mappi
     recordings = {_composed(path.stem): path for path in files}
     found, broken, remarks = _rttm_of_each(data_set, recordings)
     turns = {stem: without_umbrella(rttm.turns) for stem, (_, rttm) in found.items()}
+    if marked := [found[stem][0].name for stem, kept in turns.items() if any(is_nobody(turn.speaker) for turn in kept)]:
+        remarks.append(f"in {len(marked)} RTTM files turns are of noise, music or nobody, and no speech: {_named(marked)}")
     if reduced := [found[stem][0].name for stem, kept in turns.items() if len(kept) < len(found[stem][1].turns)]:
         remarks.append(f"in {len(reduced)} RTTM files SPEECH covers the turns of its speakers, and is left out: {_named(reduced)}")
     # The layout says so: VoxConverse's names are local to a recording. A folder of the user's own may hold anything.
     declared = "local" if data_set.speaker_names == "undeclared" and data_set.origin != "path" else data_set.speaker_names
-    names = {found[stem][0].name: {turn.speaker for turn in kept} for stem, kept in turns.items() if stem in recordings}
+    names = {
+        found[stem][0].name: {turn.speaker for turn in kept if not is_nobody(turn.speaker)} for stem, kept in turns.items() if stem in recordings
+    }
     local = names_are_local(declared, names, data_set.name)
     if local and declared == "undeclared":
         remarks.append(
@@ -254,7 +258,7 @@ def _describe_voxconverse(data_set: DataSet, files: list[Path], uploaders: Mappi
     for stem, kept in turns.items():
         if stem in recordings:
             wav = recordings[stem]
-            alone = single_speaker_stretches(kept)
+            alone = [turn for turn in single_speaker_stretches(kept) if not is_nobody(turn.speaker)]
             parts = _speakers(data_set.name, wav.stem, alone, local)
             annotations[wav] = Annotation(parts, broken="" if alone else _why_nobody_is_alone(kept))
     idle = (found.keys() | broken.keys()) - recordings.keys()
@@ -449,6 +453,9 @@ def _clips_info(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
             raise InputError(f"{path}: not valid JSON ({error}); replace it") from error
         if not isinstance(clips, dict) or not all(isinstance(about, dict) for about in clips.values()):
             raise InputError(f"{path}: expected one object per clip, keyed by its name; replace it")
+        for name, about in clips.items():
+            if not isinstance(about.get("uploader"), str | int | None):
+                raise InputError(f"{path}: the uploader of {name} is no name ({str(about['uploader'])[:40]}); correct it")
         found |= {_sound_name(name): about for name, about in clips.items()}
     return found
 

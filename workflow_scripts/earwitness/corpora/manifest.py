@@ -23,9 +23,15 @@ from earwitness.corpora.vocabularies import WRITTEN, Vocabulary
 REQUIRED = ("path", "label", "source")
 OPTIONAL = ("recording", "start_s", "end_s", "category", "licence", "session")
 TIMES = {
-    "start_s": frozenset({"start", "starts", "starttime", "startsec", "startseconds", "startms", "begin", "begintime", "onset", "offset", "tmin"}),
-    "end_s": frozenset({"end", "ends", "endtime", "endsec", "endseconds", "endms", "stop", "stoptime", "tmax"}),
-}
+    "start_s": frozenset({
+        "start", "starts", "starttime", "startsec", "startseconds", "startms", "begin", "begintime", "onset", "offset", "tmin", "t0", "xmin",
+        "startframe", "startsample", "beginframe", "beginsample", "frameoffset", "sampleoffset", "starttimesec", "starttimems",
+    }),
+    "end_s": frozenset({
+        "end", "ends", "endtime", "endsec", "endseconds", "endms", "stop", "stoptime", "tmax", "t1", "xmax",
+        "endframe", "endsample", "stopframe", "stopsample", "endtimesec", "endtimems",
+    }),
+}  # fmt: skip
 """What other tables call the times of a stretch, as earwitness.core.names.term_key spells it; a file would be taken whole without them."""
 
 LENGTHS = frozenset({"duration", "durations", "durationsec", "durationseconds", "durationms", "dur", "length", "lengths"})

@@ -20,6 +20,11 @@ OTHER_TYPES = frozenset(
 )
 """Line types of the standard that say nothing about who speaks when."""
 
+NOBODY = frozenset(
+    {"nonspeech", "nospeech", "nonspeaker", "nospeaker", "silence", "sil", "noise", "noises", "music", "background", "backgroundnoise", "applause"}
+)
+"""What stands in a speaker's place where nobody speaks, as earwitness.core.names.term_key spells it."""
+
 LAYOUT = "SPEAKER <file> <channel> <start> <duration> <NA> <NA> <speaker> <NA> <NA>"
 
 
@@ -65,7 +70,12 @@ def read_rttm(path: Path) -> Rttm:
 def without_umbrella(turns: list[Turn]) -> list[Turn]:
     """The turns without those labelled SPEECH, where others say who or what kind of speaker it is."""
     others = [turn for turn in turns if term_key(turn.speaker) != "speech"]
-    return others or turns
+    return others if any(not is_nobody(turn.speaker) for turn in others) else turns
+
+
+def is_nobody(speaker: str) -> bool:
+    """Does a speaker's name say that nobody speaks, as in corpora that mark noise, music or silence with SPEAKER lines?"""
+    return term_key(speaker) in NOBODY
 
 
 def _turn(fields: list[str], where: str, line: str) -> Turn:

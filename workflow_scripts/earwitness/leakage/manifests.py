@@ -72,10 +72,13 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
     columns are used where every manifest has them: recording; noise ("" for none); session ("" where not known); start_s and end_s, seconds in the
     recording. Without `recording` a file is the recording, and an item with times is that stretch of it.
     Raises InputError where a manifest is missing, malformed, empty or names an item twice, a file is missing or of both classes, there
-    is one class only, or another label looks like that of speech.
+    is one class only, another label looks like that of speech, or some manifests alone have times.
     """
     tables = [_read_manifest(path, columns, part) for part, path in manifests.items()]
     shared = set.intersection(*(set(table.columns) for table in tables))
+    timed = {"start_s" in table for table in tables}
+    if len(timed) > 1 and "recording" not in shared:
+        raise InputError(f"{_names(manifests)}: some have start_s and end_s, and others not; give them in all, or in none")
     items = pd.concat([table[[name for name in table.columns if name in shared]] for table in tables], ignore_index=True)
     labels = sorted(items.label.unique())
     if len(labels) < 2:
@@ -87,6 +90,10 @@ def read_manifests(manifests: Mapping[str, Path], columns: Columns) -> pd.DataFr
     if alike := [(a, b) for a, b in similar_names(labels) if speech in (a, b)]:
         raise InputError(f"{_names(manifests)}: the labels {' and '.join(alike[0])} look like one; write it in one way, or rename one")
     located = relative_to_first(items.file, next(iter(manifests.values())))
+    if len(labels) > 2:
+        others = [printable(label) for label in labels if label != speech]
+        told = ", ".join(others[:10]) + (f" and {len(others) - 10} more" if len(others) > 10 else "")
+        print(f"all but {columns.speech_label} count as no speech: {told}", file=sys.stderr)
     items = items.assign(label=np.where(items.label == speech, "SPEECH", "NONSPEECH"), located=located)
     stretch = ["located", *(TIME_COLUMNS if "start_s" in items and "recording" not in items else ())]
     if (both := items.groupby(stretch).label.transform("nunique") > 1).any():
