@@ -874,7 +874,7 @@ FAULTS = [
         "streams behind the first are lost without a word",
         ("test_audio_files",),
     ),
-    Fault("provenance/verification.py", '".." in PurePosixPath(path).parts', "False", "a list may vouch for files elsewhere", ("test_publishing",)),
+    Fault("provenance/verification.py", 'or ".." in Path(path).parts ', "", "a list may vouch for files elsewhere", ("test_publishing",)),
     Fault("corpora/text_tables.py", 'separator == ";"', "True", "a comma in quotes is taken for a decimal one", ("test_text_tables",)),
     Fault(
         "leakage/checks/exact_duplicates.py",
