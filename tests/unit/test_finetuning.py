@@ -149,6 +149,7 @@ def test_an_adapter_outside_the_tower_trains_on_features_as_on_sounds(folder, st
     assert history.loss.iloc[-1] < history.loss.iloc[0]
 
 
+@pytest.mark.slow
 def test_rows_per_pass_change_no_result(folder, study, tmp_path):
     one, history = train(folder, study, tmp_path / "one", dropout=0.0, micro_batch_size=None)
     two, other = train(folder, study, tmp_path / "two", dropout=0.0, micro_batch_size=3)

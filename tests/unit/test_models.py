@@ -258,6 +258,7 @@ def drawn_of_six():
     }
 
 
+@pytest.mark.slow
 def test_six_models_are_drawn_in_every_figure_each_in_its_own_look():
     with figure_style(of_six()[0].system_id):
         figures = drawn_of_six()

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_it_is_the_nearest_of_all_whole_splits_with_the_most_classes_and_the_lea
     assert moved_s(items, found.parts) <= best[1] + 1e-3 * items.seconds.sum()
 
 
+@pytest.mark.slow
 @given(assigned(), st.randoms(use_true_random=False))
 @few
 def test_no_tie_crosses_parts_and_the_order_of_rows_plays_no_role(case, random):

@@ -131,6 +131,7 @@ def at_work(monkeypatch):
     return done
 
 
+@pytest.mark.slow
 def test_searches_of_several_seeds_share_a_load_and_each_is_as_alone(study, folder, searched, tmp_path, monkeypatch, at_work):
     together = search(study, folder, tmp_path / "together", monkeypatch, (2, 1))
     assert at_work == ["load", "2", "1"]
@@ -139,6 +140,7 @@ def test_searches_of_several_seeds_share_a_load_and_each_is_as_alone(study, fold
     assert together[2]["prompts.csv"] != searched["prompts.csv"]
 
 
+@pytest.mark.slow
 def test_another_seed_is_searched_alone_and_another_size_searches_all(study, folder, searched, tmp_path, monkeypatch, at_work):
     shutil.copytree(study / "prompts" / SYSTEM / "edits" / "seed-1", tmp_path / "seed-1")
     assert search(study, folder, tmp_path, monkeypatch, (1, 2))[1] == searched

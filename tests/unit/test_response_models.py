@@ -153,6 +153,7 @@ def test_sources_with_several_clips_have_slopes_too():
     assert fitted.deviations[["speech_sources_logdur", "nonspeech_sources_logdur"]].mean() < 0.5
 
 
+@pytest.mark.slow
 def test_sources_that_do_not_differ_make_a_singular_fit_with_usable_errors():
     model = model_of(20, seed=7, deviations=(0.0, 0.8, 0.0))
     fitted = fit(model)
@@ -236,6 +237,7 @@ def test_errors_in_use_are_never_below_the_models_own():
     assert jackknife.at_least(jackknife.errors / 2).errors.to_numpy() == pytest.approx(jackknife.errors.to_numpy())
 
 
+@pytest.mark.slow
 def test_slopes_of_the_sources_own_are_found_and_move_estimates_away_from_0():
     """Without them, what differs between sources looks like noise that is larger where predictors are, and effects shrink."""
     model = with_slopes(40, 1.0, seed=3)
