@@ -1,6 +1,7 @@
 """The engine on a CUDA device: the same answers as the CPU, NF4 training, and the full-size architecture."""
 
 import gc
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,11 @@ from full_size import write_full_size
 from shards import write_shard
 
 from earwitness.model import finetuning
+from earwitness.model.engine import four_bits, loading
 from earwitness.model.engine.adapters import base_of, load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_waveforms
-from earwitness.model.engine.loading import load_model
+from earwitness.model.engine.loading import keep_in_4_bits, load_model
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
 from earwitness.model.families.qwen2_audio import Qwen2Audio
@@ -152,12 +154,31 @@ def test_the_full_size_architecture_scores_and_trains(full_size, tmp_path):
     assert history.loss.iloc[-1] < history.loss.iloc[0]
 
 
-def test_the_full_size_architecture_fits_into_compact_memory(full_size, tmp_path):
-    """Loading, asking and training in NF4 with the peak of an 8 GB card."""
+@pytest.mark.parametrize("memory", ["fast", "compact"])
+@pytest.mark.parametrize("weights", ["folder", "in_16_bits"])
+def test_a_copy_in_4_bits_gives_the_bits_that_quantising_gives(request, tmp_path, monkeypatch, capsys, weights, memory):
+    monkeypatch.setattr(four_bits, "PAYS_FROM_BYTES", 0)
+    base = identified(shutil.copytree(request.getfixturevalue(weights), tmp_path / "base"))
+    quantised = load_model(base, "nf4", memory=memory).model.state_dict()
+    assert keep_in_4_bits(base, torch.device("cuda"))[0]
+    monkeypatch.setattr(loading, "nf4", None)
+    capsys.readouterr()
+    read = load_model(base, "nf4", memory=memory).model.state_dict()
+    assert capsys.readouterr().err == "", "the base was not read again"
+    assert read.keys() == quantised.keys()
+    assert [name for name, weight in read.items() if not torch.equal(weight, quantised[name])] == []
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_full_size_architecture_fits_into_compact_memory(full_size, tmp_path, kept):
+    """Loading, asking and training in NF4 with the peak of an 8 GB card; from all files, and from the copy in 4 bits."""
+    base = identified(full_size)
+    if kept:
+        assert keep_in_4_bits(base, torch.device("cuda"))[0]
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    loaded = load_model(identified(full_size), "nf4", memory="compact")
+    loaded = load_model(base, "nf4", memory="compact")
     batches = Batches(None, torch.device("cuda"), "compact")
     orders = tokenise(loaded, PROMPT)
     batches.run(lambda batch: Scorer(loaded, [orders])(encode_waveforms(loaded, batch)), tones(64))

@@ -5,6 +5,7 @@ A family that cannot hold a property declares it (earwitness.model.families.regi
 
 import copy
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -20,13 +21,13 @@ from torch.overrides import TorchFunctionMode
 from document_families import PAGE, documented
 from earwitness.core.code_identity import modules_of
 from earwitness.core.errors import InputError
-from earwitness.model.engine import loading
+from earwitness.model.engine import four_bits, loading
 from earwitness.model.engine.adapters import attach_adapter, base_of, load_adapter
 from earwitness.model.engine.batching import Batches
 from earwitness.model.engine.features import encode_spectrograms, encode_waveforms, hear_waveforms
 from earwitness.model.engine.generation import compare_with_scores, generate_answers
 from earwitness.model.engine.key_value_cache import positions, splice, texts_of
-from earwitness.model.engine.loading import load_model
+from earwitness.model.engine.loading import keep_in_4_bits, load_model
 from earwitness.model.engine.losses import answer_loss, training_targets
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer, score
@@ -304,6 +305,17 @@ def test_in_bfloat16_every_weight_is_and_answers_move_by_its_rounding_alone(chec
     sounds = [noise(3200), noise(9000)]
     apart = np.abs(score(rounded, sounds, PROMPT).log_odds - score(loaded, sounds, PROMPT).log_odds)
     assert (apart > 0).all() and apart.max() < 0.2
+
+
+def test_a_copy_in_4_bits_has_every_weight(kind, checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(four_bits, "PAYS_FROM_BYTES", 0)
+    base = identified(shutil.copytree(checkpoint, tmp_path / "base"))
+    quantised = load_model(base, "nf4", torch.device("cpu")).model.state_dict()
+    assert keep_in_4_bits(base, torch.device("cpu"))[0]
+    read = load_model(base, "nf4", torch.device("cpu")).model.state_dict()
+    assert capsys.readouterr().err == "", "the base was not read again"
+    assert read.keys() == quantised.keys()
+    assert [name for name, weight in read.items() if not torch.equal(weight, quantised[name])] == []
 
 
 def test_recipes_that_name_modules_an_adapter_cannot_reach_are_refused(kind, loaded):

@@ -21,7 +21,7 @@ import search_prompts
 from earwitness.core.errors import InputError
 from earwitness.core.files import write_json
 from earwitness.core.prompt_text import ANSWER_TEXTS
-from earwitness.model.engine import optimisation
+from earwitness.model.engine import four_bits, optimisation
 from earwitness.model.engine.loading import load_model
 from earwitness.model.engine.prompting import Prompt, instruction, tokenise
 from earwitness.model.families.qwen2_audio import Qwen2Audio
@@ -193,6 +193,18 @@ def test_a_model_as_the_hub_has_it_passes_its_preflight_and_what_random_weights_
     assert lines["size of adapters"]["found"].startswith("attention, rank 16: 14,336 trained weights")
     identity = json.loads((tmp_path / "results/checked").read_text())
     assert identity["sha256"] == identified(base).sha256, "what all jobs with the base take for its identity"
+
+
+@pytest.mark.usefixtures("any_width_in_4_bits")
+def test_a_preflight_keeps_a_base_in_4_bits_and_says_where_it_cannot(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(four_bits, "PAYS_FROM_BYTES", 0)
+    copy = shutil.copytree(base, tmp_path / "copy")
+    (copy / four_bits.COPY).write_text("a file of somebody else's")
+    assert looked_at(copy, tmp_path, monkeypatch, "--quantisation", "nf4")["copy in 4 bits"]["status"] == "look"
+    (copy / four_bits.COPY).unlink()
+    line = looked_at(copy, tmp_path, monkeypatch, "--quantisation", "nf4")["copy in 4 bits"]
+    assert line["status"] == "holds" and line["found"].startswith(f"kept in {copy / four_bits.COPY}")
+    assert four_bits.kept_copy(identified(copy), Qwen2Audio.unquantised(), torch.device("cpu"))
 
 
 def test_a_tower_of_16_bits_can_be_trained_beside_after_it_was_compared_in_32(base):

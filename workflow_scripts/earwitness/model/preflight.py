@@ -1,6 +1,7 @@
 """What must hold of a base before GPU hours go into it, looked at on the device, in minutes."""
 
 import contextlib
+import gc
 import shutil
 import tempfile
 import time
@@ -21,7 +22,7 @@ from earwitness.core.randomness import stream
 from earwitness.model.checkpoint import INDEX, WEIGHTS, json_object_in, read_config, tensors_in, verify_checkpoint
 from earwitness.model.engine.features import encode_waveforms
 from earwitness.model.engine.generation import compare_with_scores
-from earwitness.model.engine.loading import HEADROOM_BYTES
+from earwitness.model.engine.loading import HEADROOM_BYTES, keep_in_4_bits
 from earwitness.model.engine.prompting import Prompt, tokenise
 from earwitness.model.engine.scoring import Scorer
 from earwitness.model.families.loaded_model import LoadedModel
@@ -130,6 +131,8 @@ class _Look:
         yield self._guarded("files", self._files)
         yield self._guarded("against the hub", self._hub)
         yield self._guarded("weights", self._weights)
+        if self._spec.quantisation == "nf4":
+            yield self._guarded("copy in 4 bits", self._keep)
         loading = self._guarded("loading", self._load)
         yield loading
         if loading.status != "fails":
@@ -190,6 +193,13 @@ class _Look:
         if full and total != PUBLISHED_WEIGHTS:
             return Line("weights", "fails", f"{found}, where Qwen2-Audio-7B-Instruct has {PUBLISHED_WEIGHTS:,}", "fetch the model again")
         return Line("weights", "holds", found + (", as published" if full else ""))
+
+    def _keep(self) -> Line:
+        kept, found = keep_in_4_bits(self._spec.base, self._device)
+        gc.collect()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return Line("copy in 4 bits", "holds" if kept else "look", found, "" if kept else "every job reads and quantises the whole base")
 
     def _load(self) -> Line:
         started = time.perf_counter()

@@ -15,6 +15,7 @@ import torch
 from earwitness.core.errors import InputError
 from earwitness.model.checkpoint import json_object_in, tensors_in
 from earwitness.model.engine.loading import Memory, refuse_infinite, refused_in_words
+from earwitness.model.engine.uncompiled import without_compiler
 from earwitness.model.families.loaded_model import LoadedModel, Scope
 
 if TYPE_CHECKING:
@@ -23,17 +24,8 @@ if TYPE_CHECKING:
 
 @cache
 def _peft() -> Any:
-    """The library, without torch's compiler, which takes longer to load than all the rest.
-
-    bitsandbytes would have it ready for devices that it has no kernels for; what it would compile then runs as it is written.
-    """
-    library: Any = torch
-    compiling = library.compile
-    library.compile = lambda function=None, **_: function or (lambda alone: alone)
-    try:
+    with without_compiler():
         import peft
-    finally:
-        library.compile = compiling
     return peft
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import BitsAndBytesConfig
 from transformers.utils import logging
 
 from earwitness.core.errors import InputError, system_error_number
 from earwitness.model.checkpoint import verify_checkpoint
+from earwitness.model.engine.four_bits import COPY, kept_copy, lacking_room, nf4, pays, write_copy
 from earwitness.model.families.implementation import implementation_of
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.identity import ModelFolder
@@ -40,8 +40,7 @@ def load_model(base: ModelFolder, quantisation: str = "none", device: torch.devi
     family = implementation_of(base.path)
     processor = _processor(family, base.path)
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    unquantised, parts = family.unquantised(), family.other_parts
-    model = load_weights(family.checkpoint, base.path, quantisation, device, unquantised, parts, attn_implementation=family.attention)
+    model = _weights_of(family, base, quantisation, device)
     for name in family.unasked:
         parent, _, child = name.rpartition(".")
         delattr(model.get_submodule(parent), child)
@@ -55,6 +54,40 @@ def load_model(base: ModelFolder, quantisation: str = "none", device: torch.devi
     _fuse_norms(loaded)
     model.requires_grad_(False).eval()
     return loaded
+
+
+def keep_in_4_bits(base: ModelFolder, device: torch.device) -> tuple[bool, str]:
+    """Keep a copy of a base in 4 bits beside its files (earwitness.model.engine.four_bits) for all later loads on such a device, where there is
+    none and that pays: whether nothing is left to gain, and in words.
+
+    Raises InputError as `load_model` does.
+    """
+    family = implementation_of(base.path)
+    if copy := kept_copy(base, family.unquantised(), device):
+        return True, f"kept in {copy}"
+    if not pays(base):
+        return True, "none, since a base of this size is loaded in a second"
+    if lack := lacking_room(base):
+        return False, f"none, since {lack}"
+    model = _weights_of(family, base, "nf4", device)
+    try:
+        with quiet_library():
+            size = write_copy(model, base, family.unquantised(), device)
+    except Exception as error:  # Whatever keeps it from being written, the base can be used without.
+        return False, f"none ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
+    return True, f"kept in {base.path / COPY}, {size / 1e9:.1f} GB; it may be removed at any time"
+
+
+def _weights_of(family: type[LoadedModel], base: ModelFolder, quantisation: str, device: torch.device) -> Any:
+    """A base with its weights, from its copy in 4 bits where it is to have such and there is one."""
+    unquantised = family.unquantised()
+    copy = kept_copy(base, unquantised, device) if quantisation == "nf4" else None
+    if copy:
+        try:
+            return _read_weights(family.checkpoint, copy, device, attn_implementation=family.attention)
+        except (InputError, OSError) as error:
+            print(f"{error}; it is a copy in 4 bits that may be removed, and the base itself is read now", file=sys.stderr, flush=True)
+    return load_weights(family.checkpoint, base.path, quantisation, device, unquantised, family.other_parts, attn_implementation=family.attention)
 
 
 def load_weights(
@@ -74,7 +107,6 @@ def load_weights(
     warning, and where the files cannot be loaded.
     """
     verify_checkpoint(folder)
-    options |= {"dtype": torch.float32 if device.type == "cpu" else "auto"}
     if quantisation == "bfloat16":
         options |= {"dtype": torch.bfloat16}
         if device.type == "cpu" and not let_multiply_16_bits():
@@ -84,13 +116,13 @@ def load_weights(
                 flush=True,
             )
     if quantisation == "nf4":
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.float32 if device.type == "cpu" else torch.bfloat16,
-            llm_int8_skip_modules=unquantised,
-        )
+        options["quantization_config"] = nf4(device, unquantised)
+    return _read_weights(kind, folder, device, other_parts, **options)
+
+
+def _read_weights(kind: type[Any], folder: Path, device: torch.device, other_parts: tuple[str, ...] = (), **options: Any) -> Any:
+    """As `load_weights`, of a folder whose files are known to be whole."""
+    options.setdefault("dtype", torch.float32 if device.type == "cpu" else "auto")
     with refused_in_words(folder):
         model, told = kind.from_pretrained(
             folder,
