@@ -69,6 +69,13 @@ def test_a_copy_is_made_once_and_is_no_part_of_the_model(kept, quantised):
     require_replaceable(kept.path, beside=made)
 
 
+def write_over(path):
+    """Other content of the same size and date."""
+    status = path.stat()
+    path.write_bytes(bytes(status.st_size))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -77,14 +84,21 @@ def test_a_copy_is_made_once_and_is_no_part_of_the_model(kept, quantised):
         lambda base, patch: (base.path / COPY / WEIGHTS).unlink(),
         lambda base, patch: os.truncate(base.path / COPY / WEIGHTS, 1000),
         lambda base, patch: os.utime(base.path / COPY / WEIGHTS),
+        lambda base, patch: write_over(base.path / COPY / WEIGHTS),
         lambda base, patch: patch.setattr(four_bits, "version", lambda package: "0.1"),
         lambda base, patch: patch.setattr("earwitness.model.families.qwen2_audio.Qwen2Audio.unasked", ("model.language_model.layers.0",)),
     ],
-    ids=["no record", "record gone", "weights gone", "cut", "touched", "other versions", "other modules"],
+    ids=["no record", "record gone", "weights gone", "cut", "touched", "written over", "other versions", "other modules"],
 )
 def test_a_copy_of_something_else_is_not_used(kept, monkeypatch, change):
     change(kept, monkeypatch)
     assert four_bits.kept_copy(kept, loading.implementation_of(kept.path).unquantised(), CPU) is None
+
+
+def test_a_copy_that_came_with_a_base_is_not_used(kept, tmp_path):
+    other = ModelFolder(shutil.copytree(kept.path, tmp_path / "downloaded"), kept.sha256)
+    assert (other.path / COPY / WEIGHTS).stat().st_mtime_ns == (kept.path / COPY / WEIGHTS).stat().st_mtime_ns
+    assert four_bits.kept_copy(other, loading.implementation_of(other.path).unquantised(), CPU) is None
 
 
 def test_another_base_or_device_has_no_use_for_a_copy(kept, monkeypatch):
@@ -106,10 +120,10 @@ def test_a_copy_of_other_versions_is_made_again(kept, quantised, monkeypatch):
 
 def test_where_a_copy_cannot_be_loaded_the_base_is_and_that_is_told(kept, quantised, capsys):
     expected = bits_of(kept)
-    weights = kept.path / COPY / WEIGHTS
-    status = weights.stat()
-    weights.write_bytes(bytes(status.st_size))
-    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    copy = kept.path / COPY
+    write_over(copy / WEIGHTS)
+    unquantised = loading.implementation_of(kept.path).unquantised()
+    (copy / RECORD).write_text(json.dumps(four_bits._record(copy, kept, unquantised, CPU)))
     assert bits_of(kept) == expected
     assert quantised == [kept.path]
     [line] = capsys.readouterr().err.splitlines()

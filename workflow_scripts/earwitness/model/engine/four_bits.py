@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from transformers import BitsAndBytesConfig
 
-from earwitness.core.files import atomic_folder
+from earwitness.core.files import atomic, atomic_folder
 from earwitness.model.engine.uncompiled import without_compiler
 from earwitness.model.identity import ModelFolder, model_files
 
 COPY = ".earwitness-nf4"
 """Name of the folder in a model's folder."""
 
-RECORD = "made_of.json"
-"""What a copy was made of, and the sizes and dates of its files."""
+RECORD = ".earwitness-made-of.json"
+"""What a copy was made of, and the state of its files then."""
 
 PAYS_FROM_BYTES = 10**9
 """Of a base; a smaller one is loaded in a second as it is."""
@@ -74,21 +74,25 @@ def write_copy(model: Any, base: ModelFolder, unquantised: Sequence[str], device
 
     Raises OSError where that folder cannot be written to, and InputError where the copy's holds anything else.
     """
-    with atomic_folder(base.path / COPY) as temporary:
+    copy = base.path / COPY
+    with atomic_folder(copy) as temporary:
         model.save_pretrained(temporary, max_shard_size=_FILE_BYTES, save_original_format=False)
-        record = _record(temporary, base, unquantised, device)
-        (temporary / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-    return sum(path.stat().st_size for path in (base.path / COPY).iterdir())
+    with atomic(copy / RECORD) as record:
+        record.write_text(json.dumps(_record(copy, base, unquantised, device), indent=1), encoding="utf-8")
+    return sum(path.stat().st_size for path in copy.iterdir())
 
 
 def _record(copy: Path, base: ModelFolder, unquantised: Sequence[str], device: torch.device) -> dict[str, Any]:
-    """All that decides a copy's bits, and its files as they are now: name -> size in bytes and date of change in nanoseconds."""
-    files = {path.name: path.stat() for path in copy.iterdir() if not path.name.startswith(".") and path.name != RECORD}
+    """All that decides a copy's bits, and its files as they are now: name -> size in bytes, and when the file system saw the last change, in ns.
+
+    Nobody can set that time: a copy that came with the base, or was written over, is none that was made here.
+    """
+    files = {path.name: path.stat() for path in copy.iterdir() if not path.name.startswith(".")}
     return {
         "base": base.sha256,
         # Kernels are built for each.
         "device": f"cuda {torch.cuda.get_device_capability(device)}" if device.type == "cuda" else device.type,
         "settings": nf4(device, unquantised).to_dict(),
         "versions": {name: version(name) for name in ("torch", "transformers", "bitsandbytes")},
-        "files": {name: [status.st_size, status.st_mtime_ns] for name, status in sorted(files.items())},
+        "files": {name: [status.st_size, status.st_ctime_ns] for name, status in sorted(files.items())},
     }
