@@ -835,7 +835,7 @@ FAULTS = [
     # model
     Fault("model/engine/loading.py", "    refuse_other_weights(folder, told)\n", "", "weights that nobody trained answer", ("test_checkpoints",)),
     Fault("model/engine/four_bits.py", '"base": base.sha256,', "", "a base that was replaced answers on, from its copy", ("test_four_bits",)),
-    Fault("model/engine/four_bits.py", "status.st_mtime_ns]", "0]", "a copy that somebody changed answers", ("test_four_bits",)),
+    Fault("model/engine/four_bits.py", "status.st_ctime_ns]", "status.st_mtime_ns]", "a copy that came with a base answers", ("test_four_bits",)),
     Fault("model/checkpoint.py", "if size != expected:", "if size > expected:", "cut weights end in a traceback", ("test_checkpoints",)),
     Fault(
         "model/checkpoint.py",

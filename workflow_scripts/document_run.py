@@ -17,7 +17,8 @@ from earwitness.core.progress import duration
 from earwitness.report.phases_figure import draw_phases
 from earwitness.report.style import figure_style, save_figure
 from earwitness.tables.accuracy import ACCURACY, SOURCE_ACCURACY
-from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
+from earwitness.tables.comparisons import COMPARISONS
+from earwitness.tables.draws import DRAWS
 from earwitness.tables.files import read_table
 from earwitness.tables.phases import PHASES
 from earwitness.tables.psychometrics import THRESHOLDS
@@ -63,7 +64,7 @@ def numbers_of(results: Path) -> dict[str, Any]:
     if missing := [system for system in SYSTEMS if system not in unseen.index]:
         raise InputError(f"{results}/tables/accuracy.csv: no {missing[0]}; run the default study, with config/config.yaml as it is")
     gain = read_table(results / "tables/comparisons.csv", COMPARISONS).query("system_a == @HONEST and system_b == 'base'").iloc[0]
-    leakage = read_table(results / "tables/leakage.csv", LEAKAGE).query("seed == 'all' and metric == 'balanced_accuracy'").iloc[0]
+    drawn = read_table(results / "tables/draws/redrawn.csv", DRAWS).query("draw == 'all' and metric == 'accuracy'").set_index("quantity")
     thresholds = read_table(results / "tables/thresholds.csv", THRESHOLDS).query("measure == 'balanced_accuracy'")
     duration_curve = thresholds.query("axis == 'duration'").assign(held="")
     snr_curves = thresholds.query("axis == 'snr' and design == 'factorial'").assign(held=lambda rows: rows.held_duration_ms.astype(str))
@@ -81,7 +82,12 @@ def numbers_of(results: Path) -> dict[str, Any]:
         "accuracy": {system: _rounded([unseen[end][system] for end in ENDS]) for system in SYSTEMS},
         "gain": _rounded(gain[["difference", "low", "high"]]) | {"p": round(float(gain.p_holm), 3), "conclusion": gain.conclusion},
         "leaky_own_test": _rounded([own[end][LEAKY] for end in ENDS]) | {"speakers": int(own.n_speech_sources[LEAKY])},
-        "inflation": _rounded(leakage[["inflation", "low", "high"]]),
+        "drawn": {
+            "draws": int(drawn.n_draws["leakage_buys"]),
+            "leakage_buys": _rounded([drawn[end]["leakage_buys"] for end in ("value", "low", "high")]),
+            "honest_own": _rounded([drawn[end]["honest_own"] for end in ("value", "lowest", "highest")])
+            | {"items": int(drawn.n_items["honest_own"])},
+        },
         "thresholds": {system: {row.held: _threshold(row) for row in curves[curves.system_id == system].itertuples()} for system in CURVES},
     }
 
@@ -124,12 +130,16 @@ def blocks(numbers: dict[str, Any]) -> dict[str, str]:
 
 
 def _accuracy(numbers: dict[str, Any], where: str) -> str:
-    gain, own, inflation = numbers["gain"], numbers["leaky_own_test"], numbers["inflation"]
+    gain, own, drawn = numbers["gain"], numbers["leaky_own_test"], numbers["drawn"]
     few = "; too few speakers for an interval" if own["speakers"] < MIN_SOURCES else f" [{own['low']:.1f}, {own['high']:.1f}]"
     rows = [f"| {name} | {_with_ends(numbers['accuracy'][system])} |" for system, name in SYSTEMS.items()]
     rows.insert(2, f"| what fine-tuning gained, in points | {_with_ends(gain, '+.1f')}; p {gain['p']:.2g}: {gain['conclusion']} |")
     rows.insert(4, f"| the leaky arm on its own test rows, of {own['speakers']} speakers | {own['value']:.1f}{few} |")
-    rows.insert(5, f"| what leakage bought, in points | {inflation['value']:+.1f}{few} |")
+    honest = drawn["honest_own"]
+    rows += [
+        f"| what leakage bought in {drawn['draws']} draws of the published design, in points | {_with_ends(drawn['leakage_buys'], '+.1f')} |",
+        f"| its honest test of {honest['items']} items, in the worst and the best of them | {honest['low']:.1f}, {honest['high']:.1f} |",
+    ]
     sources = numbers["sources"]
     told = (
         f"Balanced accuracy in % on sources that nothing had trained on ({sources['speech']} voices, {sources['others']} other sounds), with 95 %"

@@ -161,6 +161,19 @@ def test_readme_shows_the_run_with_its_machine_and_says_which_side_a_limit_is_on
     assert "| the tiny base, zero-shot | 45 ms [< 20, > 1000] | > 20 dB [8.0, > 20] | non monotone | - | - |" in made["thresholds"]
 
 
+def test_what_leakage_bought_is_told_of_the_draws_with_their_number_and_its_interval():
+    numbers = kept() | {
+        "drawn": {
+            "draws": 7,
+            "leakage_buys": {"value": 12.34, "low": -1.0, "high": 20.0},
+            "honest_own": {"value": 90.0, "low": 50.0, "high": 95.8, "items": 24},
+        }
+    }
+    made = blocks(numbers)["accuracy"]
+    assert "bought in 7 draws of the published design, in points | +12.3 [-1.0, 20.0] |" in made
+    assert "its honest test of 24 items, in the worst and the best of them | 50.0, 95.8 |" in made
+
+
 def test_few_speakers_get_no_interval():
     numbers = kept()
     numbers["leaky_own_test"] = {"value": 94.8, "low": 20.0, "high": 100.0, "speakers": 5}
