@@ -138,7 +138,7 @@ def _accuracy(numbers: dict[str, Any], where: str) -> str:
     honest = drawn["honest_own"]
     rows += [
         f"| what leakage bought in {drawn['draws']} draws of the published design, in points | {_with_ends(drawn['leakage_buys'], '+.1f')} |",
-        f"| its honest test of {honest['items']} items, in the worst and the best of them | {honest['low']:.1f}, {honest['high']:.1f} |",
+        f"| right on its honest test of {honest['items']} items, in the worst and the best of them | {honest['low']:.1f}, {honest['high']:.1f} |",
     ]
     sources = numbers["sources"]
     told = (

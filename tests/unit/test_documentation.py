@@ -171,7 +171,7 @@ def test_what_leakage_bought_is_told_of_the_draws_with_their_number_and_its_inte
     }
     made = blocks(numbers)["accuracy"]
     assert "bought in 7 draws of the published design, in points | +12.3 [-1.0, 20.0] |" in made
-    assert "its honest test of 24 items, in the worst and the best of them | 50.0, 95.8 |" in made
+    assert "right on its honest test of 24 items, in the worst and the best of them | 50.0, 95.8 |" in made
 
 
 def test_few_speakers_get_no_interval():

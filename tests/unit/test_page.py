@@ -37,6 +37,7 @@ from earwitness.report.page import (
 )
 from earwitness.report.summary import answer_sentences, audit_sentences, audit_warnings, kind_of_numbers
 from earwitness.systems import System
+from earwitness.tables.draws import LEAKAGE_BUYS
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
 
 ROOT = Path(__file__).parents[2]
@@ -333,6 +334,20 @@ def test_three_speakers_settle_nothing_and_no_interval_of_theirs_is_shown():
     assert "3 sources of a class cannot settle what leakage bought" in text and "58.8" not in text
     parsed = page(accuracy=few, leakage=examples.leakage(low=-0.588))
     assert "(too few sources)" in parsed.text and "58.8" not in parsed.text
+
+
+@pytest.mark.parametrize(
+    ("low", "said"),
+    [
+        (0.07, "cannot settle what leakage bought; over 5 draws of the published design it bought +16.4 points [+7.0, +25.7]."),
+        (-0.01, "cannot settle what leakage bought, nor do 5 draws of the published design."),
+    ],
+)
+def test_where_few_speakers_settle_nothing_the_answer_tells_what_draws_of_the_published_design_do(low, said):
+    drawn = drawn_by_hand()
+    bought = (drawn.quantity == LEAKAGE_BUYS) & (drawn.draw == "all")
+    drawn.loc[bought, ["value", "low", "high", "n_draws"]] = [0.164, low, 0.257, 5]
+    assert said in summary(accuracy=examples.accuracy(sources=3), draws=drawn)
 
 
 @pytest.mark.parametrize(

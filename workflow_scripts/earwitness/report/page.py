@@ -247,10 +247,11 @@ def _content(report: Report) -> dict[str, Any]:
 def _answer(report: Report, thresholds: pd.DataFrame | None, statistics: Mapping[str, float]) -> list[str]:
     """What the page answers at its top: of one model in three sentences, of several which hears best, then a line for each."""
     found = {}
+    draws = report.draws[0].draws if report.draws and len(report.models) == 1 else None
     for model in report.models:
         accuracy, comparisons = of_model(report.systems.accuracy, model), of_model(report.comparison.comparisons, model)
         own_thresholds = None if thresholds is None else of_model(thresholds, model)
-        found[model] = answer_sentences(accuracy, comparisons, of_model(report.comparison.leakage, model), own_thresholds, statistics)
+        found[model] = answer_sentences(accuracy, comparisons, of_model(report.comparison.leakage, model), own_thresholds, statistics, draws)
     if len(found) == 1:
         return found.popitem()[1]
     return [

@@ -15,6 +15,7 @@ from earwitness.report.formats import counted, percent, percent_range, points, p
 from earwitness.report.style import headline, in_order, recipe_name, rows_of, system_name
 from earwitness.report.threshold_text import interval_words, threshold_words
 from earwitness.systems import BASE, LEAKY_SPLIT, System, leaks
+from earwitness.tables.draws import LEAKAGE_BUYS
 
 _CONCLUSIONS = {
     "different": "the two differ",
@@ -60,12 +61,18 @@ def kind_of_numbers(model: Mapping[str, Any]) -> KindOfNumbers:
 
 
 def answer_sentences(
-    accuracy: pd.DataFrame, comparisons: pd.DataFrame, leakage: pd.DataFrame, thresholds: pd.DataFrame | None, statistics: Mapping[str, float]
+    accuracy: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    leakage: pd.DataFrame,
+    thresholds: pd.DataFrame | None,
+    statistics: Mapping[str, float],
+    draws: pd.DataFrame | None = None,
 ) -> list[str]:
     """Three sentences at most: how well the base hears, what fine-tuning changes beside the best detector, and what a leaky test would say.
 
     accuracy, comparisons, leakage, thresholds: tables of earwitness.tables; thresholds: None without the baseline set.
-    statistics: the configuration's section (confidence, equivalence_margin).
+    statistics: the configuration's section (confidence, equivalence_margin). draws: of the published design (earwitness.tables.draws.DRAWS), None
+    where it was not drawn.
     """
     rows = accuracy[(accuracy.test_set == "unseen") & (accuracy.metric == "balanced_accuracy")]
     main = headline(rows).set_index("system_id")
@@ -79,7 +86,7 @@ def answer_sentences(
         )
     sentences.append(_adapted_sentence(systems, main, comparisons, statistics))
     for row in rows_of(headline(leakage[leakage.metric == "balanced_accuracy"]))[:1]:
-        sentences.append(_leakage_sentence(row, accuracy))
+        sentences.append(_leakage_sentence(row, accuracy, draws))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -126,17 +133,27 @@ def _adapted_sentence(systems: Sequence[System], main: pd.DataFrame, comparisons
     return f"{text}." if text else ""
 
 
-def _leakage_sentence(row: Any, accuracy: pd.DataFrame) -> str:
+def _leakage_sentence(row: Any, accuracy: pd.DataFrame, draws: pd.DataFrame | None) -> str:
     """What the leaky test says, and whether its sources are enough to tell what leakage bought."""
     own = headline(accuracy[(accuracy.system_id == row.system_id) & (accuracy.test_set == LEAKY_SPLIT) & (accuracy.metric == "balanced_accuracy")])
     counts = "".join(f"the {tested.n_speech_sources} speakers and {tested.n_nonspeech_sources} sounds" for tested in rows_of(own)) or "speakers"
     text = f"Tested on {counts} that it trained on, a leaky adapter scores {percent(row.own_test)}, and {percent(row.unseen_sources)} on unseen ones"
     if (own.reliability == "descriptive_only").any():
         few = min(*own.n_speech_sources, *own.n_nonspeech_sources)
-        return f"{text}: {few} sources of a class cannot settle what leakage bought, so the figure shows each by itself."
+        return f"{text}: {few} sources of a class cannot settle what leakage bought{_drawn(draws)}."
     if not row.low <= 0 <= row.high and not pd.isna(row.low):
         return f"{text}: leakage bought {points(row.inflation)} points {points_range(row.low, row.high)}."
     return f"{text}, a difference of {points(row.inflation)} points that these data cannot tell from none."
+
+
+def _drawn(draws: pd.DataFrame | None) -> str:
+    """What draws of the published design add to a leaky test of too few sources."""
+    if draws is not None:
+        together = draws[(draws.draw == "all") & (draws.metric == "balanced_accuracy") & (draws.quantity == LEAKAGE_BUYS)]
+        for row in rows_of(together[together.n_draws > 1])[:1]:
+            told = f"{row.n_draws} draws of the published design"
+            return f"; over {told} it bought {points(row.value)} points {points_range(row.low, row.high)}" if row.low > 0 else f", nor do {told}"
+    return ", so the figure shows each by itself"
 
 
 def audit_sentences(certificates: Sequence[dict[str, Any]]) -> list[str]:
