@@ -183,7 +183,8 @@ def write_base_corpus(root):
     (root / "esc50" / "meta" / "esc50.csv").write_text("filename,fold,target,category,esc10,src_file,take\n")
 
 
-@pytest.mark.parametrize("kind", ["llama", pytest.param("qwen2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["llama", "qwen2"])
 def test_halves_from_the_hub_get_a_projector_and_make_a_base_that_answers(hub, tmp_path, monkeypatch, kind):
     """Repositories as openai/whisper-tiny and HuggingFaceTB/SmolLM2-135M-Instruct or Qwen/Qwen2.5-0.5B-Instruct have them: beside what is
     needed, weights of other frameworks, pickles and folders."""
