@@ -758,6 +758,7 @@ def test_a_waived_failure_passes_and_is_told_wherever_the_result_is(tmp_path):
     assert message.startswith("error: audit.waivers[0]: the waiver of L01 expired on 2027-01-31; repair the split, or renew")
 
 
+@pytest.mark.slow
 def test_a_waiver_without_a_failure_waives_nothing(tmp_path):
     paths = make_study().save(tmp_path)
     certificate, _ = audit_files(paths, [Waiver(**WAIVER)])

@@ -115,6 +115,7 @@ def test_products_of_16_bits_get_what_was_kept_from_onednn_and_nothing_that_the_
     assert kept == PINNED | {"ONEDNN_MAX_CPU_ISA": "DEFAULT"} and chosen["ONEDNN_MAX_CPU_ISA"] == "SSE41"
 
 
+@pytest.mark.slow
 def test_onednn_heeds_its_variable_until_it_multiplies():
     """So that `let_multiply_16_bits` can come after torch was imported."""
     lines = (
