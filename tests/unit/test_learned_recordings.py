@@ -66,6 +66,7 @@ def test_half_of_the_stimuli_of_a_class_are_cut_from_its_recordings(tmp_path, mo
     assert all(np.array_equal(one, other) for one, other in sounds)
 
 
+@pytest.mark.slow
 def test_a_projector_says_how_many_sources_it_heard_and_learns_otherwise(tmp_path):
     write_base_corpus(tmp_path)
     write_whisper(tmp_path / "encoder")

@@ -146,6 +146,7 @@ def test_missing_audio_is_not_taken_as_compared():
     assert finding.status == "not_run" and "acoustics: 0 items" in finding.reason
 
 
+@pytest.mark.slow
 def test_the_finding_does_not_depend_on_the_order_of_rows():
     evidence = make_evidence(padded)
     shuffled = InMemory(
