@@ -289,8 +289,7 @@ class Ended(Exception):
     pass
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 2])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_only_the_projector_and_what_is_added_learn_and_an_interrupted_training_ends_the_same(tmp_path, monkeypatch, rank):
     write_whisper(tmp_path / "encoder")
     write_language_model(tmp_path / "language_model", "llama")
