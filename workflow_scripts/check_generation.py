@@ -7,6 +7,7 @@ from earwitness.core.arguments import add_model_arguments, add_prompt_arguments
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.tables.files import write_table
 from earwitness.tables.generation import GENERATION
 
@@ -23,13 +24,14 @@ def main() -> None:
     args = parser.parse_args()
 
     with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        import torch
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            import torch
 
-        from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.generation_check import check_generation
-        from earwitness.model.identity import given
-        from earwitness.model.prediction_jobs import ModelSpec, available_devices
+            from earwitness.model.engine.prompting import Prompt
+            from earwitness.model.generation_check import check_generation
+            from earwitness.model.identity import given
+            from earwitness.model.prediction_jobs import ModelSpec, available_devices
 
         torch.set_num_threads(args.threads)
         asked = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory)

@@ -7,6 +7,7 @@ from earwitness.core.arguments import add_model_arguments
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import write_json
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 
 
 @one_line_errors
@@ -19,12 +20,13 @@ def main() -> None:
     args = parser.parse_args()
 
     with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        import torch
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            import torch
 
-        from earwitness.model.identity import given, identify_model, load_identity
-        from earwitness.model.prediction_jobs import ModelSpec, available_devices
-        from earwitness.model.preflight import preflight
+            from earwitness.model.identity import given, identify_model, load_identity
+            from earwitness.model.prediction_jobs import ModelSpec, available_devices
+            from earwitness.model.preflight import preflight
 
         torch.set_num_threads(args.threads)
         spec = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory)

@@ -28,6 +28,7 @@ from earwitness.detectors.formats import FORMATS, Answered, rttm_name
 from earwitness.detectors.frames import FRAME_DETECTORS
 from earwitness.detectors.speech_detector import Heard, SpeechDetector
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.runtime.threads import let_threads_sleep
 
 EXAMPLES = """\
@@ -120,8 +121,9 @@ def limit_threads(threads: int) -> None:
     let_threads_sleep()
     if importlib.util.find_spec("torch") is None:
         raise InputError('this detector needs torch, which is not installed here: pip install "earwitness[model]"')
-    # torch looks at the visible devices when it is imported.
-    import torch
+    with garbage_collection_paused():
+        # torch looks at the visible devices when it is imported.
+        import torch
 
     torch.set_num_threads(threads)
 

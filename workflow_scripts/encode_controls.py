@@ -6,6 +6,7 @@ from pathlib import Path
 from earwitness.core.arguments import batch_size
 from earwitness.core.errors import one_line_errors
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 
 
 @one_line_errors
@@ -22,14 +23,15 @@ def main() -> None:
     args = parser.parse_args()
 
     with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        import torch
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            import torch
 
-        from earwitness.model.engine.batching import Batches
-        from earwitness.model.identity import recorded
-        from earwitness.model.measured_sizes import MeasuredSizes
-        from earwitness.model.prediction_jobs import available_devices
-        from earwitness.model.untrained_tower import encode_controls, untrained_tower
+            from earwitness.model.engine.batching import Batches
+            from earwitness.model.identity import recorded
+            from earwitness.model.measured_sizes import MeasuredSizes
+            from earwitness.model.prediction_jobs import available_devices
+            from earwitness.model.untrained_tower import encode_controls, untrained_tower
 
         torch.set_num_threads(args.threads)
         [device, *_] = available_devices()

@@ -6,6 +6,7 @@ from pathlib import Path
 from earwitness.core.arguments import add_model_arguments, batch_size
 from earwitness.core.errors import one_line_errors
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 
 
 @one_line_errors
@@ -18,12 +19,13 @@ def main() -> None:
     args = parser.parse_args()
 
     with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        import torch
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            import torch
 
-        from earwitness.model.feature_files import encode_shard
-        from earwitness.model.identity import given
-        from earwitness.model.prediction_jobs import ModelSpec, available_devices
+            from earwitness.model.feature_files import encode_shard
+            from earwitness.model.identity import given
+            from earwitness.model.prediction_jobs import ModelSpec, available_devices
 
         torch.set_num_threads(args.threads)
         [device, *_] = available_devices()

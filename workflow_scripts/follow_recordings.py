@@ -13,6 +13,7 @@ from earwitness.corpora.annotated import annotated_recordings
 from earwitness.detectors.folder import SEGMENTS_NAME, load_detector_folder, untuned
 from earwitness.detectors.tuning import Followed, follow_all, tracks_table
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.tables.detection import DETECTION_TRACKS
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.recordings import RECORDINGS
@@ -42,11 +43,12 @@ def main() -> None:
     followed = Followed([], [], following.step_ms / 1000)
     if any(one.speech for one in [*development, *test]):
         with leased_devices():
-            # torch looks at the visible devices when it is imported.
-            import torch
+            with garbage_collection_paused():
+                # torch looks at the visible devices when it is imported.
+                import torch
 
-            from earwitness.detectors.listener import trained_listener
-            from earwitness.detectors.listener_tuning import tune_following
+                from earwitness.detectors.listener import trained_listener
+                from earwitness.detectors.listener_tuning import tune_following
 
             torch.set_num_threads(args.threads)
             listener = trained_listener(folder, args.base, memory=args.memory)

@@ -10,6 +10,7 @@ from earwitness.core.errors import InputError, one_line_errors
 from earwitness.leakage.gate import verify_gate
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.splits.study import untrained_stimuli
 from earwitness.systems import System, asked_splits
 from earwitness.tables.files import read_table, write_table
@@ -47,12 +48,13 @@ def main() -> None:
     stimuli = pd.concat([read_table(path, STIMULI) for path in args.shards])
     asked = {system: untrained_stimuli(stimuli, [read_table(splits[name], SPLIT) for name in names]) for system, names in wanted.items()}
     with leased_devices(args.devices):
-        # torch looks at the visible devices when it is imported.
-        from earwitness.audio.window import Level
-        from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.feature_files import verify_features
-        from earwitness.model.identity import given
-        from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            from earwitness.audio.window import Level
+            from earwitness.model.engine.prompting import Prompt
+            from earwitness.model.feature_files import verify_features
+            from earwitness.model.identity import given
+            from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
         if args.features:
             verify_features(args.features, args.shards)

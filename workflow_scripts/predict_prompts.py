@@ -7,6 +7,7 @@ from earwitness.core.arguments import add_model_arguments, add_prompt_arguments,
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt, questions_to_test
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.systems import System
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.predictions import PREDICTIONS
@@ -33,11 +34,12 @@ def main() -> None:
     questions = questions_to_test(prompt["question"], searches)
     split = read_table(args.split, SPLIT)
     with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        from earwitness.audio.window import Level
-        from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.identity import given
-        from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            from earwitness.audio.window import Level
+            from earwitness.model.engine.prompting import Prompt
+            from earwitness.model.identity import given
+            from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
         model = ModelSpec(given(args.base, args.identity), args.adapter and args.adapter.parent, args.quantisation, args.memory)
         job = PredictionJob(

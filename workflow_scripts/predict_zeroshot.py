@@ -7,6 +7,7 @@ from earwitness.core.arguments import add_model_arguments, add_prompt_arguments,
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.systems import System
 from earwitness.tables.files import write_table
 from earwitness.tables.predictions import PREDICTIONS
@@ -25,10 +26,11 @@ def main() -> None:
     args = parser.parse_args()
 
     with leased_devices(args.devices):
-        # torch looks at the visible devices when it is imported.
-        from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.identity import given
-        from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            from earwitness.model.engine.prompting import Prompt
+            from earwitness.model.identity import given
+            from earwitness.model.prediction_jobs import Asked, ModelSpec, PredictionJob, StimulusFiles, available_devices, predict
 
         model = ModelSpec(given(args.base, args.identity), None, args.quantisation, args.memory)
         job = PredictionJob(

@@ -17,6 +17,7 @@ from earwitness.core.arguments import (
 from earwitness.core.errors import one_line_errors
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.systems import System
 
 
@@ -54,14 +55,15 @@ def main() -> None:
     scores = by_name("--scores", args.search_seeds, args.scores)
 
     with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        import torch
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            import torch
 
-        from earwitness.audio.window import Level
-        from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.identity import given, recorded
-        from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles, available_devices
-        from earwitness.prompt_search.search_jobs import ProposerChoice, SearchJob, run_searches
+            from earwitness.audio.window import Level
+            from earwitness.model.engine.prompting import Prompt
+            from earwitness.model.identity import given, recorded
+            from earwitness.model.prediction_jobs import ModelSpec, StimulusFiles, available_devices
+            from earwitness.prompt_search.search_jobs import ProposerChoice, SearchJob, run_searches
 
         torch.set_num_threads(args.threads)
         job = SearchJob(

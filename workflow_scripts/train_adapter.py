@@ -10,6 +10,7 @@ from earwitness.model.identity import given, identify_model, load_identity
 from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.runtime.determinism import compute_deterministically
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.systems import System
 
 
@@ -40,12 +41,13 @@ def main() -> None:
     for name in splits:
         verify_gate(gates[name], splits[name], args.shards)
     with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        import torch
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            import torch
 
-        from earwitness.model.adapter_training import AdapterJob, make_adapters
-        from earwitness.model.engine.prompting import Prompt
-        from earwitness.model.prediction_jobs import ModelSpec
+            from earwitness.model.adapter_training import AdapterJob, make_adapters
+            from earwitness.model.engine.prompting import Prompt
+            from earwitness.model.prediction_jobs import ModelSpec
 
         torch.set_num_threads(args.threads)
         compute_deterministically()

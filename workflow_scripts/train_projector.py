@@ -6,6 +6,7 @@ from pathlib import Path
 from earwitness.core.arguments import add_half_arguments, json_object, settings_of
 from earwitness.core.errors import one_line_errors
 from earwitness.runtime.devices import leased_devices
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.runtime.threads import let_threads_sleep
 
 
@@ -28,17 +29,18 @@ def main() -> None:
 
     let_threads_sleep()
     with leased_devices():
-        # torch looks at the visible devices when it is imported.
-        import pandas as pd
-        import torch
+        with garbage_collection_paused():
+            # torch looks at the visible devices when it is imported.
+            import pandas as pd
+            import torch
 
-        from earwitness.model.halves import folder_of, load_encoder, load_language_model
-        from earwitness.model.learned_recordings import learned_stretches
-        from earwitness.model.prediction_jobs import available_devices
-        from earwitness.model.projector_training import ProjectorSettings, make_projector
-        from earwitness.model.training_stimuli import CLIP_S, BaseCorpus
-        from earwitness.tables.files import read_table
-        from earwitness.tables.recordings import RECORDINGS, SEGMENTS
+            from earwitness.model.halves import folder_of, load_encoder, load_language_model
+            from earwitness.model.learned_recordings import learned_stretches
+            from earwitness.model.prediction_jobs import available_devices
+            from earwitness.model.projector_training import ProjectorSettings, make_projector
+            from earwitness.model.training_stimuli import CLIP_S, BaseCorpus
+            from earwitness.tables.files import read_table
+            from earwitness.tables.recordings import RECORDINGS, SEGMENTS
 
         settings = settings_of(ProjectorSettings, "--settings", args.settings)
         recorded = None

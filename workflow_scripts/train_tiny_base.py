@@ -6,6 +6,7 @@ from pathlib import Path
 from earwitness.core.arguments import json_object, settings_of
 from earwitness.core.errors import one_line_errors
 from earwitness.runtime.determinism import compute_deterministically
+from earwitness.runtime.imports import garbage_collection_paused
 from earwitness.runtime.threads import let_threads_sleep
 
 THREADS = 2
@@ -26,10 +27,11 @@ def main() -> None:
     args = parser.parse_args()
 
     let_threads_sleep()
-    # OpenMP reads how its threads wait when torch is imported.
-    import torch
+    with garbage_collection_paused():
+        # OpenMP reads how its threads wait when torch is imported.
+        import torch
 
-    from earwitness.model.tiny_base_training import BaseCorpus, TinyBaseSettings, make_tiny_base
+        from earwitness.model.tiny_base_training import BaseCorpus, TinyBaseSettings, make_tiny_base
 
     torch.set_num_threads(THREADS)
     compute_deterministically()
