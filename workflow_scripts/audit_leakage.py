@@ -14,7 +14,7 @@ from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
 from earwitness.core.files import refuse_overwriting, write_json
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
 from earwitness.leakage.verdict import verdict

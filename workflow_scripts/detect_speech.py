@@ -22,7 +22,7 @@ from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.core.folders import files_below
 from earwitness.core.progress import Progress
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.detectors.clip_files import why_not_heard
 from earwitness.detectors.formats import FORMATS, Answered, rttm_name
 from earwitness.detectors.frames import FRAME_DETECTORS

@@ -18,7 +18,7 @@ import pandas as pd
 
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic_folder, require_replaceable, write_json
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.audit import audit
 from earwitness.leakage.audit_input import Audited

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
 from earwitness.core.json_files import load_record
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.leakage import audit, tuning_audit
 from earwitness.leakage.arguments import AuditArguments
 from earwitness.leakage.authenticity import faults, files_in

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from earwitness.core.errors import one_line_errors
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.leakage.arguments import AuditArguments
 from earwitness.provenance.verification import differences_between, differences_from_digests
 

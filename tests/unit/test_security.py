@@ -1,4 +1,4 @@
-"""What never happens: pickles read, code fetched and run, secrets written, archives that fill the disk."""
+"""What never happens: pickles read, code fetched and run, secrets written, terminals moved by a name, archives that fill the disk."""
 
 import ast
 import io
@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from earwitness.core.errors import InputError
+from earwitness.core.errors import InputError, one_line
 from earwitness.core.redaction import redacted
+from earwitness.core.terminal_text import printable
 from earwitness.corpora.downloads import Archive, unpack
 
 ROOT = Path(__file__).parents[2]
@@ -143,3 +144,9 @@ def test_the_log_that_is_kept_has_no_secret(monkeypatch):
     kept = redacted(text)
     assert SECRET not in kept and "hf_abc" not in kept
     assert "https://localhost:1/a.zip?part=1" in kept and "results/a.csv at 10:00" in kept
+
+
+def test_a_name_cannot_act_on_a_terminal():
+    name = "é \\ \x1b[2J\u202e\udce9\n"
+    assert printable(name) == r"é \ \x1b[2J\u202e\udce9\n"
+    assert one_line(InputError(f"{name}unreadable")) == r"é \ \x1b[2J\u202e\udce9 unreadable"

@@ -16,6 +16,7 @@ import yaml
 from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.core.prompt_text import QUESTION, template_fault
+from earwitness.core.terminal_text import printable
 from earwitness.systems import System
 
 _INSTALLED, _CHECKED_OUT = Path(__file__).with_name("schema"), Path(__file__).parents[2] / "config" / "schema"
@@ -160,15 +161,13 @@ def _complete(value: Any, node: dict[str, Any], schema: dict[str, Any], where: s
 
 def _explain(error: jsonschema.ValidationError) -> str:
     node, value, asked = cast(dict[str, Any], error.schema), cast(Any, error.instance), cast(Any, error.validator_value)
-    where = error.json_path.removeprefix("$").lstrip(".")
-    where = where if where.isprintable() else where.encode("unicode_escape").decode()
+    where = printable(error.json_path.removeprefix("$").lstrip("."))
     if error.validator == "additionalProperties":
         known = list(node.get("properties", {}))
         unknown = next(key for key in value if key not in known)
         close = difflib.get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-        name = str(unknown) if str(unknown).isprintable() else repr(unknown)
-        return f"unknown key {'.'.join(filter(None, [where, name]))} = {_short(value[unknown])}; hint: {hint}"
+        return f"unknown key {'.'.join(filter(None, [where, printable(str(unknown))]))} = {_short(value[unknown])}; hint: {hint}"
     hint = node.get("description", "see config/README.md")
     if value is None:
         hint = "give it a value, or remove the key to use the default"

@@ -57,10 +57,12 @@ def modules_of(program: Path, folder: Path | None = None, without: Set[str] = fr
 
 
 def code_identity(program: Path, without: Set[str] = frozenset()) -> str:
-    """SHA-256 over the meanings of a program and, unless it is in WITHOUT_IMPORTS, of all that it imports (see modules_of) but COSMETIC modules."""
-    followed = [program] if program.name in WITHOUT_IMPORTS else modules_of(program, without=without)
-    named = [(path.relative_to(program.parent).as_posix(), path) for path in followed]
-    return identity_of({name: path for name, path in named if name not in COSMETIC})
+    """SHA-256 over the meanings of a program and, unless it is in WITHOUT_IMPORTS, of the modules that it imports (see modules_of).
+
+    COSMETIC modules do not count, nor does what they alone import.
+    """
+    followed = [program] if program.name in WITHOUT_IMPORTS else modules_of(program, without=COSMETIC | without)
+    return identity_of({path.relative_to(program.parent).as_posix(): path for path in followed})
 
 
 def code_identities(programs: Iterable[Path], memory: Path, without: Set[str] = frozenset()) -> dict[str, str]:

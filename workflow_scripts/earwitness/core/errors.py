@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+from earwitness.core.terminal_text import printable
+
 
 class InputError(Exception):
     """The user's data or settings are wrong; the message says what, where, and what to do."""
@@ -52,9 +54,8 @@ def system_error_number(error: BaseException) -> int | None:
 
 
 def one_line(error: InputError) -> str:
-    """An error's message on one line, without what would act on a terminal; the middle of a very long one is left out, which then is a file's
-    own content."""
-    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in " ".join(str(error).split()))
+    """An error's message on one line. A very long one holds a file's own content: its middle is left out."""
+    text = printable(" ".join(str(error).split()))
     return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE * 2 // 3]} ... {text[-LONGEST_LINE // 4 :]}"
 
 

@@ -1,4 +1,4 @@
-"""Keeping passwords, tokens and what would act on a terminal out of what is written."""
+"""Keeping passwords and tokens out of what is written."""
 
 import os
 import re
@@ -15,11 +15,6 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
 _HUB_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{20,}")
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 """Environment variables that the hub's client reads."""
-
-
-def printable(text: str) -> str:
-    """`text` with control characters and other invisible ones written as escapes, so that a name cannot act on a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def without_secrets(value: Any) -> Any:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.leakage.certificate import binds_and_fails
 from earwitness.leakage.registry import Check
 from earwitness.leakage.verdict import verdict

@@ -7,7 +7,7 @@ from typing import Any
 from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of, write_json
 from earwitness.core.json_files import DIGEST, load_record, record_schema
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.leakage.certificate import STATUS, SUBJECT, TUNING, blocking_checks, load_certificate
 
 GATE = record_schema(subject=SUBJECT, certificate_sha256=DIGEST, status=STATUS, expected=STATUS)

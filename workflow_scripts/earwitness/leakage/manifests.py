@@ -17,7 +17,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import sha256_of
 from earwitness.core.names import canonical_name, similar_names
 from earwitness.core.progress import Progress
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.corpora.text_tables import file_named, is_there, names_of, read_text_table
 from earwitness.leakage.audit_input import Audited, AuditInput, Policy
 from earwitness.leakage.verdict import subject_of

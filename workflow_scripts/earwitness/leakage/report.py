@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from earwitness.core.redaction import printable
+from earwitness.core.terminal_text import printable
 from earwitness.leakage.registry import Check
 from earwitness.leakage.verdict import verdict
 
