@@ -198,10 +198,6 @@ def original_of(item: str) -> str:
     return item.removeprefix("copy of ")
 
 
-def of_a_copy(pair: Pair) -> bool:
-    return original_of(pair.item_a) == original_of(pair.item_b)
-
-
 def cut(folders: list[Path], half: str, seconds: float, most: int, source_pattern: str) -> dict[str, Waveform]:
     """Pieces of the sources of one half, "A" or "B", at most `most` of a file, named source/file/start in samples.
 

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from earwitness.audio.io import SAMPLE_RATE, read_mono
 from earwitness.audio.speaker_embedding import CAMPPLUS, not_installed
 from earwitness.core.randomness import stream
-from earwitness.leakage.checks.same_voice import Heard, voices_in
+from earwitness.leakage.checks.same_voice import StretchVoice, voices_in
 from earwitness.leakage.voices import Scores, Voices, calibrated, one_voice, unit
 
 FALSE_ALARMS = 1e-4
@@ -45,7 +45,7 @@ def heard_files(folder: Path, seconds: float, most: int | None = None, part_s: f
     part_s: how much of each file is heard, from its beginning.
     """
     length, part = round(seconds * SAMPLE_RATE), round(min(seconds, part_s) * SAMPLE_RATE)
-    heard: list[Heard] = []
+    heard: list[StretchVoice] = []
     for path in tqdm(sorted(folder.glob("*.wav")), desc=f"{seconds:g} s", unit="recording", mininterval=5):
         waveform = read_mono(path)
         starts = list(range(0, len(waveform) - length + 1, length))[:most]

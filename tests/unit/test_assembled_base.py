@@ -32,7 +32,7 @@ from earwitness.model.families.tiny.qwen2_audio import build_processor
 from earwitness.model.halves import folder_of, load_encoder, load_language_model
 from earwitness.model.identity import identified
 from earwitness.model.projector import fitting_projector, provenance_of, put_projector, rank_of, save_projector
-from earwitness.model.projector_training import HeardStimuli, ProjectorSettings, train_projector
+from earwitness.model.projector_training import EncodedStimuli, ProjectorSettings, train_projector
 from earwitness.model.tiny_base_questions import QUESTIONS
 from earwitness.plan.models import Models
 from earwitness.plan.study import Plan
@@ -268,7 +268,7 @@ def heard(loaded, stimuli=40):
     outputs = torch.randn(stimuli, 6, 32, generator=generator)
     is_speech = np.arange(stimuli) % 2 == 0
     outputs[torch.from_numpy(is_speech), :, 0] += 4
-    return HeardStimuli(outputs.half(), is_speech)
+    return EncodedStimuli(outputs.half(), is_speech)
 
 
 @pytest.mark.parametrize(
@@ -390,10 +390,10 @@ def test_no_wording_of_the_projectors_training_can_be_spelled_by_a_prompt_search
 @pytest.mark.parametrize("rank", [0, 8])
 def test_every_format_order_and_place_is_taught_and_negation_turns_the_answer(joined, rank):
     loaded = joined[-1]
-    taught = projector_questions.lessons(loaded, rank)
-    assert sum(lesson.share for lesson in taught) == pytest.approx(1)
+    groups = projector_questions.prompt_groups(loaded, rank)
+    assert sum(group.share for group in groups) == pytest.approx(1)
     encode = loaded.processor.tokenizer.encode
-    answers = {(prompt.speech, prompt.nonspeech) for lesson in taught for prompt in lesson.prompts}
+    answers = {(prompt.speech, prompt.nonspeech) for group in groups for prompt in group.prompts}
     pairs = [("A", "B"), ("B", "A"), ("Yes", "No"), ("No", "Yes"), ("SPEECH", "NON-SPEECH")]
     assert answers == {tuple(tuple(encode(word, add_special_tokens=False)) for word in pair) for pair in pairs}
 

@@ -61,7 +61,7 @@ def dialogue() -> tuple[np.ndarray, list[Turn]]:
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations(corpus.CORPORA, 2)))
 def test_the_corpora_share_no_language_and_no_variant(one: str, other: str):
-    left, right = (pd.DataFrame(corpus.corpus_speakers(name, 200, SEED)) for name in (one, other))
+    left, right = (pd.DataFrame([voices.speaker(name, index, SEED) for index in range(200)]) for name in (one, other))
     for column in ("language", "variant"):
         assert not set(left[column]) & set(right[column])
     # en-us and en-gb would be one language.
@@ -69,7 +69,7 @@ def test_the_corpora_share_no_language_and_no_variant(one: str, other: str):
 
 
 def test_the_base_shares_no_category_with_the_others_and_none_is_human():
-    categories = {name: {source.category for source in corpus.corpus_sounds(name, 100, SEED)} for name in corpus.CORPORA}
+    categories = {name: {corpus.sound_source(name, index, SEED).category for index in range(100)} for name in corpus.CORPORA}
     assert not categories["base"] & (categories["study"] | categories["baseline"])
     for found in categories.values():
         assert len(found) >= 15
@@ -77,7 +77,7 @@ def test_the_base_shares_no_category_with_the_others_and_none_is_human():
 
 
 def test_sounds_of_one_kind_are_other_sounds_in_other_corpora():
-    kinds = [{source.category: index for index, source in enumerate(corpus.corpus_sounds(name, 20, SEED))} for name in ("study", "baseline")]
+    kinds = [{corpus.sound_source(name, index, SEED).category: index for index in range(20)} for name in ("study", "baseline")]
     category = "siren"
     takes = [corpus.synthesise_sound(name, indices[category], SEED)[0] for name, indices in zip(("study", "baseline"), kinds, strict=True)]
     spectra = [np.abs(np.fft.rfft(take)) for take in takes]
@@ -96,11 +96,6 @@ def test_every_speaker_and_every_partner_is_another_voice():
         who = [voices.speaker(name, index, SEED) for index in range(2 * corpus.MOST_SPEAKERS)]
         assert len({(speaker.language, speaker.variant) for speaker in who}) == len(who)
         assert len({speaker.pitch for speaker in who[:24]}) > 10
-
-
-def test_more_speakers_leave_the_earlier_ones_alone():
-    assert corpus.corpus_speakers("study", 60, SEED)[:24] == corpus.corpus_speakers("study", 24, SEED)
-    assert corpus.corpus_sounds("study", 60, SEED)[:24] == corpus.corpus_sounds("study", 24, SEED)
 
 
 @pytest.mark.parametrize("name", corpus.CORPORA)

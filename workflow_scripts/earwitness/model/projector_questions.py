@@ -113,29 +113,29 @@ def wordings(rank: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def questions_digest(rank: int) -> str:
-    """SHA-256 over all wordings: a projector that learned from others was made before they changed."""
+    """SHA-256 over all wordings; it tells which wordings a projector learned from."""
     plain, negated = wordings(rank)
     return hashlib.sha256("\n".join((*plain, "", *negated, "", *OPENINGS)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """Prompts of one kind, of which a training step draws: option orders, each with the tokens of the right answers."""
+class PromptGroup:
+    """Prompts of one answer format and audio position. share: of the training rows that are asked one of them."""
 
     share: float
     prompts: tuple[TokenisedPrompt, ...]
 
 
-def lessons(loaded: LoadedModel, rank: int) -> list[Lesson]:
+def prompt_groups(loaded: LoadedModel, rank: int) -> list[PromptGroup]:
     """Every wording with every opening, in each answer format, before and after the sound; a third of the sounds come after."""
     plain, negated = wordings(rank)
     kinds = [("letters", plain, 0.4), ("words", plain, 0.2), ("yes_no", plain, 0.2), ("yes_no", negated, 0.2)]
-    taught = []
+    groups = []
     for answer_format, questions, share in kinds:
         for place, weight in (("before", 2 / 3), ("after", 1 / 3)):
             prompts = _tokenised(loaded, questions, answer_format, place)
-            taught.append(Lesson(share * weight, tuple(map(turned_round, prompts) if questions is negated else prompts)))
-    return taught
+            groups.append(PromptGroup(share * weight, tuple(map(with_answers_swapped, prompts) if questions is negated else prompts)))
+    return groups
 
 
 def _tokenised(loaded: LoadedModel, questions: tuple[str, ...], answer_format: str, place: str) -> Iterator[TokenisedPrompt]:
@@ -144,6 +144,6 @@ def _tokenised(loaded: LoadedModel, questions: tuple[str, ...], answer_format: s
             yield from tokenise(loaded, Prompt(f"{opening} {question}".strip(), answer_format, place))
 
 
-def turned_round(prompt: TokenisedPrompt) -> TokenisedPrompt:
-    """The same prompt where its answers mean the opposite, as after a negated question."""
+def with_answers_swapped(prompt: TokenisedPrompt) -> TokenisedPrompt:
+    """The same prompt after a negated question, where its answers mean the opposite."""
     return TokenisedPrompt(prompt.before, prompt.after, speech=prompt.nonspeech, nonspeech=prompt.speech)

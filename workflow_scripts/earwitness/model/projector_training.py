@@ -26,12 +26,12 @@ from earwitness.model.engine.training_pass import PassInputs, TrainingPass
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.model.halves import Encoder, LanguageModel
 from earwitness.model.projector import LOW_RANK, save_projector
-from earwitness.model.projector_questions import lessons, questions_digest
+from earwitness.model.projector_questions import prompt_groups, questions_digest
 from earwitness.model.training_stimuli import BaseCorpus, draw_stimuli
 from earwitness.runtime.saved_state import SavedState, loaded_code_identity
 
-HEARD_AT_A_TIME = 64
-"""Stimuli that the encoder hears in one pass."""
+ENCODED_AT_A_TIME = 64
+"""Stimuli that the encoder takes in one pass."""
 
 
 CHANGED = ["q_proj", "v_proj"]
@@ -51,8 +51,8 @@ class ProjectorSettings:
 
 
 @dataclass(frozen=True)
-class HeardStimuli:
-    """What the encoder makes of every stimulus to learn from.
+class EncodedStimuli:
+    """Every stimulus to learn from, as the encoder encodes it.
 
     outputs: (stimuli, audio tokens, width of the tower), float16, on the CPU; all stimuli have one length.
     """
@@ -62,19 +62,19 @@ class HeardStimuli:
 
 
 @torch.inference_mode()
-def hear(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) -> HeardStimuli:
-    """Draw the stimuli (earwitness.model.training_stimuli.draw_stimuli) and let the encoder hear each once."""
+def encode_stimuli(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: int) -> EncodedStimuli:
+    """Draw the stimuli (earwitness.model.training_stimuli.draw_stimuli) and encode each once."""
     outputs: list[torch.Tensor] = []
     is_speech: list[bool] = []
     drawn = draw_stimuli(corpus, size, seed, "train_projector")
-    while batch := list(islice(drawn, HEARD_AT_A_TIME)):
+    while batch := list(islice(drawn, ENCODED_AT_A_TIME)):
         outputs.append(learner.hear(*learner.spectrograms([stimulus.waveform for stimulus in batch], learner.device)).half().cpu())
         is_speech += [stimulus.is_speech for stimulus in batch]
-    return HeardStimuli(torch.cat(outputs), np.array(is_speech))
+    return EncodedStimuli(torch.cat(outputs), np.array(is_speech))
 
 
 def train_projector(
-    learner: LoadedModel, heard: HeardStimuli, settings: ProjectorSettings, seed: int, resume: SavedState
+    learner: LoadedModel, encoded: EncodedStimuli, settings: ProjectorSettings, seed: int, resume: SavedState
 ) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     """Train a base's projector, and nothing else of it but what `settings.rank` adds to its language model.
 
@@ -84,21 +84,21 @@ def train_projector(
     """
     device = learner.device
     end_of_turn = learner.processor.tokenizer.eos_token_id
-    taught = lessons(learner, settings.rank)
-    shares = np.array([lesson.share for lesson in taught])
+    groups = prompt_groups(learner, settings.rank)
+    shares = np.array([group.share for group in groups])
     linear = learner.projector.linear
-    n_tokens = heard.outputs.shape[1]
+    n_tokens = encoded.outputs.shape[1]
 
     def inputs(step: int, rows: slice) -> PassInputs:
         rng = stream(seed, "train_projector", "batch", step)
-        chosen = rng.choice(len(heard.is_speech), settings.batch_size)
-        kinds = rng.choice(len(taught), settings.batch_size, p=shares)
+        chosen = rng.choice(len(encoded.is_speech), settings.batch_size)
+        kinds = rng.choice(len(groups), settings.batch_size, p=shares)
         drawn = rng.random(settings.batch_size)
-        asked = [taught[kind].prompts[int(place * len(taught[kind].prompts))] for kind, place in zip(kinds, drawn, strict=True)]
+        asked = [groups[kind].prompts[int(place * len(groups[kind].prompts))] for kind, place in zip(kinds, drawn, strict=True)]
         chosen, asked = chosen[rows], asked[rows]
-        answers = [(*(prompt.speech if heard.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
+        answers = [(*(prompt.speech if encoded.is_speech[i] else prompt.nonspeech), end_of_turn) for i, prompt in zip(chosen, asked, strict=True)]
         given = training_targets(learner, [n_tokens] * len(asked), asked, answers, "answer")
-        return PassInputs({"outputs": heard.outputs[chosen].to(device), **given.tensors}, given.spans)
+        return PassInputs({"outputs": encoded.outputs[chosen].to(device), **given.tensors}, given.spans)
 
     def loss(given: PassInputs) -> BatchLoss:
         projected = learner.project(given.tensors["outputs"].to(linear.weight.dtype))
@@ -162,9 +162,9 @@ def make_projector(
     torch.manual_seed(stream_seed(seed, "train_projector", "initial") % 2**63)
     learner = assemble(encoder, language_model)
     torch.nn.Module.to(learner.model, device)
-    heard = hear(learner, corpus, settings.pool, seed)
+    encoded = encode_stimuli(learner, corpus, settings.pool, seed)
     resume = SavedState(output.with_name(f".{output.stem}-in-progress"), {**provenance, "device": device.type})
-    learned, steps = train_projector(learner, heard, settings, seed, resume)
+    learned, steps = train_projector(learner, encoded, settings, seed, resume)
     made = {"made_with": f"torch {torch.__version__}", "made_on": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"}
     save_projector(output, learned, provenance | made)
     with atomic(history) as temporary:

@@ -11,7 +11,6 @@ from earwitness.psychometrics.isotonic import crossing, isotonic_fit
 from earwitness.psychometrics.resampling import LevelCounts, falls, t_or_normal_quantile, trend
 from earwitness.statistics.clustered import Estimate, Jackknife
 
-STATUSES = ("ok", "right_censored", "left_censored", "never", "non_monotone", "flat", "undecided")
 WITHOUT_CURVE = ("non_monotone", "flat", "undecided")
 MIN_LEVELS = 3
 
@@ -63,7 +62,6 @@ class Threshold:
     low: float
     high: float
     interval: str
-    fitted_threshold: float
     thresholds: Jackknife | None
     least_variance: float
     isotonic: float
@@ -152,7 +150,6 @@ def threshold_of_fits(levels: FloatArray, counts: LevelCounts, settings: Setting
         status,
         *_reportable(status, value, below, above),
         interval,
-        value,
         thresholds,
         least_variance,
         float(crossing(levels, isotonic, settings.target)[0]),

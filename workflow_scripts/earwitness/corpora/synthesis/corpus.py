@@ -9,7 +9,7 @@ from other draws.
 import csv
 import multiprocessing
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -51,21 +51,11 @@ class SoundSource:
     takes: int
 
 
-def corpus_speakers(corpus: str, count: int, seed: int) -> list[dict[str, str | int]]:
-    """The main speakers of a corpus, one per recording: language, variant, pitch, pitch_range, rate."""
-    return [asdict(voices.speaker(corpus, index, seed)) for index in range(count)]
-
-
 def sound_source(corpus: str, index: int, seed: int) -> SoundSource:
     """The sound source with this number; it does not depend on how many others there are."""
     categories = list(sounds.SOUNDS[corpus])
     takes = 2 if stream(seed, _STREAM, corpus, "takes", index).uniform() < _SECOND_TAKE_SHARE else 1
     return SoundSource(_FIRST_SRC_FILE[corpus] + index, categories[index % len(categories)], takes)
-
-
-def corpus_sounds(corpus: str, count: int, seed: int) -> list[SoundSource]:
-    """The sound sources of a corpus."""
-    return [sound_source(corpus, index, seed) for index in range(count)]
 
 
 def synthesise_recording(corpus: str, index: int, seed: int) -> tuple[Samples, list[Turn]]:

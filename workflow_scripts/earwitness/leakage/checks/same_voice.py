@@ -46,7 +46,7 @@ FEWEST_RECOGNISED = 0.5
 """Share of recordings of one voice that must be recognisable, or a search that finds nothing says nothing."""
 
 
-class Heard(NamedTuple):
+class StretchVoice(NamedTuple):
     """The voice of one stretch: its name, seconds heard and where they begin in it, and embeddings of all and of either half."""
 
     name: str
@@ -87,7 +87,7 @@ class _Turn(NamedTuple):
         return self.end_ms - self.start_ms
 
 
-def voices_in(batch: Iterable[tuple[str, Waveform]], model: str) -> list[Heard]:
+def voices_in(batch: Iterable[tuple[str, Waveform]], model: str) -> list[StretchVoice]:
     """Embed the middle of named 16 kHz mono waveforms; those that are silent or too short to halve are left out."""
     embed = speaker_embedding(model)
     heard = []
@@ -97,7 +97,7 @@ def voices_in(batch: Iterable[tuple[str, Waveform]], model: str) -> list[Heard]:
         middle = len(stretch) // 2
         if middle >= MIN_EMBEDDED_S * SAMPLE_RATE and dbfs(stretch) > QUIETEST_DBFS:
             halves = unit([embed(stretch[:middle]), embed(stretch[middle:])])
-            heard.append(Heard(name, start / SAMPLE_RATE, len(stretch) / SAMPLE_RATE, unit(embed(stretch)), halves))
+            heard.append(StretchVoice(name, start / SAMPLE_RATE, len(stretch) / SAMPLE_RATE, unit(embed(stretch)), halves))
     return heard
 
 
@@ -129,7 +129,7 @@ def same_voice_across_sources(data: AuditInput) -> Finding:
         return not_run(reason)
     lost = _recordings_lost(data)
     stretches = _stretches(data, lost)
-    stretches = stretches.merge(pd.DataFrame(_hear(data, stretches, model), columns=list(Heard._fields)), on="name", validate="one_to_one")
+    stretches = stretches.merge(pd.DataFrame(_hear(data, stretches, model), columns=list(StretchVoice._fields)), on="name", validate="one_to_one")
     n_sources = data.stimuli[data.stimuli.label == LABELS[0]].source_id.nunique()
     by_source = {str(source): rows for source, rows in stretches.groupby("source_id") if rows.duration_s.sum() >= MIN_SPEECH_S}
     short = n_sources - len(by_source)
@@ -225,12 +225,12 @@ def _in_turns(clips: list[_Stretch], turns: list[_Turn], lost: Set[str]) -> list
     return taken[:STRETCHES]
 
 
-def _hear(data: AuditInput, stretches: pd.DataFrame, model: str) -> list[Heard]:
+def _hear(data: AuditInput, stretches: pd.DataFrame, model: str) -> list[StretchVoice]:
     recorded = list(stretches[stretches.path != ""].sort_values(["path", "start_s"]).itertuples(index=False, name=None))
     batches = [[_Stretch(*row) for row in recorded[first : first + READ_AT_ONCE]] for first in range(0, len(recorded), READ_AT_ONCE)]
     in_recordings = data.workers.map(partial(_voices_of, model=model), batches)
     in_clips = data.over_clips(partial(voices_in, model=model), set(stretches.name[stretches.path == ""]))
-    heard: list[Heard] = []
+    heard: list[StretchVoice] = []
     with Progress(desc="hearing voices", total=len(stretches), unit="stretches") as progress:
         for batch in chain(in_recordings, in_clips):
             heard += batch
@@ -238,7 +238,7 @@ def _hear(data: AuditInput, stretches: pd.DataFrame, model: str) -> list[Heard]:
     return heard
 
 
-def _voices_of(stretches: list[_Stretch], model: str) -> list[Heard]:
+def _voices_of(stretches: list[_Stretch], model: str) -> list[StretchVoice]:
     """The same as voices_in, of stretches of recordings, of which little else is read."""
     read = ((one.name, cut(Path(one.path), one.sample_rate, round(1000 * one.start_s), one.end_s - one.start_s)) for one in stretches)
     return voices_in(read, model)

@@ -28,7 +28,7 @@ def longest_run(flags: npt.NDArray[np.bool_]) -> int:
     return max((len(list(run)) for flag, run in groupby(flags) if flag), default=0)
 
 
-class Heard(NamedTuple):
+class ClipDetection(NamedTuple):
     """What Silero VAD heard in a clip: its longest stretch of speech, and the highest probability of any chunk."""
 
     clip_id: str
@@ -37,13 +37,13 @@ class Heard(NamedTuple):
     highest: float
 
 
-def speech_in_clips(batch: Batch, probability: float) -> list[Heard]:
+def speech_in_clips(batch: Batch, probability: float) -> list[ClipDetection]:
     """Look for speech in named 16 kHz mono waveforms; probability: from which a 32 ms chunk is speech, in (0, 1]."""
     heard = []
     for (name, waveform), chunks in zip(batch, _detector()([waveform for _, waveform in batch]), strict=True):
         duration = len(waveform) / SAMPLE_RATE
         speech = min(longest_run(chunks >= probability) * SILERO_CHUNK / SAMPLE_RATE, duration)
-        heard.append(Heard(name, duration, speech, float(chunks.max(initial=0.0))))
+        heard.append(ClipDetection(name, duration, speech, float(chunks.max(initial=0.0))))
     return heard
 
 
@@ -57,7 +57,7 @@ def _missing() -> list[str]:
     return [name for name in DETECTOR_PACKAGES if importlib.util.find_spec(name) is None]
 
 
-def _listening(policy: Policy) -> Callable[[Batch], list[Heard]]:
+def _listening(policy: Policy) -> Callable[[Batch], list[ClipDetection]]:
     return partial(speech_in_clips, probability=policy.speech_in_nonspeech_probability)
 
 
@@ -82,14 +82,14 @@ def speech_in_nonspeech(data: AuditInput) -> Finding:
         return not_run(f"needs {' and '.join(absent)}, not installed here (pip install with the extra speech)", 0, 0)
     stimuli = data.stimuli
     clips = stimuli.drop_duplicates("clip_id").sort_values("clip_id")[["clip_id", "source_id", "label", "part"]]
-    heard: list[Heard] = []
+    heard: list[ClipDetection] = []
     with Progress(desc="looking for speech", total=len(clips), unit="clips") as progress:
         for batch in data.over_clips(_listening(data.policy)):
             heard += batch
             progress.update(len(batch))
     if len(heard) < len(clips):
         return not_run(f"{len(clips) - len(heard)} of {len(clips)} clips have no audio", len(heard), 0)
-    clips = clips.merge(pd.DataFrame(heard, columns=list(Heard._fields)), on="clip_id", validate="one_to_one")
+    clips = clips.merge(pd.DataFrame(heard, columns=list(ClipDetection._fields)), on="clip_id", validate="one_to_one")
     enough = np.minimum(MIN_SPEECH_S, clips.duration_s)
     unexpected = clips[(clips.label == "NONSPEECH") & (clips.speech_s >= enough) & (clips.speech_s > 0)].sort_values(
         ["speech_s", "highest"], ascending=False
