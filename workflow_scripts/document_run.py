@@ -32,8 +32,8 @@ SYSTEMS = {
     "base": "the tiny base, zero-shot",
     HONEST: "fine-tuned on the honest split",
     LEAKY: "fine-tuned on the leaky split",
-    "tower_probe": "a linear readout of the base's ear",
-    "untrained_probe": "the same of an ear that was never trained",
+    "tower_probe": "a linear readout of the base's ear (its audio encoder)",
+    "untrained_probe": "a linear readout of an untrained ear",
     "silero": "Silero VAD",
     "webrtc": "WebRTC's VAD",
     "energy": "an energy detector",
@@ -123,8 +123,8 @@ def blocks(numbers: dict[str, Any]) -> dict[str, str]:
     )
     own, others = numbers["leaky_own_test"]["value"], numbers["accuracy"][LEAKY]["value"]
     figure = (
-        "*The study in small, on a model of half a million parameters. Above the line: sources that nothing had trained on. Below it: what the test"
-        f" of a split that leaks says, {own:.1f} %, where the same adapters reach {others:.1f} % on new sources.*"
+        "*The study in small, on a model of half a million parameters. Above the line: sources that nothing had trained on. Below it: a leaky"
+        f" split's own test says {own:.1f} %, where the same adapters reach {others:.1f} % on new sources.*"
     )
     return {"figure": figure, "cost": costs, "accuracy": _accuracy(numbers, where), "thresholds": _thresholds(numbers)}
 
@@ -138,7 +138,8 @@ def _accuracy(numbers: dict[str, Any], where: str) -> str:
     honest = drawn["honest_own"]
     rows += [
         f"| what leakage bought in {drawn['draws']} draws of the published design, in points | {_with_ends(drawn['leakage_buys'], '+.1f')} |",
-        f"| right on its honest test of {honest['items']} items, in the worst and the best of them | {honest['low']:.1f}, {honest['high']:.1f} |",
+        f"| right on the {honest['items']} test items of its corrected split, in the worst and in the best draw |"
+        f" {honest['low']:.1f}, {honest['high']:.1f} |",
     ]
     sources = numbers["sources"]
     told = (

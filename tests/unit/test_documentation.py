@@ -21,7 +21,9 @@ from document_run import NUMBERS, README, blocks, documented
 from earwitness.audio.io import encode_flac
 from earwitness.command_line import PROGRAMS
 from earwitness.config import complete_config, overlaid
+from earwitness.core.errors import InputError
 from earwitness.core.yaml_text import load_yaml
+from earwitness.splits.study import split_by_row, split_by_source
 from earwitness.tables.files import read_table
 from earwitness.tables.predictions import PREDICTIONS, system_of
 
@@ -171,7 +173,7 @@ def test_what_leakage_bought_is_told_of_the_draws_with_their_number_and_its_inte
     }
     made = blocks(numbers)["accuracy"]
     assert "bought in 7 draws of the published design, in points | +12.3 [-1.0, 20.0] |" in made
-    assert "right on its honest test of 24 items, in the worst and the best of them | 50.0, 95.8 |" in made
+    assert "right on the 24 test items of its corrected split, in the worst and in the best draw | 50.0, 95.8 |" in made
 
 
 def test_few_speakers_get_no_interval():
@@ -212,3 +214,23 @@ def test_the_citation_has_what_its_format_needs():
     assert {"cff-version", "message", "title", "authors", "version", "license"} <= citation.keys()
     assert f'version = "{citation["version"]}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert all({"type", "title", "authors", "year"} <= reference.keys() for reference in citation["references"])
+
+
+def test_the_default_splits_want_as_many_sources_as_readme_says():
+    config = complete_config({})
+    wanted, fewest = map(
+        int, re.search(r"default splits want (\d+) sources of each class; from (\d+) on", README.read_text(encoding="utf-8")).groups()
+    )
+
+    def parts(n_sources: int) -> pd.DataFrame:
+        names = [(f"{label}-{k}", label) for label in ("SPEECH", "NONSPEECH") for k in range(n_sources)]
+        rows = [(f"{source}/{k}", source, source, source, label, 200) for source, label in names for k in range(50)]
+        stimuli = pd.DataFrame(rows, columns=["stimulus_id", "clip_id", "recording_id", "source_id", "label", "duration_ms"])
+        return split_by_source(stimuli, config["splits"]["dev_fraction"], config["splits"]["test_fraction"], config["seed"])
+
+    assert len(split_by_row(parts(wanted), **config["splits"]["row_random"], seed=1))
+    with pytest.raises(InputError, match=r"splits\.row_random\.sound_sources asks for 10; lower it to 9"):
+        split_by_row(parts(wanted - 1), **config["splits"]["row_random"], seed=1)
+    for n_sources, enough in ((fewest, True), (fewest - 1, False)):
+        least = parts(n_sources).groupby(["part", "label"]).source_id.nunique().min()
+        assert (least >= config["audit"]["min_sources_per_class"]) == enough
