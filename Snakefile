@@ -108,6 +108,9 @@ rule detector:
         paths.audit_reports([*plan.splits, "tuning"]),
 
 
+include: "rules/names.smk"
+
+
 onstart:
     WATCHER.start()
 

@@ -26,7 +26,7 @@ from earwitness.provenance.watching import Watcher
 from earwitness.systems import System, with_model
 
 try:
-    config = complete_config(config)
+    config = complete_config(given_config)
     recordings = Recordings.find(config["sources"])
     config["sources"] = recordings.sources
     plan = Plan(config)
@@ -43,9 +43,10 @@ WATCHER = Watcher(Path("results/logs"), Path("results/benchmarks"), STARTED, sys
 AUDIO = paths.stimuli("factorial", plan.shards)
 PRIMARY = plan.primary_model
 
-# --set-resources train_adapter:... (or predict_adapter, search_prompts) holds for each rule that runs it.
+# --set-resources train_adapter:... (or predict_adapter, search_prompts) holds for each rule that runs it, as does --set-threads.
 given = workflow.resource_settings
 given.overwrite_resources = plan.for_each_rule(given.overwrite_resources)
+given.overwrite_threads = plan.for_each_rule(given.overwrite_threads)
 
 
 wildcard_constraints:

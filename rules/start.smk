@@ -7,8 +7,8 @@ from pathlib import Path
 SCRIPTS = Path("workflow_scripts")
 sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 
+from earwitness.config import layered
 from earwitness.core.errors import InputError
-from earwitness.core.yaml_text import load_yaml
 from earwitness.runtime.arithmetic import pin_arithmetic
 
 pin_arithmetic()
@@ -24,7 +24,13 @@ try:
             raise InputError(
                 f"{Path(folder).resolve()}: cannot be written to; work in a folder that can be, or change its permissions"
             )
-    for path in dict.fromkeys(["config/config.yaml", *workflow.overwrite_configfiles]):
-        load_yaml(Path(path))
+    # --replace-workflow-config leaves the default out.
+    files = dict.fromkeys(
+        [
+            *["config/config.yaml"] * (not workflow.config_settings.replace_workflow_config),
+            *workflow.overwrite_configfiles,
+        ]
+    )
+    given_config = layered(map(Path, files), workflow.config_settings.config)
 except InputError as error:
     sys.exit(f"error: {error}")

@@ -6,9 +6,8 @@ Snakemake reads what --configfile names before anything else, and ends in a trac
 import argparse
 from pathlib import Path
 
-from earwitness.config import complete_config, overlaid
-from earwitness.core.errors import InputError, one_line_errors
-from earwitness.core.yaml_text import load_yaml
+from earwitness.config import complete_config, layered
+from earwitness.core.errors import one_line_errors
 
 DEFAULT = Path(__file__).parents[1] / "config" / "config.yaml"
 
@@ -19,13 +18,7 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="*", help="configuration files, as they would follow --configfile")
     args = parser.parse_args()
 
-    config: dict[str, object] = {}
-    for path in (DEFAULT, *args.files):
-        content = load_yaml(path)
-        if not isinstance(content, dict):
-            raise InputError(f"{path}: no sections and keys at its top level; is it a configuration? Targets stand before --configfile")
-        config = overlaid(config, content)
-    complete_config(config)
+    complete_config(layered([DEFAULT, *args.files]))
     print(f"{', '.join(map(str, args.files)) or DEFAULT}: nothing wrong")
 
 

@@ -4,10 +4,9 @@ import argparse
 import shutil
 from pathlib import Path
 
-from earwitness.config import complete_config, overlaid
+from earwitness.config import complete_config, layered
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.redaction import plain_address
-from earwitness.core.yaml_text import load_yaml
 from earwitness.model.staging import faults, fetch_all, files_to_fetch, read_list, write_list
 
 DEFAULT = Path(__file__).parents[1] / "config" / "config.yaml"
@@ -22,10 +21,7 @@ def main() -> None:
     args = parser.parse_args()
 
     if args.action == "list":
-        config: dict[str, object] = {}
-        for path in (DEFAULT, *args.configfile):
-            config = overlaid(config, load_yaml(path))
-        files = files_to_fetch(complete_config(config))
+        files = files_to_fetch(complete_config(layered([DEFAULT, *args.configfile])))
         if not files:
             raise InputError("this configuration fetches nothing; name one that does with --configfile")
         args.folder.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,8 @@ from parsed import followers_of_rules, parsed  # noqa: E402
 PAGE = ROOT / "rules" / "README.md"
 INTRODUCTION = """# rules/
 
-One file per stage of the study; each opens with what comes in and what goes out. `start.smk` (what must hold first) and `common.smk`
-(helpers) hold no rules, `captions/` the words under the figures and tables of Snakemake's report.
+One file per stage of the study; each opens with what comes in and what goes out. `start.smk` (what must hold first), `common.smk`
+(helpers) and `names.smk` (names that no rule has) hold no rules, `captions/` the words under the figures and tables of Snakemake's report.
 
 ## What runs again
 

@@ -170,11 +170,13 @@ def test_params_are_tracked_and_narrow(workflow):
 def test_what_is_set_for_a_program_holds_for_each_rule_that_runs_it_but_those_named_themselves(clean_checkout):
     named = "train_adapter__attention_grouped_seed_42"
     given = {"train_adapter": {"mem_mb": 64000}, named: {"runtime": 88}, "predict_adapter": {"slurm_partition": "big"}}
-    with parsed(clean_checkout.folder, overwrite_resources=given) as workflow:
+    with parsed(clean_checkout.folder, overwrite_resources=given, overwrite_threads={"train_adapter": 2}) as workflow:
+        threads = {job.rule.name: job.threads for job in workflow.dag.jobs if program(job.rule) in ("train_adapter", "predict_adapter")}
         resources = {job.rule.name: job.resources for job in workflow.dag.jobs if "__" in job.rule.name}
     memory = {name: found["mem_mb"] for name, found in resources.items() if name.startswith("train_adapter__")}
     assert memory == {name: 4000 if name == named else 64000 for name in memory} and len(memory) > 1
     assert resources[named]["runtime"] == 88
+    assert threads == {name: 2 if name.startswith("train_adapter__") else 1 for name in threads} and {1, 2} == set(threads.values())
     assert {name for name, found in resources.items() if found.get("slurm_partition") == "big"} == {
         name for name in resources if name.startswith("predict_adapter__")
     }

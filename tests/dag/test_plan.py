@@ -177,6 +177,25 @@ def test_what_yaml_would_change_in_a_configuration_ends_the_plan_by_line(checkou
     assert "mine.yaml:4: stimuli is given twice, first in line 1" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_numbers_in_a_section_are_given_on_the_command_line_as_in_a_file(checkout):
+    settings = ("{durations_ms: [200, 1000], snrs_db: [0]}", "{window_ms: long}")
+    assert checkout.dry_run("stimuli", "--config", f"stimuli={settings[0]}", "baseline={durations_ms: [20]}")
+    done = checkout.snakemake_without_jobs("-n", "--config", f"stimuli={settings[1]}")
+    assert done.returncode != 0 and 'error: --config: stimuli.window_ms = "long": must be of type integer' in done.stderr
+
+
+def test_a_rule_or_resource_that_is_not_there_is_told_and_one_that_is_is_not(checkout):
+    known = ("--set-threads", "train_adapter=2", "select_clips=1", "--set-resources", "predict_adapter:mem_mb=9", "--resources", "gpu=1", "mem_mb=99")
+    assert "note: " not in checkout.snakemake_without_jobs("-n", "stimuli", *known).stderr
+    done = checkout.snakemake_without_jobs("-n", "stimuli", "--set-threads", "train=2", "--set-resources", "x:mem_mb=9", "--resources", "gpus=1")
+    assert done.returncode == 0
+    assert [line.partition(": there")[0] for line in done.stderr.splitlines() if line.startswith("note: ")] == [
+        "note: --set-resources x",
+        "note: --set-threads train",
+        "note: --resources gpus",
+    ]
+
+
 def test_a_default_that_cannot_be_read_ends_the_plan_by_line(checkout):
     (checkout.folder / "config/config.yaml").write_bytes(b"seed: 1\n# caf\xe9\n")
     done = checkout.snakemake_without_jobs("-n")
@@ -269,8 +288,8 @@ def noises(folder):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"sed": 3}, "error: config: unknown key sed = 3; hint: did you mean seed?"),
-        pytest.param({"clips": {"per_source": "2"}}, 'error: config: clips.per_source = "2": must be of type integer', marks=pytest.mark.slow),
+        ({"sed": 3}, "error: /OVERLAY: unknown key sed = 3; hint: did you mean seed?"),
+        pytest.param({"clips": {"per_source": "2"}}, 'error: /OVERLAY: clips.per_source = "2": must be of type integer', marks=pytest.mark.slow),
         pytest.param(
             {"baseline": {"noise": "babble"}},
             "error: config: sources: no data set has the role noise, but baseline.noise is babble",
@@ -287,11 +306,12 @@ def noises(folder):
     ],
 )
 def test_a_wrong_configuration_ends_in_one_line_before_any_job(checkout, settings, message):
-    result = checkout.snakemake_without_jobs("--cores", "1", "--configfile", checkout.overlay(settings))
+    overlay = checkout.overlay(settings)
+    result = checkout.snakemake_without_jobs("--cores", "1", "--configfile", overlay)
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert result.returncode != 0
     assert len(errors) == 1, result.stderr
-    assert errors[0].startswith(message)
+    assert errors[0].startswith(message.replace("/OVERLAY", overlay))
     assert "Traceback" not in result.stderr
     assert [path.name for path in (checkout.folder / "results").iterdir()] == ["README.md"]
 

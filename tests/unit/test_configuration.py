@@ -1,5 +1,6 @@
 import copy
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from snakemake.utils import update_config
 
 import check_config
 from document_config import README, documented
-from earwitness.config import complete_config, load_schema, overlaid
+from earwitness.config import complete_config, layered, load_schema, overlaid
 from earwitness.core.arguments import QUANTISATIONS
 from earwitness.core.errors import InputError
 
@@ -295,7 +296,7 @@ def test_the_default_states_what_the_schema_defaults_to():
     [
         (b"seed: 3\n# caf\xe9\n", r"error: .*mine\.yaml:2: not UTF-8 text"),
         (b"seed: 3\nclips: [1,\n", r"error: .*mine\.yaml:3: not valid YAML"),
-        (b"sed: 3\n", r"error: config: unknown key sed = 3; hint: did you mean seed\?"),
+        (b"sed: 3\n", r"error: .*mine\.yaml: unknown key sed = 3; hint: did you mean seed\?"),
         (b"<!DOCTYPE html>", r"error: .*mine\.yaml: no sections and keys at its top level; .*Targets stand before --configfile"),
         (None, r"error: .*mine\.yaml: cannot be read \(No such file"),
     ],
@@ -317,6 +318,92 @@ def test_overlays_merge_as_snakemake_merges_them(config, overlay):
     expected = copy.deepcopy(config)
     update_config(expected, overlay)
     assert overlaid(config, overlay) == expected
+
+
+def layers_in(folder, *texts):
+    """Configuration files that hold these texts: a.yaml, b.yaml, ..."""
+    paths = [folder / f"{name}.yaml" for name in "abc"[: len(texts)]]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
+    return paths
+
+
+def test_each_file_is_laid_over_those_before_it_and_what_is_given_by_hand_over_all(tmp_path):
+    files = layers_in(tmp_path, "seed: 1\nclips: {per_source: 2, duration_s: 1.5}\n", "clips: {per_source: 3}\n")
+    assert layered(files, {"seed": 4}) == {"seed": 4, "clips": {"per_source": 3, "duration_s": 1.5}}
+    assert layered(files) == {"seed": 1, "clips": {"per_source": 3, "duration_s": 1.5}}
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["stimuli: [1]", "stimuli: {window_ms: 1500}"], r"a\.yaml: stimuli = \[1\]: must be of type object; hint: "),
+        (["seed: many", "seed: 5"], r'a\.yaml: seed = "many": must be of type integer; hint: '),
+        (["detectors: [silero]", "detectors: {}"], r"b\.yaml: detectors = \{\}: must be of type array; hint: "),
+        (["seed: 5", "clips: {per_sorce: 5}"], r"b\.yaml: unknown key clips\.per_sorce = 5; hint: did you mean per_source\?"),
+        (["finetuning: {recipes: {wide: {}}}", "finetuning: {recipes: {}}"], r"b\.yaml: finetuning\.recipes = \{\}: takes nothing away, .*; hint: "),
+        (["sources: {mine: {labels: {a: SPEECH}}}", "sources: {mine: {labels: {}}}"], r"b\.yaml: sources\.mine\.labels = \{\}: takes nothing"),
+        (["seed: 5", "[seed]"], r"b\.yaml: no sections and keys at its top level"),
+    ],
+)
+def test_a_fault_of_a_file_is_told_by_its_name_also_where_another_hides_it(tmp_path, texts, message):
+    with pytest.raises(InputError, match=message):
+        layered(layers_in(tmp_path, *texts))
+
+
+def test_a_file_need_not_hold_what_another_does_and_may_leave_a_section_as_it_is(tmp_path):
+    whole = "sources: {mine: {origin: manifest, path: m.csv, columns: {path: p, label: l, source: s}}}\nfinetuning: {recipes: {wide: {rank: 64}}}\n"
+    part = "sources: {mine: {columns: {source: t}}}\nfinetuning: {recipes: {wide: {}}}\nstimuli: {}\n"
+    layers = layered(layers_in(tmp_path, whole, part))
+    assert layers["sources"]["mine"]["columns"] == {"path": "p", "label": "l", "source": "t"}
+    assert layers["finetuning"]["recipes"] == {"wide": {"rank": 64}}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (
+            "{stimuli: {window_ms: 1500, snrs_db: [-5, 0.5], durations_ms: [200]}}",
+            {"stimuli": {"window_ms": 1500, "snrs_db": [-5, 0.5], "durations_ms": [200]}},
+        ),
+        ("{finetuning: {recipe: {learning_rate: 1e-4}}}", {"finetuning": {"recipe": {"learning_rate": 0.0001}}}),
+        (
+            "{finetuning: {experiments: {ablations: {enabled: false}, redrawn: {enabled: where_it_fits}}}}",
+            {"finetuning": {"experiments": {"ablations": {"enabled": False}, "redrawn": {"enabled": "where_it_fits"}}}},
+        ),
+        (
+            "{models: {base: {origin: path, path: null, revision: 1234567}}}",
+            {"models": {"base": {"origin": "path", "path": None, "revision": "1234567"}}},
+        ),
+        (
+            "{primary_model: None, models: {a: {path: None}, b: {path: }}}",
+            {"primary_model": None, "models": {"a": {"path": None}, "b": {"path": None}}},
+        ),
+        ("{prompt: {question: 12}, detectors: [silero]}", {"prompt": {"question": "12"}, "detectors": ["silero"]}),
+        ("{sources: {mine: {labels: {1: SPEECH}}}}", {"sources": {"mine": {"labels": {"1": "SPEECH"}}}}),
+    ],
+)
+def test_what_snakemake_leaves_as_text_is_read_as_its_key_asks_for(written, meant):
+    """Snakemake reads a section given with --config, or in a profile, as text throughout."""
+    assert json.dumps(layered([], yaml.load(written, yaml.BaseLoader))) == json.dumps(meant)
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("{stimuli: {window_ms: long}}", r'--config: stimuli\.window_ms = "long": must be of type integer'),
+        ("{stimuli: {window_ms: 1.5}}", r"--config: stimuli\.window_ms = 1\.5: must be of type integer"),
+        ("{stimuli: {window_ms: 1:00}}", r'--config: stimuli\.window_ms = "1:00": must be of type integer'),
+        ("{models: {base: }}", r'--config: models\.base = "": must be of type object'),
+        (
+            "{finetuning: {experiments: {main: {enabled: no}}}}",
+            r'--config: finetuning\.experiments\.main\.enabled = "no": must be one of true, false',
+        ),
+    ],
+)
+def test_what_is_no_value_of_its_key_is_refused_in_a_section_given_by_hand(written, message):
+    with pytest.raises(InputError, match=message):
+        layered([], yaml.load(written, yaml.BaseLoader))
 
 
 def test_the_table_of_options_is_current():

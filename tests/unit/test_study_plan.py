@@ -12,6 +12,7 @@ from earwitness.config import complete_config
 from earwitness.core.errors import InputError
 from earwitness.plan import paths
 from earwitness.plan.models import Models
+from earwitness.plan.named_rules import unknown_names
 from earwitness.plan.recordings import Recordings
 from earwitness.plan.study import Plan, adapters_of, expected_verdict
 from earwitness.plan.values import Search
@@ -125,6 +126,14 @@ def test_what_is_given_for_a_program_is_given_for_each_of_its_rules_that_is_not_
         "search_prompts__base_paraphrases_seed_2": "d",
     }
     assert plan.for_each_rule({"plot_accuracy": "e"}) == {"plot_accuracy": "e"}
+
+
+def test_each_name_that_nothing_has_is_told_with_the_nearest():
+    given = {"--set-threads": {"train_adaptor": 2, "select_clips": 1}, "--set-resources": ["x"]}
+    assert unknown_names(given, ["select_clips", "train_adapter"], "rule") == [
+        "note: --set-threads train_adaptor: there is no such rule here, and nothing changes by it; did you mean train_adapter?",
+        "note: --set-resources x: there is no such rule here, and nothing changes by it",
+    ]
 
 
 def test_seeds_of_one_proposer_for_one_system_are_searched_by_one_load():

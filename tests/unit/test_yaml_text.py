@@ -78,3 +78,23 @@ def test_what_means_what_it_says_passes(tmp_path, text, value):
     path = tmp_path / "mine.yaml"
     path.write_text(text, encoding="utf-8")
     assert load_yaml(path) == value
+
+
+def test_json_is_read_as_json(tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text('{\n\t"rate": 1e-4,\n\t"word": "yes"\n}\n')
+    assert load_yaml(path) == {"rate": 0.0001, "word": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"seed": 5,\n"seed": 6}', r"mine\.json: seed is given twice; correct it"),
+        ('{"seed": NaN}', r"mine\.json: seed: NaN is no number; correct it"),
+        ('{"seed": 5', r"mine\.json:1: not valid YAML"),
+    ],
+)
+def test_json_that_does_not_hold_what_is_seen_in_it_is_refused(tmp_path, text, message):
+    (tmp_path / "mine.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_yaml(tmp_path / "mine.json")

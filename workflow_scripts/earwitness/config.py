@@ -1,12 +1,13 @@
 """The configuration: one strict schema, errors that name the key, defaults filled in, and the table of options."""
 
+import contextlib
 import copy
 import difflib
 import functools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from earwitness.audio.noise_names import RECORDED_NOISES
 from earwitness.core.errors import InputError
 from earwitness.core.prompt_text import QUESTION, template_fault
 from earwitness.core.terminal_text import printable
+from earwitness.core.yaml_text import load_yaml
 from earwitness.systems import System
 
 _INSTALLED, _CHECKED_OUT = Path(__file__).with_name("schema"), Path(__file__).parents[2] / "config" / "schema"
@@ -41,6 +43,10 @@ _DEMANDS = {
 }
 """Keyword of the schema -> what it asks for."""
 
+_NOTHING = ("", "~", "null", "Null", "NULL", "None")
+_TRUTH = {"true": True, "True": True, "false": False, "False": False}
+"""How nothing and truth values are written in a section of --config, None, True and False where a profile holds it."""
+
 
 @functools.cache
 def load_schema() -> dict[str, Any]:
@@ -59,6 +65,62 @@ def overlaid(config: dict[str, Any], overlay: Mapping[str, Any]) -> dict[str, An
             own = merged.get(key)
             merged[key] = overlaid(own if isinstance(own, dict) else {}, value)
     return merged
+
+
+def layered(files: Iterable[Path], arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Configuration files, and over them what --config gives, each laid over those before it.
+
+    arguments: as Snakemake reads --config, which leaves all within a section as text; it is read as its key asks for.
+    Raises InputError naming the file, or --config, where one cannot be read, is no configuration, holds an unknown key or a
+    wrong value, be it that a later one has another in its place, or an empty section over a section of names that has some.
+    """
+    schema, config = load_schema(), dict[str, Any]()
+    layers: list[tuple[str, Any]] = [(str(path), load_yaml(path)) for path in files]
+    for place, layer in [*layers, ("--config", _as_meant(arguments or {}, schema, schema))]:
+        if not isinstance(layer, dict):
+            raise InputError(f"{place}: no sections and keys at its top level; is it a configuration? Targets stand before --configfile")
+        if emptied := _emptied(layer, config, schema, schema):
+            hint = "remove the key; to leave a data set or model out, set its origin to none, an experiment, set enabled to false"
+            raise InputError(f"{place}: {emptied} = {{}}: takes nothing away, since sections merge; hint: {hint}")
+        # What a layer lacks may stand in another.
+        errors = [error for error in jsonschema.Draft202012Validator(schema).iter_errors(layer) if error.validator != "required"]
+        if errors:
+            raise InputError(f"{place}: " + _explain(min(errors, key=_severity)))
+        config = overlaid(config, layer)
+    return config
+
+
+def _as_meant(value: Any, node: dict[str, Any], schema: dict[str, Any]) -> Any:
+    """What stands under a key, with text read as a number, a truth value or nothing where the key takes that and not the text."""
+    node = _resolve(node, schema)
+    if isinstance(value, Mapping):
+        properties, anything_else = node.get("properties", {}), node.get("additionalProperties") or {}
+        return {key: _as_meant(item, properties.get(key, anything_else), schema) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_meant(item, node.get("items", {}), schema) for item in value]
+    if not isinstance(value, str):
+        return value
+    if value in _NOTHING and "null" in node.get("type", ()):
+        return None
+    if jsonschema.Draft202012Validator(node).is_valid(value):
+        return value
+    for number in (int, float):
+        with contextlib.suppress(ValueError):
+            return number(value)
+    return _TRUTH.get(value, value)
+
+
+def _emptied(layer: Mapping[str, Any], below: Any, node: dict[str, Any], schema: dict[str, Any]) -> str | None:
+    """The first section of names that is empty in a layer, and is not in what the layer is laid over; None where there is none."""
+    for key, value in layer.items():
+        own = below.get(key) if isinstance(below, dict) else None
+        child = _resolve(node.get("properties", {}).get(key, node.get("additionalProperties") or {}), schema)
+        if isinstance(value, dict) and isinstance(own, dict):
+            if own and not value and isinstance(child.get("additionalProperties"), dict):
+                return str(key)
+            if inner := _emptied(value, own, child, schema):
+                return f"{key}.{inner}"
+    return None
 
 
 def complete_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """YAML read strictly: what it would change without a word is refused, keys given twice and values that are not what they look like."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import read_text
+from earwitness.core.json_files import strict_json
 
 MOST_NODES = 100_000
 """More values than any configuration has, and few enough to read."""
@@ -18,14 +20,24 @@ _SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
 
 
 def load_yaml(path: Path) -> Any:
-    """What a YAML file holds, which is what its author sees in it.
+    """What a YAML or JSON file holds, which is what its author sees in it.
 
     Raises InputError naming file and line where the text is not UTF-8 or no YAML, a value is more than text, numbers and dates, a key is
     given twice in one section, a plain number starts with 0 (YAML reads 010 as 8) or holds a colon (1:00 as 60), a plain key is a truth
     value (yes, no, on, off), nothing, or a number that is written in
-    another way than it is read (1.50 as 1.5), or an alias stands inside what it names, or stands for more than MOST_NODES values.
+    another way than it is read (1.50 as 1.5), or an alias stands inside what it names, or stands for more than MOST_NODES values. JSON,
+    which may be indented with tabs, is refused as `strict_json` refuses it.
     """
     text = read_text(path)
+    try:
+        # JSON is not all YAML: tabs indent it, and 1e-4 is a number. Snakemake reads a file as JSON first, too.
+        return strict_json(text)
+    except json.JSONDecodeError:
+        pass  # it is YAML, or neither, which is told below
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; correct it") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: nested too deeply for YAML; write it flatter") from error
     try:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
