@@ -126,10 +126,11 @@ INTRODUCTION = """Every column of every table, as it is checked when the table i
 empty cell is no value. *Range* says what a column may hold; where a range says "or empty", a row may lack it. Files are below `results/`;
 which rule makes each is in [results/README.md](../results/README.md).
 
-A *system* is whatever answers "speech or not?". Its name is `base` (the model before training); `tower_probe`, `untrained_probe` or
-`acoustics_probe` (linear readouts of the base's ear, of an untrained one, and of plain acoustics); a detector's, such as `silero`;
-`{recipe}-{split}` for an adapter; and `{recipe}-{split}+vote` or `+mean` for an ensemble of its seeds. Every
-interval is at the level `statistics.confidence`."""
+A *system* is whatever answers "speech or not?". Its name is `base` (the model before fine-tuning); `tower_probe`, `untrained_probe` or
+`acoustics_probe` (linear readouts of the base's audio encoder, of an untrained one, and of plain acoustics); a detector's, such as `silero`;
+`{recipe}-{split}` for an adapter; and `{recipe}-{split}+vote` or `+mean` for an ensemble of its seeds.
+A model with a name other than `base` stands in front: `voxtral.base`. Every interval is at the level `statistics.confidence`, unless the table has
+a column `interval_confidence`."""
 
 
 def schemas() -> dict[str, tuple[pa.DataFrameSchema, str]]:

@@ -41,7 +41,7 @@ SOURCE_ACCURACY = schema(
         "accuracy": share(means="share of them that is answered right"),
     },
 )
-"""The same for each source: what every interval is made of."""
+"""Accuracy on each source: what every interval is made of."""
 
 CONDITION_ACCURACY = schema(
     "condition_accuracy",
@@ -55,4 +55,4 @@ CONDITION_ACCURACY = schema(
         "n_items": count(means=meanings.N_ITEMS),
     },
 )
-"""The same for each duration and signal-to-noise ratio."""
+"""Balanced accuracy for each duration and signal-to-noise ratio."""

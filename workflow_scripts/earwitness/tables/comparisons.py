@@ -13,7 +13,7 @@ COMPARISONS = schema(
             means="what the two are compared for (earwitness.evaluation.comparison.QUESTIONS)",
         ),
         "role": choice(
-            ["primary", "exploratory"], means="primary: the one contrast that the answer to a question was declared to rest on, tested as it stands"
+            ["primary", "exploratory"], means="primary: the one contrast per question that was declared beforehand, tested without correction"
         ),
         "test_set": text(means=meanings.TEST_SET),
         "difference": number(means="balanced accuracy of a minus that of b on the same stimuli, mean over seeds"),

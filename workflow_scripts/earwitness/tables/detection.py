@@ -36,7 +36,7 @@ DETECTION_TRACKS = schema(
     "detection_tracks",
     {
         "recording_id": text(means="recording of the test part"),
-        "frame": count(means="from its start, each as long as a step in `segments.json`"),
+        "frame": count(means="number of the frame, counted from the recording's start; `segments.json` has its length"),
         "probability": share(means="of speech in the frame; empty where there is no sound at all", nullable=True),
     },
     unique=["recording_id", "frame"],

@@ -13,7 +13,7 @@ ENSEMBLES = schema(
         "unanimous": share(means="share of stimuli on which all seeds agree"),
         "balanced_accuracy": share(means="balanced accuracy of the ensemble"),
         "single_seed_expectation": share(means="mean balanced accuracy of its seeds"),
-        "gain": number(means="what the ensemble has more than that"),
+        "gain": number(means="balanced_accuracy minus single_seed_expectation"),
         "low": number(means="lower end of the gain's interval for new sources and these seeds, which belongs to the conclusion", nullable=True),
         "high": number(means="upper end of the same interval", nullable=True),
         "interval_confidence": share(means=meanings.INTERVAL_CONFIDENCE),

@@ -24,7 +24,7 @@ BALANCED_ACCURACY = "mean of the shares right among speech and among other sound
 ESTIMATE = "what was measured"
 INTERVAL = "method of the interval: `jackknife_t` over sources, `two_way_t` over sources and seeds, `none`"
 N_ITEMS = "stimuli that were asked about"
-N_SOURCES = "sources that they are of"
+N_SOURCES = "sources of these stimuli"
 N_SPEECH_SOURCES = "sources of speech among them"
 N_NONSPEECH_SOURCES = "other sources among them"
 RELIABILITY = "`ok` from 10 sources in every class, `few_sources` from 6, else `descriptive_only`"
@@ -32,11 +32,11 @@ CONCLUSION = "`different`; `equivalent`: by its own test, within `statistics.equ
 P_CLUSTERED = "two-sided p of the paired t-test over sources (and seeds), before correction; empty below 6 sources in a class"
 P_TOST = "p of the two one-sided tests of equivalence within `statistics.equivalence_margin`"
 INTERVAL_CONFIDENCE = (
-    "confidence of the interval: the configuration's for what is tested as it stands, and more after Holm's correction, so that the"
+    "confidence of the interval: the configuration's for a test without correction, and more after Holm's correction, so that the"
     " interval excludes 0 exactly where the conclusion is different"
 )
 P_HOLM = "the clustered p after Holm's correction over the tests that were declared together; verdicts rest on it"
 LOG_ODDS = "log-probability of SPEECH minus that of NONSPEECH; above 0 the answer is SPEECH"
-PROMPT = "name of what is asked, made of its text: ten hexadecimal digits"
+PROMPT = "id of the prompt: ten hexadecimal digits, computed from its text"
 QUESTION = "the question that is asked"
 RECIPE = "key of `finetuning.recipes`"

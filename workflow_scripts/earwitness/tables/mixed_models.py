@@ -49,7 +49,7 @@ MIXED_MODEL_FITS = schema(
         "singular": column("boolean", means="is a random standard deviation at its boundary, below 0.01, and so held at 0", nullable=True),
         "largest_step": number(means="what is left to go to the maximum", unit="standard errors", nullable=True),
         "n_answers": count(means="answers that it was fitted to"),
-        "n_clips": count(means="clips that they are of"),
+        "n_clips": count(means="clips of these answers"),
         "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
         "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
         "sd_speech_sources": number(means="standard deviation of sources of speech, at 100 ms and 0 dB", unit=_D_PRIME, nullable=True),

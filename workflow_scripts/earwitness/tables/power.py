@@ -19,11 +19,11 @@ POWER = schema(
         "n_speech_sources": count(means=meanings.N_SPEECH_SOURCES),
         "n_nonspeech_sources": count(means=meanings.N_NONSPEECH_SOURCES),
         "level": share(means="level of one two-sided test: that of a primary contrast as it stands, of an exploratory one over their number"),
-        "power": share(means="power that is asked for, `statistics.power`"),
+        "power": share(means="the wanted power, `statistics.power`"),
         "minimum_detectable_difference": number(means="smallest true difference found with that power from the present sources", nullable=True),
         "times_sources_for_observed": number(means=_TIMES.format("to find a true difference of the observed size"), nullable=True),
-        "times_sources_for_margin": number(means=_TIMES.format("to find one of the equivalence margin"), nullable=True),
-        "times_sources_for_equivalence": number(means=_TIMES.format("to show equivalence where there is none"), nullable=True),
+        "times_sources_for_margin": number(means=_TIMES.format("to find a true difference as large as the equivalence margin"), nullable=True),
+        "times_sources_for_equivalence": number(means=_TIMES.format("to show equivalence where the true difference is 0"), nullable=True),
     },
 )
 """What would settle each comparison, with as many seeds and stimuli per source as here. Empty where a class has fewer than two sources."""

@@ -34,7 +34,7 @@ PROMPT_GAINS = schema(
     "prompt_gains",
     {
         **_PROMPT_SEARCH,
-        "prompt_id": text(means=meanings.PROMPT + " by the chosen question; `-` over all searches"),
+        "prompt_id": text(means=meanings.PROMPT + ", with the chosen question; `-` over all searches"),
         "question": text(means="the chosen question; `-` over all searches"),
         "origin": choice([*ORIGINS, "-"], means="where the chosen question comes from: `initial`, `direct` (written by hand), `searched`"),
         "n_prompts": count(means="questions that were scored"),

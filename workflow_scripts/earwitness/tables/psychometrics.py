@@ -73,7 +73,7 @@ THRESHOLDS = schema(
         "scale": number(means="scale of the fitted curve", unit=_PER_STEP, nullable=True),
         "lapse_rate": share(means="fitted share of answers that are wrong at any level", nullable=True),
         "slope": number(means="change of the proportion (for d': of Phi(d'/2)) at the threshold", unit=_PER_STEP, nullable=True),
-        "deviance": number(means="twice the log-likelihood that the curve lacks to a saturated one"),
+        "deviance": number(means="twice the log-likelihood ratio of the saturated model and the curve"),
         "goodness_of_fit_p_assumes_independent_items": share(
             means="share of simulated data sets with a higher deviance; it takes answers for independent", nullable=True
         ),
