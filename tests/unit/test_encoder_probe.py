@@ -184,11 +184,11 @@ def tables(conclusion="different"):
     return accuracy, comparisons, {"confidence": 0.95, "equivalence_margin": 0.05}
 
 
-def test_the_paragraph_tells_ear_mouth_and_controls_apart():
+def test_the_paragraph_tells_ear_answers_and_controls_apart():
     text = " ".join(hearing_sentences(*tables()))
     for number in ("93", "81", "70", "62", "12", "23"):
         assert number in text
-    assert "gets lost before the mouth" in text
+    assert "is lost before the answer" in text
     assert "has learned is worth" in text
     unsettled = " ".join(hearing_sentences(*tables("inconclusive")))
     assert "do not settle" in unsettled

@@ -2,7 +2,7 @@
 
 A linear readout (logistic regression, ridge penalty) of one vector per stimulus: the mean of what the base's audio tower hears, and, as
 controls, the same of an untrained tower of the same shape, and of level, bandwidth and duration, which are no model's. What the tower's
-readout has over the controls was learned by the tower; what it has over the base's answers gets lost on the way to the mouth. The weights
+readout has over the controls was learned by the tower; what it has over the base's answers is lost between the ear and the answer. The weights
 are fitted on the train part; the strength of the penalty is the one with the least loss on development sources (Alain and Bengio 2016,
 arXiv 1610.01644; controls after Hewitt and Liang 2019, arXiv 1909.03368).
 """

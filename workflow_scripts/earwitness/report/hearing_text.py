@@ -10,13 +10,13 @@ from earwitness.report.style import headline, rows_of
 from earwitness.systems import ACOUSTICS_PROBE, BASE, TOWER_PROBE, UNTRAINED_PROBE, System
 
 _LOST = {
-    "more": "so that much of what the ear holds gets lost before the mouth",
-    "less": "so the mouth makes more of a sound than a linear readout of the ear's mean does",
+    "more": "so that much of what the ear holds is lost before the answer",
+    "less": "so the language model makes more of a sound than a linear readout of the ear's mean does",
 }
 
 
 def hearing_sentences(accuracy: pd.DataFrame, comparisons: pd.DataFrame, statistics: Mapping[str, float]) -> list[str]:
-    """Sentences on how much of an answer is in the ear, how much is lost on the way to the mouth, and what any ear would get.
+    """Sentences on how much of an answer is in the ear, how much is lost before the answer, and what any ear would get.
 
     accuracy, comparisons: tables of earwitness.tables. statistics: the configuration's section (confidence, equivalence_margin).
     Empty where a probe or the base is missing.
@@ -51,7 +51,7 @@ def _said(row: Any, statistics: Mapping[str, float]) -> str:
         return f"The readout differs from the answers by {_difference(row)}, {_LOST['more' if row.difference > 0 else 'less']}."
     if row.conclusion == "equivalent":
         margin = f"±{100 * statistics['equivalence_margin']:g} points"
-        return f"Readout and answers are equivalent within {margin} ({_difference(row)}): the mouth says what the ear linearly holds."
+        return f"Readout and answers are equivalent within {margin} ({_difference(row)}): the answers use what the ear linearly holds."
     return f"These data do not settle whether the readout and the answers differ ({_difference(row)})."
 
 
