@@ -19,9 +19,9 @@ def pages(ledger: Ledger) -> dict[str, str]:
     numbers = {name: sum(claim.group == name for claim in ledger.claims) for name in ledger.groups}
     rows = [f"| [{group['title']}]({name}.md) | {numbers[name]} |" for name, group in ledger.groups.items()]
     introduction = (
-        "The report's second section gives each a verdict, computed from the tables of the run: it *holds* where the whole interval of its\n"
-        "quantity lies where the claim puts it, is *refuted* where none of it does, and is *not settled* otherwise or where the run did not measure\n"
-        "it; a number of the published model is *not measurable* with another base. `results/tables/claims.csv` has them all."
+        "The report's second section gives each claim a verdict, computed from the tables of the run. A claim *holds* where the whole interval of\n"
+        "its quantity agrees with it, and is *refuted* where no part of the interval does. Otherwise, or where the run did not measure it, it is\n"
+        "*not settled*. A number of the published model is *not measurable* with another base. `results/tables/claims.csv` has all verdicts."
     )
     index = [NOTICE, "# What the published study claimed", introduction, "| | claims |\n| --- | --- |\n" + "\n".join(rows)]
     return written | {"README.md": "\n\n".join(index) + "\n"}
@@ -39,7 +39,7 @@ def _entry(claim: Claim) -> str:
         "true if": true_where_words(claim),
         "refuted by": claim.refuted_by,
         "judged on": OF_MODEL[claim.about],
-        "where it is off by default": claim.target,
+        "setting that it needs": claim.target,
         "what would settle it": claim.would_settle,
     }
     lines = "\n".join(f"| {key} | {value.replace('|', chr(92) + '|')} |" for key, value in rows.items() if value)
