@@ -24,12 +24,11 @@ One file per stage of the study; each opens with what comes in and what goes out
 ## What runs again
 
 A job depends on the meaning of its code, on the content of its inputs, and on the settings that it reads. The meaning of code
-is all but comments, layout, docstrings and what it tells people (`earwitness.core.code_identity`).
+is everything but comments, layout, docstrings and messages (`earwitness.core.code_identity`).
 
 This page is written by `python tests/dag/document_reruns.py` from the cases of `tests/dag/test_reruns.py`. They make each edit in a
-finished run of the default configuration and compare what Snakemake then plans. *Trains* says which models are trained again; a
-model's training is followed by all that the model answers. Rules run again from those named on, with all that uses their results:
-*rules* counts them. Modules are those of `workflow_scripts/earwitness/`.
+finished run of the default configuration and compare what Snakemake then plans. *Trains* says which models are trained again; all that
+these models answer is then made again too. The rules named run again, and so do all that use their results; *rules* counts them all. Modules are those of `workflow_scripts/earwitness/`.
 
 | edit | trains | runs again from | rules |
 | --- | --- | --- | --- |

@@ -168,12 +168,12 @@ HARMLESS = [
     case("an environment, such as `envs/analysis.yaml`, without `--sdm conda`", appended("envs/analysis.yaml", "\n# More.\n"), set()),
     case("a profile, `--workflow-profile`", lambda checkout: ["--workflow-profile", "config/profiles/workstation"], set()),
     case(
-        "a number in the file of a family that the base is not of, such as `model/families/voxtral.py`",
+        "a number in the file of another family than the base's, such as `model/families/voxtral.py`",
         appended(LIBRARY + "model/families/voxtral.py", "\nMORE = 1\n"),
         set(),
     ),
     case(
-        "a number in the tiny base of a family that the base is not of, such as `model/families/tiny/audioflamingo3.py`",
+        "a number in the tiny base of another family, such as `model/families/tiny/audioflamingo3.py`",
         appended(LIBRARY + "model/families/tiny/audioflamingo3.py", "\nMORE = 1\n"),
         set(),
     ),
