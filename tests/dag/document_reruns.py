@@ -28,7 +28,8 @@ is everything but comments, layout, docstrings and messages (`earwitness.core.co
 
 This page is written by `python tests/dag/document_reruns.py` from the cases of `tests/dag/test_reruns.py`. They make each edit in a
 finished run of the default configuration and compare what Snakemake then plans. *Trains* says which models are trained again; all that
-these models answer is then made again too. The rules named run again, and so do all that use their results; *rules* counts them all. Modules are those of `workflow_scripts/earwitness/`.
+these models answer is then made again too. The rules named run again, and so do all that use their results; *rules* counts them all.
+Modules are those of `workflow_scripts/earwitness/`.
 
 | edit | trains | runs again from | rules |
 | --- | --- | --- | --- |
