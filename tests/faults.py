@@ -134,7 +134,7 @@ FAULTS = [
     ),
     Fault(
         "core/files.py",
-        "if path is not None and path.resolve() in read:",
+        "if path.resolve() in read:",
         "if False:",
         "a table that is read is overwritten by what comes of it",
         ("test_counts", "test_manifests"),

@@ -7,7 +7,6 @@ verdict: 0 pass; 1 bad input; 2 fail, that is a leak, a check that could not run
 read. Items of such audio are named on stderr and left out; the rest is audited.
 """
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -33,7 +32,7 @@ examples:
 
 @one_line_errors
 def main() -> None:
-    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES)
     add_audit_arguments(parser)
     parser.add_argument("--certificate", type=Path, required=True, help="where the certificate goes (JSON)")
     parser.add_argument("--evidence", type=Path, required=True, help="where the evidence goes (CSV)")

@@ -17,7 +17,7 @@ from typing import Any
 
 from earwitness.audio.files import LOWEST_RATE, describe
 from earwitness.audio.streaming import kept_on_disk
-from earwitness.core.arguments import QUANTISATIONS, batch_size
+from earwitness.core.arguments import QUANTISATIONS, Arguments, batch_size, count
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
 from earwitness.core.folders import files_below
@@ -81,9 +81,7 @@ def seconds(text: str) -> float:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="earwitness detect", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Arguments(prog="earwitness detect", description=__doc__, epilog=EXAMPLES)
     parser.add_argument("recordings", nargs="+", metavar="FILE|FOLDER|-", help="what is listened to")
     wanted = parser.add_mutually_exclusive_group()
     for name, what in {
@@ -106,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--quantisation", choices=QUANTISATIONS, help="of the base model (default: as in training)")
     which.add_argument("--memory", choices=["fast", "compact"], help="compact: fit into 8 GB of GPU memory at full size (default: fast)")
     which.add_argument("--batch-size", type=batch_size, help="stretches at a time, or auto (default)")
-    which.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    which.add_argument("--threads", type=count, default=1, help="CPU threads (default: 1)")
     rule = parser.add_argument_group("segments", "in place of what was tuned on development recordings")
     rule.add_argument("--onset", type=share, help="probability from which a segment begins")
     rule.add_argument("--offset", type=share, help="probability below which it ends; at most the onset")

@@ -18,6 +18,7 @@ import json
 import math
 from pathlib import Path
 
+from earwitness.core.arguments import Arguments
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import refuse_overwriting, write_json
 from earwitness.corpora.text_tables import read_text_table
@@ -55,7 +56,9 @@ def proportion(text: str) -> float:
 
 def resamples(text: str) -> int:
     """Parse a number of resamples, at least 100."""
-    return int(number_in(100, 1_000_000, text))
+    if not (number := number_in(100, 1_000_000, text)).is_integer():
+        raise argparse.ArgumentTypeError(f"{text} is no whole number")
+    return int(number)
 
 
 def picture(text: str) -> Path:
@@ -82,7 +85,7 @@ exit codes: 0 fitted, whatever the status; 1 bad input; 2 wrong command line
 
 @one_line_errors
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Arguments(description=__doc__, epilog=EXAMPLES)
     parser.add_argument("counts", type=Path, help="table of counts (CSV) with columns level, correct, total and, optionally, source and condition")
     parser.add_argument("--output", type=Path, help="where the JSON goes; without it, to the screen")
     parser.add_argument("--plot", type=picture, help="draw points, curves and thresholds into this file, .svg or .png; needs matplotlib")

@@ -69,7 +69,7 @@ examples:
 
 def arguments() -> argparse.Namespace:
     """What the command line asks for; raises InputError where options do not go together."""
-    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES)
     add_audit_arguments(parser)
     parser.add_argument("--certificate", type=Path, help="the certificate of the split's audit (JSON); with --evidence, saves an audit")
     parser.add_argument("--evidence", type=Path, help="the evidence of the split's audit (CSV)")
@@ -89,6 +89,9 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     if (args.certificate is None) != (args.evidence is None):
         raise InputError("--certificate and --evidence go together; give both, or none to audit anew")
+    parts = [part for part, _ in args.shares or args.sources or []]
+    if repeated := [part for part in parts if parts.count(part) > 1]:
+        raise InputError(f"--{'shares' if args.shares else 'sources'}: {repeated[0]} is named twice; name every part once")
     if args.shares and abs(sum(dict(args.shares).values()) - 1) > 1e-6:
         raise InputError(f"--shares: add up to {sum(dict(args.shares).values()):g}; give shares of all parts that add up to 1")
     require_replaceable(args.out, read=audited_files(args))

@@ -1,10 +1,10 @@
 """Write an audit for readers and for other tools, from its certificate and its evidence."""
 
-import argparse
 from pathlib import Path
 
+from earwitness.core.arguments import Arguments
 from earwitness.core.errors import one_line_errors
-from earwitness.core.files import atomic
+from earwitness.core.files import atomic, refuse_overwriting
 from earwitness.leakage import audit, tuning_audit
 from earwitness.leakage.certificate import load_certificate
 from earwitness.leakage.exports import croissant, in_toto, junit, sarif
@@ -23,7 +23,7 @@ exit codes: 0 written; 1 bad input; 2 wrong command line
 
 @one_line_errors
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Arguments(description=__doc__, epilog=EXAMPLES)
     parser.add_argument("certificate", type=Path, help="the audit's certificate (JSON)")
     parser.add_argument("evidence", type=Path, help="the audit's evidence (CSV)")
     parser.add_argument("--report", type=Path, help="where the report goes (Markdown)")
@@ -34,6 +34,10 @@ def main() -> None:
     parser.add_argument("--croissant", type=Path, help="where the data set's description goes (Croissant 1.0 with RAI 1.0, JSON-LD)")
     args = parser.parse_args()
 
+    written = [args.report, args.html, args.junit, args.sarif, args.in_toto, args.croissant]
+    if not any(written):
+        parser.error("nothing is to be written; name a file with --report, --html, --junit, --sarif, --in-toto or --croissant")
+    refuse_overwriting([args.certificate, args.evidence], written)
     certificate, evidence = load_certificate(args.certificate), read_table(args.evidence, EVIDENCE)
     checks = [*audit.checks(), *tuning_audit.checks()]
     for path, render in (

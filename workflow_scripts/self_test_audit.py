@@ -5,12 +5,12 @@ planted leak was found by its check, and by no check that should not see it; 1: 
 false alarm.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
+from earwitness.core.arguments import count
 from earwitness.core.errors import one_line_errors
-from earwitness.core.files import write_json
+from earwitness.core.files import refuse_overwriting, write_json
 from earwitness.leakage.arguments import AuditArguments, add_audit_arguments, audited_from
 from earwitness.leakage.self_test import detection_table, sampled, self_test
 
@@ -22,13 +22,14 @@ example:
 
 @one_line_errors
 def main() -> None:
-    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES)
     add_audit_arguments(parser)
     parser.add_argument("--json", type=Path, help="where the result goes (JSON)")
-    parser.add_argument("--sources", type=int, default=10, help="sources of every part and class that the copies hold (default: 10)")
-    parser.add_argument("--stimuli", type=int, default=12, help="stimuli of every source that the copies hold (default: 12)")
+    parser.add_argument("--sources", type=count, default=10, help="sources of every part and class that the copies hold (default: 10)")
+    parser.add_argument("--stimuli", type=count, default=12, help="stimuli of every source that the copies hold (default: 12)")
     args = parser.parse_args()
 
+    refuse_overwriting([args.split, args.train, args.dev, args.test, args.manifest], [args.json])
     with audited_from(args) as (audited, _):
         result = self_test(sampled(audited, args.sources, args.stimuli))
     if args.json is not None:

@@ -3,7 +3,6 @@
 Exit code 0: it does, and its verdict is pass; 1: bad input; 2: it does, and its verdict is fail; 3: it does not, one line each.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -24,7 +23,7 @@ example:
 
 @one_line_errors
 def main() -> None:
-    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES)
     parser.add_argument("certificate", type=Path, help="the certificate (JSON)")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="what was audited: its files, or folders that hold them")
     parser.add_argument("--evidence", type=Path, help="the evidence that came with the certificate (CSV)")

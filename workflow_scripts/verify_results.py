@@ -4,11 +4,10 @@ Exit code 0: nothing differs; 1: bad input, or a list of digests that is not who
 place of a file is a difference. Files that no digest covers are named: nothing is said of them. So are recorded files that lie elsewhere.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from earwitness.core.errors import one_line_errors
+from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.terminal_text import printable
 from earwitness.leakage.arguments import AuditArguments
 from earwitness.provenance.verification import differences_between, differences_from_digests
@@ -27,11 +26,13 @@ def say(line: str) -> None:
 
 @one_line_errors
 def main() -> None:
-    parser = AuditArguments(description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = AuditArguments(description=__doc__, epilog=EXAMPLES)
     parser.add_argument("folder", type=Path, help="results of a finished run")
     parser.add_argument("--against", type=Path, help="other results; every file but those that vary from run to run is compared")
     args = parser.parse_args()
 
+    if args.against is not None and args.against.resolve() == args.folder.resolve():
+        raise InputError(f"--against {args.against}: is the same folder, which differs in nothing from itself; name other results")
     found = differences_from_digests(args.folder)
     differences = found.differences
     say(f"{args.folder}: {len(differences)} differences from its own digests, {found.compared} files compared")

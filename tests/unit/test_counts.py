@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -434,3 +435,14 @@ def test_a_picture_is_drawn_whose_bytes_repeat(run, tmp_path, kind):
         assert ElementTree.fromstring(first).tag.endswith("svg")
     else:
         assert first.startswith(b"\x89PNG")
+
+
+def test_files_that_cannot_be_written_are_told_before_the_fit(run, tmp_path):
+    table = {"level": [1, 2, 3], "correct": [1, 2, 3], "total": 3}
+    for options, message in {
+        ("--output", str(tmp_path / "x.svg"), "--plot", str(tmp_path / "x.svg")): "x.svg: is to be written twice",
+        ("--output", str(tmp_path)): "is a folder; name a file",
+        ("--output", os.devnull): f"{os.devnull}: is a pipe, a socket or a device",
+    }.items():
+        assert message in str(run(table, *options)[1])
+    assert run(table, "--bootstrap", "100.5")[1] == 2

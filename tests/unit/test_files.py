@@ -14,7 +14,7 @@ import pytest
 from mounts import in_own_mounts
 
 from earwitness.core.errors import InputError
-from earwitness.core.files import MADE, atomic, atomic_folder, write_json
+from earwitness.core.files import MADE, atomic, atomic_folder, refuse_overwriting, write_json
 from earwitness.core.randomness import stream
 
 SCRIPTS = Path(__file__).parents[2] / "workflow_scripts"
@@ -93,6 +93,28 @@ def test_a_corpus_that_does_not_fit_leaves_no_corpus(disk):
     done = in_own_mounts([SMALL.format(folder=disk), command, f"ls -A {disk}"])
     assert done.stdout.split() == ["code", "1"]
     assert re.fullmatch(rf"error: {disk}/(speech|sounds): No space left on device; make room, or work on another disk", done.stderr.splitlines()[-1])
+
+
+def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(InputError, match=f"{name}: is a pipe, a socket or a device, whose place a file would take"), atomic(tmp_path / name):
+            raise AssertionError("not asked before the work")
+    assert (tmp_path / "pipe").is_fifo() and {path.name for path in tmp_path.iterdir()} == {"pipe", "link"}
+
+
+def test_what_is_to_be_written_is_looked_at_before_the_work(tmp_path):
+    (tmp_path / "read.csv").touch()
+    (tmp_path / "link.csv").symlink_to("read.csv")
+    refuse_overwriting([tmp_path / "read.csv", None], [tmp_path / "new.csv", None, tmp_path / "other.csv"])
+    for written, message in {
+        ("new.csv", "link.csv"): r"link\.csv: is read, and would be overwritten; name another file",
+        ("new.csv", "there/../new.csv"): r"new\.csv: is to be written twice; give each of the files its own name",
+        (".",): "is a folder; name a file to be written",
+    }.items():
+        with pytest.raises(InputError, match=message):
+            refuse_overwriting([tmp_path / "read.csv"], [tmp_path / name for name in written])
 
 
 def test_a_file_in_a_folders_place_is_one_line(tmp_path, table):

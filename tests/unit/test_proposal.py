@@ -205,6 +205,8 @@ def test_a_certificate_that_lost_what_it_is_of_or_has_a_check_twice_does_not_agr
         ("--shares", ["train=-1", "test=2"], "'train=-1' is not PART=SHARE"),
         ("--shares", ["foo=0.5", "test=0.5"], "'foo=0.5' is not PART=SHARE, as in test=0.2, with one of train, dev, test"),
         ("--shares", ["train=1"], "--shares: nothing is said of test, which is there; name every part"),
+        ("--shares", ["train=0.5", "train=0.5", "test=0.5"], "--shares: train is named twice; name every part once"),
+        ("--sources", ["test=1+1", "test=1+1"], "--sources: test is named twice; name every part once"),
         ("--sources", ["foo=1+1"], "'foo=1+1' is not PART=SPEECH+NONSPEECH"),
     ],
 )
@@ -333,6 +335,14 @@ def exported(folder: Path) -> tuple[dict, dict, dict]:
     audit(folder)
     run(render_audit, folder / "c.json", folder / "e.csv", "--in-toto", folder / "i.json", "--croissant", folder / "croissant.json")
     return tuple(json.loads((folder / name).read_text()) for name in ("c.json", "i.json", "croissant.json"))
+
+
+def test_an_export_writes_something_and_nothing_that_it_reads(leaky):
+    audit(leaky)
+    before = (leaky / "e.csv").read_bytes()
+    assert run(render_audit, leaky / "c.json", leaky / "e.csv") == 2
+    assert "e.csv: is read, and would be overwritten" in str(run(render_audit, leaky / "c.json", leaky / "e.csv", "--html", leaky / "e.csv"))
+    assert (leaky / "e.csv").read_bytes() == before
 
 
 def test_the_statement_to_sign_has_the_digests_as_subjects_and_the_certificate_as_predicate(leaky):

@@ -207,6 +207,14 @@ def test_a_folder_without_digests_is_bad_input_in_one_line(tmp_path):
     assert (done.returncode, done.stderr) == (1, f"error: {tmp_path}: no provenance/digests.csv; name the results folder of a finished run\n")
 
 
+def test_results_are_not_compared_with_themselves(study):
+    (study / "link").symlink_to("results")
+    for other in ("results", "results/../results", "link"):
+        done = call_program("verify_results", "results", "--against", other, folder=study)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert "is the same folder, which differs in nothing from itself; name other results" in done.stderr
+
+
 def pack(study: Path, crate: str = "crate.zip", authors=AUTHORS) -> subprocess.CompletedProcess[str]:
     settings = complete_config({"archive": {"authors": authors}})["archive"]
     provenance = "results/provenance"

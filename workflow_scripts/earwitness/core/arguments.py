@@ -1,6 +1,8 @@
 """Arguments that several programs share."""
 
 import argparse
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -11,6 +13,34 @@ from earwitness.core.json_files import strict_json
 
 QUANTISATIONS = ("none", "bfloat16", "nf4")
 """How the numbers of a model's weights are kept: see earwitness.model.engine.loading.load_model."""
+
+
+class _Once(argparse.Action):
+    """What is given for an option, which is given once: argparse would keep the last and drop the others without a word."""
+
+    _given = False
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option_string: str | None = None) -> None:
+        if self._given and option_string is not None:
+            parser.error(f"argument {option_string}: is given twice; give it once")
+        self._given = True
+        setattr(namespace, self.dest, values)
+
+
+class Arguments(argparse.ArgumentParser):
+    """The command line of a program that is called by hand: no option that takes a value is given twice, and no argument is empty."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+        self.register("action", None, _Once)
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse's, which reads an empty argument as the folder that it is called in."""
+        given = sys.argv[1:] if args is None else args
+        if empty := [word for word in given if not word or re.fullmatch("--[^=]+=", word)]:
+            self.error(f"{empty[0] or 'an argument'} is empty, as a variable that is not set makes it; give it a value, or leave it out")
+        return super().parse_known_args(given, namespace)
+
 
 Name = TypeVar("Name")
 Of = TypeVar("Of")
@@ -54,11 +84,18 @@ def by_name(option: str, names: Sequence[Name], paths: Sequence[Of]) -> dict[Nam
     return dict(zip(names, paths, strict=True))
 
 
+def count(text: str) -> int:
+    """A whole number, at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
 def batch_size(text: str) -> int | None:
     """A whole number of stimuli, at least 1, or None for "auto"."""
     if text == "auto":
         return None
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number from 1")
     return int(text)
 

@@ -22,7 +22,9 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without error.
 
     Nothing is left under either name when the block raises. The temporary keeps the suffix of `path`.
+    Raises InputError where `path` is a pipe, a socket or a device.
     """
+    _refuse_replacing(path)
     prefix = f".{path.stem}."
     with _naming(path, prefix):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,11 +164,27 @@ def refuse_pipe(path: Path) -> None:
 
 
 def refuse_overwriting(inputs: Iterable[Path | None], outputs: Iterable[Path | None]) -> None:
-    """Raise InputError where one of the files that are to be written is one of those that are read, by whatever path; None is passed over."""
+    """Raise InputError where a file that is to be written is one of those that are read, by whatever path, is to be written twice, or is a folder
+    or a device; None is passed over."""
     read = {path.resolve() for path in inputs if path is not None}
+    written: set[Path] = set()
     for path in outputs:
-        if path is not None and path.resolve() in read:
+        if path is None:
+            continue
+        if path.resolve() in read:
             raise InputError(f"{path}: is read, and would be overwritten; name another file to be written")
+        if path.resolve() in written:
+            raise InputError(f"{path}: is to be written twice; give each of the files its own name")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; name a file to be written")
+        _refuse_replacing(path)
+        written.add(path.resolve())
+
+
+def _refuse_replacing(path: Path) -> None:
+    """Raise InputError where a path is a pipe, a socket or a device, such as /dev/null: a file would take its place."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path}: is a pipe, a socket or a device, whose place a file would take; name a file to be written")
 
 
 def sha256_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from earwitness.config import complete_config
-from earwitness.core.arguments import json_object
+from earwitness.core.arguments import Arguments, json_object
 from earwitness.core.errors import InputError
 from earwitness.leakage.audit import audited_files, checks
 from earwitness.leakage.audit_input import Audited, Policy
@@ -28,7 +28,7 @@ WORKFLOW_FILES = {
 }
 
 
-class AuditArguments(argparse.ArgumentParser):
+class AuditArguments(Arguments):
     """A parser whose errors are InputError, since exit code 2, argparse's own, tells of a failed audit."""
 
     def error(self, message: str) -> NoReturn:
@@ -107,6 +107,9 @@ def _audited_from(args: argparse.Namespace, strict: bool) -> Iterator[tuple[Audi
         manifests = {WHOLE: args.manifest}
     elif named or args.folds or args.segments or args.manifest or not {"train", "test"} <= set(manifests):
         raise InputError(f"give a split with {_options(WORKFLOW_FILES)}, or manifests with --train and --test, or one with --manifest; see --help")
+    named_columns = [args.path_column, args.label_column, args.group_column, *[args.part_column] * (args.manifest is not None)]
+    if shared := [name for name in named_columns if named_columns.count(name) > 1]:
+        raise InputError(f"column {shared[0]}: is named by two of --path-column, --label-column, --group-column, --part-column; name one for each")
     columns = Columns(args.path_column, args.label_column, args.group_column, args.part_column, args.speech_label)
     skipped = sorted(set(args.skip) - {waiver.check for waiver in waivers})
     waivers += [Waiver(check, "skipped on the command line (--skip)", "command line", "this run only") for check in skipped]
