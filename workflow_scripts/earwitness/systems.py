@@ -29,7 +29,7 @@ BY_ROW, BY_SOURCE = "by_row", "by_source"
 """The published design drawn again: with the number of the draw (by_row_0) the names of its split by row and of its corrected one."""
 
 UNNAMED_MODEL = "base"
-"""The model of the default configuration; texts of what is its leave it out."""
+"""The model of the default configuration; names of its systems leave it out."""
 
 _RECIPE, _SPLIT, _NUMBER = "[a-z][a-z0-9_]*", "grouped|row_random|folds|(?:fold|train|by_row|by_source)_[0-9]+", "0|[1-9][0-9]*"
 _MODEL = rf"(?:(?P<model>(?!{UNNAMED_MODEL}\.)[a-z0-9_]+)\.)?"
@@ -40,12 +40,12 @@ _FORMS: dict[Kind, re.Pattern[str]] = {
     "ensemble": re.compile(rf"{_MODEL}(?P<name>{_RECIPE})-(?P<split>{_SPLIT})\+(?P<combination>{'|'.join(COMBINATIONS)})"),
     "detector": re.compile(f"(?P<name>(?!.*-(?:{_SPLIT})(?:-|$))[a-z][a-z0-9_]*(?:-[a-z0-9_]+)*)"),
 }
-"""How the text of each kind reads; the first that fits a whole text is its kind. A detector's name holds no split's, so that a misspelt
-adapter is no detector."""
+"""Kind -> pattern of its text; the first that matches the whole text decides. A detector's name contains no split's name, so that a misspelt adapter
+is not taken for a detector."""
 
 
 def leaks(split: str) -> bool:
-    """Whether a split divides rows whatever their source, and must fail its audit."""
+    """Whether a split divides rows regardless of their source, and so must fail its audit."""
     return split == LEAKY_SPLIT or split.startswith(f"{BY_ROW}_")
 
 
@@ -68,7 +68,7 @@ def asked_splits(split: str) -> list[str]:
 
 
 def with_model(model: str, text: str) -> str:
-    """The text of what is one model's, such as an experiment: voxtral.main, or main where the model is the unnamed one."""
+    """A name with its model in front, such as an experiment's: voxtral.main, or main where the model is the unnamed one."""
     return text if model in ("", UNNAMED_MODEL) else f"{model}.{text}"
 
 

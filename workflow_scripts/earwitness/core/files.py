@@ -120,7 +120,7 @@ def _is_alive(process: int) -> bool:
 
 @contextmanager
 def _naming(path: Path, prefix: str) -> Iterator[None]:
-    """Let a full disk or a refused file name `path` instead of its temporary, whichever library noticed."""
+    """Name `path`, not its temporary, in errors of a full disk or a refused file, whichever library raised them."""
     try:
         yield
     except Exception as error:

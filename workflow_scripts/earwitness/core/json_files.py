@@ -27,14 +27,14 @@ class _NoNumber(str):
 
 
 def _first_that_is_none(value: Any) -> _NoNumber | None:
-    """The first of a value's numbers that is none; those in objects were looked at with the objects."""
+    """The first number in a value that JSON has no form for; numbers in objects were checked with the objects."""
     if isinstance(value, list):
         return next(filter(None, map(_first_that_is_none, value)), None)
     return value if isinstance(value, _NoNumber) else None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError naming the first key that is given twice, of which Python keeps the last, or holds what is no number."""
+    """An object of JSON. Raises ValueError naming the first key that is given twice (Python would keep the last) or whose value is no number."""
     content = dict(pairs)
     if len(content) < len(pairs):
         counts = Counter(name for name, _ in pairs)

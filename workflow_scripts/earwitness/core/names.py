@@ -20,16 +20,16 @@ STROKED = dict(zip("đðħłøŧıæœþ", ("d", "d", "h", "l", "o", "t", "i", "
 """Letters that Unicode does not take apart, and how they are written without them."""
 
 UMLAUTS = {"ä": "ae", "ö": "oe", "ü": "ue"}
-"""How German, and who has no such keys, writes them."""
+"""How they are written where these letters are missing."""
 
 SUFFIX = re.compile(r"\.(wav|flac|mp3|ogg|oga|opus|aiff?|aifc|au|caf|w64|rf64|sph|m4a|rttm)$")
-"""Of a file that a name may be that of."""
+"""Suffix of a source that is named after a file."""
 
 NUMBER = re.compile(r"[+-]?\d{1,30}([.,]\d{0,30})?(e[+-]?\d{1,2})?")
 
 
 UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-"""Letters and marks that Unicode has nothing shown for (Default_Ignorable_Code_Point), beside those of its category Cf."""
+"""Letters and marks that Unicode shows as nothing (Default_Ignorable_Code_Point), besides those of its category Cf."""
 
 
 def visible(text: str) -> str:

@@ -1,4 +1,4 @@
-"""YAML read strictly: what it would change without a word is refused, keys given twice and values that are not what they look like."""
+"""YAML read strictly: keys given twice, and values that YAML reads as something else than they look like, are refused."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Where is speech in this sound? The detectors of this project and the well-known ones, through one door.
+"""Where is speech in this sound? The detectors of this project and the well-known ones, behind one class.
 
 from earwitness.detectors.speech_detector import SpeechDetector
 

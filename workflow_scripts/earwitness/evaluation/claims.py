@@ -96,8 +96,8 @@ def load_claims(path: Path) -> Ledger:
 def judge(true_where: Mapping[str, float], found: Measurement) -> str:
     """The verdict on a claim that is true where its quantity lies above one number, below another, or has a p below a third.
 
-    It holds where the whole interval lies there, and is refuted where no part of it does; otherwise the data do not settle it. What
-    has no interval settles nothing, nor does a p that is not small.
+    It holds where the whole interval lies there, and is refuted where no part of it does; otherwise the data do not settle it. A quantity without
+    an interval settles nothing; neither does a p that is not small.
     """
     if "p_below" in true_where:
         return HOLDS if found.p < true_where["p_below"] else NOT_SETTLED
@@ -112,8 +112,8 @@ def judge(true_where: Mapping[str, float], found: Measurement) -> str:
 def claims_table(ledger: Ledger, tables: Tables, is_published_model: bool, confidence: float) -> pd.DataFrame:
     """earwitness.tables.claims.CLAIMS: every claim, what the tables say of its quantity, and the verdict that follows.
 
-    tables: those that the run made. is_published_model: whether the base is the published one; of another, what is claimed of the model
-    itself gets no verdict. confidence: of intervals that are made here, of tables that have none.
+    tables: those that the run made. is_published_model: whether the base is the published one; only then do claims about the
+    model itself get a verdict. confidence: of intervals that are computed here, for tables without them.
     """
     rows = []
     for claim in ledger.claims:
@@ -142,7 +142,7 @@ def claims_table(ledger: Ledger, tables: Tables, is_published_model: bool, confi
 
 
 def measure(claim: Claim, tables: Tables, confidence: float) -> tuple[Measurement | None, str]:
-    """What the first of a claim's readers that finds something says, and of which table; (None, "") where none does."""
+    """The measurement by the first of a claim's readers that finds one, and its table; (None, "") where none does."""
     for spec in claim.read:
         given = {key: value for key, value in spec.items() if key not in ("reader", "table")}
         reader = READERS[spec["reader"]]
@@ -183,7 +183,7 @@ def _scaled(row: Any, value: str, low: str, high: str, scale: float, p: float = 
 
 
 def _over(values: Sequence[float], confidence: float) -> Measurement | None:
-    """The mean of independent values with its t interval; None of none, without an interval of one."""
+    """The mean of independent values with its t interval; None without values, no interval for a single value."""
     kept = np.array([value for value in values if not math.isnan(value)])
     if not len(kept):
         return None

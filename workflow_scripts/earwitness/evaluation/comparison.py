@@ -35,7 +35,8 @@ BETWEEN_MODELS = ("models", "adapted_models")
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two systems, and the question (a key of QUESTIONS) that they are compared for. primary: what its answer was declared to rest on."""
+    """Two systems, and the question (a key of QUESTIONS) that they are compared for. primary: whether the answer to the question was declared to
+    rest on it."""
 
     a: System
     b: System
@@ -93,7 +94,7 @@ def compare_systems(
 
 
 def contrasts_between_models(seeds: Mapping[System, Sequence[str]], rankings: Mapping[str, Sequence[System]]) -> list[Contrast]:
-    """The best of every ranking against each other one of it whose seeds pair with its own; the primary contrast is against the next.
+    """In every ranking, the best system against each other one whose seeds pair with its own; the primary contrast is against the second best.
 
     seeds: of every system. rankings: per question, systems of different models, the best on development sources first.
     """

@@ -108,9 +108,10 @@ def speech_on_grid(reference: Iterable[Stretch], duration_s: float) -> npt.NDArr
 
 
 def shared_boundaries(recordings: Iterable[tuple[Iterable[Stretch], Iterable[Stretch], float]]) -> float:
-    """The share of an annotation's boundaries that lie at one distance, one of starts and one of ends, from a detector's, to the millisecond.
+    """The share of an annotation's boundaries that lie at a constant distance from a detector's, to the millisecond; starts and ends may have one
+    each.
 
-    recordings: of each the reference, what was found, and its duration; boundaries at its ends do not count. Near 1 where the detector made the
+    recordings: reference, detected speech and duration of each; boundaries at a recording's ends do not count. Near 1 where the detector made the
     annotation, whatever margin was put around; then its error rate says nothing. nan with fewer than FEWEST_BOUNDARIES.
     """
     distances: tuple[list[float], list[float]] = [], []

@@ -1,4 +1,4 @@
-"""The published design on trial: how far its numbers depend on which sources and rows were drawn."""
+"""How far the numbers of the published design depend on which sources and rows were drawn."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The map from log-odds to a probability of speech that a calibration fits. A detector needs it, and nothing of how it is fitted."""
+"""The map from log-odds to a probability of speech that a calibration fits. A detector needs the map, but not the code that fits it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Is a certificate what an audit of these data would say? From the file and the data alone."""
+"""Is a certificate what an audit of these data would say? Judged from the file and the data alone."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ def faults(certificate: dict[str, Any], data: Sequence[Path], checks: Sequence[C
 
     certificate: of the schema earwitness.leakage.certificate.CERTIFICATE. data: files among which those that were audited are, by name.
     checks: all of the certificate's stage. evidence: the file (earwitness.tables.audit_evidence.EVIDENCE), where it is at hand. path_column: of
-    manifests. The digests are computed afresh; a signature is none of a certificate's business: sign its in-toto statement.
+    manifests. The digests are computed afresh. A certificate carries no signature: sign its in-toto statement.
     """
     return [
         *faults_of(certificate),

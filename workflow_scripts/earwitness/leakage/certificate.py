@@ -60,7 +60,7 @@ CERTIFICATE = record_schema(
 
 
 def binds_and_fails(check: dict[str, Any]) -> bool:
-    """Is a check of severity error, and failed, required but not run, or run over nothing that it should have looked at?"""
+    """Is a check of severity error, and did it fail, not run although it is required, or run over nothing?"""
     passed = check["status"] == "not_applicable" or (check["status"] == "pass" and check["n_compared"] > 0)
     passed = passed or (check["status"] == "not_run" and not check["required"])
     return check["severity"] == "error" and not passed

@@ -17,7 +17,7 @@ GATE = record_schema(subject=SUBJECT, certificate_sha256=DIGEST, status=STATUS, 
 def decide_gate(certificate_path: Path, split_path: Path, expected: str, required_checks: list[str]) -> dict[str, Any]:
     """The content of a gate file (GATE), where the certificate says what is expected of it.
 
-    split_path: the split that was audited, or by which was fitted what was audited.
+    split_path: the split that was audited; of the second audit, the split that said what may be fitted on which part.
     expected: "pass", or "fail" for a split that is kept to show a leak: then a check must fail that names sources.
     required_checks: ids that the certificate must hold.
     Raises InputError naming the failed checks and the first offending sources where training must not go on.
@@ -55,8 +55,8 @@ def verify_gate(gate_path: Path, split: Path, shards: Sequence[Path]) -> None:
     """Make sure that a gate was opened for exactly the data that a program is about to use.
 
     split: the split in use; shards: the stimuli with audio in use. Their digests are computed afresh.
-    Raises InputError where the gate is missing or malformed or was opened against its certificate, there are no shards, or naming
-    the first file that is not the one that was audited.
+    Raises InputError where the gate is missing or malformed or was opened against its certificate, or where there are no shards; and where a file
+    is not the one that was audited, naming the first.
     """
     gate = load_record(gate_path, GATE, "a leakage gate", "run gate_leakage again")
     if gate["status"] != gate["expected"]:

@@ -62,7 +62,7 @@ def judge(
 
 
 def not_run(reason: str, n_compared: int = 0, threshold: float | None = None, remarks: Sequence[str] = ()) -> Finding:
-    """A check that could not tell, or could not have failed: of severity error it stops training."""
+    """A check that could not judge, or could not have failed; with severity error it stops training."""
     return Finding("not_run", n_compared, None, threshold, reason, no_offenders(), tuple(remarks))
 
 

@@ -110,7 +110,7 @@ def _judged(leak: Leak, before: dict[str, tuple[Check, Finding]], after: dict[st
 
 
 def _new(was: Finding, now: Finding) -> bool:
-    """Did a check that fails not fail before, or otherwise?"""
+    """Does a check fail that passed before, or that failed with another finding?"""
     return was.status != "fail" or now.statistic != was.statistic or not now.offenders.equals(was.offenders)
 
 

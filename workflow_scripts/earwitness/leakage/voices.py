@@ -33,7 +33,7 @@ MOST_CALIBRATED = 1500
 """Sources of which all pairs are looked at to calibrate; of more, as many at even distances."""
 
 TAIL_WIDENING = 1.3
-"""w above; set on all of the 69 recordings that benchmarks/README.md measures, so what it says of them is not held out. `benchmarks/voice.py
+"""w above; set on all of the 69 recordings that benchmarks/README.md measures, so the figures for them are not held out. `benchmarks/voice.py
 held-out` chooses it on half of the recordings and measures on the others."""
 
 FALSE_DISCOVERIES = 0.02

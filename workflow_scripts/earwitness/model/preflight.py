@@ -36,7 +36,7 @@ from earwitness.runtime.device_memory import free_bytes
 from earwitness.runtime.saved_state import SavedState
 
 Status = Literal["holds", "fails", "look", "not told"]
-"""look: goes on, but should be known; not told: nothing here says it, and why stands beside it."""
+"""look: the run goes on, but you should know; not told: it could not be checked here, with the reason beside it."""
 
 QUESTION = "Does this sound contain human speech?"
 DURATIONS_MS = (20, 30, 40, 41, 60, 61, 80, 100, 150, 200, 250, 300, 400, 500, 600, 750, 1000, 1250, 1500, 2000)
@@ -151,7 +151,7 @@ class _Look:
         yield self._guarded("disk", self._disk)
 
     def _guarded(self, what: str, look: Callable[[], Line]) -> Line:
-        """A look, whatever becomes of it: a fault in one is no reason to leave the others out."""
+        """Run one check and keep its failure as a line, so that the other checks still run."""
         started = time.perf_counter()
         try:
             line = look()

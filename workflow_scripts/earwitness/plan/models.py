@@ -47,7 +47,7 @@ class Models:
         return paths.model_identity(model) if self.under_study[model]["origin"] == "tiny" else paths.checked_identity(model)
 
     def known_family(self, model: str) -> str:
-        """The family that a model made here is of; "any" for one from elsewhere, whose own folder says it."""
+        """The family of a model made here; "any" for a model from elsewhere, whose folder says which."""
         settings = self.under_study[model]
         return {"tiny": settings["tiny"]["family"], "assembled": "qwen2_audio"}.get(settings["origin"], "any")
 

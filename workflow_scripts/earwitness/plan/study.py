@@ -169,8 +169,8 @@ class Plan:
     def trained_together(self) -> list[AdapterGroup]:
         """The jobs that train adapters: those of enabled experiments, of searches, and of experiments that are not enabled.
 
-        A job trains at most resources.adapters_per_job adapters, all of one recipe and with one question. Every experiment needs either all of
-        them or none, so no adapter is trained only because another one is. Later seeds, experiments and models add jobs behind these.
+        A job trains at most resources.adapters_per_job adapters, all of one recipe and with one question. An experiment needs either all adapters
+        of a job or none, so no adapter is trained without need. Later seeds, experiments and models add jobs behind these.
         """
         return self._adapter_jobs([("factorial", group) for model in self.models for group in self._needed_together(model)])
 
@@ -308,8 +308,8 @@ class Plan:
         return [SearchGroup(part) for group in groups.values() for part in self._parts(group)]
 
     def for_each_rule(self, given: Mapping[str, Done]) -> dict[str, Done]:
-        """What is given for programs, such as --set-resources train_adapter:mem_mb=64000, for each of the rules that share one, unless the rule is
-        named itself."""
+        """Settings for a program, such as --set-resources train_adapter:mem_mb=64000, repeated for each rule that runs it, unless the rule has
+        its own."""
         rules = {f"train_adapter__{job.first}": "train_adapter" for job in self.trained_together}
         rules |= {f"predict_adapter__{job.stimulus_set}_{job.first}": "predict_adapter" for job in self.asked_together}
         rules |= {f"search_prompts__{job.first}": "search_prompts" for job in self.searched_together}

@@ -1,4 +1,4 @@
-"""How much of a gain the search would find where there is none."""
+"""How large a gain a search would show if all questions were equally good."""
 
 import math
 from collections.abc import Sequence

@@ -18,7 +18,7 @@ WORTH_A_LOOK = {
     "a proposed split": "proposals/*/report.md",
     "the archive": "archive/*.zip",
 }
-"""What a run can make for people -> where, below results/."""
+"""What a run makes for people to read -> where, below results/."""
 
 MOST_NAMED = 3
 

@@ -29,7 +29,7 @@ VARIABLE = (
 
 
 RECORD = ("provenance/digests.csv", "provenance/run.json")
-"""What says what a result folder held."""
+"""Files that record what a result folder held."""
 
 RESULTS = "results/"
 """How the path of a result begins in a list of digests."""

@@ -10,7 +10,7 @@ from typing import TextIO
 from earwitness.core.progress import TOLD, duration
 
 SILENT_S = 10.0
-"""A job is not spoken of before it has taken so long."""
+"""Seconds after which a running job is reported."""
 
 TERMINAL_S, LOG_S = 1.0, 30.0
 """Seconds between two looks: where one line is rewritten, and where lines are added."""

@@ -58,8 +58,8 @@ class LevelCounts:
         """Estimates, variances and degrees of freedom of weighted sums of the levels' proportions.
 
         weights: shape (n_contrasts, n_levels). Variances come from leaving out sources and seeds, and are never less than
-        binomial ones, of proportions drawn to one half by half an answer; for independent answers the estimates are of those too, so
-        that a handful of answers shows no trend.
+        binomial ones. These rest on proportions drawn to one half by half an answer; for independent answers the estimates rest on them too,
+        so that a handful of answers shows no trend.
         """
         return self._known(lambda shares: shares @ weights.T, lambda variances: variances @ weights.T**2)
 

@@ -1,4 +1,4 @@
-"""The published design on trial, in words."""
+"""The published design drawn several times, in words."""
 
 from dataclasses import dataclass
 from typing import Any

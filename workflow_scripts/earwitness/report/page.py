@@ -165,7 +165,7 @@ class Report:
 def render_page(report: Report, template: Path) -> str:
     """Fill the template; every text is escaped, so that names out of the data stay text.
 
-    It is rendered twice: only then is the number known of what stands further down.
+    It is rendered twice, since references need the numbers of figures and tables further down.
     template: the page's template; the parts that it includes and its style lie beside it.
     Raises InputError where a figure is missing.
     """

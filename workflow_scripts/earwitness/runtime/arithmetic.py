@@ -28,7 +28,7 @@ def pin_arithmetic(environment: MutableMapping[str, str] = os.environ, processor
 
 
 def let_multiply_16_bits(environment: MutableMapping[str, str] = os.environ, processor: Path = Path("/proc/cpuinfo")) -> bool:
-    """Take back what `pin_arithmetic` set for oneDNN, whose products of bfloat16 need all that the processor has; say whether it has any.
+    """Undo what `pin_arithmetic` set for oneDNN, which else multiplies bfloat16 slowly; return whether the processor multiplies bfloat16 itself.
 
     oneDNN reads its variable when it first multiplies, so this must come before.
     """

@@ -16,14 +16,14 @@ def free_bytes(device: torch.device) -> int:
 
 
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A tensor of the CPU on a device; to a GPU on its way, so that nobody waits for what the GPU works on."""
+    """A tensor of the CPU, copied to a device; to a GPU without waiting for the work in its queue."""
     if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def fetched(tensor: torch.Tensor) -> Callable[[], list[float]]:
-    """Numbers (n,) of a device on their way to the CPU; whoever calls what this returns waits for them, but not for what the device does later."""
+    """Start copying numbers (n,) of a device to the CPU. The function returned waits for them, but not for later work of the device."""
     numbers = tensor.to("cpu", non_blocking=True)
     if not tensor.is_cuda:
         return numbers.tolist

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def garbage_collection_paused() -> Iterator[None]:
-    """Import in the block without looking for objects that nobody needs any more, and pass over what was made there ever after.
+    """Pause the garbage collector in the block, and exempt what was made there from later collections.
 
     What a module makes when it is loaded stays, so that looking through it in vain, again and again as it grows, is a quarter of the
     time that torch and transformers take. A collector that was off before the block stays off.

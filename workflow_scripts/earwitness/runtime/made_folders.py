@@ -17,8 +17,8 @@ FINGERPRINT = "fingerprint.json"
 def make_folders(fingerprints: Mapping[Path, Mapping[str, Any]], files: Collection[str], make: Callable[[Path, Path, SavedState], None]) -> None:
     """Make folders, which appear whole when all are made, each with fingerprint.json.
 
-    fingerprints: everything that the content of each folder depends on. files: what a whole folder holds besides. make: fills the folder
-    that is its first argument with what belongs into that of its second; an interrupted call goes on from the state, its third.
+    fingerprints: everything that the content of each folder depends on. files: what a whole folder holds besides. make(temporary, folder, state):
+    fills `temporary` with what belongs into `folder`; an interrupted call goes on from `state`.
     A folder of the same fingerprint stays as it is; what an interrupted call has finished waits beside its folder, and is not made again.
     Raises InputError as `require_replaceable` does.
     """

@@ -23,8 +23,8 @@ def no_ties() -> pd.DataFrame:
 def read_ties(files: Iterable[Path], sources: Iterable[str]) -> pd.DataFrame:
     """The ties (TIES) of several tables, with the sources called as the data call them.
 
-    sources: every source that there is. Raises InputError where a table cannot be read or ties a source that there is not: a tie that is
-    passed over would be a leak.
+    sources: every source that there is. Raises InputError where a table cannot be read or ties a source that there is not: an ignored tie would
+    be a leak.
     """
     called = {canonical_name(source): source for source in sources}
     tables = [no_ties()]

@@ -1,7 +1,7 @@
 """The split nearest to a given one that divides no component.
 
 An integer program with one binary variable for every component and part, solved exactly (HiGHS, through scipy.optimize.milp)
-three times: as few sources as possible lack in a class of a part; then as little as possible is out of balance; then, among the
+three times: as few sources as possible are missing from any class of a part; then as little as possible is out of balance; then, among the
 splits that reach both, the fewest seconds of audio move.
 """
 
@@ -18,7 +18,7 @@ from earwitness.core.randomness import stream_seed
 from earwitness.splits.components import what_holds
 
 TOLERANCE = 0.05
-"""By how much a part's share of a class's seconds, items or sources may differ from the one wanted, where it did not differ by more before."""
+"""How far a part's share of a class's seconds, items or sources may be from the wanted one; a share that was further off may stay so."""
 
 MEASURES = ("seconds", "items", "sources")
 

@@ -1,4 +1,4 @@
-"""Is one voice under several names? What names hide, the voice tells."""
+"""Is one voice in the data under several names?"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Set
@@ -121,8 +121,9 @@ def same_voice_across_sources(data: AuditInput) -> Finding:
     (earwitness.leakage.voices). The statistic is the number of pairs found.
 
     Severity error: a shared voice is the very leak that L01 looks for by name, and a clean split fails by chance in one of 50 cases, however
-    many pairs it has. Not run, which does not fail: without the optional packages, with too few sources that have a second of speech, and
-    where nothing found would say nothing, since less than half the recordings of one voice would be recognised.
+    many pairs it has. Not run, which does not fail: without the optional packages, with too few sources that have a second of speech, and where
+    finding nothing
+    would prove nothing, since less than half of the pairs of one voice would be recognised.
     """
     model, false_alarms = data.policy.speaker_model, data.policy.voice_false_alarms
     if reason := not_installed(model):

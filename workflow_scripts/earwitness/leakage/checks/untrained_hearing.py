@@ -35,8 +35,9 @@ def untrained_hearing(data: TuningInput) -> Finding:
     L17 looks at the background alone, so what differs within the sounds escapes it. A tower of random weights hears all of a stimulus and has learned
     nothing, neither of speech nor of these parts. Its mean output, in 32 principal components at most, goes to the classifiers of L10, with their
     cross-validation by session (or source), clustered interval, permutations and limit (earwitness.leakage.checks.shortcuts). Heard is the
-    stimulus of each clip with the least noise, the longest of those. The class is no fault, since hearing is what tells it: what an untrained
-    ear reaches there is the control of the encoder probes (earwitness.detectors.encoder_probe). The statistic is the highest AUC.
+    stimulus of each clip with the least noise, the longest of those. That the class can be told is no fault, since it is meant to be heard; how
+    well an untrained ear tells it is the control of the
+    encoder probes (earwitness.detectors.encoder_probe). The statistic is the highest AUC.
     """
     if data.untrained is None:
         return not_run("no untrained tower was asked")

@@ -26,7 +26,7 @@ class Pair:
     speed: float = 1.0
 
     def alone(self, threshold: float) -> bool:
-        """Are these copies, whatever else of their sources is alike? threshold: a correlation in [0, 1]."""
+        """Are these copies by themselves, without other pairs of the same sources? threshold: a correlation in [0, 1]."""
         return self.correlation >= threshold and self.information >= MIN_SUPPORTED_INFORMATION
 
 

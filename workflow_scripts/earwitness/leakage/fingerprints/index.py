@@ -38,7 +38,7 @@ CANDIDATES_PER_PIECE = 8
 """Candidates that are verified of each piece, the likeliest first, so that the work grows with the number of pieces."""
 
 SHIFTS_TRIED = 3
-"""Shifts per pair of pieces, the best supported first: a clock agrees with itself at every tick."""
+"""Shifts per pair of pieces, the best supported first: a periodic sound, such as a clock, agrees with itself at every period."""
 
 
 _ITEM_BITS, _FRAME_BITS, _PLACE_BITS = 21, 11, 12

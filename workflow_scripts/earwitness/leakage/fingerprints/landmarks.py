@@ -19,8 +19,8 @@ LANDMARK_BANDS = ((1, 121, 60), (121, 250, 30))
 """First and last bin (exclusive; 31.25 Hz each), and landmarks per second: 31 to 3,750 Hz, and above to 7.8 kHz."""
 
 STRETCH, STRETCH_SHARE = 31, 0.5
-"""Frames (a quarter of a second), and the share of a band's landmarks that each has at least: or else one loud event has
-them all, and a copy that begins after it has others."""
+"""Frames (a quarter of a second), and the share of a band's landmarks that each gets at least. Otherwise one loud event
+would take them all, and a copy that begins after it would have others."""
 
 REACH = 2
 """Frames and bins, before and after, over which a landmark is the maximum."""

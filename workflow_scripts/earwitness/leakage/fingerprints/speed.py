@@ -39,7 +39,7 @@ TRIES, STEP_S = 4, 0.00025
 
 
 def worth_another_speed(share: float, seconds: float) -> bool:
-    """May audio of that length, of whose landmarks that share coincides, be a copy at another speed?"""
+    """May audio be a copy at another speed, by its length and the share of its landmarks that coincide?"""
     return share >= max(LEAST_SHARE, MIN_SHARE * min(1.0, DRIFT_S / seconds))
 
 

@@ -60,7 +60,7 @@ def pays(base: ModelFolder) -> bool:
 
 
 def lacking_room(base: ModelFolder) -> str:
-    """In words, how much too little its disk has free; nothing where that is as much as the base itself takes."""
+    """In words, how much space its disk lacks; nothing where as much is free as the base itself takes."""
     size, free = _bytes_of(base), shutil.disk_usage(base.path).free
     return f"{base.path} has {free / 1e9:.1f} GB free, of {size / 1e9:.1f}" if free < size else ""
 

@@ -59,8 +59,8 @@ def splice(loaded: LoadedModel, audio: AudioEmbeddings, texts: Texts) -> tuple[t
 
 
 class RoomyLayer(DynamicLayer):
-    """Keys and values of one layer with room behind them, so that reading copies only what is new; the library's own copies all of them every
-    time, an eighth of what asking takes at full size."""
+    """Keys and values of one layer with room behind them, so that reading copies only what is new. The library's own layer copies all of them
+    every time, an eighth of the time of asking at full size."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, rows: int, room: int):
         """keys, values: (1, heads, tokens, width) of what each of `rows` rows has read; room: tokens that each may read on, at most."""

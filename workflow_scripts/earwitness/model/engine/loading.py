@@ -57,8 +57,8 @@ def load_model(base: ModelFolder, quantisation: str = "none", device: torch.devi
 
 
 def keep_in_4_bits(base: ModelFolder, device: torch.device) -> tuple[bool, str]:
-    """Keep a copy of a base in 4 bits beside its files (earwitness.model.engine.four_bits) for all later loads on such a device, where there is
-    none and that pays: whether nothing is left to gain, and in words.
+    """Keep a copy of a base in 4 bits beside its files (earwitness.model.engine.four_bits) for later loads on such a device, if it pays and there
+    is none. Returns whether nothing is left to gain, and the state in words.
 
     Raises InputError as `load_model` does.
     """
@@ -169,7 +169,7 @@ def refuse_other_weights(folder: Path, told: Mapping[str, Any]) -> None:
 
 @contextmanager
 def quiet_library() -> Iterator[None]:
-    """Print neither the library's warnings, since whoever loads looks at what was loaded, nor its bars of progress, beside our lines of it."""
+    """Silence the library's warnings, since callers check what was loaded, and its progress bars, since we print our own."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -52,7 +52,7 @@ class LoadedModel(ABC):
     other_parts: ClassVar[tuple[str, ...]] = ()
     """Beginnings of the names of a checkpoint's weights that belong to parts nobody is asked here, and that are not loaded."""
     parts_of_config: ClassVar[tuple[str, ...]] = ()
-    """What config.json of a checkpoint of this family must hold for it to hear, where there are others that do not."""
+    """Parts that config.json must have for a checkpoint to hear, where the family has checkpoints that do not."""
     attention: ClassVar[str | dict[str, str]] = "sdpa"
     """How the library computes attention; where parts of config.json are named, it chooses for the others."""
     fused_norms: ClassVar[tuple[type[nn.Module], ...]] = ()
@@ -60,7 +60,7 @@ class LoadedModel(ABC):
     records_passes: ClassVar[bool] = True
     """Can a training pass that hears be recorded as a CUDA graph? Not where hearing copies numbers to the CPU."""
     mixes_lengths: ClassVar[bool] = True
-    """Does a sound give the same beside longer ones in a batch? Where not, the engine lets only sounds of one length be heard together."""
+    """Does a sound give the same beside longer ones in a batch? If not, the engine puts only sounds of one length into a batch."""
 
     # The module tree.
 
@@ -86,7 +86,7 @@ class LoadedModel(ABC):
 
     @property
     def tables(self) -> Sequence[nn.Module]:
-        """Modules that look tokens up and do nothing else, which the CPU holds where memory is compact: not one whose weights the head has too."""
+        """Embedding tables, which the CPU holds where memory is compact; not a table that shares its weights with the head."""
         table = self.model.get_input_embeddings()
         return [] if table.weight is self.head.weight else [table]
 
