@@ -7,6 +7,7 @@ that cannot be heard is named in one line on stderr and stops no other.
 
 import argparse
 import contextlib
+import errno
 import importlib.util
 import itertools
 import os
@@ -48,7 +49,12 @@ examples:
 SOME_HEARD = 3
 """Exit code where some files were heard and others could not be."""
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".sph")
+AUDIO_SUFFIXES = (
+    ".wav", ".wave", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".sph",
+    # These cannot be decoded here: each is told, since a recording that is passed over without a word counts as heard.
+    ".m4a", ".aac", ".wma", ".webm", ".mka", ".amr", ".3gp", ".ac3", ".ape", ".wv",
+)  # fmt: skip
+"""Names of what is listened to below a folder, in any case."""
 DEFAULT_DETECTOR = Path("results/detector")
 
 
@@ -232,6 +238,12 @@ def listen(args: argparse.Namespace) -> int:
             heard += 1
         except InputError as error:
             tell(f"error: {error}")
+            unheard += 1
+        except OSError as error:
+            # A disk that is full ends the program; one name that is too long with its new suffix stops no other recording.
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            tell(f"error: {name}: its name is too long for a file of its answers; use a shorter one, or leave --output out")
             unheard += 1
     return 1 if not heard else SOME_HEARD if unheard else 0
 

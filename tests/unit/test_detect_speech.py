@@ -112,6 +112,24 @@ def test_a_folder_is_heard_whole_into_a_file_each_and_names_that_recur_are_kept_
     assert (tmp_path / "found" / ".png" / "bursts.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_recording_in_a_folder_that_cannot_be_decoded_is_told(sounds, monkeypatch, capsys):
+    (sounds / "talk.M4A").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(64))
+    code, out, told = run(monkeypatch, capsys, sounds, "--detector", "energy", "--answers")
+    assert code == program.SOME_HEARD and len(rows(out)) == 4
+    assert told.splitlines() == [f"error: {sounds}/talk.M4A: cannot be read as audio (Format not recognised); convert it to WAV, FLAC or Ogg"]
+
+
+def test_a_name_too_long_for_its_answers_stops_no_other(sounds, tmp_path, monkeypatch, capsys):
+    for letters in (250, 251):
+        shutil.copy(sounds / "bursts.wav", sounds / f"{'l' * letters}.wav")
+    code, _, told = run(monkeypatch, capsys, sounds, "--detector", "energy", "--rttm", "--output", tmp_path / "found")
+    assert code == program.SOME_HEARD
+    assert told.splitlines() == [
+        f"error: {sounds}/{'l' * 251}.wav: its name is too long for a file of its answers; use a shorter one, or leave --output out"
+    ]
+    assert {path.stem for path in (tmp_path / "found").iterdir()} == {"bursts", "l" * 250, "short", "silent", "stereo"}
+
+
 def test_recordings_of_one_name_stay_apart_in_one_stream_of_rttm(sounds, monkeypatch, capsys):
     (sounds / "more").mkdir()
     for name in ("more/bursts.wav", "bursts-2.wav", "my talk.wav", "my_talk.wav"):

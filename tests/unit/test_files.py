@@ -95,6 +95,18 @@ def test_a_corpus_that_does_not_fit_leaves_no_corpus(disk):
     assert re.fullmatch(rf"error: {disk}/(speech|sounds): No space left on device; make room, or work on another disk", done.stderr.splitlines()[-1])
 
 
+@pytest.mark.parametrize("letter", ["l", "é", "😀"])
+def test_the_longest_names_that_there_are_can_be_written(tmp_path, letter):
+    stem = letter * (251 // len(letter.encode()))
+    write_json(tmp_path / f"{stem}.csv", 1)
+    with atomic_folder(tmp_path / stem) as folder:
+        (folder / "a").touch()
+    assert {path.name for path in tmp_path.iterdir()} == {f"{stem}.csv", stem}
+    with pytest.raises(OSError, match="File name too long"):
+        write_json(tmp_path / f"{'l' * 252}.csv", 1)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_no_file_takes_the_place_of_a_device_or_a_pipe(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
@@ -148,6 +160,15 @@ def test_a_reader_that_goes_away_ends_the_program_without_a_word(tmp_path, body)
     command = f"{{ {sys.executable} {printing(tmp_path, body)}; echo code $? >&2; }} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.stderr.splitlines() == ["code 141"]
+
+
+def test_a_name_that_the_terminals_language_cannot_write_is_written_with_escapes(tmp_path):
+    script = tmp_path / "program.py"
+    begin = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r})\nfrom earwitness.core.errors import one_line_errors\n"
+    script.write_text(f"{begin}one_line_errors(lambda: print('é,😀'))()")
+    for encoding, written in (("ascii", rb"\xe9,\U0001f600"), ("latin-1", b"\xe9,\\U0001f600"), ("utf-8", "é,😀".encode())):
+        done = subprocess.run([sys.executable, script], capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding})
+        assert (done.stdout.strip(), done.stderr, done.returncode) == (written, b"", 0)
 
 
 def test_a_pipe_to_something_else_that_breaks_is_no_silent_end(tmp_path):

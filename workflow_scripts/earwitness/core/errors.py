@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import io
 import os
 import re
 import select
@@ -92,6 +93,9 @@ def one_line_errors(main: Callable[[], None]) -> Callable[[], None]:
     def run() -> None:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, _interrupt)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Names may hold what the language of a terminal cannot write: é in ASCII is an escape then, and no error.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             try:
                 main()

@@ -25,7 +25,7 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises InputError where `path` is a pipe, a socket or a device.
     """
     _refuse_replacing(path)
-    prefix = f".{path.stem}."
+    prefix = _prefix(path.stem)
     with _naming(path, prefix):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent, prefix)
@@ -41,6 +41,9 @@ def atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+LONGEST_PREFIX = 200
+"""Bytes of a file's own name in the name of its temporary; file systems take 255 in all."""
+
 MADE = ".earwitness-made"
 """Name of the file in a folder that was made here which lists what it held then, a path a line: by it the folder may be replaced."""
 
@@ -52,7 +55,7 @@ def atomic_folder(path: Path, beside: Collection[str] = (), read: Iterable[Path]
     beside, read: as `require_replaceable` takes them; it is asked before the block and after it.
     """
     require_replaceable(path, beside, read)
-    prefix = f".{path.name}."
+    prefix = _prefix(path.name)
     with _naming(path, prefix):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent, prefix)
@@ -98,6 +101,11 @@ def _files_in(folder: Path) -> list[str]:
     """Paths of a folder's files and links, and of its folders that are empty, seen from it, without our own notes and Snakemake's."""
     names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir() or not any(path.iterdir())]
     return sorted(name for name in names if not name.startswith((".earwitness-", ".snakemake_timestamp")))
+
+
+def _prefix(name: str) -> str:
+    """What the names of a file's temporaries begin with: its own, cut where process and random letters would make it longer than names may be."""
+    return f".{os.fsencode(name)[:LONGEST_PREFIX].decode(errors='ignore')}."
 
 
 def _remove_leftovers(folder: Path, prefix: str) -> None:
