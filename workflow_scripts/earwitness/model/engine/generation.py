@@ -40,7 +40,7 @@ def generate_answers(loaded: LoadedModel, audio: AudioEmbeddings, order: Tokenis
         pad_token_id=end,
         eos_token_id=end,
         prefix_allowed_tokens_fn=allowed,
-        **loaded.beside(ids),
+        **loaded.extra_inputs(ids),
     )
     return [_name(row, answers) for row in generated.tolist()]
 

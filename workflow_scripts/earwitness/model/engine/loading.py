@@ -228,7 +228,7 @@ def _verify_fit(folder: Path, loaded: LoadedModel) -> None:
     tokens, rows = len(loaded.processor.tokenizer), loaded.head.out_features
     if tokens > rows:
         raise InputError(f"{folder}: {loaded.tokenizer_files[0]} has {tokens} tokens, the model {rows}; copy the model's own tokenizer files")
-    for told, of_processor, of_model in loaded.fit():
+    for told, of_processor, of_model in loaded.compatibility():
         if of_processor != of_model:
             raise InputError(f"{folder}: {told}: the processor has {of_processor}, the model {of_model}; copy the model's own processor files")
 

@@ -75,12 +75,12 @@ class Gemma4(LoadedModel):
     def mel_bins(self) -> int:
         return int(self.tower.config.subsampling_conv_channels[0])
 
-    def fit(self) -> Sequence[tuple[str, Any, Any]]:
+    def compatibility(self) -> Sequence[tuple[str, Any, Any]]:
         extractor, config = self.processor.feature_extractor, self.model.config
         number_of = self.processor.tokenizer.convert_tokens_to_ids
         normalised = extractor.per_bin_mean is not None or extractor.per_bin_stddev is not None
         return (
-            *super().fit(),
+            *super().compatibility(),
             ("samples of a frame", extractor.frame_length, 2 * HOP),
             ("preemphasis, dither and gain", (extractor.preemphasis, extractor.dither, extractor.input_scale_factor), (0.0, 0.0, 1.0)),
             ("bins are normalised", normalised, False),
@@ -131,7 +131,7 @@ class Gemma4(LoadedModel):
 
     # Reading and answering.
 
-    def beside(self, ids: torch.Tensor) -> Mapping[str, torch.Tensor]:
+    def extra_inputs(self, ids: torch.Tensor) -> Mapping[str, torch.Tensor]:
         """The second embeddings, (rows, tokens, layers, their size)."""
         table = self.language_model.embed_tokens_per_layer.weight
         of_text = torch.where(ids == self.model.config.audio_token_id, self.language_model.config.pad_token_id, ids)
@@ -153,7 +153,7 @@ class Gemma4(LoadedModel):
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,
-            **self.beside(ids),
+            **self.extra_inputs(ids),
         )
         return output.last_hidden_state
 

@@ -139,7 +139,7 @@ class LoadedModel(ABC):
         """Bins of the spectrograms that the tower reads."""
         return int(self.tower.config.num_mel_bins)
 
-    def fit(self) -> Sequence[tuple[str, Any, Any]]:
+    def compatibility(self) -> Sequence[tuple[str, Any, Any]]:
         """What processor and model must agree on: (what it is, the processor's, the model's)."""
         extractor, token = self.processor.feature_extractor, self.processor.tokenizer.convert_tokens_to_ids(self.processor.audio_token)
         return (
@@ -224,8 +224,8 @@ class LoadedModel(ABC):
         table = self.model.get_input_embeddings()
         return table(sent(torch.as_tensor(ids, dtype=torch.long), table.weight.device)).to(self.device)
 
-    def beside(self, ids: torch.Tensor) -> Mapping[str, torch.Tensor]:
-        """What the language model is told of tokens beside their embeddings, as keyword arguments of the library's.
+    def extra_inputs(self, ids: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Inputs of the language model besides embeddings, as keyword arguments of the library's.
 
         ids: (rows, tokens), with the audio token's number where there is a sound, or padding.
         """
@@ -240,7 +240,7 @@ class LoadedModel(ABC):
     ) -> torch.Tensor:
         """The last hidden states (rows, tokens, hidden size) of embeddings read after what the cache holds.
 
-        ids: those of the tokens, as for `beside`. mask: (rows, tokens of the cache and these), 0 where a row is padded; None where none is.
+        ids: those of the tokens, as for `extra_inputs`. mask: (rows, tokens of the cache and these), 0 where a row is padded; None where none is.
         positions: (rows or 1, tokens), counted from 0 in each row.
         """
         output = self.language_model(
@@ -249,7 +249,7 @@ class LoadedModel(ABC):
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,
-            **self.beside(ids),
+            **self.extra_inputs(ids),
         )
         return output.last_hidden_state
 
