@@ -9,7 +9,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make demo   set up the environment and run the embedded study on small sizes: a report to look at (CORES=$(CORES))"
 	@echo "make study  set up the environment and run the default study, whose numbers README shows"
-	@echo "make middle  the study in small with a base that has heard and read (CPU)"
+	@echo "make middle  a small study of Whisper tiny.en joined with SmolLM2-135M (CPU)"
 	@echo "make quick  style, and the unit tests without the long ones: for one's own change"
 	@echo "make test   set up the environment and run the tests"
 	@echo "make test-slow  the slow tests, all or those of TESTS=file"

@@ -23,6 +23,7 @@ from earwitness.command_line import PROGRAMS
 from earwitness.config import complete_config, overlaid
 from earwitness.core.errors import InputError
 from earwitness.core.yaml_text import load_yaml
+from earwitness.leakage import audit, tuning_audit
 from earwitness.splits.study import split_by_row, split_by_source
 from earwitness.tables.files import read_table
 from earwitness.tables.predictions import PREDICTIONS, system_of
@@ -234,3 +235,10 @@ def test_the_default_splits_want_as_many_sources_as_readme_says():
     for n_sources, enough in ((fewest, True), (fewest - 1, False)):
         least = parts(n_sources).groupby(["part", "label"]).source_id.nunique().min()
         assert (least >= config["audit"]["min_sources_per_class"]) == enough
+
+
+def test_the_page_on_audits_lists_every_check_with_its_question():
+    page = (ROOT / "docs/how_to/audit_a_split.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (L\d\d) `(\w+)` \| (.+) \| (stops|warns) \|$", page, re.MULTILINE)
+    registered = [*audit.checks(), *tuning_audit.checks()]
+    assert rows == [(check.id, check.name, check.question, "stops" if check.severity == "error" else "warns") for check in registered]
