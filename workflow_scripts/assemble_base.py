@@ -12,8 +12,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the base goes")
     add_half_arguments(parser)
-    parser.add_argument("--projectors", type=Path, nargs="+", required=True, help="of which the one trained between these halves is taken")
-    parser.add_argument("--rank", type=int, required=True, help="of the change of the language model that the projector was trained with")
+    parser.add_argument("--projectors", type=Path, nargs="+", required=True, help="candidates; the one trained between these halves is taken")
+    parser.add_argument("--rank", type=int, required=True, help="rank of the change of the language model that the projector was trained with")
     args = parser.parse_args()
 
     from earwitness.model.assembly import assemble

@@ -29,7 +29,11 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True, help="where the measures go (CSV)")
     parser.add_argument("--reliability", type=Path, required=True, help="where the reliability diagrams' bins go (CSV)")
     parser.add_argument(
-        "--tuning", type=Path, nargs="+", required=True, help="where it goes what was fitted on what, a file per system and seed (JSON)"
+        "--tuning",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="where the records of what was fitted on what go, one per system and seed (JSON)",
     )
     parser.add_argument("--systems", type=System.parse, nargs="+", required=True, help="the systems, each seed apart, in the order of --tuning")
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")

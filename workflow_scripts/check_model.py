@@ -14,7 +14,7 @@ from earwitness.runtime.imports import garbage_collection_paused
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", nargs="+", required=True, help="the base's repository and revision on the hub, or its folder")
-    parser.add_argument("--record", type=Path, required=True, help="where what was found goes, with times and sizes (JSON)")
+    parser.add_argument("--record", type=Path, required=True, help="where the findings go, with times and sizes (JSON)")
     parser.add_argument("--checked", type=Path, required=True, help="where the base's identity goes if nothing fails (JSON)")
     add_model_arguments(parser)
     args = parser.parse_args()

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--tuning", type=Path, nargs="+", required=True, help="what each of them chose, in the same order (JSON)")
     parser.add_argument("--split", type=Path, required=True, help="the split that they searched and chose on (CSV)")
     parser.add_argument("--question", type=Path, required=True, help="where the question goes (JSON)")
-    parser.add_argument("--record", type=Path, required=True, help="where it goes what it was chosen on (JSON)")
+    parser.add_argument("--record", type=Path, required=True, help="where the record of what it was chosen on goes (JSON)")
     args = parser.parse_args()
 
     searches, split = load_searches(args.names, args.searches, args.tuning), read_table(args.split, SPLIT)

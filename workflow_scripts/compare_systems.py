@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--comparisons", type=Path, required=True, help="where the paired tests go (CSV)")
     parser.add_argument("--leakage", type=Path, required=True, help="where the leaky arm's two accuracies go (CSV)")
     parser.add_argument("--ensembles", type=Path, required=True, help="where the ensembles' gains go (CSV)")
-    parser.add_argument("--power", type=Path, required=True, help="where it goes what would settle each comparison (CSV)")
+    parser.add_argument("--power", type=Path, required=True, help="where the power of each comparison goes, and what would settle it (CSV)")
     parser.add_argument("--variance", type=Path, required=True, help="where the variance components go (CSV)")
     parser.add_argument("--settings", type=json_object, required=True, help="confidence, equivalence_margin, power")
     args = parser.parse_args()

@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=Path, required=True, help="where the table of sizes goes (CSV)")
     parser.add_argument("--settings", type=json_object, required=True, help="config splits.extended_test (JSON)")
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
-    parser.add_argument("--power", type=float, required=True, help="chance of finding the smallest gain that is told")
+    parser.add_argument("--power", type=float, required=True, help="power at which the smallest detectable gain is given")
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
 

@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--split", type=Path, required=True, help="split whose development part tunes the detector (CSV)")
     parser.add_argument("--detector", choices=sorted(DETECTORS), required=True)
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
-    parser.add_argument("--tuning", type=Path, required=True, help="where it goes what was fitted, and on what (JSON)")
+    parser.add_argument("--tuning", type=Path, required=True, help="where the record of what was fitted, and on what, goes (JSON)")
     args = parser.parse_args()
 
     start = time.perf_counter()

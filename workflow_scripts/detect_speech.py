@@ -100,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         "plot": "a picture per recording: sound, track and segments (PNG; with --output)",
     }.items():
         wanted.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=what)
-    parser.add_argument("--output", type=Path, metavar="FOLDER", help="one file per recording there, instead of all on stdout")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="folder for one file per recording, instead of all on stdout")
     which = parser.add_argument_group("detector")
     which.add_argument(
         "--detector", default=str(DEFAULT_DETECTOR), help=f"a detector's folder (default: {DEFAULT_DETECTOR}), or {', '.join(FRAME_DETECTORS)}"

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--index", type=Path, required=True, help="index of the stimuli (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="the honest split (CSV); sources of its parts train and dev are left out")
     parser.add_argument("--effects", type=Path, required=True, help="where the fixed effects go (CSV)")
-    parser.add_argument("--fits", type=Path, required=True, help="where what concerns a whole fit goes (CSV)")
+    parser.add_argument("--fits", type=Path, required=True, help="where the table of fits goes (CSV)")
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     args = parser.parse_args()
 

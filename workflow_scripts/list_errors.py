@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("predictions", type=Path, nargs="+", help="predictions of the systems (Parquet)")
     parser.add_argument("--index", type=Path, required=True, help="index of all stimuli (Parquet)")
     parser.add_argument("--split", type=Path, required=True, help="split whose test part is looked at (CSV)")
-    parser.add_argument("--errors", type=Path, required=True, help="where the erring stimuli go (CSV)")
+    parser.add_argument("--errors", type=Path, required=True, help="where the stimuli that are answered wrongly go (CSV)")
     parser.add_argument("--rates", type=Path, required=True, help="where the error rates go (CSV)")
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     args = parser.parse_args()

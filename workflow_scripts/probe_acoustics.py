@@ -22,7 +22,7 @@ def main() -> None:
         "--split", type=Path, required=True, help="split whose train part fits the readout, and whose development part its penalty (CSV)"
     )
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
-    parser.add_argument("--tuning", type=Path, required=True, help="where it goes what was fitted, and on what (JSON)")
+    parser.add_argument("--tuning", type=Path, required=True, help="where the record of what was fitted, and on what, goes (JSON)")
     args = parser.parse_args()
 
     asked = acoustic_vectors(args.shards)

@@ -22,9 +22,9 @@ def main() -> None:
         "--split", type=Path, required=True, help="split whose train part fits the readout, and whose development part its penalty (CSV)"
     )
     parser.add_argument("--probe", choices=sorted(COLUMNS), required=True)
-    parser.add_argument("--model", required=True, help="whose ear it is: a name in the configuration's models")
+    parser.add_argument("--model", required=True, help="the model whose audio tower is read: a name in the configuration's models")
     parser.add_argument("--output", type=Path, required=True, help="where the predictions go (Parquet)")
-    parser.add_argument("--tuning", type=Path, required=True, help="where it goes what was fitted, and on what (JSON)")
+    parser.add_argument("--tuning", type=Path, required=True, help="where the record of what was fitted, and on what, goes (JSON)")
     args = parser.parse_args()
 
     system, column = System("encoder_probe", args.probe, model=args.model), COLUMNS[args.probe]

@@ -61,7 +61,7 @@ def add_audit_arguments(parser: argparse.ArgumentParser) -> None:
     theirs.add_argument("--code", type=Path, metavar="FOLDER", help="Python scripts, to look for a fit before a split")
     ids = [check.id for check in checks()]
     theirs.add_argument(
-        "--skip", nargs="+", action="extend", choices=ids, default=[], metavar="CHECK", help="do without a check; the certificate tells so"
+        "--skip", nargs="+", action="extend", choices=ids, default=[], metavar="CHECK", help="leave a check out; the certificate says so"
     )
     parser.add_argument("--policy", type=json_object, help="what the audit tolerates, as the configuration's audit (JSON; default: its defaults)")
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the work; the result is the same (default: 1)")
