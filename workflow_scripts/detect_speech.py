@@ -21,7 +21,7 @@ from earwitness.audio.streaming import kept_on_disk
 from earwitness.core.arguments import QUANTISATIONS, Arguments, batch_size, count
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import atomic
-from earwitness.core.folders import files_below
+from earwitness.core.folders import AUDIO_SUFFIXES, files_below
 from earwitness.core.progress import Progress
 from earwitness.core.terminal_text import printable
 from earwitness.detectors.clip_files import why_not_heard
@@ -49,12 +49,6 @@ examples:
 SOME_HEARD = 3
 """Exit code where some files were heard and others could not be."""
 
-AUDIO_SUFFIXES = (
-    ".wav", ".wave", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".sph",
-    # These cannot be decoded here: each is told, since a recording that is passed over without a word counts as heard.
-    ".m4a", ".aac", ".wma", ".webm", ".mka", ".amr", ".3gp", ".ac3", ".ape", ".wv",
-)  # fmt: skip
-"""Names of what is listened to below a folder, in any case."""
 DEFAULT_DETECTOR = Path("results/detector")
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -120,12 +121,47 @@ def test_times_that_cannot_be_seconds_of_their_file_give_nobody_its_sound(tmp_pa
         ("path,label,source,start_frame,end_frame\na.wav,voice,x,0,1\n", r"mine\.csv: column start_frame looks like start_s"),
         ("path,label,source,t0,t1\na.wav,voice,x,0,1\n", r"mine\.csv: column t0 looks like start_s"),
         ("path,label,source,start_s,xmax\na.wav,voice,x,0,1\n", r"mine\.csv: column xmax looks like end_s"),
+        *(
+            (
+                f"path,label,source,{start},{end}\na.wav,voice,x,0.5,1\n",
+                rf"mine\.csv: column {re.escape(start)} looks like start_s, a time in seconds",
+            )
+            for start, end in (
+                ("from", "to"),
+                ("segment_start", "segment_end"),
+                ("start_second", "end_second"),
+                ("Begin Time (s)", "End Time (s)"),
+                ("Begin Time - ss.msec", "End Time - ss.msec"),
+                ("event_onset", "event_offset"),
+                ("segmentStart", "segmentEnd"),
+                ("tbeg", "tdur"),
+            )
+        ),
+        ("path,label,source,Begin Time\na.wav,voice,x,00:01:02.5\n", r"mine\.csv: column Begin Time looks like start_s"),
+        ("path,label,source,start_s,speech_end\na.wav,voice,x,0,1\n", r"mine\.csv: column speech_end looks like end_s"),
+        ("path,label,source,start_s,dur_s\na.wav,voice,x,0,1\n", r"mine\.csv: column dur_s beside start_s looks like the length of a stretch"),
+        (
+            "path,label,source,start_s,end_s,channel\na.wav,voice,x,0,1,0\na.wav,voice,y,2,3,1\n",
+            r"mine\.csv: column channel names channels, and those of a file are heard together; write each channel into a file of its own",
+        ),
         ("path,label,source\n", r"has no rows"),
     ],
 )
 def test_what_a_manifest_does_not_say_is_asked_for_by_line(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
         rows(manifest(tmp_path, text))
+
+
+def test_columns_that_are_no_times_and_no_channels_are_passed_over(tmp_path):
+    columns = "start_year,end_note,Start comment,to_do,channel,channels,weekend,clip_length"
+    text = f"path,label,source,{columns}\na.wav,voice,ana,2001,,,x,1,1,6,4\nb.wav,dog,street,2002,,soon,,1,2,7,4\n"
+    assert [row[1] for row in rows(manifest(tmp_path, text))] == ["mine:ana", "mine:street"]
+
+
+def test_a_table_of_a_hugging_face_folder_that_is_not_read_is_named(tmp_path):
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.wav", "label": "voice", "source": "ana"}\n')
+    with pytest.raises(InputError, match=r"metadata\.jsonl is not read; write it as metadata\.csv, with the same columns"):
+        rows(DataSet("mine", tmp_path, "manifest", labels=LABELS))
 
 
 @pytest.mark.parametrize(("speech", "other"), [("1", "-1"), ("+", "-"), ("C", "C#"), ("1.0", "10"), ("\U0001f5e3", "\U0001f436"), ("कि", "का")])
@@ -199,6 +235,9 @@ def test_folders_name_label_and_source_by_a_pattern(tmp_path):
     assert [row[1:3] for row in rows(data_set)] == [("mine:rex", "NONSPEECH"), ("mine:ana", "SPEECH"), ("mine:ana", "SPEECH")]
     check = catalogue(data_set, LIMITS).check.set_index("path")
     assert "does not fit sources.mine.pattern" in check.reason[str(tmp_path / "voice/stray.wav")]
+    (tmp_path / "voice/ana/3.M4A").write_bytes(b"\0\0\0\x1cftypM4A " + bytes(64))
+    told = catalogue(data_set, LIMITS).check.set_index("path").reason[str(tmp_path / "voice/ana/3.M4A")]
+    assert told.startswith("cannot be read as audio"), "what cannot be decoded is listed as well"
     assert classes_of(data_set) == {"SPEECH", "NONSPEECH"}
     with pytest.raises(InputError, match=r"no file below .* fits the pattern \{source\}-\{label\}\.wav"):
         rows(DataSet("mine", tmp_path, "folder", pattern="{source}-{label}.wav", labels=LABELS))

@@ -494,7 +494,11 @@ def test_nothing_usable_or_nothing_there_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"none of the 1 files in .* is usable; the first: .*one\.wav: empty file"):
         listed("voxconverse", folder)
     (folder / "audio" / "one.wav").unlink()
-    with pytest.raises(InputError, match=r"holds no audio/\*\.wav"):
+    with pytest.raises(InputError, match=r"holds no audio/\*\.wav; name the folder above it"):
+        listed("voxconverse", folder)
+    (folder / "flac").mkdir()
+    (folder / "flac/one.flac").touch()
+    with pytest.raises(InputError, match=r"holds no audio/\*\.wav, but flac/one\.flac; put them there as WAV, or links to them"):
         listed("voxconverse", folder)
     with pytest.raises(InputError, match="no folder"):
         listed("voxconverse", tmp_path / "none")

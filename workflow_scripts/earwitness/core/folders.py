@@ -9,6 +9,13 @@ from earwitness.core.errors import InputError
 OF_THE_DISK = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
 """Folders that a file system keeps for itself at its top, and lets nobody open."""
 
+AUDIO_SUFFIXES = (
+    ".wav", ".wave", ".bwf", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".w64", ".rf64", ".sph",
+    # These cannot be decoded here. They are listed and told: a recording that is passed over without a word counts as heard.
+    ".m4a", ".aac", ".wma", ".webm", ".mka", ".amr", ".3gp", ".ac3", ".ape", ".wv",
+)  # fmt: skip
+"""Names of recordings in a folder, in any case; what a file is, its content says."""
+
 
 def files_below(folder: Path, suffixes: Collection[str], nested: bool = True, any_name: bool = False) -> list[Path]:
     """Every file with one of the suffixes (lower case, any case on disk), in the folder or anywhere below it, sorted.

@@ -27,13 +27,14 @@ import pandas as pd
 
 from earwitness.core.errors import InputError
 from earwitness.core.files import NO_FILE, read_text, sha256_of
+from earwitness.core.folders import AUDIO_SUFFIXES
 from earwitness.core.json_files import strict_json
 from earwitness.core.names import canonical_name, term_key, whole_number
 from earwitness.core.progress import Progress
 from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.file_checks import AudioReport, Limits, check_audio
 from earwitness.corpora.layouts import annotation_files, audio_files
-from earwitness.corpora.manifest import AUDIO, EXCLUDED, audio_below, listed, own_labels
+from earwitness.corpora.manifest import EXCLUDED, audio_below, listed, own_labels
 from earwitness.corpora.rttm import EmptyRttmError, Rttm, Turn, is_nobody, read_rttm, single_speaker_stretches, without_umbrella
 from earwitness.corpora.speakers import identifies, names_are_local
 from earwitness.corpora.text_tables import read_text_table
@@ -308,7 +309,7 @@ def _rttm_of_each(data_set: DataSet, recordings: Mapping[str, Path]) -> tuple[di
 def _without_suffix(recording: str) -> str:
     """The name of a recording that may be written as a path to its file."""
     path = PureWindowsPath(recording)  # which knows both separators
-    return path.stem if path.suffix.lower() in {*AUDIO, ".rttm"} else path.name
+    return path.stem if path.suffix.lower() in {*AUDIO_SUFFIXES, ".rttm"} else path.name
 
 
 def _speakers(dataset: str, recording: str, alone: list[Turn], local: bool) -> list[Part]:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from earwitness.core.errors import InputError
-from earwitness.core.folders import files_below
+from earwitness.core.folders import AUDIO_SUFFIXES, files_below
 
 WAV = (".wav",)
 
@@ -25,6 +25,9 @@ def audio_files(layout: str, folder: Path, name: str | None = None) -> list[Path
         files = files_below(folder / "audio", WAV, nested=False)
         pattern = "audio/*.wav"
     if not files:
+        if others := files_below(folder, AUDIO_SUFFIXES):
+            hint = f"put them there as WAV, or links to them, or set {where}.path to another folder"
+            raise InputError(f"{where}: {folder} holds no {pattern}, but {others[0].relative_to(folder)}; {hint}")
         raise InputError(f"{where}: {folder} holds no {pattern}; name the folder above it")
     return sorted(files)
 

@@ -9,12 +9,14 @@ import math
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from earwitness.core.errors import InputError
-from earwitness.core.folders import files_below
+from earwitness.core.folders import AUDIO_SUFFIXES, files_below
 from earwitness.core.names import canonical_name, term_key
 from earwitness.corpora.data_sets import DataSet
 from earwitness.corpora.text_tables import audio_column, file_named, names_of, read_text_table
@@ -40,7 +42,19 @@ LENGTHS = frozenset({"duration", "durations", "durationsec", "durationseconds", 
 EXCLUDED = "excluded"
 """What a label is mapped to whose recordings are listed and left out."""
 
-AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64", ".sph")
+TIME_WORDS = {
+    "start_s": frozenset({"start", "starts", "begin", "begins", "beginning", "beg", "onset", "offset", "from", "tbeg", "tstart"}),
+    "end_s": frozenset({"end", "ends", "ending", "stop", "stops", "finish", "to", "until", "till", "tend", "tstop"}),
+}
+LENGTH_WORDS = frozenset({"duration", "dur", "tdur", "length", "len"})
+"""Words of such names that have others beside them, as in `Begin Time (s)`, event_onset, segmentStart or dur_s; what they name is numbers."""
+
+NO_TIME_WORDS = frozenset({"date", "year", "month", "day", "age", "page", "line", "row", "index", "char", "character", "word", "token", "byte"})
+"""Words of names of numbers that begin or end something else."""
+
+CHANNELS = frozenset({"channel", "channelid", "audiochannel", "chan", "chn", "ch"})
+"""What other tables call the channel of a file that a row is about."""
+
 FOLDER_TABLES = ("metadata.csv", "metadata.parquet")
 """The table of a Hugging Face audio folder."""
 
@@ -113,6 +127,8 @@ def table_of(data_set: DataSet) -> Path:
     for name in FOLDER_TABLES:
         if (data_set.path / name).is_file():
             return data_set.path / name
+    if (data_set.path / "metadata.jsonl").is_file():
+        raise InputError(f"{data_set.key}: {data_set.path / 'metadata.jsonl'} is not read; write it as {FOLDER_TABLES[0]}, with the same columns")
     raise InputError(f"{data_set.key}: the folder {data_set.path} holds no {' or '.join(FOLDER_TABLES)}; name the table")
 
 
@@ -153,11 +169,15 @@ def _listed_in_table(data_set: DataSet) -> list[Listed]:
             raise InputError(f"{path}: no column {name}; it has {names_of(table.columns)}; name it with {data_set.key}.columns.{role}")
     if table.empty:
         raise InputError(f"{path}: has no rows; list the recordings")
+    others = table[[name for name in table if name not in names.values()]]
     for role, terms in TIMES.items():
-        if names[role] not in table and (unused := [name for name in map(str, table) if name not in names.values() and term_key(name) in terms]):
+        if names[role] not in table and (unused := _named_like(others, terms, TIME_WORDS[role])):
             hint = f"name it with {data_set.key}.columns.{role} where it is one, or rename it"
             raise InputError(f"{path}: column {unused[0]} looks like {role}, a time in seconds; {hint}")
-    lengths = [name for name in map(str, table) if term_key(name) in LENGTHS and name not in names.values()]
+    for name in [name for name in map(str, others) if term_key(name) in CHANNELS and len({*others[name].str.strip()} - {""}) > 1]:
+        hint = "write each channel into a file of its own, or rename the column where files have one"
+        raise InputError(f"{path}: column {name} names channels, and those of a file are heard together; {hint}")
+    lengths = _named_like(others, LENGTHS, LENGTH_WORDS)
     if lengths and names["start_s"] in table and names["end_s"] not in table:
         hint = f"give {names['end_s']}, in seconds from the file's start, or rename the column where it is the whole file's length"
         raise InputError(f"{path}: column {lengths[0]} beside {names['start_s']} looks like the length of a stretch; {hint}")
@@ -166,6 +186,18 @@ def _listed_in_table(data_set: DataSet) -> list[Listed]:
         given = dict(zip([role for role, name in names.items() if name in table], map(str.strip, cells), strict=True))
         rows.append(_row(labels, path, f"{path}:{line}", given, names))
     return rows
+
+
+def _named_like(table: pd.DataFrame, terms: Set[str], words: Set[str]) -> list[str]:
+    """The columns that one of the terms names, or a name with one of the words where the values are numbers, or hours and minutes."""
+    found = []
+    for name in map(str, table):
+        parts = {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+        values = table[name].str.strip()
+        numbers = values.any() and values.str.fullmatch(r"(-?\d+([.,:]\d+)*)?").all()
+        if term_key(name) in terms or (numbers and parts & words and not parts & NO_TIME_WORDS):
+            found.append(name)
+    return found
 
 
 def _row(labels: _Labels, table: Path, where: str, given: dict[str, str], names: dict[str, str]) -> Listed:
@@ -227,7 +259,7 @@ def audio_below(data_set: DataSet) -> list[Path]:
     """Every audio file below the folder of a data set of origin folder. Raises InputError where there is none."""
     if not data_set.path.is_dir():
         raise InputError(f"{data_set.key}: no folder {data_set.path}; set {data_set.key}.path to where the recordings are")
-    if not (files := files_below(data_set.path, AUDIO)):
+    if not (files := files_below(data_set.path, AUDIO_SUFFIXES)):
         raise InputError(f"{data_set.key}: {data_set.path} holds no audio files; name the folder of the recordings")
     return files
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from earwitness.core.errors import InputError
-from earwitness.corpora.manifest import AUDIO
+from earwitness.core.folders import AUDIO_SUFFIXES
 from earwitness.corpora.text_tables import audio_of_rows, read_text_table
 
 MANIFEST = "manifest.csv"
@@ -46,5 +46,5 @@ def unpack_audio(tables: Iterable[Path], folder: Path) -> None:
 def _file_name(audio: Any) -> str:
     """What a row's audio is called; only letters, digits, points, hyphens and underscores, and a suffix of audio files."""
     given = PurePosixPath(str(audio.get("path") or "") if isinstance(audio, dict) else "")
-    suffix = given.suffix.lower() if given.suffix.lower() in AUDIO else ".wav"
+    suffix = given.suffix.lower() if given.suffix.lower() in AUDIO_SUFFIXES else ".wav"
     return (re.sub(r"[^A-Za-z0-9._-]+", "_", given.stem)[:80].lstrip(".") or "clip") + suffix
