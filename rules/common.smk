@@ -11,7 +11,7 @@ STARTED = time.time()
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 
 from earwitness.config import complete_config
-from earwitness.core.errors import InputError
+from earwitness.core.errors import InputError, one_line
 from earwitness.corpora.data_sets import DESCRIPTION
 from earwitness.model.job_inputs import Code, FilesOfModels
 from earwitness.plan import paths
@@ -35,7 +35,7 @@ try:
     TIES = plan.ties
     FILES_OF_MODELS = FilesOfModels.find(models)
 except InputError as error:
-    sys.exit(f"error: {error}")
+    sys.exit("error: " + one_line(error))
 
 CODE = Code(models, SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"))
 ON_TERMINAL = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -54,7 +54,7 @@ wildcard_constraints:
 
 
 def code(program, model=None):
-    """What a job depends on of its program, and of all that it imports; jobs of a model that is made here, without other families than its own."""
+    """The meaning of a program and of all that it imports. Jobs of a model that is made here do not depend on other families' code."""
     return CODE.of(program, model)
 
 

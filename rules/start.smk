@@ -8,7 +8,7 @@ SCRIPTS = Path("workflow_scripts")
 sys.path.insert(0, str(Path(workflow.basedir) / SCRIPTS))
 
 from earwitness.config import layered
-from earwitness.core.errors import InputError
+from earwitness.core.errors import InputError, one_line
 from earwitness.runtime.arithmetic import pin_arithmetic
 
 pin_arithmetic()
@@ -33,4 +33,4 @@ try:
     )
     given_config = layered(map(Path, files), workflow.config_settings.config)
 except InputError as error:
-    sys.exit(f"error: {error}")
+    sys.exit("error: " + one_line(error))

@@ -299,7 +299,7 @@ def noises(folder):
         pytest.param(
             {"stimuli": {"noise": "recorded"}, "sources": {"n": noises("config")}}, "error: role noise: config holds no *.wav", marks=pytest.mark.slow
         ),
-        ({"sources": {"esc50": {"origin": "path", "path": "nowhere"}}}, "error: sources.esc50: no folder nowhere; set sources.esc50.path"),
+        ({"sources": {"esc50": {"origin": "path", "path": "no\x1bwhere"}}}, r"error: sources.esc50: no folder no\x1bwhere; set sources.esc50.path"),
         pytest.param(
             {"sources": {"esc50": {"origin": "path", "path": "config"}}}, "error: sources.esc50: config holds no audio/*.wav", marks=pytest.mark.slow
         ),
