@@ -458,7 +458,7 @@ def test_draws_are_shown_where_they_were_made():
     draws = DrawsSection("redrawn", drawn_by_hand(), SVG)
     parsed = page(draws=[draws])
     assert "figure-draws-redrawn" in parsed.values("id") and "figure-draws-redrawn" not in page().values("id")
-    assert "The published design on trial: redrawn" in parsed.text and "drawn 2 times" in parsed.text
+    assert "The published design, drawn several times: redrawn" in parsed.text and "drawn 2 times" in parsed.text
 
 
 def test_an_experiment_says_what_folds_and_more_speakers_tell():

@@ -80,7 +80,7 @@ def test_sentences_say_what_would_settle_it_only_where_nothing_is_settled():
     settled = conclusion_sentences(comparisons(), power(), statistics)[0]
     assert settled.endswith("different (+10.0 points [+4.0,\N{NO-BREAK SPACE}+16.0]).")
     words = conclusion_sentences(comparisons("inconclusive"), power(), statistics)[0]
-    assert "from 9.0 points up" in words and "31 + 31 sources" in words and "43 + 43 sources" in words
+    assert "a true difference of 9.0 points or more" in words and "31 + 31 sources" in words and "43 + 43 sources" in words
     assert "power after the fact" in words
     never = power().assign(times_sources_for_observed=np.inf)
     assert "more seeds than these" in conclusion_sentences(comparisons("inconclusive"), never, statistics)[0]

@@ -53,13 +53,14 @@ def _sentence(row: Any, planned: Any, statistics: Mapping[str, float]) -> str:
     if row.conclusion == "descriptive_only" or math.isnan(planned.standard_error):
         return f"{pair}: {found} on these sources; below six sources in a class nothing is concluded about others."
     chance = f"{100 * planned.power:g} %"
-    missed = f"Here a true difference is found with a chance of {chance} from {100 * planned.minimum_detectable_difference:.1f} points up."
+    missed = f"With a chance of {chance}, this test finds a true difference of {100 * planned.minimum_detectable_difference:.1f} points or more."
     needed, of_equivalence = (_needed(planned, times) for times in (planned.times_sources_for_observed, planned.times_sources_for_equivalence))
     if needed == of_equivalence:
         return f"{pair}: {verdict} ({found}). {missed} To settle it, or to show equivalence within {margin}, would take {needed}."
     return (
         f"{pair}: {verdict} ({found}). {missed} To settle it with that chance would take {needed} if the true difference is the one observed"
-        f" (power after the fact: chance flatters what was observed), {of_equivalence} to show equivalence within {margin} if there is none."
+        f" (power after the fact: observed differences tend to be too large), {of_equivalence} to show equivalence within {margin} if there"
+        " is no difference."
     )
 
 
