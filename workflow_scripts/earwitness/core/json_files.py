@@ -46,8 +46,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def strict_json(text: str) -> Any:
-    """What a JSON text holds; raises ValueError where a name is given twice, a number is none (NaN, Infinity) or too large,
-    naming its key, or a text holds half of a character."""
+    """What a JSON text holds; raises ValueError, naming the key, where a name is given twice or a number is NaN, infinite or too large, and where
+    a text holds half of a character."""
 
     def number(written: str) -> float | _NoNumber:
         return value if math.isfinite(value := float(written)) else _NoNumber(written)

@@ -1,4 +1,4 @@
-"""Recordings of which it is known throughout when somebody speaks: annotated in RTTM, or sounds without any voice."""
+"""Recordings in which it is known throughout who speaks when: annotated in RTTM, or sounds without any voice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ def classes_of(data_set: DataSet) -> frozenset[str]:
 
 
 def without_stand_ins(sources: Mapping[str, Any], classes: Mapping[str, Set[str]]) -> dict[str, Any]:
-    """The `sources` where the origin of an embedded data set is none as soon as others bring all its classes to its role.
+    """The `sources` without embedded data sets whose classes others bring for the same role: their origin becomes none.
 
     sources: of the completed configuration. classes: data set on disk -> its classes (`classes_of`).
     """

@@ -1,4 +1,4 @@
-"""Who speaks when in 10 s of sound, by pyannote's segmentation model 3.0, of which only "does anybody?" is used here.
+"""Who speaks when in 10 s of sound, by pyannote's segmentation model 3.0, used here only to tell whether anybody speaks.
 
 The network is PyanNet: a filterbank of learned band-pass filters (SincNet: Ravanelli and Bengio, "Speaker recognition from raw waveform with
 SincNet", SLT 2018), four bidirectional LSTMs, and one of seven answers a frame: nobody, one of three speakers, or two of them (Plaquet and

@@ -31,7 +31,7 @@ class CannotPlant(Exception):
 class Leak:
     """A leak that can be planted.
 
-    kind: its name; text: what is planted; found_by: checks of which one must find it; plant: makes the copy, or raises
+    kind: its name; text: what is planted; found_by: checks, one of which must find it; plant: makes the copy, or raises
     CannotPlant. also: checks that may find it too, because it is one of theirs as well. limit: why it may be missed all the
     same; "" where missing it is a fault.
     """

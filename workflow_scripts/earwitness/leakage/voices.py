@@ -30,7 +30,7 @@ MIN_CALIBRATED = 8
 """Sources from which on it can be told how alike different voices are."""
 
 MOST_CALIBRATED = 1500
-"""Sources of which all pairs are looked at to calibrate; of more, as many at even distances."""
+"""Most sources whose pairs are all used to calibrate; of more sources, this many are taken at even distances."""
 
 TAIL_WIDENING = 1.3
 """w above; set on all of the 69 recordings that benchmarks/README.md measures, so the figures for them are not held out. `benchmarks/voice.py
@@ -125,8 +125,9 @@ def one_voice(whole: FloatArray, scores: Scores, parts: Integers, false_alarms: 
     """Pairs of sources in different parts that seem to have one voice, and how many pairs were compared.
 
     whole, scores: from `calibrated`; parts: shape (n,), the parts that hold a source as bits of a number; false_alarms: how often a pair of
-    different voices may exceed the limit, in (0, 0.5). Of the pairs above it those remain of which FALSE_DISCOVERIES are expected to be of
-    different voices (Y. Benjamini and Y. Hochberg 1995), so that many pairs do not make many false alarms. Time grows with n^2 (0.1 s for
+    different voices may exceed the limit, in (0, 0.5). Of the pairs above the limit only so many remain that a share of FALSE_DISCOVERIES is
+    expected to be of different voices (Y. Benjamini and Y. Hochberg 1995), so that many pairs do not make many false alarms. Time grows with n^2
+    (0.1 s for
     1,000 sources), memory with n.
     """
     limit, compared, found = scores.limit(false_alarms), 0, []

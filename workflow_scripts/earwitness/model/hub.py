@@ -36,7 +36,7 @@ the revision."""
 
 
 def staged_list(folder: Path) -> list[dict[str, Any]]:
-    """What a staged folder should hold. Raises InputError where it has no list, or the list is none or names a place outside the folder."""
+    """What a staged folder should hold. Raises InputError where it has no list, or the list cannot be read or names a place outside the folder."""
     path, remedy = folder / MANIFEST, "write it again with `stage.py list`"
     files: list[dict[str, Any]] = load_record(path, STAGED, "a list of files to fetch", remedy)["files"]
     for place in (PurePosixPath(file["place"]) for file in files):

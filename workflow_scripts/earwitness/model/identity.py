@@ -113,7 +113,7 @@ def recorded(folder: Path, identity: Path) -> ModelFolder:
 
 
 def given(folder: Path, identity: Path | None) -> ModelFolder:
-    """A folder with the identity that was recorded of it, or without a record the one that its files have; raises as these do."""
+    """`recorded` where there is a record, else `identified`; raises as these do."""
     return identified(folder) if identity is None else recorded(folder, identity)
 
 

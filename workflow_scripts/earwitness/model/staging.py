@@ -62,7 +62,7 @@ def write_list(files: Sequence[StagedFile], folder: Path) -> None:
 
 
 def read_list(folder: Path) -> list[StagedFile]:
-    """The list of a staged folder; raises InputError where there is none, or it is none."""
+    """The list of a staged folder; raises InputError where it is missing or cannot be read."""
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{folder}: no {MANIFEST}; write it with `stage.py list` on a machine with a network")
     return [StagedFile(**file) for file in staged_list(folder)]

@@ -26,10 +26,10 @@ _SCHEMA = pyarrow.schema([("stimulus_id", pyarrow.string()), ("untrained", pyarr
 
 
 def untrained_tower(base: Path, seed: int) -> LoadedModel:
-    """A model of a base's shape and with its processor whose audio tower is as its class initialises it, in evaluation mode, float32, and
-    of which nothing else has weights.
+    """A model of a base's shape and with its processor, in evaluation mode, float32. Its audio tower is as its class initialises it; nothing else
+    has weights.
 
-    What no training changes in a tower, such as positions, is the base's.
+    Parts of a tower that no training changes, such as positions, are the base's.
     Raises InputError where the base's weights lack that, or the base is of no family.
     """
     family = implementation_of(base)

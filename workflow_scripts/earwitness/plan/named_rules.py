@@ -1,4 +1,4 @@
-"""What Snakemake is given for rules and resources by their names, of which it passes over those that it does not know without a word."""
+"""Names of rules and resources on the command line that Snakemake does not know, and would ignore silently."""
 
 import difflib
 from collections.abc import Collection, Mapping

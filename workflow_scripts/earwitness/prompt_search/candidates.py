@@ -75,7 +75,7 @@ def _name(answer: str) -> str:
 def fault(text: str, most_characters: int, special_tokens: Collection[str] = (), answers: tuple[str, ...] = ()) -> str | None:
     """Why a canonical text may not be asked; None where it may.
 
-    special_tokens: of the tokenizer that will read it, none of which a question may hold. answers: those that it must name
+    special_tokens: of the tokenizer that will read it; a question may hold none. answers: those that it must name
     (earwitness.core.prompt_text.answers_to_name).
     """
     if not text:

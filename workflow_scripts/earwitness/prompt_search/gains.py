@@ -62,8 +62,8 @@ def load_searches(names: Sequence[Search], scores: Sequence[Path], records: Sequ
 
 
 def best_of(searches: Sequence[FinishedSearch]) -> FinishedSearch:
-    """The search whose chosen question has the best balanced accuracy on the development part, of which all searches draw
-    the same stimuli; the first of several such."""
+    """The search whose chosen question has the best balanced accuracy on the development stimuli, which are the same for all searches; of equals,
+    the first."""
     return max(searches, key=lambda finished: finished.chosen.development_balanced_accuracy)
 
 

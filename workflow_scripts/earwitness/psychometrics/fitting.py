@@ -32,7 +32,7 @@ class WeakPrior(Prior):
 
 @dataclass(frozen=True)
 class RangePrior(Prior):
-    """The priors of Schütt, Harmeling, Macke and Wichmann (2016), of which the fit is then the mode.
+    """The priors of Schütt, Harmeling, Macke and Wichmann (2016); the fit is then the mode of the posterior.
 
     The midpoint is anywhere in the tested range alike, and less and less likely up to half the range outside it; the width is anything alike
     from twice the least distance of levels to the range, and less and less likely down to that distance and up to three times the range.

@@ -70,7 +70,7 @@ class ModelCard:
 
 
 def passed_audit(path: Path) -> PassedAudit:
-    """What a certificate says of the audit; raises InputError where the file is none."""
+    """What a certificate says of the audit; raises InputError where the file is no certificate."""
     checks = load_certificate(path)["checks"]
     return PassedAudit(sha256_of(path), sum(check["status"] != "not_run" for check in checks), [check["id"] for check in checks if check["waived"]])
 

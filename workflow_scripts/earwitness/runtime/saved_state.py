@@ -37,7 +37,7 @@ class SavedState:
             (temporary / "state.json").write_text(json.dumps({"fingerprint": self._fingerprint, "progress": progress}), encoding="utf-8")
 
     def load(self) -> tuple[dict[str, torch.Tensor], Any] | None:
-        """The saved tensors and progress, or None where there is no state with this fingerprint; one of another is removed."""
+        """The saved tensors and progress, or None where there is no state with this fingerprint; a state with another is removed."""
         state = self.folder / "state.json"
         if not state.is_file():
             return None

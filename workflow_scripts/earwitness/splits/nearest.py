@@ -114,7 +114,7 @@ def drawn_parts(items: pd.DataFrame, shares: Mapping[tuple[str, str], float], se
 
 
 def _amounts(items: pd.DataFrame, component: pd.Series, names: list[str], parts: list[str], labels: list[str]) -> npt.NDArray[np.float64]:
-    """Measure x component x part x class: seconds, items, and sources, of which one that is divided counts in parts by its items."""
+    """Measure x component x part x class: seconds, items, and sources. A source that is divided counts for each part by its share of items."""
     keyed = items.assign(component=component, items=1.0)
     per_source = keyed.groupby(["component", "part", "label", "source_id"])[["seconds", "items"]].sum()
     per_source["sources"] = per_source["items"] / per_source.groupby(["label", "source_id"])["items"].transform("sum")

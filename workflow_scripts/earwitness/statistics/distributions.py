@@ -38,7 +38,7 @@ def chi_squared_tail(value: npt.ArrayLike, df: npt.ArrayLike) -> Any:
 
 
 def wilson_interval(right: int, total: int, confidence: float) -> tuple[float, float]:
-    """Wilson's (1927) interval of a share of which `right` of `total` independent items were seen; total is at least 1."""
+    """Wilson's (1927) interval of a share, from `right` of `total` independent items; total is at least 1."""
     share, z = right / total, float(special.ndtri(0.5 + 0.5 * confidence))
     denominator = 2 * (total + z**2)
     centre = (2 * total * share + z**2) / denominator

@@ -148,7 +148,7 @@ class RobustPrecision:
 
 
 def can_be_fitted(model: MixedModel) -> bool:
-    """Whether a model can be fitted here: Laplace's approximation needs gpboost, of which some processors have no wheel."""
+    """Whether a model can be fitted here: Laplace's approximation needs gpboost, which has no wheel for some processors."""
     return model.exact or _has_gpboost()
 
 

@@ -133,7 +133,7 @@ def _log_ways(data: GroupedCounts) -> float:
 
 class _MarginalLikelihood:
     """Minus the log-likelihood (without binomial coefficients) of coefficients, the logit of a fitted lapse rate over its limit, and the three
-    entries of L; groups are padded to one length. A fitted lapse rate has a Beta penalty, of which each group carries an equal part."""
+    entries of L; groups are padded to one length. A fitted lapse rate has a Beta penalty, which is shared out equally among the groups."""
 
     def __init__(self, data: GroupedCounts, nodes: int):
         names, codes = np.unique(data.groups, return_inverse=True)

@@ -29,7 +29,7 @@ def _balanced(outcomes: pd.Series, table: pd.DataFrame, scale: Scale) -> Estimat
     remedy="Look at what differs between the classes besides speech (L10), and level, pad and cut both classes alike.",
 )
 def counterfactual_answers(data: TuningInput) -> Finding:
-    """How every model answers to stimuli of which something was changed that should not matter.
+    """How every model answers to stimuli that were changed in something that should not matter.
 
     Test stimuli earlier and later in their window, in a shorter and a longer one, 6 dB softer and louder: noted where balanced accuracy drops by more
     than 3 points and the clustered 95 % interval of the drop lies above 0. And noise of the segment's place, length and

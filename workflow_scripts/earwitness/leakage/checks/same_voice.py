@@ -25,7 +25,7 @@ from earwitness.tables.files import read_table
 Names = npt.NDArray[np.str_]
 
 STRETCHES = 3
-"""Stretches of a source's recordings, or else its longest clips, of which its voice is made."""
+"""How many stretches of a source's recordings, or else of its longest clips, make up its voice."""
 
 LONGEST_STRETCH_S = 5.0
 """Seconds heard of each, from its middle; more says little more."""

@@ -254,7 +254,7 @@ def told_of_unseen(family: Features, limit: float, kind: str) -> Told:
 def univariate(features: Features, sides: Sequence[str] = LABELS) -> list[tuple[str, float, str]]:
     """Per feature: its name, AUC alone (at least 0.5, over items), and which side has the higher values; best first.
 
-    sides: what items are called of which `speech` is true, and the others.
+    sides: names of the items whose `speech` is true, and of the others.
     """
     from sklearn.metrics import roc_auc_score
 

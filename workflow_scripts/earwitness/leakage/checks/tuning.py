@@ -16,8 +16,8 @@ ALLOWED_PARTS = ("train", "dev")
 class Untrained:
     """What towers hear that were never trained.
 
-    stimuli: those of the split, columns of earwitness.tables.stimuli.STIMULI, `part`, and `session` ("" where not known). heard: a vector of each,
-    one row indexed by stimulus_id, by the name of the model of whose shape the tower is. shortcut_auc_warn: as in
+    stimuli: those of the split, columns of earwitness.tables.stimuli.STIMULI, `part`, and `session` ("" where not known). heard: by the name of
+    the model whose shape the tower has, a table with one vector per stimulus, indexed by stimulus_id. shortcut_auc_warn: as in
     earwitness.leakage.audit_input.Policy.
     """
 

@@ -85,7 +85,7 @@ def write_copy(model: Any, base: ModelFolder, unquantised: Sequence[str], device
 def _record(copy: Path, base: ModelFolder, unquantised: Sequence[str], device: torch.device) -> dict[str, Any]:
     """All that decides a copy's bits, and its files as they are now: name -> size in bytes, and when the file system saw the last change, in ns.
 
-    Nobody can set that time: a copy that came with the base, or was written over, is none that was made here.
+    Nobody can set that time: so a copy that came with the base, or was written over, does not count as made here.
     """
     files = {path.name: path.stat() for path in copy.iterdir() if not path.name.startswith(".")}
     return {

@@ -2,7 +2,7 @@
 
 A token of the conformer reads its own frames and earlier ones alone, so what is heard of a sound does not depend on the silence behind it,
 and only a sound's own frames are heard. The language model reads a second embedding of every token, of another size, in each of its layers;
-of a sound's tokens it is that of padding. Most of its layers read a window of the last tokens alone, and its last layers the keys and values
+a sound's tokens have that of padding. Most of its layers read a window of the last tokens alone, and its last layers the keys and values
 of earlier ones. The parts that see are never asked.
 """
 
@@ -96,7 +96,7 @@ class Gemma4(LoadedModel):
         return LONGEST_S * SAMPLE_RATE
 
     def spectrograms(self, waveforms: Sequence[Waveform], device: torch.device | None = None) -> tuple[torch.Tensor, tuple[int, ...]]:
-        """Magnitudes of frames of 20 ms, the first of which is half before the sound; a frame counts where the sample after it is there."""
+        """Magnitudes of frames of 20 ms; the first lies half before the sound; a frame counts where the sample after it is there."""
         extractor = self.processor.feature_extractor
         lengths = tuple((len(waveform) - 1) // HOP for waveform in waveforms)
         samples = nn.functional.pad(stacked(waveforms, self.longest_waveform).to(device), (HOP, HOP))
