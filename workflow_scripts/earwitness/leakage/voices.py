@@ -127,8 +127,7 @@ def one_voice(whole: FloatArray, scores: Scores, parts: Integers, false_alarms: 
     whole, scores: from `calibrated`; parts: shape (n,), the parts that hold a source as bits of a number; false_alarms: how often a pair of
     different voices may exceed the limit, in (0, 0.5). Of the pairs above the limit only so many remain that a share of FALSE_DISCOVERIES is
     expected to be of different voices (Y. Benjamini and Y. Hochberg 1995), so that many pairs do not make many false alarms. Time grows with n^2
-    (0.1 s for
-    1,000 sources), memory with n.
+    (0.1 s for 1,000 sources), memory with n.
     """
     limit, compared, found = scores.limit(false_alarms), 0, []
     in_several = (parts & (parts - 1)) != 0

@@ -235,7 +235,7 @@ def _all_sources(measured: Sequence[_Counted]) -> tuple[str, ...]:
 
 
 def _without_each(one: _Counted, sources: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """Counts without each of the sources, some of which may lack in this condition; correct and total, shape (n_sources, n_levels)."""
+    """Counts without each of the sources, some of which may be missing in this condition; correct and total, shape (n_sources, n_levels)."""
     own = dict(zip(one.sources, one.by_source.transpose(1, 0, 2), strict=True))
     nothing = np.zeros_like(one.by_source[:, 0])
     left = np.array([one.by_source.sum(axis=1) - own.get(source, nothing) for source in sources])
