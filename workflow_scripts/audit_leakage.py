@@ -52,7 +52,7 @@ def main() -> None:
         str(word) for option in ("report", "html", "junit", "sarif") if getattr(args, option) for word in (f"--{option}", getattr(args, option))
     ]
     if reports:
-        # A program of its own, whose code is none of this one's: how a report looks must not decide when to audit again.
+        # A program of its own, not an import: how a report looks must not decide when to audit again.
         subprocess.run([sys.executable, RENDERER, args.certificate, args.evidence, *reports], check=True)
     if args.split is None:
         print(printable(verdict(certificate)))

@@ -185,7 +185,7 @@ def _read_manifest(path: Path, columns: Columns, part: str) -> pd.DataFrame:
         kept["part"] = named.map(PART_NAMES)
     kept["file"] = kept.path.map(partial(file_named, path.parent)).astype(object)
     times = [] if "recording" in kept or "start_s" not in kept else [*TIME_COLUMNS]
-    # Of the same file by another path and of another class it is said below which.
+    # The same file by another path and with another label is refused in `read_manifests`, by its labels.
     placed = kept.assign(file=kept.file.map(lambda file: os.path.normpath(file.absolute())))
     repeated = kept.duplicated(["part", "path", *times]) | placed.duplicated(["part", "file", "label", *times])
     _refuse(path, repeated, "repeats the path of an earlier row")

@@ -76,7 +76,7 @@ def self_test(audited: Audited) -> dict[str, Any]:
         except CannotPlant as error:
             rows.append(row | {"result": "not planted", "reason": str(error)})
             continue
-        # What failed before tells nothing by failing again, unless it is one of the leak's own checks.
+        # A check that failed before tells nothing by failing again, unless it is one of the leak's own checks.
         telling = {id for id, (check, finding) in before.items() if finding.status != "fail" and check.severity == "error"} | set(able)
         after = {check.id: finding for check, finding in run_checks(replace(audited, data=copy), telling)}
         rows.append(row | _judged(leak, before, after))

@@ -158,7 +158,7 @@ def leave_out(classes: Sequence[SourceCounts], measure: Measure) -> LevelCounts:
     by_source = tuple(counts(k, np.repeat(np.eye(group.n_sources)[:, None], n_seeds, axis=1)) for k, group in enumerate(classes))
     by_seed, by_cell = None, []
     if n_seeds > 1:
-        # Without a seed the others' answers still count as one's.
+        # Without one seed, the mean of the others still counts as the answers of one.
         by_seed = counts(None, np.eye(n_seeds)[:, :, None]) * n_seeds / (n_seeds - 1)
         for k, group in enumerate(classes):
             cells = np.eye(n_seeds * group.n_sources).reshape(-1, n_seeds, group.n_sources)

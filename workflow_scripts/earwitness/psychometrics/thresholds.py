@@ -131,7 +131,7 @@ def threshold_of_fits(levels: FloatArray, counts: LevelCounts, settings: Setting
         both = fits.left_out.of(lambda left: _thresholds_and_values(left, settings, inside, grid))
         thresholds = both.of(lambda values: values[..., 0])
         variance, df = both.variance()
-        # Of sources that do not differ at all, the variance is that of independent answers, and the degrees of freedom are those of the sources.
+        # Where sources do not differ at all, the variance is that of independent answers, with the sources' degrees of freedom.
         df = np.where(variance > 0, df, min(both.df))
         half = t_or_normal_quantile(tails[1], df) * np.sqrt(np.maximum(variance, np.concatenate([[least_variance], spread(drawn.at(grid)) ** 2])))
         ends = value + np.array([-half[0], half[0]])

@@ -299,7 +299,7 @@ def mean_over_seeds(fits: Sequence[Fit], known: Sequence[RobustPrecision]) -> tu
     mean = coefficients.mean()
     shifts = [np.stack(of_seeds) for of_seeds in zip(*(one.shifts for one in known), strict=True)]
     without_seed = (mean.to_numpy() - coefficients.to_numpy() / n_seeds) * n_seeds / (n_seeds - 1)
-    # A shift is that of one seed's coefficients, of which the mean has a K-th; leaving out one of K n answers moves a mean of all by this.
+    # From shifts of one seed's coefficients without one source, to shifts of the mean without one of its K n cells (seed and source).
     cells = tuple(of_kind * (of_kind.shape[1] - 1) / (n_seeds * of_kind.shape[1] - 1) for of_kind in shifts)
     df = tuple(of_kind.shape[1] - 1.0 for of_kind in shifts)
     variance, freedom = Jackknife(tuple(of_kind.mean(axis=0) for of_kind in shifts), without_seed, cells, df).variance()

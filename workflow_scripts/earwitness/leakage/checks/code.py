@@ -37,7 +37,7 @@ def _scopes(tree: ast.Module) -> Iterator[list[ast.Call]]:
 
 def _in_order(calls: list[ast.Call]) -> list[tuple[int, int]]:
     names = sorted((call.lineno, _called(call.func), isinstance(call.func, ast.Attribute)) for call in calls)
-    # A text has a method split, too, without arguments that matter here.
+    # Strings have a method split too; it divides no data.
     splits = [line for line, name, method in names if "split" in name and not (method and name in ("split", "rsplit", "splitlines"))]
     fits = [line for line, name, method in names if method and name in FITTING]
     return [(fit, min(later)) for fit in fits if (later := [line for line in splits if line > fit])]

@@ -83,7 +83,7 @@ def _kinds(data: AuditInput) -> Iterator[_Kind]:
     long = stimuli[stimuli.duration_ms >= 1000 * MIN_STIMULUS_S]
     names = set(long.stimulus_id)
     if data.shards and names:
-        # Stimuli of one clip are cut from one another's place.
+        # Stimuli of one clip are not independent: the clip stands for the stretch.
         of_clips = rows(long, "stimulus_id", "clip_id")
         yield _Kind("stimuli", of_clips, lambda function, only: data.over_stimuli(function, names if only is None else only))
 

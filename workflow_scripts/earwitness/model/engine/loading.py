@@ -145,10 +145,10 @@ def refuse_infinite(folder: Path, model: torch.nn.Module) -> None:
     ends = []
     for name, weight in model.named_parameters():
         packed = getattr(weight, "quant_state", None)
-        # The mean of the scales of a weight in 4 bits is a number where all of them are.
+        # Of a weight in 4 bits, the mean of its scales is finite only if all scales are.
         numbers = weight.detach() if packed is None else packed.offset
         if numbers is not None and numbers.is_floating_point() and numbers.numel():
-            # Both ends are NaN where one number is; no copy is made.
+            # Minimum and maximum are NaN if one number is; no copy is made.
             ends.append((name, torch.stack(torch.aminmax(numbers)).isfinite().all()))
     if found := [name for name, finite in ends if not finite]:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""

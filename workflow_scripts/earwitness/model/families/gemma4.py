@@ -43,7 +43,7 @@ class Gemma4(LoadedModel):
     unasked = ("model.vision_tower", "model.embed_vision")
     attention: ClassVar[str | dict[str, str]] = {"text_config": "sdpa"}
     fused_norms = (Gemma4RMSNorm,)
-    # Its conformer was never recorded on a GPU; take this away with a run of it there.
+    # Its conformer was never recorded on a GPU; remove this once a run on one has shown that it can be.
     records_passes = False
 
     # The module tree.
