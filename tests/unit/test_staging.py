@@ -63,14 +63,20 @@ def test_mirrors_are_asked_first_in_turn_and_only_the_right_content_is_taken(ser
     fetch(RemoteFile(f"{NOWHERE}/a.bin", sha256(b"right"), "a.bin", {"Authorization": "secret"}), tmp_path / "a.bin", HASTE)
     assert (tmp_path / "a.bin").read_bytes() == b"right"
     assert [(path, token) for _, path, token in server.asked] == [("/first/a.bin", None), ("/second/a.bin", None)]
-    assert "not from the mirror" in capsys.readouterr().err
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2 and told[0] == f"a.bin: not from the mirror {tmp_path / 'shelf'} (another content)"
+    assert told[1].startswith(f"a.bin: not from the mirror {server.address}/first/ (")
 
 
-def test_without_a_mirror_that_has_it_a_file_comes_from_its_own_address(server, tmp_path, monkeypatch):
+def test_without_a_mirror_that_has_it_a_file_comes_from_its_own_address(server, tmp_path, monkeypatch, capsys):
     server.files = {"/mirror/a.bin": b"wrong", "/own/a.bin": b"right"}
     monkeypatch.setenv(MIRRORS, f"{tmp_path / 'nothing'} {server.address}/mirror")
     fetch(RemoteFile(f"{server.address}/own/a.bin", sha256(b"right"), "a.bin"), tmp_path / "a.bin", HASTE)
     assert (tmp_path / "a.bin").read_bytes() == b"right"
+    assert capsys.readouterr().err.splitlines() == [
+        f"a.bin: not from the mirror {tmp_path / 'nothing'} (no such folder; spaces separate those of EARWITNESS_MIRRORS)",
+        f"a.bin: not from the mirror {server.address}/mirror (another content)",
+    ]
 
 
 MODEL = {"config.json": b"{}", "model.safetensors": b"weights"}

@@ -28,6 +28,8 @@ from earwitness.corpora.text_tables import file_named, read_text_table
         "\ufeffSEP=,\npath,label\na.wav,dog\nb.wav,NA\n",
         '"sep=,",\npath,label\na.wav,dog\nb.wav,NA\n',
         "sep=\t\npath\tlabel\na.wav\tdog\nb.wav\tNA\n",
+        ",path,label\n0,a.wav,dog\n7,b.wav,NA\n",
+        '"","path","label"\n"1","a.wav","dog"\n"2","b.wav","NA"\n',
     ],
 )
 def test_unambiguous_tables_are_read(tmp_path, text):
@@ -76,6 +78,9 @@ def test_the_index_is_the_line_also_after_blank_lines_and_values_of_several_line
         (b"path,path,label\n", r"column path is there twice"),
         (b"Path,PATH,label\n", r"table\.csv:1: columns Path, PATH are both path; rename one"),
         (b"path,,label\n", r"column 2 has no name"),
+        (b",path,label\na.wav,b,dog\n", r"column 1 has no name, and its values are no numbers of rows; name it, or remove the separator"),
+        (b",path,label\n1,a.wav,dog\n1,b.wav,dog\n", r"column 1 has no name, and its values are no numbers of rows"),
+        (b"path|label\na.wav|dog\n", r"no column path; it has path\|label, and no comma, semicolon or tab divides its first line"),
         (b"path,kind\na,b\n", r"no column label; it has path, kind"),
         (b"path,label\n\xe9,dog\n", r"table\.csv:2: not UTF-8 text \(byte 0xe9\)"),
         (b"path,label\na\0,b\n", r"null bytes"),

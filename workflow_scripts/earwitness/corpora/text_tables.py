@@ -30,7 +30,8 @@ def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[
     semicolon and tab by which the header has them, or the one that a first line `sep=;` names, as Excel reads and writes it.
     known: columns that there may be. The header may write both kinds in another case; they are named here as they are asked for.
     numbers: columns, known too, in which "1,5" is 1.5 where semicolons separate. Empty cells at the end of a row beyond the header are passed
-    over. NA, None, null and nan are texts. Columns of a Parquet file that hold bytes, lists or structures are left out.
+    over, and so are numbers of rows in a first column without a name. NA, None, null and nan are texts. Columns of a Parquet file that hold
+    bytes, lists or structures are left out.
     Raises InputError naming the file, and the line where there is one, where the table cannot be read without a guess.
     """
     needed, numeric = list(required), list(numbers)
@@ -60,6 +61,10 @@ def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[
     except csv.Error as error:
         raise InputError(f"{path}:{line}: not a readable CSV table ({error}); repair the line") from error
     named = [name for name in header if name]
+    # pandas and R write numbers of rows in a first column without a name.
+    numbers = [cells[0] for cells in rows]
+    if header[:1] == [""] and not (len(set(numbers)) == len(numbers) and all(map(str.isdecimal, numbers))):
+        raise InputError(f"{path}: column 1 has no name, and its values are no numbers of rows; name it, or remove the separator too many")
     table = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=str)
     for name in [name for name in numeric if name in header and separator == ";"]:
         table[name] = _with_points(table[name], path)
@@ -145,11 +150,13 @@ def _header(path: Path, text: str, needed: Sequence[str], known: Sequence[str], 
     if not fitting:
         absent = next(name for name in needed if name.casefold() not in {cell.casefold() for cell in header})
         divided = ", divided as its first line says" if declared else ""
+        if len(header) == 1 and not declared:
+            divided = ", and no comma, semicolon or tab divides its first line"
         raise InputError(f"{path}: no column {absent}; it has {names_of(filter(None, header))}{divided}")
     while header and not header[-1]:
         header.pop()
-    if "" in header:
-        raise InputError(f"{where}: column {header.index('') + 1} has no name; name it, or remove the separator too many")
+    if "" in header[1:]:
+        raise InputError(f"{where}: column {header.index('', 1) + 1} has no name; name it, or remove the separator too many")
     return _as_asked(header, known, where), separator
 
 

@@ -116,20 +116,22 @@ def fetch(file: RemoteFile, path: Path, patience: Patience) -> None:
 def _had_from(mirror: str, file: RemoteFile, path: Path, patience: Patience) -> bool:
     """Has a mirror the file, so that it now is at `path`? A checksum decides, so a mirror need not be trusted; headers are not sent there."""
     place = file.place or file.name
-    if not mirror.startswith(("http://", "https://")):
-        there = Path(mirror) / place
-        if not there.is_file() or checksum_of(there, file.checksum) != file.checksum:
-            return False
+    reason = "another content"
+    if mirror.startswith(("http://", "https://")):
+        try:
+            _transfer(RemoteFile(f"{mirror.rstrip('/')}/{urllib.parse.quote(place)}", file.checksum, file.name), path, patience)
+        except InputError as error:
+            reason = str(error)
+        else:
+            if checksum_of(path, file.checksum) == file.checksum:
+                return True
+            path.unlink()
+    elif not (there := Path(mirror) / place).is_file():
+        reason = "no such file" if Path(mirror).is_dir() else f"no such folder; spaces separate those of {MIRRORS}"
+    elif checksum_of(there, file.checksum) == file.checksum:
         shutil.copyfile(there, path)
         return True
-    try:
-        _transfer(RemoteFile(f"{mirror.rstrip('/')}/{urllib.parse.quote(place)}", file.checksum, file.name), path, patience)
-    except InputError as error:
-        print(f"{file.name}: not from the mirror ({error})", file=sys.stderr, flush=True)
-        return False
-    if checksum_of(path, file.checksum) == file.checksum:
-        return True
-    path.unlink()
+    print(f"{file.name}: not from the mirror {plain_address(mirror)} ({reason})", file=sys.stderr, flush=True)
     return False
 
 
