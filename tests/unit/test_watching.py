@@ -7,7 +7,7 @@ import os
 import pytest
 
 from earwitness.provenance.end_of_run import told_at_the_end
-from earwitness.provenance.watching import Doing, Watcher, at_work, one_line
+from earwitness.provenance.watching import Doing, Watcher, at_work, status_line
 
 NOW = 2_000_000_000.0
 
@@ -45,10 +45,10 @@ def test_one_line_fits_the_terminal_and_counts_the_others():
         Doing("train_tiny_base", 70, "training: 300 of 900 steps (33 %) in 41 s, about 1 min 22 s left"),
         Doing("audit_leakage grouped", 12, ""),
     ]
-    assert one_line(doings[1:], 80) == "audit_leakage grouped: at work for 12 s"
-    assert one_line(doings, 200).endswith("about 1 min 22 s left (and 1 more)")
-    assert len(one_line(doings, 60)) <= 59 and one_line(doings, 60).endswith("… (and 1 more)")
-    assert one_line([], 80) == ""
+    assert status_line(doings[1:], 80) == "audit_leakage grouped: at work for 12 s"
+    assert status_line(doings, 200).endswith("about 1 min 22 s left (and 1 more)")
+    assert len(status_line(doings, 60)) <= 59 and status_line(doings, 60).endswith("… (and 1 more)")
+    assert status_line([], 80) == ""
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def _last_line(log: Path) -> str:
     return lines[-1] if lines else ""
 
 
-def one_line(doings: list[Doing], width: int) -> str:
+def status_line(doings: list[Doing], width: int) -> str:
     """What fits into one line of a terminal."""
     if not doings:
         return ""
@@ -108,7 +108,7 @@ class Watcher:
         lasting = [Doing(doing.job, now - self._first_seen[doing.job], doing.says) for doing in doings]
         lasting = sorted((doing for doing in lasting if doing.seconds >= SILENT_S), key=lambda doing: -doing.seconds)
         if self._terminal:
-            self._show(one_line(lasting, shutil.get_terminal_size().columns))
+            self._show(status_line(lasting, shutil.get_terminal_size().columns))
             return
         for doing in lasting:
             if doing.says and self._told.get(doing.job) != doing.says:
