@@ -5,6 +5,7 @@ that it changes nothing. Prints a Markdown table.
 """
 
 import argparse
+import os
 import re
 import shlex
 import statistics
@@ -15,6 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 COMMAND = re.compile(r"Shell command: python workflow_scripts/(?P<rule>\w+)\.py (?P<arguments>.*) &> ")
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("GOTO", "MKL", "NUMEXPR", "OMP", "OPENBLAS", "VECLIB_MAXIMUM")}
+"""What Snakemake tells a job of one thread; otherwise NumPy starts a thread for every core."""
+
 WITHOUT_WEIGHTS_S = 60.0
 """A program that has opened no weights by then loads none."""
 
@@ -46,9 +50,10 @@ def planned_jobs(configfiles: list[str]) -> dict[str, list[str]]:
 
 def start(job: list[str]) -> tuple[float, float] | None:
     """Seconds until the program opens weights: on the clock, and of a processor; None where it ends without."""
+    command, environment = [sys.executable, "-c", UNTIL_WEIGHTS, *job], os.environ | ONE_THREAD
     begun = time.clock_gettime(time.CLOCK_MONOTONIC)
     try:
-        ended = subprocess.run([sys.executable, "-c", UNTIL_WEIGHTS, *job], cwd=ROOT, capture_output=True, text=True, timeout=WITHOUT_WEIGHTS_S)
+        ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=WITHOUT_WEIGHTS_S)
     except subprocess.TimeoutExpired:
         return None
     if ended.returncode or not ended.stdout:

@@ -85,7 +85,7 @@ def first_failure(project: Path, tests: list[str]) -> str | None:
     process.start()
     process.join()
     if process.exitcode not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        raise RuntimeError(f"{tests[0]}: the tests did not run\n{printed.read_text(encoding='utf-8')[-4000:]}")
+        raise RuntimeError(f"{tests[0]}: the tests did not run (exit code {process.exitcode})\n{printed.read_text(encoding='utf-8')[-4000:]}")
     return told.read_text(encoding="utf-8") if process.exitcode else None
 
 
