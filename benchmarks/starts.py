@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 COMMAND = re.compile(r"Shell command: python workflow_scripts/(?P<rule>\w+)\.py (?P<arguments>.*) &> ")
-ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("GOTO", "MKL", "NUMEXPR", "OMP", "OPENBLAS", "VECLIB_MAXIMUM")}
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("GOTO", "MKL", "NUMEXPR", "OMP", "OPENBLAS")}
 """What Snakemake tells a job of one thread; otherwise NumPy starts a thread for every core."""
 
 WITHOUT_WEIGHTS_S = 60.0
