@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from earwitness.core.arguments import batch_size
+from earwitness.core.arguments import batch_size, count
 from earwitness.core.errors import one_line_errors
 from earwitness.runtime.devices import leased_devices
 from earwitness.runtime.imports import garbage_collection_paused
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
     parser.add_argument("--batch-size", type=batch_size, required=True, help="stimuli at a time, or auto")
     parser.add_argument("--seed", type=int, required=True, help="of the untrained tower's weights")
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
+    parser.add_argument("--threads", type=count, required=True, help="CPU threads; part of the result's last bits")
     args = parser.parse_args()
 
     with leased_devices():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from earwitness.core.arguments import count
 from earwitness.core.errors import one_line_errors
 from earwitness.core.files import write_json
 from earwitness.corpora.annotated import annotated_recordings
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True, help="of recordings with speech, and of those without")
     parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
+    parser.add_argument("--threads", type=count, required=True, help="CPU threads; part of the result's last bits")
     parser.add_argument("--segments", type=Path, required=True, help="where the settings that make segments go (JSON)")
     parser.add_argument("--tracks", type=Path, required=True, help="where the detector's probabilities in test recordings go (Parquet)")
     args = parser.parse_args()

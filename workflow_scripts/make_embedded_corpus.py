@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from earwitness.core.arguments import json_object
+from earwitness.core.arguments import count, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.core.files import atomic_folder
 from earwitness.corpora.synthesis.corpus import CORPORA, write_corpus
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--corpus", choices=CORPORA, required=True)
     parser.add_argument("--settings", type=json_object, required=True, help="how many speakers and sounds (JSON)")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=count, default=1)
     args = parser.parse_args()
 
     with atomic_folder(args.speech) as speech, atomic_folder(args.sounds) as sounds:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from earwitness.core.arguments import add_half_arguments, json_object, settings_of
+from earwitness.core.arguments import add_half_arguments, count, json_object, settings_of
 from earwitness.core.errors import one_line_errors
 from earwitness.runtime.devices import leased_devices
 from earwitness.runtime.imports import garbage_collection_paused
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--settings", type=json_object, required=True, help="config models.NAME.projector, without its origin")
     parser.add_argument("--window-ms", type=int, required=True, help="window that stimuli are presented in")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
+    parser.add_argument("--threads", type=count, required=True, help="CPU threads; part of the result's last bits")
     args = parser.parse_args()
 
     let_threads_sleep()

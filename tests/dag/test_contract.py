@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -180,6 +181,13 @@ def test_what_is_set_for_a_program_holds_for_each_rule_that_runs_it_but_those_na
     assert {name for name, found in resources.items() if found.get("slurm_partition") == "big"} == {
         name for name in resources if name.startswith("predict_adapter__")
     }
+
+
+def test_no_job_sees_a_gpu_where_none_may_be_used(clean_checkout, monkeypatch):
+    for number, shown in ((1, "0"), (0, "")):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+        with parsed(clean_checkout.folder, resources={"gpu": number}):
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == shown
 
 
 def test_everything_that_is_made_lies_in_data_or_results(jobs):

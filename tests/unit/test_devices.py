@@ -95,6 +95,17 @@ def test_a_job_that_may_use_several_devices_takes_what_is_free(tmp_path):
     end(first, several)
 
 
+def test_a_job_that_asks_for_no_device_waits_for_none_and_shows_none(tmp_path, monkeypatch):
+    holder, none = start(tmp_path, 60, CUDA_VISIBLE_DEVICES="0"), start(tmp_path, 0, most=0, CUDA_VISIBLE_DEVICES="0")
+    assert held(holder) == ["0"]
+    assert none.communicate(timeout=20)[0].startswith("\n") and none.returncode == 0
+    end(holder)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with leased_devices(0) as leased:
+        assert (leased, os.environ["CUDA_VISIBLE_DEVICES"]) == ([], "")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1"
+
+
 def test_devices_are_shared_only_when_told_and_free_ones_go_first(tmp_path):
     environment = {"CUDA_VISIBLE_DEVICES": "0,1", "EARWITNESS_JOBS_PER_GPU": "2"}
     jobs = []

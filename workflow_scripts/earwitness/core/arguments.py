@@ -125,7 +125,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quantisation", choices=QUANTISATIONS, required=True)
     parser.add_argument("--memory", choices=["fast", "compact"], default="fast", help="compact: fit into 8 GB of GPU memory at full size")
-    parser.add_argument("--threads", type=int, required=True, help="CPU threads; part of the result's last bits")
+    parser.add_argument("--threads", type=count, required=True, help="CPU threads; part of the result's last bits")
 
 
 def add_half_arguments(parser: argparse.ArgumentParser) -> None:

@@ -29,13 +29,18 @@ def leased_devices(most: int = 1) -> Iterator[list[str]]:
 
     Waits while every visible device is leased to another job of this user, in the same temporary folder. The lock is the
     operating system's, so a dead job's lease is free at once. Within a Slurm job, leases are taken among the devices that
-    Slurm assigned to it, from the other processes of that same job and step only. Without a GPU there is nothing to lease. Call
-    before importing torch.
+    Slurm assigned to it, from the other processes of that same job and step only. Without a GPU there is nothing to lease, and where none
+    is asked for, torch sees none. Call before importing torch.
     Yields the devices' identifiers; none where nothing was leased.
     Raises InputError where EARWITNESS_JOBS_PER_GPU is not a positive number.
     """
     let_threads_sleep()
     reserve_workspace()
+    if most < 1:
+        # Asked for, as by --resources gpu=0: to wait for a device would be to wait for ever.
+        with _only([]):
+            yield []
+        return
     devices = visible_devices()
     if not devices:
         yield []
@@ -46,15 +51,22 @@ def leased_devices(most: int = 1) -> Iterator[list[str]]:
     with ExitStack() as held:
         while not (leased := _lease(locks, most, held)):
             time.sleep(POLL_S)
-        before = os.environ.get("CUDA_VISIBLE_DEVICES")
-        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(leased)
-        try:
+        with _only(leased):
             yield leased
-        finally:
-            if before is None:
-                del os.environ["CUDA_VISIBLE_DEVICES"]
-            else:
-                os.environ["CUDA_VISIBLE_DEVICES"] = before
+
+
+@contextmanager
+def _only(devices: list[str]) -> Iterator[None]:
+    """Let torch see these devices and no other for the block."""
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CUDA_VISIBLE_DEVICES"]
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 def visible_devices() -> list[str]:
