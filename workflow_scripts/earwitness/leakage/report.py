@@ -39,6 +39,7 @@ def render_report(certificate: dict[str, Any], evidence: pd.DataFrame, checks: l
         _table(["part", "stimuli", "speech sources", "non-speech sources"], _part_rows(certificate)),
         "## Checks",
         _table(["check", "question", "compared", "result", "statistic", "limit"], _check_rows(certificate)),
+        "A classifier's AUC (L10, L17, L19) beyond its limit passes where chance could explain it.",
     ]
     for check in entries:
         if check["status"] not in ("pass", "not_applicable"):
