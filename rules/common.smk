@@ -35,7 +35,7 @@ try:
     TIES = plan.ties
     FILES_OF_MODELS = FilesOfModels.find(models)
 except InputError as error:
-    sys.exit("error: " + one_line(error))
+    sys.exit(f"error: {one_line(error)}")
 
 CODE = Code(models, SCRIPTS.glob("*.py"), Path(".snakemake/code_meanings.json"))
 ON_TERMINAL = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -50,7 +50,7 @@ given.overwrite_threads = plan.for_each_rule(given.overwrite_threads)
 
 # With --resources gpu=0 no job sees a GPU; a rule that asks for one gets none, and would take what it finds.
 if dict(given.resources).get("gpu") == 0:
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ.update(CUDA_VISIBLE_DEVICES="")
 
 
 wildcard_constraints:

@@ -33,4 +33,4 @@ try:
     )
     given_config = layered(map(Path, files), workflow.config_settings.config)
 except InputError as error:
-    sys.exit("error: " + one_line(error))
+    sys.exit(f"error: {one_line(error)}")
