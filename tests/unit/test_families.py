@@ -24,7 +24,7 @@ from earwitness.core.errors import InputError
 from earwitness.model.engine import four_bits, loading
 from earwitness.model.engine.adapters import attach_adapter, base_of, load_adapter
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import encode_spectrograms, encode_waveforms, hear_waveforms
+from earwitness.model.engine.features import encode_spectrograms, encode_waveforms, encode_with_means
 from earwitness.model.engine.generation import compare_with_scores, generate_answers
 from earwitness.model.engine.key_value_cache import positions, splice, texts_of
 from earwitness.model.engine.loading import keep_in_4_bits, load_model
@@ -200,7 +200,7 @@ def test_clips_without_audio_tokens_are_answered(kind, loaded):
     assert found.n_audio_tokens.tolist() == [0] * len(counts) + [loaded.n_tokens(8000)]
     assert np.isfinite(found.log_odds).all()
     np.testing.assert_allclose(found.log_odds[:-1], found.log_odds[0], atol=1e-5)
-    assert not hear_waveforms(loaded, [noise(counts[0])]).mean.any()
+    assert not encode_with_means(loaded, [noise(counts[0])]).mean.any()
 
 
 @torch.no_grad()
@@ -339,7 +339,7 @@ def test_lengths_are_kept_apart_where_a_batch_would_move_a_sound(kind, exact):
     mel, lengths = exact.spectrograms([noise(8000), noise(16_000)])
     alone, _ = exact.spectrograms([noise(8000)])
     n_tokens = exact.tokens_of(lengths[0])
-    moved = (exact.hear(mel.double(), lengths)[0, :n_tokens] - exact.hear(alone.double(), lengths[:1])[0]).abs().max()
+    moved = (exact.encode_audio(mel.double(), lengths)[0, :n_tokens] - exact.encode_audio(alone.double(), lengths[:1])[0]).abs().max()
     assert (moved > 1e-3) == (not exact.mixes_lengths)
 
 
@@ -407,7 +407,7 @@ def test_an_untrained_tower_hears_in_the_same_shape_and_otherwise(kind, checkpoi
     """The control for what a trained encoder knows (earwitness.model.untrained_tower)."""
     control = untrained_tower(checkpoint, seed=1)
     mel, lengths = loaded.spectrograms([noise(3200), noise(9000)])
-    trained, untrained = loaded.hear(mel, lengths), control.hear(mel, lengths)
+    trained, untrained = loaded.encode_audio(mel, lengths), control.encode_audio(mel, lengths)
     assert untrained.shape == trained.shape
     assert (untrained - trained).abs().max() > 1e-2
     for name in loaded.fixed_in_tower:

@@ -226,8 +226,8 @@ def test_what_fails_in_a_preflight_is_told_with_what_to_do_and_lets_nothing_star
     (copy / "config.json").write_text(json.dumps({key: value for key, value in config.items() if key != MARK}))
     write_processor(copy, "base", pairs, "file")
     (copy / "chat_template.json").write_text((copy / "chat_template.json").read_text().replace("a helpful", "a harmful"))
-    hear = Qwen2Audio.hear
-    monkeypatch.setattr(Qwen2Audio, "hear", lambda loaded, mel, lengths: hear(loaded, mel[..., : 2 * max(lengths)], lengths))
+    encode_audio = Qwen2Audio.encode_audio
+    monkeypatch.setattr(Qwen2Audio, "encode_audio", lambda loaded, mel, lengths: encode_audio(loaded, mel[..., : 2 * max(lengths)], lengths))
     rate = optimisation.learning_rate
     monkeypatch.setattr(optimisation, "learning_rate", lambda schedule, step: -rate(schedule, step))
     with pytest.raises(SystemExit) as caught:

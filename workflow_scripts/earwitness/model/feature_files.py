@@ -18,7 +18,7 @@ from earwitness.core.errors import InputError
 from earwitness.core.files import atomic, sha256_of
 from earwitness.core.progress import Progress
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import AudioEmbeddings, hear_waveforms
+from earwitness.model.engine.features import AudioEmbeddings, encode_with_means
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.runtime.device_memory import sent
 from earwitness.tables.audio import iterate_audio
@@ -60,7 +60,7 @@ def encode_shard(loaded: LoadedModel, shard: Path, output: Path, batches: Batche
             n_tokens: list[int] = []
             vectors: list[bytes] = []
             heard: list[bytes] = []
-            for sounds in batches.run(lambda batch: hear_waveforms(loaded, batch), waveforms, "encoding"):
+            for sounds in batches.run(lambda batch: encode_with_means(loaded, batch), waveforms, "encoding"):
                 n_tokens += sounds.audio.n_tokens
                 vectors += [_bytes(row[:n]) for row, n in zip(sounds.audio.vectors, sounds.audio.n_tokens, strict=True)]
                 heard += [_bytes(row) for row in sounds.mean]

@@ -390,7 +390,7 @@ def stock_differences(loaded: PooledWhisper, waveforms: Sequence[Waveform]) -> t
             stock = tower(whole, attention_mask=mask).last_hidden_state[:, : length // 2]
             size = stock.square().mean().sqrt()
             for place, mel in enumerate((loaded.spectrograms([waveform], device)[0], whole[..., : 2 * length])):
-                difference = (loaded.hear(mel, [length]) - stock).abs().max() / size
+                difference = (loaded.encode_audio(mel, [length]) - stock).abs().max() / size
                 largest[place] = max(largest[place], float(difference))
     return largest[0], largest[1]
 

@@ -68,7 +68,7 @@ def encode_stimuli(learner: LoadedModel, corpus: BaseCorpus, size: int, seed: in
     is_speech: list[bool] = []
     drawn = draw_stimuli(corpus, size, seed, "train_projector")
     while batch := list(islice(drawn, ENCODED_AT_A_TIME)):
-        outputs.append(learner.hear(*learner.spectrograms([stimulus.waveform for stimulus in batch], learner.device)).half().cpu())
+        outputs.append(learner.encode_audio(*learner.spectrograms([stimulus.waveform for stimulus in batch], learner.device)).half().cpu())
         is_speech += [stimulus.is_speech for stimulus in batch]
     return EncodedStimuli(torch.cat(outputs), np.array(is_speech))
 

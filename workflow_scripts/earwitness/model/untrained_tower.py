@@ -16,7 +16,7 @@ from earwitness.core.files import atomic, sha256_of
 from earwitness.core.progress import Progress
 from earwitness.core.randomness import stream_seed
 from earwitness.model.engine.batching import Batches
-from earwitness.model.engine.features import heard, mean_outputs
+from earwitness.model.engine.features import encoder_outputs, mean_outputs
 from earwitness.model.families.implementation import implementation_of
 from earwitness.model.families.loaded_model import LoadedModel
 from earwitness.tables.audio import iterate_audio
@@ -61,9 +61,9 @@ def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, b
     device = next(loaded.tower.parameters()).device
     total = sum(parquet.read_metadata(shard).num_rows for shard in shards)
 
-    def hear(waveforms: Sequence[Waveform]) -> torch.Tensor:
+    def encode(waveforms: Sequence[Waveform]) -> torch.Tensor:
         mel, lengths = loaded.spectrograms(waveforms, device)
-        return mean_outputs(heard(loaded, mel, lengths), [loaded.tokens_of(length) for length in lengths])
+        return mean_outputs(encoder_outputs(loaded, mel, lengths), [loaded.tokens_of(length) for length in lengths])
 
     metadata = {"earwitness": json.dumps({"stimuli": [sha256_of(shard) for shard in shards]})}
     with (
@@ -73,7 +73,7 @@ def encode_controls(loaded: LoadedModel, shards: Sequence[Path], output: Path, b
     ):
         for shard in shards:
             for rows, waveforms in iterate_audio(shard, STIMULI):
-                means_of = [row.numpy().tobytes() for means in batches.run(hear, waveforms, "untrained") for row in means]
+                means_of = [row.numpy().tobytes() for means in batches.run(encode, waveforms, "untrained") for row in means]
                 writer.write_batch(pyarrow.record_batch([rows.stimulus_id.tolist(), means_of], schema=_SCHEMA))
                 progress.update(len(rows))
     return total

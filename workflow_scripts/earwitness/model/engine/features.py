@@ -22,25 +22,25 @@ class AudioEmbeddings:
 
 
 def mean_outputs(outputs: torch.Tensor, n_tokens: Sequence[int]) -> torch.Tensor:
-    """The mean over the valid rows of what was heard, float32 on the CPU (batch, width of the tower); zeros for a sound without any."""
+    """The mean over the valid rows of a tower's outputs, float32 on the CPU (batch, width of the tower); zeros for a sound without any."""
     sums = torch.stack([row[:n].float().sum(0) for row, n in zip(outputs, n_tokens, strict=True)])
     return (sums / torch.tensor(n_tokens, device=sums.device).clamp(min=1)[:, None]).cpu()
 
 
-def heard(loaded: LoadedModel, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+def encoder_outputs(loaded: LoadedModel, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
     """What the tower makes of a batch that the model's `spectrograms` made; where lengths do not mix, those of one length at a time."""
     if loaded.mixes_lengths or len(set(lengths)) == 1:
-        return loaded.hear(mel, lengths)
+        return loaded.encode_audio(mel, lengths)
     rows: dict[int, torch.Tensor] = {}
     for length in set(lengths):
         places = [place for place, other in enumerate(lengths) if other == length]
-        rows |= zip(places, loaded.hear(mel[places], [length] * len(places)), strict=True)
+        rows |= zip(places, loaded.encode_audio(mel[places], [length] * len(places)), strict=True)
     return torch.nn.utils.rnn.pad_sequence([rows[place] for place in range(len(lengths))], batch_first=True)
 
 
 def encode_spectrograms(loaded: LoadedModel, mel: torch.Tensor, lengths: Sequence[int]) -> AudioEmbeddings:
-    """Audio embeddings of a batch that the model's `spectrograms` made: what the tower hears, projected."""
-    return AudioEmbeddings(loaded.project(heard(loaded, mel, lengths)), [loaded.tokens_of(length) for length in lengths])
+    """Audio embeddings of a batch that the model's `spectrograms` made: what the tower makes of it, projected."""
+    return AudioEmbeddings(loaded.project(encoder_outputs(loaded, mel, lengths)), [loaded.tokens_of(length) for length in lengths])
 
 
 @dataclass(frozen=True)
@@ -66,19 +66,19 @@ def stack_spectrograms(loaded: LoadedModel, spectrograms: Sequence[Spectrogram])
 
 
 @dataclass(frozen=True)
-class HeardSounds:
-    """audio: what the language model reads of sounds. mean: of what the tower hears of each, before the projector, as `mean_outputs` gives it."""
+class EncodedSounds:
+    """audio: what the language model reads of sounds. mean: `mean_outputs` of each, before the projector."""
 
     audio: AudioEmbeddings
     mean: torch.Tensor
 
 
 @torch.inference_mode()
-def hear_waveforms(loaded: LoadedModel, waveforms: Sequence[Waveform]) -> HeardSounds:
+def encode_with_means(loaded: LoadedModel, waveforms: Sequence[Waveform]) -> EncodedSounds:
     """What the tower and the language model make of a batch of waveforms (16 kHz mono); raises InputError as the model's `spectrograms` does."""
     mel, lengths = loaded.spectrograms(waveforms, next(loaded.tower.parameters()).device)
-    outputs, n_tokens = heard(loaded, mel, lengths), [loaded.tokens_of(length) for length in lengths]
-    return HeardSounds(AudioEmbeddings(loaded.project(outputs), n_tokens), mean_outputs(outputs, n_tokens))
+    outputs, n_tokens = encoder_outputs(loaded, mel, lengths), [loaded.tokens_of(length) for length in lengths]
+    return EncodedSounds(AudioEmbeddings(loaded.project(outputs), n_tokens), mean_outputs(outputs, n_tokens))
 
 
 @torch.inference_mode()

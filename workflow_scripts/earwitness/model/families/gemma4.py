@@ -112,7 +112,7 @@ class Gemma4(LoadedModel):
         """25 a second, rounded up; 0 for 10 ms and less."""
         return self.tokens_of((n_samples - 1) // HOP)
 
-    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    def encode_audio(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         weight = next(self.tower.parameters())
         frames = mel.transpose(1, 2).to(weight.device, weight.dtype)
         if not max(lengths):

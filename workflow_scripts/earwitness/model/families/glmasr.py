@@ -30,7 +30,7 @@ class GlmAsr(LoadedModel):
         """12.5 a second, rounded down; 0 for 60 ms and less."""
         return convolution_length(n_samples) // 4
 
-    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    def encode_audio(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         weight = self.tower.conv1.weight
         outputs = self.tower(mel.to(weight.device, weight.dtype)).last_hidden_state
         return outputs.reshape(len(mel), -1, self.tower.config.intermediate_size)[:, : max(lengths)]

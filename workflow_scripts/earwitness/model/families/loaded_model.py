@@ -71,7 +71,7 @@ class LoadedModel(ABC):
 
     @property
     def projector(self) -> Any:
-        """The module between what is heard and the language model."""
+        """The module between the tower and the language model."""
         return self.model.get_submodule(self.projector_name)
 
     @property
@@ -173,13 +173,13 @@ class LoadedModel(ABC):
         """Audio tokens of a waveform of so many samples: as many as the processor writes."""
 
     @abstractmethod
-    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    def encode_audio(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """What the tower, adapters included, makes of a batch that `spectrograms` made: (batch, longest number of tokens, width of the
         tower); row i is valid up to tokens_of(lengths[i])."""
 
-    def project(self, heard: torch.Tensor) -> torch.Tensor:
-        """Audio embeddings (batch, tokens, hidden size) of what was heard."""
-        return self.projector(heard)
+    def project(self, encoded: torch.Tensor) -> torch.Tensor:
+        """Audio embeddings (batch, tokens, hidden size) of what `encode_audio` gave."""
+        return self.projector(encoded)
 
     # Asking.
 

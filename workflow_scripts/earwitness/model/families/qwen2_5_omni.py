@@ -43,7 +43,7 @@ class Qwen2_5Omni(LoadedModel):
         """25 a second, rounded down; 0 for 20 ms and less."""
         return convolution_length(n_samples) // 2
 
-    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    def encode_audio(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """What the library's own encoder hands to its last module, the projection."""
         weight = self.tower.conv1.weight
         frames = torch.cat([row[:, :length] for row, length in zip(mel, lengths, strict=True)], dim=1).to(weight.device, weight.dtype)

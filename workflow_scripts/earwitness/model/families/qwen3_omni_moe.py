@@ -64,7 +64,7 @@ class Qwen3OmniMoe(LoadedModel):
         """13 a second, rounded up."""
         return self.tokens_of(n_samples // self.processor.feature_extractor.hop_length)
 
-    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    def encode_audio(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         """What the library's own encoder hands to its last three modules, the projection."""
         weight = next(self.tower.parameters())
         frames = torch.cat([row[:, :length] for row, length in zip(mel, lengths, strict=True)], dim=1).to(weight.device, weight.dtype)
@@ -74,5 +74,5 @@ class Qwen3OmniMoe(LoadedModel):
         rows = heard[0].split([self.tokens_of(length) for length in lengths])
         return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
-    def project(self, heard: torch.Tensor) -> torch.Tensor:
-        return self.tower.proj2(self.tower.act(self.tower.proj1(heard)))
+    def project(self, encoded: torch.Tensor) -> torch.Tensor:
+        return self.tower.proj2(self.tower.act(self.tower.proj1(encoded)))

@@ -50,5 +50,5 @@ class Voxtral(LoadedModel):
         config = self.tower.config
         return config.max_source_positions * config.hidden_size // config.intermediate_size
 
-    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    def encode_audio(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         return self.tower(mel).last_hidden_state.reshape(len(mel), -1, self.tower.config.intermediate_size)

@@ -84,5 +84,5 @@ class PooledWhisper(LoadedModel):
         """25 a second, rounded down; 0 for 20 ms and less."""
         return convolution_length(n_samples) // 2
 
-    def hear(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    def encode_audio(self, mel: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
         return trimmed_outputs(self.tower, mel, lengths)
