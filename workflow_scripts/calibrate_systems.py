@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.arguments import by_name
 from earwitness.core.errors import InputError, one_line_errors
 from earwitness.core.files import write_json
@@ -14,7 +12,7 @@ from earwitness.leakage.tuning_records import tuning_record
 from earwitness.systems import System
 from earwitness.tables.calibration import CALIBRATION, CALIBRATION_FITS, RELIABILITY
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS, by_system
+from earwitness.tables.predictions import by_system, read_predictions
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -40,7 +38,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="root seed of the draws")
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
     development, unseen = (
         [outcomes_on(rows, index, split, part, name) for system, rows in by_system(predictions) if system.combination != "vote"]

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.arguments import by_name, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.comparison import compare_systems, leakage_table
@@ -15,7 +13,7 @@ from earwitness.tables.comparisons import COMPARISONS, LEAKAGE
 from earwitness.tables.ensembles import ENSEMBLES
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.power import POWER, VARIANCE
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import read_predictions
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -35,7 +33,7 @@ def main() -> None:
     parser.add_argument("--settings", type=json_object, required=True, help="confidence, equivalence_margin, power")
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     index = read_table(args.index, STIMULI)
     splits = {name: read_table(path, SPLIT) for name, path in by_name("--split-names", args.split_names, args.splits).items()}
     systems = score_systems(predictions, index, splits)

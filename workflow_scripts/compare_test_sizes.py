@@ -3,15 +3,13 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.scored_answers import score_systems
 from earwitness.evaluation.test_set_size import size_table
 from earwitness.tables.experiments import TEST_SIZES
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import read_predictions
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -29,7 +27,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     systems = score_systems(predictions, read_table(args.index, STIMULI), {args.split.stem: read_table(args.split, SPLIT)})
     table = size_table(systems, args.settings["items"], args.settings["draws"], args.confidence, args.power, args.seed)
     write_table(args.sizes, table, TEST_SIZES)

@@ -3,12 +3,10 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.ensembles import combine_seeds
-from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.files import write_table
+from earwitness.tables.predictions import PREDICTIONS, read_predictions
 
 
 @one_line_errors
@@ -18,7 +16,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="where the ensembles' predictions go (Parquet)")
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     write_table(args.output, combine_seeds(predictions), PREDICTIONS)
 
 

@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.response_models import mixed_model_tables
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import read_predictions
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -25,7 +23,7 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     effects, fits = mixed_model_tables(predictions, read_table(args.index, STIMULI), read_table(args.split, SPLIT), args.confidence)
     write_table(args.effects, effects, MIXED_MODEL_EFFECTS)
     write_table(args.fits, fits, MIXED_MODEL_FITS)

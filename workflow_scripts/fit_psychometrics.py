@@ -3,13 +3,11 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.arguments import json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.psychometrics.study import collect_answers, fit_study, point_table
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import read_predictions
 from earwitness.tables.psychometrics import CONTRASTS, CURVES, POINTS, THRESHOLDS
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
@@ -30,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     systems = collect_answers(predictions, read_table(args.index, STIMULI), read_table(args.split, SPLIT))
     write_table(args.points, point_table(systems, args.confidence), POINTS)
     thresholds, curves, contrasts = fit_study(systems, **args.settings, confidence=args.confidence, seed=args.seed)

@@ -3,14 +3,12 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.error_analysis import error_rate_table, error_table
 from earwitness.evaluation.scored_answers import outcomes_on
 from earwitness.tables.error_analysis import ERROR_RATES, ERRORS
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS, by_system
+from earwitness.tables.predictions import by_system, read_predictions
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -26,7 +24,7 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     index, split = read_table(args.index, STIMULI), read_table(args.split, SPLIT)
     systems = [outcomes_on(rows, index, split, "test", "unseen") for _, rows in by_system(predictions)]
     write_table(args.errors, error_table(systems, index), ERRORS)

@@ -3,15 +3,13 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.arguments import by_name
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.accuracy import accuracy_table, condition_table, source_table
 from earwitness.evaluation.scored_answers import score_systems
 from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import read_predictions
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -29,7 +27,7 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     splits = {name: read_table(path, SPLIT) for name, path in by_name("--split-names", args.split_names, args.splits).items()}
     systems = score_systems(predictions, read_table(args.index, STIMULI), splits)
     write_table(args.accuracy, accuracy_table(systems, args.confidence), ACCURACY)

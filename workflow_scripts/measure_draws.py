@@ -3,14 +3,12 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.arguments import by_name
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.draws import draw_table
 from earwitness.tables.draws import DRAWS
 from earwitness.tables.files import read_table, write_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import read_predictions
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -26,7 +24,7 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     args = parser.parse_args()
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     splits = {name: read_table(path, SPLIT) for name, path in by_name("--split-names", args.split_names, args.splits).items()}
     write_table(args.draws, draw_table(predictions, read_table(args.index, STIMULI), splits, args.confidence), DRAWS)
 

@@ -10,7 +10,7 @@ from earwitness.evaluation.phases import best_question, phase_table
 from earwitness.evaluation.scored_answers import Outcomes, outcomes_on
 from earwitness.tables.files import read_table, write_table
 from earwitness.tables.phases import PHASES
-from earwitness.tables.predictions import PREDICTIONS, by_system, system_of
+from earwitness.tables.predictions import PREDICTIONS, by_system, read_predictions, system_of
 from earwitness.tables.prompt_gains import PROMPT_GAINS
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
@@ -33,7 +33,7 @@ def main() -> None:
     def unseen(rows: pd.DataFrame) -> Outcomes:
         return outcomes_on(rows, index, split, "test", "unseen")
 
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     systems = [unseen(rows) for _, rows in by_system(predictions)]
     gains = [read_table(path, PROMPT_GAINS) for path in args.gains]
     questions = []

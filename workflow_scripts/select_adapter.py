@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from earwitness.core.arguments import QUANTISATIONS, add_prompt_arguments, by_name, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.detectors.hand_over import Detector, select_adapter, selected_folder, write_detector_folder
@@ -16,7 +14,7 @@ from earwitness.prompt_search.chosen_question import asked_prompt
 from earwitness.systems import System
 from earwitness.tables.calibration import CALIBRATION_FITS
 from earwitness.tables.files import read_table
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import read_predictions
 from earwitness.tables.splits import SPLIT
 from earwitness.tables.stimuli import STIMULI
 
@@ -42,7 +40,7 @@ def main() -> None:
     args = parser.parse_args()
 
     verify_gate(args.gate, args.split, args.study)
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     selection = select_adapter(predictions, read_table(args.index, STIMULI), read_table(args.split, SPLIT))
     method, calibration = chosen_calibration(read_table(args.fits, CALIBRATION_FITS), selection.system)
     detector = Detector(

@@ -43,7 +43,7 @@ from earwitness.tables.files import read_table
 from earwitness.tables.generation import GENERATION
 from earwitness.tables.mixed_models import MIXED_MODEL_EFFECTS, MIXED_MODEL_FITS
 from earwitness.tables.power import POWER, VARIANCE
-from earwitness.tables.predictions import PREDICTIONS
+from earwitness.tables.predictions import read_predictions
 from earwitness.tables.prompt_gains import PROMPT_GAINS
 from earwitness.tables.psychometrics import CONTRASTS, POINTS, THRESHOLDS
 from earwitness.tables.recordings import AUDIO_CHECK
@@ -137,7 +137,7 @@ def listening(args: argparse.Namespace, model: str) -> Listening:
     errors = read_table(args.errors, ERRORS)
     systems = [system for system in in_order(errors.system_id) if system.model == model]
     listened = next((system for system in systems if system.is_honest), System("base", "base", model=model))
-    predictions = pd.concat([read_table(path, PREDICTIONS) for path in args.predictions], ignore_index=True)
+    predictions = read_predictions(args.predictions)
     return Listening(
         listening_matrices(args.shards, predictions, args.settings["listening_clips"]),
         error_examples(args.shards, errors[errors.system_id == str(listened)], args.settings["listening_errors"]),

@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 from small_study import DURATIONS, SNRS, predictions, study
@@ -6,7 +7,8 @@ from earwitness.core.errors import InputError
 from earwitness.evaluation.accuracy import accuracy_table, condition_table, source_table
 from earwitness.evaluation.scored_answers import score_systems
 from earwitness.tables.accuracy import ACCURACY, CONDITION_ACCURACY, SOURCE_ACCURACY
-from earwitness.tables.files import validate
+from earwitness.tables.files import validate, write_table
+from earwitness.tables.predictions import PREDICTIONS, read_predictions
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_missing_and_repeated_answers_are_refused_by_name():
     with pytest.raises(InputError, match=r"answered more than once"):
         score_systems(pd.concat([answers, answers.tail(1)]), index, splits)
     with pytest.raises(InputError, match=r"system base, test set unseen: 64 of 64 answers are missing"):
-        score_systems(answers.assign(stimulus_id="gone-" + answers.stimulus_id), index, splits)
+        score_systems(answers[~answers.stimulus_id.isin(splits["grouped"].query("part == 'test'").stimulus_id)], index, splits)
 
 
 def test_a_test_set_without_a_class_is_refused():
@@ -109,3 +111,45 @@ def test_a_test_set_without_a_class_is_refused():
     grouped.loc[grouped.label == "SPEECH", "part"] = "train"
     with pytest.raises(InputError, match="no SPEECH stimulus"):
         score_systems(predictions(index, "base"), index, splits)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda rows: rows.iloc[:0], r"mine\.parquet: holds no answers; give a row for each stimulus"),
+        (
+            lambda rows: rows.assign(answer=rows.answer.map({"SPEECH": "NONSPEECH", "NONSPEECH": "SPEECH"})),
+            r"mine\.parquet: silero: says SPEECH at log-odds of -1 and NONSPEECH at 1; log-odds are SPEECH minus NONSPEECH",
+        ),
+        (
+            lambda rows: rows.assign(log_odds=rows.log_odds.map({1.0: 0.9, -1.0: 0.1})),
+            r"silero: all log-odds are between 0 and 1, as",
+        ),
+        (lambda rows: rows.assign(log_odds=rows.log_odds * np.inf), r"mine\.parquet: table predictions: Column 'log_odds' .*in_range.*inf"),
+    ],
+)
+def test_answers_from_elsewhere_that_contradict_themselves_are_refused(tmp_path, changed, message):
+    index, _ = study()
+    changed(predictions(index, "silero")).to_parquet(tmp_path / "mine.parquet")
+    with pytest.raises(InputError, match=message):
+        read_predictions([tmp_path / "mine.parquet"])
+
+
+def test_answers_of_a_threshold_of_their_own_and_of_votes_are_read(tmp_path):
+    """A detector may say SPEECH from 2 nats on, or always; a vote of seeds need not follow the mean of their log-odds."""
+    index, _ = study()
+    rows = predictions(index, "silero")
+    high = rows.assign(log_odds=rows.log_odds + 2.0)
+    always = rows.assign(name="energy", log_odds=0.5, answer="SPEECH")
+    vote = predictions(index, "attention-grouped+vote").assign(log_odds=rows.log_odds[::-1].to_numpy())
+    for number, table in enumerate((high, always, vote)):
+        write_table(tmp_path / f"{number}.parquet", table, PREDICTIONS)
+    assert len(read_predictions([tmp_path / f"{number}.parquet" for number in range(3)])) == 3 * len(index)
+
+
+def test_an_answer_about_no_stimulus_is_refused():
+    index, splits = study()
+    rows = predictions(index, "silero")
+    other = pd.concat([rows, rows.iloc[[0]].assign(stimulus_id="of another run")])
+    with pytest.raises(InputError, match="system silero: answers about of another run, which is no stimulus here"):
+        score_systems(other, index, splits)

@@ -114,7 +114,8 @@ class System:
             object.__setattr__(self, "model", UNNAMED_MODEL)
         if _parts_of(str(self)) != vars(self):
             given = ", ".join(f"{part} {value}" for part, value in vars(self).items() if value not in ("", None))
-            raise InputError(f"no system has these parts: {given}; see earwitness.systems.System")
+            hint = "small letters, digits and underscores name a detector" if self.kind == "detector" else "see earwitness.systems.System"
+            raise InputError(f"no system has these parts: {given}; {hint}")
 
     def __str__(self) -> str:
         """The text in files and tables: base, silero, attention-grouped, attention-grouped-seed-42, attention-grouped+mean; of a model that

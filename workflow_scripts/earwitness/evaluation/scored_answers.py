@@ -96,9 +96,12 @@ def outcomes_on(predictions: pd.DataFrame, index: pd.DataFrame, split: pd.DataFr
     """One system's outcomes on one part of a split; `test_set` is the name they will carry.
 
     predictions: earwitness.tables.predictions.PREDICTIONS of one system.
-    Raises InputError where the part lacks a class, or the system lacks or repeats an answer.
+    Raises InputError where the part lacks a class, or the system lacks or repeats an answer, or answers about a stimulus that there is not.
     """
     system = system_of(predictions)
+    if not (known := predictions.stimulus_id.isin(index.stimulus_id)).all():
+        other = predictions.stimulus_id[~known].iloc[0]
+        raise InputError(f"system {system}: answers about {other}, which is no stimulus here; remake its predictions from the present stimuli")
     wanted = split.loc[split.part == part, "stimulus_id"]
     items = index.loc[index.stimulus_id.isin(wanted), ["stimulus_id", "source_id", "label", "duration_ms", "snr_db"]]
     items = items.sort_values("stimulus_id", ignore_index=True)

@@ -1,6 +1,8 @@
 """The table that every system's answers are in."""
 
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -10,6 +12,7 @@ from earwitness.core.errors import InputError
 from earwitness.systems import COMBINATIONS, KINDS, System
 from earwitness.tables import meanings
 from earwitness.tables.columns import choice, column, label, number, schema, share, text, whole
+from earwitness.tables.files import read_table
 
 PREDICTIONS = schema(
     "predictions",
@@ -24,7 +27,7 @@ PREDICTIONS = schema(
             "string", pa.Check.isin(COMBINATIONS), means="how an ensemble's seeds are combined; empty for what is none", nullable=True
         ),
         "prompt_id": text(means=meanings.PROMPT + "; `-` for what is not asked"),
-        "log_odds": number(means=meanings.LOG_ODDS, unit="nats"),
+        "log_odds": number(means=meanings.LOG_ODDS, unit="nats", check=pa.Check.in_range(-1e6, 1e6)),
         "answer": label(means="SPEECH where the log-odds are above 0, or above a detector's threshold"),
         "coverage": share(means="probability that both answers have together; empty for detectors", nullable=True),
         "letter_bias": number(means="by how much the letter A is favoured; empty where the answer is no letter", unit="nats", nullable=True),
@@ -32,6 +35,39 @@ PREDICTIONS = schema(
     },
 )
 """One row per stimulus and system: every system that answers "speech or not?" writes these."""
+
+
+def read_predictions(paths: Iterable[Path]) -> pd.DataFrame:
+    """Rows of PREDICTIONS of one or several files, the user's own among them.
+
+    Raises InputError where a file is no such table or holds no row, or the answers of a system contradict its log-odds: one that is no vote
+    says SPEECH from some log-odds on, which are no probabilities.
+    """
+    tables = []
+    for path in paths:
+        table = read_table(path, PREDICTIONS)
+        if table.empty:
+            raise InputError(f"{path}: holds no answers; give a row for each stimulus")
+        for system, rows in by_seed(table):
+            if system.combination != "vote" and (fault := _contradiction(rows)):
+                raise InputError(f"{path}: {system}: {fault}")
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _contradiction(rows: pd.DataFrame) -> str:
+    """How the answers of one system contradict its log-odds; "" where they do not."""
+    speech = rows.answer == "SPEECH"
+    lowest, highest = rows.log_odds[speech].min(), rows.log_odds[~speech].max()
+    if lowest < highest:
+        return (
+            f"says SPEECH at log-odds of {lowest:g} and NONSPEECH at {highest:g}; log-odds are SPEECH minus NONSPEECH,"
+            " and answers are SPEECH from one threshold on"
+        )
+    if speech.any() and not speech.all() and rows.log_odds.between(0, 1).all():
+        return "all log-odds are between 0 and 1, as probabilities are, with both answers; give log(p / (1 - p))"
+    return ""
+
 
 _SYSTEM = ["kind", "name", "split", "combination", "model"]
 
