@@ -135,16 +135,15 @@ def test_answers_from_elsewhere_that_contradict_themselves_are_refused(tmp_path,
         read_predictions([tmp_path / "mine.parquet"])
 
 
-def test_answers_of_a_threshold_of_their_own_and_of_votes_are_read(tmp_path):
-    """A detector may say SPEECH from 2 nats on, or always; a vote of seeds need not follow the mean of their log-odds."""
+def test_answers_of_a_threshold_of_their_own_are_read(tmp_path):
+    """A detector may say SPEECH from 2 nats on, or always."""
     index, _ = study()
     rows = predictions(index, "silero")
     high = rows.assign(log_odds=rows.log_odds + 2.0)
     always = rows.assign(name="energy", log_odds=0.5, answer="SPEECH")
-    vote = predictions(index, "attention-grouped+vote").assign(log_odds=rows.log_odds[::-1].to_numpy())
-    for number, table in enumerate((high, always, vote)):
+    for number, table in enumerate((high, always)):
         write_table(tmp_path / f"{number}.parquet", table, PREDICTIONS)
-    assert len(read_predictions([tmp_path / f"{number}.parquet" for number in range(3)])) == 3 * len(index)
+    assert len(read_predictions([tmp_path / f"{number}.parquet" for number in range(2)])) == 2 * len(index)
 
 
 def test_an_answer_about_no_stimulus_is_refused():

@@ -40,8 +40,8 @@ PREDICTIONS = schema(
 def read_predictions(paths: Iterable[Path]) -> pd.DataFrame:
     """Rows of PREDICTIONS of one or several files, the user's own among them.
 
-    Raises InputError where a file is no such table or holds no row, or the answers of a system contradict its log-odds: one that is no vote
-    says SPEECH from some log-odds on, which are no probabilities.
+    Raises InputError where a file is no such table or holds no row, or the answers of a system contradict its log-odds: it says
+    SPEECH from some log-odds on, which are no probabilities.
     """
     tables = []
     for path in paths:
@@ -49,7 +49,7 @@ def read_predictions(paths: Iterable[Path]) -> pd.DataFrame:
         if table.empty:
             raise InputError(f"{path}: holds no answers; give a row for each stimulus")
         for system, rows in by_seed(table):
-            if system.combination != "vote" and (fault := _contradiction(rows)):
+            if fault := _contradiction(rows):
                 raise InputError(f"{path}: {system}: {fault}")
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
