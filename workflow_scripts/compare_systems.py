@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from earwitness.config import complete_config
 from earwitness.core.arguments import by_name, json_object
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.comparison import compare_systems, leakage_table
@@ -30,17 +31,18 @@ def main() -> None:
     parser.add_argument("--ensembles", type=Path, required=True, help="where the ensembles' gains go (CSV)")
     parser.add_argument("--power", type=Path, required=True, help="where the power of each comparison goes, and what would settle it (CSV)")
     parser.add_argument("--variance", type=Path, required=True, help="where the variance components go (CSV)")
-    parser.add_argument("--settings", type=json_object, required=True, help="confidence, equivalence_margin, power")
+    parser.add_argument("--settings", type=json_object, required=True, help="the configuration's statistics (JSON)")
     args = parser.parse_args()
 
+    settings = complete_config({"statistics": args.settings})["statistics"]
     predictions = read_predictions(args.predictions)
     index = read_table(args.index, STIMULI)
     splits = {name: read_table(path, SPLIT) for name, path in by_name("--split-names", args.split_names, args.splits).items()}
     systems = score_systems(predictions, index, splits)
-    confidence, margin = args.settings["confidence"], args.settings["equivalence_margin"]
+    confidence, margin = settings["confidence"], settings["equivalence_margin"]
     comparisons = compare_systems(systems, predictions, index, splits["grouped"], confidence, margin)
     write_table(args.comparisons, comparisons, COMPARISONS)
-    write_table(args.power, power_table(systems, comparisons, args.settings), POWER)
+    write_table(args.power, power_table(systems, comparisons, settings), POWER)
     write_table(args.variance, variance_table(systems), VARIANCE)
     write_table(args.ensembles, gain_table(systems, confidence, margin), ENSEMBLES)
     write_table(args.leakage, leakage_table(systems, confidence), LEAKAGE)

@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,3 +182,21 @@ def test_without_a_leaky_arm_the_table_of_leakage_is_empty_but_whole():
     index, splits = study()
     table = leakage_table(score_systems(predictions(index, "base"), index, splits), 0.95)
     assert validate(table, LEAKAGE).empty
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('{"power": 80}', r"config: statistics\.power = 80: must be less than 1"),
+        ('{"equivalence_margin": -0.03}', r"config: statistics\.equivalence_margin = -0\.03: must be more than 0"),
+        ('{"confidence": "0.95"}', r'config: statistics\.confidence = "0\.95": must be of type number'),
+        ('{"margin": 0.03}', r"config: unknown key statistics\.margin = 0\.03"),
+    ],
+)
+def test_settings_given_by_hand_are_those_of_the_configuration(monkeypatch, settings, message):
+    """A power of 80 was looked for for ever."""
+    files = ["--index", "i", "--splits", "s", "--split-names", "grouped"]
+    tables = [word for name in ("comparisons", "leakage", "ensembles", "power", "variance") for word in (f"--{name}", name)]
+    monkeypatch.setattr("sys.argv", ["compare_systems", "mine.parquet", *files, *tables, "--settings", settings])
+    with pytest.raises(SystemExit, match=message):
+        importlib.import_module("compare_systems").main()
