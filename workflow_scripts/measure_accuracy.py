@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from earwitness.config import complete_config
 from earwitness.core.arguments import by_name
 from earwitness.core.errors import one_line_errors
 from earwitness.evaluation.accuracy import accuracy_table, condition_table, source_table
@@ -27,10 +28,11 @@ def main() -> None:
     parser.add_argument("--confidence", type=float, required=True, help="level of every interval")
     args = parser.parse_args()
 
+    confidence = complete_config({"statistics": {"confidence": args.confidence}})["statistics"]["confidence"]
     predictions = read_predictions(args.predictions)
     splits = {name: read_table(path, SPLIT) for name, path in by_name("--split-names", args.split_names, args.splits).items()}
     systems = score_systems(predictions, read_table(args.index, STIMULI), splits)
-    write_table(args.accuracy, accuracy_table(systems, args.confidence), ACCURACY)
+    write_table(args.accuracy, accuracy_table(systems, confidence), ACCURACY)
     write_table(args.sources, source_table(systems), SOURCE_ACCURACY)
     write_table(args.conditions, condition_table(systems), CONDITION_ACCURACY)
 

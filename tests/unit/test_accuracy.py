@@ -1,3 +1,5 @@
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,3 +154,11 @@ def test_an_answer_about_no_stimulus_is_refused():
     other = pd.concat([rows, rows.iloc[[0]].assign(stimulus_id="of another run")])
     with pytest.raises(InputError, match="system silero: answers about of another run, which is no stimulus here"):
         score_systems(other, index, splits)
+
+
+@pytest.mark.parametrize("level", ["95", "0", "nan"])
+def test_a_confidence_that_is_none_is_refused(monkeypatch, level):
+    tables = [word for name in ("index", "splits", "split-names", "accuracy", "sources", "conditions") for word in (f"--{name}", name)]
+    monkeypatch.setattr("sys.argv", ["measure_accuracy", "mine.parquet", *tables, "--confidence", level])
+    with pytest.raises(SystemExit, match=r"error: config: statistics\.confidence = "):
+        importlib.import_module("measure_accuracy").main()
