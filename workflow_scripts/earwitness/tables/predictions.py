@@ -62,7 +62,7 @@ def _contradiction(rows: pd.DataFrame) -> str:
     if lowest < highest:
         return (
             f"says SPEECH at log-odds of {lowest:g} and NONSPEECH at {highest:g}; log-odds are SPEECH minus NONSPEECH,"
-            " and answers are SPEECH from one threshold on"
+            " and answers are SPEECH from one threshold on; where thresholds differ between stimuli, subtract each from its log-odds"
         )
     if speech.any() and not speech.all() and rows.log_odds.between(0, 1).all():
         return "all log-odds are between 0 and 1, as probabilities are, with both answers; give log(p / (1 - p))"
