@@ -117,7 +117,7 @@ def blocks(numbers: dict[str, Any]) -> dict[str, str]:
     machine, cost = numbers["machine"], numbers["cost"]
     where = f"{machine['cores']} cores of an {machine['cpu']}, {'no GPU' if not machine['gpus'] else ', '.join(machine['gpus'])}"
     costs = (
-        f"Measured on {where}, with other programs beside it: the default study took {duration(cost['wall_s'])}, which is"
+        f"Measured on {where}: the default study took {duration(cost['wall_s'])}, which is"
         f" {duration(cost['processor_s'])} of processor time, in {cost['jobs']} jobs. The largest held {cost['memory_mib'] / 1024:.1f} GiB;"
         f" results take {cost['megabytes']} MB."
     )
