@@ -396,6 +396,9 @@ def test_what_snakemake_leaves_as_text_is_read_as_its_key_asks_for(written, mean
         ("{stimuli: {window_ms: long}}", r'--config: stimuli\.window_ms = "long": must be of type integer'),
         ("{stimuli: {window_ms: 1.5}}", r"--config: stimuli\.window_ms = 1\.5: must be of type integer"),
         ("{stimuli: {window_ms: 1:00}}", r'--config: stimuli\.window_ms = "1:00": must be of type integer'),
+        ("{stimuli: {window_ms: 01500}}", r'--config: stimuli\.window_ms = "01500": must be of type integer'),
+        ("{stimuli: {window_ms: 1_500}}", r'--config: stimuli\.window_ms = "1_500": must be of type integer'),
+        ("{stimuli: {floor_dbfs: nan}}", r'--config: stimuli\.floor_dbfs = "nan": must be of type number'),
         ("{models: {base: }}", r'--config: models\.base = "": must be of type object'),
         (
             "{finetuning: {experiments: {main: {enabled: no}}}}",

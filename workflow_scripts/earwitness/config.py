@@ -1,6 +1,5 @@
 """The configuration: one strict schema, errors that name the key, defaults filled in, and the table of options."""
 
-import contextlib
 import copy
 import difflib
 import functools
@@ -42,6 +41,9 @@ _DEMANDS = {
     "pattern": "must match {}",
 }
 """Keyword of the schema -> what it asks for."""
+
+_PLAIN_NUMBER = re.compile(r"[-+]?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+"""A number that everybody reads alike: not 010, which YAML takes for 8, nor 1_000 or nan."""
 
 _NOTHING = ("", "~", "null", "Null", "NULL", "None")
 _TRUTH = {"true": True, "True": True, "false": False, "False": False}
@@ -104,9 +106,8 @@ def _as_meant(value: Any, node: dict[str, Any], schema: dict[str, Any]) -> Any:
         return None
     if jsonschema.Draft202012Validator(node).is_valid(value):
         return value
-    for number in (int, float):
-        with contextlib.suppress(ValueError):
-            return number(value)
+    if _PLAIN_NUMBER.fullmatch(value):
+        return int(value) if value.lstrip("+-").isdecimal() else float(value)
     return _TRUTH.get(value, value)
 
 

@@ -62,8 +62,8 @@ def read_text_table(path: Path, required: Iterable[str] = (), numbers: Iterable[
         raise InputError(f"{path}:{line}: not a readable CSV table ({error}); repair the line") from error
     named = [name for name in header if name]
     # pandas and R write numbers of rows in a first column without a name.
-    numbers = [cells[0] for cells in rows]
-    if header[:1] == [""] and not (len(set(numbers)) == len(numbers) and all(map(str.isdecimal, numbers))):
+    row_names = [cells[0] for cells in rows]
+    if header[:1] == [""] and not (len(set(row_names)) == len(row_names) and all(map(str.isdecimal, row_names))):
         raise InputError(f"{path}: column 1 has no name, and its values are no numbers of rows; name it, or remove the separator too many")
     table = pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=str)
     for name in [name for name in numeric if name in header and separator == ";"]:

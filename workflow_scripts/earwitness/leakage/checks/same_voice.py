@@ -122,8 +122,7 @@ def same_voice_across_sources(data: AuditInput) -> Finding:
 
     Severity error: a shared voice is the very leak that L01 looks for by name, and a clean split fails by chance in one of 50 cases, however
     many pairs it has. Not run, which does not fail: without the optional packages, with too few sources that have a second of speech, and where
-    finding nothing
-    would prove nothing, since less than half of the pairs of one voice would be recognised.
+    finding nothing would prove nothing, since less than half of the pairs of one voice would be recognised.
     """
     model, false_alarms = data.policy.speaker_model, data.policy.voice_false_alarms
     if reason := not_installed(model):

@@ -36,8 +36,7 @@ def untrained_hearing(data: TuningInput) -> Finding:
     nothing, neither of speech nor of these parts. Its mean output, in 32 principal components at most, goes to the classifiers of L10, with their
     cross-validation by session (or source), clustered interval, permutations and limit (earwitness.leakage.checks.shortcuts). Heard is the
     stimulus of each clip with the least noise, the longest of those. That the class can be told is no fault, since it is meant to be heard; how
-    well an untrained ear tells it is the control of the
-    encoder probes (earwitness.detectors.encoder_probe). The statistic is the highest AUC.
+    well an untrained ear tells it is the control of the encoder probes (earwitness.detectors.encoder_probe). The statistic is the highest AUC.
     """
     if data.untrained is None:
         return not_run("no untrained tower was asked")
