@@ -48,10 +48,6 @@ given = workflow.resource_settings
 given.overwrite_resources = plan.for_each_rule(given.overwrite_resources)
 given.overwrite_threads = plan.for_each_rule(given.overwrite_threads)
 
-# With --resources gpu=0 no job sees a GPU; a rule that asks for one gets none, and would take what it finds.
-if dict(given.resources).get("gpu") == 0:
-    os.environ.update(CUDA_VISIBLE_DEVICES="")
-
 
 wildcard_constraints:
     **wildcard_constraints(plan, models),

@@ -13,6 +13,10 @@ from earwitness.runtime.arithmetic import pin_arithmetic
 
 pin_arithmetic()
 
+# With --resources gpu=0 no job sees a GPU; a rule that asks for one gets none, and would take what it finds.
+if dict(workflow.resource_settings.resources).get("gpu") == 0:
+    os.environ.update(CUDA_VISIBLE_DEVICES="")
+
 try:
     if not Path().samefile(workflow.basedir):
         raise InputError(
